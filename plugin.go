@@ -1,0 +1,6 @@
+// Package caddydcr is the plugin that xcaddy builds into Caddy: Open Banking
+// dynamic client registration in front of an authorization server that has
+// never heard of it. The modules are in caddymodule.
+package caddydcr
+
+import _ "github.com/caddy-dcr/caddy-dcr/caddymodule" // registers the modules
