@@ -1,0 +1,220 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"unicode/utf16"
+)
+
+// parser walks JSON text (RFC 8259) once. It checks everything and decodes
+// nothing but member names.
+type parser struct {
+	data []byte
+	at   int
+}
+
+func (p *parser) peek() byte {
+	if p.at < len(p.data) {
+		return p.data[p.at]
+	}
+	return 0
+}
+
+func (p *parser) space() {
+	for p.at < len(p.data) {
+		switch p.data[p.at] {
+		case ' ', '\t', '\r', '\n':
+			p.at++
+		default:
+			return
+		}
+	}
+}
+
+// object reads an object. Its members are appended to keep, or only checked
+// when keep is nil.
+func (p *parser) object(depth int, keep *Object) error {
+	if depth > maxDepth {
+		return errors.New("nested too deep")
+	}
+	var nested Object
+	if keep == nil {
+		keep = &nested
+	}
+	p.at++ // {
+	for p.space(); p.peek() != '}'; p.space() {
+		if len(keep.members) > 0 {
+			if p.peek() != ',' {
+				return errors.New("a comma or the end of the object is missing")
+			}
+			p.at++
+			p.space()
+		}
+		if p.peek() != '"' {
+			return errors.New("a member name is missing")
+		}
+		start := p.at
+		if err := p.str(); err != nil {
+			return err
+		}
+		name := unquote(p.data[start:p.at])
+		if keep.Has(name) {
+			return fmt.Errorf("member %s twice", Quote(name))
+		}
+		if len(keep.members) == maxMembers {
+			return fmt.Errorf("more than %d members", maxMembers)
+		}
+		p.space()
+		if p.peek() != ':' {
+			return errors.New("a colon is missing")
+		}
+		p.at++
+		p.space()
+		start = p.at
+		if err := p.value(depth); err != nil {
+			return err
+		}
+		keep.members = append(keep.members, Member{name, p.data[start:p.at:p.at]})
+	}
+	p.at++
+	return nil
+}
+
+func (p *parser) array(depth int) error {
+	if depth > maxDepth {
+		return errors.New("nested too deep")
+	}
+	p.at++ // [
+	items := 0
+	for p.space(); p.peek() != ']'; p.space() {
+		if items > 0 {
+			if p.peek() != ',' {
+				return errors.New("a comma or the end of the array is missing")
+			}
+			p.at++
+			p.space()
+		}
+		if items++; items > maxItems {
+			return fmt.Errorf("more than %d items", maxItems)
+		}
+		if err := p.value(depth); err != nil {
+			return err
+		}
+	}
+	p.at++
+	return nil
+}
+
+func (p *parser) value(depth int) error {
+	switch c := p.peek(); {
+	case c == '"':
+		return p.str()
+	case c == '{':
+		return p.object(depth+1, nil)
+	case c == '[':
+		return p.array(depth + 1)
+	case c == 't':
+		return p.word("true")
+	case c == 'f':
+		return p.word("false")
+	case c == 'n':
+		return p.word("null")
+	case c == '-' || c >= '0' && c <= '9':
+		return p.number()
+	}
+	return errors.New("a value is missing")
+}
+
+func (p *parser) word(w string) error {
+	if len(p.data)-p.at < len(w) || string(p.data[p.at:p.at+len(w)]) != w {
+		return errors.New("a value is missing")
+	}
+	p.at += len(w)
+	return nil
+}
+
+func (p *parser) digits() bool {
+	start := p.at
+	for p.peek() >= '0' && p.peek() <= '9' {
+		p.at++
+	}
+	return p.at > start
+}
+
+func (p *parser) number() error {
+	bad := errors.New("not a number")
+	if p.peek() == '-' {
+		p.at++
+	}
+	if p.peek() == '0' {
+		p.at++
+	} else if !p.digits() {
+		return bad
+	}
+	if p.peek() == '.' {
+		p.at++
+		if !p.digits() {
+			return bad
+		}
+	}
+	if c := p.peek(); c == 'e' || c == 'E' {
+		p.at++
+		if c := p.peek(); c == '+' || c == '-' {
+			p.at++
+		}
+		if !p.digits() {
+			return bad
+		}
+	}
+	return nil
+}
+
+func (p *parser) str() error {
+	p.at++ // "
+	for p.at < len(p.data) {
+		switch c := p.data[p.at]; {
+		case c == '"':
+			p.at++
+			return nil
+		case c < 0x20:
+			return errors.New("a control character in a string")
+		case c != '\\':
+			p.at++
+		default:
+			if err := p.escape(); err != nil {
+				return err
+			}
+		}
+	}
+	return errors.New("a string without an end")
+}
+
+// escape reads one escape. A lone surrogate is refused: decoders disagree on
+// what it becomes, and two names that differ for us could be one for another.
+func (p *parser) escape() error {
+	if p.at+1 >= len(p.data) {
+		return errors.New("a string without an end")
+	}
+	switch p.data[p.at+1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		p.at += 2
+		return nil
+	case 'u':
+	default:
+		return errors.New("an unknown escape in a string")
+	}
+	r := hex4(p.data[p.at+2:])
+	if r < 0 {
+		return errors.New("an unknown escape in a string")
+	}
+	p.at += 6
+	if !utf16.IsSurrogate(r) {
+		return nil
+	}
+	rest := p.data[p.at:]
+	if len(rest) < 6 || rest[0] != '\\' || rest[1] != 'u' || utf16.DecodeRune(r, hex4(rest[2:])) == '\uFFFD' {
+		return errors.New("half a surrogate pair in a string")
+	}
+	p.at += 6
+	return nil
+}
