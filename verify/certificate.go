@@ -1,0 +1,61 @@
+package verify
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"slices"
+	"time"
+)
+
+// Certificate is a transport certificate that the TLS layer verified.
+type Certificate struct {
+	// Leaf is the certificate itself.
+	Leaf *x509.Certificate
+	// Subject is the DN, read from the raw DER.
+	Subject DN
+	// Thumbprint is x5t#S256 (RFC 8705 3.1): SHA-256 of the DER, base64url.
+	Thumbprint string
+}
+
+// CaptureCertificate takes the client certificate from a connection. Only a
+// verified chain counts: PeerCertificates is filled without any verification in
+// some client authentication modes. Validity is checked here, per request,
+// because a connection outlives its handshake.
+//
+// Errors: NoCertificate.
+func CaptureCertificate(state *tls.ConnectionState, now time.Time) (*Certificate, error) {
+	if state == nil || len(state.VerifiedChains) == 0 || len(state.VerifiedChains[0]) == 0 {
+		return nil, Refuse(NoCertificate, "client_certificate",
+			"client certificate: none that a trusted CA issued; connect with the transport certificate of the software")
+	}
+	return ReadCertificate(state.VerifiedChains[0][0], now)
+}
+
+// ReadCertificate checks a leaf certificate as a client's and captures its DN.
+//
+// Errors: NoCertificate.
+func ReadCertificate(leaf *x509.Certificate, now time.Time) (*Certificate, error) {
+	refuse := func(why string) (*Certificate, error) {
+		return nil, Refuse(NoCertificate, "client_certificate", "client certificate: %s", why)
+	}
+	switch {
+	case now.After(leaf.NotAfter):
+		return refuse("expired at " + leaf.NotAfter.UTC().Format(time.RFC3339) + "; renew it")
+	case now.Before(leaf.NotBefore):
+		return refuse("not valid before " + leaf.NotBefore.UTC().Format(time.RFC3339))
+	case leaf.IsCA:
+		return refuse("is a CA certificate; use the software's transport certificate")
+	}
+	usable := len(leaf.ExtKeyUsage) == 0 && len(leaf.UnknownExtKeyUsage) == 0
+	if !usable && !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageClientAuth) && !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageAny) {
+		return refuse("its extended key usage does not allow client authentication")
+	}
+	subject, err := ParseSubject(leaf.RawSubject)
+	if err != nil {
+		return nil, Refuse(NoCertificate, "client_certificate", "client certificate: its subject cannot be read").Because(err)
+	}
+	sum := sha256.Sum256(leaf.Raw)
+	return &Certificate{Leaf: leaf, Subject: subject, Thumbprint: base64.RawURLEncoding.EncodeToString(sum[:])}, nil
+}

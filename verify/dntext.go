@@ -1,0 +1,239 @@
+package verify
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/crypto/cryptobyte"
+)
+
+// ParseDN reads a distinguished name as TPP software writes it: RFC 4514, with
+// the short names and dotted OIDs of attributeNames, an "OID." prefix, blanks
+// around separators, \, and \2C escapes, quoted values, '+', "#hex" values, and
+// the slash form of OpenSSL's oneline. At most MaxDN bytes.
+//
+// No library does it all (the LDAP one knows neither quotes nor slashes nor
+// BMPString), and what is read here is compared with a certificate: a trust decision.
+func ParseDN(text string) (DN, error) {
+	switch {
+	case len(text) > MaxDN:
+		return nil, fmt.Errorf("longer than %d bytes", MaxDN)
+	case !utf8.ValidString(text):
+		return nil, errors.New("not UTF-8")
+	case strings.HasPrefix(text, "/"):
+		return parseSlashes(text)
+	}
+	s := dnScanner{rest: text}
+	var name DN
+	for {
+		rdn, err := s.rdn()
+		if err != nil {
+			return nil, err
+		}
+		name = append(name, rdn)
+		if s.rest == "" {
+			return name, nil
+		}
+		s.rest = s.rest[1:] // , or ;
+	}
+}
+
+type dnScanner struct{ rest string }
+
+// rdn reads attributes up to a ',' or ';' or the end.
+func (s *dnScanner) rdn() (RDN, error) {
+	var rdn RDN
+	for {
+		a, err := s.attribute()
+		if err != nil {
+			return nil, err
+		}
+		rdn = append(rdn, a)
+		if !strings.HasPrefix(s.rest, "+") {
+			return rdn, nil
+		}
+		s.rest = s.rest[1:]
+	}
+}
+
+func (s *dnScanner) attribute() (Attribute, error) {
+	name, rest, ok := strings.Cut(s.rest, "=")
+	if !ok {
+		return Attribute{}, fmt.Errorf("%s has no '='", Quote(s.rest))
+	}
+	oid, err := attributeOID(name)
+	if err != nil {
+		return Attribute{}, err
+	}
+	s.rest = strings.TrimLeft(rest, " ")
+	a := Attribute{OID: oid}
+	switch {
+	case strings.HasPrefix(s.rest, "#"):
+		a.Value, a.Binary, err = s.hexValue()
+	case strings.HasPrefix(s.rest, `"`):
+		a.Value, err = s.quoted()
+	default:
+		a.Value, err = s.plain()
+	}
+	if err != nil {
+		return Attribute{}, fmt.Errorf("%s: %w", Quote(name), err)
+	}
+	if a.Value == "" {
+		return Attribute{}, fmt.Errorf("%s is empty", Quote(name))
+	}
+	return a, nil
+}
+
+// attributeOID is the dotted OID of an attribute's name.
+func attributeOID(name string) (string, error) {
+	name = strings.ToLower(strings.TrimSpace(name))
+	if oid, ok := attributeNames[name]; ok {
+		return oid, nil
+	}
+	oid := strings.TrimPrefix(name, "oid.")
+	arcs := strings.Split(oid, ".")
+	ok := len(arcs) >= 2
+	for _, arc := range arcs {
+		ok = ok && arc != "" && strings.Trim(arc, "0123456789") == "" && (arc == "0" || arc[0] != '0')
+	}
+	if !ok {
+		return "", fmt.Errorf("%s is no attribute type that is known; write its dotted OID", Quote(name))
+	}
+	return oid, nil
+}
+
+// hexValue reads "#" and the DER of a value.
+func (s *dnScanner) hexValue() (value string, binary bool, err error) {
+	end := strings.IndexAny(s.rest, ",;+ ")
+	if end < 0 {
+		end = len(s.rest)
+	}
+	text := s.rest[1:end]
+	s.rest = strings.TrimLeft(s.rest[end:], " ")
+	if s.rest != "" && strings.IndexByte(",;+", s.rest[0]) < 0 {
+		return "", false, errors.New("text after a '#' value")
+	}
+	der, err := hex.DecodeString(text)
+	if err != nil {
+		return "", false, errors.New("a '#' value is not hexadecimal")
+	}
+	value, err = decodeString(cryptobyte.String(der))
+	if errors.Is(err, errNoString) {
+		return "#" + hex.EncodeToString(der), true, nil
+	}
+	return value, false, err
+}
+
+// quoted reads a value in quotes (RFC 2253 4 and .NET; a doubled quote is one).
+func (s *dnScanner) quoted() (string, error) {
+	var b strings.Builder
+	for i := 1; i < len(s.rest); i++ {
+		c := s.rest[i]
+		switch {
+		case c == '\\':
+			n, err := unescape(&b, s.rest[i:])
+			if err != nil {
+				return "", err
+			}
+			i += n - 1
+		case c == '"' && strings.HasPrefix(s.rest[i+1:], `"`):
+			b.WriteByte('"')
+			i++
+		case c == '"':
+			s.rest = strings.TrimLeft(s.rest[i+1:], " ")
+			if s.rest != "" && strings.IndexByte(",;+", s.rest[0]) < 0 {
+				return "", errors.New("text after the closing quote")
+			}
+			return valid(b.String())
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return "", errors.New("the closing quote is missing")
+}
+
+// plain reads a value up to an unescaped separator; blanks before it are cut,
+// escaped ones stay.
+func (s *dnScanner) plain() (string, error) {
+	var b strings.Builder
+	keep := 0 // length up to the last character that is no unescaped blank
+	i := 0
+	for i < len(s.rest) && strings.IndexByte(",;+", s.rest[i]) < 0 {
+		switch c := s.rest[i]; c {
+		case '\\':
+			n, err := unescape(&b, s.rest[i:])
+			if err != nil {
+				return "", err
+			}
+			i += n
+			keep = b.Len()
+		case '"':
+			return "", errors.New("a quote inside a value is not escaped")
+		default:
+			b.WriteByte(c)
+			i++
+			if c != ' ' {
+				keep = b.Len()
+			}
+		}
+	}
+	s.rest = s.rest[i:]
+	return valid(b.String()[:keep])
+}
+
+func valid(v string) (string, error) {
+	if !utf8.ValidString(v) {
+		return "", errors.New("not UTF-8 after decoding its escapes")
+	}
+	return v, nil
+}
+
+// unescape decodes the escape that text begins with and tells its length.
+func unescape(b *strings.Builder, text string) (int, error) {
+	if len(text) >= 3 {
+		if v, err := hex.DecodeString(text[1:3]); err == nil {
+			b.Write(v)
+			return 3, nil
+		}
+	}
+	if len(text) >= 2 && strings.IndexByte(` "#+,;<=>\/`, text[1]) >= 0 {
+		b.WriteByte(text[1])
+		return 2, nil
+	}
+	return 0, errors.New("a backslash that escapes nothing")
+}
+
+// parseSlashes reads /C=GB/O=Bank/CN=x. A slash that no "type=" follows belongs
+// to the value: that form cannot say it otherwise.
+func parseSlashes(text string) (DN, error) {
+	var parts []string
+	for part := range strings.SplitSeq(text[1:], "/") {
+		name, _, ok := strings.Cut(part, "=")
+		if ok {
+			if _, err := attributeOID(name); err == nil {
+				parts = append(parts, part)
+				continue
+			}
+		}
+		if len(parts) == 0 {
+			return nil, fmt.Errorf("%s is no attribute", Quote(part))
+		}
+		parts[len(parts)-1] += "/" + part
+	}
+	var name DN
+	for _, part := range parts {
+		k, v, _ := strings.Cut(part, "=")
+		oid, err := attributeOID(k)
+		if err != nil {
+			return nil, err
+		}
+		if v == "" {
+			return nil, fmt.Errorf("%s is empty", Quote(k))
+		}
+		name = append(name, RDN{{OID: oid, Value: v}})
+	}
+	return name, nil
+}
