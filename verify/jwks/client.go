@@ -1,0 +1,178 @@
+// Package jwks is the one way out: a bounded, address-checked http client, and
+// the cached key sources that run on it. Every URL that a TPP can influence is
+// fetched here and nowhere else.
+package jwks
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"syscall"
+	"time"
+)
+
+// Defaults of Options.
+const (
+	DefaultTimeout  = 5 * time.Second
+	DefaultMaxBytes = 512 << 10
+)
+
+// Options are the bounds of a Client. The zero value is the strict one.
+type Options struct {
+	// Roots verify the servers. Default: the system's.
+	Roots *x509.CertPool
+	// PrivateRanges allows loopback, private and link-local addresses: for URLs
+	// that the operator wrote, or test directories. Default: false.
+	PrivateRanges bool
+	// Timeout of one exchange, connection and body included. Default: DefaultTimeout.
+	Timeout time.Duration
+	// MaxBytes of one answer. Default: DefaultMaxBytes.
+	MaxBytes int64
+	// MaxConnections to one host. Default: 0, no limit.
+	MaxConnections int
+}
+
+// Client makes bounded https requests. It follows no redirect to another
+// origin, uses no proxy of the environment, and checks every address at dial
+// time, after DNS: a name that changes its mind is no way in.
+type Client struct {
+	http     *http.Client
+	maxBytes int64
+}
+
+// Response is a whole answer.
+type Response struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// ErrAddress is in the chain of every refusal to dial an address.
+var ErrAddress = errors.New("address is not public")
+
+// NewClient makes a Client.
+func NewClient(o Options) *Client {
+	if o.Timeout == 0 {
+		o.Timeout = DefaultTimeout
+	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = DefaultMaxBytes
+	}
+	dialer := &net.Dialer{Timeout: o.Timeout}
+	if !o.PrivateRanges {
+		dialer.Control = publicOnly
+	}
+	return &Client{
+		maxBytes: o.MaxBytes,
+		http: &http.Client{
+			Timeout:       o.Timeout,
+			CheckRedirect: sameOrigin,
+			Transport: &http.Transport{
+				DialContext:            dialer.DialContext,
+				TLSClientConfig:        &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12},
+				TLSHandshakeTimeout:    o.Timeout,
+				ResponseHeaderTimeout:  o.Timeout,
+				MaxResponseHeaderBytes: 64 << 10,
+				MaxIdleConnsPerHost:    64,
+				MaxConnsPerHost:        o.MaxConnections,
+				IdleConnTimeout:        90 * time.Second,
+				ForceAttemptHTTP2:      true,
+			},
+		},
+	}
+}
+
+// Do sends the request and reads the whole answer. An answer of any status is
+// no error; one that is longer than MaxBytes is.
+func (c *Client) Do(r *http.Request) (*Response, error) {
+	if r.URL.Scheme != "https" {
+		return nil, fmt.Errorf("%s: only https is spoken", r.URL.Redacted())
+	}
+	res, err := c.http.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, c.maxBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading the answer of %s: %w", r.URL.Redacted(), err)
+	}
+	if int64(len(body)) > c.maxBytes {
+		return nil, fmt.Errorf("the answer of %s is longer than %d bytes", r.URL.Redacted(), c.maxBytes)
+	}
+	return &Response{Status: res.StatusCode, Header: res.Header, Body: body}, nil
+}
+
+// Get fetches a URL; every status but 200 is an error.
+func (c *Client) Get(ctx context.Context, url string) (*Response, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Accept", "application/json")
+	res, err := c.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	if res.Status != http.StatusOK {
+		return nil, fmt.Errorf("%s answered %d", r.URL.Redacted(), res.Status)
+	}
+	return res, nil
+}
+
+// CloseIdle closes connections that wait for another request.
+func (c *Client) CloseIdle() { c.http.CloseIdleConnections() }
+
+func sameOrigin(r *http.Request, via []*http.Request) error {
+	if first := via[0].URL; r.URL.Scheme != first.Scheme || r.URL.Host != first.Host {
+		return errors.New("redirects to another origin")
+	}
+	if len(via) > 3 {
+		return errors.New("redirects too often")
+	}
+	return nil
+}
+
+// publicOnly is asked with the address that is really dialled.
+func publicOnly(_, address string, _ syscall.RawConn) error {
+	ap, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("%w: %s", ErrAddress, address)
+	}
+	if !Public(ap.Addr()) {
+		return fmt.Errorf("%w: %s", ErrAddress, ap.Addr())
+	}
+	return nil
+}
+
+// special are the ranges of the IANA special-purpose registries that netip's own
+// predicates leave out, and those that wrap an IPv4 address.
+var special = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("192.88.99.0/24"), netip.MustParsePrefix("198.18.0.0/15"),
+	netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("::/96"), netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"),
+	netip.MustParsePrefix("100::/64"), netip.MustParsePrefix("2001::/23"), netip.MustParsePrefix("2001:db8::/32"),
+	netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("fec0::/10"),
+}
+
+// Public tells whether an address is reachable for everybody: not loopback, not
+// private, not link-local, not any other special range.
+func Public(a netip.Addr) bool {
+	a = a.Unmap()
+	if !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.Zone() != "" {
+		return false
+	}
+	for _, p := range special {
+		if p.Contains(a) {
+			return false
+		}
+	}
+	return true
+}

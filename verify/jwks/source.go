@@ -1,0 +1,140 @@
+package jwks
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// Times of a Source. A server's max-age counts within MinAge and MaxAge.
+const (
+	// DefaultAge is how long keys are fresh when the server does not say.
+	DefaultAge = 15 * time.Minute
+	MinAge     = time.Minute
+	MaxAge     = 24 * time.Hour
+	// MaxStale is how long after their end keys are still used while the server is down.
+	MaxStale = 24 * time.Hour
+	// RefreshEvery bounds forced refreshes for unknown kids, and attempts while the server is down.
+	RefreshEvery = 30 * time.Second
+)
+
+// Source is the verify.KeySource of one JWKS URL. Concurrent callers share one
+// fetch; the fetch outlives a caller that goes away.
+type Source struct {
+	client *Client
+	url    string
+	now    func() time.Time
+
+	flight singleflight.Group
+	mu     sync.Mutex
+	keys   []verify.Key
+	fresh  time.Time // until when keys need no fetch
+	tried  time.Time // last attempt
+	failed error     // of the last attempt
+}
+
+// NewSource makes the source of a URL. Nothing is fetched yet. now is the clock,
+// nil for time.Now.
+func NewSource(client *Client, url string, now func() time.Time) *Source {
+	if now == nil {
+		now = time.Now
+	}
+	return &Source{client: client, url: url, now: now}
+}
+
+// Keys returns fresh keys, or stale ones while the server is down, or an error
+// when there are none.
+func (s *Source) Keys(ctx context.Context) ([]verify.Key, error) {
+	s.mu.Lock()
+	now := s.now()
+	keys, failed := s.keys, s.failed
+	fresh := now.Before(s.fresh)
+	paused := failed != nil && now.Sub(s.tried) < RefreshEvery
+	stale := now.Before(s.fresh.Add(MaxStale))
+	s.mu.Unlock()
+	switch {
+	case keys != nil && fresh:
+		return keys, nil
+	case paused && keys != nil && stale:
+		return keys, nil
+	case paused:
+		return nil, failed
+	}
+	fetched, err := s.fetch(ctx)
+	if err != nil && keys != nil && stale {
+		return keys, nil
+	}
+	return fetched, err
+}
+
+// Refresh fetches once more, unless that was done less than RefreshEvery ago.
+func (s *Source) Refresh(ctx context.Context) ([]verify.Key, error) {
+	s.mu.Lock()
+	recent := s.now().Sub(s.tried) < RefreshEvery
+	s.mu.Unlock()
+	if recent {
+		return s.Keys(ctx)
+	}
+	if keys, err := s.fetch(ctx); err == nil {
+		return keys, nil
+	}
+	return s.Keys(ctx)
+}
+
+func (s *Source) fetch(ctx context.Context) ([]verify.Key, error) {
+	done := s.flight.DoChan("", func() (any, error) {
+		keys, age, err := s.get(context.WithoutCancel(ctx))
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.tried, s.failed = s.now(), err
+		if err != nil {
+			return nil, err
+		}
+		s.keys, s.fresh = keys, s.tried.Add(age)
+		return keys, nil
+	})
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case r := <-done:
+		if r.Err != nil {
+			return nil, r.Err
+		}
+		return r.Val.([]verify.Key), nil
+	}
+}
+
+func (s *Source) get(ctx context.Context) ([]verify.Key, time.Duration, error) {
+	res, err := s.client.Get(ctx, s.url)
+	if err != nil {
+		return nil, 0, fmt.Errorf("fetching keys: %w", err)
+	}
+	keys, err := verify.ParseJWKS(res.Body)
+	if err != nil {
+		return nil, 0, fmt.Errorf("keys of %s: %w", s.url, err)
+	}
+	return keys, Age(res.Header.Get("Cache-Control"), DefaultAge, MinAge, MaxAge), nil
+}
+
+// Age is the max-age of a Cache-Control header within bounds, or otherwise.
+func Age(cacheControl string, otherwise, least, most time.Duration) time.Duration {
+	for part := range strings.SplitSeq(cacheControl, ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		if !strings.EqualFold(name, "max-age") {
+			continue
+		}
+		seconds, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31)
+		if err != nil {
+			return otherwise
+		}
+		return min(max(time.Duration(seconds)*time.Second, least), most)
+	}
+	return otherwise
+}

@@ -1,0 +1,158 @@
+package verify
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// DefaultAlgorithms are the signature algorithms that are accepted when the
+// operator names none (FAPI 1 Advanced 8.6).
+var DefaultAlgorithms = []string{"PS256", "ES256"}
+
+// SupportedAlgorithms are those that an operator may name. HMAC and none never are.
+var SupportedAlgorithms = []string{"PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "EdDSA"}
+
+// JWS is a compact JWS that has been split and whose header has been checked.
+// Nothing of it may be believed before Keys.verify has returned a key.
+type JWS struct {
+	// Raw is the token as received, without a trailing line end.
+	Raw []byte
+	// Algorithm and KeyID are the header's alg and kid. KeyID may be empty.
+	Algorithm, KeyID string
+	// Claims is the payload.
+	Claims Object
+}
+
+var strict = base64.RawURLEncoding.Strict()
+
+// typ values that a registration request or an SSA may carry. Everything else
+// is another kind of token (at+jwt, logout+jwt ...) and is not taken for one.
+var neutralTypes = []string{"jwt", "jose", "jws", "application/jwt", "application/jose"}
+
+// Header members that name or carry a key: the sender does not choose the key.
+var keyMembers = []string{"jku", "jwk", "x5u", "x5c"}
+
+// SplitJWS reads compact serialization (RFC 7515 7.1) strictly: three non-empty
+// segments of canonical base64url, a header and a payload that are JSON objects
+// without duplicate members, an alg of the list, no embedded key, no crit. types
+// are the allowed typ values, in lower case; an absent typ is allowed when types
+// is nil, which stands for the neutral ones.
+func SplitJWS(raw []byte, algorithms, types []string) (*JWS, error) {
+	raw = bytes.TrimSuffix(raw, []byte("\r\n"))
+	raw = bytes.TrimSuffix(raw, []byte("\n"))
+	first := bytes.IndexByte(raw, '.')
+	last := bytes.LastIndexByte(raw, '.')
+	if first < 0 || bytes.IndexByte(raw[first+1:], '.') != last-first-1 {
+		return nil, errors.New("is not a compact JWS of three segments")
+	}
+	header, err := segment(raw[:first], "header")
+	if err != nil {
+		return nil, err
+	}
+	payload, err := segment(raw[first+1:last], "payload")
+	if err != nil {
+		return nil, err
+	}
+	if err := checkSegment(raw[last+1:], "signature"); err != nil {
+		return nil, err
+	}
+	h, err := ParseObject(header)
+	if err != nil {
+		return nil, fmt.Errorf("has a header that is no acceptable JSON object (%w)", err)
+	}
+	t := &JWS{Raw: raw}
+	if err := t.readHeader(h, algorithms, types); err != nil {
+		return nil, err
+	}
+	if t.Claims, err = ParseObject(payload); err != nil {
+		return nil, fmt.Errorf("has a payload that is no acceptable JSON object (%w)", err)
+	}
+	return t, nil
+}
+
+// UnverifiedClaims reads the payload of a JWS that was verified when it was
+// stored. Never for anything that comes from outside.
+func UnverifiedClaims(raw []byte) (Object, error) {
+	parts := bytes.Split(raw, []byte("."))
+	if len(parts) != 3 {
+		return Object{}, errors.New("is not a compact JWS")
+	}
+	payload, err := segment(parts[1], "payload")
+	if err != nil {
+		return Object{}, err
+	}
+	return ParseObject(payload)
+}
+
+func (t *JWS) readHeader(h Object, algorithms, types []string) error {
+	for _, m := range h.Members() {
+		switch {
+		case slices.Contains(keyMembers, m.Name):
+			return fmt.Errorf("has the header member %s; keys come from the registered JWKS only, leave it out", Quote(m.Name))
+		case m.Name == "crit" || m.Name == "b64":
+			return fmt.Errorf("has the header member %s, which is not supported", Quote(m.Name))
+		}
+	}
+	alg, ok, err := h.String("alg")
+	if err != nil || !ok {
+		return errors.New("has no alg in its header")
+	}
+	if !slices.Contains(algorithms, alg) {
+		return fmt.Errorf("has alg %s; accepted are %s", Quote(alg), strings.Join(algorithms, ", "))
+	}
+	kid, _, err := h.String("kid")
+	if err != nil {
+		return fmt.Errorf("has a kid that %w", err)
+	}
+	typ, ok, err := h.String("typ")
+	if err != nil {
+		return fmt.Errorf("has a typ that %w", err)
+	}
+	neutral := types == nil
+	if neutral {
+		types = neutralTypes
+	}
+	if !(ok && slices.Contains(types, strings.ToLower(typ))) && !(!ok && neutral) {
+		return fmt.Errorf("has typ %s, which is another kind of token", Quote(typ))
+	}
+	t.Algorithm, t.KeyID = alg, kid
+	return nil
+}
+
+func segment(s []byte, name string) ([]byte, error) {
+	if err := checkSegment(s, name); err != nil {
+		return nil, err
+	}
+	out := make([]byte, strict.DecodedLen(len(s)))
+	if _, err := strict.Decode(out, s); err != nil {
+		return nil, fmt.Errorf("has a %s that is not canonical base64url", name)
+	}
+	return out, nil
+}
+
+// checkSegment holds a segment against the alphabet. encoding/base64 skips CR
+// and LF even when strict, so one JWS would have many spellings.
+func checkSegment(s []byte, name string) error {
+	if len(s) == 0 {
+		return fmt.Errorf("has an empty %s", name)
+	}
+	for _, c := range s {
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_') {
+			return fmt.Errorf("has a %s that is not base64url", name)
+		}
+	}
+	if name != "signature" {
+		return nil
+	}
+	// The unused bits of the last character: canonical or refused.
+	tail := s[len(s)/4*4:]
+	var buf [3]byte
+	if _, err := strict.Decode(buf[:], tail); err != nil {
+		return fmt.Errorf("has a %s that is not canonical base64url", name)
+	}
+	return nil
+}

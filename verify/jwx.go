@@ -1,0 +1,97 @@
+package verify
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"encoding/base64"
+	"errors"
+	"fmt"
+
+	"github.com/lestrrat-go/jwx/v2/jwa"
+	"github.com/lestrrat-go/jwx/v2/jwk"
+	"github.com/lestrrat-go/jwx/v2/jws"
+)
+
+// This file is the only one that knows jwx. What it is trusted with is small on
+// purpose: one JWK to one public key, one signature with one algorithm and one
+// key. By itself jws.Verify takes "none" in the header, any crit, padded and
+// non-canonical base64 and JSON serialization; SplitJWS and Key.fits have
+// excluded all that before it is asked.
+
+// verifySignature verifies a compact JWS with exactly this algorithm and key.
+func verifySignature(raw []byte, alg string, key any) error {
+	_, err := jws.Verify(raw, jws.WithKey(jwa.SignatureAlgorithm(alg), key), jws.WithCompact())
+	return err
+}
+
+// ParseJWKS reads a JWK set (RFC 7517 5). Keys of a type or curve that is not
+// known are skipped, as the RFC wants; a set with more than MaxKeys, a private
+// or a symmetric key, or no usable key at all is an error.
+func ParseJWKS(data []byte) ([]Key, error) {
+	set, err := ParseObject(data)
+	if err != nil {
+		return nil, fmt.Errorf("jwks: %w", err)
+	}
+	raws, err := set.Objects("keys")
+	if err != nil {
+		return nil, fmt.Errorf("jwks: keys: %w", err)
+	}
+	if len(raws) > MaxKeys {
+		return nil, fmt.Errorf("jwks: %d keys, at most %d are read", len(raws), MaxKeys)
+	}
+	var keys []Key
+	for _, o := range raws {
+		if o.Has("d") || o.Has("k") {
+			return nil, errors.New("jwks: holds a private or symmetric key; publish public keys only")
+		}
+		k, err := parseKey(o)
+		if err != nil {
+			continue
+		}
+		keys = append(keys, k)
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("jwks: no usable key")
+	}
+	return keys, nil
+}
+
+func parseKey(o Object) (Key, error) {
+	parsed, err := jwk.ParseKey(o.AppendJSON(nil))
+	if err != nil {
+		return Key{}, err
+	}
+	k := Key{ID: parsed.KeyID(), Use: parsed.KeyUsage(), Algorithm: parsed.Algorithm().String()}
+	if err := parsed.Raw(&k.public); err != nil {
+		return Key{}, err
+	}
+	switch pub := k.public.(type) {
+	case *rsa.PublicKey:
+		k.Type, k.Bits = "RSA", pub.N.BitLen()
+		if pub.E < 3 || pub.E%2 == 0 {
+			return Key{}, errors.New("rsa exponent")
+		}
+	case *ecdsa.PublicKey:
+		k.Type, k.Curve = "EC", pub.Curve.Params().Name
+		if _, err := pub.ECDH(); err != nil { // also says whether the point is on the curve
+			return Key{}, err
+		}
+	case ed25519.PublicKey:
+		k.Type, k.Curve = "OKP", "Ed25519"
+	default:
+		return Key{}, fmt.Errorf("key type %T", pub)
+	}
+	chain, _, err := o.Strings("x5c")
+	if err != nil {
+		return Key{}, err
+	}
+	for _, c := range chain {
+		der, err := base64.StdEncoding.DecodeString(c)
+		if err != nil {
+			return Key{}, err
+		}
+		k.Certificates = append(k.Certificates, der)
+	}
+	return k, nil
+}

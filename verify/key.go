@@ -1,0 +1,150 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Bounds of keys and key sets.
+const (
+	MinRSABits = 2048
+	// MaxRSABits caps the cost of one verification: 8192 bits cost about 1.4 ms.
+	MaxRSABits = 8192
+	// MaxKeys is the number of keys in one JWKS, at most.
+	MaxKeys = 100
+	// maxTries bounds the keys that are tried for a JWS without a kid.
+	maxTries = 8
+)
+
+// Key is one public key of a JWKS. Keys come from ParseJWKS only.
+type Key struct {
+	// ID is the kid, may be empty.
+	ID string
+	// Use is the JWK's use: sig, enc, tls or empty.
+	Use string
+	// Algorithm is the JWK's alg, may be empty.
+	Algorithm string
+	// Type is the kty (RSA, EC, OKP), Curve the crv, Bits an RSA modulus' length.
+	Type, Curve string
+	Bits        int
+	// Certificates is the x5c chain as DER, leaf first.
+	Certificates [][]byte
+
+	public any
+}
+
+// KeySource gives the keys of one JWKS: a file, or a URL with a cache.
+type KeySource interface {
+	// Keys returns the current keys. An error means that there is no usable key
+	// now (the TPP is told to come back), never that a key is unknown.
+	Keys(ctx context.Context) ([]Key, error)
+	// Refresh is asked when a kid is not among Keys. It returns the keys after
+	// one more fetch, or the same as before when the source is rate-limited or
+	// has nothing newer.
+	Refresh(ctx context.Context) ([]Key, error)
+}
+
+// FixedKeys is a KeySource that never changes: a JWKS file.
+type FixedKeys []Key
+
+// Keys returns the keys.
+func (k FixedKeys) Keys(context.Context) ([]Key, error) { return k, nil }
+
+// Refresh returns the keys: a file has no newer ones.
+func (k FixedKeys) Refresh(context.Context) ([]Key, error) { return k, nil }
+
+var errSignature = errors.New("has a signature that does not verify with the key of its kid")
+
+// VerifyWith verifies the signature with a key of the source. The error's text
+// continues a sentence that begins with the name of the thing.
+func (t *JWS) VerifyWith(ctx context.Context, source KeySource) error {
+	keys, err := source.Keys(ctx)
+	if err != nil {
+		return unavailableKeys(err)
+	}
+	err = t.verify(keys)
+	if !errors.Is(err, errUnknownKey) {
+		return err
+	}
+	if keys, err = source.Refresh(ctx); err != nil {
+		return unavailableKeys(err)
+	}
+	return t.verify(keys)
+}
+
+func unavailableKeys(err error) error {
+	e := Refuse(Unavailable, "jwks", "the keys to verify this with cannot be fetched now; try again later").Because(err)
+	e.RetryAfter = 30 * time.Second
+	return e
+}
+
+var errUnknownKey = errors.New("is signed with a key that is not in the JWKS")
+
+// verify finds the key and checks the signature. With a kid, the one key of
+// that kid counts. Without, exactly one of the keys that fit must verify.
+func (t *JWS) verify(keys []Key) error {
+	var fit []Key
+	var misfit error
+	for _, k := range keys {
+		if t.KeyID != "" && k.ID != t.KeyID {
+			continue
+		}
+		if err := k.fits(t.Algorithm); err != nil {
+			misfit = err
+			continue
+		}
+		fit = append(fit, k)
+	}
+	switch {
+	case len(fit) == 0 && misfit != nil && t.KeyID != "":
+		return misfit
+	case len(fit) == 0:
+		return fmt.Errorf("%w (kid %s)", errUnknownKey, Quote(t.KeyID))
+	case t.KeyID != "" && len(fit) > 1:
+		return fmt.Errorf("names kid %s, which several keys of the JWKS have", Quote(t.KeyID))
+	case len(fit) > maxTries:
+		return fmt.Errorf("has no kid, and more than %d keys of the JWKS fit; name the kid", maxTries)
+	}
+	verified := 0
+	for _, k := range fit {
+		if verifySignature(t.Raw, t.Algorithm, k.public) == nil {
+			verified++
+		}
+	}
+	if verified != 1 {
+		return errSignature
+	}
+	return nil
+}
+
+// fits tells whether the key may be used with alg: the algorithm is decided by
+// the key, never by the token alone.
+func (k Key) fits(alg string) error {
+	if k.Use != "" && k.Use != "sig" {
+		return fmt.Errorf("is signed with a key whose use is %s, not sig", Quote(k.Use))
+	}
+	if k.Algorithm != "" && k.Algorithm != alg {
+		return fmt.Errorf("has alg %s, but its key is for %s", alg, Quote(k.Algorithm))
+	}
+	ok := false
+	switch {
+	case strings.HasPrefix(alg, "PS"), strings.HasPrefix(alg, "RS"):
+		ok = k.Type == "RSA"
+		if ok && (k.Bits < MinRSABits || k.Bits > MaxRSABits) {
+			return fmt.Errorf("is signed with an RSA key of %d bits; %d to %d are accepted", k.Bits, MinRSABits, MaxRSABits)
+		}
+	case strings.HasPrefix(alg, "ES"):
+		i := slices.Index([]string{"ES256", "ES384", "ES512"}, alg)
+		ok = k.Type == "EC" && i >= 0 && k.Curve == []string{"P-256", "P-384", "P-521"}[i]
+	case alg == "EdDSA":
+		ok = k.Type == "OKP" && k.Curve == "Ed25519"
+	}
+	if !ok {
+		return fmt.Errorf("has alg %s, which does not fit its %s key", alg, k.Type)
+	}
+	return nil
+}
