@@ -1,0 +1,225 @@
+package verify
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ScopeRegister is the scope of a registration token.
+const ScopeRegister = "dcr_register"
+
+// MaxToken is the length in bytes of an access token, at most.
+const MaxToken = 8 << 10
+
+// AccessToken is an access token that the AS has vouched for, by introspection
+// (RFC 7662) or by its signature (RFC 9068).
+type AccessToken struct {
+	// Raw is the token itself. Never logged.
+	Raw string
+	// ClientID is client_id, else azp, else sub; never aud.
+	ClientID string
+	// Subject is sub, may be empty.
+	Subject string
+	// Scopes are the whole tokens of scope.
+	Scopes []string
+	// Expires is exp; zero when the token has none.
+	Expires time.Time
+	// Thumbprint is cnf.x5t#S256: the certificate it is bound to. Empty when unbound.
+	Thumbprint string
+}
+
+// BearerToken takes the token from the Authorization header fields (RFC 6750 2.1).
+//
+// Errors: NoToken, InvalidToken.
+func BearerToken(authorization []string) (string, error) {
+	if len(authorization) == 0 {
+		return "", Refuse(NoToken, "access_token", "access token: missing; send Authorization: Bearer with a token of this authorization server")
+	}
+	scheme, token, _ := strings.Cut(authorization[0], " ")
+	token = strings.TrimLeft(token, " ")
+	if len(authorization) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > MaxToken || strings.Trim(token, tokenCharacters) != "" {
+		return "", badToken("malformed; send exactly one Authorization: Bearer header")
+	}
+	return token, nil
+}
+
+// RFC 6750 2.1, b64token.
+const tokenCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="
+
+func badToken(why string) *Error {
+	return Refuse(InvalidToken, "access_token", "access token: %s", why)
+}
+
+// TokenKey names a token in the store. A token with two dots is named by its
+// signing input, because a JWT has several spellings that all verify (the last
+// base64 characters), and one token must not register twice.
+func TokenKey(raw string) string {
+	if strings.Count(raw, ".") == 2 {
+		raw = raw[:strings.LastIndexByte(raw, '.')]
+	}
+	sum := sha256.Sum256([]byte(raw))
+	return hex.EncodeToString(sum[:])
+}
+
+// ReadAccessToken reads the claims of an access token, from an introspection
+// answer or a verified JWT: both have the same names.
+func ReadAccessToken(raw string, claims Object) (*AccessToken, error) {
+	t := &AccessToken{Raw: raw}
+	for _, name := range []string{"client_id", "azp", "sub"} {
+		v, _, err := claims.String(name)
+		if err != nil {
+			return nil, badToken(name + " " + err.Error())
+		}
+		if name == "sub" {
+			t.Subject = v
+		}
+		if t.ClientID == "" {
+			t.ClientID = v
+		}
+	}
+	scope, _, err := claims.String("scope")
+	if err != nil { // some servers send a list
+		list, _, listErr := claims.Strings("scope")
+		if listErr != nil {
+			return nil, badToken("its scope cannot be read")
+		}
+		scope = strings.Join(list, " ")
+	}
+	t.Scopes = strings.Fields(scope)
+	exp, ok, err := claims.Integer("exp")
+	if err != nil {
+		return nil, badToken("its exp cannot be read")
+	}
+	if ok {
+		t.Expires = time.Unix(exp, 0)
+	}
+	cnf, ok, err := claims.Object("cnf")
+	if err != nil {
+		return nil, badToken("its cnf cannot be read")
+	}
+	if ok {
+		t.Thumbprint, _, err = cnf.String("x5t#S256")
+		if err != nil || t.Thumbprint == "" {
+			return nil, badToken("it is bound to something else than a certificate")
+		}
+	}
+	return t, nil
+}
+
+// CheckRegistration accepts t as registration token: not expired, the whole
+// scope dcr_register, the certificate it is bound to. cert is nil when no
+// certificate is demanded.
+//
+// Errors: InvalidToken, InsufficientScope.
+func (t *AccessToken) CheckRegistration(cert *Certificate, now time.Time) error {
+	if err := t.checkUse(cert, now); err != nil {
+		return err
+	}
+	if !slices.Contains(t.Scopes, ScopeRegister) {
+		return Refuse(InsufficientScope, "access_token", "access token: it lacks the scope %s", ScopeRegister)
+	}
+	return nil
+}
+
+// CheckManagement accepts t as management token of the client: its own
+// client-credentials token, no person's, with the certificate it is bound to.
+//
+// Errors: InvalidToken, the same for every reason.
+func (t *AccessToken) CheckManagement(clientID string, cert *Certificate, now time.Time) error {
+	err := t.checkUse(cert, now)
+	switch {
+	case err != nil:
+		return NotYours(err)
+	case clientID == "" || t.ClientID != clientID:
+		return NotYours(errors.New("another client's token"))
+	case t.Subject != "" && t.Subject != clientID:
+		return NotYours(errors.New("a person's token"))
+	}
+	return nil
+}
+
+// NotYours is the one answer for every token that may not manage the client of
+// the address, so that nobody learns which ids exist. cause is for the log.
+func NotYours(cause error) *Error {
+	return badToken("not valid for this registration; use a client credentials token of the client itself").Because(cause)
+}
+
+func (t *AccessToken) checkUse(cert *Certificate, now time.Time) error {
+	switch {
+	case !t.Expires.IsZero() && !t.Expires.After(now):
+		return badToken("expired")
+	case t.Thumbprint != "" && (cert == nil || cert.Thumbprint != t.Thumbprint):
+		return badToken("bound to another certificate")
+	}
+	return nil
+}
+
+// TokenRules says which JWT access tokens are taken without asking the AS.
+type TokenRules struct {
+	// Issuer is the exact iss.
+	Issuer string
+	// Audiences: aud must hold one of them. Default: aud is not looked at.
+	Audiences []string
+	// Algorithms. Default: DefaultAlgorithms.
+	Algorithms []string
+	// Types are the allowed typ values, in lower case. Default: at+jwt (RFC 9068 2.1).
+	Types []string
+	// Keys is the AS's JWKS.
+	Keys KeySource
+}
+
+// DefaultTokenTypes are the typ values of RFC 9068 2.1.
+var DefaultTokenTypes = []string{"at+jwt", "application/at+jwt"}
+
+// Claims that only an ID token has (OpenID Core 2).
+var idTokenClaims = []string{"nonce", "at_hash", "c_hash", "auth_time"}
+
+// VerifyAccessToken verifies a JWT access token locally (RFC 9068 4).
+//
+// Errors: InvalidToken, Unavailable.
+func VerifyAccessToken(ctx context.Context, raw string, rules *TokenRules, now time.Time) (*AccessToken, error) {
+	algorithms, types := rules.Algorithms, rules.Types
+	if len(algorithms) == 0 {
+		algorithms = DefaultAlgorithms
+	}
+	if len(types) == 0 {
+		types = DefaultTokenTypes
+	}
+	jws, err := SplitJWS([]byte(raw), algorithms, types)
+	if err != nil {
+		return nil, badToken("not a token of this authorization server").Because(err)
+	}
+	if err := jws.VerifyWith(ctx, rules.Keys); err != nil {
+		if unavailable := (*Error)(nil); errors.As(err, &unavailable) {
+			return nil, err
+		}
+		return nil, badToken("not a token of this authorization server").Because(err)
+	}
+	for _, name := range idTokenClaims {
+		if jws.Claims.Has(name) {
+			return nil, badToken("an ID token, not an access token")
+		}
+	}
+	if iss, _, err := jws.Claims.String("iss"); err != nil || iss != rules.Issuer {
+		return nil, badToken("of another issuer")
+	}
+	if len(rules.Audiences) > 0 {
+		audiences, err := stringOrList(jws.Claims, "aud")
+		if err != nil || !slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(rules.Audiences, a) }) {
+			return nil, badToken("for another audience")
+		}
+	}
+	t, err := ReadAccessToken(raw, jws.Claims)
+	if err != nil {
+		return nil, err
+	}
+	if t.Expires.IsZero() || !t.Expires.After(now) {
+		return nil, badToken("expired, or without exp")
+	}
+	return t, nil
+}

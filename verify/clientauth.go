@@ -1,0 +1,169 @@
+package verify
+
+import (
+	"encoding/base64"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// MaxForm is the size of a request to a guarded endpoint in bytes, at most.
+const MaxForm = 64 << 10
+
+// ClientAuthentication is what a request to the token endpoint (or another
+// endpoint that authenticates clients) says about who sends it. Nothing of it is
+// verified.
+type ClientAuthentication struct {
+	// ClientIDs are all different ids that the request names: in the form, the
+	// query, HTTP Basic, the assertion's sub.
+	ClientIDs []string
+	// Secret and Assertion tell which credentials it carries.
+	Secret, Assertion bool
+	// Repeated is a parameter that occurs more than once, or empty. One AS takes
+	// the first of two values and another the last.
+	Repeated string
+}
+
+// ReadClientAuthentication reads the client's identity from the Authorization
+// header fields, the query and the form body of a request. What cannot be read
+// in exactly one way is refused: the AS might read it in the other.
+//
+// Errors: MalformedRequest.
+func ReadClientAuthentication(authorization []string, query, form string) (*ClientAuthentication, error) {
+	c := &ClientAuthentication{}
+	refuse := func(what string) (*ClientAuthentication, error) {
+		return nil, Refuse(MalformedRequest, "client_authentication", "%s", what)
+	}
+	if len(authorization) > 1 {
+		return refuse("Authorization: sent more than once")
+	}
+	if len(authorization) == 1 && !c.basic(authorization[0]) {
+		return refuse("Authorization: the Basic credentials cannot be read")
+	}
+	all := url.Values{}
+	for _, text := range []string{query, form} {
+		values, err := url.ParseQuery(text)
+		if err != nil {
+			return refuse("the parameters are not application/x-www-form-urlencoded")
+		}
+		for name, v := range values {
+			all[name] = append(all[name], v...)
+		}
+	}
+	for name, v := range all {
+		if len(v) > 1 && (c.Repeated == "" || name < c.Repeated) {
+			c.Repeated = name
+		}
+	}
+	for _, id := range all["client_id"] {
+		c.add(id)
+	}
+	c.Secret = c.Secret || all.Has("client_secret")
+	for _, assertion := range all["client_assertion"] {
+		c.Assertion = true
+		if !c.assertion(assertion) {
+			return refuse("client_assertion: not a JWT whose sub and iss are the client")
+		}
+	}
+	for _, id := range c.ClientIDs {
+		if !utf8.ValidString(id) || strings.ContainsRune(id, 0) {
+			return refuse("client_id: not UTF-8")
+		}
+	}
+	return c, nil
+}
+
+func (c *ClientAuthentication) add(id string) {
+	if id != "" && !slices.Contains(c.ClientIDs, id) {
+		c.ClientIDs = append(c.ClientIDs, id)
+	}
+}
+
+// basic reads HTTP Basic (RFC 6749 2.3.1: both parts are form-encoded). Another
+// scheme authenticates no client here and is left to the AS.
+func (c *ClientAuthentication) basic(value string) bool {
+	scheme, rest, _ := strings.Cut(value, " ")
+	if !strings.EqualFold(scheme, "Basic") {
+		return true
+	}
+	decoded, err := base64.StdEncoding.Strict().DecodeString(strings.TrimSpace(rest))
+	if err != nil {
+		return false
+	}
+	id, _, ok := strings.Cut(string(decoded), ":")
+	if !ok {
+		return false
+	}
+	unescaped, err := url.QueryUnescape(id)
+	if err != nil {
+		return false
+	}
+	c.add(unescaped)
+	c.add(id) // some servers do not decode
+	c.Secret = true
+	return true
+}
+
+// assertion reads the sub (and iss) of a client assertion without believing it.
+func (c *ClientAuthentication) assertion(raw string) bool {
+	claims, err := UnverifiedClaims([]byte(raw))
+	if err != nil {
+		return false
+	}
+	sub, ok, err := claims.String("sub")
+	if err != nil || !ok || sub == "" {
+		return false
+	}
+	c.add(sub)
+	if iss, ok, err := claims.String("iss"); err != nil || ok && iss != sub {
+		return false
+	}
+	return true
+}
+
+// Authenticator is what the guard knows of a registered client.
+type Authenticator struct {
+	ClientID string
+	// Method is its token_endpoint_auth_method.
+	Method string
+	// Subject is the DN of a tls_client_auth client.
+	Subject DN
+}
+
+// CheckClient decides whether a request of a registered client may go on to the
+// AS: unambiguous, with the credentials that it registered, and with its certificate.
+//
+// Errors: InvalidClient, MalformedRequest.
+func (c *ClientAuthentication) CheckClient(a *Authenticator, cert *Certificate) error {
+	refuse := func(format string, args ...any) error {
+		return Refuse(InvalidClient, "client_authentication", "client authentication: "+format, args...)
+	}
+	switch {
+	case len(c.ClientIDs) != 1:
+		return refuse("the request names different clients")
+	case c.Repeated != "":
+		return Refuse(MalformedRequest, "client_authentication", "%s: sent more than once", Quote(c.Repeated))
+	case c.Secret:
+		return refuse("this client is registered for %s and has no secret", a.Method)
+	}
+	switch a.Method {
+	case "private_key_jwt":
+		if !c.Assertion {
+			return refuse("this client is registered for private_key_jwt; send a client_assertion")
+		}
+		return nil
+	case "tls_client_auth":
+		if c.Assertion {
+			return refuse("this client is registered for tls_client_auth; send no client_assertion")
+		}
+		if cert == nil {
+			return refuse("this client is registered for tls_client_auth; connect with its transport certificate")
+		}
+		if !a.Subject.Equal(cert.Subject) {
+			return refuse("the subject of the presented certificate is not the registered one")
+		}
+		return nil
+	}
+	return refuse("%s is not supported", Quote(a.Method))
+}

@@ -1,0 +1,148 @@
+package verify
+
+import (
+	"context"
+	"slices"
+	"strings"
+)
+
+// Metadata is what a client is registered with: the client metadata of RFC 7591
+// 2, OpenID Connect Registration 2 and RFC 8705 2.1.2, after every rule held.
+type Metadata struct {
+	RedirectURIs            []string `json:"redirect_uris"`
+	TokenEndpointAuthMethod string   `json:"token_endpoint_auth_method"`
+	TokenEndpointSigningAlg string   `json:"token_endpoint_auth_signing_alg,omitempty"`
+	GrantTypes              []string `json:"grant_types"`
+	ResponseTypes           []string `json:"response_types"`
+	ApplicationType         string   `json:"application_type"`
+	IDTokenSigningAlg       string   `json:"id_token_signed_response_alg"`
+	RequestObjectSigningAlg string   `json:"request_object_signing_alg"`
+	Scope                   string   `json:"scope"`
+	// TLSClientAuthSubjectDN is the DN as the TPP sent it, or, when it was
+	// captured from the certificate, RFC 4514 text. Only with tls_client_auth.
+	TLSClientAuthSubjectDN string `json:"tls_client_auth_subject_dn,omitempty"`
+}
+
+// Acceptable is what a registration may ask for: the operator's lists, cut down
+// to what the AS can do. Discovery publishes exactly this, so that a TPP never
+// reads there what it is then refused. The preferred value is first, because
+// tools take the first.
+type Acceptable struct {
+	// AuthMethods are token_endpoint_auth_method values, AuthSigningAlgs those of assertions.
+	AuthMethods, AuthSigningAlgs []string
+	GrantTypes                   []string
+	// ResponseTypes have their words in alphabetical order.
+	ResponseTypes                  []string
+	IDTokenAlgs, RequestObjectAlgs []string
+	// Scopes are all scopes that any role gives; Roles has those of each role.
+	Scopes []string
+	Roles  map[string][]string
+}
+
+// DefaultRoles are the scopes that each software_role gives. openid is always allowed.
+var DefaultRoles = map[string][]string{
+	"AISP":  {"accounts"},
+	"PISP":  {"payments"},
+	"CBPII": {"fundsconfirmations"},
+}
+
+// DefaultAcceptable is what DCR v3.2 knows, before the AS is asked.
+func DefaultAcceptable() Acceptable {
+	return Acceptable{
+		AuthMethods:       []string{"tls_client_auth", "private_key_jwt"},
+		AuthSigningAlgs:   DefaultAlgorithms,
+		GrantTypes:        []string{"authorization_code", "client_credentials", "refresh_token"},
+		ResponseTypes:     []string{"code id_token", "code"},
+		IDTokenAlgs:       DefaultAlgorithms,
+		RequestObjectAlgs: DefaultAlgorithms,
+		Scopes:            []string{"openid", "accounts", "payments", "fundsconfirmations"},
+		Roles:             DefaultRoles,
+	}
+}
+
+// Registered is what is already known of the client that a PUT changes.
+type Registered struct {
+	ClientID, SoftwareID, OrgID string
+}
+
+// MetadataInput is everything that the metadata rules look at.
+type MetadataInput struct {
+	Request *Request
+	// Certificate is the transport certificate, nil when that protection is off.
+	Certificate *Certificate
+	Acceptable  Acceptable
+	// Registered is the client of a PUT, nil for a POST.
+	Registered *Registered
+}
+
+// Checked is the outcome of the metadata rules.
+type Checked struct {
+	Metadata Metadata
+	// Subject is the DN that authenticates the client with tls_client_auth,
+	// RawSubject its DER where a certificate with it was seen.
+	Subject    DN
+	RawSubject []byte
+}
+
+// evaluation is the state that the rows of the table share: what was read so
+// far, and the outcome.
+type evaluation struct {
+	context.Context
+	MetadataInput
+	claims Object
+	ssa    *SoftwareStatement
+	out    Checked
+}
+
+// CheckMetadata applies the rule table, in its order; the first broken rule is
+// told (protocol section 4).
+//
+// Errors: InvalidClientMetadata, InvalidRedirectURI, InvalidSoftwareStatement, Unavailable.
+func CheckMetadata(ctx context.Context, in MetadataInput) (*Checked, error) {
+	e := &evaluation{Context: ctx, MetadataInput: in, claims: in.Request.Claims, ssa: in.Request.Statement}
+	for _, rule := range MetadataRules {
+		if err := rule.check(e); err != nil {
+			return nil, e.refusal(rule, err)
+		}
+	}
+	return &e.out, nil
+}
+
+// refusal completes a row's error: rows that need no other kind or wording
+// return a plain error whose text goes on after the claim's name.
+func (e *evaluation) refusal(rule Rule, err error) error {
+	if full, ok := err.(*Error); ok {
+		if full.Rule == "" {
+			full.Rule = rule.Claim
+		}
+		return full
+	}
+	return Refuse(InvalidClientMetadata, rule.Claim, "%s: %w", rule.Claim, err)
+}
+
+// RegistrationNames are the metadata of RFC 7591 2 and 3.2.1, RFC 7592 3, RFC
+// 8705 and OpenID Connect that an SSA's claim must not fake in an answer.
+var RegistrationNames = []string{
+	"redirect_uris", "token_endpoint_auth_method", "token_endpoint_auth_signing_alg", "grant_types", "response_types",
+	"client_name", "client_uri", "logo_uri", "scope", "contacts", "tos_uri", "policy_uri", "jwks_uri", "jwks",
+	"software_statement", "application_type", "id_token_signed_response_alg", "id_token_encrypted_response_alg",
+	"id_token_encrypted_response_enc", "request_object_signing_alg", "request_object_encryption_alg",
+	"request_object_encryption_enc", "userinfo_signed_response_alg", "sector_identifier_uri", "subject_type",
+	"default_max_age", "require_auth_time", "default_acr_values", "initiate_login_uri", "request_uris",
+	"tls_client_auth_subject_dn", "tls_client_auth_dn", "tls_client_auth_san_dns", "tls_client_auth_san_uri",
+	"tls_client_auth_san_ip", "tls_client_auth_san_email", "tls_client_certificate_bound_access_tokens",
+	"backchannel_token_delivery_mode", "backchannel_client_notification_endpoint",
+	"backchannel_authentication_request_signing_alg", "backchannel_user_code_parameter_supported",
+	"client_id", "client_secret", "client_id_issued_at", "client_secret_expires_at",
+}
+
+// ShownStatementClaim tells whether an SSA claim is copied to the top level of an
+// answer: never one that would be taken for registration metadata or for the
+// answer itself.
+func ShownStatementClaim(name string) bool {
+	switch name {
+	case "scopes", "iss", "iat", "exp", "nbf", "jti", "aud", "sub", "software_id":
+		return false
+	}
+	return !strings.HasPrefix(name, "error") && !strings.HasPrefix(name, "registration_") && !slices.Contains(RegistrationNames, name)
+}

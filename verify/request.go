@@ -1,0 +1,201 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// DefaultMaxLifetime is how far exp may lie after iat.
+const DefaultMaxLifetime = 24 * time.Hour
+
+// MaxRequest is the size of a registration request in bytes, at most.
+const MaxRequest = 64 << 10
+
+// RequestRules is what a workspace demands of a registration request before its
+// metadata is looked at.
+type RequestRules struct {
+	// Issuers are the directories whose software statements are accepted. At least one.
+	Issuers []*Issuer
+	// Keys verifies the signed body. nil: the SSA's software_jwks_endpoint.
+	Keys KeySource
+	// Algorithms the body may be signed with. Default: DefaultAlgorithms.
+	Algorithms []string
+	// Audiences of which aud must hold one. At least one.
+	Audiences []string
+	// MaxLifetime is the largest exp - iat. Default: DefaultMaxLifetime.
+	MaxLifetime time.Duration
+	// Skew is how far the TPP's clock may be off. Default: DefaultSkew.
+	Skew time.Duration
+}
+
+// Request is a registration request whose SSA, signature and claims of the JWT
+// itself have been verified. Its metadata has not.
+type Request struct {
+	// Raw is the body as received.
+	Raw []byte
+	// Claims are all claims of the body.
+	Claims Object
+	// Statement is the verified software statement.
+	Statement *SoftwareStatement
+	// Issuer and JTI identify the request for replay detection until Expires.
+	Issuer, JTI string
+	Expires     time.Time
+	// KeyID is the kid of the key that signed.
+	KeyID string
+	// Keys is where that key came from; it also names the software's transport certificates.
+	Keys KeySource
+}
+
+// VerifyRequest verifies a signed registration request, cheapest and least
+// trusting first: strict split, SSA, only then the software's keys (whose URL
+// the SSA names), request signature, claims (protocol sections 1 and 3).
+//
+// Errors: InvalidClientMetadata, and those of VerifySoftwareStatement.
+func VerifyRequest(ctx context.Context, raw []byte, rules *RequestRules, now time.Time) (*Request, error) {
+	t, err := SplitJWS(raw, rules.algorithms(), nil)
+	if err != nil {
+		return nil, refuseRequest("body", "%w", err)
+	}
+	r := &Request{Raw: t.Raw, Claims: t.Claims, KeyID: t.KeyID}
+	ssa, ok, err := t.Claims.String("software_statement")
+	if err != nil || !ok {
+		return nil, Refuse(InvalidSoftwareStatement, "software_statement", "software_statement: missing; send the directory's software statement (SSA) as a string claim")
+	}
+	if r.Statement, err = VerifySoftwareStatement(ctx, ssa, rules.Issuers, now); err != nil {
+		return nil, err
+	}
+	if r.Keys, err = rules.keys(r.Statement); err != nil {
+		return nil, err
+	}
+	if err := t.VerifyWith(ctx, r.Keys); err != nil {
+		if unavailable := (*Error)(nil); errors.As(err, &unavailable) {
+			return nil, err
+		}
+		return nil, refuseRequest("signature", "%w", err)
+	}
+	if err := r.checkClaims(rules, now); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func refuseRequest(rule, format string, args ...any) *Error {
+	name := rule
+	if rule == "body" || rule == "signature" {
+		name = "registration request"
+		format = " " + format
+	} else {
+		format = ": " + format
+	}
+	return Refuse(InvalidClientMetadata, rule, name+format, args...)
+}
+
+func (r *RequestRules) algorithms() []string {
+	if len(r.Algorithms) > 0 {
+		return r.Algorithms
+	}
+	return DefaultAlgorithms
+}
+
+func (r *RequestRules) keys(s *SoftwareStatement) (KeySource, error) {
+	if r.Keys != nil {
+		return r.Keys, nil
+	}
+	if s.JWKSEndpoint == "" || s.Issuer.SoftwareKeys == nil {
+		return nil, Refuse(InvalidSoftwareStatement, "software_jwks_endpoint", "software_statement: software_jwks_endpoint is missing, so there is no key to verify the request with")
+	}
+	source, err := s.Issuer.SoftwareKeys(s.JWKSEndpoint)
+	if err != nil {
+		return nil, Refuse(UnapprovedSoftwareStatement, "software_jwks_endpoint", "software_statement: software_jwks_endpoint %s is not at a host that is accepted for this issuer", Quote(s.JWKSEndpoint)).Because(err)
+	}
+	return source, nil
+}
+
+var base62 = regexp.MustCompile(`^[0-9A-Za-z]{1,22}$`)
+
+// checkClaims holds the claims of the JWT itself (not the metadata) against the rules.
+func (r *Request) checkClaims(rules *RequestRules, now time.Time) error {
+	var err error
+	if r.Issuer, _, err = r.Claims.String("iss"); err != nil {
+		return refuseRequest("iss", "%w", err)
+	}
+	switch {
+	case r.Issuer != r.Statement.SoftwareID:
+		return refuseRequest("iss", "%s, but the software statement is for software_id %s; send the software_id", Quote(r.Issuer), Quote(r.Statement.SoftwareID))
+	case !base62.MatchString(r.Issuer):
+		return refuseRequest("iss", "%s is not 1 to 22 letters and digits", Quote(r.Issuer))
+	}
+	audiences, err := stringOrList(r.Claims, "aud")
+	if err != nil {
+		return refuseRequest("aud", "%w", err)
+	}
+	if !slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(rules.Audiences, a) }) {
+		return refuseRequest("aud", "%s; send %s", Quote(strings.Join(audiences, " ")), Quote(strings.Join(rules.Audiences, " or ")))
+	}
+	if err := r.checkTimes(rules, now); err != nil {
+		return err
+	}
+	jti, ok, err := r.Claims.String("jti")
+	if err != nil || !ok {
+		return refuseRequest("jti", "missing or not a string; send a new UUID v4")
+	}
+	if id, err := uuid.Parse(jti); err != nil || len(jti) != 36 || id.Version() != 4 {
+		return refuseRequest("jti", "%s is not a UUID v4", Quote(jti))
+	}
+	r.JTI = strings.ToLower(jti)
+	return nil
+}
+
+func (r *Request) checkTimes(rules *RequestRules, now time.Time) error {
+	skew, most := rules.Skew, rules.MaxLifetime
+	if skew == 0 {
+		skew = DefaultSkew
+	}
+	if most == 0 {
+		most = DefaultMaxLifetime
+	}
+	var at [2]int64
+	for i, name := range []string{"iat", "exp"} {
+		n, ok, err := r.Claims.Integer(name)
+		if err != nil {
+			return refuseRequest(name, "%w; send seconds since 1970 as a plain number", err)
+		}
+		if !ok {
+			return refuseRequest(name, "missing; send seconds since 1970")
+		}
+		at[i] = n
+	}
+	iat, exp := time.Unix(at[0], 0), time.Unix(at[1], 0)
+	r.Expires = exp
+	switch {
+	case iat.After(now.Add(skew)):
+		return refuseRequest("iat", "%s is in the future; it is %s here", stamp(at[0]), now.UTC().Format(time.RFC3339))
+	case !exp.After(now):
+		return refuseRequest("exp", "expired at %s, it is %s here; sign a new request", stamp(at[1]), now.UTC().Format(time.RFC3339))
+	case exp.Sub(iat) > most:
+		return refuseRequest("exp", "%s after iat; at most %s are accepted", exp.Sub(iat), most)
+	}
+	return nil
+}
+
+// stringOrList reads a claim that RFC 7519 lets be a string or an array of them.
+func stringOrList(o Object, name string) ([]string, error) {
+	if !o.Has(name) {
+		return nil, errors.New("missing")
+	}
+	if s, _, err := o.String(name); err == nil {
+		return []string{s}, nil
+	}
+	list, _, err := o.Strings(name)
+	if err != nil {
+		return nil, fmt.Errorf("%w", err)
+	}
+	return list, nil
+}

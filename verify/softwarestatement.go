@@ -1,0 +1,147 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// MaxSoftwareStatement is the size of an SSA in bytes, at most.
+const MaxSoftwareStatement = 32 << 10
+
+// DefaultSkew is how far another clock may be off.
+const DefaultSkew = 60 * time.Second
+
+// Issuer is a directory whose software statements are accepted.
+type Issuer struct {
+	// Name is the exact iss of its statements.
+	Name string
+	// Keys verifies them: the directory's configured JWKS.
+	Keys KeySource
+	// Algorithms it may sign with. Default: DefaultAlgorithms.
+	Algorithms []string
+	// MaxAge refuses statements whose iat is older. Default: 0, no limit (the
+	// same statement is used many times, and the Open Banking directory gives no exp).
+	MaxAge time.Duration
+	// SoftwareKeys gives the key source for a software_jwks_endpoint of a
+	// verified statement, or refuses its host. nil when no request is verified with it.
+	SoftwareKeys func(endpoint string) (KeySource, error)
+}
+
+// SoftwareStatement is an SSA whose signature has been verified.
+type SoftwareStatement struct {
+	// Raw is the compact JWS as received.
+	Raw string
+	// Claims are all its claims.
+	Claims Object
+	// Issuer is the directory that signed it.
+	Issuer *Issuer
+	// SoftwareID, OrgID and ClientName are software_id, org_id and software_client_name, never empty.
+	SoftwareID, OrgID, ClientName string
+	// RedirectURIs is software_redirect_uris, Roles is software_roles.
+	RedirectURIs, Roles []string
+	// JWKSEndpoint is software_jwks_endpoint, may be empty.
+	JWKSEndpoint string
+}
+
+// VerifySoftwareStatement verifies an SSA (protocol section 4, row
+// software_statement). Its unverified iss only selects one of the configured issuers.
+//
+// Errors: InvalidSoftwareStatement, UnapprovedSoftwareStatement, Unavailable.
+func VerifySoftwareStatement(ctx context.Context, raw string, issuers []*Issuer, now time.Time) (*SoftwareStatement, error) {
+	refuse := func(format string, args ...any) error {
+		return Refuse(InvalidSoftwareStatement, "software_statement", "software_statement: "+format, args...)
+	}
+	if len(raw) > MaxSoftwareStatement {
+		return nil, Refuse(TooLarge, "software_statement", "software_statement: %d bytes, at most %d are read", len(raw), MaxSoftwareStatement)
+	}
+	t, err := SplitJWS([]byte(raw), SupportedAlgorithms, nil)
+	if err != nil {
+		return nil, refuse("%w", err)
+	}
+	name, _, err := t.Claims.String("iss")
+	if err != nil {
+		return nil, refuse("iss %w", err)
+	}
+	i := slices.IndexFunc(issuers, func(i *Issuer) bool { return i.Name == name })
+	if name == "" || i < 0 {
+		return nil, Refuse(UnapprovedSoftwareStatement, "software_statement",
+			"software_statement: its issuer %s is not one that this server accepts; use a statement of an accepted directory", Quote(name))
+	}
+	issuer := issuers[i]
+	if algorithms := issuer.algorithms(); !slices.Contains(algorithms, t.Algorithm) {
+		return nil, refuse("alg %s; this issuer signs with %s", Quote(t.Algorithm), strings.Join(algorithms, ", "))
+	}
+	if err := t.VerifyWith(ctx, issuer.Keys); err != nil {
+		if unavailable := (*Error)(nil); errors.As(err, &unavailable) {
+			return nil, err
+		}
+		return nil, refuse("%w", err)
+	}
+	s := &SoftwareStatement{Raw: raw, Claims: t.Claims, Issuer: issuer}
+	if err := s.read(now); err != nil {
+		return nil, refuse("%w", err)
+	}
+	return s, nil
+}
+
+func (i *Issuer) algorithms() []string {
+	if len(i.Algorithms) > 0 {
+		return i.Algorithms
+	}
+	return DefaultAlgorithms
+}
+
+// read takes the verified claims apart.
+func (s *SoftwareStatement) read(now time.Time) error {
+	for _, c := range []struct {
+		name string
+		to   *string
+		need bool
+	}{
+		{"software_id", &s.SoftwareID, true},
+		{"org_id", &s.OrgID, true},
+		{"software_client_name", &s.ClientName, true},
+		{"software_jwks_endpoint", &s.JWKSEndpoint, false},
+	} {
+		v, ok, err := s.Claims.String(c.name)
+		if err != nil {
+			return fmt.Errorf("%s %w", c.name, err)
+		}
+		if c.need && (!ok || v == "") {
+			return fmt.Errorf("%s is missing", c.name)
+		}
+		*c.to = v
+	}
+	var err error
+	if s.RedirectURIs, _, err = s.Claims.Strings("software_redirect_uris"); err != nil {
+		return fmt.Errorf("software_redirect_uris %w", err)
+	}
+	if s.Roles, _, err = s.Claims.Strings("software_roles"); err != nil {
+		return fmt.Errorf("software_roles %w", err)
+	}
+	iat, ok, err := s.Claims.Integer("iat")
+	switch {
+	case err != nil:
+		return fmt.Errorf("iat %w", err)
+	case !ok:
+		return errors.New("iat is missing")
+	case time.Unix(iat, 0).After(now.Add(DefaultSkew)):
+		return errors.New("iat is in the future")
+	case s.Issuer.MaxAge > 0 && now.Sub(time.Unix(iat, 0)) > s.Issuer.MaxAge:
+		return fmt.Errorf("issued at %s, older than the %s that are accepted; get a new one from the directory", stamp(iat), s.Issuer.MaxAge)
+	}
+	exp, ok, err := s.Claims.Integer("exp")
+	switch {
+	case err != nil:
+		return fmt.Errorf("exp %w", err)
+	case ok && !time.Unix(exp, 0).After(now):
+		return fmt.Errorf("expired at %s; get a new one from the directory", stamp(exp))
+	}
+	return nil
+}
+
+func stamp(unix int64) string { return time.Unix(unix, 0).UTC().Format(time.RFC3339) }
