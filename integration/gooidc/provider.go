@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/subtle"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/luikyv/go-oidc/pkg/goidc"
+	"github.com/luikyv/go-oidc/pkg/provider"
+
+	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+)
+
+// tokenLifetime of access tokens, in seconds.
+const tokenLifetime = 3600
+
+// psu is the payment service user who is always logged in and consents to all.
+const psu = "psu"
+
+func newProvider(config authserverprocess.Config, store *store) (http.Handler, error) {
+	keys, err := newKeys()
+	if err != nil {
+		return nil, err
+	}
+	fetcher, err := newFetcher(config.JWKSCA)
+	if err != nil {
+		return nil, err
+	}
+	gateway, registrar := staticClients(config)
+
+	op, err := provider.New(config.Issuer, store,
+		func(context.Context) (goidc.JSONWebKeySet, error) { return keys, nil },
+		provider.WithStaticClients(gateway, registrar),
+		provider.WithScopes(goidc.ScopeOpenID, goidc.NewScope("accounts"), goidc.NewScope("payments"),
+			goidc.NewScope("fundsconfirmations"), goidc.NewScope("dcr_register")),
+		provider.WithAuthCodeGrant(store, goidc.ResponseTypeCode, goidc.ResponseTypeCodeAndIDToken),
+		provider.WithClientCredentialsGrant(),
+		provider.WithRefreshTokenGrant(store),
+		provider.WithPAR(store),
+		provider.WithPolicies(goidc.NewPolicy("approve", approvable, approve)),
+
+		provider.WithTokenAuthnMethods(goidc.AuthnMethodTLS, goidc.AuthnMethodPrivateKeyJWT, goidc.AuthnMethodSecretBasic),
+		provider.WithPrivateKeyJWTSignatureAlgs(goidc.PS256, goidc.ES256),
+		// The default of 600 s refuses the 30 minutes that tools put into an assertion.
+		provider.WithJWTLifetime(3600),
+		provider.WithConsumeJTIFunc(store.consumeJTI), // without it a replay is 200
+		provider.WithMTLS(config.Issuer, clientCertificate),
+		provider.WithTLSTokenBinding(),
+		provider.WithHTTPClientFunc(func(context.Context) *http.Client { return fetcher }),
+
+		provider.WithIDTokenSignatureAlgs(goidc.PS256, goidc.ES256),
+		provider.WithJAR(goidc.PS256, goidc.ES256),
+		provider.WithPKCE(goidc.CodeChallengeMethodSHA256),
+		provider.WithTokenOptions(tokenOptions(config.AccessTokens)),
+		provider.WithTokenIntrospection(func(_ context.Context, c *goidc.Client, info goidc.TokenInfo) bool {
+			return c.ID == config.GatewayID || c.ID == info.ClientID
+		}),
+		// The library itself refuses foreign tokens: 403.
+		provider.WithTokenRevocation(func(context.Context, *goidc.Client) bool { return true }),
+
+		provider.WithDCR(store),
+		provider.WithDCRTokenRotation(),
+		provider.WithClientIDFunc(clientID),
+		provider.WithDCRValidateInitialTokenFunc(func(_ context.Context, token string) error {
+			if subtle.ConstantTimeCompare([]byte(token), []byte(config.InitialAccessToken)) != 1 {
+				return errors.New("unknown initial access token")
+			}
+			return nil
+		}),
+		provider.WithHandleErrorFunc(func(_ context.Context, err error) {
+			slog.Info("refused", "error", err) // the answer never names the field
+		}),
+	)
+	if err != nil {
+		return nil, err
+	}
+	return op.Handler(), nil
+}
+
+func staticClients(config authserverprocess.Config) (gateway, registrar *goidc.Client) {
+	meta := goidc.ClientMeta{
+		TokenAuthnMethod: goidc.AuthnMethodSecretBasic,
+		GrantTypes:       []goidc.GrantType{goidc.GrantClientCredentials},
+		ScopeIDs:         "openid",
+	}
+	gateway = &goidc.Client{ID: config.GatewayID, Secret: config.GatewaySecret, ClientMeta: meta}
+	meta.ScopeIDs = "dcr_register"
+	registrar = &goidc.Client{ID: config.RegistrarID, Secret: config.RegistrarSecret, ClientMeta: meta}
+	return gateway, registrar
+}
+
+func approvable(*http.Request, *goidc.AuthnSession, *goidc.Client) bool { return true }
+
+func approve(_ http.ResponseWriter, _ *http.Request, s *goidc.AuthnSession, _ *goidc.Client) (goidc.Status, error) {
+	s.Subject = psu
+	s.GrantedScopes = s.Scopes
+	return goidc.StatusSuccess, nil
+}
+
+func tokenOptions(kind string) goidc.TokenOptionsFunc {
+	return func(context.Context, *goidc.Grant, *goidc.Client) goidc.TokenOptions {
+		if kind == "jwt" {
+			return goidc.NewJWTTokenOptions(goidc.PS256, tokenLifetime)
+		}
+		return goidc.NewOpaqueTokenOptions(tokenLifetime)
+	}
+}
+
+// newKeys makes the signing keys of this run.
+func newKeys() (goidc.JSONWebKeySet, error) {
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return goidc.JSONWebKeySet{}, err
+	}
+	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return goidc.JSONWebKeySet{}, err
+	}
+	return goidc.JSONWebKeySet{Keys: []goidc.JSONWebKey{
+		{Key: rsaKey, KeyID: "ps256", Algorithm: string(goidc.PS256), Use: "sig"},
+		{Key: ecKey, KeyID: "es256", Algorithm: string(goidc.ES256), Use: "sig"},
+	}}, nil
+}
+
+// newFetcher is the client for the clients' jwks_uri.
+func newFetcher(roots string) (*http.Client, error) {
+	var pool *x509.CertPool // nil: the system's
+	if roots != "" {
+		var err error
+		if pool, err = readRoots(roots); err != nil {
+			return nil, err
+		}
+	}
+	return &http.Client{
+		Timeout:       5 * time.Second,
+		Transport:     &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}, nil
+}
