@@ -1,0 +1,164 @@
+package registry_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+func TestUpdate(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		c := x.register(request("jti1", "token1"))
+		in := request("jti2", "")
+		in.Checked.Metadata.RedirectURIs = []string{"https://tpp.example/other"}
+		in.Certificate.Thumbprint = "renewed"
+		time.Sleep(time.Second)
+		updated, err := x.Update(x.t.Context(), x.ws, c.ClientID, in)
+		if err != nil || updated.ClientID != c.ClientID || updated.IssuedAt != c.IssuedAt || updated.Metadata.RedirectURIs[0] != "https://tpp.example/other" {
+			t.Fatalf("%+v, %v", updated, err)
+		}
+		if doc, err := x.Document(x.t.Context(), updated); err != nil || string(doc) != "the request jti2" || len(x.keys("document/")) != 1 {
+			t.Errorf("%q, %v", doc, err)
+		}
+		if list, _, err := x.List(x.t.Context(), x.ws.Name, registry.ByCertificate, "thumb", "", 10); err != nil || len(list) != 0 {
+			t.Errorf("still found by its old certificate: %v, %v", list, err)
+		}
+		if list, _, err := x.List(x.t.Context(), x.ws.Name, registry.ByTime, "", "", 10); err != nil || len(list) != 1 {
+			t.Errorf("%v, %v", list, err)
+		}
+		_, err = x.Update(x.t.Context(), x.ws, c.ClientID, in)
+		refused(t, err, verify.InvalidClientMetadata, "jti")
+		// The rotated token was kept: the next change needs it.
+		if _, err = x.Update(x.t.Context(), x.ws, c.ClientID, request("jti3", "")); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestRefusedUpdateChangesNothing(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		c := x.register(request("jti1", ""))
+		no := verify.Refuse(verify.InvalidClientMetadata, "", "no")
+		x.as.fail["update"] = []error{no}
+		in := request("jti2", "")
+		in.Checked.Metadata.Scope = "openid"
+		if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, in); !errors.Is(err, no) {
+			t.Fatal(err)
+		}
+		got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID)
+		if err != nil || got.Metadata.Scope != "openid accounts" || got.Change != "" {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, in); err != nil {
+			t.Errorf("%v: the refusal burnt the jti", err)
+		}
+	})
+}
+
+func TestUpdateWithALostToken(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		c := x.register(request("jti1", ""))
+		x.as.clients[c.ClientID] = registry.Credentials{RegistrationAccessToken: "rotated in an answer that was lost"}
+		if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, request("jti2", "")); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestUnknownClients(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		_, unknown := x.Update(x.t.Context(), x.ws, "nobody", request("jti1", ""))
+		refused(t, unknown, verify.InvalidToken, "access_token")
+		refused(t, x.Delete(x.t.Context(), x.ws, "nobody", &verify.AccessToken{Raw: "t"}), verify.InvalidToken, "access_token")
+		if _, err := x.Client(x.t.Context(), x.ws.Name, "nobody"); !errors.Is(err, registry.ErrNotFound) {
+			t.Error(err)
+		}
+		c := x.register(request("jti2", ""))
+		if _, err := x.Client(x.t.Context(), "default", c.ClientID); !errors.Is(err, registry.ErrNotFound) {
+			t.Errorf("%v: another workspace's client", err)
+		}
+	})
+}
+
+func TestDelete(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		c := x.register(request("jti1", ""))
+		if err := x.Delete(x.t.Context(), x.ws, c.ClientID, &verify.AccessToken{Raw: "presented"}); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err != nil || got.Status != registry.Deleted {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if x.as.count() != 0 || x.as.ended() != 1 {
+			t.Errorf("%d clients, %d tokens revoked", x.as.count(), x.as.ended())
+		}
+		for _, prefix := range []string{"client/", "document/", "index/", "outbox/"} {
+			if keys := x.keys(prefix); len(keys) != 0 {
+				t.Errorf("left behind: %q", keys)
+			}
+		}
+	})
+}
+
+func TestDeleteWhileTheASIsDown(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		c := x.register(request("jti1", ""))
+		down := verify.Refuse(verify.Unavailable, "", "down")
+		x.as.fail["delete"] = []error{down, down}
+		x.as.fail["revoke"] = []error{down}
+		if err := x.Delete(x.t.Context(), x.ws, c.ClientID, &verify.AccessToken{Raw: "presented"}); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err != nil || got.Status != registry.Deleting {
+			t.Errorf("%+v, %v: it must be dead here at once", got, err)
+		}
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if x.as.count() != 0 || len(x.keys("outbox/")) != 0 || len(x.keys("client/")) != 0 {
+			t.Errorf("%d clients at the AS, outbox %q", x.as.count(), x.keys("outbox/"))
+		}
+	})
+}
+
+func TestRevocationIsRetriedUntilFinal(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		down := verify.Refuse(verify.Unavailable, "", "down")
+		x.as.fail["revoke"] = []error{down, down, down}
+		x.register(request("jti1", "token1"))
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		if x.as.ended() != 1 || len(x.keys("outbox/")) != 0 {
+			t.Errorf("%d revoked, outbox %q", x.as.ended(), x.keys("outbox/"))
+		}
+		x.as.fail["revoke"] = []error{verify.Refuse(verify.AccessDenied, "", "a foreign token")}
+		x.register(request("jti2", "token2"))
+		synctest.Wait()
+		if x.as.ended() != 1 || len(x.keys("outbox/")) != 0 {
+			t.Errorf("a final refusal was retried: %d revoked, outbox %q", x.as.ended(), x.keys("outbox/"))
+		}
+	})
+}
+
+// Work of a workspace that no configuration has waits for one that has it.
+func TestOutboxWaitsForTheWorkspace(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		other := registry.Workspace{Name: "default/other", Provisioner: newAS(true)}
+		if _, err := x.Register(x.t.Context(), other, request("jti1", "token1")); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if len(x.keys("outbox/")) != 1 {
+			t.Fatalf("outbox %q", x.keys("outbox/"))
+		}
+		takeBack := x.Lend(other)
+		synctest.Wait()
+		if len(x.keys("outbox/")) != 0 || other.Provisioner.(*as).ended() != 1 {
+			t.Errorf("outbox %q", x.keys("outbox/"))
+		}
+		takeBack()
+	})
+}

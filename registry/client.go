@@ -1,0 +1,110 @@
+package registry
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// schema is written into every record; a record with a higher number was
+// written by a newer version and is not touched.
+const schema = 1
+
+// Status is where a client is in its life.
+type Status string
+
+const (
+	// Pending is written before the AS is called. Not yet a client for anyone.
+	Pending Status = "pending"
+	// Active is a client that both systems of record know.
+	Active Status = "active"
+	// Deleting is a client that may do nothing any more; the AS has yet to forget it.
+	Deleting Status = "deleting"
+	// Deleted is what is left: the client_id, so that it is never taken for one
+	// that the registry does not know. Never in a record.
+	Deleted Status = "deleted"
+)
+
+// Client is one registration: everything that the guard and GET need. The
+// software statement is not in it (see Registry.Document).
+type Client struct {
+	Schema int `json:"v"`
+	// ID is the registration's own id (UUID v4), Workspace the workspace it belongs to.
+	ID        string `json:"id"`
+	Workspace string `json:"workspace"`
+	Status    Status `json:"status"`
+	// ClientID is the AS's. Empty while pending, unless the gateway chooses it.
+	ClientID string `json:"client_id,omitempty"`
+	// SoftwareID, OrgID, ClientName and Directory (its iss) come from the software statement.
+	SoftwareID string `json:"software_id"`
+	OrgID      string `json:"org_id"`
+	ClientName string `json:"client_name"`
+	Directory  string `json:"directory"`
+	// IssuedAt and UpdatedAt are seconds since 1970.
+	IssuedAt  int64 `json:"issued_at"`
+	UpdatedAt int64 `json:"updated_at,omitempty"`
+	// Metadata is what it is registered with.
+	Metadata verify.Metadata `json:"metadata"`
+	// Subject is the DER of the DN that authenticates it with tls_client_auth, or,
+	// where no certificate with it was seen, empty: then the DN's text counts.
+	Subject []byte `json:"subject,omitempty"`
+	// Thumbprint is x5t#S256 of the certificate that registered it. Empty when none was demanded.
+	Thumbprint string `json:"thumbprint,omitempty"`
+	// JWKSURI is the statement's software_jwks_endpoint; ClientURI, LogoURI,
+	// PolicyURI and TOSURI its other software_* addresses.
+	JWKSURI   string `json:"jwks_uri,omitempty"`
+	ClientURI string `json:"client_uri,omitempty"`
+	LogoURI   string `json:"logo_uri,omitempty"`
+	PolicyURI string `json:"policy_uri,omitempty"`
+	TOSURI    string `json:"tos_uri,omitempty"`
+	// Document names the stored request.
+	Document string `json:"document"`
+	// ChangeUntil is the end of the lease of a change under way, seconds since
+	// 1970; 0 when there is none. Change is who holds it.
+	Change      string `json:"change,omitempty"`
+	ChangeUntil int64  `json:"change_until,omitempty"`
+	// Sealed are the Credentials, encrypted.
+	Sealed []byte `json:"sealed,omitempty"`
+
+	// Credentials are what the AS gave the gateway for this client. Only in the
+	// copy that a Provisioner gets.
+	Credentials Credentials `json:"-"`
+}
+
+// Credentials let the gateway manage one client at the AS. They never leave
+// the gateway and are stored encrypted.
+type Credentials struct {
+	// RegistrationAccessToken is the bearer token of RFC 7592.
+	RegistrationAccessToken string `json:"registration_access_token,omitempty"`
+	// RegistrationPath is path and query of registration_client_uri; its origin is never used.
+	RegistrationPath string `json:"registration_path,omitempty"`
+}
+
+// DN is the subject that authenticates the client, nil without tls_client_auth.
+func (c *Client) DN() (verify.DN, error) {
+	if len(c.Subject) > 0 {
+		return verify.ParseSubject(c.Subject)
+	}
+	if c.Metadata.TLSClientAuthSubjectDN == "" {
+		return nil, nil
+	}
+	return verify.ParseDN(c.Metadata.TLSClientAuthSubjectDN)
+}
+
+// changing tells whether a change holds the client.
+func (c *Client) changing(now time.Time) bool {
+	return c.Change != "" && now.Unix() < c.ChangeUntil
+}
+
+func readClient(data []byte) (*Client, error) {
+	var c Client
+	if err := json.Unmarshal(data, &c); err != nil {
+		return nil, fmt.Errorf("registry: unreadable client record: %w", err)
+	}
+	if c.Schema > schema {
+		return nil, fmt.Errorf("registry: client record of schema %d, this version knows %d: run the newer version", c.Schema, schema)
+	}
+	return &c, nil
+}

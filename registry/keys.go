@@ -1,0 +1,88 @@
+package registry
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Keys are slash-separated, each part escaped, so that no workspace, client_id or
+// claim can reach into another's place:
+//
+//	client/<workspace>/<registration>          the record
+//	document/<id>                              the request as received, with its software statement
+//	id/<workspace>/<client_id>                 the registration, or empty once deleted
+//	index/<name>/<workspace>/<value>/<reg>     one entry per index, empty
+//	token/<workspace>/<hash>                   registration tokens, reserved or used
+//	jti/<workspace>/<iss>/<jti>                requests, reserved or used
+//	outbox/<due>/<id>                          work left for the AS
+//	discovery/<workspace>                      the AS's last good document
+func key(parts ...string) string {
+	var b strings.Builder
+	for i, p := range parts {
+		if i > 0 {
+			b.WriteByte('/')
+		}
+		b.WriteString(url.PathEscape(p))
+	}
+	return b.String()
+}
+
+const outboxPrefix = "outbox/"
+
+// outboxKey sorts by due time.
+func outboxKey(due time.Time, id string) string {
+	return fmt.Sprintf("%s%016x/%s", outboxPrefix, max(due.UnixNano(), 0), id)
+}
+
+func outboxDue(k string) time.Time {
+	var nanos int64
+	if _, err := fmt.Sscanf(strings.TrimPrefix(k, outboxPrefix), "%016x/", &nanos); err != nil {
+		return time.Time{}
+	}
+	return time.Unix(0, nanos)
+}
+
+// Index names one way to find clients.
+type Index string
+
+const (
+	BySoftware     Index = "software"     // software_id
+	ByOrganisation Index = "organisation" // org_id
+	BySubject      Index = "subject"      // the canonical DN (verify.DN.Canonical)
+	ByCertificate  Index = "certificate"  // x5t#S256 of the certificate that registered
+	ByTime         Index = "time"         // always the value "": all clients, oldest first
+)
+
+// indexPrefix is where the entries of one value are. Values are hashed, because
+// a DN may be longer than a key can be.
+func indexPrefix(name Index, workspace, value string) string {
+	if name == ByTime {
+		return key("index", string(name), workspace) + "/"
+	}
+	sum := sha256.Sum256([]byte(value))
+	return key("index", string(name), workspace, hex.EncodeToString(sum[:16])) + "/"
+}
+
+// indexKeys are all index entries of a client.
+func indexKeys(c *Client) ([]string, error) {
+	keys := []string{
+		indexPrefix(BySoftware, c.Workspace, c.SoftwareID) + c.ID,
+		indexPrefix(ByOrganisation, c.Workspace, c.OrgID) + c.ID,
+		fmt.Sprintf("%s%016x-%s", indexPrefix(ByTime, c.Workspace, ""), c.IssuedAt, c.ID),
+	}
+	if c.Thumbprint != "" {
+		keys = append(keys, indexPrefix(ByCertificate, c.Workspace, c.Thumbprint)+c.ID)
+	}
+	dn, err := c.DN()
+	if err != nil {
+		return nil, fmt.Errorf("registry: subject of client %s: %w", c.ID, err)
+	}
+	if len(dn) > 0 {
+		keys = append(keys, indexPrefix(BySubject, c.Workspace, dn.Canonical())+c.ID)
+	}
+	return keys, nil
+}

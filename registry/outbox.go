@@ -1,0 +1,263 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+const (
+	// outboxPage is how many entries are read at once, outboxWorkers how many of
+	// them are carried out at the same time.
+	outboxPage    = 64
+	outboxWorkers = 8
+	// outboxIdle is how long the outbox sleeps at most: an entry of a workspace
+	// that another gateway lent is looked at again then.
+	outboxIdle = time.Minute
+)
+
+// The kinds of work that is left for the AS.
+const (
+	workRevoke = "revoke" // end an access token
+	workUndo   = "undo"   // end a registration that was cut off while pending
+	workDelete = "delete" // end a client that the registry has ended
+)
+
+// work is one entry of the outbox. It is retried with growing pauses until it is
+// done or finally refused.
+type work struct {
+	key string
+
+	Schema       int    `json:"v"`
+	Kind         string `json:"kind"`
+	Workspace    string `json:"workspace"`
+	Registration string `json:"registration,omitempty"`
+	// Holds are the reservations of an undo.
+	Holds []string `json:"holds,omitempty"`
+	// ID, Token (sealed) and IsRegistration belong to a revocation. Until is when
+	// the token ends, seconds since 1970, 0 for never.
+	ID             string `json:"id,omitempty"`
+	Token          []byte `json:"token,omitempty"`
+	IsRegistration bool   `json:"is_registration,omitempty"`
+	Until          int64  `json:"until,omitempty"`
+
+	Attempts  int    `json:"attempts,omitempty"`
+	LastError string `json:"last_error,omitempty"`
+}
+
+func (k *work) put(w Writer) error {
+	k.Schema = schema
+	data, err := json.Marshal(k)
+	if err != nil {
+		return err
+	}
+	return w.Put(k.key, data)
+}
+
+// revocation makes the entry that ends a token, due at once.
+func (r *Registry) revocation(workspace string, t *verify.AccessToken, registration bool) (*work, error) {
+	id := uuid.NewString()
+	sealed, err := r.sealer.Seal([]byte(t.Raw), key("revoke", id))
+	if err != nil {
+		return nil, err
+	}
+	k := &work{key: outboxKey(r.now(), id), Kind: workRevoke, Workspace: workspace, ID: id, Token: sealed, IsRegistration: registration}
+	if !t.Expires.IsZero() {
+		k.Until = t.Expires.Unix()
+	}
+	return k, nil
+}
+
+// runOutbox carries out what is due, until ctx ends.
+func (r *Registry) runOutbox(ctx context.Context, changed <-chan struct{}) {
+	defer close(r.done)
+	for {
+		pause, err := r.passOutbox(ctx)
+		if err != nil && ctx.Err() == nil {
+			r.log.Error("the outbox cannot be read", slog.Any("error", err))
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case _, ok := <-changed:
+			if !ok {
+				changed = nil // the store is closing; ctx ends next
+			}
+		case <-r.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// passOutbox carries out every due entry once and returns the time until the next one.
+func (r *Registry) passOutbox(ctx context.Context) (time.Duration, error) {
+	after := ""
+	for {
+		var page []Entry
+		err := r.store.View(ctx, func(v Reader) (err error) {
+			page, err = v.Scan(outboxPrefix, after, outboxPage)
+			return err
+		})
+		if err != nil {
+			return outboxIdle, err
+		}
+		var group errgroup.Group
+		group.SetLimit(outboxWorkers)
+		now, pause := r.now(), outboxIdle
+		for _, e := range page {
+			if wait := outboxDue(e.Key).Sub(now); wait > 0 {
+				pause = min(wait, pause)
+				break
+			}
+			group.Go(func() error { r.carryOut(ctx, e); return nil })
+		}
+		if err := group.Wait(); err != nil {
+			return outboxIdle, err
+		}
+		if pause < outboxIdle || len(page) < outboxPage || ctx.Err() != nil {
+			return pause, ctx.Err()
+		}
+		after = page[len(page)-1].Key
+	}
+}
+
+// carryOut does one entry, and removes or reschedules it.
+func (r *Registry) carryOut(ctx context.Context, e Entry) {
+	k := work{key: e.Key}
+	if err := json.Unmarshal(e.Value, &k); err != nil {
+		r.log.Error("unreadable outbox entry", slog.String("key", e.Key), slog.Any("error", err))
+		return
+	}
+	ws, ok := r.lent(k.Workspace)
+	if !ok || k.Schema > schema {
+		return // waits for a configuration, or for the version, that knows it
+	}
+	ctx, cancel := context.WithTimeout(ctx, Deadline)
+	defer cancel()
+	err := r.do(ctx, ws, k)
+	if err == nil {
+		return
+	}
+	log := r.log.With(slog.String("kind", k.Kind), slog.String("workspace", k.Workspace), slog.Int("attempt", k.Attempts+1), slog.Any("error", err))
+	if k.final(err, r.now()) {
+		log.Warn("outbox: given up")
+		err = r.store.Update(ctx, func(w Writer) error { return w.Delete(k.key) })
+	} else {
+		log.Info("outbox: will be tried again")
+		err = r.reschedule(ctx, k, err)
+	}
+	if err != nil {
+		r.log.Error("outbox: entry not written back", slog.Any("error", err))
+	}
+}
+
+func (r *Registry) do(ctx context.Context, ws Workspace, k work) error {
+	switch k.Kind {
+	case workRevoke:
+		token, err := r.sealer.Open(k.Token, key("revoke", k.ID))
+		if err != nil {
+			return err
+		}
+		if err := ws.Provisioner.Revoke(ctx, string(token), k.IsRegistration); err != nil {
+			return err
+		}
+		return r.store.Update(ctx, func(w Writer) error { return w.Delete(k.key) })
+	case workUndo:
+		return r.undo(ctx, ws, k)
+	case workDelete:
+		c, err := r.byID(ctx, k.Workspace, k.Registration)
+		if errors.Is(err, ErrNotFound) {
+			return r.store.Update(ctx, func(w Writer) error { return w.Delete(k.key) })
+		}
+		if err != nil {
+			return err
+		}
+		return r.finishDelete(ctx, ws, c, k)
+	}
+	return fmt.Errorf("unknown kind %q", k.Kind)
+}
+
+// undo ends what a crash or a lost answer cut off while it was pending. The AS may
+// have created the client. With a client_id chosen here, asking once more gives
+// the credentials to delete it with.
+func (r *Registry) undo(ctx context.Context, ws Workspace, k work) error {
+	// First out of the hands of a holder that is still at work, however late.
+	var c *Client
+	err := r.store.Update(ctx, func(w Writer) (err error) {
+		if c, err = loadClient(w, k.Workspace, k.Registration); err != nil || c.Status != Pending {
+			return err
+		}
+		c.Status = Deleting
+		return putClient(w, c)
+	})
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	if err == nil && c.Status == Deleting {
+		if c.ClientID != "" {
+			if err := r.reattach(ctx, ws, c); err != nil {
+				return err
+			}
+			if err := ws.Provisioner.Delete(ctx, c); err != nil {
+				return err
+			}
+		} else {
+			r.log.Error("answer lost: the authorization server may hold a client that the registry does not know",
+				slog.String("workspace", ws.Name), slog.String("software_id", c.SoftwareID))
+		}
+	}
+	return r.forgetPending(ctx, k.Registration, k)
+}
+
+func (r *Registry) byID(ctx context.Context, workspace, id string) (c *Client, err error) {
+	err = r.store.View(ctx, func(v Reader) error {
+		c, err = loadClient(v, workspace, id)
+		return err
+	})
+	return c, err
+}
+
+// final tells whether trying again is of no use: the AS refuses for good (RFC
+// 7009 2.1 lets it refuse foreign tokens), or the token has ended by itself.
+func (k *work) final(err error, now time.Time) bool {
+	if k.Kind != workRevoke {
+		return false
+	}
+	var refused *verify.Error
+	if errors.As(err, &refused) && refused.Kind != verify.Unavailable {
+		return true
+	}
+	return k.Until != 0 && now.Unix() >= k.Until
+}
+
+func (r *Registry) reschedule(ctx context.Context, k work, cause error) error {
+	pauses := backoff.NewExponentialBackOff()
+	pauses.InitialInterval, pauses.Multiplier, pauses.MaxInterval = time.Second, 2, 10*time.Minute
+	pause := pauses.NextBackOff()
+	for range min(k.Attempts, 16) {
+		pause = pauses.NextBackOff()
+	}
+	before := k.key
+	id := k.Registration
+	if id == "" {
+		id = k.ID
+	}
+	k.key = outboxKey(r.now().Add(pause), id)
+	k.Attempts++
+	k.LastError = verify.AsError(cause).Error()
+	return r.store.Update(context.WithoutCancel(ctx), func(w Writer) error {
+		return errors.Join(w.Delete(before), k.put(w))
+	})
+}

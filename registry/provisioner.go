@@ -1,0 +1,60 @@
+package registry
+
+import (
+	"context"
+	"errors"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+var (
+	// ErrLost is in the chain of a Provisioner's error when the request may have
+	// been carried out: the answer was lost, cut, or made no sense.
+	ErrLost = errors.New("the authorization server's answer was lost")
+
+	// ErrDetached is in the chain of an error of Update and Delete when the AS
+	// does not take the stored registration access token: it was rotated in an
+	// answer that was lost, or the client is gone (RFC 7592 2.1 answers both with 401).
+	ErrDetached = errors.New("the authorization server does not take the registration access token")
+)
+
+// Provisioner makes clients known to one AS. Its calls are bounded in time by
+// ctx and by an own limit.
+//
+// Errors: an *verify.Error of kind InvalidClientMetadata when the AS refused the
+// metadata, of kind Unavailable when the AS certainly did nothing; ErrLost when
+// that is not known; ErrDetached.
+type Provisioner interface {
+	// ChoosesClientID tells whether a new client's ClientID is the gateway's
+	// choice. Then Create may be repeated: it gives the same client and new credentials.
+	ChoosesClientID() bool
+	// Create registers c, with c.ClientID when the gateway chooses.
+	Create(ctx context.Context, c *Client) (*Provisioned, error)
+	// Update replaces the metadata of c.ClientID, with c.Credentials.
+	Update(ctx context.Context, c *Client) (*Provisioned, error)
+	// Delete ends c.ClientID at the AS, with c.Credentials. A client that is
+	// certainly not there is no error.
+	Delete(ctx context.Context, c *Client) error
+	// Revoke ends an access token at the AS (RFC 7009). registration tells a
+	// dcr_register token from a management token. An AS that refuses for good
+	// gives an *verify.Error of kind AccessDenied.
+	Revoke(ctx context.Context, token string, registration bool) error
+}
+
+// Provisioned is what the AS made of a client.
+type Provisioned struct {
+	// ClientID is the client's, the AS's word.
+	ClientID string
+	// Metadata is c's, without the scopes, grants and redirect URIs that the AS left out
+	// (RFC 7591 3.2.1). What it added is ignored.
+	Metadata verify.Metadata
+	// Credentials are the newest: an answer may rotate them.
+	Credentials Credentials
+}
+
+// Workspace is one AS issuer with its own clients.
+type Workspace struct {
+	// Name is the directive's argument, "default/obuk".
+	Name        string
+	Provisioner Provisioner
+}

@@ -1,0 +1,81 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Client returns the client with the AS's client_id. A client that was deleted
+// comes back with Status Deleted and nothing but its ids; one that is pending is
+// not there yet.
+//
+// Errors: ErrNotFound for a client_id that was never registered here.
+func (r *Registry) Client(ctx context.Context, workspace, clientID string) (c *Client, err error) {
+	err = r.store.View(ctx, func(v Reader) error {
+		c, err = findClient(v, workspace, clientID)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func findClient(v interface{ Get(string) ([]byte, error) }, workspace, clientID string) (*Client, error) {
+	id, err := v.Get(key("id", workspace, clientID))
+	if err != nil {
+		return nil, err
+	}
+	if len(id) == 0 {
+		return &Client{Workspace: workspace, ClientID: clientID, Status: Deleted}, nil
+	}
+	c, err := loadClient(v, workspace, string(id))
+	if errors.Is(err, ErrNotFound) {
+		return nil, fmt.Errorf("registry: client_id %s names registration %s, which is gone", clientID, id)
+	}
+	return c, err
+}
+
+// Document returns the request that the client was registered with, as received:
+// a compact JWS with the software statement in it.
+func (r *Registry) Document(ctx context.Context, c *Client) (request []byte, err error) {
+	err = r.store.View(ctx, func(v Reader) error {
+		request, err = v.Get(key("document", c.Document))
+		return err
+	})
+	return request, err
+}
+
+// List returns at most limit clients that an index names, in the index's order,
+// and the cursor to go on with, empty at the end.
+func (r *Registry) List(ctx context.Context, workspace string, by Index, value, cursor string, limit int) (list []*Client, next string, err error) {
+	prefix := indexPrefix(by, workspace, value)
+	if cursor != "" && !strings.HasPrefix(cursor, prefix) {
+		return nil, "", errors.New("registry: the cursor is of another list")
+	}
+	err = r.store.View(ctx, func(v Reader) error {
+		list, next = nil, ""
+		entries, err := v.Scan(prefix, cursor, limit)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			id := e.Key[len(prefix):]
+			if by == ByTime {
+				_, id, _ = strings.Cut(id, "-")
+			}
+			c, err := loadClient(v, workspace, id)
+			if err != nil {
+				return fmt.Errorf("registry: index %s: %w", e.Key, err)
+			}
+			list = append(list, c)
+		}
+		if len(entries) == limit {
+			next = entries[limit-1].Key
+		}
+		return nil
+	})
+	return list, next, err
+}

@@ -1,0 +1,235 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// Registration is a request that every check has accepted.
+type Registration struct {
+	Request *verify.Request
+	Checked *verify.Checked
+	// Certificate and Token are nil where that protection is off.
+	Certificate *verify.Certificate
+	Token       *verify.AccessToken
+}
+
+// Register makes a new client: in the registry and at the AS, or in neither. It
+// finishes what it began even when the caller's ctx ends meanwhile.
+//
+// Errors: InvalidToken for a token and InvalidClientMetadata for a jti that was
+// used; the AS's refusal; Unavailable.
+func (r *Registry) Register(ctx context.Context, ws Workspace, in Registration) (*Client, error) {
+	now := r.now()
+	c := &Client{Schema: schema, ID: uuid.NewString(), Workspace: ws.Name, Status: Pending, IssuedAt: now.Unix()}
+	c.describe(in)
+	c.Document = c.ID
+	if ws.Provisioner.ChoosesClientID() {
+		c.ClientID = uuid.NewString()
+	}
+	holds := []reservation{requestReservation(ws.Name, c.ID, in.Request)}
+	if in.Token != nil {
+		holds = append(holds, tokenReservation(ws.Name, c.ID, in.Token))
+	}
+	undo := work{key: outboxKey(now.Add(lease), c.ID), Kind: workUndo, Workspace: ws.Name, Registration: c.ID}
+	for _, h := range holds {
+		undo.Holds = append(undo.Holds, h.key)
+	}
+	err := r.store.Update(ctx, func(w Writer) error {
+		for _, h := range holds {
+			if err := h.take(w, now); err != nil {
+				return err
+			}
+		}
+		return errors.Join(putClient(w, c), w.Put(key("document", c.Document), in.Request.Raw), undo.put(w))
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Deadline)
+	defer cancel()
+	p, err := r.create(ctx, ws, c)
+	if err != nil {
+		r.abandon(ctx, ws, c, undo, err)
+		return nil, err
+	}
+	if err := r.activate(ctx, c, p, holds, undo, in.Token); err != nil {
+		// The undo entry stays: when it comes due, the AS forgets the client too.
+		return nil, fmt.Errorf("registration %s at client_id %s: %w", c.ID, p.ClientID, err)
+	}
+	return c, nil
+}
+
+// create asks the AS, and once more when the answer was lost and asking again
+// gives the same client.
+func (r *Registry) create(ctx context.Context, ws Workspace, c *Client) (*Provisioned, error) {
+	p, err := ws.Provisioner.Create(ctx, c)
+	if errors.Is(err, ErrLost) && ws.Provisioner.ChoosesClientID() {
+		r.log.Warn("repeating a registration whose answer was lost", slog.String("client_id", c.ClientID), slog.Any("error", err))
+		p, err = ws.Provisioner.Create(ctx, c)
+	}
+	return p, err
+}
+
+// activate is the second transaction: from here on the client exists.
+func (r *Registry) activate(ctx context.Context, c *Client, p *Provisioned, holds []reservation, undo work, token *verify.AccessToken) error {
+	chosen := c.ClientID
+	c.Status, c.ClientID, c.Metadata = Active, p.ClientID, p.Metadata
+	if chosen != "" && chosen != p.ClientID {
+		return fmt.Errorf("%w: another client_id than the one chosen", ErrLost)
+	}
+	if err := r.seal(c, p.Credentials); err != nil {
+		return err
+	}
+	indexes, err := indexKeys(c)
+	if err != nil {
+		return err
+	}
+	var revoke *work
+	if token != nil {
+		if revoke, err = r.revocation(c.Workspace, token, true); err != nil {
+			return err
+		}
+	}
+	return r.store.Update(ctx, func(w Writer) error {
+		before, err := loadClient(w, c.Workspace, c.ID)
+		if err != nil || before.Status != Pending {
+			return errors.Join(errors.New("registry: the registration was undone meanwhile"), err)
+		}
+		for _, h := range holds {
+			if err := h.keep(w); err != nil {
+				return err
+			}
+		}
+		taken, err := get(w, idKey(c))
+		if err != nil {
+			return err
+		}
+		if taken != nil {
+			return fmt.Errorf("registry: the authorization server gave out client_id %s twice", c.ClientID)
+		}
+		for _, k := range indexes {
+			if err := w.Put(k, []byte{}); err != nil {
+				return err
+			}
+		}
+		if revoke != nil {
+			if err := revoke.put(w); err != nil {
+				return err
+			}
+		}
+		return errors.Join(w.Put(idKey(c), []byte(c.ID)), putClient(w, c), w.Delete(undo.key))
+	})
+}
+
+// abandon ends a registration that the AS did not carry out. Where it may have
+// been carried out, the undo entry does it: at once when the client_id was
+// chosen here, otherwise there is no way to find the client, and the log says so.
+func (r *Registry) abandon(ctx context.Context, ws Workspace, c *Client, undo work, cause error) {
+	if errors.Is(cause, ErrLost) && ws.Provisioner.ChoosesClientID() {
+		r.log.Error("answer lost: the client will be deleted at the authorization server", slog.String("client_id", c.ClientID), slog.Any("error", cause))
+		return // not before the lease ends: the request may still be on its way
+	}
+	if errors.Is(cause, ErrLost) {
+		r.log.Error("answer lost: the authorization server may hold a client that the registry does not know",
+			slog.String("workspace", ws.Name), slog.String("software_id", c.SoftwareID), slog.Any("error", cause))
+	}
+	if err := r.forgetPending(ctx, c.ID, undo); err != nil {
+		r.log.Error("a refused registration could not be removed now; it will be later", slog.String("registration", c.ID), slog.Any("error", err))
+	}
+}
+
+// forgetPending removes what Register's first transaction wrote.
+func (r *Registry) forgetPending(ctx context.Context, id string, undo work) error {
+	return r.store.Update(ctx, func(w Writer) error {
+		c, err := loadClient(w, undo.Workspace, id)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		if c != nil && c.Status != Active {
+			for _, k := range undo.Holds {
+				if err := (reservation{key: k, holder: id}).giveBack(w); err != nil {
+					return err
+				}
+			}
+			if err := errors.Join(w.Delete(clientKey(c)), w.Delete(key("document", c.Document))); err != nil {
+				return err
+			}
+		}
+		return w.Delete(undo.key)
+	})
+}
+
+// describe takes what the record needs from an accepted request.
+func (c *Client) describe(in Registration) {
+	ssa := in.Request.Statement
+	c.SoftwareID, c.OrgID, c.ClientName, c.Directory = ssa.SoftwareID, ssa.OrgID, ssa.ClientName, ssa.Issuer.Name
+	c.Metadata, c.Subject, c.JWKSURI = in.Checked.Metadata, in.Checked.RawSubject, ssa.JWKSEndpoint
+	for _, a := range []struct {
+		claim string
+		to    *string
+	}{
+		{"software_client_uri", &c.ClientURI}, {"software_logo_uri", &c.LogoURI},
+		{"software_policy_uri", &c.PolicyURI}, {"software_tos_uri", &c.TOSURI},
+	} {
+		// Of another type than text it is not an address; the AS is told none.
+		if v, ok, err := ssa.Claims.String(a.claim); err == nil && ok {
+			*a.to = v
+		}
+	}
+	if in.Certificate != nil {
+		c.Thumbprint = in.Certificate.Thumbprint
+	}
+}
+
+func (r *Registry) seal(c *Client, credentials Credentials) error {
+	secret, err := json.Marshal(credentials)
+	if err != nil {
+		return err
+	}
+	c.Sealed, err = r.sealer.Seal(secret, clientKey(c))
+	return err
+}
+
+// unseal fills in the Credentials.
+func (r *Registry) unseal(c *Client) error {
+	if len(c.Sealed) == 0 {
+		return nil
+	}
+	secret, err := r.sealer.Open(c.Sealed, clientKey(c))
+	if err != nil {
+		return fmt.Errorf("registry: the credentials of client %s do not open with this keyset: %w", c.ID, err)
+	}
+	return json.Unmarshal(secret, &c.Credentials)
+}
+
+func clientKey(c *Client) string { return key("client", c.Workspace, c.ID) }
+func idKey(c *Client) string     { return key("id", c.Workspace, c.ClientID) }
+
+func putClient(w Writer, c *Client) error {
+	data, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	return w.Put(clientKey(c), data)
+}
+
+// loadClient returns the record, or ErrNotFound.
+func loadClient(r interface{ Get(string) ([]byte, error) }, workspace, id string) (*Client, error) {
+	data, err := r.Get(key("client", workspace, id))
+	if err != nil {
+		return nil, err
+	}
+	return readClient(data)
+}
+
+func leaseEnd(now time.Time) int64 { return now.Add(lease).Unix() }

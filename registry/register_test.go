@@ -1,0 +1,180 @@
+package registry_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+func TestRegister(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		c := x.register(request("jti1", "token1"))
+		if c.Status != registry.Active || c.ClientID == "" || len(x.as.clients) != 1 {
+			t.Fatalf("%+v", c)
+		}
+		got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID)
+		if err != nil || got.SoftwareID != "software1" || got.Metadata.Scope != "openid accounts" || got.IssuedAt != time.Now().Unix() {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		if got.Credentials != (registry.Credentials{}) {
+			t.Error("credentials were read without need")
+		}
+		if doc, err := x.Document(x.t.Context(), got); err != nil || string(doc) != "the request jti1" {
+			t.Errorf("%q, %v", doc, err)
+		}
+		for _, by := range []struct {
+			index registry.Index
+			value string
+		}{
+			{registry.BySoftware, "software1"}, {registry.ByOrganisation, "org1"}, {registry.ByCertificate, "thumb"}, {registry.ByTime, ""},
+			{registry.BySubject, canonical(t, "c=gb, o=ACME, cn=tpp")},
+		} {
+			list, next, err := x.List(x.t.Context(), x.ws.Name, by.index, by.value, "", 10)
+			if err != nil || len(list) != 1 || list[0].ClientID != c.ClientID || next != "" {
+				t.Errorf("%s: %v, %q, %v", by.index, list, next, err)
+			}
+		}
+		synctest.Wait()
+		if !slices.Equal(x.as.revoked, []string{"token1"}) || len(x.keys("outbox/")) != 0 {
+			t.Errorf("revoked %q, outbox %q", x.as.revoked, x.keys("outbox/"))
+		}
+	})
+}
+
+func canonical(t *testing.T, text string) string {
+	t.Helper()
+	dn, err := verify.ParseDN(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dn.Canonical()
+}
+
+func TestTokenRegistersOnce(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		x.register(request("jti1", jwtWithSignature("QQ")))
+		_, err := x.Register(x.t.Context(), x.ws, request("jti2", jwtWithSignature("QR"))) // another spelling
+		refused(t, err, verify.InvalidToken, "access_token")
+		_, err = x.Register(x.t.Context(), x.ws, request("jti1", "token2"))
+		refused(t, err, verify.InvalidClientMetadata, "jti")
+		x.register(request("jti2", "token2")) // the refusal has burnt neither
+	})
+}
+
+func TestOneOfManyWithOneToken(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		var group sync.WaitGroup
+		errs := make([]error, 32)
+		for i := range errs {
+			group.Go(func() {
+				_, errs[i] = x.Register(x.t.Context(), x.ws, request(fmt.Sprint("jti", i), "token"))
+			})
+		}
+		group.Wait()
+		made := 0
+		for _, err := range errs {
+			if err == nil {
+				made++
+				continue
+			}
+			refused(t, err, verify.InvalidToken, "access_token")
+		}
+		if made != 1 || x.as.count() != 1 {
+			t.Errorf("%d registered, %d at the AS", made, x.as.count())
+		}
+	})
+}
+
+func TestRefusalLeavesNothing(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		no := verify.Refuse(verify.InvalidClientMetadata, "", "no")
+		x.as.fail["create"] = []error{no}
+		_, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1"))
+		if !errors.Is(err, no) {
+			t.Fatal(err)
+		}
+		x.nothingLeft()
+		x.register(request("jti1", "token1"))
+	})
+}
+
+func TestLostAnswer(t *testing.T) {
+	t.Run("repeated", func(t *testing.T) {
+		run(t, true, func(x *fixture) {
+			x.as.fail["create"], x.as.carriedOut = []error{registry.ErrLost}, true
+			c := x.register(request("jti1", "token1"))
+			if !slices.Equal(x.as.calls[:2], []string{"create", "create"}) || x.as.count() != 1 {
+				t.Errorf("calls %q, %d clients", x.as.calls, x.as.count())
+			}
+			if err := x.Delete(x.t.Context(), x.ws, c.ClientID, &verify.AccessToken{Raw: "t"}); err != nil || x.as.count() != 0 {
+				t.Errorf("%v, %d clients: the credentials of the second answer count", err, x.as.count())
+			}
+		})
+	})
+	t.Run("lost twice", func(t *testing.T) {
+		run(t, true, func(x *fixture) {
+			x.as.fail["create"], x.as.carriedOut = []error{registry.ErrLost, registry.ErrLost}, true
+			if _, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1")); !errors.Is(err, registry.ErrLost) {
+				t.Fatal(err)
+			}
+			if x.as.count() != 1 {
+				t.Fatal("the AS holds it")
+			}
+			time.Sleep(2 * time.Minute) // fake: the undo entry comes due
+			synctest.Wait()
+			if x.as.count() != 0 {
+				t.Error("the AS still holds it")
+			}
+			x.nothingLeft()
+		})
+	})
+	t.Run("client_id not chosen", func(t *testing.T) {
+		run(t, false, func(x *fixture) {
+			x.as.fail["create"] = []error{registry.ErrLost}
+			if _, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1")); !errors.Is(err, registry.ErrLost) {
+				t.Fatal(err)
+			}
+			if len(x.as.calls) != 1 {
+				t.Errorf("calls %q: repeating would make a second client", x.as.calls)
+			}
+			x.nothingLeft()
+		})
+	})
+}
+
+// A reservation ends by itself, and what was used up stays used up until it is
+// worthless.
+func TestReservationsEnd(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		in := request("jti1", "token1")
+		x.register(in)
+		time.Sleep(59 * time.Minute)
+		_, err := x.Register(x.t.Context(), x.ws, in)
+		refused(t, err, verify.InvalidClientMetadata, "jti")
+		time.Sleep(10 * time.Minute) // beyond exp and skew: verify refuses it now
+		if _, err = x.Register(x.t.Context(), x.ws, in); err != nil {
+			t.Errorf("%v: the memory should have ended", err)
+		}
+	})
+}
+
+func TestASGivesOutAnIDTwice(t *testing.T) {
+	run(t, false, func(x *fixture) {
+		first := x.register(request("jti1", ""))
+		x.as.next = 0
+		if _, err := x.Register(x.t.Context(), x.ws, request("jti2", "")); err == nil {
+			t.Fatal("the second client took the first one's id")
+		}
+		got, err := x.Client(x.t.Context(), x.ws.Name, first.ClientID)
+		if err != nil || got.ID != first.ID {
+			t.Errorf("%+v, %v", got, err)
+		}
+	})
+}

@@ -1,0 +1,212 @@
+package registry_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/registry/memory"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// as stands for the AS where a fault must be provoked; the real ones are in integration.
+type as struct {
+	mu      sync.Mutex
+	chooses bool
+	clients map[string]registry.Credentials
+	revoked []string
+	calls   []string
+	// fail answers a call in the AS's place; carriedOut says that it did its work first.
+	fail       map[string][]error
+	carriedOut bool
+	next       int
+}
+
+func newAS(chooses bool) *as {
+	return &as{chooses: chooses, clients: map[string]registry.Credentials{}, fail: map[string][]error{}}
+}
+
+func (a *as) called(call string) error {
+	a.calls = append(a.calls, call)
+	if list := a.fail[call]; len(list) > 0 {
+		a.fail[call] = list[1:]
+		return list[0]
+	}
+	return nil
+}
+
+func (a *as) ChoosesClientID() bool { return a.chooses }
+
+func (a *as) Create(_ context.Context, c *registry.Client) (*registry.Provisioned, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	err := a.called("create")
+	if err != nil && !a.carriedOut {
+		return nil, err
+	}
+	id := c.ClientID
+	if !a.chooses {
+		a.next++
+		id = fmt.Sprintf("as-%d", a.next)
+	}
+	a.next++
+	a.clients[id] = registry.Credentials{RegistrationAccessToken: fmt.Sprintf("rat-%d", a.next), RegistrationPath: "/reg/" + id}
+	if err != nil {
+		return nil, err
+	}
+	return &registry.Provisioned{ClientID: id, Metadata: c.Metadata, Credentials: a.clients[id]}, nil
+}
+
+func (a *as) Update(_ context.Context, c *registry.Client) (*registry.Provisioned, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.called("update"); err != nil {
+		return nil, err
+	}
+	if a.clients[c.ClientID] != c.Credentials {
+		return nil, registry.ErrDetached
+	}
+	a.next++
+	rotated := registry.Credentials{RegistrationAccessToken: fmt.Sprintf("rat-%d", a.next), RegistrationPath: c.Credentials.RegistrationPath}
+	a.clients[c.ClientID] = rotated
+	return &registry.Provisioned{ClientID: c.ClientID, Metadata: c.Metadata, Credentials: rotated}, nil
+}
+
+func (a *as) Delete(_ context.Context, c *registry.Client) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.called("delete"); err != nil {
+		return err
+	}
+	if a.clients[c.ClientID] != c.Credentials {
+		return registry.ErrDetached
+	}
+	delete(a.clients, c.ClientID)
+	return nil
+}
+
+func (a *as) Revoke(_ context.Context, token string, _ bool) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.called("revoke"); err != nil {
+		return err
+	}
+	a.revoked = append(a.revoked, token)
+	return nil
+}
+
+func (a *as) count() int { a.mu.Lock(); defer a.mu.Unlock(); return len(a.clients) }
+func (a *as) ended() int { a.mu.Lock(); defer a.mu.Unlock(); return len(a.revoked) }
+
+// plain seals by doing nothing but telling contexts apart.
+type plain struct{}
+
+func (plain) Seal(secret []byte, context string) ([]byte, error) {
+	return append([]byte(context+"|"), secret...), nil
+}
+
+func (plain) Open(sealed []byte, context string) ([]byte, error) {
+	secret, ok := strings.CutPrefix(string(sealed), context+"|")
+	if !ok {
+		return nil, errors.New("sealed for another place")
+	}
+	return []byte(secret), nil
+}
+
+// fixture is a registry over a memory store in a bubble of fake time.
+type fixture struct {
+	*registry.Registry
+	t     *testing.T
+	store registry.Store
+	as    *as
+	ws    registry.Workspace
+}
+
+func run(t *testing.T, chooses bool, f func(*fixture)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.Open(memory.Options{Rerun: true})
+		r, err := registry.Open(t.Context(), registry.Options{Store: store, Sealer: plain{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := &fixture{Registry: r, t: t, store: store, as: newAS(chooses)}
+		x.ws = registry.Workspace{Name: "default/obuk", Provisioner: x.as}
+		takeBack := r.Lend(x.ws)
+		f(x)
+		takeBack()
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// keys are the keys of the store under a prefix.
+func (x *fixture) keys(prefix string) (keys []string) {
+	x.t.Helper()
+	err := x.store.View(x.t.Context(), func(v registry.Reader) error {
+		entries, err := v.Scan(prefix, "", 1000)
+		for _, e := range entries {
+			keys = append(keys, e.Key)
+		}
+		return err
+	})
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	return keys
+}
+
+func (x *fixture) nothingLeft() {
+	x.t.Helper()
+	for _, prefix := range []string{"client/", "document/", "id/", "index/", "token/", "jti/", "outbox/"} {
+		if keys := x.keys(prefix); len(keys) > 0 {
+			x.t.Errorf("left behind: %q", keys)
+		}
+	}
+}
+
+func (x *fixture) register(in registry.Registration) *registry.Client {
+	x.t.Helper()
+	c, err := x.Register(x.t.Context(), x.ws, in)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	return c
+}
+
+// request is an accepted request with its own jti and token.
+func request(jti, token string) registry.Registration {
+	ssa := &verify.SoftwareStatement{SoftwareID: "software1", OrgID: "org1", ClientName: "A TPP", Issuer: &verify.Issuer{Name: "OpenBanking Ltd"}}
+	in := registry.Registration{
+		Request: &verify.Request{Raw: []byte("the request " + jti), Statement: ssa, Issuer: "software1", JTI: jti, Expires: time.Now().Add(time.Hour)},
+		Checked: &verify.Checked{Metadata: verify.Metadata{
+			RedirectURIs: []string{"https://tpp.example/cb"}, TokenEndpointAuthMethod: "tls_client_auth", GrantTypes: []string{"client_credentials"},
+			Scope: "openid accounts", TLSClientAuthSubjectDN: "CN=tpp,O=Acme,C=GB",
+		}},
+		Certificate: &verify.Certificate{Thumbprint: "thumb"},
+	}
+	if token != "" {
+		in.Token = &verify.AccessToken{Raw: token, Expires: time.Now().Add(time.Hour)}
+	}
+	return in
+}
+
+func refused(t *testing.T, err error, kind verify.Kind, rule string) {
+	t.Helper()
+	var e *verify.Error
+	if !errors.As(err, &e) || e.Kind != kind || e.RuleName() != rule {
+		t.Fatalf("got %v, want kind %d of rule %s", err, kind, rule)
+	}
+}
+
+func jwtWithSignature(sig string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"PS256"}`)) + ".e30." + sig
+}

@@ -1,0 +1,114 @@
+package registry
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// reservation makes one thing single-use: a registration token, or the jti of a
+// request. It is taken before the AS is called, made final with the change, and
+// given back when the change is refused, so that a refusal burns nothing.
+type reservation struct {
+	key    string
+	holder string
+	// expires is when the thing itself ends; zero when it never does.
+	expires time.Time
+	used    error
+}
+
+// stored is a reservation as the store has it. It carries its own end, because
+// an engine may keep a value longer than asked.
+type stored struct {
+	Schema int    `json:"v"`
+	Holder string `json:"holder"`
+	// Until, seconds since 1970, is the end of the lease or, once final, of the
+	// memory; 0 is never.
+	Until int64 `json:"until"`
+	Final bool  `json:"final,omitempty"`
+}
+
+func tokenReservation(workspace, holder string, t *verify.AccessToken) reservation {
+	return reservation{
+		key: key("token", workspace, verify.TokenKey(t.Raw)), holder: holder, expires: t.Expires,
+		used: verify.Refuse(verify.InvalidToken, "access_token", "access token: it has registered a client before, or is doing so now; get a new one"),
+	}
+}
+
+func requestReservation(workspace, holder string, q *verify.Request) reservation {
+	return reservation{
+		key: key("jti", workspace, q.Issuer, q.JTI), holder: holder, expires: q.Expires,
+		used: verify.Refuse(verify.InvalidClientMetadata, "jti", "jti: this request was sent before; sign a new one with a new jti"),
+	}
+}
+
+// take reserves the thing, or fails with the refusal that the TPP is told.
+func (v reservation) take(w Writer, now time.Time) error {
+	s, err := v.read(w)
+	if err != nil {
+		return err
+	}
+	if s != nil && s.Holder != v.holder && (s.Until == 0 || now.Unix() < s.Until) {
+		return v.used
+	}
+	until := now.Add(lease)
+	return v.write(w, stored{Holder: v.holder, Until: until.Unix()}, until)
+}
+
+// keep makes the reservation final. It fails when it is no longer held.
+func (v reservation) keep(w Writer) error {
+	if err := v.held(w); err != nil {
+		return err
+	}
+	if v.expires.IsZero() {
+		return v.write(w, stored{Holder: v.holder, Final: true}, time.Time{})
+	}
+	until := v.expires.Add(skew)
+	return v.write(w, stored{Holder: v.holder, Until: until.Unix(), Final: true}, until)
+}
+
+// giveBack releases what the holder holds, and nothing else.
+func (v reservation) giveBack(w Writer) error {
+	s, err := v.read(w)
+	if err != nil || s == nil || s.Holder != v.holder || s.Final {
+		return err
+	}
+	return w.Delete(v.key)
+}
+
+func (v reservation) held(w Writer) error {
+	s, err := v.read(w)
+	if err != nil {
+		return err
+	}
+	if s == nil || s.Holder != v.holder {
+		return fmt.Errorf("registry: the reservation %s was lost", v.key)
+	}
+	return nil
+}
+
+func (v reservation) read(w Writer) (*stored, error) {
+	data, err := get(w, v.key)
+	if err != nil || data == nil {
+		return nil, err
+	}
+	var s stored
+	if err := json.Unmarshal(data, &s); err != nil {
+		return nil, fmt.Errorf("registry: unreadable reservation: %w", err)
+	}
+	return &s, nil
+}
+
+func (v reservation) write(w Writer, s stored, forget time.Time) error {
+	s.Schema = schema
+	data, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	if forget.IsZero() {
+		return w.Put(v.key, data)
+	}
+	return w.PutExpiring(v.key, data, forget)
+}
