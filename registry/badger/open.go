@@ -1,0 +1,133 @@
+package badger
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+)
+
+// Options of a Store.
+type Options struct {
+	// Dir is the directory, made with mode 0700 where it does not exist. Badger
+	// makes its files with the process's umask, so the directory is what keeps
+	// them private; one that others may enter is warned about. Required.
+	Dir string
+	// Logger gets Badger's errors and warnings, and its chatter as debug
+	// messages. Default: silent
+	Logger Logger
+	// CollectEvery is how often the value log is searched for space to give back.
+	// Default: 10 minutes
+	CollectEvery time.Duration
+}
+
+const collectEvery = 10 * time.Minute
+
+// Open opens the directory, or makes an empty store in it. The error is
+// ErrLocked where the directory is held already, or says what failed.
+func Open(o Options) (*Store, error) {
+	return open(o, func(*badger.Options) {})
+}
+
+// open lets tests shrink what Badger would fill only slowly.
+func open(o Options, tune func(*badger.Options)) (*Store, error) {
+	if o.Dir == "" {
+		return nil, errors.New("registry/badger: no directory")
+	}
+	if o.Logger == nil {
+		o.Logger = silent{}
+	}
+	if o.CollectEvery <= 0 {
+		o.CollectEvery = collectEvery
+	}
+	// Absolute, because the process may change its directory while the store is open.
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("registry/badger: %w", err)
+	}
+	if err := makePrivate(dir, o.Logger); err != nil {
+		return nil, err
+	}
+	failure := &failure{}
+	tuned := tuning(dir, &filter{Logger: o.Logger, failure: failure})
+	tune(&tuned)
+	db, err := badger.Open(tuned)
+	if err != nil {
+		return nil, openError(dir, err)
+	}
+	s := &Store{db: db, failure: failure, collector: newCollector(db, o.CollectEvery, o.Logger)}
+	s.committer = newCommitter(db, &s.watchers, failure)
+	go s.committer.loop()
+	go s.collector.loop()
+	return s, nil
+}
+
+// tuning is Badger for a registry. Its defaults are for hundreds of gigabytes:
+// 2.1 GB of apparent files in an empty store and up to 600 MB of memory. Here an
+// empty store is 145 MB apparent, almost all of it holes.
+func tuning(dir string, logger badger.Logger) badger.Options {
+	o := badger.DefaultOptions(dir)
+	o.Logger = logger
+
+	// An answered write survives a power failure; the committer shares the cost.
+	o.SyncWrites = true
+	// The committer is the only writer, so there is nothing to conflict with.
+	o.DetectConflicts = false
+	// Counters in expvar that would outlive the store, one set per directory.
+	o.MetricsEnabled = false
+
+	// One memtable is written, up to two wait to be flushed.
+	o.MemTableSize = 8 << 20
+	o.NumMemtables = 2
+	o.NumCompactors = 2 // the least that Badger takes
+	// Two files of this are mapped at a time; a file is also what one collection rewrites.
+	o.ValueLogFileSize = 64 << 20
+	// Records of up to 2 KB, their indexes and most audit entries stay beside
+	// their keys. Documents (5-100 KB) go to the value log, out of every compaction's way.
+	o.ValueThreshold = 4 << 10
+
+	// Without compression blocks are read from the mapped file: no cache to
+	// size, and the kernel's page cache is shared and given back under pressure.
+	o.Compression = options.None
+	o.BlockCacheSize = 0
+	// A damaged disk shows as an error, not as another client's record.
+	o.ChecksumVerificationMode = options.OnBlockRead
+	o.VerifyValueChecksum = true
+	return o
+}
+
+// makePrivate makes the directory, and warns about one that others can read.
+func makePrivate(dir string, logger Logger) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("registry/badger: %w", err)
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("registry/badger: %w", err)
+	}
+	// Not changed: a volume's owner may have meant it (Kubernetes' fsGroup).
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		logger.Warnf("the registry's directory %s has mode %04o, others than its owner can enter it; 0700 is meant", dir, mode)
+	}
+	return nil
+}
+
+// openError tells a held directory from other errors. Badger wraps none of its
+// causes, so its words are all there is; TestLocked holds them.
+func openError(dir string, err error) error {
+	if !strings.Contains(err.Error(), "Another process is using this Badger database") {
+		return fmt.Errorf("registry/badger: open %s: %w", dir, err)
+	}
+	// The holder leaves its process id in this file, for humans only.
+	holder, readErr := os.ReadFile(filepath.Join(dir, "LOCK"))
+	if readErr != nil {
+		return fmt.Errorf("%w: %s", ErrLocked, dir)
+	}
+	return fmt.Errorf("%w: %s is held by process %s", ErrLocked, dir, bytes.TrimSpace(holder))
+}

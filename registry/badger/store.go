@@ -1,0 +1,107 @@
+// Package badger is the default registry.Store: Badger in a directory that one
+// process holds. Updates are serial by construction and committed in groups,
+// with one sync of the disk for all of a group.
+package badger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/registry/engine"
+)
+
+var _ registry.Store = (*Store)(nil)
+
+var (
+	// ErrLocked is what Open returns when another process, or another Store of
+	// this process, holds the directory.
+	ErrLocked = errors.New("registry/badger: the directory is in use")
+
+	// ErrFailed is what views and updates return after a commit that failed with
+	// an input or output error. What the disk then holds is unknown until the
+	// directory is opened anew, and answers that may be wrong are not given.
+	ErrFailed = errors.New("registry/badger: stopped after a failed commit, close and open again")
+)
+
+// Store is the engine. Open makes one.
+type Store struct {
+	db        *badger.DB
+	calls     engine.Calls
+	watchers  engine.Watchers
+	committer *committer
+	collector *collector
+	failure   *failure
+}
+
+// failure is the first error that stopped the store.
+type failure struct{ first atomic.Pointer[error] }
+
+func (f *failure) record(err error) { f.first.CompareAndSwap(nil, &err) }
+
+// err is nil, or ErrFailed with the cause.
+func (f *failure) err() error {
+	cause := f.first.Load()
+	if cause == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrFailed, *cause)
+}
+
+// View runs f over one consistent snapshot. It waits for a commit under way, so
+// that it sees every update that has returned. The error is f's, or that of a
+// ctx that had ended before, or registry.ErrClosed or ErrFailed.
+func (s *Store) View(ctx context.Context, f func(registry.Reader) error) error {
+	if err := s.calls.Begin(); err != nil {
+		return err
+	}
+	defer s.calls.End()
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("registry/badger: view: %w", err)
+	}
+	txn, err := s.committer.snapshot()
+	if err != nil {
+		return err
+	}
+	defer txn.Discard()
+	return f(reader{txn})
+}
+
+// Update runs f in the caller's goroutine when its turn comes, and returns when
+// its writes are on disk together with those of the other updates of the group.
+// ctx ends the wait for the turn; after f has begun it counts no more. The error
+// is f's, or ctx's, registry.ErrTooLarge, registry.ErrClosed or ErrFailed.
+func (s *Store) Update(ctx context.Context, f func(registry.Writer) error) error {
+	if err := s.calls.Begin(); err != nil {
+		return err
+	}
+	defer s.calls.End()
+	return s.committer.update(ctx, f)
+}
+
+// Watch is registry.Store's. The error is registry.ErrClosed.
+func (s *Store) Watch(ctx context.Context, prefix string) (<-chan struct{}, error) {
+	return s.watchers.Watch(ctx, prefix)
+}
+
+// Close refuses new calls, waits for running ones and for a collection of the
+// value log under way (seconds at most), and releases the directory. Called
+// again it returns registry.ErrClosed.
+func (s *Store) Close() error {
+	if err := s.calls.Close(); err != nil {
+		return err
+	}
+	// Watchers end first: somebody who runs may be waiting for one.
+	s.watchers.Close()
+	s.collector.close()
+	s.calls.Wait()
+	s.committer.close()
+	if err := s.db.Close(); err != nil {
+		return fmt.Errorf("registry/badger: close: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,163 @@
+package badger
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/registry/storetest"
+)
+
+func openIn(t testing.TB, dir string, tune func(*badger.Options)) *Store {
+	t.Helper()
+	s, err := open(Options{Dir: dir}, tune)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil && !errors.Is(err, registry.ErrClosed) {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return s
+}
+
+func untuned(*badger.Options) {}
+
+func TestStore(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) registry.Store { return openIn(t, t.TempDir(), untuned) })
+}
+
+// TestDurable has small files, so that there is something to collect and the
+// tombstones travel through the levels.
+func TestDurable(t *testing.T) {
+	rewritten := 0
+	storetest.RunDurable(t, func(t *testing.T) storetest.Durable {
+		dir := t.TempDir()
+		return storetest.Durable{
+			Open: func(t *testing.T) registry.Store {
+				return openIn(t, dir, func(o *badger.Options) {
+					o.ValueLogFileSize = 1 << 20
+					o.MemTableSize = 1 << 20
+					o.BaseTableSize = 1 << 18
+					o.BaseLevelSize = 1 << 18
+				})
+			},
+			Collect: func(t *testing.T, s registry.Store) {
+				db := s.(*Store).db
+				if err := db.Flatten(2); err != nil {
+					t.Fatal(err)
+				}
+				for {
+					err := db.RunValueLogGC(0.01)
+					if errors.Is(err, badger.ErrNoRewrite) {
+						return
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+					rewritten++
+				}
+			},
+		}
+	})
+	if rewritten == 0 {
+		t.Error("no file of the value log was collected, so the test proves nothing")
+	}
+}
+
+func TestLocked(t *testing.T) {
+	dir := t.TempDir()
+	first := openIn(t, dir, untuned)
+	if _, err := Open(Options{Dir: dir}); !errors.Is(err, ErrLocked) {
+		t.Fatalf("a second open: %v, want ErrLocked", err)
+	} else {
+		t.Log(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	openIn(t, dir, untuned)
+}
+
+func TestOpenErrors(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, dir := range map[string]string{"no directory": "", "a file": file, "below a file": filepath.Join(file, "db")} {
+		if _, err := Open(Options{Dir: dir}); err == nil || errors.Is(err, ErrLocked) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func TestPrivateDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "made", "by", "open")
+	openIn(t, dir, untuned)
+	info, err := os.Stat(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mode := info.Mode(); mode.Perm() != 0o700 {
+		t.Errorf("the directory has mode %s", mode)
+	}
+}
+
+// TestSize holds what an empty store claims: 145 MB, not Badger's 2.1 GB.
+func TestSize(t *testing.T) {
+	dir := t.TempDir()
+	openIn(t, dir, untuned)
+	var apparent int64
+	err := filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil && info.Mode().IsRegular() {
+			apparent += info.Size()
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if apparent > 150<<20 {
+		t.Errorf("an empty store is %d MB apparent", apparent>>20)
+	}
+}
+
+func TestReservedKeys(t *testing.T) {
+	s := openIn(t, t.TempDir(), untuned)
+	long := string(make([]byte, maxKeySize+1))
+	for name, key := range map[string]string{"empty": "", "badger's own": "!badger!txn", "too long": long} {
+		err := s.Update(t.Context(), func(w registry.Writer) error { return w.Put(key, []byte("x")) })
+		if err == nil {
+			t.Errorf("%s: the key was taken", name)
+		}
+		err = s.View(t.Context(), func(r registry.Reader) error {
+			_, err := r.Get(key)
+			return err
+		})
+		if !errors.Is(err, registry.ErrNotFound) {
+			t.Errorf("%s: get: %v, want ErrNotFound", name, err)
+		}
+	}
+	// The store goes on.
+	if err := s.Update(t.Context(), func(w registry.Writer) error { return w.Put(long[1:], []byte("x")) }); err != nil {
+		t.Errorf("the longest key: %v", err)
+	}
+}
+
+func BenchmarkStore(b *testing.B) {
+	s, err := Open(Options{Dir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	storetest.Benchmark(b, s)
+}
