@@ -1,0 +1,145 @@
+package authserver
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// clientMetadata is the body of a registration at the AS (RFC 7591 2, OpenID
+// Connect Registration 2, RFC 8705 2.1.2 and 3.4).
+type clientMetadata struct {
+	ClientID                string   `json:"client_id,omitempty"` // in an update only
+	RedirectURIs            []string `json:"redirect_uris"`
+	TokenEndpointAuthMethod string   `json:"token_endpoint_auth_method"`
+	TokenEndpointSigningAlg string   `json:"token_endpoint_auth_signing_alg,omitempty"`
+	SubjectDN               string   `json:"tls_client_auth_subject_dn,omitempty"`
+	BoundAccessTokens       bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"`
+	GrantTypes              []string `json:"grant_types"`
+	ResponseTypes           []string `json:"response_types"`
+	ApplicationType         string   `json:"application_type"`
+	IDTokenSigningAlg       string   `json:"id_token_signed_response_alg"`
+	RequestObjectSigningAlg string   `json:"request_object_signing_alg,omitempty"`
+	Scope                   string   `json:"scope"`
+	JWKSURI                 string   `json:"jwks_uri,omitempty"`
+	ClientName              string   `json:"client_name,omitempty"`
+	ClientURI               string   `json:"client_uri,omitempty"`
+	LogoURI                 string   `json:"logo_uri,omitempty"`
+	PolicyURI               string   `json:"policy_uri,omitempty"`
+	TOSURI                  string   `json:"tos_uri,omitempty"`
+}
+
+// clientMetadata writes what the AS is told of a client (protocol section 10).
+func (s *Server) clientMetadata(m *Metadata, c *registry.Client) (*clientMetadata, error) {
+	o := &clientMetadata{
+		RedirectURIs: c.Metadata.RedirectURIs, TokenEndpointAuthMethod: c.Metadata.TokenEndpointAuthMethod,
+		GrantTypes: c.Metadata.GrantTypes, ResponseTypes: c.Metadata.ResponseTypes,
+		ApplicationType: "web", IDTokenSigningAlg: c.Metadata.IDTokenSigningAlg,
+		BoundAccessTokens: m.bindsTokens, JWKSURI: c.JWKSURI, ClientName: c.ClientName,
+		ClientURI: c.ClientURI, LogoURI: c.LogoURI, PolicyURI: c.PolicyURI, TOSURI: c.TOSURI,
+	}
+	switch o.TokenEndpointAuthMethod {
+	case "tls_client_auth":
+		dn, err := subjectDN(s.DNFormat, c)
+		if err != nil {
+			return nil, err
+		}
+		o.SubjectDN = dn
+	case "private_key_jwt":
+		o.TokenEndpointSigningAlg = c.Metadata.TokenEndpointSigningAlg
+	}
+	if c.Metadata.ApplicationType != "web" {
+		o.ApplicationType = "native" // DCR v3.2 says mobile, OpenID Connect native
+	}
+	if m.listsRequestObject {
+		o.RequestObjectSigningAlg = c.Metadata.RequestObjectSigningAlg
+	}
+	// OpenID Connect Registration 2: id_token at the authorization endpoint needs it.
+	if slices.ContainsFunc(o.ResponseTypes, func(t string) bool { return slices.Contains(strings.Fields(t), "id_token") }) {
+		o.GrantTypes = append(slices.Clone(o.GrantTypes), "implicit")
+	}
+	// An AS may grant anything to a client without a scope, and nobody but a
+	// registrar may have dcr_register.
+	scopes := slices.DeleteFunc(strings.Fields(c.Metadata.Scope), func(v string) bool { return v == verify.ScopeRegister })
+	if o.Scope = strings.Join(scopes, " "); o.Scope == "" {
+		return nil, fmt.Errorf("client %s has no scope", c.ID)
+	}
+	return o, nil
+}
+
+func (o *clientMetadata) encode() ([]byte, error) { return json.Marshal(o) }
+
+// stored holds the AS's answer against what it was told. It may have stored less
+// (RFC 7591 3.2.1): then our record says less too. What it added is ignored. How
+// the client authenticates is not a matter of less.
+func (o *clientMetadata) stored(answer verify.Object, c *registry.Client) (verify.Metadata, error) {
+	m := c.Metadata
+	method, _, err := answer.String("token_endpoint_auth_method")
+	if err != nil || method != o.TokenEndpointAuthMethod {
+		return m, fmt.Errorf("it registered token_endpoint_auth_method %s, not %s", verify.Quote(method), o.TokenEndpointAuthMethod)
+	}
+	if o.SubjectDN != "" {
+		text, _, err := answer.String("tls_client_auth_subject_dn")
+		if err != nil || text != o.SubjectDN && !sameDN(text, o.SubjectDN) {
+			return m, fmt.Errorf("it registered tls_client_auth_subject_dn %s, not %s", verify.Quote(text), verify.Quote(o.SubjectDN))
+		}
+	}
+	scope := strings.Fields(m.Scope)
+	for _, l := range []struct {
+		name string
+		list *[]string
+	}{
+		{"redirect_uris", &m.RedirectURIs}, {"grant_types", &m.GrantTypes}, {"response_types", &m.ResponseTypes}, {"scope", &scope},
+	} {
+		if *l.list, err = narrowed(answer, l.name, *l.list); err != nil {
+			return m, err
+		}
+	}
+	m.Scope = strings.Join(scope, " ")
+	return m, nil
+}
+
+// narrowed is what of list the answer has. An answer that does not speak of it
+// has changed nothing.
+func narrowed(answer verify.Object, name string, list []string) ([]string, error) {
+	if !answer.Has(name) {
+		return list, nil
+	}
+	var have []string
+	var err error
+	if name == "scope" {
+		var text string
+		text, _, err = answer.String(name)
+		have = strings.Fields(text)
+	} else {
+		have, _, err = answer.Strings(name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("its answer's %s %w", name, err)
+	}
+	if name == "response_types" {
+		for i, t := range have {
+			words := strings.Fields(t)
+			slices.Sort(words)
+			have[i] = strings.Join(words, " ")
+		}
+	}
+	out := slices.DeleteFunc(slices.Clone(list), func(v string) bool { return !slices.Contains(have, v) })
+	if len(out) == 0 {
+		return nil, fmt.Errorf("it registered none of the %s", name)
+	}
+	return out, nil
+}
+
+func sameDN(a, b string) bool {
+	x, err := verify.ParseDN(a)
+	if err != nil {
+		return false
+	}
+	y, err := verify.ParseDN(b)
+	return err == nil && x.Equal(y)
+}

@@ -1,0 +1,152 @@
+package authserver
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
+)
+
+// maxRetryAfter bounds what an AS may ask for.
+const maxRetryAfter = time.Hour
+
+// request is one exchange with the AS.
+type request struct {
+	method string
+	// target is path and query.
+	target string
+	// contentType and body; no body, no type.
+	contentType string
+	body        []byte
+	// authorization is the whole header field. Never logged.
+	authorization string
+	// headers are further ones: name, value, name, value.
+	headers []string
+}
+
+// send carries out an exchange. An answer of any status is no error.
+//
+// Errors: Unavailable; with registry.ErrLost in its chain when the request may
+// have reached the AS.
+func (s *Server) send(ctx context.Context, q request) (*jwks.Response, error) {
+	// A connection that was never had has carried nothing.
+	var connected atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
+	r, err := http.NewRequestWithContext(ctx, q.method, s.origin.String()+q.target, bytes.NewReader(q.body))
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	r.Header.Set("Accept", "application/json")
+	if len(q.body) > 0 {
+		r.Header.Set("Content-Type", q.contentType)
+	} else {
+		r.Body, r.GetBody, r.ContentLength = http.NoBody, nil, 0
+	}
+	if q.authorization != "" {
+		r.Header.Set("Authorization", q.authorization)
+	}
+	for i := 0; i+1 < len(q.headers); i += 2 {
+		r.Header.Set(q.headers[i], q.headers[i+1])
+	}
+	res, err := s.Client.Do(r)
+	switch {
+	case err != nil && connected.Load():
+		return nil, lost(err)
+	case err != nil:
+		return nil, unavailable(err)
+	}
+	return res, nil
+}
+
+// path is path and query of a URL that the AS named, "" when it has none.
+func path(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.Opaque != "" || u.EscapedPath() == "" {
+		return ""
+	}
+	target := url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}
+	return target.RequestURI()
+}
+
+func bearer(token string) string { return "Bearer " + token }
+
+// basic is RFC 6749 2.3.1: both parts are form-encoded first.
+func basic(id, secret string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(id)+":"+url.QueryEscape(secret)))
+}
+
+// unavailable is an AS that certainly did nothing.
+func unavailable(cause error) *verify.Error {
+	return verify.Refuse(verify.Unavailable, "authorization_server", "the authorization server does not answer now; try again later").Because(cause)
+}
+
+// lost is an AS that may have done what it was asked.
+func lost(cause error) *verify.Error {
+	return unavailable(fmt.Errorf("%w: %w", registry.ErrLost, cause))
+}
+
+var errConfigured = errors.New("check the gateway's credentials at the authorization server")
+
+// unexpected is the error of a status that means the same to every call.
+func unexpected(res *jwks.Response) *verify.Error {
+	cause := fmt.Errorf("status %d, %s", res.Status, words(res))
+	switch {
+	case res.Status == http.StatusTooManyRequests, res.Status == http.StatusServiceUnavailable:
+		// RFC 9110 15.6.4, RFC 6585 4: the request was not handled.
+		e := unavailable(cause)
+		if n, err := strconv.ParseUint(res.Header.Get("Retry-After"), 10, 31); err == nil {
+			e.RetryAfter = min(time.Duration(n)*time.Second, maxRetryAfter)
+		}
+		return e
+	case res.Status == http.StatusUnauthorized, res.Status == http.StatusForbidden:
+		return unavailable(fmt.Errorf("%w: %w", errConfigured, cause))
+	case res.Status >= 500, res.Status < 400:
+		return lost(cause)
+	}
+	return unavailable(cause)
+}
+
+// maxWords is how much of an AS's error text is repeated.
+const maxWords = 200
+
+// words are error and error_description of an answer, cut.
+func words(res *jwks.Response) string {
+	code, description := oauthError(res)
+	text := code
+	if description != "" {
+		text += ": " + description
+	}
+	if text == "" {
+		return "no error text"
+	}
+	if len(text) > maxWords {
+		text = text[:maxWords] + "..."
+	}
+	return text
+}
+
+// oauthError reads RFC 6749 5.2 and RFC 7591 3.2.2; what cannot be read is empty.
+func oauthError(res *jwks.Response) (code, description string) {
+	o, err := verify.ParseObject(res.Body)
+	if err != nil {
+		return "", ""
+	}
+	if code, _, err = o.String("error"); err != nil {
+		return "", ""
+	}
+	if description, _, err = o.String("error_description"); err != nil {
+		return code, ""
+	}
+	return code, description
+}

@@ -1,0 +1,188 @@
+package authserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
+)
+
+// ChoosesClientID tells whether a header for the client_id is configured.
+func (s *Server) ChoosesClientID() bool { return s.ClientIDHeader != "" }
+
+// Create registers a client at the AS (RFC 7591 3). A registration that the AS
+// carried out in another way than it was asked to is taken back.
+func (s *Server) Create(ctx context.Context, c *registry.Client) (*registry.Provisioned, error) {
+	m, err := s.Metadata(ctx)
+	if err != nil {
+		return nil, err
+	}
+	q := request{method: http.MethodPost, target: m.Path("registration_endpoint"), contentType: "application/json"}
+	if q.target == "" {
+		return nil, unavailable(errors.New("the authorization server publishes no registration_endpoint"))
+	}
+	told, err := s.clientMetadata(m, c)
+	if err != nil {
+		return nil, err
+	}
+	if q.body, err = told.encode(); err != nil {
+		return nil, err
+	}
+	if s.InitialAccessToken != "" {
+		q.authorization = bearer(s.InitialAccessToken)
+	}
+	if s.ChoosesClientID() {
+		q.headers = []string{s.ClientIDHeader, c.ClientID}
+	}
+	res, err := s.send(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	if res.Status != http.StatusCreated && res.Status != http.StatusOK {
+		return nil, refusal(res)
+	}
+	answer, p, err := readProvisioned(res, registry.Credentials{})
+	if err != nil {
+		return nil, lost(err)
+	}
+	if p.Metadata, err = told.stored(answer, c); err == nil && s.ChoosesClientID() && p.ClientID != c.ClientID {
+		err = fmt.Errorf("it does not honour the header %s", s.ClientIDHeader)
+	}
+	if err != nil {
+		return nil, s.takeBack(ctx, c, p, err)
+	}
+	return p, nil
+}
+
+// takeBack ends a client that came out wrong.
+func (s *Server) takeBack(ctx context.Context, c *registry.Client, p *registry.Provisioned, cause error) error {
+	s.log.Error("the authorization server registered another client than it was asked to; it is deleted again", slog.String("client_id", p.ClientID), slog.Any("error", cause))
+	wrong := *c
+	wrong.ClientID, wrong.Credentials = p.ClientID, p.Credentials
+	if err := s.Delete(ctx, &wrong); err != nil {
+		return lost(errors.Join(cause, err))
+	}
+	return unavailable(cause)
+}
+
+// Update replaces a client's metadata at the AS, in place (RFC 7592 2.2). When
+// the AS rotated the credentials and failed otherwise, both are returned.
+func (s *Server) Update(ctx context.Context, c *registry.Client) (*registry.Provisioned, error) {
+	m, err := s.Metadata(ctx)
+	if err != nil {
+		return nil, err
+	}
+	told, err := s.clientMetadata(m, c)
+	if err != nil {
+		return nil, err
+	}
+	told.ClientID = c.ClientID
+	q, err := managing(http.MethodPut, c)
+	if err != nil {
+		return nil, err
+	}
+	q.contentType = "application/json"
+	if q.body, err = told.encode(); err != nil {
+		return nil, err
+	}
+	res, err := s.send(ctx, q)
+	switch {
+	case err != nil:
+		return nil, err
+	case res.Status == http.StatusUnauthorized, res.Status == http.StatusNotFound:
+		return nil, detached(res)
+	case res.Status != http.StatusOK:
+		return nil, refusal(res)
+	}
+	answer, p, err := readProvisioned(res, c.Credentials)
+	if err != nil {
+		return nil, lost(err)
+	}
+	if p.ClientID != c.ClientID {
+		return p, lost(errors.New("it answered with another client_id"))
+	}
+	if p.Metadata, err = told.stored(answer, c); err != nil {
+		return p, unavailable(err)
+	}
+	return p, nil
+}
+
+// Delete ends a client at the AS (RFC 7592 2.3).
+func (s *Server) Delete(ctx context.Context, c *registry.Client) error {
+	q, err := managing(http.MethodDelete, c)
+	if err != nil {
+		return err
+	}
+	res, err := s.send(ctx, q)
+	switch {
+	case err != nil:
+		return err
+	case res.Status == http.StatusNoContent, res.Status == http.StatusOK, res.Status == http.StatusNotFound:
+		return nil
+	case res.Status == http.StatusUnauthorized:
+		return detached(res)
+	}
+	return unexpected(res)
+}
+
+// managing is a request to the client configuration endpoint (RFC 7592 2).
+func managing(method string, c *registry.Client) (request, error) {
+	if c.Credentials.RegistrationAccessToken == "" || c.Credentials.RegistrationPath == "" {
+		return request{}, unavailable(fmt.Errorf("%w: it gave none", registry.ErrDetached))
+	}
+	return request{method: method, target: c.Credentials.RegistrationPath, authorization: bearer(c.Credentials.RegistrationAccessToken)}, nil
+}
+
+// readProvisioned reads an answer of RFC 7591 3.2.1. Credentials that it does not
+// rotate stay.
+func readProvisioned(res *jwks.Response, credentials registry.Credentials) (verify.Object, *registry.Provisioned, error) {
+	answer, err := verify.ParseObject(res.Body)
+	if err != nil {
+		return answer, nil, fmt.Errorf("registration answer: %w", err)
+	}
+	p := &registry.Provisioned{Credentials: credentials}
+	if p.ClientID, _, err = answer.String("client_id"); err != nil || p.ClientID == "" {
+		return answer, nil, errors.New("registration answer without client_id")
+	}
+	token, ok, err := answer.String("registration_access_token")
+	if err != nil {
+		return answer, nil, fmt.Errorf("registration answer: registration_access_token %w", err)
+	}
+	if ok && token != "" {
+		p.Credentials.RegistrationAccessToken = token
+	}
+	uri, ok, err := answer.String("registration_client_uri")
+	if err != nil {
+		return answer, nil, fmt.Errorf("registration answer: registration_client_uri %w", err)
+	}
+	if ok && path(uri) != "" {
+		p.Credentials.RegistrationPath = path(uri)
+	}
+	return answer, p, nil
+}
+
+// refusal is the AS's no to metadata, told to the TPP in the AS's words, cut and
+// cleaned; or the AS's no to us, which is not the TPP's fault.
+func refusal(res *jwks.Response) error {
+	if res.Status < 400 || res.Status == http.StatusUnauthorized || res.Status == http.StatusForbidden || res.Status == http.StatusTooManyRequests || res.Status >= 500 {
+		return unexpected(res)
+	}
+	code, _ := oauthError(res)
+	switch code {
+	case "invalid_redirect_uri":
+		return verify.Refuse(verify.InvalidRedirectURI, "authorization_server", "the authorization server refuses the redirect URIs (%s)", words(res))
+	case "invalid_client_metadata", "invalid_software_statement", "unapproved_software_statement", "invalid_request", "invalid_scope":
+		return verify.Refuse(verify.InvalidClientMetadata, "authorization_server", "the authorization server refuses the client metadata (%s)", words(res))
+	}
+	return unexpected(res)
+}
+
+// detached is an AS that does not know the registration access token, or the client.
+func detached(res *jwks.Response) error {
+	return unavailable(fmt.Errorf("%w: status %d, %s", registry.ErrDetached, res.Status, words(res)))
+}

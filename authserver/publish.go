@@ -1,0 +1,44 @@
+package authserver
+
+import (
+	"strings"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// Publish is the document as TPPs are to see it (protocol section 8): addresses
+// of the AS at the gateway's origin, registration at the gateway's endpoint, and
+// the lists that decide about a registration set to what would be accepted. All
+// other members are as the AS wrote them.
+func (m *Metadata) Publish(origin, registrationEndpoint string) []byte {
+	d := m.Document.Without("mtls_endpoint_aliases", "signed_metadata")
+	own := map[string]bool{}
+	for _, e := range m.Endpoints {
+		own[e.Name] = true
+	}
+	for _, member := range d.Members() {
+		if !own[member.Name] {
+			continue
+		}
+		if text, ok, err := d.String(member.Name); ok && err == nil {
+			d = d.With(member.Name, verify.AppendString(nil, strings.TrimSuffix(origin, "/")+path(text)))
+		}
+	}
+	d = d.With("registration_endpoint", verify.AppendString(nil, registrationEndpoint))
+	a := m.Acceptable
+	for _, list := range []struct {
+		name   string
+		values []string
+	}{
+		{"token_endpoint_auth_methods_supported", a.AuthMethods},
+		{"token_endpoint_auth_signing_alg_values_supported", a.AuthSigningAlgs},
+		{"grant_types_supported", a.GrantTypes},
+		{"response_types_supported", a.ResponseTypes},
+		{"id_token_signing_alg_values_supported", a.IDTokenAlgs},
+		{"request_object_signing_alg_values_supported", a.RequestObjectAlgs},
+		{"scopes_supported", a.Scopes},
+	} {
+		d = d.With(list.name, verify.AppendStrings(nil, list.values))
+	}
+	return d.AppendJSON(nil)
+}

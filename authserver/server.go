@@ -1,0 +1,124 @@
+// Package authserver is everything that the gateway says to the bank's
+// authorization server (AS): reading its discovery document, asking about access
+// tokens and ending them, and making clients known to it by RFC 7591 and 7592.
+//
+// Every URL that the AS names counts by path and query only: the origin is the
+// configured one, so that an AS that names its public address is still asked
+// where the operator said.
+package authserver
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
+)
+
+// Timeout is what one exchange with the AS may take.
+const Timeout = 10 * time.Second
+
+// How the AS writes a DN: Options.DNFormat.
+const (
+	RFC4514 = "rfc4514" // with short names
+	OpenSSL = "openssl" // as openssl -nameopt RFC2253 prints it
+	Go      = "go"      // as Go's crypto/x509/pkix.Name prints it
+)
+
+// Who decides on access tokens: Options.Validate.
+const (
+	Introspection = "introspection" // the AS (RFC 7662)
+	JWT           = "jwt"           // their signature (RFC 9068)
+)
+
+// Documents keeps the last good discovery document over restarts.
+type Documents interface {
+	Load(ctx context.Context) ([]byte, error)
+	Save(ctx context.Context, document []byte) error
+}
+
+// Options of a Server.
+type Options struct {
+	// URL is where the gateway reaches the AS: https, with the issuer's path. Required.
+	URL string
+	// Client makes the requests. Required.
+	Client *jwks.Client
+	// ClientID and ClientSecret are the gateway's own client at the AS
+	// (client_secret_basic). Default: none, then access tokens must be JWTs.
+	ClientID, ClientSecret string
+	// RegistrarID and RegistrarSecret are the client that registration tokens
+	// belong to. Default: ClientID and ClientSecret.
+	RegistrarID, RegistrarSecret string
+	// InitialAccessToken authorizes registrations (RFC 7591 3). Default: none is sent.
+	InitialAccessToken string
+	// ClientIDHeader carries the client_id that the gateway chooses. Default: the AS chooses.
+	ClientIDHeader string
+	// DNFormat is RFC4514, OpenSSL or Go. Default: RFC4514.
+	DNFormat string
+	// Validate is Introspection or JWT. Default: Introspection with a ClientID, else JWT.
+	Validate string
+	// Accept is what registrations may ask for as far as the AS can do it. Required.
+	Accept verify.Acceptable
+	// Documents keeps the discovery document. Default: it is fetched before the first use.
+	Documents Documents
+	// Now is the clock. Default: time.Now.
+	Now func() time.Time
+	// Logger. Default: none.
+	Logger *slog.Logger
+}
+
+// Server is one AS. All methods may be called concurrently.
+type Server struct {
+	Options
+	origin *url.URL
+	log    *slog.Logger
+	known  discovery
+}
+
+// New checks the options. It does not use the network.
+func New(o Options) (*Server, error) {
+	u, err := url.Parse(o.URL)
+	switch {
+	case err != nil:
+		return nil, err
+	case u.Scheme != "https" || u.Host == "" || u.User != nil:
+		return nil, fmt.Errorf("%s: must be an https URL", u.Redacted())
+	}
+	if o.DNFormat == "" {
+		o.DNFormat = RFC4514
+	}
+	if formats := []string{RFC4514, OpenSSL, Go}; !slices.Contains(formats, o.DNFormat) {
+		return nil, fmt.Errorf("dn_format %q: must be one of %s", o.DNFormat, strings.Join(formats, ", "))
+	}
+	switch o.Validate {
+	case "":
+		o.Validate = JWT
+		if o.ClientID != "" {
+			o.Validate = Introspection
+		}
+	case JWT:
+	case Introspection:
+		if o.ClientID == "" {
+			return nil, fmt.Errorf("validate %s: needs a client at the authorization server", Introspection)
+		}
+	default:
+		return nil, fmt.Errorf("validate %q: must be %s or %s", o.Validate, Introspection, JWT)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Server{Options: o, origin: &url.URL{Scheme: u.Scheme, Host: u.Host}, log: o.Logger}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	return s, nil
+}
+
+// Interface guard.
+var _ registry.Provisioner = (*Server)(nil)
