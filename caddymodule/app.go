@@ -1,12 +1,188 @@
-// Package caddymodule is the gateway as Caddy sees it.
+// Package caddymodule is the gateway as Caddy sees it: an app that holds the
+// store over reloads, and a handler that guards a whole site.
+//
+// A request goes through the handler in the order of the files: certheader.go
+// removes forged certificate headers, paths.go tells what the path is, then
+// discovery.go, registration.go or guard.go answers, or the next handler does.
 package caddymodule
 
 import (
-	_ "github.com/caddyserver/caddy/v2"
-	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
-	_ "github.com/cenkalti/backoff/v5"
-	_ "github.com/dgraph-io/badger/v4"
-	_ "github.com/tink-crypto/tink-go/v2/aead"
-	_ "golang.org/x/sync/singleflight"
-	_ "github.com/google/uuid"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+)
+
+func init() {
+	caddy.RegisterModule(new(App))
+}
+
+// App holds what all workspaces share. It is summoned by the handlers: nobody
+// has to configure it.
+type App struct {
+	// StoreRaw is the engine that the registry runs on, a module of
+	// openbanking_dcr.stores.
+	// Default: badger, in the folder openbanking_dcr/store of Caddy's data directory.
+	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=openbanking_dcr.stores inline_key=engine"`
+
+	// Keyset is a Tink keyset in JSON (AEAD) that encrypts the AS's credentials in
+	// the store. Must be a placeholder: {env.X} or {file.X}.
+	// Default: generated at the first start, openbanking_dcr/keyset.json in Caddy's
+	// data directory, readable by Caddy's user only. Back it up with the store.
+	Keyset string `json:"keyset,omitempty"`
+
+	engine Engine
+	keyset string
+	ctx    caddy.Context
+	log    *slog.Logger
+
+	mu         sync.Mutex
+	workspaces []*Handler
+	// users are the requests at work, and the app itself between Start and Cleanup.
+	users    int
+	started  bool
+	registry *registry.Registry
+	giveBack []func()
+}
+
+// CaddyModule returns the module's name.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "openbanking_dcr", New: func() caddy.Module { return new(App) }}
+}
+
+// Provision reads the configuration. The store is not opened before Start:
+// caddy validate provisions too, beside a running server.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.ctx, a.log = ctx, ctx.Slogger()
+	if a.StoreRaw == nil {
+		a.StoreRaw = json.RawMessage(`{"engine":"badger"}`)
+	}
+	engine, err := ctx.LoadModule(a, "StoreRaw")
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	a.engine = engine.(Engine)
+	a.keyset, err = secret("keyset", a.Keyset)
+	return err
+}
+
+// Start opens the store, or shares the one that is open.
+func (a *App) Start() error {
+	if len(a.workspaces) == 0 {
+		return nil // options without a directive: nothing to keep
+	}
+	if _, err := a.Enter(); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	a.started = true
+	a.mu.Unlock()
+	return nil
+}
+
+// Stop does nothing: after it, the requests of this configuration go on.
+func (a *App) Stop() error { return nil }
+
+// Cleanup takes the app's own hold off the store. Requests at work have theirs.
+func (a *App) Cleanup() error {
+	a.mu.Lock()
+	started := a.started
+	a.started = false
+	a.mu.Unlock()
+	if started {
+		a.Leave()
+	}
+	return nil
+}
+
+// Enter holds the store open until Leave. A request may come before Start (apps
+// start in any order) and after Cleanup (a reload does not wait for requests).
+func (a *App) Enter() (*registry.Registry, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.users == 0 {
+		r, err := openPooled(a.ctx, a.engine, a.keyset, a.log)
+		if err != nil {
+			return nil, err
+		}
+		a.registry = r
+		for _, h := range a.workspaces {
+			a.giveBack = append(a.giveBack, r.Lend(h.lent()))
+		}
+	}
+	a.users++
+	return a.registry, nil
+}
+
+// Leave ends the hold of one Enter.
+func (a *App) Leave() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.users--
+	if a.users > 0 {
+		return
+	}
+	for _, giveBack := range a.giveBack {
+		giveBack()
+	}
+	a.giveBack, a.registry = nil, nil
+	if err := closePooled(a.engine); err != nil {
+		a.log.Error("closing the store", slog.Any("error", err))
+	}
+}
+
+// join adds a workspace. Two that could answer one request are an error.
+func (a *App) join(h *Handler) error {
+	for _, other := range a.workspaces {
+		switch {
+		case other.Workspace == h.Workspace:
+			return fmt.Errorf("workspace %s is configured twice (a site with several addresses on different ports counts several times)", h.Workspace)
+		case within(other.issuerPath, h.issuerPath) || within(h.issuerPath, other.issuerPath):
+			return fmt.Errorf("workspaces %s and %s overlap: their issuers are under the same path (%s, %s)", other.Workspace, h.Workspace, other.issuerPath, h.issuerPath)
+		}
+	}
+	a.workspaces = append(a.workspaces, h)
+	return nil
+}
+
+// within tells whether path is base or below it.
+func within(path, base string) bool {
+	return path == base || strings.HasPrefix(path, strings.TrimSuffix(base, "/")+"/")
+}
+
+// secret resolves a configured secret. It must be a placeholder, so that the
+// value is never in a configuration that Caddy shows or saves. Unset is an error.
+func secret(name, value string) (string, error) {
+	if value == "" {
+		return "", nil
+	}
+	if err := mustBePlaceholder(name, value); err != nil {
+		return "", err
+	}
+	v, err := caddy.NewReplacer().ReplaceOrErr(value, true, true)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	return strings.TrimRight(v, "\r\n"), nil
+}
+
+func mustBePlaceholder(name, value string) error {
+	inner, ok := strings.CutPrefix(value, "{")
+	inner, closed := strings.CutSuffix(inner, "}")
+	if ok && closed && !strings.ContainsAny(inner, "{}") && (strings.HasPrefix(inner, "env.") || strings.HasPrefix(inner, "file.")) {
+		return nil
+	}
+	return fmt.Errorf("%s must be a placeholder, {env.NAME} or {file.path}, so that the secret is not kept in the configuration", name)
+}
+
+// Interface guards.
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
 )

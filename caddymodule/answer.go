@@ -1,0 +1,144 @@
+package caddymodule
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// interactionID finds a request in the log again (FAPI 1 Baseline 6.2.1).
+const interactionID = "x-fapi-interaction-id"
+
+// exchange is one request that the gateway answers itself, and what its log line will say.
+type exchange struct {
+	*Handler
+	w         http.ResponseWriter
+	r         *http.Request
+	operation string
+	support   string
+	fields    []any
+}
+
+func (h *Handler) exchange(w http.ResponseWriter, r *http.Request, operation string) *exchange {
+	x := &exchange{Handler: h, w: w, r: r, operation: operation}
+	if id, err := uuid.Parse(r.Header.Get(interactionID)); err == nil {
+		x.support = id.String()
+	} else {
+		x.support = uuid.NewString()
+	}
+	return x
+}
+
+// note adds to the log line.
+func (x *exchange) note(key, value string) { x.fields = append(x.fields, slog.String(key, value)) }
+
+// answer writes a JSON body; the headers are those of every DCR answer.
+func (x *exchange) answer(status int, body []byte) {
+	header := x.w.Header()
+	header["Cache-Control"] = []string{"no-store"}
+	header["Pragma"] = []string{"no-cache"}
+	header.Set(interactionID, x.support)
+	if status != http.StatusNoContent {
+		header["Content-Type"] = []string{"application/json"}
+		header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	}
+	x.w.WriteHeader(status)
+	if _, err := x.w.Write(body); err != nil {
+		x.note("write_error", err.Error())
+	}
+	x.log.Info(x.operation, append([]any{slog.Int("status", status), slog.String("support_code", x.support)}, x.fields...)...)
+}
+
+// refuse answers with the error table's row. The TPP is told the description,
+// the log the cause too.
+func (x *exchange) refuse(err error) {
+	e := verify.AsError(err)
+	realm := x.Workspace // the configured URL is internal
+	if t := x.table.Load(); t != nil && t.metadata != nil {
+		realm = t.metadata.Issuer
+	}
+	if challenge := e.Challenge(realm); challenge != "" {
+		x.w.Header().Set("WWW-Authenticate", challenge)
+	}
+	if e.Kind == verify.Unavailable {
+		wait := e.RetryAfter
+		if wait == 0 {
+			wait = verify.DefaultRetryAfter
+		}
+		x.w.Header().Set("Retry-After", strconv.Itoa(max(int(wait.Seconds()), 1)))
+		x.log.Warn("unavailable", slog.String("support_code", x.support), slog.Any("error", err))
+	}
+	x.note("error", e.Code())
+	x.note("rule", e.RuleName())
+	x.note("description", e.Description)
+	if e.Cause != nil {
+		x.note("cause", e.Cause.Error())
+	}
+	body := append([]byte(`{"error":`), strconv.Quote(e.Code())...)
+	body = append(body, `,"error_description":`...)
+	body = verify.AppendString(body, e.Description)
+	x.answer(e.Status(), append(body, '}'))
+}
+
+// registrationJSON is the answer to POST, GET and PUT: our record, then the
+// claims of the software statement. Nothing of it is the AS's echo.
+func registrationJSON(c *registry.Client, request []byte) ([]byte, error) {
+	claims, err := verify.UnverifiedClaims(request)
+	if err != nil {
+		return nil, fmt.Errorf("stored request of client %s: %w", c.ID, err)
+	}
+	raw, _, err := claims.String("software_statement")
+	if err != nil {
+		return nil, fmt.Errorf("stored request of client %s: %w", c.ID, err)
+	}
+	ssa, err := verify.UnverifiedClaims([]byte(raw))
+	if err != nil {
+		return nil, fmt.Errorf("stored software statement of client %s: %w", c.ID, err)
+	}
+	m := &c.Metadata
+	b := make([]byte, 0, 2*len(raw)+2048)
+	b = append(b, '{')
+	text := func(name, value string) {
+		if value == "" {
+			return
+		}
+		b = append(verify.AppendString(b, name), ':')
+		b = append(verify.AppendString(b, value), ',')
+	}
+	list := func(name string, values []string) {
+		b = append(verify.AppendString(b, name), ':')
+		b = append(verify.AppendStrings(b, values), ',')
+	}
+	text("client_id", c.ClientID)
+	b = append(b, `"client_id_issued_at":`...)
+	b = append(strconv.AppendInt(b, c.IssuedAt, 10), ',')
+	list("redirect_uris", m.RedirectURIs)
+	text("token_endpoint_auth_method", m.TokenEndpointAuthMethod)
+	text("token_endpoint_auth_signing_alg", m.TokenEndpointSigningAlg)
+	list("grant_types", m.GrantTypes)
+	list("response_types", m.ResponseTypes)
+	text("application_type", m.ApplicationType)
+	text("id_token_signed_response_alg", m.IDTokenSigningAlg)
+	text("request_object_signing_alg", m.RequestObjectSigningAlg)
+	text("scope", m.Scope)
+	list("scopes", strings.Fields(m.Scope))
+	text("tls_client_auth_subject_dn", m.TLSClientAuthSubjectDN)
+	text("tls_client_auth_dn", m.TLSClientAuthSubjectDN)
+	text("software_id", c.SoftwareID)
+	for _, member := range ssa.Members() {
+		if verify.ShownStatementClaim(member.Name) {
+			b = append(verify.AppendString(b, member.Name), ':')
+			b = append(append(b, member.Value...), ',')
+		}
+	}
+	text("software_statement", raw)
+	b[len(b)-1] = '}' // the statement is never empty
+	return b, nil
+}

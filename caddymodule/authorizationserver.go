@@ -1,0 +1,149 @@
+package caddymodule
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddytls"
+
+	"github.com/caddy-dcr/caddy-dcr/authserver"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
+)
+
+// AuthorizationServer is the bank's AS as the gateway reaches it.
+type AuthorizationServer struct {
+	// URL is https, with the issuer's path. Paths of endpoints come from the AS's
+	// discovery document, the origin is always this one. Required.
+	URL string `json:"url"`
+
+	// Client is the gateway's own client at the AS, for introspection and
+	// revocation. Default: none, then access tokens must be JWTs.
+	Client *Credentials `json:"client,omitempty"`
+
+	// Provision is how clients become known to the AS. Required.
+	Provision *Provision `json:"provision,omitempty"`
+
+	// TokenEndpointAuth is how clients authenticate at the AS: native, the AS knows
+	// RFC 8705 itself and is handed the certificate. Default: auto, which takes native.
+	TokenEndpointAuth string `json:"token_endpoint_auth,omitempty"`
+
+	// DNFormat is how the AS writes a DN: rfc4514, openssl (RFC 2253 as openssl
+	// prints it) or go (crypto/x509/pkix). Default: rfc4514.
+	DNFormat string `json:"dn_format,omitempty"`
+
+	// Validate is who decides on access tokens: introspection (the AS) or jwt (their
+	// signature). Default: introspection when a client is configured, else jwt.
+	Validate string `json:"validate,omitempty"`
+
+	// TrustPoolRaw verifies the AS's certificate, a module of tls.ca_pool.source.
+	// Default: the system's roots.
+	TrustPoolRaw json.RawMessage `json:"trust_pool,omitempty" caddy:"namespace=tls.ca_pool.source inline_key=provider"`
+}
+
+// Provision configures RFC 7591 and 7592 towards the AS.
+type Provision struct {
+	// Method is rfc7591, the only one.
+	Method string `json:"method"`
+	// InitialAccessToken is the AS's. Must be a placeholder. Default: none is sent.
+	InitialAccessToken string `json:"initial_access_token,omitempty"`
+	// ClientIDHeader is the header in which the gateway proposes the client_id. At
+	// an AS that honours it a registration can be repeated safely. Default: none,
+	// the AS chooses.
+	ClientIDHeader string `json:"client_id_header,omitempty"`
+}
+
+func (h *Handler) provisionAuthorizationServer(ctx caddy.Context) error {
+	c := h.AuthorizationServer
+	u, err := url.Parse(c.URL)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("%q: must be an https URL with the issuer's path", c.URL)
+	}
+	if h.issuerPath, err = normalPath(u.EscapedPath()); err != nil || u.EscapedPath() != h.issuerPath && u.EscapedPath() != "" {
+		return fmt.Errorf("%q: its path must be lower-case, without escapes, empty segments or a slash at its end", c.URL)
+	}
+	if c.Provision == nil || c.Provision.Method != "rfc7591" {
+		return errors.New("provision rfc7591 is missing: it is how clients become known to the authorization server")
+	}
+	switch c.TokenEndpointAuth {
+	case "", "auto", "native":
+	case "bridge":
+		return errors.New("token_endpoint_auth bridge is not supported yet")
+	default:
+		return fmt.Errorf("token_endpoint_auth %q: must be auto or native", c.TokenEndpointAuth)
+	}
+	roots, err := trustPool(ctx, c, c.TrustPoolRaw)
+	if err != nil {
+		return err
+	}
+	o := authserver.Options{
+		URL: c.URL,
+		// The operator wrote the address, so that a private one is right.
+		Client:         jwks.NewClient(jwks.Options{Roots: roots, PrivateRanges: true, Timeout: authserver.Timeout, MaxConnections: 256}),
+		ClientIDHeader: c.Provision.ClientIDHeader, DNFormat: c.DNFormat, Validate: c.Validate,
+		Accept: verify.DefaultAcceptable(), Logger: h.log, Documents: documents{h},
+	}
+	if o.InitialAccessToken, err = secret("initial_access_token", c.Provision.InitialAccessToken); err != nil {
+		return err
+	}
+	if o.ClientID, o.ClientSecret, err = c.Client.resolve(); err != nil {
+		return err
+	}
+	if h.AccessToken != nil {
+		if o.RegistrarID, o.RegistrarSecret, err = h.AccessToken.Client.resolve(); err != nil {
+			return fmt.Errorf("access_token: %w", err)
+		}
+	}
+	h.as, err = authserver.New(o)
+	return err
+}
+
+func (c *Credentials) resolve() (id, key string, err error) {
+	if c == nil {
+		return "", "", nil
+	}
+	if c.ID == "" || c.Secret == "" {
+		return "", "", errors.New("client: id and secret are required")
+	}
+	key, err = secret("client "+c.ID, c.Secret)
+	return c.ID, key, err
+}
+
+// trustPool loads a guest of tls.ca_pool.source, nil for the system's roots.
+func trustPool(ctx caddy.Context, owner any, raw json.RawMessage) (*x509.CertPool, error) {
+	if raw == nil {
+		return nil, nil
+	}
+	guest, err := ctx.LoadModule(owner, "TrustPoolRaw")
+	if err != nil {
+		return nil, fmt.Errorf("trust_pool: %w", err)
+	}
+	return guest.(caddytls.CA).CertPool(), nil
+}
+
+// documents keeps the last good discovery document in the store, which is open
+// only while somebody holds it.
+type documents struct{ h *Handler }
+
+func (d documents) Load(ctx context.Context) ([]byte, error) {
+	r, err := d.h.app.Enter()
+	if err != nil {
+		return nil, err
+	}
+	defer d.h.app.Leave()
+	return r.Documents(d.h.Workspace).Load(ctx)
+}
+
+func (d documents) Save(ctx context.Context, document []byte) error {
+	r, err := d.h.app.Enter()
+	if err != nil {
+		return err
+	}
+	defer d.h.app.Leave()
+	return r.Documents(d.h.Workspace).Save(ctx, document)
+}

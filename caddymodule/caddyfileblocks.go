@@ -1,0 +1,288 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+// seen refuses a word that is written twice in one block: the second would
+// silently win.
+type seen struct {
+	d     *caddyfile.Dispenser
+	often []string
+	words []string
+}
+
+func (s *seen) first() error {
+	word := s.d.Val()
+	if slices.Contains(s.words, word) && !slices.Contains(s.often, word) {
+		return s.d.Errf("%s is written twice", word)
+	}
+	s.words = append(s.words, word)
+	return nil
+}
+
+func unknown(d *caddyfile.Dispenser) error { return d.Errf("unknown word %q", d.Val()) }
+
+// oneArg reads exactly one argument.
+func oneArg(d *caddyfile.Dispenser, to *string) error {
+	if !d.AllArgs(to) || *to == "" {
+		return d.ArgErr()
+	}
+	return nil
+}
+
+func noArgs(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	return nil
+}
+
+// placeholderArg reads a secret.
+func placeholderArg(d *caddyfile.Dispenser, to *string) error {
+	name := d.Val()
+	if err := oneArg(d, to); err != nil {
+		return err
+	}
+	if err := mustBePlaceholder(name, *to); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+// guest reads <module> ... of a namespace.
+func guest(d *caddyfile.Dispenser, namespace, inline string) (json.RawMessage, error) {
+	if !d.NextArg() {
+		return nil, d.ArgErr()
+	}
+	name := d.Val()
+	module, err := caddyfile.UnmarshalModule(d, namespace+name)
+	if err != nil {
+		return nil, err
+	}
+	return caddyconfig.JSONModuleObject(module, inline, name, nil), nil
+}
+
+// unmarshal reads
+//
+//	authorization_server <url> {
+//	    client              <id> <placeholder>
+//	    provision           rfc7591 { ... }
+//	    token_endpoint_auth auto|native
+//	    dn_format           rfc4514|openssl|go
+//	    validate            introspection|jwt
+//	    trust_pool          <module> ...
+//	}
+func (c *AuthorizationServer) unmarshal(d *caddyfile.Dispenser) error {
+	if err := oneArg(d, &c.URL); err != nil {
+		return err
+	}
+	s := &seen{d: d}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := s.first(); err != nil {
+			return err
+		}
+		var err error
+		switch d.Val() {
+		case "client":
+			c.Client, err = client(d)
+		case "provision":
+			c.Provision = new(Provision)
+			err = c.Provision.unmarshal(d)
+		case "token_endpoint_auth":
+			err = oneOf(d, &c.TokenEndpointAuth, "auto", "native")
+		case "dn_format":
+			err = oneOf(d, &c.DNFormat, "rfc4514", "openssl", "go")
+		case "validate":
+			err = oneOf(d, &c.Validate, "introspection", "jwt")
+		case "trust_pool":
+			c.TrustPoolRaw, err = guest(d, "tls.ca_pool.source.", "provider")
+		default:
+			err = unknown(d)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if c.Provision == nil {
+		return d.Err("authorization_server: provision is missing: it is how clients become known to the authorization server")
+	}
+	return nil
+}
+
+func oneOf(d *caddyfile.Dispenser, to *string, words ...string) error {
+	name := d.Val()
+	if err := oneArg(d, to); err != nil {
+		return err
+	}
+	if name == "token_endpoint_auth" && *to == "bridge" {
+		return d.Err("token_endpoint_auth bridge is not supported yet")
+	}
+	if !slices.Contains(words, *to) {
+		return d.Errf("%s: %q is none of %q", name, *to, words)
+	}
+	return nil
+}
+
+// client reads <id> <placeholder>.
+func client(d *caddyfile.Dispenser) (*Credentials, error) {
+	var c Credentials
+	if !d.AllArgs(&c.ID, &c.Secret) {
+		return nil, d.ArgErr()
+	}
+	if err := mustBePlaceholder("the secret of client "+c.ID, c.Secret); err != nil {
+		return nil, d.WrapErr(err)
+	}
+	return &c, nil
+}
+
+// unmarshal reads
+//
+//	provision rfc7591 {
+//	    initial_access_token <placeholder>
+//	    client_id_header     <name>
+//	}
+func (p *Provision) unmarshal(d *caddyfile.Dispenser) error {
+	if err := oneOf(d, &p.Method, "rfc7591"); err != nil {
+		return err
+	}
+	s := &seen{d: d}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := s.first(); err != nil {
+			return err
+		}
+		var err error
+		switch d.Val() {
+		case "initial_access_token":
+			err = placeholderArg(d, &p.InitialAccessToken)
+		case "client_id_header":
+			err = oneArg(d, &p.ClientIDHeader)
+		default:
+			err = unknown(d)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unmarshal reads
+//
+//	access_token off
+//	access_token dcr_register {
+//	    client <id> <placeholder>
+//	}
+func (t *AccessToken) unmarshal(d *caddyfile.Dispenser) error {
+	var what string
+	if err := oneOf(d, &what, "off", "dcr_register"); err != nil {
+		return err
+	}
+	t.Off = what == "off"
+	s := &seen{d: d}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := s.first(); err != nil {
+			return err
+		}
+		if d.Val() != "client" || t.Off {
+			return unknown(d)
+		}
+		var err error
+		if t.Client, err = client(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unmarshal reads
+//
+//	software_statement <issuer> {
+//	    jwks       <file>
+//	    jwks_uri   <url>
+//	    jwks_hosts <host...>
+//	    private_addresses
+//	    trust_pool <module> ...
+//	}
+func (s *SoftwareStatement) unmarshal(d *caddyfile.Dispenser) error {
+	if err := oneArg(d, &s.Issuer); err != nil {
+		return err
+	}
+	words := &seen{d: d}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := words.first(); err != nil {
+			return err
+		}
+		var err error
+		switch d.Val() {
+		case "jwks_hosts":
+			if s.JWKSHosts = d.RemainingArgs(); len(s.JWKSHosts) == 0 {
+				err = d.ArgErr()
+			}
+		default:
+			err = keysWord(d, &s.JWKS, &s.JWKSURI, &s.PrivateAddresses, &s.TrustPoolRaw)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if (s.JWKS == "") == (s.JWKSURI == "") {
+		return d.Errf("software_statement %s: exactly one of jwks and jwks_uri is required", s.Issuer)
+	}
+	return nil
+}
+
+// unmarshal reads
+//
+//	signed_request_body [software_jwks_endpoint | jwks <file> | jwks_uri <url>] {
+//	    private_addresses
+//	    trust_pool <module> ...
+//	}
+func (s *SignedRequestBody) unmarshal(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	switch {
+	case len(args) == 0, len(args) == 1 && args[0] == "software_jwks_endpoint":
+	case len(args) == 2 && args[0] == "jwks":
+		s.JWKS = args[1]
+	case len(args) == 2 && args[0] == "jwks_uri":
+		s.JWKSURI = args[1]
+	case len(args) == 1 && args[0] == "off":
+		return d.Err("signed_request_body off is not supported yet: without it, a software statement must be bound to the certificate in another way")
+	default:
+		return d.Errf("signed_request_body: software_jwks_endpoint, jwks <file> or jwks_uri <url>, not %q", args)
+	}
+	words := &seen{d: d}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := words.first(); err != nil {
+			return err
+		}
+		if d.Val() == "jwks" || d.Val() == "jwks_uri" {
+			return d.Errf("signed_request_body: write %s on the first line", d.Val())
+		}
+		if err := keysWord(d, nil, nil, &s.PrivateAddresses, &s.TrustPoolRaw); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keysWord reads a word of the blocks that say where keys are.
+func keysWord(d *caddyfile.Dispenser, file, address *string, private *bool, pool *json.RawMessage) (err error) {
+	switch d.Val() {
+	case "jwks":
+		return oneArg(d, file)
+	case "jwks_uri":
+		return oneArg(d, address)
+	case "private_addresses":
+		*private = true
+		return noArgs(d)
+	case "trust_pool":
+		*pool, err = guest(d, "tls.ca_pool.source.", "provider")
+		return err
+	}
+	return unknown(d)
+}

@@ -1,0 +1,145 @@
+package caddymodule
+
+import (
+	"crypto/x509"
+	"encoding/base64"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	lru "github.com/hashicorp/golang-lru/v2"
+)
+
+// clientCertHeader carries the verified certificate to the AS (RFC 9440 2).
+const clientCertHeader = "Client-Cert"
+
+// certificateHeaders are the names (lower case, dashes) in which servers and load
+// balancers carry a client's certificate, or what one says. A name that ends in
+// * stands for all that begin so.
+var certificateHeaders = []string{
+	"client-cert*",                                      // RFC 9440
+	"x-forwarded-client-cert*",                          // Envoy
+	"x-forwarded-tls-client*",                           // Traefik
+	"x-ssl-*", "ssl-client-*", "ssl-*", "x-client-ssl*", // nginx, Apache, HAProxy
+	"x-client-cert*", "x-clientcert*", "x-client-dn*", "x-client-verify*", "x-client-s-dn*",
+	"x-amzn-mtls-*", "x-arr-clientcert*", "x-goog-client-cert*", // load balancers of clouds
+	"x-tls-client*", "x-mtls-*", "x-subject-dn*", "x-cert*", "cert-*",
+}
+
+// isCertificateHeader tells whether a header field may pass for a certificate.
+// Underscores and dots count as dashes: some servers read them so.
+func isCertificateHeader(name string) bool {
+	if name == "" {
+		return false
+	}
+	switch name[0] | 0x20 {
+	case 'c', 's', 'x':
+	default:
+		return false
+	}
+	for _, h := range certificateHeaders {
+		prefix, open := strings.CutSuffix(h, "*")
+		if (len(name) == len(prefix) || open && len(name) > len(prefix)) && sameName(name[:len(prefix)], prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+func sameName(name, lower string) bool {
+	for i := range len(lower) {
+		c := name[i]
+		switch {
+		case c >= 'A' && c <= 'Z':
+			c |= 0x20
+		case c == '_', c == '.':
+			c = '-'
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// scrubbed marks a request whose headers were cleaned, for a second workspace on
+// the same site: it must leave alone what the first has set.
+const scrubbed = "openbanking_dcr.scrubbed"
+
+// scrub removes everything from outside that could pass for a certificate, and
+// returns the request to go on with: one without trailers, which Caddy's proxy
+// would forward. It does so once per request.
+func scrub(r *http.Request) *http.Request {
+	if caddyhttp.GetVar(r.Context(), scrubbed) != nil {
+		return r
+	}
+	caddyhttp.SetVar(r.Context(), scrubbed, true)
+	for name := range r.Header {
+		if isCertificateHeader(name) {
+			delete(r.Header, name)
+		}
+	}
+	// The proxy removes, after this handler, what Connection names: a way to erase
+	// the header that the gateway sets.
+	for _, v := range r.Header["Connection"] {
+		for token := range strings.SplitSeq(v, ",") {
+			if isCertificateHeader(strings.TrimSpace(token)) {
+				keepConnection(r)
+			}
+		}
+	}
+	if r.Trailer != nil || r.ContentLength < 0 {
+		clone := *r
+		clone.Trailer = nil
+		return &clone
+	}
+	return r
+}
+
+// keepConnection leaves in Connection only what concerns the connection itself.
+func keepConnection(r *http.Request) {
+	var keep []string
+	for _, v := range r.Header["Connection"] {
+		for token := range strings.SplitSeq(v, ",") {
+			switch token = strings.ToLower(strings.TrimSpace(token)); token {
+			case "close", "keep-alive", "upgrade":
+				keep = append(keep, token)
+			}
+		}
+	}
+	if len(keep) == 0 {
+		delete(r.Header, "Connection")
+		return
+	}
+	r.Header["Connection"] = []string{strings.Join(keep, ", ")}
+}
+
+// encodedCertificates spares the encoding (14 us) on a connection that is kept:
+// a connection's certificate is always the same pointer.
+var encodedCertificates = newCertificateCache()
+
+// maxEncoded bounds the memory: about 3 KiB each.
+const maxEncoded = 2048
+
+func newCertificateCache() *lru.Cache[*x509.Certificate, string] {
+	c, err := lru.New[*x509.Certificate, string](maxEncoded)
+	if err != nil {
+		return nil // only for a size below 1
+	}
+	return c
+}
+
+// setClientCert hands the verified certificate on (RFC 9440 2.1: a byte sequence
+// of RFC 8941).
+func setClientCert(r *http.Request) {
+	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 || len(r.TLS.VerifiedChains[0]) == 0 {
+		return
+	}
+	leaf := r.TLS.VerifiedChains[0][0]
+	value, ok := encodedCertificates.Get(leaf)
+	if !ok {
+		value = ":" + base64.StdEncoding.EncodeToString(leaf.Raw) + ":"
+		encodedCertificates.Add(leaf, value)
+	}
+	r.Header[clientCertHeader] = []string{value}
+}

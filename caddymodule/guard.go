@@ -1,0 +1,101 @@
+package caddymodule
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// serveGuarded checks who asks an endpoint of the AS at which clients
+// authenticate, before the AS sees the request. Clients that are not the
+// registry's pass untouched.
+func (h *Handler) serveGuarded(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if err := h.guard(w, r); err != nil {
+		h.exchange(w, r, "guard").refuse(err)
+		return nil
+	}
+	// What Connection names is removed from the request on its way to the AS, which
+	// would then read another request than the one that was checked.
+	keepConnection(r)
+	setClientCert(r)
+	return next.ServeHTTP(w, r)
+}
+
+func (h *Handler) guard(w http.ResponseWriter, r *http.Request) error {
+	form, err := h.readForm(w, r)
+	if err != nil {
+		return err
+	}
+	who, err := verify.ReadClientAuthentication(r.Header["Authorization"], r.URL.RawQuery, form)
+	if err != nil {
+		return err
+	}
+	if len(who.ClientIDs) == 0 {
+		return nil
+	}
+	store, err := h.app.Enter()
+	if err != nil {
+		return err
+	}
+	defer h.app.Leave()
+	for _, id := range who.ClientIDs {
+		c, err := store.Client(r.Context(), h.Workspace, id)
+		if errors.Is(err, registry.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := h.checkClient(r, who, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkClient holds a request against a client of the registry.
+func (h *Handler) checkClient(r *http.Request, who *verify.ClientAuthentication, c *registry.Client) error {
+	if c.Status != registry.Active {
+		return verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: this client was deleted")
+	}
+	cert, err := verify.CaptureCertificate(r.TLS, h.now())
+	if err != nil {
+		cert = nil // CheckClient tells what is missing
+	}
+	a := &verify.Authenticator{ClientID: c.ClientID, Method: c.Metadata.TokenEndpointAuthMethod}
+	if a.Subject, err = c.DN(); err != nil {
+		return err
+	}
+	return who.CheckClient(a, cert)
+}
+
+// readForm reads the form body and puts it back byte for byte. A body that the
+// gateway cannot read in the one way that OAuth knows, the AS must not read in another.
+func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (string, error) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return "", nil
+	}
+	body, err := readBody(w, r, verify.MaxForm)
+	switch {
+	case errors.Is(err, errTooLarge):
+		return "", verify.Refuse(verify.TooLarge, "size", "the request is larger than the %d bytes that are read", verify.MaxForm)
+	case err != nil:
+		return "", verify.Refuse(verify.MalformedRequest, "body", "the request did not arrive whole in time").Because(err)
+	}
+	r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
+	if len(body) == 0 {
+		r.Body = http.NoBody
+		return "", nil
+	}
+	if t := mediaType(r); t != "application/x-www-form-urlencoded" || r.Header.Get("Content-Encoding") != "" {
+		return "", verify.Refuse(verify.UnsupportedMediaType, "media_type", "Content-Type: %s; this endpoint takes application/x-www-form-urlencoded", verify.Quote(strings.Join(r.Header["Content-Type"], ", ")))
+	}
+	return string(body), nil
+}

@@ -1,0 +1,185 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-dcr/caddy-dcr/authserver"
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+func init() {
+	caddy.RegisterModule(new(Handler))
+}
+
+// Handler is one workspace: an authorization server (AS) behind this site, with
+// its own settings and clients. It guards the whole site, so it must come before
+// everything that answers.
+type Handler struct {
+	// Workspace is the name, without a leading slash: default/obuk. Required.
+	Workspace string `json:"workspace"`
+
+	// RegisterPath is where clients register.
+	// Default: /<workspace>/openbankinguk/dcr/v3.2/register.
+	RegisterPath string `json:"register_path,omitempty"`
+
+	// AuthorizationServer is the bank's AS. Required.
+	AuthorizationServer *AuthorizationServer `json:"authorization_server,omitempty"`
+
+	// Audience are the values of which a request's aud must hold one: the bank's
+	// id at the directory. The issuer is always one of them. Default: the issuer only.
+	Audience []string `json:"audience,omitempty"`
+
+	// ClientCertificate is protection 1, a client certificate on every call.
+	// "off" switches it off. Default: on.
+	ClientCertificate string `json:"client_certificate,omitempty"`
+
+	// AccessToken is protection 2, a token with scope dcr_register that registers once.
+	// Default: on.
+	AccessToken *AccessToken `json:"access_token,omitempty"`
+
+	// SoftwareStatements is protection 3: the directories whose software statements
+	// are accepted. At least one is required.
+	SoftwareStatements []*SoftwareStatement `json:"software_statements,omitempty"`
+
+	// SignedRequestBody is protection 4. Default: on, with the keys of the
+	// statement's software_jwks_endpoint.
+	SignedRequestBody *SignedRequestBody `json:"signed_request_body,omitempty"`
+
+	app        *App
+	as         *authserver.Server
+	rules      verify.RequestRules
+	issuerPath string
+	log        *slog.Logger
+	table      atomic.Pointer[table]
+}
+
+// AccessToken configures protection 2.
+type AccessToken struct {
+	// Off switches it off. Default: false.
+	Off bool `json:"off,omitempty"`
+	// Client is the AS's client that the registration tokens belong to. With it the
+	// gateway can end a token that registered, at an AS that lets nobody else do
+	// so. Default: the gateway's own client.
+	Client *Credentials `json:"client,omitempty"`
+}
+
+// Credentials of a client of the AS.
+type Credentials struct {
+	// ID is its client_id.
+	ID string `json:"id"`
+	// Secret must be a placeholder: {env.X} or {file.X}.
+	Secret string `json:"secret"`
+}
+
+// CaddyModule returns the module's name.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.openbanking_dcr", New: func() caddy.Module { return new(Handler) }}
+}
+
+// workspaceName is one or more path segments that need no escaping.
+var workspaceName = regexp.MustCompile(`^[a-z0-9][a-z0-9._~-]*(/[a-z0-9][a-z0-9._~-]*)*$`)
+
+// Provision reads and checks the whole configuration. It reads files, and
+// nothing else: no store, no network.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	if err := h.provision(ctx); err != nil {
+		return fmt.Errorf("openbanking_dcr %s: %w", h.Workspace, err)
+	}
+	return nil
+}
+
+func (h *Handler) provision(ctx caddy.Context) error {
+	h.log = ctx.Slogger().With(slog.String("workspace", h.Workspace))
+	if !workspaceName.MatchString(h.Workspace) {
+		return fmt.Errorf("workspace %q: must be lower-case path segments without a leading slash, like default/obuk", h.Workspace)
+	}
+	if h.RegisterPath == "" {
+		h.RegisterPath = "/" + h.Workspace + "/openbankinguk/dcr/v3.2/register"
+	}
+	if normal, err := normalPath(h.RegisterPath); err != nil || normal != h.RegisterPath || h.RegisterPath == "/" {
+		return fmt.Errorf("register_path %q: must be a lower-case path without escapes, empty segments or a slash at its end", h.RegisterPath)
+	}
+	switch {
+	case h.AuthorizationServer == nil:
+		return errors.New("authorization_server is missing")
+	case h.ClientCertificate != "" && h.ClientCertificate != "off":
+		return fmt.Errorf("client_certificate %q: the only word is off", h.ClientCertificate)
+	case len(h.SoftwareStatements) == 0:
+		return errors.New("software_statement is missing: without a directory whose statements are accepted nothing is protected")
+	}
+	app, err := ctx.App("openbanking_dcr")
+	if err != nil {
+		return err
+	}
+	h.app = app.(*App)
+	if err := h.provisionAuthorizationServer(ctx); err != nil {
+		return fmt.Errorf("authorization_server: %w", err)
+	}
+	if err := h.provisionRules(ctx); err != nil {
+		return err
+	}
+	return h.app.join(h)
+}
+
+func (h *Handler) provisionRules(ctx caddy.Context) error {
+	h.rules.Audiences = h.Audience
+	for _, s := range h.SoftwareStatements {
+		issuer, err := s.provision(ctx)
+		if err != nil {
+			return fmt.Errorf("software_statement %q: %w", s.Issuer, err)
+		}
+		for _, other := range h.rules.Issuers {
+			if other.Name == issuer.Name {
+				return fmt.Errorf("software_statement %q is configured twice", s.Issuer)
+			}
+		}
+		h.rules.Issuers = append(h.rules.Issuers, issuer)
+	}
+	if h.SignedRequestBody == nil {
+		return nil
+	}
+	keys, err := h.SignedRequestBody.provision(ctx)
+	if err != nil {
+		return fmt.Errorf("signed_request_body: %w", err)
+	}
+	h.rules.Keys = keys
+	return nil
+}
+
+// lent is the workspace as the registry's outbox needs it.
+func (h *Handler) lent() registry.Workspace {
+	return registry.Workspace{Name: h.Workspace, Provisioner: h.as}
+}
+
+// needsCertificate and needsToken are protections 1 and 2.
+func (h *Handler) needsCertificate() bool { return h.ClientCertificate != "off" }
+func (h *Handler) needsToken() bool       { return h.AccessToken == nil || !h.AccessToken.Off }
+
+// origin is scheme and host of a URL, lower case.
+func origin(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Scheme + "://" + u.Host)
+}
+
+// now is the clock of the handler's checks.
+func (h *Handler) now() time.Time { return time.Now() }
+
+// Interface guards.
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)

@@ -1,0 +1,206 @@
+package caddymodule
+
+import (
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddy-dcr/caddy-dcr/authserver"
+)
+
+// purpose is what the handler does with a path.
+type purpose uint8
+
+const (
+	passThrough    purpose = iota // the next handler's
+	discovery                     // the AS's document, served from the cache
+	registrations                 // POST: register
+	registration                  // GET, PUT, DELETE: manage one client
+	hidden                        // 404: the AS's own registration, or another spelling of a path that counts
+	authentication                // an endpoint of the AS where clients authenticate: guarded
+	endpoint                      // another endpoint of the AS: passed on with the certificate
+)
+
+// guarded are the AS's endpoints at which clients authenticate.
+var guarded = []string{
+	"token_endpoint", "pushed_authorization_request_endpoint", "revocation_endpoint", "introspection_endpoint",
+	"device_authorization_endpoint", "backchannel_authentication_endpoint",
+}
+
+// table knows every path that counts, by its normal form. It is made once per
+// discovery document.
+type table struct {
+	metadata *authserver.Metadata
+	exact    map[string]route
+	// below are paths whose whole subtree counts.
+	below []route
+	// document is the published discovery document, tag its entity tag.
+	document []byte
+	tag      string
+}
+
+type route struct {
+	path    string // the one spelling that is served
+	normal  string
+	purpose purpose
+}
+
+// newTable is the table of a workspace. Without a document only the paths are
+// known that do not come from it.
+func (h *Handler) newTable(m *authserver.Metadata) *table {
+	t := &table{metadata: m, exact: map[string]route{}}
+	t.add(h.RegisterPath, registrations)
+	t.below = append(t.below, route{h.RegisterPath, h.RegisterPath, registration})
+	for _, name := range []string{"openid-configuration", "oauth-authorization-server"} {
+		suffix := "/.well-known/" + name
+		t.add(strings.TrimSuffix(h.issuerPath, "/")+suffix, discovery)
+		t.add(suffix+strings.TrimSuffix(h.issuerPath, "/"), discovery) // RFC 8414 3.1
+	}
+	if m == nil {
+		return t
+	}
+	own := m.Path("registration_endpoint")
+	for _, e := range m.Endpoints {
+		switch {
+		case e.Name == "registration_endpoint":
+		case e.Name == "jwks_uri": // needs no certificate, and caches should keep it
+		case slices.Contains(guarded, e.Name):
+			t.add(e.Path, authentication)
+		default:
+			t.add(e.Path, endpoint)
+		}
+	}
+	if own != "" { // last, so that nothing takes its place
+		t.add(own, hidden)
+		if normal, err := normalPath(own); err == nil {
+			t.below = append(t.below, route{own, normal, hidden})
+		}
+	}
+	return t
+}
+
+// add sets the path's purpose. Where one path has several, hidden and guarded
+// win over what lets more through.
+func (t *table) add(path string, p purpose) {
+	normal, err := normalPath(path)
+	if err != nil {
+		return
+	}
+	if before, ok := t.exact[normal]; ok && p != hidden && before.purpose != endpoint {
+		return
+	}
+	t.exact[normal] = route{path, normal, p}
+}
+
+// find tells what a path is, as it was sent. id is the escaped client_id of a
+// registration. A path that an AS might take for one that counts, but is not
+// spelt like it, is hidden.
+func (t *table) find(path string) (p purpose, id string) {
+	normal := path
+	if !plain(path) {
+		var err error
+		if normal, err = normalPath(path); err != nil {
+			return hidden, ""
+		}
+	}
+	if r, ok := t.exact[normal]; ok {
+		if path != r.path {
+			return hidden, ""
+		}
+		return r.purpose, ""
+	}
+	for _, r := range t.below {
+		if !within(normal, r.normal) {
+			continue
+		}
+		if r.purpose == hidden {
+			return hidden, ""
+		}
+		id, ok := strings.CutPrefix(path, r.path+"/")
+		if !ok || !exactSegment(id) {
+			return hidden, ""
+		}
+		return r.purpose, id
+	}
+	return passThrough, ""
+}
+
+// exactSegment tells whether a segment is spelt in the one way that this
+// gateway spells it.
+func exactSegment(s string) bool {
+	text, err := url.PathUnescape(s)
+	return err == nil && text != "" && url.PathEscape(text) == s && text != "." && text != ".."
+}
+
+// plain tells whether a path is its own normal form: the common case, without an allocation.
+func plain(path string) bool {
+	if path == "" || path[0] != '/' {
+		return false
+	}
+	for i := range len(path) {
+		c := path[i]
+		switch {
+		case c == '/':
+			if i+1 == len(path) {
+				return len(path) == 1
+			}
+			if next := path[i+1]; next == '/' || next == '.' {
+				return false
+			}
+		case c >= 'A' && c <= 'Z', c == '%', c == ';', c == '\\', c <= ' ', c >= 0x7f:
+			return false
+		}
+	}
+	return true
+}
+
+var errPath = errors.New("a path that means different things to different servers")
+
+// maxDecodings is how often a path is decoded: servers in a chain may each do it.
+const maxDecodings = 4
+
+// normalPath is the normal form: decoded, without dot and empty segments,
+// parameters, blanks and case, with slashes for backslashes and none at the end.
+// It goes further than any one server, so that no server goes further than it.
+func normalPath(path string) (string, error) {
+	text, err := url.PathUnescape(path)
+	if err != nil {
+		return "", errPath
+	}
+	for range maxDecodings {
+		again, err := url.PathUnescape(text)
+		if err != nil || again == text {
+			return fold(text), nil
+		}
+		text = again
+	}
+	return "", errPath
+}
+
+// fold normalizes a decoded path.
+func fold(text string) string {
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case r <= ' ' || r == 0x7f:
+			return -1
+		case r == '\\':
+			return '/'
+		}
+		return r
+	}, text)
+	var out []string
+	for segment := range strings.SplitSeq(text, "/") {
+		segment, _, _ = strings.Cut(segment, ";")
+		switch segment {
+		case "", ".":
+		case "..":
+			if len(out) > 0 {
+				out = out[:len(out)-1]
+			}
+		default:
+			out = append(out, strings.ToLower(segment))
+		}
+	}
+	return "/" + strings.Join(out, "/")
+}

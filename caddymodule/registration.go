@@ -1,0 +1,251 @@
+package caddymodule
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// serveRegistration is the DCR endpoint: POST without a client_id, GET, PUT and
+// DELETE with one.
+func (h *Handler) serveRegistration(w http.ResponseWriter, r *http.Request, id string) error {
+	allow := "POST"
+	operation := "register"
+	if id != "" {
+		allow, operation = "GET, PUT, DELETE", map[string]string{"GET": "read", "PUT": "update", "DELETE": "delete"}[r.Method]
+	}
+	x := h.exchange(w, r, operation)
+	if id == "" && r.Method != http.MethodPost || operation == "" {
+		x.operation = "method"
+		w.Header().Set("Allow", allow)
+		x.refuse(verify.Refuse(verify.MethodNotAllowed, "method", "this address takes %s", allow))
+		return nil
+	}
+	store, err := h.app.Enter()
+	if err != nil {
+		x.refuse(err)
+		return nil
+	}
+	defer h.app.Leave()
+	d := &dcr{exchange: x, store: store}
+	switch operation {
+	case "register":
+		err = d.register()
+	case "read":
+		err = d.read(id)
+	case "update":
+		err = d.update(id)
+	case "delete":
+		err = d.delete(id)
+	}
+	if err != nil {
+		x.refuse(err)
+	}
+	return nil
+}
+
+// dcr is one DCR request at work. Every step decides; only the registry changes anything.
+type dcr struct {
+	*exchange
+	store *registry.Registry
+	cert  *verify.Certificate
+	token *verify.AccessToken
+}
+
+func (d *dcr) register() error {
+	if err := d.checkMediaType(); err != nil {
+		return err
+	}
+	if err := d.certificate(); err != nil {
+		return err
+	}
+	if err := d.registrationToken(); err != nil {
+		return err
+	}
+	in, err := d.verifyBody(nil)
+	if err != nil {
+		return err
+	}
+	c, err := d.store.Register(d.r.Context(), d.lent(), *in)
+	if err != nil {
+		return err
+	}
+	d.note("client_id", c.ClientID)
+	return d.show(http.StatusCreated, c, in.Request.Raw)
+}
+
+func (d *dcr) read(id string) error {
+	c, err := d.client(id)
+	if err != nil {
+		return err
+	}
+	request, err := d.store.Document(d.r.Context(), c)
+	if err != nil {
+		return err
+	}
+	return d.show(http.StatusOK, c, request)
+}
+
+func (d *dcr) update(id string) error {
+	c, err := d.client(id)
+	if err != nil {
+		return err
+	}
+	if err := d.checkMediaType(); err != nil {
+		return err
+	}
+	in, err := d.verifyBody(&verify.Registered{ClientID: c.ClientID, SoftwareID: c.SoftwareID, OrgID: c.OrgID})
+	if err != nil {
+		return err
+	}
+	if c, err = d.store.Update(d.r.Context(), d.lent(), c.ClientID, *in); err != nil {
+		return err
+	}
+	return d.show(http.StatusOK, c, in.Request.Raw)
+}
+
+func (d *dcr) delete(id string) error {
+	c, err := d.client(id)
+	if err != nil {
+		return err
+	}
+	if err := d.store.Delete(d.r.Context(), d.lent(), c.ClientID, d.token); err != nil {
+		return err
+	}
+	d.answer(http.StatusNoContent, nil)
+	return nil
+}
+
+func (d *dcr) show(status int, c *registry.Client, request []byte) error {
+	body, err := registrationJSON(c, request)
+	if err != nil {
+		return err
+	}
+	d.answer(status, body)
+	return nil
+}
+
+func (d *dcr) checkMediaType() error {
+	t := mediaType(d.r)
+	if t != "application/jose" && t != "application/jwt" || d.r.Header.Get("Content-Encoding") != "" {
+		return verify.Refuse(verify.UnsupportedMediaType, "media_type", "Content-Type: %s; send a signed request (compact JWS) as application/jose", verify.Quote(d.r.Header.Get("Content-Type")))
+	}
+	if d.r.ContentLength > verify.MaxRequest {
+		return errTooLargeRequest()
+	}
+	return nil
+}
+
+func errTooLargeRequest() error {
+	return verify.Refuse(verify.TooLarge, "size", "the registration request is larger than the %d bytes that are read", verify.MaxRequest)
+}
+
+// certificate is protection 1.
+func (d *dcr) certificate() (err error) {
+	d.cert, err = verify.CaptureCertificate(d.r.TLS, d.now())
+	if err != nil && !d.needsCertificate() {
+		d.cert, err = nil, nil
+	}
+	if d.cert != nil {
+		d.note("certificate", d.cert.Thumbprint)
+	}
+	return err
+}
+
+// bearer takes the access token and asks the AS what it is.
+func (d *dcr) bearer() error {
+	raw, err := verify.BearerToken(d.r.Header["Authorization"])
+	if err != nil {
+		return err
+	}
+	d.token, err = d.as.CheckToken(d.r.Context(), raw)
+	return err
+}
+
+// registrationToken is protection 2.
+func (d *dcr) registrationToken() error {
+	if !d.needsToken() {
+		return nil
+	}
+	if err := d.bearer(); err != nil {
+		return err
+	}
+	return d.token.CheckRegistration(d.cert, d.now())
+}
+
+// client finds the client that a management request is about, and only for the
+// client itself: its certificate, its token. Whatever is wrong with the token,
+// the answer is the same, so that nobody learns which ids exist.
+func (d *dcr) client(id string) (*registry.Client, error) {
+	if err := d.certificate(); err != nil {
+		return nil, err
+	}
+	clientID, err := url.PathUnescape(id)
+	if err != nil {
+		return nil, verify.NotYours(err)
+	}
+	if err := d.bearer(); err != nil {
+		if e := verify.AsError(err); e.Kind == verify.InvalidToken {
+			return nil, verify.NotYours(err)
+		}
+		return nil, err
+	}
+	c, err := d.store.Client(d.r.Context(), d.Workspace, clientID)
+	if err != nil && !errors.Is(err, registry.ErrNotFound) {
+		return nil, err
+	}
+	if err := d.token.CheckManagement(clientID, d.cert, d.now()); err != nil {
+		return nil, err
+	}
+	if c == nil || c.Status != registry.Active {
+		return nil, verify.NotYours(errors.New("unknown or deleted client"))
+	}
+	d.note("client_id", c.ClientID)
+	d.note("software_id", c.SoftwareID)
+	d.note("org_id", c.OrgID)
+	if d.needsCertificate() {
+		subject, err := c.DN()
+		if err != nil {
+			return nil, err
+		}
+		if !subject.Equal(d.cert.Subject) {
+			return nil, verify.NotYours(errors.New("another certificate than the client's"))
+		}
+	}
+	return c, nil
+}
+
+// verifyBody is protections 3 and 4, and the rule table.
+func (d *dcr) verifyBody(registered *verify.Registered) (*registry.Registration, error) {
+	raw, err := readBody(d.w, d.r, verify.MaxRequest)
+	switch {
+	case errors.Is(err, errTooLarge):
+		return nil, errTooLargeRequest()
+	case err != nil:
+		return nil, verify.Refuse(verify.InvalidClientMetadata, "body", "the registration request did not arrive whole in time").Because(err)
+	}
+	metadata, err := d.as.Metadata(d.r.Context())
+	if err != nil {
+		return nil, err
+	}
+	rules := d.rules
+	rules.Audiences = append(rules.Audiences[:len(rules.Audiences):len(rules.Audiences)], metadata.Issuer)
+	request, err := verify.VerifyRequest(d.r.Context(), raw, &rules, d.now())
+	if err != nil {
+		return nil, err
+	}
+	d.note("software_id", request.Statement.SoftwareID)
+	d.note("org_id", request.Statement.OrgID)
+	d.note("kid", strings.ToValidUTF8(request.KeyID, "?"))
+	checked, err := verify.CheckMetadata(d.r.Context(), verify.MetadataInput{
+		Request: request, Certificate: d.cert, Acceptable: metadata.Acceptable, Registered: registered,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &registry.Registration{Request: request, Checked: checked, Certificate: d.cert, Token: d.token}, nil
+}

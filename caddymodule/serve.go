@@ -1,0 +1,162 @@
+package caddymodule
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// ServeHTTP answers what is the gateway's and passes the rest on.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	r = scrub(r)
+	path := r.URL.EscapedPath()
+	t := h.table.Load()
+	if t == nil {
+		t = h.newTable(nil)
+	}
+	what, id := t.find(path)
+	if what == passThrough && !h.underIssuer(path) {
+		return next.ServeHTTP(w, r)
+	}
+	// Nothing under the issuer's path is passed on before the AS's endpoints are known.
+	if fresh, err := h.current(r.Context()); err == nil {
+		if fresh != t {
+			t = fresh
+			what, id = t.find(path)
+		}
+	} else if t.metadata == nil {
+		h.exchange(w, r, "wait").refuse(err)
+		return nil
+	}
+	switch what {
+	case discovery:
+		return h.serveDiscovery(w, r, t, next)
+	case registrations, registration:
+		return h.serveRegistration(w, r, id)
+	case hidden:
+		h.exchange(w, r, "hidden").refuse(verify.Refuse(verify.NotFound, "path", "nothing is served at this address"))
+		return nil
+	case authentication:
+		return h.serveGuarded(w, r, next)
+	case endpoint:
+		keepConnection(r)
+		setClientCert(r)
+	}
+	return next.ServeHTTP(w, r)
+}
+
+func (h *Handler) underIssuer(path string) bool {
+	if within(path, h.issuerPath) {
+		return true
+	}
+	if plain(path) {
+		return false
+	}
+	normal, err := normalPath(path)
+	return err != nil || within(normal, h.issuerPath)
+}
+
+// current is the table of the newest discovery document.
+func (h *Handler) current(ctx context.Context) (*table, error) {
+	m, err := h.as.Metadata(ctx)
+	if err != nil {
+		return nil, err
+	}
+	before := h.table.Load()
+	if before != nil && before.metadata == m {
+		return before, nil
+	}
+	t := h.newTable(m)
+	t.document = m.Publish(origin(m.Issuer), origin(m.Issuer)+h.RegisterPath)
+	sum := sha256.Sum256(t.document)
+	t.tag = `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+	for _, e := range m.Endpoints {
+		if !within(e.Path, h.issuerPath) {
+			h.log.Warn("an endpoint of the authorization server is not under its issuer's path; until its document is known the first time, it is not guarded",
+				slog.String("endpoint", e.Name), slog.String("path", e.Path))
+		}
+	}
+	h.table.CompareAndSwap(before, t)
+	return t, nil
+}
+
+// serveDiscovery serves the published document (protocol section 8).
+func (h *Handler) serveDiscovery(w http.ResponseWriter, r *http.Request, t *table, next caddyhttp.Handler) error {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+	case http.MethodOptions:
+		return next.ServeHTTP(w, r) // CORS as the AS has it
+	default:
+		w.Header().Set("Allow", "GET, HEAD")
+		h.exchange(w, r, "discovery").refuse(verify.Refuse(verify.MethodNotAllowed, "method", "the discovery document is read with GET"))
+		return nil
+	}
+	header := w.Header()
+	header["Content-Type"] = []string{"application/json"}
+	header["Cache-Control"] = []string{"public, max-age=300"}
+	header["Access-Control-Allow-Origin"] = []string{"*"}
+	header["Etag"] = []string{t.tag}
+	if r.Header.Get("If-None-Match") == t.tag {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	_, err := w.Write(t.document)
+	return err
+}
+
+// bodyTimeout is how long a body may take to arrive.
+const bodyTimeout = 15 * time.Second
+
+var (
+	errTooLarge = errors.New("too large")
+	errBody     = errors.New("the body did not arrive whole in time")
+)
+
+// readBody reads a bounded body in bounded time.
+func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
+	if r.ContentLength > most {
+		return nil, errTooLarge
+	}
+	// A server that knows no deadlines has its own.
+	control := http.NewResponseController(w)
+	err := control.SetReadDeadline(time.Now().Add(bodyTimeout))
+	if err == nil {
+		defer func() { err = control.SetReadDeadline(time.Time{}) }()
+	} else if !errors.Is(err, http.ErrNotSupported) {
+		return nil, errBody
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, most+1))
+	switch {
+	case int64(len(body)) > most:
+		return nil, errTooLarge
+	case err != nil:
+		return nil, errors.Join(errBody, err)
+	}
+	return body, nil
+}
+
+// mediaType is the media type of the body without parameters, "" when it cannot be read.
+func mediaType(r *http.Request) string {
+	if len(r.Header["Content-Type"]) != 1 {
+		return ""
+	}
+	t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		return ""
+	}
+	return t
+}
