@@ -1,0 +1,257 @@
+package integration_test
+
+import (
+	"bytes"
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+const (
+	module   = "github.com/caddy-dcr/caddy-dcr"
+	maxLines = 400 // of a file that is not a test
+)
+
+// importTable says which packages of ours a package may import: imports go one
+// way. The longest folder that a package is in counts. "x/..." is x and all
+// below; "." is the plugin in the root. A folder that is not here is a decision
+// not yet made.
+var importTable = map[string][]string{
+	".":                  {"caddymodule"},
+	"verify":             {},
+	"verify/jwks":        {"verify"},
+	"registry":           {"verify"},
+	"registry/engine":    {"registry", "verify"}, // what engines share
+	"registry/badger":    {"registry", "registry/engine", "verify"},
+	"registry/memory":    {"registry", "registry/engine", "verify"},
+	"registry/storetest": {"registry", "verify"},
+	"authserver/...":     {"authserver/...", "verify", "verify/jwks", "registry"},
+	"caddymodule/...":    {"caddymodule/...", "authserver/...", "registry/...", "verify", "verify/jwks"},
+	"integration/...":    {"integration/...", "caddymodule/...", "authserver/...", "registry/...", "verify", "verify/jwks", "."},
+}
+
+// testImports is what tests in a folder may import beside.
+var testImports = map[string][]string{
+	"registry":        {"registry/..."},
+	"registry/engine": {"registry/..."},
+	"registry/badger": {"registry/..."},
+	"registry/memory": {"registry/..."},
+	"authserver/...":  {"registry/..."},
+}
+
+// onlyIn confines dependencies that must be replaceable, or must not leak.
+var onlyIn = map[string][]string{
+	"github.com/caddyserver/caddy":  {".", "caddymodule/...", "integration/..."},
+	"github.com/dgraph-io/badger":   {"registry/badger"},
+	"github.com/lestrrat-go/jwx":    {"verify"},
+	"github.com/caddyserver/xcaddy": {"integration/..."},
+}
+
+// emptyNames say nothing about what is in a file or package.
+var emptyNames = []string{"util", "utils", "common", "helper", "helpers", "types", "misc", "model", "models"}
+
+func TestLayout(t *testing.T) {
+	for _, violation := range layoutViolations(os.DirFS("..")) {
+		t.Error(violation)
+	}
+}
+
+// layoutViolations reads every Go file of the repository, in the order of names.
+func layoutViolations(repository fs.FS) []string {
+	var out, jwx []string
+	err := fs.WalkDir(repository, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			base := path.Base(name)
+			if name != "." && (strings.HasPrefix(base, ".") || base == "node_modules" || base == "testdata") {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if path.Ext(name) != ".go" {
+			return nil
+		}
+		raw, err := fs.ReadFile(repository, name)
+		if err != nil {
+			return err
+		}
+		file := sourceFile{name: name, folder: path.Dir(name), test: strings.HasSuffix(name, "_test.go")}
+		out = append(out, file.check(raw)...)
+		if file.jwx && !file.test {
+			jwx = append(jwx, name)
+		}
+		return nil
+	})
+	if err != nil {
+		out = append(out, err.Error())
+	}
+	if len(jwx) != 1 {
+		out = append(out, fmt.Sprintf("jwx is imported by %d files, want one: %v", len(jwx), jwx))
+	}
+	return out
+}
+
+type sourceFile struct {
+	name, folder string
+	test, jwx    bool
+}
+
+func (f *sourceFile) check(raw []byte) []string {
+	var out []string
+	report := func(format string, args ...any) {
+		out = append(out, f.name+": "+fmt.Sprintf(format, args...))
+	}
+	if _, ok := rowOf(f.folder); !ok {
+		report("%s is not in the import table", f.folder)
+	}
+	stem := strings.TrimSuffix(strings.TrimSuffix(path.Base(f.name), ".go"), "_test")
+	for _, name := range append(strings.Split(f.folder, "/"), stem) {
+		if slices.Contains(emptyNames, name) {
+			report("%s is not a name of anything", name)
+		}
+	}
+	if lines := bytes.Count(raw, []byte("\n")); !f.test && lines > maxLines {
+		report("%d lines, at most %d", lines, maxLines)
+	}
+	parsed, err := parser.ParseFile(token.NewFileSet(), f.name, raw, parser.ImportsOnly)
+	if err != nil {
+		return append(out, err.Error())
+	}
+	if slices.Contains(emptyNames, strings.TrimSuffix(parsed.Name.Name, "_test")) {
+		report("package %s is not a name of anything", parsed.Name.Name)
+	}
+	for _, spec := range parsed.Imports {
+		imported, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			report("%v", err)
+			continue
+		}
+		if problem := f.checkImport(imported); problem != "" {
+			report("%s", problem)
+		}
+	}
+	return out
+}
+
+func (f *sourceFile) checkImport(imported string) string {
+	if ours, ok := inModule(imported); ok {
+		return f.checkOwn(ours)
+	}
+	for prefix, folders := range onlyIn {
+		if imported != prefix && !strings.HasPrefix(imported, prefix+"/") {
+			continue
+		}
+		f.jwx = f.jwx || strings.HasSuffix(prefix, "/jwx")
+		if !contains(folders, f.folder) {
+			return fmt.Sprintf("imports %s, which belongs into %s", imported, strings.Join(folders, ", "))
+		}
+	}
+	return ""
+}
+
+func (f *sourceFile) checkOwn(imported string) string {
+	row, ok := rowOf(f.folder)
+	if !ok {
+		return "" // check has said so
+	}
+	allowed := importTable[row]
+	if f.test {
+		allowed = append(slices.Clone(allowed), testImports[row]...)
+		allowed = append(allowed, f.folder) // from its external test package
+	}
+	if !contains(allowed, imported) {
+		return fmt.Sprintf("%s may not import %s", f.folder, imported)
+	}
+	return ""
+}
+
+// inModule returns the folder of a package of ours, "." for the root.
+func inModule(imported string) (string, bool) {
+	if imported == module {
+		return ".", true
+	}
+	return strings.CutPrefix(imported, module+"/")
+}
+
+// rowOf finds the row of importTable for a folder.
+func rowOf(folder string) (string, bool) {
+	if _, ok := importTable[folder]; ok {
+		return folder, true
+	}
+	for at := folder; at != "."; at = path.Dir(at) {
+		if _, ok := importTable[at+"/..."]; ok {
+			return at + "/...", true
+		}
+	}
+	return "", false
+}
+
+func contains(patterns []string, folder string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		tree, whole := strings.CutSuffix(pattern, "/...")
+		return folder == tree || whole && strings.HasPrefix(folder, tree+"/")
+	})
+}
+
+// TestLayoutCheck feeds the check what it must report, and what it must not.
+func TestLayoutCheck(t *testing.T) {
+	source := func(pkg string, imports ...string) string {
+		text := "package " + pkg + "\n"
+		for _, i := range imports {
+			text += "import _ " + strconv.Quote(strings.Replace(i, "ours", module, 1)) + "\n"
+		}
+		return text
+	}
+	for _, test := range []struct{ name, file, text, want string }{
+		{"clean", "registry/badger/open.go", source("badger", "ours/registry", "ours/verify", "github.com/dgraph-io/badger/v4"), ""},
+		{"tests use engines", "registry/client_test.go", source("registry_test", "ours/registry", "ours/registry/memory"), ""},
+		{"plugin", "plugin.go", source("caddydcr", "ours/caddymodule"), ""},
+		{"sub-package", "caddymodule/cel/policy.go", source("cel", "ours/caddymodule", "ours/verify", "github.com/caddyserver/caddy/v2"), ""},
+		{"node_modules", "integration/oidcprovider/node_modules/x/util.go", source("util"), ""},
+		{"verify imports ours", "verify/x.go", source("verify", "ours/registry"), "verify may not import registry"},
+		{"verify imports the plugin", "verify/x.go", source("verify", "ours"), "verify may not import ."},
+		{"in a test", "verify/x_test.go", source("verify_test", "ours/verify", "ours/registry/memory"), "verify may not import registry/memory"},
+		{"upwards", "registry/x.go", source("registry", "ours/authserver"), "registry may not import authserver"},
+		{"engine beside engine", "registry/memory/x.go", source("memory", "ours/registry/badger"), "registry/memory may not import registry/badger"},
+		{"the suite knows no engine", "registry/storetest/x.go", source("storetest", "ours/registry/memory"), "registry/storetest may not import registry/memory"},
+		{"authserver to Caddy's side", "authserver/x.go", source("authserver", "ours/caddymodule"), "authserver may not import caddymodule"},
+		{"integration in the product", "caddymodule/x_test.go", source("caddymodule", "ours/integration/tpp"), "caddymodule may not import integration/tpp"},
+		{"new folder", "policy/x.go", source("policy"), "policy is not in the import table"},
+		{"new folder below", "verify/rules/x.go", source("rules", "ours/verify"), "verify/rules is not in the import table"},
+		{"Caddy below", "authserver/x.go", source("authserver", "github.com/caddyserver/caddy/v2"), "imports github.com/caddyserver/caddy/v2, which belongs"},
+		{"badger elsewhere", "caddymodule/x.go", source("caddymodule", "github.com/dgraph-io/badger/v4"), "which belongs into registry/badger"},
+		{"badger in the suite", "registry/storetest/x.go", source("storetest", "github.com/dgraph-io/badger/v4"), "which belongs into registry/badger"},
+		{"a second jwx", "verify/x.go", source("verify", "github.com/lestrrat-go/jwx/v2/jwk"), "jwx is imported by 2 files"},
+		{"jwx elsewhere", "authserver/x_test.go", source("authserver", "github.com/lestrrat-go/jwx/v2/jwk"), "which belongs into verify"},
+		{"file name", "verify/helpers_test.go", source("verify"), "helpers is not a name"},
+		{"folder", "caddymodule/common/x.go", source("x"), "common is not a name"},
+		{"package", "registry/x.go", source("types"), "package types is not a name"},
+		{"too long", "verify/x.go", source("verify") + strings.Repeat("\n", maxLines), "401 lines, at most 400"},
+		{"a long test", "verify/x_test.go", source("verify") + strings.Repeat("\n", maxLines), ""},
+		{"not Go", "verify/x.go", "pakage verify", "expected 'package'"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			repository := fstest.MapFS{
+				"verify/jwx.go": {Data: []byte(source("verify", "github.com/lestrrat-go/jwx/v2/jws"))},
+				test.file:       {Data: []byte(test.text)},
+			}
+			got := layoutViolations(repository)
+			switch {
+			case test.want == "" && len(got) > 0:
+				t.Errorf("reports %q", got)
+			case test.want != "" && (len(got) != 1 || !strings.Contains(got[0], test.want)):
+				t.Errorf("reports %q, want %q", got, test.want)
+			}
+		})
+	}
+}
