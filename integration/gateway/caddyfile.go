@@ -1,0 +1,60 @@
+// Package gateway runs Caddy with the plugin as a process of its own, with the
+// configuration that operators begin with.
+package gateway
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Setting is what differs between Caddyfile.example and a machine where
+// everything runs on loopback. File names should be absolute.
+type Setting struct {
+	// Port of the https site on localhost, Admin the address of Caddy's admin API.
+	Port  int
+	Admin string
+	// StoreDirectory is the registry's.
+	StoreDirectory string
+	// Certificate and Key are the site's, ClientRoots verify the TPPs'.
+	Certificate, Key, ClientRoots string
+	// ASURL is where the AS is, with its path, ASRoots verify it, DNFormat is how it
+	// writes a DN (empty: the default).
+	ASURL, ASRoots, DNFormat string
+	// DirectoryJWKS is the directory's address, DirectoryRoots verify it.
+	DirectoryJWKS, DirectoryRoots string
+	// Replace are further replacements in the example, before the others.
+	Replace []Replacement
+}
+
+// Replacement changes one place of the example.
+type Replacement struct{ Old, New string }
+
+// Caddyfile is the example with the setting in it. Every place that changes must
+// be there exactly once, so that a demo or a test never runs another
+// configuration than it says.
+func (s *Setting) Caddyfile(example string) (string, error) {
+	origin := strings.Join(strings.SplitN(s.ASURL, "/", 4)[:3], "/")
+	dn := ""
+	if s.DNFormat != "" {
+		dn = "\n\t\t\tdn_format " + s.DNFormat
+	}
+	for _, r := range append(s.Replace,
+		Replacement{"\topenbanking_dcr {\n\t\tstore badger /var/lib/caddy-dcr\n",
+			"\tadmin " + s.Admin + "\n\tauto_https disable_redirects\n\tdefault_bind 127.0.0.1\n\topenbanking_dcr {\n\t\tstore badger " + s.StoreDirectory + "\n"},
+		Replacement{"\nauth.bank.example {\n", fmt.Sprintf("\nhttps://localhost:%d {\n", s.Port)},
+		Replacement{"\ttls {\n", "\ttls " + s.Certificate + " " + s.Key + " {\n"},
+		Replacement{"trust_pool file open-banking-roots.pem", "trust_pool file " + s.ClientRoots},
+		Replacement{"authorization_server https://as.internal:9443/default/obuk {",
+			"authorization_server " + s.ASURL + " {\n\t\t\ttrust_pool file " + s.ASRoots + dn},
+		Replacement{"jwks_uri https://keystore.openbanking.org.uk/keystore/openbanking.jwks",
+			"jwks_uri " + s.DirectoryJWKS + "\n\t\t\tprivate_addresses\n\t\t\ttrust_pool file " + s.DirectoryRoots},
+		Replacement{"\treverse_proxy https://as.internal:9443\n",
+			"\treverse_proxy " + origin + " {\n\t\ttransport http {\n\t\t\ttls_trust_pool file " + s.ASRoots + "\n\t\t}\n\t}\n"},
+	) {
+		if n := strings.Count(example, r.Old); n != 1 {
+			return "", fmt.Errorf("Caddyfile.example holds %q %d times, not once", r.Old, n)
+		}
+		example = strings.Replace(example, r.Old, r.New, 1)
+	}
+	return example, nil
+}

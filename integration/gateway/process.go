@@ -1,0 +1,177 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Process is a running gateway. It ends with Stop or Kill.
+type Process struct {
+	binary string
+	dir    string
+	env    []string
+	file   string
+
+	mu     sync.Mutex
+	cmd    *exec.Cmd
+	log    bytes.Buffer
+	exited chan error
+}
+
+// Start runs a Caddyfile, which is written into dir, and returns when Caddy says
+// that it serves. env are further variables, the secrets. What Caddy keeps
+// beside the store is in dir too.
+func Start(ctx context.Context, binary, dir, caddyfile string, env []string) (*Process, error) {
+	p := &Process{binary: binary, dir: dir, file: filepath.Join(dir, "Caddyfile")}
+	p.env = append(os.Environ(), "XDG_DATA_HOME="+filepath.Join(dir, "data"), "XDG_CONFIG_HOME="+filepath.Join(dir, "config"))
+	p.env = append(p.env, env...)
+	if err := os.WriteFile(p.file, []byte(caddyfile), 0o600); err != nil {
+		return nil, err
+	}
+	return p, p.Restart(ctx)
+}
+
+// Restart runs the gateway again after Stop or Kill.
+func (p *Process) Restart(ctx context.Context) error {
+	// Caddy's own way to tell a parent that it is up: it sends back what it reads.
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	secret := []byte(rand.Text())
+	cmd := exec.Command(p.binary, "run", "--config", p.file, "--pingback", listener.Addr().String())
+	cmd.Env, cmd.Dir = p.env, p.dir
+	cmd.Stdin = bytes.NewReader(secret)
+	cmd.Stdout, cmd.Stderr = p, p
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	exited := make(chan error, 1)
+	go func() { exited <- cmd.Wait() }()
+	p.mu.Lock()
+	p.cmd, p.exited = cmd, exited
+	p.mu.Unlock()
+
+	up := make(chan error, 1)
+	go func() { up <- await(listener, secret) }()
+	select {
+	case err = <-up:
+	case err = <-exited:
+		exited <- err
+		err = fmt.Errorf("caddy ended: %w", err)
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("%w\n%s", err, p.Log()), p.Kill())
+	}
+	return nil
+}
+
+func await(listener net.Listener, secret []byte) error {
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return err
+		}
+		got, err := io.ReadAll(io.LimitReader(conn, 1024))
+		if err = errors.Join(err, conn.Close()); err == nil && bytes.Equal(got, secret) {
+			return nil
+		}
+	}
+}
+
+// Write takes Caddy's log.
+func (p *Process) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.Write(b)
+}
+
+// Log is what Caddy has logged since Start.
+func (p *Process) Log() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.String()
+}
+
+// Command runs another command of the same Caddy, in its folder, with its variables.
+func (p *Process) Command(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, p.binary, args...)
+	cmd.Env, cmd.Dir = p.env, p.dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return string(out), fmt.Errorf("caddy %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out), nil
+}
+
+// Reload gives the running gateway another Caddyfile.
+func (p *Process) Reload(ctx context.Context, caddyfile string) error {
+	if err := os.WriteFile(p.file, []byte(caddyfile), 0o600); err != nil {
+		return err
+	}
+	_, err := p.Command(ctx, "reload", "--config", p.file, "--force")
+	return err
+}
+
+// Pid is the process's.
+func (p *Process) Pid() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cmd.Process.Pid
+}
+
+// stopWithin bounds a graceful stop.
+const stopWithin = 30 * time.Second
+
+// Stop ends the gateway as an operator does, and waits for it.
+func (p *Process) Stop() error { return p.end(os.Interrupt, stopWithin) }
+
+// Kill ends it as a power failure does.
+func (p *Process) Kill() error { return p.end(syscall.SIGKILL, stopWithin) }
+
+func (p *Process) end(signal os.Signal, within time.Duration) error {
+	p.mu.Lock()
+	cmd, exited := p.cmd, p.exited
+	p.mu.Unlock()
+	if err := cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	select {
+	case err := <-exited:
+		exited <- err
+		return nil
+	case <-timer.C:
+		return errors.Join(errors.New("the gateway did not end in time"), cmd.Process.Kill())
+	}
+}
+
+// FreePort is a TCP port on loopback that nobody listens on now.
+func FreePort() (int, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err = errors.Join(err, listener.Close()); err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(port)
+}

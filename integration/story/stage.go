@@ -1,0 +1,191 @@
+// Package story is what the gateway is for, from beginning to end: a third-party
+// provider (TPP) registers, gets a token, and manages its registration, in front
+// of an authorization server (AS) that knows nothing of Open Banking. The demo
+// tells it, the end-to-end tests hold it, against every AS.
+//
+// Everything is real: processes of their own, TLS, mTLS.
+package story
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/directory"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
+	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
+)
+
+// Bank is the ASPSP's id at the directory: the audience of registration requests.
+const Bank = "0015800001HQQrZAAX"
+
+// Prefix is the path of the AS's issuer.
+const Prefix = "/default/obuk"
+
+// Options of a Stage.
+type Options struct {
+	// Binary is Caddy with the plugin.
+	Binary string
+	// Kind is the AS.
+	Kind authserverprocess.Kind
+	// Dir is where all files are. It must exist.
+	Dir string
+	// AccessTokens are opaque or jwt. Default: opaque.
+	AccessTokens string
+	// Replace changes further places of Caddyfile.example.
+	Replace []gateway.Replacement
+}
+
+// Stage is a directory, an AS, and the gateway in front of it.
+type Stage struct {
+	Dir       string
+	Directory *directory.Directory
+	AS        *authserverprocess.Process
+	Gateway   *gateway.Process
+	// Caddyfile is what the gateway runs.
+	Caddyfile string
+	// Issuer is the AS's, at the gateway; Register is where clients register.
+	Issuer, Register string
+	// Acme is the TPP of the story, Other another one, Stranger one of a
+	// directory that the bank does not know.
+	Acme, Other, Stranger *tpp.Software
+
+	stranger  *directory.Directory
+	anonymous *tpp.Client
+	clients   map[string]*tpp.Client
+	bodies    int
+	registrar string
+}
+
+// Open sets the stage.
+func Open(ctx context.Context, o Options) (*Stage, error) {
+	s := &Stage{Dir: o.Dir, clients: map[string]*tpp.Client{}}
+	if err := s.open(ctx, o); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Stage) open(ctx context.Context, o Options) (err error) {
+	if s.Directory, err = directory.Start(ctx, directory.Options{}); err != nil {
+		return err
+	}
+	if s.stranger, err = directory.Start(ctx, directory.Options{Issuer: "Unknown Directory"}); err != nil {
+		return err
+	}
+	port, err := gateway.FreePort()
+	if err != nil {
+		return err
+	}
+	admin, err := gateway.FreePort()
+	if err != nil {
+		return err
+	}
+	s.Issuer = "https://localhost:" + strconv.Itoa(port) + Prefix
+	s.Register = s.Issuer + "/openbankinguk/dcr/v3.2/register"
+	if err := s.enrol(); err != nil {
+		return err
+	}
+	ca := filepath.Join(s.Dir, "ca.pem")
+	server, err := s.Directory.ServerCertificate()
+	if err != nil {
+		return err
+	}
+	certificate, key, err := directory.WriteCertificate(s.Dir, "server", server)
+	if err != nil {
+		return err
+	}
+	secrets := map[string]string{"AS_SECRET": rand.Text(), "AS_IAT": rand.Text(), "REGISTRAR_SECRET": rand.Text()}
+	s.registrar = secrets["REGISTRAR_SECRET"]
+	dnFormat := ""
+	if o.Kind == authserverprocess.GoOIDC {
+		dnFormat = "go"
+	}
+	s.AS, err = authserverprocess.Start(ctx, o.Kind, authserverprocess.Config{
+		TLSCert: certificate, TLSKey: key, Issuer: s.Issuer, Prefix: Prefix, ClientIDHeader: "X-Client-Id",
+		InitialAccessToken: secrets["AS_IAT"], GatewayID: "gateway", GatewaySecret: secrets["AS_SECRET"],
+		RegistrarID: "registrar", RegistrarSecret: secrets["REGISTRAR_SECRET"], JWKSCA: ca,
+		TrustClientCertHeader: true, AccessTokens: o.AccessTokens, Admin: true,
+	})
+	if err != nil {
+		return err
+	}
+	example, err := os.ReadFile(filepath.Join(gateway.Root(), "Caddyfile.example"))
+	if err != nil {
+		return err
+	}
+	setting := gateway.Setting{
+		Port: port, Admin: "127.0.0.1:" + strconv.Itoa(admin), StoreDirectory: filepath.Join(s.Dir, "store"),
+		Certificate: certificate, Key: key, ClientRoots: ca, ASURL: s.AS.URL(), ASRoots: ca, DNFormat: dnFormat,
+		DirectoryJWKS: s.Directory.JWKSURL(), DirectoryRoots: ca, Replace: o.Replace,
+	}
+	if s.Caddyfile, err = setting.Caddyfile(string(example)); err != nil {
+		return err
+	}
+	var env []string
+	for name, value := range secrets {
+		env = append(env, name+"="+value)
+	}
+	s.Gateway, err = gateway.Start(ctx, o.Binary, s.Dir, s.Caddyfile, env)
+	return err
+}
+
+// enrol makes the TPPs and writes their files.
+func (s *Stage) enrol() error {
+	for _, e := range []struct {
+		to   **tpp.Software
+		at   *directory.Directory
+		name string
+		org  string
+	}{
+		{&s.Acme, s.Directory, "Acme Ltd", "PSDGB-FCA-123456"},
+		{&s.Other, s.Directory, "Other, Sons & Co", "PSDGB-FCA-654321"},
+		{&s.Stranger, s.stranger, "Acme Ltd", "PSDGB-FCA-123456"},
+	} {
+		software, err := e.at.Enrol(directory.Enrolment{
+			OrgName: e.name, OrganizationIdentifier: e.org, Roles: []string{"AISP"},
+			RedirectURIs: []string{"https://tpp.example/callback", "https://tpp.example/other"},
+		})
+		if err != nil {
+			return err
+		}
+		*e.to = &tpp.Software{Software: software, Audience: Bank}
+		s.clients[software.SoftwareID] = (*e.to).Client(tpp.ClientOptions{Roots: s.Directory.Roots()})
+	}
+	s.anonymous = tpp.NewClient(tpp.ClientOptions{Roots: s.Directory.Roots()})
+	return s.Directory.WriteFiles(s.Dir)
+}
+
+// Client is the software's own client, with its certificate and kept connections.
+func (s *Stage) Client(software *tpp.Software) *tpp.Client { return s.clients[software.SoftwareID] }
+
+// Close ends everything. The files stay.
+func (s *Stage) Close() error {
+	var errs []error
+	for _, c := range s.clients {
+		c.Close()
+	}
+	if s.anonymous != nil {
+		s.anonymous.Close()
+	}
+	if s.Gateway != nil {
+		errs = append(errs, s.Gateway.Stop())
+	}
+	if s.AS != nil {
+		errs = append(errs, s.AS.Stop())
+	}
+	for _, d := range []*directory.Directory{s.Directory, s.stranger} {
+		if d != nil {
+			errs = append(errs, d.Stop())
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("ending the stage: %w", err)
+	}
+	return nil
+}
