@@ -30,7 +30,7 @@ build: ## build ./caddy as xcaddy.json says (default)
 	@go -C integration run ./cmd/build
 
 .PHONY: demo
-demo: ## run a bank, a directory and a third-party provider on this machine
+demo: build ## run a bank, a directory and a third-party provider on this machine
 	@go -C integration run ./cmd/demo
 
 .PHONY: test

@@ -36,15 +36,18 @@ func (r *Registry) Update(ctx context.Context, ws Workspace, clientID string, in
 	before := *c
 	c.describe(in)
 	p, err := r.update(ctx, ws, c)
+	if p != nil {
+		c.Credentials = p.Credentials
+	}
 	if err != nil {
-		if releaseErr := r.releaseUpdate(ctx, &before, hold); releaseErr != nil {
+		if releaseErr := r.releaseUpdate(ctx, &before, hold, c.Credentials); releaseErr != nil {
 			r.log.Error("a refused update could not be released; its lease ends by itself", slog.String("client_id", clientID), slog.Any("error", releaseErr))
 		}
 		return nil, err
 	}
 	c.Metadata, c.UpdatedAt, c.Document = p.Metadata, r.now().Unix(), change
 	c.Change, c.ChangeUntil = "", 0
-	if err := r.seal(c, p.Credentials); err != nil {
+	if err := r.seal(c, c.Credentials); err != nil {
 		return nil, err
 	}
 	return c, r.finishUpdate(ctx, &before, c, hold, in.Request.Raw)
@@ -102,14 +105,22 @@ func (r *Registry) reattach(ctx context.Context, ws Workspace, c *Client) error 
 	return nil
 }
 
-func (r *Registry) releaseUpdate(ctx context.Context, before *Client, hold reservation) error {
+// releaseUpdate leaves the client as it was, but for credentials that the AS
+// rotated before it failed.
+func (r *Registry) releaseUpdate(ctx context.Context, before *Client, hold reservation, newest Credentials) error {
+	rotated := *before
+	if newest != before.Credentials {
+		if err := r.seal(&rotated, newest); err != nil {
+			return err
+		}
+	}
 	return r.store.Update(ctx, func(w Writer) error {
 		c, err := loadClient(w, before.Workspace, before.ID)
 		if err != nil {
 			return err
 		}
 		if c.Change == hold.holder {
-			c.Change, c.ChangeUntil = "", 0
+			c.Change, c.ChangeUntil, c.Sealed = "", 0, rotated.Sealed
 			if err := putClient(w, c); err != nil {
 				return err
 			}

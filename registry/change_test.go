@@ -1,6 +1,9 @@
 package registry_test
 
 import (
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -65,6 +68,39 @@ func TestUpdateWithALostToken(t *testing.T) {
 		x.as.clients[c.ClientID] = registry.Credentials{RegistrationAccessToken: "rotated in an answer that was lost"}
 		if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, request("jti2", "")); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+func TestRefusedUpdateKeepsRotatedCredentials(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		c := x.register(request("jti1", ""))
+		no := verify.Refuse(verify.InvalidClientMetadata, "", "no")
+		x.as.fail["update"] = []error{registry.ErrDetached, no} // between the two, the registration is repeated
+		in := request("jti2", "")
+		if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, in); !errors.Is(err, no) {
+			t.Fatal(err)
+		}
+		x.as.calls = nil
+		if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, in); err != nil || len(x.as.calls) != 1 {
+			t.Errorf("%v after %v: the new credentials were lost", err, x.as.calls)
+		}
+	})
+}
+
+func TestSubjectOfAClientWithAssertions(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		in := request("jti1", "")
+		in.Checked.Metadata.TokenEndpointAuthMethod, in.Checked.Metadata.TLSClientAuthSubjectDN = "private_key_jwt", ""
+		name := pkix.Name{CommonName: "tpp"}.ToRDNSequence()
+		der, err := asn1.Marshal(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.Certificate.Leaf = &x509.Certificate{RawSubject: der}
+		dn, err := x.register(in).DN()
+		if err != nil || dn.String() != "CN=tpp" {
+			t.Errorf("%s, %v", dn, err)
 		}
 	})
 }

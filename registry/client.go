@@ -47,8 +47,9 @@ type Client struct {
 	UpdatedAt int64 `json:"updated_at,omitempty"`
 	// Metadata is what it is registered with.
 	Metadata verify.Metadata `json:"metadata"`
-	// Subject is the DER of the DN that authenticates it with tls_client_auth, or,
-	// where no certificate with it was seen, empty: then the DN's text counts.
+	// Subject is the DER of the DN that may use and manage it: with tls_client_auth
+	// the one that authenticates it, otherwise that of the certificate that
+	// registered it. Empty where no such certificate was seen: then the DN's text counts.
 	Subject []byte `json:"subject,omitempty"`
 	// Thumbprint is x5t#S256 of the certificate that registered it. Empty when none was demanded.
 	Thumbprint string `json:"thumbprint,omitempty"`
@@ -82,7 +83,7 @@ type Credentials struct {
 	RegistrationPath string `json:"registration_path,omitempty"`
 }
 
-// DN is the subject that authenticates the client, nil without tls_client_auth.
+// DN is Subject or, without it, the registered text; nil when there is neither.
 func (c *Client) DN() (verify.DN, error) {
 	if len(c.Subject) > 0 {
 		return verify.ParseSubject(c.Subject)

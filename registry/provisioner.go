@@ -30,7 +30,8 @@ type Provisioner interface {
 	ChoosesClientID() bool
 	// Create registers c, with c.ClientID when the gateway chooses.
 	Create(ctx context.Context, c *Client) (*Provisioned, error)
-	// Update replaces the metadata of c.ClientID, with c.Credentials.
+	// Update replaces the metadata of c.ClientID, with c.Credentials. Credentials that
+	// the AS rotated before it failed are returned beside the error.
 	Update(ctx context.Context, c *Client) (*Provisioned, error)
 	// Delete ends c.ClientID at the AS, with c.Credentials. A client that is
 	// certainly not there is no error.

@@ -59,8 +59,7 @@ func (r *Registry) Register(ctx context.Context, ws Workspace, in Registration) 
 	defer cancel()
 	p, err := r.create(ctx, ws, c)
 	if err != nil {
-		r.abandon(ctx, ws, c, undo, err)
-		return nil, err
+		return nil, r.abandon(ctx, ws, c, undo, err)
 	}
 	if err := r.activate(ctx, c, p, holds, undo, in.Token); err != nil {
 		// The undo entry stays: when it comes due, the AS forgets the client too.
@@ -134,10 +133,15 @@ func (r *Registry) activate(ctx context.Context, c *Client, p *Provisioned, hold
 // abandon ends a registration that the AS did not carry out. Where it may have
 // been carried out, the undo entry does it: at once when the client_id was
 // chosen here, otherwise there is no way to find the client, and the log says so.
-func (r *Registry) abandon(ctx context.Context, ws Workspace, c *Client, undo work, cause error) {
+// It returns what the TPP is told.
+func (r *Registry) abandon(ctx context.Context, ws Workspace, c *Client, undo work, cause error) error {
 	if errors.Is(cause, ErrLost) && ws.Provisioner.ChoosesClientID() {
 		r.log.Error("answer lost: the client will be deleted at the authorization server", slog.String("client_id", c.ClientID), slog.Any("error", cause))
-		return // not before the lease ends: the request may still be on its way
+		// Not before the lease ends: the request may still be on its way. Until then
+		// token and jti are taken.
+		e := verify.AsError(cause)
+		e.RetryAfter = lease
+		return e
 	}
 	if errors.Is(cause, ErrLost) {
 		r.log.Error("answer lost: the authorization server may hold a client that the registry does not know",
@@ -146,6 +150,7 @@ func (r *Registry) abandon(ctx context.Context, ws Workspace, c *Client, undo wo
 	if err := r.forgetPending(ctx, c.ID, undo); err != nil {
 		r.log.Error("a refused registration could not be removed now; it will be later", slog.String("registration", c.ID), slog.Any("error", err))
 	}
+	return cause
 }
 
 // forgetPending removes what Register's first transaction wrote.
@@ -188,6 +193,9 @@ func (c *Client) describe(in Registration) {
 	}
 	if in.Certificate != nil {
 		c.Thumbprint = in.Certificate.Thumbprint
+		if c.Metadata.TokenEndpointAuthMethod != "tls_client_auth" && in.Certificate.Leaf != nil {
+			c.Subject = in.Certificate.Leaf.RawSubject // manages the client, although it does not authenticate it
+		}
 	}
 }
 

@@ -121,7 +121,8 @@ func TestLostAnswer(t *testing.T) {
 	t.Run("lost twice", func(t *testing.T) {
 		run(t, true, func(x *fixture) {
 			x.as.fail["create"], x.as.carriedOut = []error{registry.ErrLost, registry.ErrLost}, true
-			if _, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1")); !errors.Is(err, registry.ErrLost) {
+			_, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1"))
+			if !errors.Is(err, registry.ErrLost) || verify.AsError(err).RetryAfter != time.Minute {
 				t.Fatal(err)
 			}
 			if x.as.count() != 1 {
