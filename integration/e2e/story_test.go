@@ -4,6 +4,8 @@ package e2e_test
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,7 +14,8 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
 
-// open sets a stage for a test; its log is shown when the test fails.
+// open sets a stage for a test; its logs are shown when the test fails. Whatever
+// a test does, no secret and no token may be in the gateway's log.
 func open(t *testing.T, o story.Options) *story.Stage {
 	t.Helper()
 	binary, err := gateway.Build()
@@ -30,11 +33,43 @@ func open(t *testing.T, o story.Options) *story.Stage {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
+		log := s.Gateway.Log()
+		if slices.ContainsFunc(s.Secrets(), func(secret string) bool { return strings.Contains(log, secret) }) {
+			t.Error("a secret or a token is in the gateway's log")
+		}
+		for _, fault := range []string{"DATA RACE", "panic:", `"level":"panic"`, "goroutine "} {
+			if strings.Contains(log, fault) {
+				t.Errorf("the gateway's log has %q", fault)
+			}
+		}
 		if t.Failed() {
-			t.Logf("the gateway's log:\n%s\nthe authorization server's log:\n%s", s.Gateway.Log(), s.AS.Log())
+			t.Logf("the gateway's log:\n%s\nthe authorization server's log:\n%s", log, s.AS.Log())
 		}
 	})
 	return s
+}
+
+// each runs a test against every authorization server, side by side.
+func each(t *testing.T, o story.Options, f func(*testing.T, *story.Play)) {
+	t.Helper()
+	for _, kind := range authserverprocess.Kinds {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			o := o
+			o.Kind = kind
+			f(t, learn(t, open(t, o)))
+		})
+	}
+}
+
+// learn is a play that knows the endpoints.
+func learn(t *testing.T, s *story.Stage) *story.Play {
+	t.Helper()
+	p := &story.Play{Stage: s}
+	if err := p.Learn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 func TestStory(t *testing.T) {
@@ -43,7 +78,7 @@ func TestStory(t *testing.T) {
 			t.Run(string(kind)+"/"+tokens, func(t *testing.T) {
 				t.Parallel()
 				play := &story.Play{Stage: open(t, story.Options{Kind: kind, AccessTokens: tokens})}
-				for _, step := range story.Steps {
+				for _, step := range slices.Concat(story.Steps, story.Operations) {
 					if !t.Run(step.Title, func(t *testing.T) {
 						if err := step.Run(play, t.Context()); err != nil {
 							t.Fatal(err)

@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
@@ -96,8 +98,8 @@ func (s *Stage) Curl(c Call) (string, error) {
 	for i, name := range names {
 		b = append(b, "-H "+quote(name+": "+values[i]))
 	}
-	for name, list := range c.Form {
-		for _, v := range list {
+	for _, name := range slices.Sorted(maps.Keys(c.Form)) {
+		for _, v := range c.Form[name] {
 			b = append(b, "--data-urlencode "+quote(name+"="+v))
 		}
 	}

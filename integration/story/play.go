@@ -11,10 +11,11 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
 
-// Scene is one call of a step and what came of it.
+// Scene is one command of a step and what came of it.
 type Scene struct {
-	// Curl is the command that a person could run.
-	Curl     string
+	// Command is what a person could type.
+	Command string
+	// Response is what curl would show, nil for other commands.
 	Response *tpp.Response
 }
 
@@ -63,6 +64,9 @@ func (p *Play) call(ctx context.Context, c Call, status int, code string) (*tpp.
 	}
 	if p.Tell != nil {
 		p.Tell(Scene{curl, r})
+	}
+	if token := r.Text("access_token"); token != "" {
+		p.issued = append(p.issued, token)
 	}
 	if r.Status != status || r.Text("error") != code {
 		return nil, fmt.Errorf("got %d %q, want %d %q\n%s\n%s", r.Status, r.Text("error"), status, code, curl, r)

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
@@ -60,7 +61,12 @@ type Stage struct {
 	clients   map[string]*tpp.Client
 	bodies    int
 	registrar string
+	// issued are the secrets and tokens that no log may hold.
+	issued []string
 }
+
+// Secrets are the secrets and tokens of the play so far.
+func (s *Stage) Secrets() []string { return slices.Clone(s.issued) }
 
 // Open sets the stage.
 func Open(ctx context.Context, o Options) (*Stage, error) {
@@ -130,6 +136,7 @@ func (s *Stage) open(ctx context.Context, o Options) (err error) {
 	var env []string
 	for name, value := range secrets {
 		env = append(env, name+"="+value)
+		s.issued = append(s.issued, value)
 	}
 	s.Gateway, err = gateway.Start(ctx, o.Binary, s.Dir, s.Caddyfile, env)
 	return err

@@ -51,7 +51,7 @@ func run(ctx context.Context, binary, dir string, once bool) (err error) {
 
 	fmt.Printf("\nThe commands below work in %s\n", dir)
 	passed := tell(ctx, stage)
-	total := len(story.Steps) + len(operations)
+	total := len(story.Steps) + len(story.Operations)
 	if !once && ctx.Err() == nil {
 		fmt.Printf(`
 Everything stays up until Ctrl-C:
