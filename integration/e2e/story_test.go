@@ -14,6 +14,9 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
 
+// shownLog is how much of the gateway's log a failed test shows.
+const shownLog = 16 << 10
+
 // open sets a stage for a test; its logs are shown when the test fails. Whatever
 // a test does, no secret and no token may be in the gateway's log.
 func open(t *testing.T, o story.Options) *story.Stage {
@@ -43,7 +46,7 @@ func open(t *testing.T, o story.Options) *story.Stage {
 			}
 		}
 		if t.Failed() {
-			t.Logf("the gateway's log:\n%s\nthe authorization server's log:\n%s", log, s.AS.Log())
+			t.Logf("the gateway's log:\n%s\nthe authorization server's log:\n%s", log[max(0, len(log)-shownLog):], s.AS.Log())
 		}
 	})
 	return s

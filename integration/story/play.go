@@ -279,11 +279,7 @@ func (p *Play) end(ctx context.Context) error {
 
 // RegisterAnother registers a client of Acme's with a new token and returns its client_id.
 func (p *Play) RegisterAnother(ctx context.Context) (string, error) {
-	token, err := p.registrarToken(ctx, "dcr_register")
-	if err != nil {
-		return "", err
-	}
-	body, err := p.Acme.Request(nil)
+	token, body, err := p.Prepare(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -292,6 +288,15 @@ func (p *Play) RegisterAnother(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return r.Text("client_id"), nil
+}
+
+// Prepare gets what a registration of Acme's needs: a token and a signed request.
+func (p *Play) Prepare(ctx context.Context) (token, body string, err error) {
+	if token, err = p.registrarToken(ctx, "dcr_register"); err != nil {
+		return "", "", err
+	}
+	body, err = p.Acme.Request(nil)
+	return token, body, err
 }
 
 // ClientToken gets a token for a client, with the software's certificate.

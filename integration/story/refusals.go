@@ -151,7 +151,7 @@ func (p *Play) stillGood(ctx context.Context, token, body string) error {
 // hidden asks for the AS's own registration endpoint in ways that real servers
 // answer to.
 func (p *Play) hidden(ctx context.Context) error {
-	internal, err := p.internalRegistration(ctx)
+	internal, err := p.InternalRegistration(ctx)
 	if err != nil {
 		return err
 	}
@@ -186,9 +186,9 @@ func (p *Play) none(ctx context.Context) error {
 	return err
 }
 
-// internalRegistration is the path of the AS's own registration endpoint, from
+// InternalRegistration is the path of the AS's own registration endpoint, from
 // its own document.
-func (p *Play) internalRegistration(ctx context.Context) (string, error) {
+func (p *Play) InternalRegistration(ctx context.Context) (string, error) {
 	r, err := p.anonymous.Discover(ctx, p.AS.URL())
 	if err != nil {
 		return "", err

@@ -1,0 +1,227 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
+	"github.com/caddy-dcr/caddy-dcr/integration/story"
+	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
+)
+
+// reloads is how often the gateway is reloaded under traffic.
+const reloads = 12
+
+// TestReloadUnderTraffic compares two sites of one Caddy while it is reloaded:
+// ours, and one that only has respond. No Caddy can do without lost connections
+// (net/http closes an idle one while a request is being written), but what a site
+// received whole, it answers.
+func TestReloadUnderTraffic(t *testing.T) {
+	port, err := gateway.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := fmt.Sprintf("https://localhost:%d", port)
+	s := open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{
+		{Old: "auth.bank.example {\n", New: plain + " {\n\ttls server.pem server.key\n\tlog {\n\t\toutput stderr\n\t}\n\trespond 401\n}\n\nauth.bank.example {\n\tlog {\n\t\toutput stderr\n\t}\n"},
+	}})
+	p := learn(t, s)
+
+	var ours, theirs count
+	var registered atomic.Int64
+	done := make(chan struct{})
+	var workers sync.WaitGroup
+	body := bytes.Repeat([]byte("a"), 2048)
+	load := func(c *count, url string) {
+		client := tpp.NewClient(tpp.ClientOptions{Roots: s.Directory.Roots()})
+		defer client.Close()
+		for {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			r, err := client.Do(t.Context(), http.MethodPost, url, http.Header{"Content-Type": {"application/jose"}}, body)
+			c.add(t, r, err, http.StatusUnauthorized)
+		}
+	}
+	for range 4 {
+		workers.Go(func() { load(&ours, s.Register) }) // 401: no certificate
+		workers.Go(func() { load(&theirs, plain+"/nothing") })
+	}
+	workers.Go(func() { registerUntil(t, p, done, &registered) })
+
+	for i := range reloads {
+		if err := s.Gateway.Reload(t.Context(), strings.Replace(s.Caddyfile, "{\n", fmt.Sprintf("{\n\tgrace_period %ds\n", 10+i%2), 1)); err != nil {
+			t.Error(err)
+			break
+		}
+	}
+	close(done)
+	workers.Wait()
+
+	t.Logf("%d reloads: ours %d answered, %d without an answer; respond %d and %d; %d registrations",
+		reloads, ours.answered.Load(), ours.unanswered.Load(), theirs.answered.Load(), theirs.unanswered.Load(), registered.Load())
+	if registered.Load() == 0 || ours.answered.Load() < 100 || theirs.answered.Load() < 100 {
+		t.Error("too little traffic to prove anything")
+	}
+	// The figures are random; ours may not be of another size than theirs.
+	if most := 2*theirs.unanswered.Load() + 10; ours.unanswered.Load() > most {
+		t.Errorf("%d requests without an answer, respond alone had %d", ours.unanswered.Load(), theirs.unanswered.Load())
+	}
+	if served := served(t, s.Gateway.Log(), s.Register); served != ours.answered.Load() {
+		t.Errorf("the site served %d requests and %d were answered", served, ours.answered.Load())
+	}
+	clients, err := s.AS.Clients(t.Context())
+	if err != nil || int64(len(clients)) != registered.Load() {
+		t.Errorf("%d registrations were answered, the authorization server has %d clients, %v", registered.Load(), len(clients), err)
+	}
+}
+
+type count struct{ answered, unanswered atomic.Int64 }
+
+func (c *count) add(t *testing.T, r *tpp.Response, err error, want int) {
+	switch {
+	case err != nil:
+		c.unanswered.Add(1)
+	case r.Status != want:
+		t.Errorf("got %s", r)
+	default:
+		c.answered.Add(1)
+	}
+}
+
+// registerUntil registers clients one after another. A request that got no answer
+// is repeated as it is: had the gateway received it whole, its token would be used up.
+func registerUntil(t *testing.T, p *story.Play, done <-chan struct{}, registered *atomic.Int64) {
+	client := p.Acme.Client(tpp.ClientOptions{Roots: p.Directory.Roots(), NoKeepAlive: true})
+	for {
+		select {
+		case <-done:
+			return
+		default:
+		}
+		token, body, err := p.Prepare(t.Context())
+		for repeats := 0; err != nil && repeats < 5; repeats++ {
+			token, body, err = p.Prepare(t.Context())
+		}
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		r, err := client.Register(t.Context(), p.Register, token, body)
+		for repeats := 0; err != nil && repeats < 5; repeats++ {
+			t.Logf("repeated after %v", err)
+			r, err = client.Register(t.Context(), p.Register, token, body)
+		}
+		if err != nil || r.Status != http.StatusCreated {
+			t.Errorf("registration: %v, %v", r, err)
+			return
+		}
+		registered.Add(1)
+	}
+}
+
+// served counts the access log's lines of the requests without a certificate.
+func served(t *testing.T, log, url string) (n int64) {
+	t.Helper()
+	for line := range strings.Lines(log) {
+		var entry struct {
+			Logger  string `json:"logger"`
+			Status  int    `json:"status"`
+			Request struct {
+				URI  string `json:"uri"`
+				Host string `json:"host"`
+			} `json:"request"`
+		}
+		if err := json.Unmarshal([]byte(line), &entry); err != nil || !strings.HasPrefix(entry.Logger, "http.log.access") {
+			continue
+		}
+		if "https://"+entry.Request.Host+entry.Request.URI == url && entry.Status == http.StatusUnauthorized {
+			n++
+		}
+	}
+	return n
+}
+
+// TestReloadWithoutTheDirective takes the directive away while a registration
+// waits for the AS: it is finished, answered and stored.
+func TestReloadWithoutTheDirective(t *testing.T) {
+	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
+		without, err := withoutDirective(p.Caddyfile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, body, err := p.Prepare(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		path, err := p.InternalRegistration(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.AS.Hold(t.Context(), http.MethodPost, path, false); err != nil {
+			t.Fatal(err)
+		}
+		var r *tpp.Response
+		answered := make(chan error, 1)
+		go func() {
+			var err error
+			r, err = p.Client(p.Acme).Register(t.Context(), p.Register, token, body)
+			answered <- err
+		}()
+		if err := p.AS.WaitHeld(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Gateway.Reload(t.Context(), without); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.AS.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-answered; err != nil || r.Status != http.StatusCreated {
+			t.Fatalf("%v, %v", r, err)
+		}
+		if err := p.Gateway.Reload(t.Context(), p.Caddyfile); err != nil {
+			t.Fatal(err)
+		}
+		if err := reads(t.Context(), p, r.Text("client_id")); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// withoutDirective cuts the directive's block, and its options, out of a Caddyfile.
+func withoutDirective(caddyfile string) (string, error) {
+	for _, block := range []struct{ from, to string }{{"\topenbanking_dcr {\n", "\n\t}\n"}, {"\topenbanking_dcr default/obuk {\n", "\n\t}\n"}} {
+		before, rest, ok := strings.Cut(caddyfile, block.from)
+		_, after, closed := strings.Cut(rest, block.to)
+		if !ok || !closed {
+			return "", errors.New("the directive is not where it was")
+		}
+		caddyfile = before + after
+	}
+	return caddyfile, nil
+}
+
+// reads holds that a client is registered: it gets a token and reads itself.
+func reads(ctx context.Context, p *story.Play, clientID string) error {
+	token, err := p.ClientToken(ctx, p.Acme, clientID)
+	if err != nil {
+		return err
+	}
+	r, err := p.Client(p.Acme).Read(ctx, p.Register, clientID, token)
+	if err == nil && (r.Status != http.StatusOK || r.Text("client_id") != clientID) {
+		err = fmt.Errorf("got %s", r)
+	}
+	return err
+}
