@@ -26,6 +26,7 @@ type Play struct {
 	// Tell is told every call. Default: nobody is.
 	Tell func(Scene)
 
+	discovery                    *tpp.Response
 	tokenEndpoint, introspection string
 	registrationToken            string
 	clientID                     string
@@ -100,6 +101,7 @@ func (p *Play) discover(ctx context.Context) error {
 			return fmt.Errorf("%s is %v, want %s first", name, list, first)
 		}
 	}
+	p.discovery = r
 	p.tokenEndpoint, p.introspection = r.Text("token_endpoint"), r.Text("introspection_endpoint")
 	if !strings.HasPrefix(p.tokenEndpoint, p.Issuer+"/") || !strings.HasPrefix(p.introspection, p.Issuer+"/") {
 		return fmt.Errorf("the endpoints are not at the gateway: %s, %s", p.tokenEndpoint, p.introspection)
@@ -313,3 +315,6 @@ func (p *Play) ClientToken(ctx context.Context, software *tpp.Software, clientID
 // Learn takes the endpoints from the discovery document: for a play that does
 // not begin at the first step.
 func (p *Play) Learn(ctx context.Context) error { return p.discover(ctx) }
+
+// Endpoint is a member of the discovery document.
+func (p *Play) Endpoint(name string) string { return p.discovery.Text(name) }
