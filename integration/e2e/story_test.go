@@ -46,7 +46,10 @@ func open(t *testing.T, o story.Options) *story.Stage {
 			}
 		}
 		if t.Failed() {
-			t.Logf("the gateway's log:\n%s\nthe authorization server's log:\n%s", log[max(0, len(log)-shownLog):], s.AS.Log())
+			t.Logf("the gateway's log:\n%s", log[max(0, len(log)-shownLog):])
+			if s.AS != nil {
+				t.Logf("the authorization server's log:\n%s", s.AS.Log())
+			}
 		}
 	})
 	return s

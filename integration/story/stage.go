@@ -40,6 +40,8 @@ type Options struct {
 	AccessTokens string
 	// Replace changes further places of Caddyfile.example.
 	Replace []gateway.Replacement
+	// WithoutAS leaves the AS's address to nobody.
+	WithoutAS bool
 }
 
 // Stage is a directory, an AS, and the gateway in front of it.
@@ -112,14 +114,22 @@ func (s *Stage) open(ctx context.Context, o Options) (err error) {
 	if o.Kind == authserverprocess.GoOIDC {
 		dnFormat = "go"
 	}
-	s.AS, err = authserverprocess.Start(ctx, o.Kind, authserverprocess.Config{
-		TLSCert: certificate, TLSKey: key, Issuer: s.Issuer, Prefix: Prefix, ClientIDHeader: "X-Client-Id",
-		InitialAccessToken: secrets["AS_IAT"], GatewayID: "gateway", GatewaySecret: secrets["AS_SECRET"],
-		RegistrarID: "registrar", RegistrarSecret: secrets["REGISTRAR_SECRET"], JWKSCA: ca,
-		TrustClientCertHeader: true, AccessTokens: o.AccessTokens, Admin: true,
-	})
+	as, err := gateway.FreePort()
 	if err != nil {
 		return err
+	}
+	url := "https://localhost:" + strconv.Itoa(as) + Prefix
+	if !o.WithoutAS {
+		s.AS, err = authserverprocess.Start(ctx, o.Kind, authserverprocess.Config{
+			TLSCert: certificate, TLSKey: key, Issuer: s.Issuer, Prefix: Prefix, ClientIDHeader: "X-Client-Id",
+			InitialAccessToken: secrets["AS_IAT"], GatewayID: "gateway", GatewaySecret: secrets["AS_SECRET"],
+			RegistrarID: "registrar", RegistrarSecret: secrets["REGISTRAR_SECRET"], JWKSCA: ca,
+			TrustClientCertHeader: true, AccessTokens: o.AccessTokens, Admin: true,
+		})
+		if err != nil {
+			return err
+		}
+		url = s.AS.URL()
 	}
 	example, err := os.ReadFile(filepath.Join(gateway.Root(), "Caddyfile.example"))
 	if err != nil {
@@ -127,7 +137,7 @@ func (s *Stage) open(ctx context.Context, o Options) (err error) {
 	}
 	setting := gateway.Setting{
 		Port: port, Admin: "127.0.0.1:" + strconv.Itoa(admin), StoreDirectory: filepath.Join(s.Dir, "store"),
-		Certificate: certificate, Key: key, ClientRoots: ca, ASURL: s.AS.URL(), ASRoots: ca, DNFormat: dnFormat,
+		Certificate: certificate, Key: key, ClientRoots: ca, ASURL: url, ASRoots: ca, DNFormat: dnFormat,
 		DirectoryJWKS: s.Directory.JWKSURL(), DirectoryRoots: ca, Replace: o.Replace,
 	}
 	if s.Caddyfile, err = setting.Caddyfile(string(example)); err != nil {
