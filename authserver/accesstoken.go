@@ -38,7 +38,7 @@ func (s *Server) introspect(ctx context.Context, m *Metadata, raw string) (*veri
 	if target == "" {
 		return s.checkJWT(ctx, m, raw)
 	}
-	res, err := s.send(ctx, s.form(target, raw, basic(s.ClientID, s.ClientSecret)))
+	res, err := s.send(ctx, form(target, raw, s.ClientID, s.ClientSecret))
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func (s *Server) Revoke(ctx context.Context, token string, registration bool) er
 	if target == "" {
 		return notRevoked(errors.New("the authorization server has no revocation endpoint"))
 	}
-	res, err := s.send(ctx, s.form(target, token, basic(id, secret)))
+	res, err := s.send(ctx, form(target, token, id, secret))
 	switch {
 	case err != nil:
 		return err
@@ -103,10 +103,11 @@ func notRevoked(cause error) error {
 }
 
 // form is the request that introspection and revocation share (RFC 7662 2.1, RFC 7009 2.1).
-func (s *Server) form(target, token, authorization string) request {
+func form(target, token, id, secret string) request {
 	body := url.Values{"token": {token}, "token_type_hint": {"access_token"}}
 	return request{
-		method: http.MethodPost, target: target, authorization: authorization,
+		method: http.MethodPost, target: target, authorization: basic(id, secret),
 		contentType: "application/x-www-form-urlencoded", body: []byte(body.Encode()),
+		secrets: []string{token, secret},
 	}
 }

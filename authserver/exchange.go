@@ -10,6 +10,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -33,13 +34,21 @@ type request struct {
 	authorization string
 	// headers are further ones: name, value, name, value.
 	headers []string
+	// secrets are what the request carries and nobody else may read.
+	secrets []string
+}
+
+// reply is an answer and what is to be blanked in its words.
+type reply struct {
+	*jwks.Response
+	secrets []string
 }
 
 // send carries out an exchange. An answer of any status is no error.
 //
 // Errors: Unavailable; with registry.ErrLost in its chain when the request may
 // have reached the AS.
-func (s *Server) send(ctx context.Context, q request) (*jwks.Response, error) {
+func (s *Server) send(ctx context.Context, q request) (*reply, error) {
 	// A connection that was never had has carried nothing.
 	var connected atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
@@ -66,13 +75,14 @@ func (s *Server) send(ctx context.Context, q request) (*jwks.Response, error) {
 	case err != nil:
 		return nil, unavailable(err)
 	}
-	return res, nil
+	return &reply{res, q.secrets}, nil
 }
 
-// path is path and query of a URL that the AS named, "" when it has none.
+// path is path and query of a URL that the AS named, "" when it has none. Behind
+// the configured origin anything but a slash would be another host.
 func path(raw string) string {
 	u, err := url.Parse(raw)
-	if err != nil || u.Opaque != "" || u.EscapedPath() == "" {
+	if err != nil || u.Opaque != "" || !strings.HasPrefix(u.EscapedPath(), "/") {
 		return ""
 	}
 	target := url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}
@@ -99,7 +109,7 @@ func lost(cause error) *verify.Error {
 var errConfigured = errors.New("check the gateway's credentials at the authorization server")
 
 // unexpected is the error of a status that means the same to every call.
-func unexpected(res *jwks.Response) *verify.Error {
+func unexpected(res *reply) *verify.Error {
 	cause := fmt.Errorf("status %d, %s", res.Status, words(res))
 	switch {
 	case res.Status == http.StatusTooManyRequests, res.Status == http.StatusServiceUnavailable:
@@ -120,8 +130,9 @@ func unexpected(res *jwks.Response) *verify.Error {
 // maxWords is how much of an AS's error text is repeated.
 const maxWords = 200
 
-// words are error and error_description of an answer, cut.
-func words(res *jwks.Response) string {
+// words are error and error_description of an answer, cut. Some ASs repeat the
+// token that they refuse, and these words go into the log and to TPPs.
+func words(res *reply) string {
 	code, description := oauthError(res)
 	text := code
 	if description != "" {
@@ -130,6 +141,11 @@ func words(res *jwks.Response) string {
 	if text == "" {
 		return "no error text"
 	}
+	for _, secret := range res.secrets {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "***")
+		}
+	}
 	if len(text) > maxWords {
 		text = text[:maxWords] + "..."
 	}
@@ -137,7 +153,7 @@ func words(res *jwks.Response) string {
 }
 
 // oauthError reads RFC 6749 5.2 and RFC 7591 3.2.2; what cannot be read is empty.
-func oauthError(res *jwks.Response) (code, description string) {
+func oauthError(res *reply) (code, description string) {
 	o, err := verify.ParseObject(res.Body)
 	if err != nil {
 		return "", ""

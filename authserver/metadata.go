@@ -39,6 +39,8 @@ type Endpoint struct {
 	Path string
 	// target is path and query.
 	target string
+	// alias is one of mtls_endpoint_aliases.
+	alias bool
 }
 
 // Path is path and query of the endpoint, "" when the AS has none.
@@ -88,7 +90,7 @@ func (m *Metadata) readEndpoints(s *Server, issuer *url.URL) {
 	if err != nil {
 		s.log.Warn("mtls_endpoint_aliases cannot be read", slog.Any("error", err))
 	}
-	for _, o := range []verify.Object{m.Document, aliases} {
+	for i, o := range []verify.Object{m.Document, aliases} {
 		for _, member := range o.Members() {
 			if !isEndpoint(member.Name) {
 				continue
@@ -103,7 +105,7 @@ func (m *Metadata) readEndpoints(s *Server, issuer *url.URL) {
 				s.log.Warn("an endpoint of another origin than the authorization server's is not guarded", slog.String("endpoint", member.Name), slog.String("url", text))
 				continue
 			}
-			m.Endpoints = append(m.Endpoints, Endpoint{Name: member.Name, Path: u.EscapedPath(), target: path(text)})
+			m.Endpoints = append(m.Endpoints, Endpoint{Name: member.Name, Path: u.EscapedPath(), target: path(text), alias: i == 1})
 		}
 	}
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
-	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
 )
 
 // ChoosesClientID tells whether a header for the client_id is configured.
@@ -34,7 +33,7 @@ func (s *Server) Create(ctx context.Context, c *registry.Client) (*registry.Prov
 		return nil, err
 	}
 	if s.InitialAccessToken != "" {
-		q.authorization = bearer(s.InitialAccessToken)
+		q.authorization, q.secrets = bearer(s.InitialAccessToken), []string{s.InitialAccessToken}
 	}
 	if s.ChoosesClientID() {
 		q.headers = []string{s.ClientIDHeader, c.ClientID}
@@ -135,12 +134,13 @@ func managing(method string, c *registry.Client) (request, error) {
 	if c.Credentials.RegistrationAccessToken == "" || c.Credentials.RegistrationPath == "" {
 		return request{}, unavailable(fmt.Errorf("%w: it gave none", registry.ErrDetached))
 	}
-	return request{method: method, target: c.Credentials.RegistrationPath, authorization: bearer(c.Credentials.RegistrationAccessToken)}, nil
+	token := c.Credentials.RegistrationAccessToken
+	return request{method: method, target: c.Credentials.RegistrationPath, authorization: bearer(token), secrets: []string{token}}, nil
 }
 
 // readProvisioned reads an answer of RFC 7591 3.2.1. Credentials that it does not
 // rotate stay.
-func readProvisioned(res *jwks.Response, credentials registry.Credentials) (verify.Object, *registry.Provisioned, error) {
+func readProvisioned(res *reply, credentials registry.Credentials) (verify.Object, *registry.Provisioned, error) {
 	answer, err := verify.ParseObject(res.Body)
 	if err != nil {
 		return answer, nil, fmt.Errorf("registration answer: %w", err)
@@ -168,7 +168,7 @@ func readProvisioned(res *jwks.Response, credentials registry.Credentials) (veri
 
 // refusal is the AS's no to metadata, told to the TPP in the AS's words, cut and
 // cleaned; or the AS's no to us, which is not the TPP's fault.
-func refusal(res *jwks.Response) error {
+func refusal(res *reply) error {
 	if res.Status < 400 || res.Status == http.StatusUnauthorized || res.Status == http.StatusForbidden || res.Status == http.StatusTooManyRequests || res.Status >= 500 {
 		return unexpected(res)
 	}
@@ -183,6 +183,6 @@ func refusal(res *jwks.Response) error {
 }
 
 // detached is an AS that does not know the registration access token, or the client.
-func detached(res *jwks.Response) error {
+func detached(res *reply) error {
 	return unavailable(fmt.Errorf("%w: status %d, %s", registry.ErrDetached, res.Status, words(res)))
 }

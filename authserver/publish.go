@@ -14,7 +14,7 @@ func (m *Metadata) Publish(origin, registrationEndpoint string) []byte {
 	d := m.Document.Without("mtls_endpoint_aliases", "signed_metadata")
 	own := map[string]bool{}
 	for _, e := range m.Endpoints {
-		own[e.Name] = true
+		own[e.Name] = own[e.Name] || !e.alias
 	}
 	for _, member := range d.Members() {
 		if !own[member.Name] {
@@ -38,6 +38,10 @@ func (m *Metadata) Publish(origin, registrationEndpoint string) []byte {
 		{"request_object_signing_alg_values_supported", a.RequestObjectAlgs},
 		{"scopes_supported", a.Scopes},
 	} {
+		if len(list.values) == 0 { // RFC 8414 3.2
+			d = d.Without(list.name)
+			continue
+		}
 		d = d.With(list.name, verify.AppendStrings(nil, list.values))
 	}
 	return d.AppendJSON(nil)

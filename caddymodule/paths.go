@@ -111,7 +111,8 @@ func (t *table) find(path string) (p purpose, id string) {
 		return r.purpose, ""
 	}
 	for _, r := range t.below {
-		if !within(normal, r.normal) {
+		// As it was sent, too: not every server takes /register/.. for its parent.
+		if !within(normal, r.normal) && !within(path, r.path) {
 			continue
 		}
 		if r.purpose == hidden {

@@ -42,11 +42,12 @@ var keyMembers = []string{"jku", "jwk", "x5u", "x5c"}
 // are the allowed typ values, in lower case; an absent typ is allowed when types
 // is nil, which stands for the neutral ones.
 func SplitJWS(raw []byte, algorithms, types []string) (*JWS, error) {
-	raw = bytes.TrimSuffix(raw, []byte("\r\n"))
-	raw = bytes.TrimSuffix(raw, []byte("\n"))
+	if line, ok := bytes.CutSuffix(raw, []byte("\n")); ok { // one line end, with CR or without
+		raw = bytes.TrimSuffix(line, []byte("\r"))
+	}
 	first := bytes.IndexByte(raw, '.')
 	last := bytes.LastIndexByte(raw, '.')
-	if first < 0 || bytes.IndexByte(raw[first+1:], '.') != last-first-1 {
+	if bytes.Count(raw, []byte(".")) != 2 {
 		return nil, errors.New("is not a compact JWS of three segments")
 	}
 	header, err := segment(raw[:first], "header")

@@ -3,14 +3,13 @@
 package authservertest
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
-
-	"crypto/sha256"
 
 	"github.com/google/uuid"
 
@@ -233,9 +232,9 @@ func TestRegistrationRefused(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		stranger := b.connector(func(o *authserver.Options) { o.InitialAccessToken = "another initial access token" })
+		stranger := b.connector(func(o *authserver.Options) { o.InitialAccessToken = "another-initial-access-token" })
 		_, err := stranger.Create(t.Context(), b.client())
-		if b.refused(err, verify.Unavailable); errors.Is(err, registry.ErrLost) || strings.Contains(err.Error(), "another initial") {
+		if b.refused(err, verify.Unavailable); errors.Is(err, registry.ErrLost) || strings.Contains(err.Error(), "another-initial") {
 			t.Errorf("wrong initial access token: %v", err)
 		}
 		if clients := b.clients(); len(clients) != 0 {

@@ -1,0 +1,187 @@
+package authserver_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/authserver"
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// registered answers as an AS that stored what it was told, under the client_id
+// of an update or the one that was chosen, with rotated credentials. Changes are
+// names and JSON texts in turn, an empty text removes the member.
+func registered(status int, changes ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		o, err := verify.ParseObject(body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		id, ok, _ := o.String("client_id")
+		if !ok {
+			id = r.Header.Get("X-Client-Id")
+		}
+		o = o.With("client_id", verify.AppendString(nil, id)).
+			With("registration_access_token", verify.AppendString(nil, registrationToken+"-"+id)).
+			With("registration_client_uri", verify.AppendString(nil, "https://bank.example/as/reg/"+id))
+		for i := 0; i < len(changes); i += 2 {
+			if o = o.Without(changes[i]); changes[i+1] != "" {
+				o = o.With(changes[i], json.RawMessage(changes[i+1]))
+			}
+		}
+		answer(status, string(o.AppendJSON(nil)))(w, r)
+	}
+}
+
+func TestCreate(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		status  int
+		options func(*edge, *authserver.Options)
+		changes []string
+		want    registry.Provisioned
+		header  map[string]string
+	}{
+		{"201", http.StatusCreated, nil, nil,
+			registry.Provisioned{ClientID: "client-1", Credentials: registry.Credentials{RegistrationAccessToken: registrationToken + "-client-1", RegistrationPath: "/as/reg/client-1"}},
+			map[string]string{"Authorization": "Bearer " + initialToken, "X-Client-Id": "client-1", "Content-Type": "application/json", "Accept": "application/json"}},
+		{"200, as some do", http.StatusOK, nil, nil,
+			registry.Provisioned{ClientID: "client-1", Credentials: registry.Credentials{RegistrationAccessToken: registrationToken + "-client-1", RegistrationPath: "/as/reg/client-1"}}, nil},
+		{"the AS chooses the client_id, and everybody may register", http.StatusCreated,
+			func(_ *edge, o *authserver.Options) { o.ClientIDHeader, o.InitialAccessToken = "", "" }, []string{"client_id", `"own~id"`},
+			registry.Provisioned{ClientID: "own~id", Credentials: registry.Credentials{RegistrationAccessToken: registrationToken + "-", RegistrationPath: "/as/reg/"}},
+			map[string]string{"Authorization": "", "X-Client-Id": ""}},
+		{"path and query of another origin", http.StatusCreated, nil, []string{"registration_client_uri", `"https://evil.example:99/reg%2F?id=a%26b#x"`},
+			registry.Provisioned{ClientID: "client-1", Credentials: registry.Credentials{RegistrationAccessToken: registrationToken + "-client-1", RegistrationPath: "/reg%2F?id=a%26b"}}, nil},
+		{"an address without a path", http.StatusCreated, nil, []string{"registration_client_uri", `"https://bank.example"`},
+			registry.Provisioned{ClientID: "client-1", Credentials: registry.Credentials{RegistrationAccessToken: registrationToken + "-client-1"}}, nil},
+		{"an address that would become another host", http.StatusCreated, nil, []string{"registration_client_uri", `".evil.example/reg"`},
+			registry.Provisioned{ClientID: "client-1", Credentials: registry.Credentials{RegistrationAccessToken: registrationToken + "-client-1"}}, nil},
+		{"an address that would become userinfo", http.StatusCreated, nil, []string{"registration_client_uri", `"@evil.example/reg"`},
+			registry.Provisioned{ClientID: "client-1", Credentials: registry.Credentials{RegistrationAccessToken: registrationToken + "-client-1"}}, nil},
+		{"an AS without RFC 7592", http.StatusCreated, nil, []string{"registration_client_uri", "", "registration_access_token", ""},
+			registry.Provisioned{ClientID: "client-1"}, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := newEdge(t, test.options)
+			e.on(register, registered(test.status, test.changes...))
+			p, err := e.Create(t.Context(), tpp(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p.ClientID != test.want.ClientID || p.Credentials != test.want.Credentials {
+				t.Errorf("%s with %+v, want %s with %+v", p.ClientID, p.Credentials, test.want.ClientID, test.want.Credentials)
+			}
+			for name, value := range test.header {
+				if got := e.only(register).header.Get(name); got != value {
+					t.Errorf("%s: %s, want %s", name, got, value)
+				}
+			}
+		})
+	}
+}
+
+// TestTakenBack: a client that came out wrong may not stay at the AS.
+func TestTakenBack(t *testing.T) {
+	const gone = "DELETE /as/reg/client-1"
+	for _, test := range []struct {
+		name    string
+		changes []string
+		status  int // of the deletion
+		lost    bool
+	}{
+		{"wrong method", []string{"token_endpoint_auth_method", `"none"`}, http.StatusNoContent, false},
+		{"DN dropped", []string{"tls_client_auth_subject_dn", ""}, http.StatusOK, false},
+		{"client_id of its own", []string{"client_id", `"own"`}, http.StatusNotFound, false},
+		{"deletion refused", []string{"client_id", `"own"`}, http.StatusUnauthorized, true},
+		{"deletion fails", []string{"token_endpoint_auth_method", `"none"`}, http.StatusInternalServerError, true},
+		{"nothing to delete it with", []string{"token_endpoint_auth_method", `"none"`, "registration_access_token", ""}, 0, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := newEdge(t, nil)
+			e.on(register, registered(http.StatusCreated, test.changes...))
+			e.on(gone, answer(test.status, ""))
+			p, err := e.Create(t.Context(), tpp(t))
+			if e.refused(err, verify.Unavailable); p != nil || errors.Is(err, registry.ErrLost) != test.lost {
+				t.Errorf("%+v, error %v", p, err)
+			}
+			if test.status == 0 {
+				return
+			}
+			if got := e.only(gone).header.Get("Authorization"); got != "Bearer "+registrationToken+"-client-1" {
+				t.Errorf("deleted with %s", got)
+			}
+			if !strings.Contains(e.log.String(), "it is deleted again") {
+				t.Errorf("log: %s", e.log)
+			}
+		})
+	}
+}
+
+func TestCreateRefused(t *testing.T) {
+	long := strings.Repeat("x", 1000)
+	for _, test := range []struct {
+		name        string
+		status      int
+		body        string
+		header      []string
+		kind        verify.Kind
+		retry       time.Duration
+		description string // in what the TPP is told
+		cause       string // in the log's text
+	}{
+		{"metadata", 400, `{"error":"invalid_client_metadata","error_description":"scope is \"odd\"\\\n\u0007\u00fc"}`, nil, verify.InvalidClientMetadata, 0,
+			"the authorization server refuses the client metadata (invalid_client_metadata: scope is 'odd'/???)", ""},
+		{"long metadata", 400, `{"error":"invalid_client_metadata","error_description":"` + long + `"}`, nil, verify.InvalidClientMetadata, 0,
+			"refuses the client metadata (invalid_client_metadata: " + long[:175] + "...)", ""},
+		{"redirect URI", 400, `{"error":"invalid_redirect_uri","error_description":"no"}`, nil, verify.InvalidRedirectURI, 0, "refuses the redirect URIs (invalid_redirect_uri: no)", ""},
+		{"software statement", 400, `{"error":"invalid_software_statement"}`, nil, verify.InvalidClientMetadata, 0, "(invalid_software_statement)", ""},
+		{"unapproved", 400, `{"error":"unapproved_software_statement"}`, nil, verify.InvalidClientMetadata, 0, "(unapproved_software_statement)", ""},
+		{"a general code", 400, `{"error":"invalid_request"}`, nil, verify.InvalidClientMetadata, 0, "(invalid_request)", ""},
+		{"scope", 400, `{"error":"invalid_scope","error_description":7}`, nil, verify.InvalidClientMetadata, 0, "(invalid_scope)", ""},
+		{"422", 422, `{"error":"invalid_client_metadata"}`, nil, verify.InvalidClientMetadata, 0, "(invalid_client_metadata)", ""},
+		{"a code of ours", 400, `{"error":"invalid_token"}`, nil, verify.Unavailable, 0, "", "status 400, invalid_token"},
+		{"no code", 400, `<html>`, nil, verify.Unavailable, 0, "", "status 400, no error text"},
+		{"wrong initial access token", 401, `{"error":"invalid_token"}`, nil, verify.Unavailable, 0, "", "check the gateway's credentials"},
+		{"forbidden", 403, `{"error":"invalid_client_metadata"}`, nil, verify.Unavailable, 0, "", "check the gateway's credentials"},
+		{"no such page", 404, ``, nil, verify.Unavailable, 0, "", "status 404"},
+		{"too many", 429, ``, []string{"Retry-After", "7"}, verify.Unavailable, 7 * time.Second, "", "status 429"},
+		{"too busy", 503, `{"error":"invalid_client_metadata"}`, []string{"Retry-After", "30"}, verify.Unavailable, 30 * time.Second, "", "status 503"},
+		{"for a year", 503, ``, []string{"Retry-After", "31536000"}, verify.Unavailable, time.Hour, "", "status 503"},
+		{"until a date", 503, ``, []string{"Retry-After", "Fri, 31 Dec 1999 23:59:59 GMT"}, verify.Unavailable, 0, "", "status 503"},
+		{"since yesterday", 429, ``, []string{"Retry-After", "-1"}, verify.Unavailable, 0, "", "status 429"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := newEdge(t, nil)
+			e.on(register, answer(test.status, test.body, test.header...))
+			p, err := e.Create(t.Context(), tpp(t))
+			refusal := e.refused(err, test.kind)
+			if p != nil || errors.Is(err, registry.ErrLost) || refusal.RetryAfter != test.retry {
+				t.Errorf("%+v, retry after %s, error %v", p, refusal.RetryAfter, err)
+			}
+			if !strings.Contains(refusal.Description, test.description) || !strings.Contains(err.Error(), test.cause) {
+				t.Errorf("description %s\nerror %v", refusal.Description, err)
+			}
+			if len(refusal.Description) > verify.MaxDescription || strings.ContainsFunc(refusal.Description, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+				t.Errorf("description %q", refusal.Description)
+			}
+		})
+	}
+	e := newEdge(t, nil)
+	e.on(discovery, answer(http.StatusOK, e.document("registration_endpoint", `"https://evil.example/reg"`)))
+	_, err := e.Create(t.Context(), tpp(t))
+	if e.refused(err, verify.Unavailable); !strings.Contains(err.Error(), "publishes no registration_endpoint") || errors.Is(err, registry.ErrLost) {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,103 @@
+package authserver_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/authserver"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// TestRevokeAs says as whom tokens are revoked.
+func TestRevokeAs(t *testing.T) {
+	for _, test := range []struct {
+		name         string
+		change       func(*edge, *authserver.Options)
+		registration bool
+		id, secret   string // as in the header, form-encoded
+	}{
+		{"registration token", nil, true, "registrar", registrarSecret},
+		{"management token", nil, false, "gateway", "SECRET-gateway%3A+%2B%2F"},
+		{"registration token without a registrar", func(_ *edge, o *authserver.Options) { o.RegistrarID, o.RegistrarSecret = "", "" }, true, "gateway", "SECRET-gateway%3A+%2B%2F"},
+		{"registration token where JWTs are verified", func(_ *edge, o *authserver.Options) { o.ClientID, o.ClientSecret = "", "" }, true, "registrar", registrarSecret},
+		{"id that needs encoding", func(_ *edge, o *authserver.Options) { o.ClientID, o.ClientSecret = "a:b c", "SECRET%" }, false, "a%3Ab+c", "SECRET%25"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := newEdge(t, test.change)
+			e.on(revoke, answer(http.StatusOK, ""))
+			if err := e.Revoke(t.Context(), accessToken+"+/=", test.registration); err != nil {
+				t.Fatal(err)
+			}
+			asked := e.only(revoke)
+			r := http.Request{Header: asked.header}
+			if id, secret, ok := r.BasicAuth(); !ok || id != test.id || secret != test.secret {
+				t.Errorf("revoked as %s:%s", id, secret)
+			}
+			if asked.body != "token="+accessToken+"%2B%2F%3D&token_type_hint=access_token" || asked.header.Get("Content-Type") != "application/x-www-form-urlencoded" {
+				t.Errorf("asked %+v", asked)
+			}
+		})
+	}
+}
+
+func TestRevokeAnswers(t *testing.T) {
+	const final = verify.AccessDenied
+	for _, test := range []struct {
+		name   string
+		answer http.HandlerFunc
+		kind   verify.Kind // 0: done
+		retry  time.Duration
+		cause  string
+	}{
+		{"200", answer(200, ""), 0, 0, ""},
+		{"200 with a page", answer(200, "<p>done"), 0, 0, ""},
+		{"204", answer(204, ""), 0, 0, ""},
+		{"400", answer(400, `{"error":"unsupported_token_type"}`), final, 0, "status 400, unsupported_token_type"},
+		{"401", answer(401, `{"error":"invalid_client"}`), final, 0, "status 401, invalid_client"},
+		{"403", answer(403, ""), final, 0, "status 403, no error text"},
+		{"404", answer(404, ""), final, 0, "status 404"},
+		{"408", answer(408, ""), verify.Unavailable, 0, "status 408"},
+		{"429", answer(429, "", "Retry-After", "3"), verify.Unavailable, 3 * time.Second, "status 429"},
+		{"500", answer(500, ""), verify.Unavailable, 0, "status 500"},
+		{"503", answer(503, "", "Retry-After", "120"), verify.Unavailable, 2 * time.Minute, "status 503"},
+		{"dropped", dropped, verify.Unavailable, 0, "EOF"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := newEdge(t, nil)
+			e.on(revoke, test.answer)
+			err := e.Revoke(t.Context(), accessToken, false)
+			if test.kind == 0 {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			refusal := e.refused(err, test.kind)
+			if !strings.Contains(err.Error(), test.cause) || refusal.RetryAfter != test.retry {
+				t.Errorf("error %v, retry after %s", err, refusal.RetryAfter)
+			}
+		})
+	}
+}
+
+func TestRevokeNowhere(t *testing.T) {
+	e := newEdge(t, nil)
+	e.on(discovery, answer(http.StatusOK, e.document("revocation_endpoint", "")))
+	if err := e.Revoke(t.Context(), accessToken, true); !strings.Contains(e.refused(err, verify.AccessDenied).Error(), "has no revocation endpoint") {
+		t.Error(err)
+	}
+
+	e = newEdge(t, nil)
+	e.on(discovery, answer(http.StatusBadGateway, ""))
+	e.refused(e.Revoke(t.Context(), accessToken, true), verify.Unavailable) // to be tried again
+
+	e = newEdge(t, func(_ *edge, o *authserver.Options) { o.ClientID, o.ClientSecret, o.RegistrarID = "", "", "" })
+	if err := e.Revoke(t.Context(), accessToken, true); !strings.Contains(e.refused(err, verify.AccessDenied).Error(), "no client at the authorization server is configured") {
+		t.Error(err)
+	}
+	if len(e.to(discovery)) != 0 {
+		t.Error("the AS was asked for nothing")
+	}
+}

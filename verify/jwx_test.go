@@ -1,0 +1,87 @@
+package verify
+
+import (
+	"crypto/ecdsa"
+	"math/big"
+	"strings"
+	"testing"
+)
+
+func TestParseJWKS(t *testing.T) {
+	rsaJWK, ecJWK := jwkOf(softwareKey().Public(), "kid", "a", "use", "sig", "alg", "PS256"), jwkOf(ecKey().Public(), "kid", "b")
+	offCurve := *ecKey().Public().(*ecdsa.PublicKey)
+	offCurve.Y = new(big.Int).Add(offCurve.Y, big.NewInt(1))
+	for _, tc := range []struct {
+		name, set string
+		want      string // the kids, or the error
+		ok        bool
+	}{
+		{"two keys", jwkSet(rsaJWK, ecJWK), "a b", true},
+		{"other members", `{"issuer":"x","keys":[` + rsaJWK + `],"n":1}`, "a", true},
+		{"unknown kty skipped", jwkSet(`{"kty":"AKP","alg":"ML-DSA-44","kid":"q","pub":"AAAA"}`, rsaJWK), "a", true},
+		{"unknown curve skipped", jwkSet(`{"kty":"EC","crv":"P-999","kid":"q","x":"AA","y":"AA"}`, rsaJWK), "a", true},
+		{"key agreement curve skipped", jwkSet(`{"kty":"OKP","crv":"X25519","kid":"q","x":"`+b64(make([]byte, 32))+`"}`, rsaJWK), "a", true},
+		{"kty missing skipped", jwkSet(`{"kid":"q"}`, rsaJWK), "a", true},
+		{"kty in lower case skipped", jwkSet(strings.Replace(ecJWK, `"EC"`, `"ec"`, 1), rsaJWK), "a", true},
+		{"modulus missing skipped", jwkSet(`{"kty":"RSA","e":"AQAB"}`, rsaJWK), "a", true},
+		{"exponent 1 skipped", jwkSet(strings.Replace(jwkOf(softwareKey().Public(), "kid", "q"), "AQAB", "AQ", 1), rsaJWK), "a", true},
+		{"even exponent skipped", jwkSet(strings.Replace(jwkOf(softwareKey().Public(), "kid", "q"), "AQAB", "AQAC", 1), rsaJWK), "a", true},
+		{"point off the curve skipped", jwkSet(jwkOf(&offCurve, "kid", "q"), rsaJWK), "a", true},
+		{"x5c that is none skipped", jwkSet(`{"x5c":["AAAA"],`+jwkOf(softwareKey().Public(), "kid", "q")[1:], rsaJWK), "a", true},
+		{"x5c of wrong type skipped", jwkSet(`{"x5c":5,`+jwkOf(softwareKey().Public(), "kid", "q")[1:], rsaJWK), "a", true},
+		{"names are case-sensitive", `{"Keys":[` + ecJWK + `],"keys":[` + rsaJWK + `]}`, "a", true},
+		{"hundred keys", jwkSet(repeat(100, rsaJWK)...), strings.TrimSpace(strings.Repeat("a ", 100)), true},
+
+		{"hundred and one keys", jwkSet(repeat(101, rsaJWK)...), "101 keys, at most 100", false},
+		{"bound counts unknown ones", jwkSet(repeat(101, `{"kty":"x"}`)...), "101 keys", false},
+		{"no keys", `{"keys":[]}`, "no usable key", false},
+		{"only unknown keys", jwkSet(`{"kty":"AKP"}`), "no usable key", false},
+		{"private RSA", jwkSet(rsaJWK, `{"d":"AQAB",`+ecJWK[1:]), "private or symmetric", false},
+		{"symmetric", jwkSet(rsaJWK, `{"kty":"oct","k":"AAAA"}`), "private or symmetric", false},
+		{"private of unknown kty", jwkSet(rsaJWK, `{"kty":"new","d":"AAAA"}`), "private or symmetric", false},
+		{"keys missing", `{}`, "keys: missing", false},
+		{"keys an object", `{"keys":{}}`, "keys: is an object", false},
+		{"keys of strings", `{"keys":["a"]}`, "holds a string", false},
+		{"keys twice", `{"keys":[` + ecJWK + `],"keys":[` + rsaJWK + `]}`, "twice", false},
+		{"member of a key twice", jwkSet(`{"kid":"x",` + rsaJWK[1:]), "twice", false},
+		{"one key is no set", rsaJWK, "missing", false},
+		{"array", `[` + rsaJWK + `]`, "not a JSON object", false},
+		{"page", `<html>`, "not a JSON object", false},
+		{"nothing", ``, "not a JSON object", false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			keys, err := ParseJWKS([]byte(tc.set))
+			if err != nil {
+				if tc.ok || !strings.Contains(err.Error(), tc.want) {
+					t.Errorf("refused with %v, want %q", err, tc.want)
+				}
+				return
+			}
+			kids := make([]string, len(keys))
+			for i, k := range keys {
+				kids[i] = k.ID
+			}
+			if got := strings.Join(kids, " "); !tc.ok || got != tc.want {
+				t.Errorf("read %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestParseJWKSMembers(t *testing.T) {
+	leaf := issue(t, subjectDER(t, rdn(utf8String("2.5.4.3", "x"))), ecKey())
+	keys := parseKeys(t,
+		jwkOf(softwareKey().Public(), "kid", "a", "use", "sig", "alg", "PS256"),
+		`{"x5c":["`+stdBase64(leaf.Raw)+`"],`+jwkOf(ecKey().Public(), "kid", "b", "use", "tls")[1:],
+		jwkOf(edKey().Public()))
+	if k := keys[0]; k.ID != "a" || k.Use != "sig" || k.Algorithm != "PS256" || k.Type != "RSA" || k.Bits != 2048 || k.Certificates != nil {
+		t.Errorf("RSA: %+v", k)
+	}
+	if k := keys[1]; k.ID != "b" || k.Use != "tls" || k.Algorithm != "" || k.Type != "EC" || k.Curve != "P-256" ||
+		len(k.Certificates) != 1 || string(k.Certificates[0]) != string(leaf.Raw) {
+		t.Errorf("EC: %+v", k)
+	}
+	if k := keys[2]; k.ID != "" || k.Type != "OKP" || k.Curve != "Ed25519" {
+		t.Errorf("OKP: %+v", k)
+	}
+}

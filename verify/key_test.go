@@ -1,0 +1,190 @@
+package verify
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// verifyJWS goes the way of a request body: split, then verify with the keys.
+func verifyJWS(t *testing.T, raw string, algorithms []string, keys KeySource) error {
+	t.Helper()
+	jws, err := SplitJWS([]byte(raw), algorithms, nil)
+	if err != nil {
+		t.Fatalf("not split: %v", err)
+	}
+	return jws.VerifyWith(context.Background(), keys)
+}
+
+func TestVerifyWithEveryAlgorithm(t *testing.T) {
+	for _, tc := range []struct {
+		alg string
+		key crypto.Signer
+	}{
+		{"PS256", softwareKey()}, {"PS384", softwareKey()}, {"PS512", softwareKey()},
+		{"RS256", softwareKey()}, {"RS384", softwareKey()}, {"RS512", softwareKey()},
+		{"ES256", ecKey()}, {"ES384", ec384Key()}, {"ES512", ec521Key()}, {"EdDSA", edKey()},
+	} {
+		t.Run(tc.alg, func(t *testing.T) {
+			keys := parseKeys(t, jwkOf(tc.key.Public(), "kid", "a"))
+			raw := signJWS(t, `{"alg":"`+tc.alg+`","kid":"a"}`, plainPayload, tc.alg, tc.key)
+			if err := verifyJWS(t, raw, SupportedAlgorithms, keys); err != nil {
+				t.Errorf("refused: %v", err)
+			}
+			if err := verifyJWS(t, raw+"\r\n", SupportedAlgorithms, keys); err != nil {
+				t.Errorf("refused with CRLF at the end: %v", err)
+			}
+			for i, part := range strings.Split(raw, ".") {
+				tampered := strings.Split(raw, ".")
+				switch i {
+				case 0:
+					tampered[0] = b64(`{"alg":"` + tc.alg + `","kid":"a","x":1}`)
+				case 1:
+					tampered[1] = b64(`{"iss":"y"}`)
+				case 2:
+					tampered[2] = "AAAA" + part[4:]
+				}
+				if err := verifyJWS(t, strings.Join(tampered, "."), SupportedAlgorithms, keys); !errors.Is(err, errSignature) {
+					t.Errorf("segment %d changed: got %v", i, err)
+				}
+			}
+			if err := verifyJWS(t, raw[:len(raw)-4], SupportedAlgorithms, keys); !errors.Is(err, errSignature) {
+				t.Errorf("signature cut: got %v", err)
+			}
+			if err := verifyJWS(t, raw+"AAAA", SupportedAlgorithms, keys); !errors.Is(err, errSignature) {
+				t.Errorf("signature longer: got %v", err)
+			}
+		})
+	}
+}
+
+// Each token here is signed correctly with the key's private half, so that only
+// the rule of the row can refuse it.
+func TestVerifyWithRefuses(t *testing.T) {
+	rsaPub, ecPub := softwareKey().Public(), ecKey().Public()
+	for _, tc := range []struct {
+		name, header, alg string
+		key               crypto.Signer
+		jwks              []string
+		want              string
+	}{
+		{"RSA-1024", `{"alg":"PS256","kid":"a"}`, "PS256", shortKey(), []string{jwkOf(shortKey().Public(), "kid", "a")}, "RSA key of 1024 bits"},
+		{"RSA-1024 without kid", `{"alg":"PS256"}`, "PS256", shortKey(), []string{jwkOf(shortKey().Public())}, "not in the JWKS"},
+		{"P-384 for ES256", `{"alg":"ES256","kid":"a"}`, "ES256", ec384Key(), []string{jwkOf(ec384Key().Public(), "kid", "a")}, "does not fit its EC key"},
+		{"P-256 for ES384", `{"alg":"ES384","kid":"a"}`, "ES384", ecKey(), []string{jwkOf(ecPub, "kid", "a")}, "does not fit its EC key"},
+		{"EC key for PS256", `{"alg":"PS256","kid":"a"}`, "ES256", ecKey(), []string{jwkOf(ecPub, "kid", "a")}, "does not fit its EC key"},
+		{"RSA key for ES256", `{"alg":"ES256","kid":"a"}`, "PS256", softwareKey(), []string{jwkOf(rsaPub, "kid", "a")}, "does not fit its RSA key"},
+		{"Ed25519 key for ES256", `{"alg":"ES256","kid":"a"}`, "EdDSA", edKey(), []string{jwkOf(edKey().Public(), "kid", "a")}, "does not fit its OKP key"},
+		{"PS256 header, RS256 signature", `{"alg":"PS256","kid":"a"}`, "RS256", softwareKey(), []string{jwkOf(rsaPub, "kid", "a")}, "does not verify"},
+		{"PS256 header, PS384 signature", `{"alg":"PS256","kid":"a"}`, "PS384", softwareKey(), []string{jwkOf(rsaPub, "kid", "a")}, "does not verify"},
+		{"key is for another alg", `{"alg":"PS256","kid":"a"}`, "PS256", softwareKey(), []string{jwkOf(rsaPub, "kid", "a", "alg", "RS256")}, "its key is for"},
+		{"key is for encryption by alg", `{"alg":"PS256","kid":"a"}`, "PS256", softwareKey(), []string{jwkOf(rsaPub, "kid", "a", "alg", "RSA-OAEP-256")}, "its key is for"},
+		{"use enc", `{"alg":"PS256","kid":"a"}`, "PS256", softwareKey(), []string{jwkOf(rsaPub, "kid", "a", "use", "enc")}, "use is"},
+		{"use tls", `{"alg":"PS256","kid":"a"}`, "PS256", softwareKey(), []string{jwkOf(rsaPub, "kid", "a", "use", "tls")}, "use is"},
+		{"use in capitals", `{"alg":"PS256","kid":"a"}`, "PS256", softwareKey(), []string{jwkOf(rsaPub, "kid", "a", "use", "SIG")}, "use is"},
+		{"use tls without kid", `{"alg":"PS256"}`, "PS256", softwareKey(), []string{jwkOf(rsaPub, "use", "tls")}, "not in the JWKS"},
+		{"unknown kid", `{"alg":"PS256","kid":"b"}`, "PS256", softwareKey(), []string{jwkOf(rsaPub, "kid", "a")}, "not in the JWKS (kid"},
+		{"kid of another case", `{"alg":"PS256","kid":"A"}`, "PS256", softwareKey(), []string{jwkOf(rsaPub, "kid", "a")}, "not in the JWKS"},
+		{"kid, but the key has none", `{"alg":"PS256","kid":"a"}`, "PS256", softwareKey(), []string{jwkOf(rsaPub)}, "not in the JWKS"},
+		{"kid of another key", `{"alg":"PS256","kid":"b"}`, "PS256", softwareKey(), []string{jwkOf(rsaPub, "kid", "a"), jwkOf(directoryKey().Public(), "kid", "b")}, "does not verify"},
+		{"kid of two keys", `{"alg":"PS256","kid":"a"}`, "PS256", softwareKey(), []string{jwkOf(rsaPub, "kid", "a"), jwkOf(directoryKey().Public(), "kid", "a")}, "several keys"},
+		{"no kid, no key verifies", `{"alg":"PS256"}`, "PS256", softwareKey(), []string{jwkOf(directoryKey().Public(), "kid", "b")}, "does not verify"},
+		{"no kid, two keys verify", `{"alg":"PS256"}`, "PS256", softwareKey(), []string{jwkOf(rsaPub, "kid", "a"), jwkOf(rsaPub, "kid", "b")}, "does not verify"},
+		{"no kid, nine keys fit", `{"alg":"PS256"}`, "PS256", softwareKey(), repeat(9, jwkOf(rsaPub, "use", "sig")), "more than 8 keys"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			err := verifyJWS(t, signJWS(t, tc.header, plainPayload, tc.alg, tc.key), SupportedAlgorithms, parseKeys(t, tc.jwks...))
+			if err == nil {
+				t.Fatal("verified")
+			}
+			if !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %q, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func repeat(n int, jwk string) (list []string) {
+	for range n {
+		list = append(list, jwk)
+	}
+	return list
+}
+
+// Without a kid the keys that cannot have signed do not count.
+func TestVerifyWithoutKid(t *testing.T) {
+	jwks := []string{
+		jwkOf(directoryKey().Public(), "kid", "b"), jwkOf(ecKey().Public(), "kid", "c"), jwkOf(softwareKey().Public(), "kid", "d", "use", "enc"),
+		jwkOf(softwareKey().Public(), "kid", "e", "use", "tls"), jwkOf(softwareKey().Public(), "kid", "f", "alg", "RS256"), jwkOf(shortKey().Public()),
+		jwkOf(softwareKey().Public(), "kid", "a", "use", "sig", "alg", "PS256"),
+	}
+	for range 8 { // none of these fits PS256, so the bound on tries does not count them
+		jwks = append(jwks, jwkOf(ec384Key().Public()))
+	}
+	for _, header := range []string{`{"alg":"PS256"}`, `{"alg":"PS256","kid":""}`} {
+		if err := verifyJWS(t, signJWS(t, header, plainPayload, "PS256", softwareKey()), DefaultAlgorithms, parseKeys(t, jwks...)); err != nil {
+			t.Errorf("%s: %v", header, err)
+		}
+	}
+}
+
+func TestRSABounds(t *testing.T) {
+	for bits, ok := range map[int]bool{1024: false, 2047: false, 2048: true, 4096: true, 8192: true, 8193: false, 16384: false} {
+		for _, alg := range []string{"PS256", "RS256"} {
+			if err := (Key{Type: "RSA", Bits: bits}).fits(alg); (err == nil) != ok {
+				t.Errorf("%s with %d bits: %v", alg, bits, err)
+			}
+		}
+	}
+	// The same from a JWKS, to see that Bits is the modulus'.
+	n := make([]byte, 1025) // 8193 bits
+	n[0], n[1024] = 1, 1
+	keys := parseKeys(t, `{"kty":"RSA","kid":"a","e":"AQAB","n":"`+b64(n)+`"}`)
+	raw := b64(`{"alg":"PS256","kid":"a"}`) + "." + b64(plainPayload) + "." + b64(n)
+	if err := verifyJWS(t, raw, DefaultAlgorithms, keys); err == nil || !strings.Contains(err.Error(), "8193 bits") {
+		t.Errorf("RSA-8193: %v", err)
+	}
+}
+
+// An unknown kid asks the source once more, and only an unknown kid does.
+func TestVerifyWithRefresh(t *testing.T) {
+	oldKey, newKey := parseKeys(t, jwkOf(directoryKey().Public(), "kid", "old")), parseKeys(t, jwkOf(softwareKey().Public(), "kid", "new"))
+	good := signJWS(t, `{"alg":"PS256","kid":"new"}`, plainPayload, "PS256", softwareKey())
+	bad := signJWS(t, `{"alg":"PS256","kid":"new"}`, plainPayload, "PS256", directoryKey())
+	down := fmt.Errorf("connection refused by 10.0.0.1")
+	for _, tc := range []struct {
+		name    string
+		raw     string
+		source  scriptedKeys
+		want    error
+		refresh int
+	}{
+		{"known kid", good, scriptedKeys{keys: newKey}, nil, 0},
+		{"new kid after refresh", good, scriptedKeys{keys: oldKey, refreshed: newKey}, nil, 1},
+		{"unknown after refresh", good, scriptedKeys{keys: oldKey, refreshed: oldKey}, errUnknownKey, 1},
+		{"bad signature does not refresh", bad, scriptedKeys{keys: newKey, refreshed: newKey}, errSignature, 0},
+		{"no keys", good, scriptedKeys{err: down}, down, 0},
+		{"no keys at refresh", good, scriptedKeys{keys: oldKey, refreshErr: down}, down, 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			err := verifyJWS(t, tc.raw, DefaultAlgorithms, &tc.source)
+			if !errors.Is(err, tc.want) {
+				t.Errorf("got %v, want %v", err, tc.want)
+			}
+			if tc.source.askedRefresh != tc.refresh || tc.source.asked != 1 {
+				t.Errorf("asked %d times and %d for a refresh", tc.source.asked, tc.source.askedRefresh)
+			}
+			if !errors.Is(tc.want, down) {
+				return
+			}
+			wantRefusal(t, err, Unavailable, "try again later")
+			if e := AsError(err); e.RetryAfter < time.Second || strings.Contains(e.Description, "10.0.0.1") {
+				t.Errorf("got %+v", e)
+			}
+		})
+	}
+}
