@@ -184,4 +184,14 @@ func TestCreateRefused(t *testing.T) {
 	if e.refused(err, verify.Unavailable); !strings.Contains(err.Error(), "publishes no registration_endpoint") || errors.Is(err, registry.ErrLost) {
 		t.Error(err)
 	}
+
+	e = newEdge(t, nil)
+	e.on(discovery, answer(http.StatusBadGateway, ""))
+	_, created := e.Create(t.Context(), tpp(t))
+	_, updated := e.Update(t.Context(), managed(t))
+	for _, err := range []error{created, updated} {
+		if e.refused(err, verify.Unavailable); !strings.Contains(err.Error(), "discovery document: status 502") || errors.Is(err, registry.ErrLost) {
+			t.Error(err)
+		}
+	}
 }

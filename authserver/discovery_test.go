@@ -163,11 +163,21 @@ func TestDiscoveryWhileTheASIsDown(t *testing.T) {
 
 func TestFirstDiscoveryIsShared(t *testing.T) {
 	e := newEdge(t, nil)
-	gate := make(chan struct{})
+	arrived, gate := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(gate) })
+	defer release()
 	e.on(discovery, func(w http.ResponseWriter, r *http.Request) {
+		close(arrived)
 		<-gate
 		answer(http.StatusOK, e.document())(w, r)
-	})
+	}, answer(http.StatusBadGateway, ""))
+	// Who begins the fetch and goes away is told so, and takes it from nobody.
+	ctx, leave := context.WithCancel(t.Context())
+	go func() { <-arrived; leave() }()
+	_, err := e.Metadata(ctx)
+	if e.refused(err, verify.Unavailable); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
 	var started, done sync.WaitGroup
 	found := make([]*authserver.Metadata, 8)
 	for i := range found {
@@ -178,14 +188,7 @@ func TestFirstDiscoveryIsShared(t *testing.T) {
 		})
 	}
 	started.Wait()
-	// Who goes away is told so, and takes the fetch with him from nobody.
-	ctx, leave := context.WithCancel(t.Context())
-	leave()
-	_, err := e.Metadata(ctx)
-	if e.refused(err, verify.Unavailable); !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v", err)
-	}
-	close(gate)
+	release()
 	done.Wait()
 	for _, m := range found {
 		if m == nil || m != found[0] {

@@ -181,3 +181,9 @@ func acceptable(a verify.Acceptable, document verify.Object) (verify.Acceptable,
 	}
 	return a, nil
 }
+
+// NewEndpoint is an endpoint at a path with or without a query.
+func NewEndpoint(name, target string) Endpoint {
+	before, _, _ := strings.Cut(target, "?")
+	return Endpoint{Name: name, Path: before, target: target}
+}
