@@ -152,7 +152,8 @@ func (a *App) join(h *Handler) error {
 
 // within tells whether path is base or below it.
 func within(path, base string) bool {
-	return path == base || strings.HasPrefix(path, strings.TrimSuffix(base, "/")+"/")
+	base = strings.TrimSuffix(base, "/")
+	return strings.HasPrefix(path, base) && (len(path) == len(base) || path[len(base)] == '/')
 }
 
 // secret resolves a configured secret. It must be a placeholder, so that the

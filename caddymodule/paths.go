@@ -169,10 +169,15 @@ func normalPath(path string) (string, error) {
 	if err != nil {
 		return "", errPath
 	}
+	text = fold(text)
 	for range maxDecodings {
 		again, err := url.PathUnescape(text)
-		if err != nil || again == text {
-			return fold(text), nil
+		if err != nil {
+			return text, nil
+		}
+		// Folding may have made an escape of what was none: %0 0.
+		if again = fold(again); again == text {
+			return text, nil
 		}
 		text = again
 	}

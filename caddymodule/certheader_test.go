@@ -1,0 +1,73 @@
+package caddymodule
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func TestCertificateHeaders(t *testing.T) {
+	for _, name := range []string{
+		"Client-Cert", "client-cert", "CLIENT_CERT", "Client-Cert-Chain", "Client.Cert", "X-Forwarded-Client-Cert", "X-Forwarded-Tls-Client-Cert",
+		"X-Forwarded-Tls-Client-Cert-Info", "X-SSL-Client-Cert", "X-Ssl-Cert", "SSL_CLIENT_CERT", "Ssl-Client-S-Dn", "SSL_CLIENT_VERIFY",
+		"X-Client-Cert", "X-ClientCert", "X-Client-Dn", "X-Amzn-Mtls-Clientcert", "X-ARR-ClientCert", "X-Goog-Client-Cert-Present", "X-Tls-Client-Cert",
+	} {
+		if !isCertificateHeader(name) {
+			t.Errorf("%s gets through", name)
+		}
+	}
+	for _, name := range []string{"", "X", "C", "Content-Type", "Cookie", "Connection", "Client", "Client-Id", "X-Client-Id", "Content-Security-Policy", "X-Forwarded-For", "X-Fapi-Interaction-Id", "Authorization", "Xssl"} {
+		if isCertificateHeader(name) {
+			t.Errorf("%s is removed", name)
+		}
+	}
+}
+
+func request(header http.Header) *http.Request {
+	ctx := context.WithValue(context.Background(), caddyhttp.VarsCtxKey, map[string]any{})
+	r := (&http.Request{Header: header, ContentLength: -1, Trailer: http.Header{"Client-Cert": nil}}).WithContext(ctx)
+	return r
+}
+
+func TestScrub(t *testing.T) {
+	r := request(http.Header{
+		"Client-Cert": {"x"}, "ssl_client_cert": {"x"}, "Accept": {"*/*"}, "Connection": {"close, x-thing", "CLIENT_CERT"},
+	})
+	clean := scrub(r)
+	if len(clean.Header) != 2 || clean.Header.Get("Accept") != "*/*" || strings.Join(clean.Header["Connection"], "|") != "close" {
+		t.Errorf("left: %v", clean.Header)
+	}
+	if clean.Trailer != nil {
+		t.Error("trailers pass")
+	}
+	// A second workspace on the same site leaves alone what the first has set.
+	clean.Header["Client-Cert"] = []string{"set by the gateway"}
+	if again := scrub(clean); again.Header.Get("Client-Cert") != "set by the gateway" {
+		t.Error("the gateway's own header was removed")
+	}
+}
+
+func TestSetClientCert(t *testing.T) {
+	leaf := &x509.Certificate{Raw: []byte{0xfb, 0xff, 1}}
+	for _, c := range []struct {
+		name  string
+		state *tls.ConnectionState
+		want  string
+	}{
+		{"no TLS", nil, ""},
+		{"no certificate", &tls.ConnectionState{}, ""},
+		{"unverified", &tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}}, ""},
+		{"verified", &tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}, VerifiedChains: [][]*x509.Certificate{{leaf}}}, ":+/8B:"},
+	} {
+		r := &http.Request{Header: http.Header{}, TLS: c.state}
+		setClientCert(r)
+		if got := r.Header.Get("Client-Cert"); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}

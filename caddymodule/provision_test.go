@@ -1,0 +1,114 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+)
+
+// load is a Caddyfile as caddy validate sees it.
+func load(t *testing.T, caddyfile string) (*caddy.Config, error) {
+	t.Helper()
+	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), nil)
+	if err != nil {
+		return nil, err
+	}
+	var config caddy.Config
+	if err := json.Unmarshal(adapted, &config); err != nil {
+		t.Fatal(err)
+	}
+	return &config, caddy.Validate(&config)
+}
+
+// site is a Caddyfile with one workspace; the pairs are replacements.
+func site(pairs ...string) string {
+	return strings.NewReplacer(pairs...).Replace(`{
+	admin off
+	openbanking_dcr {
+		store badger DIRECTORY
+	}
+}
+http://127.0.0.1:0 {
+	openbanking_dcr default/obuk {
+		authorization_server https://localhost:1/default/obuk {
+			client gateway {env.DCR_TEST_SECRET}
+			provision rfc7591
+		}
+		software_statement "OpenBanking Ltd" {
+			jwks_uri https://localhost:1/keys.jwks
+		}
+	}
+	# more
+}
+`)
+}
+
+// TestValidate: what cannot work does not start, and the error says what to do.
+func TestValidate(t *testing.T) {
+	t.Setenv("DCR_TEST_SECRET", "x")
+	keys := filepath.Join(t.TempDir(), "keys.jwks")
+	if err := os.WriteFile(keys, []byte(`{"keys":"none"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	other := func(workspace, url string) string {
+		return "openbanking_dcr " + workspace + " {\n\t\tauthorization_server " + url + " {\n\t\t\tprovision rfc7591\n\t\t}\n\t\tsoftware_statement x {\n\t\t\tjwks_uri https://localhost:1/k\n\t\t}\n\t}"
+	}
+	for _, c := range []struct {
+		name  string
+		pairs []string
+		want  string // "" is no error
+	}{
+		{"good", nil, ""},
+		{"unset secret", []string{"DCR_TEST_SECRET", "DCR_TEST_UNSET"}, "client gateway: "},
+		{"plain http", []string{"https://localhost:1/default/obuk", "http://localhost:1/default/obuk"}, "must be an https URL"},
+		{"issuer path in upper case", []string{"1/default/obuk", "1/Default/obuk"}, "must be lower-case"},
+		{"workspace in upper case", []string{"dcr default/obuk", "dcr Default/obuk"}, "must be lower-case path segments"},
+		{"workspace out of its folder", []string{"dcr default/obuk", "dcr default/../x"}, "must be lower-case path segments"},
+		{"register path", []string{"dcr default/obuk {", "dcr default/obuk {\n\t\tregister_path /a//b"}, "register_path"},
+		{"dn_format", []string{"provision rfc7591", "provision rfc7591\n\t\t\tdn_format ldap"}, "dn_format"},
+		{"keys over http", []string{"https://localhost:1/keys.jwks", "http://localhost:1/keys.jwks"}, "must be an https URL"},
+		{"keys from a file without hosts", []string{"jwks_uri https://localhost:1/keys.jwks", "jwks " + keys}, "keys.jwks"},
+		{"no such file", []string{"jwks_uri https://localhost:1/keys.jwks", "jwks nothing.jwks"}, "nothing.jwks"},
+		{"no such trust pool", []string{"provision rfc7591", "provision rfc7591\n\t\t\ttrust_pool file nothing.pem"}, "nothing.pem"},
+		{"the same workspace twice", []string{"# more", other("default/obuk", "https://localhost:1/other")}, "workspace default/obuk is configured twice"},
+		{"issuers under one path", []string{"# more", other("other", "https://localhost:2/default/obuk/sub")}, "overlap"},
+		{"two workspaces", []string{"# more", other("other", "https://localhost:2/other")}, ""},
+		{"a directory twice", []string{"software_statement \"OpenBanking Ltd\" {", "software_statement \"OpenBanking Ltd\" {\n\t\t\tjwks_uri https://localhost:1/k\n\t\t}\n\t\tsoftware_statement \"OpenBanking Ltd\" {"}, "configured twice"},
+		{"introspection without a client", []string{"client gateway {env.DCR_TEST_SECRET}", "validate introspection"}, "needs a client"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			directory := filepath.Join(t.TempDir(), "store")
+			_, err := load(t, site(append([]string{"DIRECTORY", directory}, c.pairs...)...))
+			switch {
+			case c.want == "" && err != nil:
+				t.Error(err)
+			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "openbanking_dcr")):
+				t.Errorf("got %v, want an error with %q", err, c.want)
+			}
+			if _, err := os.Stat(directory); err == nil {
+				t.Error("the store was opened")
+			}
+		})
+	}
+}
+
+// A secret in JSON gets no further than in a Caddyfile.
+func TestLiteralSecrets(t *testing.T) {
+	for name, config := range map[string]string{
+		"keyset":               `{"apps":{"openbanking_dcr":{"keyset":"literal"}}}`,
+		"initial_access_token": `{"apps":{"http":{"servers":{"a":{"routes":[{"handle":[{"handler":"openbanking_dcr","workspace":"w","authorization_server":{"url":"https://localhost:1/w","provision":{"method":"rfc7591","initial_access_token":"literal"}},"software_statements":[{"issuer":"x","jwks_uri":"https://localhost/k"}]}]}]}}}}}`,
+	} {
+		var c caddy.Config
+		if err := json.Unmarshal([]byte(config), &c); err != nil {
+			t.Fatal(err)
+		}
+		if err := caddy.Validate(&c); err == nil || !strings.Contains(err.Error(), name+" must be a placeholder") || strings.Contains(err.Error(), "literal") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,195 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/registry/memory"
+)
+
+// counted is an engine whose stores are counted.
+type counted struct {
+	key          string
+	open, opened int
+	fail         error
+}
+
+func (c *counted) Key() string { return c.key }
+
+func (c *counted) Open(context.Context, *slog.Logger) (registry.Store, error) {
+	if c.fail != nil {
+		return nil, c.fail
+	}
+	c.open++
+	c.opened++
+	return countedStore{memory.Open(memory.Options{}), c}, nil
+}
+
+type countedStore struct {
+	registry.Store
+	of *counted
+}
+
+func (s countedStore) Close() error {
+	s.of.open--
+	return s.Store.Close()
+}
+
+// configuration is an app of one configuration with one workspace.
+func configuration(t *testing.T, engine Engine, keyset string) *App {
+	t.Helper()
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
+	t.Cleanup(cancel)
+	a := &App{engine: engine, keyset: keyset, ctx: ctx, log: slog.New(slog.DiscardHandler)}
+	if err := a.join(&Handler{Workspace: "default/obuk", issuerPath: "/default/obuk"}); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func TestStoreOverReloads(t *testing.T) {
+	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	engine := &counted{key: t.Name()}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect := func(what string, open, opened int) {
+		t.Helper()
+		if engine.open != open || engine.opened != opened {
+			t.Fatalf("%s: %d open of %d opened, want %d of %d", what, engine.open, engine.opened, open, opened)
+		}
+	}
+	first := configuration(t, engine, "")
+	early, err := first.Enter() // a request may come before Start
+	must(err)
+	must(first.Start())
+	expect("after Start", 1, 1)
+
+	second := configuration(t, engine, "")
+	must(second.Start())
+	shared, err := second.Enter()
+	must(err)
+	if shared != early {
+		t.Error("two registries over one store")
+	}
+	second.Leave()
+	must(first.Stop())
+	must(first.Cleanup())
+	expect("after a reload, with a request of the old configuration at work", 1, 1)
+	first.Leave()
+	expect("after the reload", 1, 1)
+
+	// A configuration that never started gives nothing back.
+	third := configuration(t, engine, "")
+	must(third.Cleanup())
+	expect("after a reload that failed", 1, 1)
+
+	_, err = second.Enter()
+	must(err)
+	must(second.Stop())
+	must(second.Cleanup())
+	expect("after a reload without the directive, with a request at work", 1, 1)
+	second.Leave()
+	expect("at the end", 0, 1)
+
+	// A straggler of a gone configuration opens and closes for itself.
+	_, err = first.Enter()
+	must(err)
+	expect("straggler", 1, 2)
+	first.Leave()
+	expect("after the straggler", 0, 2)
+}
+
+func TestStoreThatDoesNotOpen(t *testing.T) {
+	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	broken := errors.New("broken")
+	engine := &counted{key: t.Name(), fail: broken}
+	a := configuration(t, engine, "")
+	if err := a.Start(); !errors.Is(err, broken) {
+		t.Fatal(err)
+	}
+	if err := a.Cleanup(); err != nil {
+		t.Fatal(err)
+	}
+	engine.fail = nil
+	if _, err := a.Enter(); err != nil {
+		t.Fatalf("%v: it does not recover", err)
+	}
+	a.Leave()
+	if engine.open != 0 {
+		t.Error("still open")
+	}
+}
+
+func TestKeysetFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "dcr", "keyset.json")
+	log := slog.New(slog.DiscardHandler)
+	first, err := openKeyset("", file, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(file)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("%v, %v", info.Mode(), err)
+	}
+	sealed, err := first.Seal([]byte("secret"), "place")
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := openKeyset("", file, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if secret, err := again.Open(sealed, "place"); err != nil || string(secret) != "secret" {
+		t.Errorf("%s, %v", secret, err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if configured, err := openKeyset(string(text), "", log); err != nil {
+		t.Error(err)
+	} else if _, err := configured.Open(sealed, "place"); err != nil {
+		t.Error(err)
+	}
+	if _, err := openKeyset("nonsense", "", log); err == nil {
+		t.Error("nonsense is a keyset")
+	}
+}
+
+func TestKeysetCannotChangeUnderAnOpenStore(t *testing.T) {
+	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	engine := &counted{key: t.Name()}
+	a := configuration(t, engine, "")
+	if err := a.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_, text, err := registry.NewKeyset()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := configuration(t, engine, string(text))
+	if err := b.Start(); err == nil || !strings.Contains(err.Error(), "restart") {
+		t.Error(err)
+	}
+	if err := b.Cleanup(); err != nil {
+		t.Error(err)
+	}
+	if engine.open != 1 {
+		t.Error("the failed reload closed the store")
+	}
+	if err := a.Cleanup(); err != nil || engine.open != 0 {
+		t.Errorf("%v, %d open", err, engine.open)
+	}
+}
