@@ -2,10 +2,12 @@
 // knows nothing of Open Banking, and the gateway in front of it. It tells the
 // story of a third-party provider as curl commands that a person can repeat.
 //
-//	DEMO_ONCE=1   ends after the story; exit status 0 only if every step went as it must
+//	DEMO_ONCE=1        ends after the story; exit status 0 only if every step went as it must
+//	DEMO_DIR=<folder>  for all files. Default: .demo in the repository
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -23,7 +25,7 @@ import (
 
 func main() {
 	binary := flag.String("caddy", filepath.Join(gateway.Root(), "caddy"), "Caddy with the plugin")
-	dir := flag.String("dir", filepath.Join(gateway.Root(), ".demo"), "folder for all files; it is emptied first")
+	dir := flag.String("dir", cmp.Or(os.Getenv("DEMO_DIR"), filepath.Join(gateway.Root(), ".demo")), "folder for all files; it is emptied first")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
