@@ -111,7 +111,7 @@ func (s *Stage) Curl(c Call) (string, error) {
 		}
 		b = append(b, "--data-binary @"+name)
 	}
-	if strings.Contains(c.URL, "/.") || strings.Contains(c.URL, "//default") {
+	if strings.Contains(c.URL, "/./") || strings.Contains(c.URL, "/..") || strings.Contains(c.URL, "//default") {
 		b = append(b, "--path-as-is")
 	}
 	return strings.Join(append(b, quote(c.URL)), " "), nil
