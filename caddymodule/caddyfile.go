@@ -38,12 +38,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, before any) (any, error) {
 		return nil, d.ArgErr()
 	}
 	var app App
-	s := &seen{d: d}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := s.first(); err != nil {
-			return nil, err
-		}
-		var err error
+	err := block(d, func() (err error) {
 		switch d.Val() {
 		case "store":
 			app.StoreRaw, err = guest(d, "openbanking_dcr.stores.", "engine")
@@ -52,11 +47,9 @@ func parseGlobalOption(d *caddyfile.Dispenser, before any) (any, error) {
 		default:
 			err = unknown(d)
 		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return httpcaddyfile.App{Name: "openbanking_dcr", Value: caddyconfig.JSON(&app, nil)}, nil
+		return err
+	})
+	return httpcaddyfile.App{Name: "openbanking_dcr", Value: caddyconfig.JSON(&app, nil)}, err
 }
 
 // UnmarshalCaddyfile reads the directive:
@@ -85,14 +78,8 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.Errf("openbanking_dcr: unexpected %q after the workspace; this directive takes no request matcher: it guards the whole site", d.Val())
 	}
-	s := &seen{d: d, often: []string{"software_statement"}}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := s.first(); err != nil {
-			return err
-		}
-		if err := h.word(d); err != nil {
-			return err
-		}
+	if err := block(d, func() error { return h.word(d) }, "software_statement"); err != nil {
+		return err
 	}
 	return h.checkProtections(d)
 }

@@ -8,20 +8,19 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
-// seen refuses a word that is written twice in one block: the second would
-// silently win.
-type seen struct {
-	d     *caddyfile.Dispenser
-	often []string
-	words []string
-}
-
-func (s *seen) first() error {
-	word := s.d.Val()
-	if slices.Contains(s.words, word) && !slices.Contains(s.often, word) {
-		return s.d.Errf("%s is written twice", word)
+// block reads the words of a block, each with word. A word that is written twice
+// is refused, unless it may come often: the second would silently win.
+func block(d *caddyfile.Dispenser, word func() error, often ...string) error {
+	var seen []string
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if w := d.Val(); slices.Contains(seen, w) && !slices.Contains(often, w) {
+			return d.Errf("%s is written twice", w)
+		}
+		seen = append(seen, d.Val())
+		if err := word(); err != nil {
+			return err
+		}
 	}
-	s.words = append(s.words, word)
 	return nil
 }
 
@@ -81,12 +80,7 @@ func (c *AuthorizationServer) unmarshal(d *caddyfile.Dispenser) error {
 	if err := oneArg(d, &c.URL); err != nil {
 		return err
 	}
-	s := &seen{d: d}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := s.first(); err != nil {
-			return err
-		}
-		var err error
+	err := block(d, func() (err error) {
 		switch d.Val() {
 		case "client":
 			c.Client, err = client(d)
@@ -104,14 +98,12 @@ func (c *AuthorizationServer) unmarshal(d *caddyfile.Dispenser) error {
 		default:
 			err = unknown(d)
 		}
-		if err != nil {
-			return err
-		}
-	}
-	if c.Provision == nil {
+		return err
+	})
+	if err == nil && c.Provision == nil {
 		return d.Err("authorization_server: provision is missing: it is how clients become known to the authorization server")
 	}
-	return nil
+	return err
 }
 
 func oneOf(d *caddyfile.Dispenser, to *string, words ...string) error {
@@ -150,25 +142,15 @@ func (p *Provision) unmarshal(d *caddyfile.Dispenser) error {
 	if err := oneOf(d, &p.Method, "rfc7591"); err != nil {
 		return err
 	}
-	s := &seen{d: d}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := s.first(); err != nil {
-			return err
-		}
-		var err error
+	return block(d, func() error {
 		switch d.Val() {
 		case "initial_access_token":
-			err = placeholderArg(d, &p.InitialAccessToken)
+			return placeholderArg(d, &p.InitialAccessToken)
 		case "client_id_header":
-			err = oneArg(d, &p.ClientIDHeader)
-		default:
-			err = unknown(d)
+			return oneArg(d, &p.ClientIDHeader)
 		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return unknown(d)
+	})
 }
 
 // unmarshal reads
@@ -183,20 +165,13 @@ func (t *AccessToken) unmarshal(d *caddyfile.Dispenser) error {
 		return err
 	}
 	t.Off = what == "off"
-	s := &seen{d: d}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := s.first(); err != nil {
-			return err
-		}
+	return block(d, func() (err error) {
 		if d.Val() != "client" || t.Off {
 			return unknown(d)
 		}
-		var err error
-		if t.Client, err = client(d); err != nil {
-			return err
-		}
-	}
-	return nil
+		t.Client, err = client(d)
+		return err
+	})
 }
 
 // unmarshal reads
@@ -212,28 +187,20 @@ func (s *SoftwareStatement) unmarshal(d *caddyfile.Dispenser) error {
 	if err := oneArg(d, &s.Issuer); err != nil {
 		return err
 	}
-	words := &seen{d: d}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := words.first(); err != nil {
-			return err
-		}
-		var err error
+	err := block(d, func() error {
 		switch d.Val() {
 		case "jwks_hosts":
 			if s.JWKSHosts = d.RemainingArgs(); len(s.JWKSHosts) == 0 {
-				err = d.ArgErr()
+				return d.ArgErr()
 			}
-		default:
-			err = keysWord(d, &s.JWKS, &s.JWKSURI, &s.PrivateAddresses, &s.TrustPoolRaw)
+			return nil
 		}
-		if err != nil {
-			return err
-		}
-	}
-	if (s.JWKS == "") == (s.JWKSURI == "") {
+		return keysWord(d, &s.JWKS, &s.JWKSURI, &s.PrivateAddresses, &s.TrustPoolRaw)
+	})
+	if err == nil && (s.JWKS == "") == (s.JWKSURI == "") {
 		return d.Errf("software_statement %s: exactly one of jwks and jwks_uri is required", s.Issuer)
 	}
-	return nil
+	return err
 }
 
 // unmarshal reads
@@ -255,19 +222,12 @@ func (s *SignedRequestBody) unmarshal(d *caddyfile.Dispenser) error {
 	default:
 		return d.Errf("signed_request_body: software_jwks_endpoint, jwks <file> or jwks_uri <url>, not %q", args)
 	}
-	words := &seen{d: d}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := words.first(); err != nil {
-			return err
-		}
+	return block(d, func() error {
 		if d.Val() == "jwks" || d.Val() == "jwks_uri" {
 			return d.Errf("signed_request_body: write %s on the first line", d.Val())
 		}
-		if err := keysWord(d, nil, nil, &s.PrivateAddresses, &s.TrustPoolRaw); err != nil {
-			return err
-		}
-	}
-	return nil
+		return keysWord(d, nil, nil, &s.PrivateAddresses, &s.TrustPoolRaw)
+	})
 }
 
 // keysWord reads a word of the blocks that say where keys are.

@@ -29,6 +29,9 @@ func load(t *testing.T, caddyfile string) (*caddy.Config, error) {
 func site(pairs ...string) string {
 	return strings.NewReplacer(pairs...).Replace(`{
 	admin off
+	log {
+		output discard
+	}
 	openbanking_dcr {
 		store badger DIRECTORY
 	}
