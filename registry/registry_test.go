@@ -179,6 +179,7 @@ func (x *fixture) register(in registry.Registration) *registry.Client {
 	if err != nil {
 		x.t.Fatal(err)
 	}
+	synctest.Wait() // until the outbox has done what was due
 	return c
 }
 
