@@ -4,6 +4,7 @@ package e2e_test
 
 import (
 	"context"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,8 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/registry/badger"
 )
 
 // shownLog is how much of the gateway's log a failed test shows.
@@ -93,7 +96,45 @@ func TestStory(t *testing.T) {
 						t.Fatal("the story cannot go on")
 					}
 				}
+				left(t, play.Stage)
 			})
+		}
+	}
+}
+
+// left holds what is in the registry after the story: the one client of the last
+// step, and of all others, refused or deleted, nothing but what keeps ids, tokens
+// and requests from being used again.
+func left(t *testing.T, s *story.Stage) {
+	t.Helper()
+	if err := s.Gateway.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	store, err := badger.Open(badger.Options{Dir: filepath.Join(s.Dir, "store")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	count := map[string]int{}
+	err = store.View(t.Context(), func(r registry.Reader) error {
+		entries, err := r.Scan("", "", 1000)
+		for _, e := range entries {
+			prefix, _, _ := strings.Cut(e.Key, "/")
+			count[prefix]++
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]int{"client": 1, "document": 1, "outbox": 0}
+	for prefix, n := range want {
+		if count[prefix] != n {
+			t.Errorf("%d entries under %s/, want %d of %v", count[prefix], prefix, n, count)
 		}
 	}
 }

@@ -61,7 +61,11 @@ func (p *Play) registrarToken(ctx context.Context, scope string) (string, error)
 }
 
 func (p *Play) register(ctx context.Context) error {
-	body, err := p.Acme.Request(nil)
+	claims, err := p.Acme.RequestClaims(nil)
+	if err != nil {
+		return err
+	}
+	body, err := p.Acme.Request(claims)
 	if err != nil {
 		return err
 	}
@@ -70,10 +74,6 @@ func (p *Play) register(ctx context.Context) error {
 		return err
 	}
 	p.clientID = r.Text("client_id")
-	claims, err := p.Acme.RequestClaims(nil)
-	if err != nil {
-		return err
-	}
 	if p.clientID == "" {
 		return fmt.Errorf("no client_id\n%s", r)
 	}
@@ -83,8 +83,8 @@ func (p *Play) register(ctx context.Context) error {
 	return expect(r, map[string]any{
 		"scope": "openid accounts", "scopes": []any{"openid", "accounts"}, "token_endpoint_auth_method": "tls_client_auth",
 		"tls_client_auth_subject_dn": claims["tls_client_auth_subject_dn"], "tls_client_auth_dn": claims["tls_client_auth_subject_dn"],
-		"redirect_uris": []any{"https://tpp.example/callback", "https://tpp.example/other"},
-		"software_id":   p.Acme.SoftwareID, "org_id": p.Acme.OrgID, "org_name": "Acme Ltd", "software_roles": []any{"AISP"},
+		"redirect_uris":      []any{"https://tpp.example/callback", "https://tpp.example/other"},
+		"software_statement": claims["software_statement"], "software_id": p.Acme.SoftwareID, "org_id": p.Acme.OrgID, "org_name": "Acme Ltd", "software_roles": []any{"AISP"},
 		"software_jwks_endpoint": p.Acme.JWKSEndpoint(), "response_types": []any{"code id_token"}, "application_type": "web",
 	})
 }
