@@ -1,7 +1,6 @@
 package badger
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -132,19 +131,4 @@ func (w *writer) check(key string) error {
 		return w.Refuse(fmt.Errorf("registry/badger: keys with %q are reserved", reserved))
 	}
 	return nil
-}
-
-// get returns a copy of the value in the transaction, or registry.ErrNotFound.
-func get(txn *badger.Txn, key string) ([]byte, error) {
-	if key == "" {
-		return nil, registry.ErrNotFound
-	}
-	item, err := txn.Get([]byte(key))
-	if errors.Is(err, badger.ErrKeyNotFound) {
-		return nil, registry.ErrNotFound
-	}
-	if err != nil {
-		return nil, fmt.Errorf("registry/badger: get: %w", err)
-	}
-	return value(item)
 }

@@ -28,7 +28,10 @@ type committer struct {
 	failure  *failure
 	// commit is (*badger.Txn).Commit but in tests.
 	commit func(*badger.Txn) error
+	space  space
 	limit  limit
+	// writing is held over a commit, and over the collection of a file.
+	writing sync.Mutex
 	// committing is held over a commit and the record of its failure, so that no
 	// view gets in between and sees what is about to be called failed. A view
 	// would wait for the commit all the same, inside Badger.
@@ -55,9 +58,9 @@ type update struct {
 	outcome chan error
 }
 
-func newCommitter(db *badger.DB, watchers *engine.Watchers, failure *failure) *committer {
+func newCommitter(db *badger.DB, watchers *engine.Watchers, failure *failure, space space) *committer {
 	return &committer{
-		db: db, watchers: watchers, failure: failure,
+		db: db, watchers: watchers, failure: failure, space: space,
 		commit: (*badger.Txn).Commit,
 		limit:  limitOf(db),
 		queue:  make(chan *update, queueLength),
@@ -191,6 +194,12 @@ func (c *committer) write(b *batch) error {
 	if b.count == 0 {
 		return nil
 	}
+	if err := c.space.demand(commitRoom); err != nil {
+		return err
+	}
+	// In this order: while a collection makes the commit wait, views go on.
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	c.committing.Lock()
 	defer c.committing.Unlock()
 	if err := c.commit(b.txn); err != nil {

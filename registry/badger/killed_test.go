@@ -9,7 +9,9 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/dgraph-io/badger/v4"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
@@ -20,13 +22,14 @@ const killedDir = "REGISTRY_BADGER_KILLED_DIR"
 
 const (
 	killedWriters = 16
-	killedAfter   = 500 // acknowledgements
+	killedAfter   = 1200 // acknowledgements
 	acknowledged  = "acknowledged "
 )
 
 // TestKilled kills a process in the middle of its writes, twice over the same
 // directory. Every key that it has acknowledged must be there, and of every
-// update all keys or none.
+// update all keys or none. Files are small and collected all the time, so that
+// the end meets a rotation, a compaction or a collection now and then.
 func TestKilled(t *testing.T) {
 	if dir := os.Getenv(killedDir); dir != "" {
 		writeUntilKilled(t, dir)
@@ -38,14 +41,14 @@ func TestKilled(t *testing.T) {
 		if len(names) < killedAfter {
 			t.Fatalf("round %d: %d acknowledgements, want %d before the kill", round, len(names), killedAfter)
 		}
-		s := openIn(t, dir, untuned)
+		s := openIn(t, dir, churning)
 		err := s.View(t.Context(), func(r registry.Reader) error {
 			for _, name := range names {
 				if _, err := r.Get("record/" + name); err != nil {
 					t.Errorf("round %d: acknowledged %s: %v", round, name, err)
 				}
 			}
-			return wholeUpdates(r)
+			return errors.Join(wholeUpdates(r), lastUpdates(r, names))
 		})
 		if err != nil {
 			t.Errorf("round %d: %v", round, err)
@@ -54,6 +57,13 @@ func TestKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// churning has memtables that are soon full and compacted.
+func churning(o *badger.Options) {
+	small(o)
+	o.MemTableSize = 512 << 10
+	o.NumLevelZeroTables = 1
 }
 
 // killWriter runs the other half of TestKilled and returns what it acknowledged.
@@ -94,7 +104,7 @@ func killWriter(t *testing.T, dir string) (names []string) {
 
 // writeUntilKilled acknowledges each update in one write after it has returned.
 func writeUntilKilled(t *testing.T, dir string) {
-	s, err := Open(Options{Dir: dir})
+	s, err := open(Options{Dir: dir, CollectEvery: time.Millisecond}, churning)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,11 +112,11 @@ func writeUntilKilled(t *testing.T, dir string) {
 	for writer := range killedWriters {
 		group.Go(func() error {
 			for n := 0; ; n++ {
-				name := fmt.Sprintf("%d.%d.%d", os.Getpid(), writer, n)
+				name := updateName{os.Getpid(), writer, n}
 				if err := s.Update(t.Context(), func(w registry.Writer) error { return writeNamed(w, name) }); err != nil {
 					return err
 				}
-				if _, err := os.Stdout.WriteString(acknowledged + name + "\n"); err != nil {
+				if _, err := os.Stdout.WriteString(acknowledged + name.String() + "\n"); err != nil {
 					return err
 				}
 			}
@@ -115,12 +125,48 @@ func writeUntilKilled(t *testing.T, dir string) {
 	t.Fatal(group.Wait())
 }
 
-func writeNamed(w registry.Writer, name string) error {
+// updateName is the process, the writer in it, and its count of updates.
+type updateName [3]int
+
+func (u updateName) String() string { return fmt.Sprintf("%d.%d.%d", u[0], u[1], u[2]) }
+
+func (u updateName) last() string { return fmt.Sprintf("last/%d.%d", u[0], u[1]) }
+
+func writeNamed(w registry.Writer, u updateName) error {
+	name := u.String()
 	return errors.Join(
 		w.Put("record/"+name, []byte(strings.Repeat(name, 100))),
 		w.Put("index/"+name, []byte(name)),
 		w.Put("document/"+name, document(name)),
+		// Twice as long, so that two thirds of a file become garbage.
+		w.Put(u.last(), document(name+name)),
 	)
+}
+
+// lastUpdates demands each writer's last acknowledged update as the state of the
+// key that it replaces each time, or the one that was under way.
+func lastUpdates(r registry.Reader, names []string) error {
+	newest := make(map[string]updateName)
+	for _, name := range names {
+		var u updateName
+		if _, err := fmt.Sscanf(name, "%d.%d.%d", &u[0], &u[1], &u[2]); err != nil {
+			return err
+		}
+		newest[u.last()] = u // One writer acknowledges in order.
+	}
+	for key, u := range newest {
+		known := u.String()
+		u[2]++
+		next := u.String()
+		got, err := r.Get(key)
+		if err != nil {
+			return fmt.Errorf("%s: %w", key, err)
+		}
+		if !bytes.Equal(got, document(known+known)) && !bytes.Equal(got, document(next+next)) {
+			return fmt.Errorf("%s is %.40q, acknowledged is %s", key, got, known)
+		}
+	}
+	return nil
 }
 
 // document is big enough for the value log.

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 )
@@ -80,27 +79,6 @@ func TestUnsyncedValueLog(t *testing.T) {
 		t.Errorf("got %v, want ErrFailed with its cause", err)
 	}
 	if found := log.has("error"); len(found) != 2 || strings.Contains(found[1], "\n") {
-		t.Errorf("logged %q", found)
-	}
-}
-
-// TestCollector lets it run as often as it can, under writers, until Close.
-func TestCollector(t *testing.T) {
-	var log recorder
-	s, err := Open(Options{Dir: t.TempDir(), Logger: &log, CollectEvery: time.Microsecond})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range 100 {
-		document := make([]byte, 50<<10)
-		if err := s.Update(t.Context(), func(w registry.Writer) error { return w.Put(fmt.Sprint(i%10), document) }); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if found := append(log.has("warn"), log.has("error")...); len(found) > 0 {
 		t.Errorf("logged %q", found)
 	}
 }

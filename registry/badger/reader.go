@@ -1,6 +1,7 @@
 package badger
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/dgraph-io/badger/v4"
@@ -27,7 +28,10 @@ func (r reader) Scan(prefix, after string, limit int) ([]registry.Entry, error) 
 	var entries []registry.Entry
 	for it.Seek(start(prefix, after)); it.Valid() && len(entries) < limit; it.Next() {
 		item := it.Item()
-		data, err := value(item)
+		data, err := value(r.txn, item)
+		if errors.Is(err, registry.ErrNotFound) {
+			continue // Expired while it was read.
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -44,12 +48,52 @@ func start(prefix, after string) []byte {
 	return []byte(max(prefix, after+"\x00"))
 }
 
+// get returns a copy of the value in the transaction, or registry.ErrNotFound.
+func get(txn *badger.Txn, key string) ([]byte, error) {
+	if key == "" {
+		return nil, registry.ErrNotFound
+	}
+	item, err := find(txn, []byte(key))
+	if err != nil {
+		return nil, err
+	}
+	return value(txn, item)
+}
+
+func find(txn *badger.Txn, key []byte) (*badger.Item, error) {
+	item, err := txn.Get(key)
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return nil, registry.ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("registry/badger: get: %w", err)
+	}
+	return item, nil
+}
+
+// reads is how often a value that cannot be read is looked up. Twice would do
+// for one collection in between; a second one takes many times longer than a read.
+const reads = 3
+
 // value copies, because Badger's own bytes are gone with the transaction. An
 // empty value is not nil.
-func value(item *badger.Item) ([]byte, error) {
-	data, err := item.ValueCopy([]byte{})
-	if err != nil {
-		return nil, fmt.Errorf("registry/badger: value: %w", err)
+//
+// Badger hands out no bytes and no error where it cannot read the value log. The
+// cause may be the collector, which moved the value and removed its file after
+// item was found: then the transaction finds the new place. Else the file is damaged.
+func value(txn *badger.Txn, item *badger.Item) ([]byte, error) {
+	key := item.KeyCopy(nil)
+	for range reads {
+		data, err := item.ValueCopy([]byte{})
+		if err != nil {
+			return nil, fmt.Errorf("registry/badger: value: %w", err)
+		}
+		if len(data) > 0 || item.ValueSize() == 0 {
+			return data, nil
+		}
+		if item, err = find(txn, key); err != nil {
+			return nil, err
+		}
 	}
-	return data, nil
+	return nil, ErrDamaged
 }

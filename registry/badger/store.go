@@ -26,6 +26,15 @@ var (
 	// an input or output error. What the disk then holds is unknown until the
 	// directory is opened anew, and answers that may be wrong are not given.
 	ErrFailed = errors.New("registry/badger: stopped after a failed commit, close and open again")
+
+	// ErrFull is what Update returns, without having written anything, and Open,
+	// when the disk has too little room. Views go on, and updates as soon as there
+	// is room again.
+	ErrFull = errors.New("registry/badger: too little room on the disk")
+
+	// ErrDamaged is what Get and Scan return for a value that is known and cannot
+	// be read, because a file of the value log is damaged or lost.
+	ErrDamaged = errors.New("registry/badger: a value is damaged")
 )
 
 // Store is the engine. Open makes one.
@@ -74,7 +83,7 @@ func (s *Store) View(ctx context.Context, f func(registry.Reader) error) error {
 // Update runs f in the caller's goroutine when its turn comes, and returns when
 // its writes are on disk together with those of the other updates of the group.
 // ctx ends the wait for the turn; after f has begun it counts no more. The error
-// is f's, or ctx's, registry.ErrTooLarge, registry.ErrClosed or ErrFailed.
+// is f's, or ctx's, registry.ErrTooLarge, registry.ErrClosed, ErrFull or ErrFailed.
 func (s *Store) Update(ctx context.Context, f func(registry.Writer) error) error {
 	if err := s.calls.Begin(); err != nil {
 		return err
@@ -88,9 +97,9 @@ func (s *Store) Watch(ctx context.Context, prefix string) (<-chan struct{}, erro
 	return s.watchers.Watch(ctx, prefix)
 }
 
-// Close refuses new calls, waits for running ones and for a collection of the
-// value log under way (seconds at most), and releases the directory. Called
-// again it returns registry.ErrClosed.
+// Close refuses new calls, waits for running ones and for the collection of a
+// value log file under way, and releases the directory. Called again it returns
+// registry.ErrClosed.
 func (s *Store) Close() error {
 	if err := s.calls.Close(); err != nil {
 		return err
