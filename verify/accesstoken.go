@@ -90,7 +90,7 @@ func ReadAccessToken(raw string, claims Object) (*AccessToken, error) {
 		}
 		scope = strings.Join(list, " ")
 	}
-	t.Scopes = strings.Fields(scope)
+	t.Scopes = strings.FieldsFunc(scope, func(r rune) bool { return r == ' ' }) // RFC 6749 3.3
 	exp, ok, err := claims.Integer("exp")
 	if err != nil {
 		return nil, badToken("its exp cannot be read")

@@ -105,7 +105,7 @@ var escapeCanonical = strings.NewReplacer(`\`, `\\`, `,`, `\,`, `+`, `\+`, `=`, 
 func prepare(s string) string {
 	ascii := true
 	for i := range len(s) {
-		if s[i] >= 0x80 || s[i] < 0x20 {
+		if s[i] >= 0x7f || s[i] < 0x20 {
 			ascii = false
 			break
 		}

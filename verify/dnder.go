@@ -110,7 +110,7 @@ func decodeString(element cryptobyte.String) (string, error) {
 		for i := range units {
 			units[i] = uint16(value[2*i])<<8 | uint16(value[2*i+1])
 		}
-		return string(utf16.Decode(units)), nil
+		return onlyRunes(utf16.Decode(units))
 	case tagUniversal:
 		if len(value)%4 != 0 {
 			return "", errors.New("UniversalString of odd length")
@@ -119,7 +119,18 @@ func decodeString(element cryptobyte.String) (string, error) {
 		for i := range runes {
 			runes[i] = rune(uint32(value[4*i])<<24 | uint32(value[4*i+1])<<16 | uint32(value[4*i+2])<<8 | uint32(value[4*i+3]))
 		}
-		return string(runes), nil
+		return onlyRunes(runes)
 	}
 	return "", errNoString
+}
+
+// onlyRunes refuses what is no character, and the mark that a decoder leaves in
+// its place: all of them would become the same text, so different names Equal.
+func onlyRunes(runes []rune) (string, error) {
+	for _, r := range runes {
+		if !utf8.ValidRune(r) || r == utf8.RuneError {
+			return "", errors.New("holds what is no character")
+		}
+	}
+	return string(runes), nil
 }

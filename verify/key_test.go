@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"crypto"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -52,11 +53,18 @@ func TestVerifyWithEveryAlgorithm(t *testing.T) {
 					t.Errorf("segment %d changed: got %v", i, err)
 				}
 			}
-			if err := verifyJWS(t, raw[:len(raw)-4], SupportedAlgorithms, keys); !errors.Is(err, errSignature) {
-				t.Errorf("signature cut: got %v", err)
+			input, encoded := raw[:strings.LastIndexByte(raw, '.')], raw[strings.LastIndexByte(raw, '.')+1:]
+			signature, err := base64.RawURLEncoding.DecodeString(encoded)
+			if err != nil {
+				t.Fatal(err)
 			}
-			if err := verifyJWS(t, raw+"AAAA", SupportedAlgorithms, keys); !errors.Is(err, errSignature) {
-				t.Errorf("signature longer: got %v", err)
+			for name, other := range map[string][]byte{
+				"cut": signature[:len(signature)-1], "longer": append(signature[:len(signature):len(signature)], 0),
+				"zero in front": append([]byte{0}, signature...), "zeros": make([]byte, len(signature)),
+			} {
+				if err := verifyJWS(t, input+"."+b64(other), SupportedAlgorithms, keys); !errors.Is(err, errSignature) {
+					t.Errorf("signature %s: got %v", name, err)
+				}
 			}
 		})
 	}

@@ -119,6 +119,10 @@ func acceptableRedirect(uri string) error {
 		return errors.New("has user information")
 	}
 	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	// Escaped in the URI, and a browser's IDNA may make localhost or digits of it.
+	if strings.ContainsFunc(host, func(r rune) bool { return r >= 0x80 }) {
+		return errors.New("is not an absolute URI, because its host is not ASCII")
+	}
 	label := host[strings.LastIndexByte(host, '.')+1:]
 	if host == "localhost" || label == "localhost" {
 		return errors.New("points to localhost")
@@ -178,9 +182,7 @@ func checkResponseTypes(e *evaluation) error {
 	}
 	out := make([]string, 0, len(list))
 	for _, t := range list {
-		words := strings.Fields(t)
-		slices.Sort(words)
-		word := strings.Join(words, " ")
+		word := sortWords(t)
 		if !slices.Contains(e.Acceptable.ResponseTypes, word) {
 			return fmt.Errorf("%s is not accepted; send some of %s", Quote(t), Quote(strings.Join(e.Acceptable.ResponseTypes, ", ")))
 		}
@@ -188,6 +190,14 @@ func checkResponseTypes(e *evaluation) error {
 	}
 	e.out.Metadata.ResponseTypes = distinct(out)
 	return nil
+}
+
+// sortWords brings a response type's words in alphabetical order, because their
+// order does not matter (OAuth Multiple Response Types 2.1).
+func sortWords(responseType string) string {
+	words := strings.Fields(responseType)
+	slices.Sort(words)
+	return strings.Join(words, " ")
 }
 
 func checkApplicationType(e *evaluation) (err error) {
@@ -248,6 +258,9 @@ func checkSubjectDN(e *evaluation) error {
 	if text == "" {
 		if e.Certificate == nil {
 			return errors.New("missing; send the subject of the transport certificate")
+		}
+		if len(e.Certificate.Subject) == 0 { // it would equal nothing, ever
+			return errors.New("missing, and the transport certificate has an empty subject; use another certificate")
 		}
 		e.settle(e.Certificate.Subject.String(), e.Certificate.Subject, e.Certificate.Leaf.RawSubject)
 		return nil
@@ -320,6 +333,7 @@ func checkStatementBinds(e *evaluation) error {
 	}{
 		{"redirect_uris", m.RedirectURIs}, {"grant_types", m.GrantTypes}, {"response_types", m.ResponseTypes},
 		{"scope", strings.Fields(m.Scope)}, {"token_endpoint_auth_method", []string{m.TokenEndpointAuthMethod}},
+		{"token_endpoint_auth_signing_alg", []string{m.TokenEndpointSigningAlg}},
 		{"application_type", []string{m.ApplicationType}}, {"id_token_signed_response_alg", []string{m.IDTokenSigningAlg}},
 		{"request_object_signing_alg", []string{m.RequestObjectSigningAlg}},
 	} {
@@ -331,11 +345,16 @@ func checkStatementBinds(e *evaluation) error {
 		if err != nil {
 			return fmt.Errorf("%s %w", c.name, err)
 		}
-		if c.name == "scope" {
+		switch c.name {
+		case "scope":
 			bound = strings.Fields(strings.Join(bound, " "))
+		case "response_types":
+			for i := range bound {
+				bound[i] = sortWords(bound[i])
+			}
 		}
 		for _, v := range c.got {
-			if !slices.Contains(bound, v) {
+			if v != "" && !slices.Contains(bound, v) {
 				return fmt.Errorf("its %s binds and does not hold %s", c.name, Quote(v))
 			}
 		}

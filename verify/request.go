@@ -146,7 +146,7 @@ func (r *Request) checkClaims(rules *RequestRules, now time.Time) error {
 	if err != nil || !ok {
 		return refuseRequest("jti", "missing or not a string; send a new UUID v4")
 	}
-	if id, err := uuid.Parse(jti); err != nil || len(jti) != 36 || id.Version() != 4 {
+	if id, err := uuid.Parse(jti); err != nil || len(jti) != 36 || id.Version() != 4 || id.Variant() != uuid.RFC4122 {
 		return refuseRequest("jti", "%s is not a UUID v4", Quote(jti))
 	}
 	r.JTI = strings.ToLower(jti)

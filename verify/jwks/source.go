@@ -38,6 +38,7 @@ type Source struct {
 	fresh  time.Time // until when keys need no fetch
 	tried  time.Time // last attempt
 	failed error     // of the last attempt
+	tries  uint64    // attempts that have ended
 }
 
 // NewSource makes the source of a URL. Nothing is fetched yet. now is the clock,
@@ -54,7 +55,7 @@ func NewSource(client *Client, url string, now func() time.Time) *Source {
 func (s *Source) Keys(ctx context.Context) ([]verify.Key, error) {
 	s.mu.Lock()
 	now := s.now()
-	keys, failed := s.keys, s.failed
+	keys, failed, tries := s.keys, s.failed, s.tries
 	fresh := now.Before(s.fresh)
 	paused := failed != nil && now.Sub(s.tried) < RefreshEvery
 	stale := now.Before(s.fresh.Add(MaxStale))
@@ -67,7 +68,7 @@ func (s *Source) Keys(ctx context.Context) ([]verify.Key, error) {
 	case paused:
 		return nil, failed
 	}
-	fetched, err := s.fetch(ctx)
+	fetched, err := s.fetch(ctx, tries)
 	if err != nil && keys != nil && stale {
 		return keys, nil
 	}
@@ -77,23 +78,32 @@ func (s *Source) Keys(ctx context.Context) ([]verify.Key, error) {
 // Refresh fetches once more, unless that was done less than RefreshEvery ago.
 func (s *Source) Refresh(ctx context.Context) ([]verify.Key, error) {
 	s.mu.Lock()
-	recent := s.now().Sub(s.tried) < RefreshEvery
+	recent, tries := s.now().Sub(s.tried) < RefreshEvery, s.tries
 	s.mu.Unlock()
 	if recent {
 		return s.Keys(ctx)
 	}
-	if keys, err := s.fetch(ctx); err == nil {
+	if keys, err := s.fetch(ctx, tries); err == nil {
 		return keys, nil
 	}
 	return s.Keys(ctx)
 }
 
-func (s *Source) fetch(ctx context.Context) ([]verify.Key, error) {
+// fetch makes an attempt, or waits for the one under way. tries is what the
+// caller saw when it decided: where another attempt has ended since, that
+// one's outcome counts, because the flight it could have joined has landed.
+func (s *Source) fetch(ctx context.Context, tries uint64) ([]verify.Key, error) {
 	done := s.flight.DoChan("", func() (any, error) {
+		s.mu.Lock()
+		keys, err, late := s.keys, s.failed, s.tries != tries
+		s.mu.Unlock()
+		if late {
+			return keys, err
+		}
 		keys, age, err := s.get(context.WithoutCancel(ctx))
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.tried, s.failed = s.now(), err
+		s.tried, s.failed, s.tries = s.now(), err, s.tries+1
 		if err != nil {
 			return nil, err
 		}

@@ -1,0 +1,255 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestBearerToken(t *testing.T) {
+	longest := strings.Repeat("x", MaxToken)
+	for _, tc := range []struct {
+		name   string
+		header []string
+		want   string
+		kind   Kind
+	}{
+		{"token", []string{"Bearer abc.DEF-_~+/="}, "abc.DEF-_~+/=", 0},
+		{"lower case scheme", []string{"bearer abc"}, "abc", 0},
+		{"capitals", []string{"BEARER abc"}, "abc", 0},
+		{"more blanks", []string{"Bearer   abc"}, "abc", 0},
+		{"longest", []string{"Bearer " + longest}, longest, 0},
+		{"no header", nil, "", NoToken},
+		{"too long", []string{"Bearer x" + longest}, "", InvalidToken},
+		{"empty header", []string{""}, "", InvalidToken},
+		{"scheme alone", []string{"Bearer"}, "", InvalidToken},
+		{"empty token", []string{"Bearer "}, "", InvalidToken},
+		{"Basic", []string{"Basic YTpi"}, "", InvalidToken},
+		{"token without scheme", []string{"abc"}, "", InvalidToken},
+		{"two headers", []string{"Bearer abc", "Bearer abc"}, "", InvalidToken},
+		{"two in one header", []string{"Bearer abc, Bearer def"}, "", InvalidToken},
+		{"two words", []string{"Bearer abc def"}, "", InvalidToken},
+		{"tab", []string{"Bearer\tabc"}, "", InvalidToken},
+		{"trailing blank", []string{"Bearer abc "}, "", InvalidToken},
+		{"quotes", []string{`Bearer "abc"`}, "", InvalidToken},
+		{"character outside b64token", []string{"Bearer abc!"}, "", InvalidToken},
+		{"character inside that is outside b64token", []string{"Bearer a%b"}, "", InvalidToken},
+		{"not ASCII", []string{"Bearer aéb"}, "", InvalidToken},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := BearerToken(tc.header)
+			if tc.kind != 0 {
+				wantRefusal(t, err, tc.kind, "access token", "Authorization: Bearer")
+				return
+			}
+			if err != nil || got != tc.want {
+				t.Errorf("got %q, %v", got, err)
+			}
+		})
+	}
+}
+
+// One token has one key, in whatever spelling its signature comes.
+func TestTokenKey(t *testing.T) {
+	same := [][2]string{{"h.p.sig1", "h.p.sig2"}, {"h.p.s", "h.p."}, {"opaque", "opaque"}}
+	for _, pair := range same {
+		if TokenKey(pair[0]) != TokenKey(pair[1]) {
+			t.Errorf("%s and %s have different keys", pair[0], pair[1])
+		}
+	}
+	different := []string{"h.p.s", "h.q.s", "g.p.s", "a.b", "a.c", "a.b.c.d", "a.b.c.e", "opaque", "Opaque", ""}
+	seen := map[string]string{}
+	for _, raw := range different {
+		if other, ok := seen[TokenKey(raw)]; ok {
+			t.Errorf("%q and %q have one key", raw, other)
+		}
+		seen[TokenKey(raw)] = raw
+	}
+	// SHA-256 of "h.p" in hexadecimal: the key is in stores that exist.
+	if got := TokenKey("h.p.s"); got != TokenKey("h.p") || len(got) != 64 || strings.Contains(got, "h.p") {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestReadAccessToken(t *testing.T) {
+	for _, tc := range []struct {
+		name, claims string
+		want         AccessToken
+		refused      string
+	}{
+		{"all", `{"client_id":"c","azp":"a","sub":"s","aud":"z","scope":"x dcr_register","exp":1772366400,"cnf":{"x5t#S256":"t"}}`,
+			AccessToken{ClientID: "c", Subject: "s", Scopes: []string{"x", "dcr_register"}, Expires: noon, Thumbprint: "t"}, ""},
+		{"azp before sub", `{"azp":"a","sub":"s"}`, AccessToken{ClientID: "a", Subject: "s"}, ""},
+		{"sub", `{"sub":"s"}`, AccessToken{ClientID: "s", Subject: "s"}, ""},
+		{"never aud", `{"aud":"z"}`, AccessToken{}, ""},
+		{"names in capitals", `{"CLIENT_ID":"c","Scope":"dcr_register"}`, AccessToken{}, ""},
+		{"empty client_id", `{"client_id":"","sub":"s"}`, AccessToken{ClientID: "s", Subject: "s"}, ""},
+		{"scope a list", `{"scope":["x","dcr_register"]}`, AccessToken{Scopes: []string{"x", "dcr_register"}}, ""},
+		{"scope empty", `{"scope":""}`, AccessToken{}, ""},
+		{"no-break space separates no scopes", `{"scope":"x\u00a0dcr_register"}`, AccessToken{Scopes: []string{"x\u00a0dcr_register"}}, ""},
+		{"exp a string", `{"exp":"1772366400"}`, AccessToken{}, "exp"},
+		{"exp with exponent", `{"exp":1e9}`, AccessToken{}, "exp"},
+		{"client_id a number", `{"client_id":1,"sub":"s"}`, AccessToken{}, "client_id"},
+		{"sub an object", `{"client_id":"c","sub":{}}`, AccessToken{}, "sub"},
+		{"scope a number", `{"scope":1}`, AccessToken{}, "scope"},
+		{"scope a mixed list", `{"scope":["dcr_register",1]}`, AccessToken{}, "scope"},
+		{"cnf a string", `{"cnf":"t"}`, AccessToken{}, "cnf"},
+		{"bound to a DPoP key", `{"cnf":{"jkt":"t"}}`, AccessToken{}, "bound to something else"},
+		{"bound to nothing", `{"cnf":{}}`, AccessToken{}, "bound to something else"},
+		{"bound to an empty thumbprint", `{"cnf":{"x5t#S256":""}}`, AccessToken{}, "bound to something else"},
+		{"thumbprint in another case", `{"cnf":{"x5t#s256":"t"}}`, AccessToken{}, "bound to something else"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := ReadAccessToken("raw", object(t, tc.claims))
+			if tc.refused != "" {
+				wantRefusal(t, err, InvalidToken, tc.refused)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tc.want.Raw = "raw"; len(got.Scopes) == 0 && len(tc.want.Scopes) == 0 {
+				got.Scopes = nil
+			}
+			if !got.Expires.Equal(tc.want.Expires) {
+				t.Errorf("expires %s", got.Expires)
+			}
+			if got.Expires = tc.want.Expires; !reflect.DeepEqual(*got, tc.want) {
+				t.Errorf("got %+v, want %+v", *got, tc.want)
+			}
+		})
+	}
+}
+
+func TestCheckRegistration(t *testing.T) {
+	cert := &Certificate{Thumbprint: "t"}
+	for _, tc := range []struct {
+		name  string
+		token AccessToken
+		cert  *Certificate
+		kind  Kind
+		word  string
+	}{
+		{"good", AccessToken{Scopes: []string{"openid", "dcr_register"}, Expires: noon.Add(1)}, nil, 0, ""},
+		{"without exp", AccessToken{Scopes: []string{"dcr_register"}}, nil, 0, ""},
+		{"bound", AccessToken{Scopes: []string{"dcr_register"}, Thumbprint: "t"}, cert, 0, ""},
+		{"unbound with certificate", AccessToken{Scopes: []string{"dcr_register"}}, cert, 0, ""},
+		{"expires now", AccessToken{Scopes: []string{"dcr_register"}, Expires: noon}, nil, InvalidToken, "expired"},
+		{"bound to another", AccessToken{Scopes: []string{"dcr_register"}, Thumbprint: "T"}, cert, InvalidToken, "another certificate"},
+		{"bound, no certificate", AccessToken{Scopes: []string{"dcr_register"}, Thumbprint: "t"}, nil, InvalidToken, "another certificate"},
+		{"no scope", AccessToken{}, nil, InsufficientScope, "dcr_register"},
+		{"scope is a prefix", AccessToken{Scopes: []string{"dcr_register2", "xdcr_register", "DCR_REGISTER"}}, nil, InsufficientScope, "dcr_register"},
+		{"expired and no scope", AccessToken{Expires: noon}, nil, InvalidToken, "expired"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			err := tc.token.CheckRegistration(tc.cert, noon)
+			if tc.kind != 0 {
+				wantRefusal(t, err, tc.kind, tc.word)
+			} else if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// Whatever is wrong, the answer is the same, byte for byte.
+func TestCheckManagement(t *testing.T) {
+	cert := &Certificate{Thumbprint: "t"}
+	answer := *NotYours(nil)
+	for _, tc := range []struct {
+		name     string
+		token    AccessToken
+		clientID string
+		ok       bool
+	}{
+		{"own", AccessToken{ClientID: "c"}, "c", true},
+		{"own, sub is the client", AccessToken{ClientID: "c", Subject: "c", Thumbprint: "t"}, "c", true},
+		{"another client's", AccessToken{ClientID: "d"}, "c", false},
+		{"client id in another case", AccessToken{ClientID: "C"}, "c", false},
+		{"a person's", AccessToken{ClientID: "c", Subject: "alice"}, "c", false},
+		{"of nobody", AccessToken{}, "", false},
+		{"of nobody, for a client", AccessToken{}, "c", false},
+		{"expired", AccessToken{ClientID: "c", Expires: noon}, "c", false},
+		{"bound to another certificate", AccessToken{ClientID: "c", Thumbprint: "u"}, "c", false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			err := tc.token.CheckManagement(tc.clientID, cert, noon)
+			if tc.ok {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			wantRefusal(t, err, InvalidToken, "client credentials token")
+			if e := AsError(err); e.Cause == nil || e.Description != answer.Description || e.RuleName() != answer.RuleName() {
+				t.Errorf("got %+v", e)
+			}
+		})
+	}
+}
+
+func TestVerifyAccessToken(t *testing.T) {
+	rules := TokenRules{Issuer: "https://bank.example", Keys: parseKeys(t, jwkOf(ecKey().Public(), "kid", "a"))}
+	const header = `{"alg":"ES256","kid":"a","typ":"at+jwt"}`
+	claims := func(more string) string {
+		return `{"iss":"https://bank.example","client_id":"c","scope":"dcr_register","exp":` + fmt.Sprint(noon.Unix()+1) + more + `}`
+	}
+	for _, tc := range []struct {
+		name, header, claims string
+		change               func(*TokenRules)
+		refused              string
+	}{
+		{"good", header, claims(""), nil, ""},
+		{"application/at+jwt", `{"alg":"ES256","kid":"a","typ":"application/at+jwt"}`, claims(""), nil, ""},
+		{"typ JWT", `{"alg":"ES256","kid":"a","typ":"JWT"}`, claims(""), nil, "not a token of this"},
+		{"no typ", `{"alg":"ES256","kid":"a"}`, claims(""), nil, "not a token of this"},
+		{"typ JWT that the operator named", `{"alg":"ES256","kid":"a","typ":"JWT"}`, claims(""), func(r *TokenRules) { r.Types = []string{"jwt"} }, ""},
+		{"alg not in the list", header, claims(""), func(r *TokenRules) { r.Algorithms = []string{"PS256"} }, "not a token of this"},
+		{"unknown kid", `{"alg":"ES256","kid":"b","typ":"at+jwt"}`, claims(""), nil, "not a token of this"},
+		{"nonce", header, claims(`,"nonce":"n"`), nil, "an ID token"},
+		{"at_hash", header, claims(`,"at_hash":"n"`), nil, "an ID token"},
+		{"c_hash", header, claims(`,"c_hash":null`), nil, "an ID token"},
+		{"auth_time", header, claims(`,"auth_time":1`), nil, "an ID token"},
+		{"another issuer", header, strings.Replace(claims(""), "bank.example", "bank.example/", 1), nil, "another issuer"},
+		{"no issuer", header, `{"exp":1772366401}`, nil, "another issuer"},
+		{"audience string", header, claims(`,"aud":"x"`), func(r *TokenRules) { r.Audiences = []string{"y", "x"} }, ""},
+		{"audience list", header, claims(`,"aud":["w","x"]`), func(r *TokenRules) { r.Audiences = []string{"y", "x"} }, ""},
+		{"audience not looked at", header, claims(`,"aud":"z"`), nil, ""},
+		{"another audience", header, claims(`,"aud":["xy"]`), func(r *TokenRules) { r.Audiences = []string{"x"} }, "another audience"},
+		{"no audience", header, claims(""), func(r *TokenRules) { r.Audiences = []string{"x"} }, "another audience"},
+		{"expires now", header, strings.Replace(claims(""), "401", "400", 1), nil, "expired"},
+		{"no exp", header, `{"iss":"https://bank.example"}`, nil, "expired"},
+		{"cnf cannot be read", header, claims(`,"cnf":1`), nil, "cnf"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := rules
+			if tc.change != nil {
+				tc.change(&r)
+			}
+			raw := signJWS(t, tc.header, tc.claims, "ES256", ecKey())
+			got, err := VerifyAccessToken(context.Background(), raw, &r, noon)
+			if tc.refused != "" {
+				wantRefusal(t, err, InvalidToken, tc.refused)
+				return
+			}
+			if err != nil || got.Raw != raw || got.ClientID != "c" || !got.Expires.Equal(noon.Add(time.Second)) {
+				t.Errorf("got %+v, %v", got, err)
+			}
+		})
+	}
+	t.Run("bad signature", func(t *testing.T) {
+		raw := signJWS(t, header, claims(""), "ES256", ecKey())
+		_, err := VerifyAccessToken(context.Background(), raw[:strings.LastIndexByte(raw, '.')+1]+b64(make([]byte, 64)), &rules, noon)
+		wantRefusal(t, err, InvalidToken, "not a token of this")
+	})
+	t.Run("no keys", func(t *testing.T) {
+		r := rules
+		r.Keys = &scriptedKeys{err: errors.New("down")}
+		_, err := VerifyAccessToken(context.Background(), signJWS(t, header, claims(""), "ES256", ecKey()), &r, noon)
+		wantRefusal(t, err, Unavailable, "try again later")
+	})
+}

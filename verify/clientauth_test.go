@@ -1,0 +1,145 @@
+package verify
+
+import (
+	"encoding/base64"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func basicHeader(credentials string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(credentials))
+}
+
+func assertionOf(claims string) string {
+	return b64(`{"alg":"PS256"}`) + "." + b64(claims) + "." + b64("s")
+}
+
+func TestReadClientAuthentication(t *testing.T) {
+	good := assertionOf(`{"iss":"c","sub":"c"}`)
+	for _, tc := range []struct {
+		name        string
+		header      []string
+		query, form string
+		want        ClientAuthentication
+	}{
+		{"nothing", nil, "", "grant_type=client_credentials&scope=", ClientAuthentication{}},
+		{"form", nil, "", "client_id=c&x=y", ClientAuthentication{ClientIDs: []string{"c"}}},
+		{"query", nil, "client_id=c", "", ClientAuthentication{ClientIDs: []string{"c"}}},
+		{"escaped name and value", nil, "", "client%5Fid=%63", ClientAuthentication{ClientIDs: []string{"c"}}},
+		{"empty id", nil, "", "client_id=", ClientAuthentication{}},
+		{"name in capitals is another", nil, "", "Client_ID=c", ClientAuthentication{}},
+		{"Basic", []string{basicHeader("c:secret")}, "", "", ClientAuthentication{ClientIDs: []string{"c"}, Secret: true}},
+		{"Basic without secret", []string{basicHeader("c:")}, "", "", ClientAuthentication{ClientIDs: []string{"c"}, Secret: true}},
+		{"Basic in lower case", []string{"basic" + basicHeader("c:s")[5:]}, "", "", ClientAuthentication{ClientIDs: []string{"c"}, Secret: true}},
+		{"Basic with colons", []string{basicHeader("c:s:t")}, "", "", ClientAuthentication{ClientIDs: []string{"c"}, Secret: true}},
+		{"Basic form-encoded is both", []string{basicHeader("a%2Fb:s")}, "", "", ClientAuthentication{ClientIDs: []string{"a/b", "a%2Fb"}, Secret: true}},
+		{"another scheme", []string{"Bearer abc"}, "", "client_id=c", ClientAuthentication{ClientIDs: []string{"c"}}},
+		{"secret", nil, "", "client_id=c&client_secret=s", ClientAuthentication{ClientIDs: []string{"c"}, Secret: true}},
+		{"empty secret", nil, "", "client_id=c&client_secret=", ClientAuthentication{ClientIDs: []string{"c"}, Secret: true}},
+		{"secret in query", nil, "client_secret=s", "client_id=c", ClientAuthentication{ClientIDs: []string{"c"}, Secret: true}},
+		{"assertion", nil, "", "client_assertion=" + good, ClientAuthentication{ClientIDs: []string{"c"}, Assertion: true}},
+		{"assertion without iss", nil, "", "client_assertion=" + assertionOf(`{"sub":"c"}`), ClientAuthentication{ClientIDs: []string{"c"}, Assertion: true}},
+		{"assertion of another", nil, "", "client_id=d&client_assertion=" + good, ClientAuthentication{ClientIDs: []string{"d", "c"}, Assertion: true}},
+		{"Basic of another", []string{basicHeader("d:s")}, "", "client_id=c", ClientAuthentication{ClientIDs: []string{"d", "c"}, Secret: true}},
+		{"query of another", nil, "client_id=d", "client_id=c", ClientAuthentication{ClientIDs: []string{"d", "c"}, Repeated: "client_id"}},
+		{"same id twice", nil, "", "client_id=c&client_id=c", ClientAuthentication{ClientIDs: []string{"c"}, Repeated: "client_id"}},
+		{"same id twice, escaped", nil, "", "client_id=c&client%5Fid=c", ClientAuthentication{ClientIDs: []string{"c"}, Repeated: "client_id"}},
+		{"empty one is one", nil, "", "client_id=c&client_id=", ClientAuthentication{ClientIDs: []string{"c"}, Repeated: "client_id"}},
+		{"query and form", nil, "scope=a", "client_id=c&scope=a", ClientAuthentication{ClientIDs: []string{"c"}, Repeated: "scope"}},
+		{"first name of several", nil, "", "z=1&z=2&a=1&a=2&m=1&m=2&client_id=c", ClientAuthentication{ClientIDs: []string{"c"}, Repeated: "a"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := ReadClientAuthentication(tc.header, tc.query, tc.form)
+			if err != nil || !reflect.DeepEqual(*got, tc.want) {
+				t.Errorf("got %+v, %v, want %+v", got, err, tc.want)
+			}
+		})
+	}
+}
+
+// What two servers may read in two ways.
+func TestReadClientAuthenticationRefuses(t *testing.T) {
+	good := assertionOf(`{"iss":"c","sub":"c"}`)
+	for _, tc := range []struct {
+		name        string
+		header      []string
+		query, form string
+		word        string
+	}{
+		{"two headers", []string{basicHeader("c:s"), "Bearer x"}, "", "", "more than once"},
+		{"Basic not base64", []string{"Basic *"}, "", "", "Basic"},
+		{"Basic without padding", []string{"Basic YTpiYw"}, "", "", "Basic"},
+		{"Basic of another last character", []string{"Basic YTpiYx=="}, "", "", "Basic"},
+		{"Basic without colon", []string{basicHeader("c")}, "", "", "Basic"},
+		{"Basic with half an escape", []string{basicHeader("c%2:s")}, "", "", "Basic"},
+		{"Basic not UTF-8", []string{basicHeader("c\xff:s")}, "", "", "client_id"},
+		{"Basic with escaped NUL", []string{basicHeader("c%00:s")}, "", "", "client_id"},
+		{"semicolon", nil, "", "client_id=c;client_id=d", "x-www-form-urlencoded"},
+		{"semicolon in query", nil, "a;b", "client_id=c", "x-www-form-urlencoded"},
+		{"half an escape", nil, "", "client_id=%6", "x-www-form-urlencoded"},
+		{"half an escape elsewhere", nil, "", "client_id=c&x=%zz", "x-www-form-urlencoded"},
+		{"id not UTF-8", nil, "", "client_id=%ff", "client_id"},
+		{"NUL in id", nil, "", "client_id=c%00d", "client_id"},
+		{"empty assertion", nil, "", "client_assertion=", "client_assertion"},
+		{"assertion of two segments", nil, "", "client_assertion=" + good[:strings.LastIndexByte(good, '.')], "client_assertion"},
+		{"encrypted assertion", nil, "", "client_assertion=a.b.c.d.e", "client_assertion"},
+		{"assertion with sub twice", nil, "", "client_assertion=" + assertionOf(`{"sub":"c","sub":"d"}`), "client_assertion"},
+		{"assertion with SUB only", nil, "", "client_assertion=" + assertionOf(`{"SUB":"c"}`), "client_assertion"},
+		{"assertion with empty sub", nil, "", "client_assertion=" + assertionOf(`{"sub":""}`), "client_assertion"},
+		{"assertion with a number", nil, "", "client_assertion=" + assertionOf(`{"sub":1}`), "client_assertion"},
+		{"assertion whose iss is another", nil, "", "client_assertion=" + assertionOf(`{"iss":"d","sub":"c"}`), "client_assertion"},
+		{"assertion whose iss is a list", nil, "", "client_assertion=" + assertionOf(`{"iss":["c"],"sub":"c"}`), "client_assertion"},
+		{"second of two assertions", nil, "", "client_assertion=" + good + "&client_assertion=x", "client_assertion"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := ReadClientAuthentication(tc.header, tc.query, tc.form)
+			if err == nil {
+				t.Fatalf("read as %+v", got)
+			}
+			wantRefusal(t, err, MalformedRequest, tc.word)
+		})
+	}
+}
+
+func TestCheckClient(t *testing.T) {
+	subject := dn(t, "CN=x,O=Bank,C=GB")
+	cert, other := &Certificate{Subject: dn(t, "C=GB,O=BANK,CN=x")}, &Certificate{Subject: dn(t, "C=GB,O=Bank,CN=y")}
+	tls := &Authenticator{ClientID: "c", Method: "tls_client_auth", Subject: subject}
+	jwt := &Authenticator{ClientID: "c", Method: "private_key_jwt", Subject: subject}
+	ids := []string{"c"}
+	for _, tc := range []struct {
+		name string
+		got  ClientAuthentication
+		as   *Authenticator
+		cert *Certificate
+		kind Kind
+		word string
+	}{
+		{"certificate", ClientAuthentication{ClientIDs: ids}, tls, cert, 0, ""},
+		{"assertion", ClientAuthentication{ClientIDs: ids, Assertion: true}, jwt, nil, 0, ""},
+		{"assertion and any certificate", ClientAuthentication{ClientIDs: ids, Assertion: true}, jwt, other, 0, ""},
+		{"no certificate", ClientAuthentication{ClientIDs: ids}, tls, nil, InvalidClient, "transport certificate"},
+		{"another certificate", ClientAuthentication{ClientIDs: ids}, tls, other, InvalidClient, "subject of the presented certificate"},
+		{"certificate without subject", ClientAuthentication{ClientIDs: ids}, tls, &Certificate{}, InvalidClient, "subject"},
+		{"nothing registered, nothing presented", ClientAuthentication{ClientIDs: ids}, &Authenticator{ClientID: "c", Method: "tls_client_auth"}, &Certificate{}, InvalidClient, "subject"},
+		{"certificate client with assertion", ClientAuthentication{ClientIDs: ids, Assertion: true}, tls, cert, InvalidClient, "no client_assertion"},
+		{"certificate client with secret", ClientAuthentication{ClientIDs: ids, Secret: true}, tls, cert, InvalidClient, "has no secret"},
+		{"assertion client with certificate only", ClientAuthentication{ClientIDs: ids}, jwt, cert, InvalidClient, "send a client_assertion"},
+		{"assertion client with secret too", ClientAuthentication{ClientIDs: ids, Assertion: true, Secret: true}, jwt, cert, InvalidClient, "has no secret"},
+		{"two ids", ClientAuthentication{ClientIDs: []string{"c", "d"}}, tls, cert, InvalidClient, "different clients"},
+		{"no id", ClientAuthentication{}, tls, cert, InvalidClient, "different clients"},
+		{"repeated parameter", ClientAuthentication{ClientIDs: ids, Repeated: "scope"}, tls, cert, MalformedRequest, "scope"},
+		{"another method", ClientAuthentication{ClientIDs: ids, Assertion: true}, &Authenticator{ClientID: "c", Method: "client_secret_jwt"}, cert, InvalidClient, "client_secret_jwt"},
+		{"no method", ClientAuthentication{ClientIDs: ids}, &Authenticator{ClientID: "c"}, cert, InvalidClient, "not supported"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			err := tc.got.CheckClient(tc.as, tc.cert)
+			if tc.kind != 0 {
+				wantRefusal(t, err, tc.kind, tc.word)
+			} else if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

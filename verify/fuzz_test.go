@@ -1,0 +1,172 @@
+package verify
+
+import (
+	"bytes"
+	"encoding/asn1"
+	"encoding/base64"
+	"strings"
+	"testing"
+)
+
+// Whatever is accepted, encoding/json accepts with the same values, and it can
+// be written and read again.
+func FuzzParseObject(f *testing.F) {
+	for _, seed := range []string{
+		`{}`, ` {"a":[1,{"b":null}],"c":"d"} `, `{"iss":"x","i\u0073s":"y"}`, `{"a":"\ud83c\udfe6"}`, `{"a":"\ud83c"}`, `{"a":1e999,"b":-0,"c":01}`,
+		`{"a":["b","\n"],"d":[{},{"e":true}]}`, "{\"\xff\":1}", `{"exp":1772366400}`, `{"a":{"a":{"a":{}}}}`, `{"a"`, `{"a":"\`, `{"a":"\u12`, `[`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		o, err := ParseObject(text)
+		if err != nil {
+			return
+		}
+		sameAsStandard(t, text, o)
+		written := o.AppendJSON(nil)
+		again, err := ParseObject(written)
+		if err != nil {
+			t.Fatalf("%s does not read again: %v", written, err)
+		}
+		if twice := again.AppendJSON(nil); !bytes.Equal(twice, written) {
+			t.Fatalf("%s becomes %s", written, twice)
+		}
+		for i, m := range again.Members() {
+			if was := o.Members()[i]; was.Name != m.Name || !bytes.Equal(was.Value, m.Value) {
+				t.Fatalf("member %q %s becomes %q %s", was.Name, was.Value, m.Name, m.Value)
+			}
+		}
+	})
+}
+
+// An accepted JWS has one spelling: the one that its decoded parts encode to.
+func FuzzSplitJWS(f *testing.F) {
+	h, p, s := b64(plainHeader), b64(plainPayload), b64("signature")
+	for _, seed := range []string{
+		h + "." + p + "." + s, h + "." + p + "." + s + "\r\n", h + "." + p + "." + s + "\n\n", h + "." + p, h + "." + p + "." + s + "." + s, "..", ".", "",
+		h + "." + nextCharacter(p) + "." + s, h + "." + p + ".AAB", h + "." + p + "=." + s, h + "\n." + p + "." + s, b64(`{"alg":"none"}`) + "." + p + "." + s,
+		b64(`{"alg":"ES256","typ":"at+jwt"}`) + "." + p + "." + s, b64(`{"alg":"PS256","jku":""}`) + "." + p + "." + s,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		jws, err := SplitJWS(raw, DefaultAlgorithms, nil)
+		if err != nil {
+			return
+		}
+		if end := string(raw[len(jws.Raw):]); !bytes.HasPrefix(raw, jws.Raw) || end != "" && end != "\n" && end != "\r\n" {
+			t.Fatalf("%q became %q", raw, jws.Raw)
+		}
+		parts := strings.Split(string(jws.Raw), ".")
+		if len(parts) != 3 {
+			t.Fatalf("%d segments accepted", len(parts))
+		}
+		var decoded [3][]byte
+		for i, part := range parts {
+			if decoded[i], err = base64.RawURLEncoding.DecodeString(part); err != nil || b64(decoded[i]) != part || part == "" {
+				t.Fatalf("segment %d, %q, also reads %q (%v)", i, part, b64(decoded[i]), err)
+			}
+		}
+		header := object(t, string(decoded[0]))
+		if alg, _, _ := header.String("alg"); alg != jws.Algorithm || alg != "PS256" && alg != "ES256" {
+			t.Fatalf("alg %q of header %s", jws.Algorithm, decoded[0])
+		}
+		if kid, _, _ := header.String("kid"); kid != jws.KeyID {
+			t.Fatalf("kid %q of header %s", jws.KeyID, decoded[0])
+		}
+		for _, name := range []string{"jku", "jwk", "x5u", "x5c", "crit", "b64"} {
+			if header.Has(name) {
+				t.Fatalf("header %s", decoded[0])
+			}
+		}
+		if payload := object(t, string(decoded[1])); !bytes.Equal(payload.AppendJSON(nil), jws.Claims.AppendJSON(nil)) {
+			t.Fatalf("claims %s of payload %s", jws.Claims.AppendJSON(nil), decoded[1])
+		}
+	})
+}
+
+// checkName holds what must be true of every accepted name.
+func checkName(t *testing.T, d DN) {
+	t.Helper()
+	if !d.Equal(d) || d.Canonical() == "" {
+		t.Fatalf("%+v does not equal itself", d)
+	}
+	reversed := make(DN, len(d))
+	for i, rdn := range d {
+		for j := range rdn {
+			reversed[len(d)-1-i] = append(reversed[len(d)-1-i], rdn[len(rdn)-1-j])
+		}
+	}
+	if !d.Equal(reversed) || !reversed.Equal(d) {
+		t.Fatalf("%+v does not equal itself reversed", d)
+	}
+	longer := append(d[:len(d):len(d)], RDN{{OID: "1.2.3", Value: "x"}})
+	if d.Equal(longer) || d.Equal(d[:len(d)-1]) {
+		t.Fatalf("%+v equals a longer or shorter name", d)
+	}
+}
+
+func FuzzParseDN(f *testing.F) {
+	for _, seed := range []string{
+		"CN=x,O=Bank,C=GB", "/C=GB/O=A/B Ltd/CN=x", `O="Bank, ""Ltd""",CN=a\2Cb\,c\ `, "CN=x+serialNumber=42;OID.2.5.4.97=PSDGB-1",
+		"2.5.4.97=#0c0750534447422d31", "CN=#0201ff", "CN=#1e0400610062", "CN=#1404ffe4f6fc", "O=Ｂänk\u00a0\u00ad ", " CN = x , O = y ", `CN=\00`, "=", "CN=", `CN=\`, "ſ=x",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		d, err := ParseDN(text)
+		if err != nil {
+			return
+		}
+		if len(text) > MaxDN {
+			t.Fatalf("%d bytes accepted", len(text))
+		}
+		checkName(t, d)
+		written := d.String()
+		if len(written) > MaxDN {
+			return // escapes and names may be longer than what was read
+		}
+		again, err := ParseDN(written)
+		if err != nil || !again.Equal(d) {
+			t.Fatalf("%q is written %q, read as %+v, %v", text, written, again, err)
+		}
+	})
+}
+
+func FuzzParseSubject(f *testing.F) {
+	for _, rdns := range [][][]attr{
+		{rdn(printableString("2.5.4.6", "GB")), rdn(utf8String("2.5.4.97", "PSDGB-FCA-123456")), rdn(utf8String("2.5.4.3", "x"))},
+		{rdn(utf8String("2.5.4.3", "x"), bmpString("2.5.4.10", "Bänk 🏦")), rdn(attr{"2.5.4.11", tagTeletex, []byte("\xe4 ")})},
+		{rdn(attr{"2.5.4.3", tagUniversal, []byte("\x00\x01\xf3\xe6")}), rdn(attr{"1.2.3", asn1.TagInteger, []byte{5}})},
+		{rdn(utf8String("2.5.4.3", ` #"+,;<=>\ `)), rdn(utf8String("2.5.4.3", "\x00\x7f\n"))},
+		{},
+	} {
+		f.Add(subjectDER(f, rdns...))
+	}
+	f.Add([]byte{0x30, 2, 0x31, 0})
+	f.Fuzz(func(t *testing.T, der []byte) {
+		d, err := ParseSubject(der)
+		if err != nil || len(d) == 0 {
+			return
+		}
+		checkName(t, d)
+		for _, rdn := range d {
+			for _, a := range rdn {
+				if a.Value == "" {
+					return // cannot be written so that it reads again
+				}
+			}
+		}
+		written := d.String()
+		if len(written) > MaxDN {
+			return
+		}
+		again, err := ParseDN(written)
+		if err != nil || !again.Equal(d) {
+			t.Fatalf("%x is written %q, read as %+v, %v", der, written, again, err)
+		}
+		if _, err := asn1.Unmarshal(der, new(asn1.RawValue)); err != nil {
+			t.Fatalf("%x is no DER: %v", der, err)
+		}
+	})
+}

@@ -1,0 +1,96 @@
+package verify
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+)
+
+// The DN that will authenticate the client is one of a certificate that the
+// software has shown to be its own.
+func TestSubjectDN(t *testing.T) {
+	presented := subjectDER(t, rdn(printableString("2.5.4.6", "GB")), rdn(utf8String("2.5.4.97", "PSDGB-FCA-123456")), rdn(utf8String("2.5.4.3", "presented")))
+	future := subjectDER(t, rdn(printableString("2.5.4.6", "GB")), rdn(utf8String("2.5.4.3", "future")))
+	cert, err := ReadCertificate(issue(t, presented, ecKey()), noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	withChain := func(kid, use string, subject []byte) string {
+		return `{"x5c":["` + stdBase64(issue(t, subject, ecKey()).Raw) + `"],` + jwkOf(ecKey().Public(), "kid", kid, "use", use)[1:]
+	}
+	keys := parseKeys(t,
+		`{"x5c":["AAAA"],`+jwkOf(ecKey().Public(), "kid", "a", "use", "tls")[1:], jwkOf(ecKey().Public(), "kid", "b", "use", "tls"),
+		withChain("c", "sig", subjectDER(t, rdn(utf8String("2.5.4.3", "signing")))), withChain("d", "tls", future))
+	const own, short = "CN=presented,organizationIdentifier=PSDGB-FCA-123456,C=GB", "tls_client_auth_subject_dn"
+	const older = "tls_client_auth_dn"
+	for _, tc := range []struct {
+		name    string
+		changes []any
+		cert    *Certificate
+		text    string // stored; empty: refused
+		raw     []byte
+		word    string
+	}{
+		{"captured", nil, cert, own, presented, ""},
+		{"as sent", []any{short, own}, cert, own, presented, ""},
+		{"text is kept", []any{short, "c=gb, OID.2.5.4.97=PSDGB-FCA-123456, cn=Presented"}, cert, "c=gb, OID.2.5.4.97=PSDGB-FCA-123456, cn=Presented", presented, ""},
+		{"older name", []any{older, own}, cert, own, presented, ""},
+		{"both names", []any{short, own, older, own}, cert, own, presented, ""},
+		{"of the software's JWKS", []any{short, "CN=future,C=GB"}, cert, "CN=future,C=GB", future, ""},
+		{"of its signing certificate", []any{short, "CN=signing"}, cert, "", nil, "'CN=signing' is not the subject of the presented certificate, which is '" + own + "'"},
+		{"of another", []any{short, "CN=other,C=GB"}, cert, "", nil, "is not the subject"},
+		{"of the certificate, less one", []any{short, "CN=presented,C=GB"}, cert, "", nil, "is not the subject"},
+		{"of the certificate, reordered", []any{short, "organizationIdentifier=PSDGB-FCA-123456,CN=presented,C=GB"}, cert, "", nil, "is not the subject"},
+		{"names differ", []any{short, own, older, "CN=presented"}, cert, "", nil, "differs from tls_client_auth_dn"},
+		{"empty", []any{short, ""}, cert, "", nil, "empty"},
+		{"older empty", []any{older, ""}, cert, "", nil, "empty"},
+		{"older empty beside a good one", []any{short, own, older, ""}, cert, "", nil, "empty"},
+		{"a number", []any{short, 1}, cert, "", nil, "is a number"},
+		{"older a number", []any{older, 1}, cert, "", nil, "tls_client_auth_dn is a number"},
+		{"null", []any{short, nil}, cert, "", nil, "is null"},
+		{"not a DN", []any{short, "presented"}, cert, "", nil, "cannot be read"},
+		{"too long", []any{short, "CN=" + strings.Repeat("x", MaxDN)}, cert, "", nil, "longer than 1024 bytes"},
+		{"without certificate, as sent", []any{short, "CN=any"}, nil, "CN=any", nil, ""},
+		{"without certificate, absent", nil, nil, "", nil, "missing; send the subject"},
+		{"without certificate, not a DN", []any{short, "any"}, nil, "", nil, "cannot be read"},
+		{"certificate without subject", nil, &Certificate{Leaf: issue(t, subjectDER(t), ecKey())}, "", nil, "subject"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			in := metadataInput(t, with(with(requestClaims, "token_endpoint_auth_method", "tls_client_auth"), tc.changes...), ssaClaims)
+			in.Certificate, in.Request.Keys = tc.cert, keys
+			got, err := CheckMetadata(context.Background(), in)
+			if tc.text == "" {
+				wantRefusal(t, err, InvalidClientMetadata, "tls_client_auth_subject_dn: ", tc.word)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Metadata.TLSClientAuthSubjectDN != tc.text || !bytes.Equal(got.RawSubject, tc.raw) {
+				t.Errorf("text %q, DER %x", got.Metadata.TLSClientAuthSubjectDN, got.RawSubject)
+			}
+			if !got.Subject.Equal(dn(t, tc.text)) {
+				t.Errorf("subject %s", got.Subject)
+			}
+		})
+	}
+}
+
+// Keys that cannot be fetched are our problem, and only where they are needed.
+func TestSubjectDNWithoutKeys(t *testing.T) {
+	cert, err := ReadCertificate(issue(t, subjectDER(t, rdn(utf8String("2.5.4.3", "x"))), ecKey()), noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := metadataInput(t, with(requestClaims, "token_endpoint_auth_method", "tls_client_auth", "tls_client_auth_subject_dn", "CN=y"), ssaClaims)
+	in.Certificate, in.Request.Keys = cert, &scriptedKeys{err: errors.New("down")}
+	_, err = CheckMetadata(context.Background(), in)
+	wantRefusal(t, err, Unavailable, "try again later")
+
+	in.Request.Claims = object(t, jsonOf(with(requestClaims, "token_endpoint_auth_method", "tls_client_auth", "tls_client_auth_subject_dn", "CN=X")))
+	if _, err := CheckMetadata(context.Background(), in); err != nil {
+		t.Errorf("the presented one needs no keys: %v", err)
+	}
+}
