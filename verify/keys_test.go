@@ -113,9 +113,12 @@ func jwkOf(key crypto.PublicKey, members ...string) string {
 	case *rsa.PublicKey:
 		m["kty"], m["n"], m["e"] = "RSA", b64(pub.N.Bytes()), b64(big.NewInt(int64(pub.E)).Bytes())
 	case *ecdsa.PublicKey:
-		size := (pub.Curve.Params().BitSize + 7) / 8
-		m["kty"], m["crv"] = "EC", pub.Curve.Params().Name
-		m["x"], m["y"] = b64(pub.X.FillBytes(make([]byte, size))), b64(pub.Y.FillBytes(make([]byte, size)))
+		point, err := pub.Bytes() // 4, x, y
+		if err != nil {
+			panic(err)
+		}
+		size := len(point) / 2
+		m["kty"], m["crv"], m["x"], m["y"] = "EC", pub.Curve.Params().Name, b64(point[1:1+size]), b64(point[1+size:])
 	case ed25519.PublicKey:
 		m["kty"], m["crv"], m["x"] = "OKP", "Ed25519", b64(pub)
 	default:

@@ -31,11 +31,14 @@ var signingKey = sync.OnceValue(func() *ecdsa.PrivateKey {
 
 // set is a JWKS with the signing key under each of the kids.
 func set(kids ...string) string {
-	pub := signingKey().PublicKey
+	point, err := signingKey().PublicKey.Bytes() // 4, x, y
+	if err != nil {
+		panic(err)
+	}
 	list := make([]string, len(kids))
 	for i, kid := range kids {
 		list[i] = fmt.Sprintf(`{"kty":"EC","crv":"P-256","kid":"%s","x":"%s","y":"%s"}`, kid,
-			base64.RawURLEncoding.EncodeToString(pub.X.FillBytes(make([]byte, 32))), base64.RawURLEncoding.EncodeToString(pub.Y.FillBytes(make([]byte, 32))))
+			base64.RawURLEncoding.EncodeToString(point[1:33]), base64.RawURLEncoding.EncodeToString(point[33:]))
 	}
 	return `{"keys":[` + strings.Join(list, ",") + `]}`
 }

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
+)
+
+// registerTarget is registrations a second that one core must carry, over all
+// the CPU time that the gateway spends.
+const registerTarget = 1600
+
+// registered is what one run of registrations came to.
+type registered struct {
+	count     int
+	cpu, took time.Duration
+	latencies []time.Duration
+	memory    memory
+}
+
+func (r *registered) perCore() float64   { return float64(r.count) / r.cpu.Seconds() }
+func (r *registered) perSecond() float64 { return float64(r.count) / r.took.Seconds() }
+
+// register measures POST register with everything that it does: certificate,
+// software statement, signed body, rules, the AS, and two durable commits.
+func (b *bench) register(ctx context.Context) error {
+	warmUp, count := 1000, 10000
+	if b.quick {
+		warmUp, count = 200, 1000
+	}
+	b.progress("signing %d registration requests", warmUp+count)
+	bodies, err := b.sign(ctx, warmUp+count)
+	if err != nil {
+		return err
+	}
+	b.progress("signing %d registration tokens", warmUp+count)
+	withTokens, err := b.authorize(ctx, bodies)
+	if err != nil {
+		return err
+	}
+	b.table.section("POST register, %d requests of %.1f KB after %d that do not count, connections kept alive over mTLS",
+		count, float64(len(bodies[0].body))/1000, warmUp)
+	var disk *registered
+	for _, run := range []struct {
+		name        string
+		changes     []change
+		forgetful   bool
+		connections int
+		requests    []request
+	}{
+		{"store on disk, 16 connections", withoutToken, false, 16, bodies},
+		{"store on disk, 64 connections", withoutToken, false, 64, bodies},
+		{"store that forgets, 16 connections", withoutToken, true, 16, bodies},
+		{"store on disk, JWT token each, 16 connections", withJWT, false, 16, withTokens},
+	} {
+		b.progress("%s", run.name)
+		r, err := b.registrations(ctx, run.changes, run.forgetful, run.connections, run.requests, warmUp, disk == nil)
+		if err != nil {
+			return fmt.Errorf("%s: %w", run.name, err)
+		}
+		b.tellRegistered(run.name, r, disk)
+		switch {
+		case disk == nil:
+			disk = r
+		case run.forgetful:
+			b.table.told("disk / forgetful", "%.2f per core, %.2f wall", r.cpu.Seconds()/disk.cpu.Seconds(), r.took.Seconds()/disk.took.Seconds())
+		}
+	}
+	return nil
+}
+
+func (b *bench) tellRegistered(name string, r, disk *registered) {
+	format := "%.0f/s (%.0f us of CPU each)"
+	args := []any{r.perCore(), 1e6 * r.cpu.Seconds() / float64(r.count)}
+	if disk == nil {
+		b.table.atLeast(name+", per core", r.perCore(), registerTarget, format, args...)
+	} else {
+		b.table.told(name+", per core", format, args...)
+	}
+	b.table.told(name+", wall", "%.0f/s, p50 %.1f ms, p99 %.1f ms", r.perSecond(),
+		1e3*quantile(r.latencies, 0.5).Seconds(), 1e3*quantile(r.latencies, 0.99).Seconds())
+	b.table.told(name+", memory after", "%s", r.memory)
+}
+
+// registrations registers everything once at a gateway with an empty store.
+func (b *bench) registrations(ctx context.Context, changes []change, forgetful bool, connections int, requests []request, warmUp int, profiled bool) (r *registered, err error) {
+	dir, err := b.folder("register")
+	if err != nil {
+		return nil, err
+	}
+	caddyfile, err := b.caddyfile(dir, changes)
+	if err != nil {
+		return nil, err
+	}
+	if forgetful {
+		caddyfile = strings.Replace(caddyfile, "store badger "+dir+"/store\n", "store memory\n", 1)
+	}
+	process, err := b.start(ctx, b.bank.gateway, dir, caddyfile)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, process.Stop()) }()
+	if err := b.discover(ctx); err != nil {
+		return nil, err
+	}
+	load, err := openLoad(ctx, connections, b.address(b.site), b.clientTLS())
+	if err != nil {
+		return nil, err
+	}
+	defer load.Close()
+	if _, _, err := load.once(requests[:warmUp], http.StatusCreated); err != nil {
+		return nil, err
+	}
+	profile := b.profiling(ctx, profiled)
+	r, err = count(ctx, process, load, requests[warmUp:])
+	return r, errors.Join(err, profile())
+}
+
+// afterwards is how long after the last answer the gateway's CPU time still
+// counts: what it left for later is part of what a registration costs. An idle
+// gateway uses next to none.
+const afterwards = time.Second
+
+func count(ctx context.Context, process *gateway.Process, load *load, requests []request) (*registered, error) {
+	before, err := cpuTime(process.Pid())
+	if err != nil {
+		return nil, err
+	}
+	r := &registered{count: len(requests)}
+	if r.latencies, r.took, err = load.once(requests, http.StatusCreated); err != nil {
+		return nil, err
+	}
+	if err := wait(ctx, afterwards); err != nil {
+		return nil, err
+	}
+	after, err := cpuTime(process.Pid())
+	if err != nil {
+		return nil, err
+	}
+	r.cpu = after - before
+	r.memory, err = memoryOf(process.Pid())
+	return r, err
+}
+
+// profileSeconds is less than a run takes.
+const profileSeconds = 5
+
+// profiling begins to write the gateway's CPU profile, if one is wished for. The
+// returned function waits for its end.
+func (b *bench) profiling(ctx context.Context, wished bool) (finish func() error) {
+	if b.profile == "" || !wished {
+		return func() error { return nil }
+	}
+	done := make(chan error, 1)
+	go func() { done <- b.writeProfile(ctx) }()
+	return func() error { return <-done }
+}
+
+func (b *bench) writeProfile(ctx context.Context) (err error) {
+	address := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", b.address(b.admin), profileSeconds)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", address, answer.Status)
+	}
+	f, err := os.Create(b.profile)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, answer.Body)
+	return errors.Join(err, f.Close())
+}
