@@ -88,6 +88,12 @@ func scrub(r *http.Request) *http.Request {
 			}
 		}
 	}
+	// A proxy that forwards an upgrade to h2c copies bytes that nobody guards.
+	if u := r.Header["Upgrade"]; len(u) > 0 && (len(u) != 1 || !strings.EqualFold(u[0], "websocket")) {
+		delete(r.Header, "Upgrade")
+		delete(r.Header, "Http2-Settings")
+		keepConnection(r)
+	}
 	if r.Trailer != nil || r.ContentLength < 0 {
 		clone := *r
 		clone.Trailer = nil

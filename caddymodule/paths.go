@@ -60,10 +60,13 @@ func (h *Handler) newTable(m *authserver.Metadata) *table {
 	if m == nil {
 		return t
 	}
-	own := m.Path("registration_endpoint")
+	// Registration at the AS itself comes last, so that nothing takes its place: under
+	// every name that ends so (an mTLS alias, a federation's), by path, whatever its query.
+	var own []string
 	for _, e := range m.Endpoints {
 		switch {
-		case e.Name == "registration_endpoint":
+		case strings.HasSuffix(e.Name, "registration_endpoint"):
+			own = append(own, e.Path)
 		case e.Name == "jwks_uri": // needs no certificate, and caches should keep it
 		case slices.Contains(guarded, e.Name):
 			t.add(e.Path, authentication)
@@ -71,10 +74,10 @@ func (h *Handler) newTable(m *authserver.Metadata) *table {
 			t.add(e.Path, endpoint)
 		}
 	}
-	if own != "" { // last, so that nothing takes its place
-		t.add(own, hidden)
-		if normal, err := normalPath(own); err == nil {
-			t.below = append(t.below, route{own, normal, hidden})
+	for _, path := range own {
+		t.add(path, hidden)
+		if normal, err := normalPath(path); err == nil {
+			t.below = append(t.below, route{path, normal, hidden})
 		}
 	}
 	return t
