@@ -11,6 +11,9 @@ import (
 // MaxForm is the size of a request to a guarded endpoint in bytes, at most.
 const MaxForm = 64 << 10
 
+// maxRepeats bounds how often one parameter is looked at.
+const maxRepeats = 4
+
 // ClientAuthentication is what a request to the token endpoint (or another
 // endpoint that authenticates clients) says about who sends it. Nothing of it is
 // verified.
@@ -55,6 +58,9 @@ func ReadClientAuthentication(authorization []string, query, form string) (*Clie
 		if len(v) > 1 && (c.Repeated == "" || name < c.Repeated) {
 			c.Repeated = name
 		}
+	}
+	if len(all["client_id"]) > maxRepeats || len(all["client_assertion"]) > maxRepeats {
+		return refuse("client_id: sent too often") // each would be looked up
 	}
 	for _, id := range all["client_id"] {
 		c.add(id)

@@ -92,7 +92,9 @@ func TestStaleKeys(t *testing.T) {
 		"a private key":  text(`{"keys":[{"kty":"oct","k":"AAAA"}]}`, ""),
 		"too many keys":  text(set(make([]string, 101)...), ""),
 		"too many bytes": text(strings.Repeat(" ", jwks.DefaultMaxBytes)+set("b"), ""),
-		"another origin": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://other.example/", http.StatusFound) },
+		"another origin": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://other.example/", http.StatusFound)
+		},
 		"connection ends": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "1000") // a GET without any answer would be repeated by net/http
 			fmt.Fprint(w, set("b"))
