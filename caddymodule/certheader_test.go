@@ -52,6 +52,25 @@ func TestScrub(t *testing.T) {
 	}
 }
 
+// An upgrade to anything but a web socket would be a tunnel that nobody guards.
+func TestScrubUpgrades(t *testing.T) {
+	for _, c := range []struct {
+		upgrade []string
+		want    string
+	}{
+		{[]string{"h2c"}, ""}, {[]string{"H2C"}, ""}, {[]string{"websocket", "h2c"}, ""}, {[]string{"websocket, h2c"}, ""}, {[]string{"TLS/1.0"}, ""},
+		{[]string{"websocket"}, "websocket"}, {[]string{"WebSocket"}, "WebSocket"},
+	} {
+		r := scrub(request(http.Header{"Connection": {"Upgrade, HTTP2-Settings"}, "Upgrade": c.upgrade, "Http2-Settings": {"AAMAAABk"}}))
+		if got := strings.Join(r.Header["Upgrade"], "|"); got != c.want {
+			t.Errorf("%q: %q passes, want %q", c.upgrade, got, c.want)
+		}
+		if c.want == "" && r.Header.Get("Http2-Settings") != "" {
+			t.Errorf("%q: HTTP2-Settings passes", c.upgrade)
+		}
+	}
+}
+
 func TestSetClientCert(t *testing.T) {
 	leaf := &x509.Certificate{Raw: []byte{0xfb, 0xff, 1}}
 	for _, c := range []struct {

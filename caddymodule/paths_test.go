@@ -106,6 +106,21 @@ func TestSharedPaths(t *testing.T) {
 	}
 }
 
+// Every way to register at the AS itself is hidden, by path, whatever its query.
+func TestHiddenRegistrations(t *testing.T) {
+	h := &Handler{RegisterPath: "/bank/register", issuerPath: "/bank"}
+	table := h.newTable(&authserver.Metadata{Endpoints: []authserver.Endpoint{
+		authserver.NewEndpoint("registration_endpoint", "/bank/reg?realm=/obuk"),
+		authserver.NewEndpoint("registration_endpoint", "/bank/mtls/reg"), // an alias
+		authserver.NewEndpoint("federation_registration_endpoint", "/bank/federation"),
+	}})
+	for _, path := range []string{"/bank/reg", "/bank/reg/id", "/bank/REG", "/bank/mtls/reg", "/bank/mtls/reg/id", "/bank/federation"} {
+		if got, _ := table.find(path); got != hidden {
+			t.Errorf("%s: %d", path, got)
+		}
+	}
+}
+
 func TestFindAllocatesNothing(t *testing.T) {
 	table := paths(t)
 	for _, path := range []string{"/default/obuk/token", "/default/obuk/anything/else", "/accounts/v1"} {

@@ -37,7 +37,7 @@ func (r *Registry) Register(ctx context.Context, ws Workspace, in Registration) 
 	}
 	holds := []reservation{requestReservation(ws.Name, c.ID, in.Request)}
 	if in.Token != nil {
-		holds = append(holds, tokenReservation(ws.Name, c.ID, in.Token))
+		holds = append(holds, tokenReservations(ws.Name, c.ID, in.Token)...)
 	}
 	undo := work{key: outboxKey(now.Add(lease), c.ID), Kind: workUndo, Workspace: ws.Name, Registration: c.ID}
 	for _, h := range holds {

@@ -30,11 +30,15 @@ type stored struct {
 	Final bool  `json:"final,omitempty"`
 }
 
-func tokenReservation(workspace, holder string, t *verify.AccessToken) reservation {
-	return reservation{
-		key: key("token", workspace, verify.TokenKey(t.Raw)), holder: holder, expires: t.Expires,
-		used: verify.Refuse(verify.InvalidToken, "access_token", "access token: it has registered a client before, or is doing so now; get a new one"),
+// tokenReservations are one for each key of the token.
+func tokenReservations(workspace, holder string, t *verify.AccessToken) (holds []reservation) {
+	for _, k := range t.Keys() {
+		holds = append(holds, reservation{
+			key: key("token", workspace, k), holder: holder, expires: t.Expires,
+			used: verify.Refuse(verify.InvalidToken, "access_token", "access token: it has registered a client before, or is doing so now; get a new one"),
+		})
 	}
+	return holds
 }
 
 func requestReservation(workspace, holder string, q *verify.Request) reservation {

@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"slices"
@@ -21,6 +22,8 @@ const MaxToken = 8 << 10
 type AccessToken struct {
 	// Raw is the token itself. Never logged.
 	Raw string
+	// ID is jti, may be empty.
+	ID string
 	// ClientID is client_id, else azp, else sub; never aud.
 	ClientID string
 	// Subject is sub, may be empty.
@@ -45,6 +48,15 @@ func BearerToken(authorization []string) (string, error) {
 	if len(authorization) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > MaxToken || strings.Trim(token, tokenCharacters) != "" {
 		return "", badToken("malformed; send exactly one Authorization: Bearer header")
 	}
+	// Some ASs read a.b.c and a.b.c.. as one token. Only a JWE may have an empty
+	// segment: its second, the encrypted key.
+	segments := strings.Split(token, ".")
+	if len(segments) == 5 && segments[1] == "" {
+		segments[1] = "-"
+	}
+	if slices.Contains(segments, "") {
+		return "", badToken("malformed; it has an empty segment")
+	}
 	return token, nil
 }
 
@@ -55,15 +67,50 @@ func badToken(why string) *Error {
 	return Refuse(InvalidToken, "access_token", "access token: %s", why)
 }
 
-// TokenKey names a token in the store. A token with two dots is named by its
-// signing input, because a JWT has several spellings that all verify (the last
-// base64 characters), and one token must not register twice.
-func TokenKey(raw string) string {
-	if strings.Count(raw, ".") == 2 {
-		raw = raw[:strings.LastIndexByte(raw, '.')]
+// distinctive is the length of a text that no two tokens share by chance: 128 bits
+// in base64.
+const distinctive = 22
+
+// Keys name a token in the store. It has several, because it has several spellings
+// that an AS may find active, and one token must not register twice: whoever took
+// any of them has taken the token. They are
+//
+//   - the whole token, without regard to case (databases compare so);
+//   - what comes before the last segment of a JWT or JWE, because the last
+//     characters of a signature can be spelt in several ways;
+//   - of an opaque token its last segment, as text and decoded: some ASs look for
+//     that alone, some decode it leniently;
+//   - its jti, which some ASs take in place of the JWT that carries it.
+func (t *AccessToken) Keys() []string {
+	texts := []string{t.Raw}
+	segments := strings.Split(t.Raw, ".")
+	last := segments[len(segments)-1]
+	if rest := strings.TrimSuffix(t.Raw, "."+last); len(segments) > 2 {
+		if len(rest) >= distinctive {
+			texts = append(texts, rest)
+		}
+		// Only names the token; the AS has vouched for it, and nothing else is read from it.
+		if claims, err := UnverifiedClaims([]byte(strings.Join(segments[:3], "."))); err == nil {
+			if jti, _, err := claims.String("jti"); err == nil {
+				texts = append(texts, jti)
+			}
+		}
+	} else if len(last) >= distinctive {
+		texts = append(texts, last)
+		plain := strings.NewReplacer("+", "-", "/", "_", "=", "").Replace(last)
+		if decoded, err := base64.RawURLEncoding.DecodeString(plain); err == nil {
+			texts = append(texts, base64.RawURLEncoding.EncodeToString(decoded))
+		}
 	}
-	sum := sha256.Sum256([]byte(raw))
-	return hex.EncodeToString(sum[:])
+	texts = append(texts, t.ID)
+	var keys []string
+	for _, text := range texts {
+		sum := sha256.Sum256([]byte(strings.ToLower(text)))
+		if k := hex.EncodeToString(sum[:]); text != "" && !slices.Contains(keys, k) {
+			keys = append(keys, k)
+		}
+	}
+	return keys
 }
 
 // ReadAccessToken reads the claims of an access token, from an introspection
@@ -81,6 +128,10 @@ func ReadAccessToken(raw string, claims Object) (*AccessToken, error) {
 		if t.ClientID == "" {
 			t.ClientID = v
 		}
+	}
+	var err error
+	if t.ID, _, err = claims.String("jti"); err != nil {
+		return nil, badToken("its jti cannot be read")
 	}
 	scope, _, err := claims.String("scope")
 	if err != nil { // some servers send a list

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,25 +54,54 @@ func TestBearerToken(t *testing.T) {
 	}
 }
 
-// One token has one key, in whatever spelling its signature comes.
-func TestTokenKey(t *testing.T) {
-	same := [][2]string{{"h.p.sig1", "h.p.sig2"}, {"h.p.s", "h.p."}, {"opaque", "opaque"}}
-	for _, pair := range same {
-		if TokenKey(pair[0]) != TokenKey(pair[1]) {
-			t.Errorf("%s and %s have different keys", pair[0], pair[1])
+// Spellings that some AS takes for one token have a key in common.
+func TestTokenKeys(t *testing.T) {
+	jwt := b64([]byte(`{"alg":"PS256","typ":"at+jwt"}`)) + "." + b64([]byte(`{"jti":"6f1cb1f6-66e9-4f3e-9a51-a0d1ba8c3f20"}`))
+	const opaque = "c29tZSByYW5kb20gYnl0ZXMgdGhhdCBubyBvdGhlciBoYXM" // 35 bytes: unused bits in the last character
+	share := func(a, b AccessToken) bool {
+		return slices.ContainsFunc(a.Keys(), func(k string) bool { return slices.Contains(b.Keys(), k) })
+	}
+	for name, pair := range map[string][2]AccessToken{
+		"the same":                        {{Raw: "opaque"}, {Raw: "opaque"}},
+		"another spelling of a signature": {{Raw: jwt + ".c2lnQQ"}, {Raw: jwt + ".c2lnQR"}},
+		"the jti of a JWT":                {{Raw: jwt + ".c2lnQQ"}, {Raw: "6f1cb1f6-66e9-4f3e-9a51-a0d1ba8c3f20"}},
+		"the jti that the AS says":        {{Raw: "one", ID: "id"}, {Raw: "another", ID: "id"}},
+		"the tag of a JWE":                {{Raw: "eyJhbGciOiJkaXIifQ..aXYtb2YtMTI4LWJpdA.Y2lwaGVydGV4dA.dGFnQQ"}, {Raw: "eyJhbGciOiJkaXIifQ..aXYtb2YtMTI4LWJpdA.Y2lwaGVydGV4dA.dGFnQR"}},
+		"another case":                    {{Raw: "AbCdEf"}, {Raw: "aBcDeF"}},
+		"the last segment alone counts":   {{Raw: "ory_at_one." + opaque}, {Raw: "one." + opaque}},
+		"padding":                         {{Raw: opaque}, {Raw: opaque + "="}},
+		"unused bits":                     {{Raw: opaque}, {Raw: opaque[:len(opaque)-1] + "N"}},
+	} {
+		if !share(pair[0], pair[1]) {
+			t.Errorf("%s: registers twice", name)
 		}
 	}
-	different := []string{"h.p.s", "h.q.s", "g.p.s", "a.b", "a.c", "a.b.c.d", "a.b.c.e", "opaque", "Opaque", ""}
-	seen := map[string]string{}
-	for _, raw := range different {
-		if other, ok := seen[TokenKey(raw)]; ok {
-			t.Errorf("%q and %q have one key", raw, other)
-		}
-		seen[TokenKey(raw)] = raw
+	different := []AccessToken{
+		{Raw: jwt + ".c2lnQQ"}, {Raw: b64([]byte(`{"alg":"PS256","typ":"at+jwt"}`)) + ".e30.c2lnQQ"}, {Raw: opaque}, {Raw: "x" + opaque},
+		{Raw: "v4.local.one"}, {Raw: "v4.local.two"}, {Raw: "0b2b0a5c-6f3e-4d0e-9d3b-1f9f4f6c2a11.one"}, {Raw: "0b2b0a5c-6f3e-4d0e-9d3b-1f9f4f6c2a11.two"},
+		{Raw: "a.b"}, {Raw: "a.c"}, {Raw: "opaque"},
 	}
-	// SHA-256 of "h.p" in hexadecimal: the key is in stores that exist.
-	if got := TokenKey("h.p.s"); got != TokenKey("h.p") || len(got) != 64 || strings.Contains(got, "h.p") {
-		t.Errorf("got %s", got)
+	for i, a := range different {
+		for _, b := range different[:i] {
+			if share(a, b) {
+				t.Errorf("%s and %s are taken for one token", a.Raw, b.Raw)
+			}
+		}
+		for _, k := range a.Keys() {
+			if len(k) != 64 {
+				t.Errorf("%s: key %s is no hash", a.Raw, k)
+			}
+		}
+	}
+}
+
+func TestEmptySegments(t *testing.T) {
+	for _, raw := range []string{".", "a.", ".a", "a.b.c.", "a.b.c..", "a..c", "a..c.d.", "a.b..d.e"} {
+		_, err := BearerToken([]string{"Bearer " + raw})
+		wantRefusal(t, err, InvalidToken, "access token", "empty segment")
+	}
+	if _, err := BearerToken([]string{"Bearer a..c.d.e"}); err != nil {
+		t.Errorf("a JWE with direct encryption: %v", err)
 	}
 }
 

@@ -1,12 +1,17 @@
 package e2e_test
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
+	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
@@ -46,6 +51,46 @@ func TestOneTokenManyPosts(t *testing.T) {
 			t.Errorf("%v, %d clients at the authorization server, %v", count, len(clients), err)
 		}
 	})
+}
+
+// TestOneTokenInTwoSpellings: go-oidc introspects the bare jti of a JWT as the token itself.
+func TestOneTokenInTwoSpellings(t *testing.T) {
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, AccessTokens: "jwt"}))
+	token, body, err := p.Prepare(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var claims struct {
+		JTI string `json:"jti"`
+	}
+	if err := json.Unmarshal(payload, &claims); err != nil || claims.JTI == "" {
+		t.Fatalf("%s: %v", payload, err)
+	}
+	again, err := p.Acme.Request(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wait sync.WaitGroup
+	var registered atomic.Int32
+	for spelling, body := range map[string]string{token: body, claims.JTI: again} {
+		wait.Go(func() {
+			r, err := p.Client(p.Acme).Register(t.Context(), p.Register, spelling, body)
+			switch {
+			case err == nil && r.Status == http.StatusCreated:
+				registered.Add(1)
+			case err != nil || r.Text("error") != "invalid_token":
+				t.Errorf("%v, %v", r, err)
+			}
+		})
+	}
+	wait.Wait()
+	if n := registered.Load(); n != 1 {
+		t.Errorf("%d registrations with one token", n)
+	}
 }
 
 // TestPrivateKeyJWT registers a client that authenticates with assertions.
