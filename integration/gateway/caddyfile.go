@@ -52,7 +52,7 @@ func (s *Setting) Caddyfile(example string) (string, error) {
 			"\treverse_proxy " + origin + " {\n\t\ttransport http {\n\t\t\ttls_trust_pool file " + s.ASRoots + "\n\t\t}\n\t}\n"},
 	) {
 		if n := strings.Count(example, r.Old); n != 1 {
-			return "", fmt.Errorf("Caddyfile.example holds %q %d times, not once", r.Old, n)
+			return "", fmt.Errorf("the example Caddyfile holds %q %d times, not once", r.Old, n)
 		}
 		example = strings.Replace(example, r.Old, r.New, 1)
 	}
