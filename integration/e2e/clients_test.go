@@ -195,7 +195,7 @@ func TestNobodyElsesClient(t *testing.T) {
 				t.Errorf("%s: %v, %v", spelling, r, err)
 			}
 		}
-		seen, err := p.AS.RequestsTo(t.Context(), http.MethodPost, "")
+		seen, err := p.Seen(t.Context())
 		if err != nil || len(seen) != 0 {
 			t.Errorf("the authorization server saw %d requests, the first %+v, %v", len(seen), seen, err)
 		}

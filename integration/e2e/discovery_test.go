@@ -57,7 +57,7 @@ func TestDiscovery(t *testing.T) {
 				t.Errorf("%s %s has the ETag %s", c.method, c.path, r.Header.Get("ETag"))
 			}
 		}
-		seen, err := p.AS.Requests(t.Context())
+		seen, err := p.Seen(t.Context())
 		if err != nil || len(seen) > 0 {
 			t.Errorf("the authorization server was asked %d times, %v", len(seen), err)
 		}

@@ -74,7 +74,7 @@ func TestForgedCertificateHeaders(t *testing.T) {
 				if !strings.HasPrefix(status, c.want) {
 					t.Errorf("status %s, want %s", status, c.want)
 				}
-				seen, err := p.AS.Requests(t.Context())
+				seen, err := p.Seen(t.Context())
 				if err != nil || len(seen) != 1 {
 					t.Fatalf("the authorization server saw %d requests, %v", len(seen), err)
 				}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 
+	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
 
@@ -108,3 +110,17 @@ func (p *Play) Learn(ctx context.Context) error { return p.discover(ctx) }
 
 // Endpoint is a member of the discovery document.
 func (p *Play) Endpoint(name string) string { return p.discovery.Text(name) }
+
+// Seen is what the AS was asked since the last reset, but for revocations: the
+// gateway makes those when it gets to it.
+func (p *Play) Seen(ctx context.Context) ([]authserverprocess.Request, error) {
+	all, err := p.AS.Requests(ctx)
+	if err != nil {
+		return nil, err
+	}
+	revocation, err := url.Parse(p.Endpoint("revocation_endpoint"))
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(r authserverprocess.Request) bool { return r.Path == revocation.Path }), nil
+}

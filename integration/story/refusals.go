@@ -179,7 +179,7 @@ func (p *Play) hidden(ctx context.Context) error {
 
 // none holds that the AS was asked nothing since the last reset.
 func (p *Play) none(ctx context.Context) error {
-	seen, err := p.AS.Requests(ctx)
+	seen, err := p.Seen(ctx)
 	if err == nil && len(seen) > 0 {
 		err = fmt.Errorf("the authorization server saw %s %s", seen[0].Method, seen[0].Path)
 	}
