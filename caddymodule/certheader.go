@@ -1,10 +1,12 @@
 package caddymodule
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/base64"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -13,41 +15,35 @@ import (
 // clientCertHeader carries the verified certificate to the AS (RFC 9440 2).
 const clientCertHeader = "Client-Cert"
 
-// certificateHeaders are the names (lower case, dashes) in which servers and load
-// balancers carry a client's certificate, or what one says. A name that ends in
-// * stands for all that begin so.
+// certificateHeaders are the beginnings (lower case, dashes) of the names in which
+// servers and load balancers carry a client's certificate, or what one says.
 var certificateHeaders = []string{
-	"client-cert*",                                      // RFC 9440
-	"x-forwarded-client-cert*",                          // Envoy
-	"x-forwarded-tls-client*",                           // Traefik
-	"x-ssl-*", "ssl-client-*", "ssl-*", "x-client-ssl*", // nginx, Apache, HAProxy
-	"x-client-cert*", "x-clientcert*", "x-client-dn*", "x-client-verify*", "x-client-s-dn*",
-	"x-amzn-mtls-*", "x-arr-clientcert*", "x-goog-client-cert*", // load balancers of clouds
-	"x-tls-client*", "x-mtls-*", "x-subject-dn*", "x-cert*", "cert-*",
+	"x-forwarded-tls-client",         // Traefik
+	"x-ssl-", "ssl-", "x-client-ssl", // nginx, Apache, HAProxy
+	"x-amzn-mtls-", "x-tls-client", "x-subject-dn", "x-cert", "cert-",
+	"$wscc", "$wssc", "$wsis", // WebSphere
+}
+
+// certificateWords make a certificate header of every name that has one of them:
+// Client-Cert (RFC 9440), X-Forwarded-Client-Cert (Envoy), WL-Proxy-Client-Cert,
+// X-ARR-ClientCert, CF-Client-Cert-Der-Base64, X-WSO2-Mutual-Auth-Cert and so on.
+var certificateWords = []string{"client-cert", "clientcert", "mutual-auth", "mtls", "ssl-client", "sslclient", "client-dn", "client-s-dn", "client-verify"}
+
+// ordinary names need no closer look: they are most of all headers.
+var ordinary = map[string]bool{
+	"Accept": true, "Accept-Encoding": true, "Accept-Language": true, "Authorization": true, "Cache-Control": true, "Connection": true,
+	"Content-Length": true, "Content-Type": true, "Cookie": true, "Origin": true, "Referer": true, "User-Agent": true,
+	"X-Fapi-Interaction-Id": true, "X-Forwarded-For": true,
 }
 
 // isCertificateHeader tells whether a header field may pass for a certificate.
 // Underscores and dots count as dashes: some servers read them so.
 func isCertificateHeader(name string) bool {
-	if name == "" {
+	if len(name) > maxHeaderName || ordinary[name] {
 		return false
 	}
-	switch name[0] | 0x20 {
-	case 'c', 's', 'x':
-	default:
-		return false
-	}
-	for _, h := range certificateHeaders {
-		prefix, open := strings.CutSuffix(h, "*")
-		if (len(name) == len(prefix) || open && len(name) > len(prefix)) && sameName(name[:len(prefix)], prefix) {
-			return true
-		}
-	}
-	return false
-}
-
-func sameName(name, lower string) bool {
-	for i := range len(lower) {
+	var buf [maxHeaderName]byte
+	for i := range len(name) {
 		c := name[i]
 		switch {
 		case c >= 'A' && c <= 'Z':
@@ -55,16 +51,31 @@ func sameName(name, lower string) bool {
 		case c == '_', c == '.':
 			c = '-'
 		}
-		if c != lower[i] {
-			return false
+		buf[i] = c
+	}
+	folded := buf[:len(name)]
+	for _, prefix := range certificateHeaders {
+		if len(folded) >= len(prefix) && string(folded[:len(prefix)]) == prefix {
+			return true
 		}
 	}
-	return true
+	for _, word := range certificateWords {
+		if bytes.Contains(folded, []byte(word)) {
+			return true
+		}
+	}
+	return false
 }
+
+// maxHeaderName is the longest name that is looked at; no known one is near it.
+const maxHeaderName = 96
 
 // scrubbed marks a request whose headers were cleaned, for a second workspace on
 // the same site: it must leave alone what the first has set.
 const scrubbed = "openbanking_dcr.scrubbed"
+
+// pathHeaders make some servers serve another path than the one that was checked.
+var pathHeaders = []string{"X-Original-Url", "X-Rewrite-Url"}
 
 // scrub removes everything from outside that could pass for a certificate, and
 // returns the request to go on with: one without trailers, which Caddy's proxy
@@ -78,6 +89,9 @@ func scrub(r *http.Request) *http.Request {
 		if isCertificateHeader(name) {
 			delete(r.Header, name)
 		}
+	}
+	for _, name := range pathHeaders {
+		delete(r.Header, name)
 	}
 	// The proxy removes, after this handler, what Connection names: a way to erase
 	// the header that the gateway sets.
@@ -137,11 +151,14 @@ func newCertificateCache() *lru.Cache[*x509.Certificate, string] {
 
 // setClientCert hands the verified certificate on (RFC 9440 2.1: a byte sequence
 // of RFC 8941).
-func setClientCert(r *http.Request) {
+func setClientCert(r *http.Request, now time.Time) {
 	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 || len(r.TLS.VerifiedChains[0]) == 0 {
 		return
 	}
 	leaf := r.TLS.VerifiedChains[0][0]
+	if now.After(leaf.NotAfter) {
+		return // it ended during the connection
+	}
 	value, ok := encodedCertificates.Get(leaf)
 	if !ok {
 		value = ":" + base64.StdEncoding.EncodeToString(leaf.Raw) + ":"

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
@@ -16,6 +17,7 @@ func TestCertificateHeaders(t *testing.T) {
 		"Client-Cert", "client-cert", "CLIENT_CERT", "Client-Cert-Chain", "Client.Cert", "X-Forwarded-Client-Cert", "X-Forwarded-Tls-Client-Cert",
 		"X-Forwarded-Tls-Client-Cert-Info", "X-SSL-Client-Cert", "X-Ssl-Cert", "SSL_CLIENT_CERT", "Ssl-Client-S-Dn", "SSL_CLIENT_VERIFY",
 		"X-Client-Cert", "X-ClientCert", "X-Client-Dn", "X-Amzn-Mtls-Clientcert", "X-ARR-ClientCert", "X-Goog-Client-Cert-Present", "X-Tls-Client-Cert",
+		"WL-Proxy-Client-Cert", "$WSCC", "X-WSO2-Mutual-Auth-Cert", "X-WSO2-Client-Certificate", "CF-Client-Cert-Der-Base64", "SSLClientCertB64", "X-Forwarded-Ssl-Client-Cert",
 	} {
 		if !isCertificateHeader(name) {
 			t.Errorf("%s gets through", name)
@@ -72,7 +74,9 @@ func TestScrubUpgrades(t *testing.T) {
 }
 
 func TestSetClientCert(t *testing.T) {
-	leaf := &x509.Certificate{Raw: []byte{0xfb, 0xff, 1}}
+	now := time.Unix(1700000000, 0)
+	leaf := &x509.Certificate{Raw: []byte{0xfb, 0xff, 1}, NotAfter: now}
+	ended := &x509.Certificate{Raw: []byte{0xfb, 0xff, 2}, NotAfter: now.Add(-time.Second)}
 	for _, c := range []struct {
 		name  string
 		state *tls.ConnectionState
@@ -82,9 +86,10 @@ func TestSetClientCert(t *testing.T) {
 		{"no certificate", &tls.ConnectionState{}, ""},
 		{"unverified", &tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}}, ""},
 		{"verified", &tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}, VerifiedChains: [][]*x509.Certificate{{leaf}}}, ":+/8B:"},
+		{"ended during the connection", &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{ended}}}, ""},
 	} {
 		r := &http.Request{Header: http.Header{}, TLS: c.state}
-		setClientCert(r)
+		setClientCert(r, now)
 		if got := r.Header.Get("Client-Cert"); got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}

@@ -24,7 +24,7 @@ func (h *Handler) serveGuarded(w http.ResponseWriter, r *http.Request, next cadd
 	// What Connection names is removed from the request on its way to the AS, which
 	// would then read another request than the one that was checked.
 	keepConnection(r)
-	setClientCert(r)
+	setClientCert(r, h.now())
 	return next.ServeHTTP(w, r)
 }
 

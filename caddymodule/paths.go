@@ -46,8 +46,7 @@ type route struct {
 	purpose purpose
 }
 
-// newTable is the table of a workspace. Without a document only the paths are
-// known that do not come from it.
+// newTable is the table of a workspace.
 func (h *Handler) newTable(m *authserver.Metadata) *table {
 	t := &table{metadata: m, exact: map[string]route{}}
 	t.add(h.RegisterPath, registrations)
@@ -56,9 +55,6 @@ func (h *Handler) newTable(m *authserver.Metadata) *table {
 		suffix := "/.well-known/" + name
 		t.add(strings.TrimSuffix(h.issuerPath, "/")+suffix, discovery)
 		t.add(suffix+strings.TrimSuffix(h.issuerPath, "/"), discovery) // RFC 8414 3.1
-	}
-	if m == nil {
-		return t
 	}
 	// Registration at the AS itself comes last, so that nothing takes its place: under
 	// every name that ends so (an mTLS alias, a federation's), by path, whatever its query.
@@ -169,7 +165,7 @@ const maxDecodings = 4
 // It goes further than any one server, so that no server goes further than it.
 func normalPath(path string) (string, error) {
 	text, err := url.PathUnescape(path)
-	if err != nil {
+	if err != nil || strings.ContainsFunc(text, endsPath) {
 		return "", errPath
 	}
 	text = fold(text)
@@ -177,6 +173,9 @@ func normalPath(path string) (string, error) {
 		again, err := url.PathUnescape(text)
 		if err != nil {
 			return text, nil
+		}
+		if strings.ContainsFunc(again, endsPath) {
+			return "", errPath
 		}
 		// Folding may have made an escape of what was none: %0 0.
 		if again = fold(again); again == text {
@@ -186,6 +185,10 @@ func normalPath(path string) (string, error) {
 	}
 	return "", errPath
 }
+
+// endsPath tells the characters at which a server that decodes once more would
+// see the path end.
+func endsPath(r rune) bool { return r == '?' || r == '#' || r < ' ' || r == 0x7f }
 
 // fold normalizes a decoded path.
 func fold(text string) string {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
@@ -240,7 +239,7 @@ func (d *dcr) verifyBody(registered *verify.Registered) (*registry.Registration,
 	}
 	d.note("software_id", request.Statement.SoftwareID)
 	d.note("org_id", request.Statement.OrgID)
-	d.note("kid", strings.ToValidUTF8(request.KeyID, "?"))
+	d.note("kid", verify.Quote(request.KeyID))
 	checked, err := verify.CheckMetadata(d.r.Context(), verify.MetadataInput{
 		Request: request, Certificate: d.cert, Acceptable: metadata.Acceptable, Registered: registered,
 	})

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
-	"log/slog"
 	"mime"
 	"net/http"
 	"time"
@@ -20,24 +19,14 @@ import (
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	r = scrub(r)
 	path := r.URL.EscapedPath()
-	t := h.table.Load()
-	if t == nil {
-		t = h.newTable(nil)
-	}
-	what, id := t.find(path)
-	if what == passThrough && !h.underIssuer(path) {
-		return next.ServeHTTP(w, r)
-	}
-	// Nothing under the issuer's path is passed on before the AS's endpoints are known.
-	if fresh, err := h.current(r.Context()); err == nil {
-		if fresh != t {
-			t = fresh
-			what, id = t.find(path)
-		}
-	} else if t.metadata == nil {
+	// Before the AS's endpoints are known, nothing of the site is passed on: they may
+	// be anywhere. Later this is a look at the clock; documents are renewed in the background.
+	t, err := h.current(r.Context())
+	if err != nil {
 		h.exchange(w, r, "wait").refuse(err)
 		return nil
 	}
+	what, id := t.find(path)
 	switch what {
 	case discovery:
 		return h.serveDiscovery(w, r, t, next)
@@ -50,20 +39,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.serveGuarded(w, r, next)
 	case endpoint:
 		keepConnection(r)
-		setClientCert(r)
+		setClientCert(r, h.now())
 	}
 	return next.ServeHTTP(w, r)
-}
-
-func (h *Handler) underIssuer(path string) bool {
-	if within(path, h.issuerPath) {
-		return true
-	}
-	if plain(path) {
-		return false
-	}
-	normal, err := normalPath(path)
-	return err != nil || within(normal, h.issuerPath)
 }
 
 // current is the table of the newest discovery document.
@@ -80,12 +58,6 @@ func (h *Handler) current(ctx context.Context) (*table, error) {
 	t.document = m.Publish(origin(m.Issuer), origin(m.Issuer)+h.RegisterPath)
 	sum := sha256.Sum256(t.document)
 	t.tag = `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
-	for _, e := range m.Endpoints {
-		if !within(e.Path, h.issuerPath) {
-			h.log.Warn("an endpoint of the authorization server is not under its issuer's path; until its document is known the first time, it is not guarded",
-				slog.String("endpoint", e.Name), slog.String("path", e.Path))
-		}
-	}
 	h.table.CompareAndSwap(before, t)
 	return t, nil
 }

@@ -57,6 +57,9 @@ func ParseJWKS(data []byte) ([]Key, error) {
 	return keys, nil
 }
 
+// maxExponent is F4: a larger one only costs more to verify with.
+const maxExponent = 65537
+
 func parseKey(o Object) (Key, error) {
 	parsed, err := jwk.ParseKey(o.AppendJSON(nil))
 	if err != nil {
@@ -69,7 +72,7 @@ func parseKey(o Object) (Key, error) {
 	switch pub := k.public.(type) {
 	case *rsa.PublicKey:
 		k.Type, k.Bits = "RSA", pub.N.BitLen()
-		if pub.E < 3 || pub.E%2 == 0 {
+		if pub.E < 3 || pub.E%2 == 0 || pub.E > maxExponent {
 			return Key{}, errors.New("rsa exponent")
 		}
 	case *ecdsa.PublicKey:

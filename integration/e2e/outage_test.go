@@ -18,18 +18,15 @@ func unavailable(t *testing.T, what string, r *tpp.Response, err error) {
 	}
 }
 
-// TestUnknownAuthorizationServer: before the AS was ever reached, nothing under
-// its path is passed on, because the gateway does not know what to guard.
+// TestUnknownAuthorizationServer: before the AS was ever reached, nothing of the
+// site is passed on, because the gateway does not know what to guard.
 func TestUnknownAuthorizationServer(t *testing.T) {
 	s := open(t, story.Options{Kind: authserverprocess.GoOIDC, WithoutAS: true})
 	client := s.Client(s.Acme)
-	for _, path := range []string{"/.well-known/openid-configuration", "/token", "/anything"} {
-		r, err := client.Do(t.Context(), http.MethodGet, s.Issuer+path, nil, nil)
-		unavailable(t, path, r, err)
-	}
-	r, err := client.Do(t.Context(), http.MethodGet, strings.TrimSuffix(s.Issuer, story.Prefix)+"/elsewhere", nil, nil)
-	if err != nil || r.Status != http.StatusBadGateway {
-		t.Errorf("a path that is not the AS's is for the next handler: %v, %v", r, err)
+	origin := strings.TrimSuffix(s.Issuer, story.Prefix)
+	for _, url := range []string{s.Issuer + "/.well-known/openid-configuration", s.Issuer + "/token", s.Issuer + "/anything", origin + "/elsewhere"} {
+		r, err := client.Do(t.Context(), http.MethodGet, url, nil, nil)
+		unavailable(t, url, r, err)
 	}
 }
 
