@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"mime"
 	"net/http"
 	"strings"
 
@@ -94,8 +95,16 @@ func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (string, erro
 		r.Body = http.NoBody
 		return "", nil
 	}
-	if t := mediaType(r); t != "application/x-www-form-urlencoded" || r.Header.Get("Content-Encoding") != "" {
+	if t := mediaType(r); t != "application/x-www-form-urlencoded" || r.Header.Get("Content-Encoding") != "" || !inUTF8(r) {
 		return "", verify.Refuse(verify.UnsupportedMediaType, "media_type", "Content-Type: %s; this endpoint takes application/x-www-form-urlencoded", verify.Quote(strings.Join(r.Header["Content-Type"], ", ")))
 	}
 	return string(body), nil
+}
+
+// inUTF8 tells whether a body is in the one character set that OAuth has (RFC
+// 6749 appendix B): in another, client_id could be spelt without these letters.
+func inUTF8(r *http.Request) bool {
+	_, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	charset, ok := parameters["charset"]
+	return err == nil && (!ok || strings.EqualFold(charset, "utf-8"))
 }

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -55,6 +56,9 @@ func ReadClientAuthentication(authorization []string, query, form string) (*Clie
 		}
 	}
 	for name, v := range all {
+		if credential(name) {
+			return refuse(Quote(name) + ": spell it as OAuth does")
+		}
 		if len(v) > 1 && (c.Repeated == "" || name < c.Repeated) {
 			c.Repeated = name
 		}
@@ -73,11 +77,30 @@ func ReadClientAuthentication(authorization []string, query, form string) (*Clie
 		}
 	}
 	for _, id := range c.ClientIDs {
-		if !utf8.ValidString(id) || strings.ContainsRune(id, 0) {
-			return refuse("client_id: not UTF-8")
+		if !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl) || strings.TrimSpace(id) != id {
+			return refuse("client_id: not UTF-8, or with blanks around it")
 		}
 	}
 	return c, nil
+}
+
+// credential tells whether a parameter's name is that of a credential to a server
+// that minds neither case nor punctuation, but not to this gateway.
+func credential(name string) bool {
+	folded := strings.Map(func(r rune) rune {
+		switch {
+		case r == '.' || r == ' ' || r == '-':
+			return '_'
+		case r == '[' || r == ']' || r < ' ':
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, strings.TrimSpace(name))
+	switch folded {
+	case "client_id", "client_secret", "client_assertion", "client_assertion_type":
+		return name != folded
+	}
+	return false
 }
 
 func (c *ClientAuthentication) add(id string) {
@@ -89,6 +112,9 @@ func (c *ClientAuthentication) add(id string) {
 // basic reads HTTP Basic (RFC 6749 2.3.1: both parts are form-encoded). Another
 // scheme authenticates no client here and is left to the AS.
 func (c *ClientAuthentication) basic(value string) bool {
+	if strings.ContainsFunc(value, unicode.IsControl) {
+		return false // a tab, which some servers take for the blank
+	}
 	scheme, rest, _ := strings.Cut(value, " ")
 	if !strings.EqualFold(scheme, "Basic") {
 		return true

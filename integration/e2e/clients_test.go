@@ -180,7 +180,15 @@ func TestNobodyElsesClient(t *testing.T) {
 			{"a semicolon between parameters", "", form, "grant_type=client_credentials;client_id=" + id},
 			{"multipart", "", with("Content-Type", "multipart/form-data; boundary=x"), "--x\r\nContent-Disposition: form-data; name=\"client_id\"\r\n\r\n" + id + "\r\n--x--\r\n"},
 			{"JSON", "", with("Content-Type", "application/json"), `{"client_id":"` + id + `"}`},
-			{"another character set", "", with("Content-Encoding", "gzip"), own},
+			{"a character set in which it reads otherwise", "", with("Content-Type", "application/x-www-form-urlencoded; charset=ibm037"), own},
+			{"the name in another case", "", form, "grant_type=client_credentials&scope=&Client_ID=" + id},
+			{"the name with a dot", "", form, "grant_type=client_credentials&scope=&client.id=" + id},
+			{"the name with brackets", "", form, "grant_type=client_credentials&scope=&client_id[]=" + id},
+			{"the id with a blank", "", form, own + "%20"},
+			{"Basic with a tab", "", with("Authorization", "Basic\t"+basic(id, "")), "grant_type=client_credentials&scope="},
+			{"the id in Basic in lower case", "", with("Authorization", "basic "+basic(id, "")), "grant_type=client_credentials&scope="},
+			{"many ids", "", form, own + strings.Repeat("&client_id=x", 5)},
+			{"a compressed body", "", with("Content-Encoding", "gzip"), own},
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				r, err := p.Client(p.Other).Do(t.Context(), http.MethodPost, p.Endpoint("token_endpoint")+c.query, c.header, []byte(c.body))
