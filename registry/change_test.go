@@ -6,7 +6,6 @@ import (
 	"encoding/asn1"
 	"errors"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
@@ -132,7 +131,7 @@ func TestDelete(t *testing.T) {
 		if x.as.count() != 0 || x.as.ended() != 1 {
 			t.Errorf("%d clients, %d tokens revoked", x.as.count(), x.as.ended())
 		}
-		for _, prefix := range []string{"client/", "document/", "index/", "outbox/"} {
+		for _, prefix := range []string{"client/", "document/", "index/", "outbox/", "later/"} {
 			if keys := x.keys(prefix); len(keys) != 0 {
 				t.Errorf("left behind: %q", keys)
 			}
@@ -153,8 +152,8 @@ func TestDeleteWhileTheASIsDown(t *testing.T) {
 			t.Errorf("%+v, %v: it must be dead here at once", got, err)
 		}
 		time.Sleep(10 * time.Minute)
-		synctest.Wait()
-		if x.as.count() != 0 || len(x.keys("outbox/")) != 0 || len(x.keys("client/")) != 0 {
+		x.settle()
+		if x.as.count() != 0 || len(x.keys("outbox/"))+len(x.keys("later/")) != 0 || len(x.keys("client/")) != 0 {
 			t.Errorf("%d clients at the AS, outbox %q", x.as.count(), x.keys("outbox/"))
 		}
 	})
@@ -166,13 +165,13 @@ func TestRevocationIsRetriedUntilFinal(t *testing.T) {
 		x.as.fail["revoke"] = []error{down, down, down}
 		x.register(request("jti1", "token1"))
 		time.Sleep(5 * time.Minute)
-		synctest.Wait()
+		x.settle()
 		if x.as.ended() != 1 || len(x.keys("outbox/")) != 0 {
 			t.Errorf("%d revoked, outbox %q", x.as.ended(), x.keys("outbox/"))
 		}
 		x.as.fail["revoke"] = []error{verify.Refuse(verify.AccessDenied, "", "a foreign token")}
 		x.register(request("jti2", "token2"))
-		synctest.Wait()
+		x.settle()
 		if x.as.ended() != 1 || len(x.keys("outbox/")) != 0 {
 			t.Errorf("a final refusal was retried: %d revoked, outbox %q", x.as.ended(), x.keys("outbox/"))
 		}
@@ -186,12 +185,12 @@ func TestOutboxWaitsForTheWorkspace(t *testing.T) {
 		if _, err := x.Register(x.t.Context(), other, request("jti1", "token1")); err != nil {
 			t.Fatal(err)
 		}
-		synctest.Wait()
+		x.settle()
 		if len(x.keys("outbox/")) != 1 {
 			t.Fatalf("outbox %q", x.keys("outbox/"))
 		}
 		takeBack := x.Lend(other)
-		synctest.Wait()
+		x.settle()
 		if len(x.keys("outbox/")) != 0 || other.Provisioner.(*as).ended() != 1 {
 			t.Errorf("outbox %q", x.keys("outbox/"))
 		}

@@ -36,7 +36,7 @@ func (r *Registry) beginDelete(ctx context.Context, ws Workspace, clientID strin
 			return err
 		}
 		c.Status = Deleting
-		todo = work{key: outboxKey(now.Add(lease), c.ID), Kind: workDelete, Workspace: ws.Name, Registration: c.ID}
+		todo = work{key: laterKey(now.Add(lease), c.ID), Kind: workDelete, Workspace: ws.Name, Registration: c.ID}
 		return errors.Join(putClient(w, c), todo.put(w))
 	})
 	return c, todo, err

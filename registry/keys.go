@@ -18,7 +18,7 @@ import (
 //	index/<name>/<workspace>/<value>/<reg>     one entry per index, empty
 //	token/<workspace>/<hash>                   registration tokens, reserved or used
 //	jti/<workspace>/<iss>/<jti>                requests, reserved or used
-//	outbox/<due>/<id>                          work left for the AS
+//	outbox/<due>/<id>, later/<due>/<id>        work left for the AS, see below
 //	discovery/<workspace>                      the AS's last good document
 func key(parts ...string) string {
 	var b strings.Builder
@@ -31,16 +31,26 @@ func key(parts ...string) string {
 	return b.String()
 }
 
-const outboxPrefix = "outbox/"
+// The work that is left for the AS. What is under outboxPrefix wakes the outbox;
+// what is under laterPrefix is not due for a lease, and nearly always gone by then.
+const (
+	outboxPrefix = "outbox/"
+	laterPrefix  = "later/"
+)
 
-// outboxKey sorts by due time.
-func outboxKey(due time.Time, id string) string {
-	return fmt.Sprintf("%s%016x/%s", outboxPrefix, max(due.UnixNano(), 0), id)
+// outboxKey and laterKey sort by due time.
+func outboxKey(due time.Time, id string) string { return dueKey(outboxPrefix, due, id) }
+
+func laterKey(due time.Time, id string) string { return dueKey(laterPrefix, due, id) }
+
+func dueKey(prefix string, due time.Time, id string) string {
+	return fmt.Sprintf("%s%016x/%s", prefix, max(due.UnixNano(), 0), id)
 }
 
 func outboxDue(k string) time.Time {
 	var nanos int64
-	if _, err := fmt.Sscanf(strings.TrimPrefix(k, outboxPrefix), "%016x/", &nanos); err != nil {
+	_, k, _ = strings.Cut(k, "/")
+	if _, err := fmt.Sscanf(k, "%016x/", &nanos); err != nil {
 		return time.Time{}
 	}
 	return time.Unix(0, nanos)

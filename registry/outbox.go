@@ -20,9 +20,12 @@ const (
 	// them are carried out at the same time.
 	outboxPage    = 64
 	outboxWorkers = 8
-	// outboxIdle is how long the outbox sleeps at most: an entry of a workspace
-	// that another gateway lent is looked at again then.
-	outboxIdle = time.Minute
+	// outboxIdle is how long the outbox sleeps at most: what is put off, and what
+	// another gateway left, is looked at again then.
+	outboxIdle = 30 * time.Second
+	// outboxPause is the least time between two looks. A look walks over everything
+	// that was deleted since the engine last tidied up.
+	outboxPause = 50 * time.Millisecond
 )
 
 // The kinds of work that is left for the AS.
@@ -85,29 +88,43 @@ func (r *Registry) runOutbox(ctx context.Context, changed <-chan struct{}) {
 		if err != nil && ctx.Err() == nil {
 			r.log.Error("the outbox cannot be read", slog.Any("error", err))
 		}
-		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
-			timer.Stop()
+			return
+		case <-time.After(outboxPause):
+		}
+		select {
+		case <-ctx.Done():
 			return
 		case _, ok := <-changed:
 			if !ok {
 				changed = nil // the store is closing; ctx ends next
 			}
 		case <-r.wake:
-		case <-timer.C:
+		case <-time.After(pause):
 		}
-		timer.Stop()
 	}
 }
 
 // passOutbox carries out every due entry once and returns the time until the next one.
 func (r *Registry) passOutbox(ctx context.Context) (time.Duration, error) {
+	next := outboxIdle
+	for _, prefix := range []string{outboxPrefix, laterPrefix} {
+		pause, err := r.passEntries(ctx, prefix)
+		if err != nil {
+			return outboxIdle, err
+		}
+		next = min(next, pause)
+	}
+	return next, nil
+}
+
+func (r *Registry) passEntries(ctx context.Context, prefix string) (time.Duration, error) {
 	after := ""
 	for {
 		var page []Entry
 		err := r.store.View(ctx, func(v Reader) (err error) {
-			page, err = v.Scan(outboxPrefix, after, outboxPage)
+			page, err = v.Scan(prefix, after, outboxPage)
 			return err
 		})
 		if err != nil {

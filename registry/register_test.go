@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
@@ -15,12 +14,13 @@ import (
 
 func TestRegister(t *testing.T) {
 	run(t, true, func(x *fixture) {
+		began := time.Now()
 		c := x.register(request("jti1", "token1"))
 		if c.Status != registry.Active || c.ClientID == "" || len(x.as.clients) != 1 {
 			t.Fatalf("%+v", c)
 		}
 		got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID)
-		if err != nil || got.SoftwareID != "software1" || got.Metadata.Scope != "openid accounts" || got.IssuedAt != time.Now().Unix() {
+		if err != nil || got.SoftwareID != "software1" || got.Metadata.Scope != "openid accounts" || got.IssuedAt != began.Unix() {
 			t.Fatalf("%+v, %v", got, err)
 		}
 		if got.Credentials != (registry.Credentials{}) {
@@ -41,7 +41,7 @@ func TestRegister(t *testing.T) {
 				t.Errorf("%s: %v, %q, %v", by.index, list, next, err)
 			}
 		}
-		synctest.Wait()
+		x.settle()
 		if !slices.Equal(x.as.revoked, []string{"token1"}) || len(x.keys("outbox/")) != 0 {
 			t.Errorf("revoked %q, outbox %q", x.as.revoked, x.keys("outbox/"))
 		}
@@ -129,7 +129,7 @@ func TestLostAnswer(t *testing.T) {
 				t.Fatal("the AS holds it")
 			}
 			time.Sleep(2 * time.Minute) // fake: the undo entry comes due
-			synctest.Wait()
+			x.settle()
 			if x.as.count() != 0 {
 				t.Error("the AS still holds it")
 			}

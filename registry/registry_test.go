@@ -166,7 +166,7 @@ func (x *fixture) keys(prefix string) (keys []string) {
 
 func (x *fixture) nothingLeft() {
 	x.t.Helper()
-	for _, prefix := range []string{"client/", "document/", "id/", "index/", "token/", "jti/", "outbox/"} {
+	for _, prefix := range []string{"client/", "document/", "id/", "index/", "token/", "jti/", "outbox/", "later/"} {
 		if keys := x.keys(prefix); len(keys) > 0 {
 			x.t.Errorf("left behind: %q", keys)
 		}
@@ -179,8 +179,14 @@ func (x *fixture) register(in registry.Registration) *registry.Client {
 	if err != nil {
 		x.t.Fatal(err)
 	}
-	synctest.Wait() // until the outbox has done what was due
+	x.settle()
 	return c
+}
+
+// settle waits until the outbox has done what is due.
+func (x *fixture) settle() {
+	time.Sleep(time.Second) // fake
+	synctest.Wait()
 }
 
 // request is an accepted request with its own jti and token.
