@@ -87,21 +87,24 @@ func (x *exchange) refuse(err error) {
 	x.answer(e.Status(), append(body, '}'))
 }
 
+// storedStatement reads the software statement out of a stored request.
+func storedStatement(c *registry.Client, request []byte) (raw string, claims verify.Object, err error) {
+	body, err := verify.UnverifiedClaims(request)
+	if err == nil {
+		raw, _, err = body.String("software_statement")
+	}
+	if err == nil {
+		claims, err = verify.UnverifiedClaims([]byte(raw))
+	}
+	if err != nil {
+		return "", claims, fmt.Errorf("stored request of client %s: %w", c.ID, err)
+	}
+	return raw, claims, nil
+}
+
 // registrationJSON is the answer to POST, GET and PUT: our record, then the
 // claims of the software statement. Nothing of it is the AS's echo.
-func registrationJSON(c *registry.Client, request []byte) ([]byte, error) {
-	claims, err := verify.UnverifiedClaims(request)
-	if err != nil {
-		return nil, fmt.Errorf("stored request of client %s: %w", c.ID, err)
-	}
-	raw, _, err := claims.String("software_statement")
-	if err != nil {
-		return nil, fmt.Errorf("stored request of client %s: %w", c.ID, err)
-	}
-	ssa, err := verify.UnverifiedClaims([]byte(raw))
-	if err != nil {
-		return nil, fmt.Errorf("stored software statement of client %s: %w", c.ID, err)
-	}
+func registrationJSON(c *registry.Client, raw string, ssa verify.Object) []byte {
 	m := &c.Metadata
 	b := make([]byte, 0, 2*len(raw)+2048)
 	b = append(b, '{')
@@ -140,5 +143,5 @@ func registrationJSON(c *registry.Client, request []byte) ([]byte, error) {
 	}
 	text("software_statement", raw)
 	b[len(b)-1] = '}' // the statement is never empty
-	return b, nil
+	return b
 }

@@ -38,10 +38,11 @@ func TestRegistrationJSON(t *testing.T) {
 		ResponseTypes: []string{"code id_token"}, ApplicationType: "web", IDTokenSigningAlg: "PS256", RequestObjectSigningAlg: "PS256",
 		Scope: "openid accounts", TLSClientAuthSubjectDN: `CN=a\,b,C=GB`,
 	}}
-	got, err := registrationJSON(c, []byte(request))
+	raw, claims, err := storedStatement(c, []byte(request))
 	if err != nil {
 		t.Fatal(err)
 	}
+	got := registrationJSON(c, raw, claims)
 	want := `{"client_id":"id","client_id_issued_at":1700000000,"redirect_uris":["https://tpp.example/cb"],"token_endpoint_auth_method":"tls_client_auth",` +
 		`"grant_types":["client_credentials"],"response_types":["code id_token"],"application_type":"web","id_token_signed_response_alg":"PS256",` +
 		`"request_object_signing_alg":"PS256","scope":"openid accounts","scopes":["openid","accounts"],"tls_client_auth_subject_dn":"CN=a\\,b,C=GB",` +

@@ -74,7 +74,8 @@ func (d *dcr) register() error {
 		return err
 	}
 	d.note("client_id", c.ClientID)
-	return d.show(http.StatusCreated, c, in.Request.Raw)
+	d.answer(http.StatusCreated, registrationJSON(c, in.Request.Statement.Raw, in.Request.Statement.Claims))
+	return nil
 }
 
 func (d *dcr) read(id string) error {
@@ -86,7 +87,12 @@ func (d *dcr) read(id string) error {
 	if err != nil {
 		return err
 	}
-	return d.show(http.StatusOK, c, request)
+	raw, claims, err := storedStatement(c, request)
+	if err != nil {
+		return err
+	}
+	d.answer(http.StatusOK, registrationJSON(c, raw, claims))
+	return nil
 }
 
 func (d *dcr) update(id string) error {
@@ -104,7 +110,8 @@ func (d *dcr) update(id string) error {
 	if c, err = d.store.Update(d.r.Context(), d.lent(), c.ClientID, *in); err != nil {
 		return err
 	}
-	return d.show(http.StatusOK, c, in.Request.Raw)
+	d.answer(http.StatusOK, registrationJSON(c, in.Request.Statement.Raw, in.Request.Statement.Claims))
+	return nil
 }
 
 func (d *dcr) delete(id string) error {
@@ -116,15 +123,6 @@ func (d *dcr) delete(id string) error {
 		return err
 	}
 	d.answer(http.StatusNoContent, nil)
-	return nil
-}
-
-func (d *dcr) show(status int, c *registry.Client, request []byte) error {
-	body, err := registrationJSON(c, request)
-	if err != nil {
-		return err
-	}
-	d.answer(status, body)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -111,7 +112,12 @@ func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error
 	} else if !errors.Is(err, http.ErrNotSupported) {
 		return nil, errBody
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, most+1))
+	var buffer bytes.Buffer
+	if r.ContentLength > 0 {
+		buffer.Grow(int(r.ContentLength) + bytes.MinRead) // no more than most, see above
+	}
+	_, err = buffer.ReadFrom(io.LimitReader(r.Body, most+1))
+	body := buffer.Bytes()
 	switch {
 	case int64(len(body)) > most:
 		return nil, errTooLarge

@@ -25,7 +25,12 @@ type JWS struct {
 	Algorithm, KeyID string
 	// Claims is the payload.
 	Claims Object
+
+	signature []byte
 }
+
+// signed is what the signature is over (RFC 7515 5.1).
+func (t *JWS) signed() []byte { return t.Raw[:bytes.LastIndexByte(t.Raw, '.')] }
 
 var strict = base64.RawURLEncoding.Strict()
 
@@ -58,14 +63,15 @@ func SplitJWS(raw []byte, algorithms, types []string) (*JWS, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkSegment(raw[last+1:], "signature"); err != nil {
+	signature, err := segment(raw[last+1:], "signature")
+	if err != nil {
 		return nil, err
 	}
 	h, err := ParseObject(header)
 	if err != nil {
 		return nil, fmt.Errorf("has a header that is no acceptable JSON object (%w)", err)
 	}
-	t := &JWS{Raw: raw}
+	t := &JWS{Raw: raw, signature: signature}
 	if err := t.readHeader(h, algorithms, types); err != nil {
 		return nil, err
 	}
@@ -124,36 +130,23 @@ func (t *JWS) readHeader(h Object, algorithms, types []string) error {
 	return nil
 }
 
+// segment decodes one. encoding/base64 skips CR and LF even when strict, so one
+// JWS would have many spellings.
 func segment(s []byte, name string) ([]byte, error) {
-	if err := checkSegment(s, name); err != nil {
-		return nil, err
+	if len(s) == 0 {
+		return nil, fmt.Errorf("has an empty %s", name)
 	}
 	out := make([]byte, strict.DecodedLen(len(s)))
-	if _, err := strict.Decode(out, s); err != nil {
+	_, err := strict.Decode(out, s)
+	switch {
+	case bytes.IndexByte(s, '\n') >= 0, bytes.IndexByte(s, '\r') >= 0, err != nil && bytes.ContainsFunc(s, notBase64URL):
+		return nil, fmt.Errorf("has a %s that is not base64url", name)
+	case err != nil:
 		return nil, fmt.Errorf("has a %s that is not canonical base64url", name)
 	}
 	return out, nil
 }
 
-// checkSegment holds a segment against the alphabet. encoding/base64 skips CR
-// and LF even when strict, so one JWS would have many spellings.
-func checkSegment(s []byte, name string) error {
-	if len(s) == 0 {
-		return fmt.Errorf("has an empty %s", name)
-	}
-	for _, c := range s {
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_') {
-			return fmt.Errorf("has a %s that is not base64url", name)
-		}
-	}
-	if name != "signature" {
-		return nil
-	}
-	// The unused bits of the last character: canonical or refused.
-	tail := s[len(s)/4*4:]
-	var buf [3]byte
-	if _, err := strict.Decode(buf[:], tail); err != nil {
-		return fmt.Errorf("has a %s that is not canonical base64url", name)
-	}
-	return nil
+func notBase64URL(c rune) bool {
+	return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_')
 }

@@ -16,13 +16,16 @@ import (
 // This file is the only one that knows jwx. What it is trusted with is small on
 // purpose: one JWK to one public key, one signature with one algorithm and one
 // key. By itself jws.Verify takes "none" in the header, any crit, padded and
-// non-canonical base64 and JSON serialization; SplitJWS and Key.fits have
-// excluded all that before it is asked.
+// non-canonical base64 and JSON serialization; here its verifier of one algorithm
+// is asked, after SplitJWS and Key.fits.
 
-// verifySignature verifies a compact JWS with exactly this algorithm and key.
-func verifySignature(raw []byte, alg string, key any) error {
-	_, err := jws.Verify(raw, jws.WithKey(jwa.SignatureAlgorithm(alg), key), jws.WithCompact())
-	return err
+// verifySignature verifies with exactly this algorithm and key.
+func verifySignature(signed, signature []byte, alg string, key any) error {
+	verifier, err := jws.NewVerifier(jwa.SignatureAlgorithm(alg))
+	if err != nil {
+		return err
+	}
+	return verifier.Verify(signed, signature, key)
 }
 
 // ParseJWKS reads a JWK set (RFC 7517 5). Keys of a type or curve that is not

@@ -111,7 +111,7 @@ func (t *JWS) verify(keys []Key) error {
 	}
 	verified := 0
 	for _, k := range fit {
-		if verifySignature(t.Raw, t.Algorithm, k.public) == nil {
+		if verifySignature(t.signed(), t.signature, t.Algorithm, k.public) == nil {
 			verified++
 		}
 	}
