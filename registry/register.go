@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -43,13 +44,17 @@ func (r *Registry) Register(ctx context.Context, ws Workspace, in Registration) 
 	for _, h := range holds {
 		undo.Holds = append(undo.Holds, h.key)
 	}
-	err := r.store.Update(ctx, func(w Writer) error {
+	pending, err := json.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	err = r.store.Update(ctx, func(w Writer) error {
 		for _, h := range holds {
 			if err := h.take(w, now); err != nil {
 				return err
 			}
 		}
-		return errors.Join(putClient(w, c), w.Put(key("document", c.Document), in.Request.Raw), undo.put(w))
+		return errors.Join(w.Put(clientKey(c), pending), w.Put(key("document", c.Document), in.Request.Raw), undo.put(w))
 	})
 	if err != nil {
 		return nil, err
@@ -61,7 +66,7 @@ func (r *Registry) Register(ctx context.Context, ws Workspace, in Registration) 
 	if err != nil {
 		return nil, r.abandon(ctx, ws, c, undo, err)
 	}
-	if err := r.activate(ctx, c, p, holds, undo, in.Token); err != nil {
+	if err := r.activate(ctx, c, pending, p, holds, undo, in.Token); err != nil {
 		// The undo entry stays: when it comes due, the AS forgets the client too.
 		return nil, fmt.Errorf("registration %s at client_id %s: %w", c.ID, p.ClientID, err)
 	}
@@ -79,8 +84,9 @@ func (r *Registry) create(ctx context.Context, ws Workspace, c *Client) (*Provis
 	return p, err
 }
 
-// activate is the second transaction: from here on the client exists.
-func (r *Registry) activate(ctx context.Context, c *Client, p *Provisioned, holds []reservation, undo work, token *verify.AccessToken) error {
+// activate is the second transaction: from here on the client exists. pending is
+// the record that the first one wrote: any other has been in an undo's hands.
+func (r *Registry) activate(ctx context.Context, c *Client, pending []byte, p *Provisioned, holds []reservation, undo work, token *verify.AccessToken) error {
 	chosen := c.ClientID
 	c.Status, c.ClientID, c.Metadata = Active, p.ClientID, p.Metadata
 	if chosen != "" && chosen != p.ClientID {
@@ -99,9 +105,13 @@ func (r *Registry) activate(ctx context.Context, c *Client, p *Provisioned, hold
 			return err
 		}
 	}
+	active, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
 	return r.store.Update(ctx, func(w Writer) error {
-		before, err := loadClient(w, c.Workspace, c.ID)
-		if err != nil || before.Status != Pending {
+		before, err := w.Get(clientKey(c))
+		if err != nil || !bytes.Equal(before, pending) {
 			return errors.Join(errors.New("registry: the registration was undone meanwhile"), err)
 		}
 		for _, h := range holds {
@@ -126,7 +136,7 @@ func (r *Registry) activate(ctx context.Context, c *Client, p *Provisioned, hold
 				return err
 			}
 		}
-		return errors.Join(w.Put(idKey(c), []byte(c.ID)), putClient(w, c), w.Delete(undo.key))
+		return errors.Join(w.Put(idKey(c), []byte(c.ID)), w.Put(clientKey(c), active), w.Delete(undo.key))
 	})
 }
 

