@@ -243,7 +243,13 @@ func typeOf(raw []byte) string {
 func AppendString(b []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	b = append(b, '"')
-	for _, r := range s {
+	for len(s) > 0 {
+		n := plainLength(s)
+		b, s = append(b, s[:n]...), s[n:]
+		if s == "" {
+			break
+		}
+		r, size := utf8.DecodeRuneInString(s)
 		switch {
 		case r == '"' || r == '\\':
 			b = append(b, '\\', byte(r))
@@ -252,9 +258,28 @@ func AppendString(b []byte, s string) []byte {
 		default:
 			b = utf8.AppendRune(b, r)
 		}
+		s = s[size:]
 	}
 	return append(b, '"')
 }
+
+// plainLength is how many bytes s begins with that are plainASCII.
+func plainLength[T string | []byte](s T) int {
+	n := 0
+	for n < len(s) && plainASCII[s[n]] {
+		n++
+	}
+	return n
+}
+
+// plainASCII are the bytes that stand for themselves in a JSON string, also in
+// one that a browser may show. A software statement has thousands in a row.
+var plainASCII = func() (plain [256]bool) {
+	for c := byte(' '); c < 0x7f; c++ {
+		plain[c] = c != '"' && c != '\\' && c != '<'
+	}
+	return plain
+}()
 
 // AppendStrings appends list as a JSON array.
 func AppendStrings(b []byte, list []string) []byte {

@@ -171,8 +171,14 @@ func (p *parser) number() error {
 
 func (p *parser) str() error {
 	p.at++ // "
-	for p.at < len(p.data) {
-		switch c := p.data[p.at]; {
+	for {
+		rest := p.data[p.at:]
+		n := plainLength(rest)
+		p.at += n
+		if n == len(rest) {
+			return errors.New("a string without an end")
+		}
+		switch c := rest[n]; {
 		case c == '"':
 			p.at++
 			return nil
@@ -186,7 +192,6 @@ func (p *parser) str() error {
 			}
 		}
 	}
-	return errors.New("a string without an end")
 }
 
 // escape reads one escape. A lone surrogate is refused: decoders disagree on

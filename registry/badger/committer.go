@@ -130,8 +130,9 @@ func (c *committer) loop() {
 }
 
 // gatherFor is how long the committer rests after a batch of several updates. A
-// lone writer never waits for it twice.
-const gatherFor = 500 * time.Microsecond
+// lone writer never waits for it twice. Half of it gives fewer full batches (4 %
+// of all CPU), twice as much makes 16 writers wait longer than it spares.
+const gatherFor = time.Millisecond
 
 func (c *committer) waiting() (*update, bool) {
 	select {
