@@ -15,6 +15,14 @@ func errChanging() *verify.Error {
 	return e
 }
 
+// afterLease is an error whose request may still be on its way to the AS: until
+// the lease ends nothing can be said, and what it holds stays held.
+func afterLease(err error) *verify.Error {
+	e := verify.AsError(err)
+	e.RetryAfter = lease
+	return e
+}
+
 // changeable is a client that a change may begin with.
 func changeable(w Writer, workspace, clientID string, now time.Time) (*Client, error) {
 	c, err := findClient(w, workspace, clientID)

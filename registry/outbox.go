@@ -30,9 +30,10 @@ const (
 
 // The kinds of work that is left for the AS.
 const (
-	workRevoke = "revoke" // end an access token
-	workUndo   = "undo"   // end a registration that was cut off while pending
-	workDelete = "delete" // end a client that the registry has ended
+	workRevoke  = "revoke"  // end an access token
+	workUndo    = "undo"    // end a registration that was cut off while pending
+	workDelete  = "delete"  // end a client that the registry has ended
+	workRestore = "restore" // tell the AS what a client is registered with
 )
 
 // work is one entry of the outbox. It is retried with growing pauses until it is
@@ -46,9 +47,10 @@ type work struct {
 	Registration string `json:"registration,omitempty"`
 	// Holds are the reservations of an undo.
 	Holds []string `json:"holds,omitempty"`
-	// ID, Token (sealed) and IsRegistration belong to a revocation. Until is when
-	// the token ends, seconds since 1970, 0 for never.
-	ID             string `json:"id,omitempty"`
+	// ID is the entry's own, and the change that a restoration follows.
+	ID string `json:"id,omitempty"`
+	// Token (sealed) and IsRegistration belong to a revocation. Until is when the
+	// token ends, seconds since 1970, 0 for never.
 	Token          []byte `json:"token,omitempty"`
 	IsRegistration bool   `json:"is_registration,omitempty"`
 	Until          int64  `json:"until,omitempty"`
@@ -202,6 +204,8 @@ func (r *Registry) do(ctx context.Context, ws Workspace, k work) error {
 			return err
 		}
 		return r.finishDelete(ctx, ws, c, k)
+	case workRestore:
+		return r.restore(ctx, ws, k)
 	}
 	return fmt.Errorf("unknown kind %q", k.Kind)
 }
@@ -246,14 +250,15 @@ func (r *Registry) byID(ctx context.Context, workspace, id string) (c *Client, e
 	return c, err
 }
 
-// final tells whether trying again is of no use: the AS refuses for good (RFC
-// 7009 2.1 lets it refuse foreign tokens), or the token has ended by itself.
+// final tells whether trying again is of no use: the AS refuses a revocation (RFC
+// 7009 2.1 lets it refuse foreign tokens) or its own client's metadata for good,
+// has no such client, or the token has ended by itself.
 func (k *work) final(err error, now time.Time) bool {
-	if k.Kind != workRevoke {
+	if k.Kind != workRevoke && k.Kind != workRestore {
 		return false
 	}
 	var refused *verify.Error
-	if errors.As(err, &refused) && refused.Kind != verify.Unavailable {
+	if errors.As(err, &refused) && refused.Kind != verify.Unavailable || errors.Is(err, ErrDetached) {
 		return true
 	}
 	return k.Until != 0 && now.Unix() >= k.Until

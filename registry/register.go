@@ -147,11 +147,7 @@ func (r *Registry) activate(ctx context.Context, c *Client, pending []byte, p *P
 func (r *Registry) abandon(ctx context.Context, ws Workspace, c *Client, undo work, cause error) error {
 	if errors.Is(cause, ErrLost) && ws.Provisioner.ChoosesClientID() {
 		r.log.Error("answer lost: the client will be deleted at the authorization server", slog.String("client_id", c.ClientID), slog.Any("error", cause))
-		// Not before the lease ends: the request may still be on its way. Until then
-		// token and jti are taken.
-		e := verify.AsError(cause)
-		e.RetryAfter = lease
-		return e
+		return afterLease(cause) // until then token and jti are taken
 	}
 	if errors.Is(cause, ErrLost) {
 		r.log.Error("answer lost: the authorization server may hold a client that the registry does not know",

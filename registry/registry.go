@@ -7,12 +7,15 @@
 //	POST    nothing -> pending      one transaction: record, request, token and jti reserved, undo entry
 //	        pending -> active       after the AS created it: indexes, token and jti used up, revocation queued
 //	        pending -> nothing      the AS refused, or the undo entry came due: everything released
-//	PUT     active  -> active       a lease on the record and the jti, then the AS, then the new record
+//	PUT     active  -> active       one transaction: a lease on the record, the jti reserved, restore entry
+//	        active  -> active       after the AS took them: the new metadata, the jti used up
+//	        active  -> active       the AS refused, or the restore entry came due: the old metadata at both
 //	DELETE  active  -> deleting     from here on the client can do nothing; the outbox will finish it
 //	        deleting -> deleted     after the AS forgot it: record, request and indexes gone, the client_id stays taken
 //
-// A crash between two steps leaves an outbox entry whose time comes: undo for
-// pending, delete for deleting. The lease of a PUT ends by itself.
+// A crash or a lost answer between two steps leaves an outbox entry whose time
+// comes: undo for pending, restore for a PUT, delete for deleting. Leases end by
+// themselves, and no earlier than the request can have reached the AS.
 package registry
 
 import (

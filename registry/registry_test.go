@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -21,16 +22,19 @@ type as struct {
 	mu      sync.Mutex
 	chooses bool
 	clients map[string]registry.Credentials
+	scopes  map[string]string
 	revoked []string
 	calls   []string
 	// fail answers a call in the AS's place; carriedOut says that it did its work first.
 	fail       map[string][]error
 	carriedOut bool
-	next       int
+	// crash ends the goroutine of the next update after it was carried out.
+	crash bool
+	next  int
 }
 
 func newAS(chooses bool) *as {
-	return &as{chooses: chooses, clients: map[string]registry.Credentials{}, fail: map[string][]error{}}
+	return &as{chooses: chooses, clients: map[string]registry.Credentials{}, scopes: map[string]string{}, fail: map[string][]error{}}
 }
 
 func (a *as) called(call string) error {
@@ -58,6 +62,7 @@ func (a *as) Create(_ context.Context, c *registry.Client) (*registry.Provisione
 	}
 	a.next++
 	a.clients[id] = registry.Credentials{RegistrationAccessToken: fmt.Sprintf("rat-%d", a.next), RegistrationPath: "/reg/" + id}
+	a.scopes[id] = c.Metadata.Scope
 	if err != nil {
 		return nil, err
 	}
@@ -67,16 +72,28 @@ func (a *as) Create(_ context.Context, c *registry.Client) (*registry.Provisione
 func (a *as) Update(_ context.Context, c *registry.Client) (*registry.Provisioned, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := a.called("update"); err != nil {
+	err := a.called("update")
+	if err != nil && !a.carriedOut {
 		return nil, err
 	}
 	if a.clients[c.ClientID] != c.Credentials {
 		return nil, registry.ErrDetached
 	}
+	a.scopes[c.ClientID] = c.Metadata.Scope
+	if a.crash {
+		a.crash = false
+		runtime.Goexit()
+	}
 	a.next++
+	if err != nil && !a.chooses {
+		return nil, err // and the credentials stay
+	}
 	rotated := registry.Credentials{RegistrationAccessToken: fmt.Sprintf("rat-%d", a.next), RegistrationPath: c.Credentials.RegistrationPath}
 	a.clients[c.ClientID] = rotated
-	return &registry.Provisioned{ClientID: c.ClientID, Metadata: c.Metadata, Credentials: rotated}, nil
+	if errors.Is(err, registry.ErrLost) {
+		return nil, err
+	}
+	return &registry.Provisioned{ClientID: c.ClientID, Metadata: c.Metadata, Credentials: rotated}, err
 }
 
 func (a *as) Delete(_ context.Context, c *registry.Client) error {
@@ -102,8 +119,9 @@ func (a *as) Revoke(_ context.Context, token string, _ bool) error {
 	return nil
 }
 
-func (a *as) count() int { a.mu.Lock(); defer a.mu.Unlock(); return len(a.clients) }
-func (a *as) ended() int { a.mu.Lock(); defer a.mu.Unlock(); return len(a.revoked) }
+func (a *as) scope(id string) string { a.mu.Lock(); defer a.mu.Unlock(); return a.scopes[id] }
+func (a *as) count() int             { a.mu.Lock(); defer a.mu.Unlock(); return len(a.clients) }
+func (a *as) ended() int             { a.mu.Lock(); defer a.mu.Unlock(); return len(a.revoked) }
 
 // plain seals by doing nothing but telling contexts apart.
 type plain struct{}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -16,7 +17,7 @@ import (
 func (r *Registry) Update(ctx context.Context, ws Workspace, clientID string, in Registration) (*Client, error) {
 	change := uuid.NewString()
 	hold := requestReservation(ws.Name, change, in.Request)
-	c, err := r.beginUpdate(ctx, ws, clientID, hold)
+	c, restore, err := r.beginUpdate(ctx, ws, clientID, hold)
 	if err != nil {
 		return nil, err
 	}
@@ -24,13 +25,16 @@ func (r *Registry) Update(ctx context.Context, ws Workspace, clientID string, in
 	defer cancel()
 	before := *c
 	c.describe(in)
-	p, err := r.update(ctx, ws, c)
+	p, theirs, err := r.update(ctx, ws, c)
 	if p != nil {
 		c.Credentials = p.Credentials
 	}
 	if err != nil {
-		if releaseErr := r.releaseUpdate(ctx, &before, hold, c.Credentials); releaseErr != nil {
-			r.log.Error("a refused update could not be released; its lease ends by itself", slog.String("client_id", clientID), slog.Any("error", releaseErr))
+		if releaseErr := r.releaseUpdate(ctx, &before, hold, restore, c.Credentials, theirs); releaseErr != nil {
+			r.log.Error("a failed update could not be released; its lease ends by itself", slog.String("client_id", clientID), slog.Any("error", releaseErr))
+		}
+		if theirs == perhapsChanged {
+			return nil, afterLease(err)
 		}
 		return nil, err
 	}
@@ -39,40 +43,67 @@ func (r *Registry) Update(ctx context.Context, ws Workspace, clientID string, in
 	if err := r.seal(c, c.Credentials); err != nil {
 		return nil, err
 	}
-	return c, r.finishUpdate(ctx, &before, c, hold, in.Request.Raw)
+	if err := r.finishUpdate(ctx, &before, c, hold, restore, in.Request.Raw); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
-// beginUpdate takes the lease of the client and the jti of the request.
-func (r *Registry) beginUpdate(ctx context.Context, ws Workspace, clientID string, hold reservation) (c *Client, err error) {
+// beginUpdate takes the lease of the client and the jti of the request. The
+// entry that restores the AS's copy is there before the AS is asked.
+func (r *Registry) beginUpdate(ctx context.Context, ws Workspace, clientID string, hold reservation) (c *Client, restore work, err error) {
 	now := r.now()
 	err = r.store.Update(ctx, func(w Writer) error {
 		if c, err = changeable(w, ws.Name, clientID, now); err != nil {
+			return err
+		}
+		if err := r.unseal(c); err != nil {
 			return err
 		}
 		if err := hold.take(w, now); err != nil {
 			return err
 		}
 		c.Change, c.ChangeUntil = hold.holder, leaseEnd(now)
-		return putClient(w, c)
+		restore = work{key: laterKey(time.Unix(c.ChangeUntil, 0), hold.holder), Kind: workRestore, Workspace: ws.Name, Registration: c.ID, ID: hold.holder}
+		return errors.Join(putClient(w, c), restore.put(w))
 	})
-	if err != nil {
-		return nil, err
+	return c, restore, err
+}
+
+// standing is what is known of the AS's copy of a client after a failed update.
+type standing int
+
+const (
+	unchanged standing = iota
+	changed
+	// perhapsChanged: an answer was lost, and the request may even be on its way still.
+	perhapsChanged
+)
+
+func after(err error, p *Provisioned) standing {
+	switch {
+	case errors.Is(err, ErrLost):
+		return perhapsChanged
+	case p != nil:
+		return changed
 	}
-	return c, r.unseal(c)
+	return unchanged
 }
 
 // update asks the AS. Where the gateway chose the client_id, a registration
 // access token that was lost with an answer is had again by repeating the POST.
-func (r *Registry) update(ctx context.Context, ws Workspace, c *Client) (*Provisioned, error) {
+func (r *Registry) update(ctx context.Context, ws Workspace, c *Client) (*Provisioned, standing, error) {
 	p, err := ws.Provisioner.Update(ctx, c)
 	if !errors.Is(err, ErrLost) && !errors.Is(err, ErrDetached) || !ws.Provisioner.ChoosesClientID() {
-		return p, err
+		return p, after(err, p), err
 	}
 	r.log.Warn("repeating an update whose answer was lost", slog.String("client_id", c.ClientID), slog.Any("error", err))
+	theirs := max(changed, after(err, p)) // the POST replaces what the AS has
 	if err := r.reattach(ctx, ws, c); err != nil {
-		return nil, err
+		return nil, max(theirs, after(err, nil)), err
 	}
-	return ws.Provisioner.Update(ctx, c)
+	p, err = ws.Provisioner.Update(ctx, c)
+	return p, max(theirs, after(err, p)), err
 }
 
 // reattach gets new credentials for a client whose client_id was chosen here.
@@ -86,8 +117,9 @@ func (r *Registry) reattach(ctx context.Context, ws Workspace, c *Client) error 
 }
 
 // releaseUpdate leaves the client as it was, but for credentials that the AS
-// rotated before it failed.
-func (r *Registry) releaseUpdate(ctx context.Context, before *Client, hold reservation, newest Credentials) error {
+// rotated before it failed. Where the AS has, or may have, the new metadata, the
+// entry that restores the old ones stays: due at once, or when the lease ends.
+func (r *Registry) releaseUpdate(ctx context.Context, before *Client, hold reservation, restore work, newest Credentials, theirs standing) error {
 	rotated := *before
 	if newest != before.Credentials {
 		if err := r.seal(&rotated, newest); err != nil {
@@ -99,17 +131,25 @@ func (r *Registry) releaseUpdate(ctx context.Context, before *Client, hold reser
 		if err != nil {
 			return err
 		}
-		if c.Change == hold.holder {
-			c.Change, c.ChangeUntil, c.Sealed = "", 0, rotated.Sealed
-			if err := putClient(w, c); err != nil {
-				return err
-			}
+		if c.Change != hold.holder {
+			return nil // the lease ended long ago
 		}
-		return hold.giveBack(w)
+		c.Sealed = rotated.Sealed
+		if theirs == perhapsChanged {
+			return putClient(w, c)
+		}
+		c.Change, c.ChangeUntil = "", 0
+		errs := []error{putClient(w, c), hold.giveBack(w), w.Delete(restore.key)}
+		if theirs == changed {
+			now := restore
+			now.key = outboxKey(r.now(), restore.ID)
+			errs = append(errs, now.put(w))
+		}
+		return errors.Join(errs...)
 	})
 }
 
-func (r *Registry) finishUpdate(ctx context.Context, before, after *Client, hold reservation, request []byte) error {
+func (r *Registry) finishUpdate(ctx context.Context, before, after *Client, hold reservation, restore work, request []byte) error {
 	old, err := indexKeys(before)
 	if err != nil {
 		return err
@@ -136,7 +176,7 @@ func (r *Registry) finishUpdate(ctx context.Context, before, after *Client, hold
 				return err
 			}
 		}
-		return errors.Join(hold.keep(w), w.Delete(key("document", before.Document)),
+		return errors.Join(hold.keep(w), w.Delete(restore.key), w.Delete(key("document", before.Document)),
 			w.Put(key("document", after.Document), request), putClient(w, after))
 	})
 }

@@ -1,0 +1,74 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+)
+
+// restore tells the AS once more what a client is registered with, after an
+// update whose end is not known: the answer was lost, the gateway ended, or the
+// AS took something else than it was asked to. The registry's record counts.
+func (r *Registry) restore(ctx context.Context, ws Workspace, k work) error {
+	holder := "restore " + k.ID
+	var c *Client
+	now := r.now()
+	err := r.store.Update(ctx, func(w Writer) (err error) {
+		c, err = loadClient(w, k.Workspace, k.Registration)
+		switch {
+		case errors.Is(err, ErrNotFound), err == nil && c.Status != Active:
+			c = nil // deleted meanwhile, and then the AS is told so
+			return w.Delete(k.key)
+		case err != nil:
+			return err
+		case c.changing(now) && c.Change != holder:
+			return errChanging()
+		}
+		if err := r.unseal(c); err != nil {
+			return err
+		}
+		c.Change, c.ChangeUntil = holder, leaseEnd(now)
+		return putClient(w, c)
+	})
+	if err != nil || c == nil {
+		return err
+	}
+	p, theirs, err := r.update(ctx, ws, c)
+	if p != nil {
+		c.Credentials = p.Credentials
+	}
+	if err == nil {
+		c.Metadata = p.Metadata
+	}
+	if errors.Is(err, ErrDetached) {
+		// RFC 7592 2.1: 401 is also the answer for a client that is gone.
+		r.log.Error("the authorization server may hold other metadata of a client than the registry", slog.String("client_id", c.ClientID), slog.Any("error", err))
+	}
+	return errors.Join(err, r.endRestore(ctx, c, k, err == nil, theirs))
+}
+
+// endRestore keeps what the AS rotated and lets go of the client, unless a
+// request may still be on its way: then the next attempt, or time, ends the lease.
+func (r *Registry) endRestore(ctx context.Context, c *Client, k work, done bool, theirs standing) error {
+	if err := r.seal(c, c.Credentials); err != nil {
+		return err
+	}
+	return r.store.Update(ctx, func(w Writer) error {
+		current, err := loadClient(w, c.Workspace, c.ID)
+		if err != nil {
+			return err
+		}
+		if current.Change != c.Change {
+			return fmt.Errorf("registry: restoring client_id %s was overtaken", c.ClientID)
+		}
+		current.Sealed, current.Metadata = c.Sealed, c.Metadata
+		if theirs != perhapsChanged || done {
+			current.Change, current.ChangeUntil = "", 0
+		}
+		if err := putClient(w, current); err != nil || !done {
+			return err
+		}
+		return w.Delete(k.key)
+	})
+}
