@@ -97,7 +97,7 @@ func (r *Registry) update(ctx context.Context, ws Workspace, c *Client) (*Provis
 	if !errors.Is(err, ErrLost) && !errors.Is(err, ErrDetached) || !ws.Provisioner.ChoosesClientID() {
 		return p, after(err, p), err
 	}
-	r.log.Warn("repeating an update whose answer was lost", slog.String("client_id", c.ClientID), slog.Any("error", err))
+	r.log.Warn("registering a client at the authorization server again, for a registration access token that was lost", slog.String("client_id", c.ClientID), slog.Any("error", err))
 	theirs := max(changed, after(err, p)) // the POST replaces what the AS has
 	if err := r.reattach(ctx, ws, c); err != nil {
 		return nil, max(theirs, after(err, nil)), err

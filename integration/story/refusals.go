@@ -203,10 +203,9 @@ func (p *Play) InternalRegistration(ctx context.Context) (string, error) {
 	return u.Path, nil
 }
 
-// eventually repeats a check that something else will make true, until ctx or
-// its own limit ends.
-func eventually(ctx context.Context, check func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+// Eventually repeats a check that something else will make true.
+func Eventually(ctx context.Context, within time.Duration, check func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	pause := time.NewTicker(20 * time.Millisecond)
 	defer pause.Stop()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
@@ -101,7 +102,7 @@ func (p *Play) reuseToken(ctx context.Context) error {
 		return nil // a JWT ends by itself; neither server can end it before
 	}
 	// The AS is told through the outbox, right after the 201.
-	return eventually(ctx, func() error {
+	return Eventually(ctx, 10*time.Second, func() error {
 		r, err := p.Make(ctx, Call{Method: "POST", URL: p.introspection, ID: "registrar", Secret: p.registrar, Form: url.Values{"token": {p.registrationToken}}})
 		if err != nil {
 			return err
