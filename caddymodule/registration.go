@@ -83,7 +83,7 @@ func (d *dcr) read(id string) error {
 	if err != nil {
 		return err
 	}
-	request, err := d.store.Document(d.r.Context(), c)
+	c, request, err := d.store.Document(d.r.Context(), c)
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ func TestUpdate(t *testing.T) {
 		if err != nil || updated.ClientID != c.ClientID || updated.IssuedAt != c.IssuedAt || updated.Metadata.RedirectURIs[0] != "https://tpp.example/other" {
 			t.Fatalf("%+v, %v", updated, err)
 		}
-		if doc, err := x.Document(x.t.Context(), updated); err != nil || string(doc) != "the request jti2" || len(x.keys("document/")) != 1 {
+		if _, doc, err := x.Document(x.t.Context(), updated); err != nil || string(doc) != "the request jti2" || len(x.keys("document/")) != 1 {
 			t.Errorf("%q, %v", doc, err)
 		}
 		if list, _, err := x.List(x.t.Context(), x.ws.Name, registry.ByCertificate, "thumb", "", 10); err != nil || len(list) != 0 {
@@ -195,5 +195,24 @@ func TestOutboxWaitsForTheWorkspace(t *testing.T) {
 			t.Errorf("outbox %q", x.keys("outbox/"))
 		}
 		takeBack()
+	})
+}
+
+// Between the check of a request and its answer the client may be changed or deleted.
+func TestDocumentOfAClientThatChanged(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		seen := x.register(request("jti1", ""))
+		if _, err := x.Update(x.t.Context(), x.ws, seen.ClientID, narrower("jti2")); err != nil {
+			t.Fatal(err)
+		}
+		now, doc, err := x.Document(x.t.Context(), seen)
+		if err != nil || now.Metadata.Scope != "openid" || string(doc) != "the request jti2" {
+			t.Errorf("%+v, %q, %v", now, doc, err)
+		}
+		if err := x.Delete(x.t.Context(), x.ws, seen.ClientID, &verify.AccessToken{Raw: "t"}); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = x.Document(x.t.Context(), seen)
+		refused(t, err, verify.InvalidToken, "access_token")
 	})
 }

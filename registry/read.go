@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
 // Client returns the client with the AS's client_id. A client that was deleted
@@ -38,14 +40,30 @@ func findClient(v interface{ Get(string) ([]byte, error) }, workspace, clientID 
 	return c, err
 }
 
-// Document returns the request that the client was registered with, as received:
-// a compact JWS with the software statement in it.
-func (r *Registry) Document(ctx context.Context, c *Client) (request []byte, err error) {
+// Document returns a client as it is now, and the request that it is registered
+// with, as received: a compact JWS with the software statement in it. Both are of
+// one moment: between Client and Document an update may have replaced them.
+//
+// Errors: that of verify.NotYours for a client that is gone meanwhile.
+func (r *Registry) Document(ctx context.Context, c *Client) (now *Client, request []byte, err error) {
 	err = r.store.View(ctx, func(v Reader) error {
-		request, err = v.Get(key("document", c.Document))
+		now, err = loadClient(v, c.Workspace, c.ID)
+		switch {
+		case errors.Is(err, ErrNotFound), err == nil && now.Status != Active:
+			return verify.NotYours(errNotManaged)
+		case err != nil:
+			return err
+		}
+		request, err = v.Get(key("document", now.Document))
+		if errors.Is(err, ErrNotFound) {
+			err = fmt.Errorf("registry: the request of registration %s is gone", c.ID)
+		}
 		return err
 	})
-	return request, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return now, request, nil
 }
 
 // List returns at most limit clients that an index names, in the index's order,

@@ -26,7 +26,7 @@ func TestRegister(t *testing.T) {
 		if got.Credentials != (registry.Credentials{}) {
 			t.Error("credentials were read without need")
 		}
-		if doc, err := x.Document(x.t.Context(), got); err != nil || string(doc) != "the request jti1" {
+		if _, doc, err := x.Document(x.t.Context(), got); err != nil || string(doc) != "the request jti1" {
 			t.Errorf("%q, %v", doc, err)
 		}
 		for _, by := range []struct {
