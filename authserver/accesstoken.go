@@ -65,16 +65,26 @@ func (s *Server) introspect(ctx context.Context, m *Metadata, raw string) (*veri
 	return verify.ReadAccessToken(raw, claims)
 }
 
+// Revokes tells whether a client for Revoke is configured.
+func (s *Server) Revokes(registration bool) bool {
+	id, _ := s.revoker(registration)
+	return id != ""
+}
+
+func (s *Server) revoker(registration bool) (id, secret string) {
+	if registration && s.RegistrarID != "" {
+		return s.RegistrarID, s.RegistrarSecret
+	}
+	return s.ClientID, s.ClientSecret
+}
+
 // Revoke ends an access token (RFC 7009), a registration token as the client
 // that it belongs to where that is configured: an AS may refuse foreign tokens
 // (2.1). What it refuses is final.
 //
 // Errors: AccessDenied, Unavailable.
 func (s *Server) Revoke(ctx context.Context, token string, registration bool) error {
-	id, secret := s.ClientID, s.ClientSecret
-	if registration && s.RegistrarID != "" {
-		id, secret = s.RegistrarID, s.RegistrarSecret
-	}
+	id, secret := s.revoker(registration)
 	if id == "" {
 		return notRevoked(errors.New("no client at the authorization server is configured"))
 	}

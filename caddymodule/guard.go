@@ -48,6 +48,9 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request) error {
 	defer h.app.Leave()
 	for _, id := range who.ClientIDs {
 		c, err := store.Client(r.Context(), h.Workspace, id)
+		if errors.Is(err, registry.ErrAlike) {
+			return verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: client_id is not written as it was given out").Because(err)
+		}
 		if errors.Is(err, registry.ErrNotFound) {
 			continue
 		}

@@ -15,6 +15,7 @@ import (
 //	client/<workspace>/<registration>          the record
 //	document/<id>                              the request as received, with its software statement
 //	id/<workspace>/<client_id>                 the registration, or empty once deleted
+//	alike/<workspace>/<folded client_id>       empty, where the client_id folds to another text
 //	index/<name>/<workspace>/<value>/<reg>     one entry per index, empty
 //	token/<workspace>/<hash>                   registration tokens, reserved or used
 //	jti/<workspace>/<iss>/<jti>                requests, reserved or used
@@ -54,6 +55,22 @@ func outboxDue(k string) time.Time {
 		return time.Time{}
 	}
 	return time.Unix(0, nanos)
+}
+
+// fold is the one form of all client_ids that an AS may take for the same: some
+// compare without regard to case, or to blanks at the ends.
+func fold(clientID string) string {
+	return strings.ToLower(strings.ToUpper(strings.TrimSpace(clientID)))
+}
+
+// alikeKey is under which a client_id in another spelling is found; empty when
+// the id is its own folded form and is found by that.
+func alikeKey(c *Client) string {
+	folded := fold(c.ClientID)
+	if folded == c.ClientID {
+		return ""
+	}
+	return key("alike", c.Workspace, folded)
 }
 
 // Index names one way to find clients.

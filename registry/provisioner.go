@@ -36,6 +36,9 @@ type Provisioner interface {
 	// Delete ends c.ClientID at the AS, with c.Credentials. A client that is
 	// certainly not there is no error.
 	Delete(ctx context.Context, c *Client) error
+	// Revokes tells whether there is a client to ask Revoke as. Without one nothing
+	// is left for the outbox.
+	Revokes(registration bool) bool
 	// Revoke ends an access token at the AS (RFC 7009). registration tells a
 	// dcr_register token from a management token. An AS that refuses for good
 	// gives an *verify.Error of kind AccessDenied.

@@ -13,10 +13,22 @@ import (
 // comes back with Status Deleted and nothing but its ids; one that is pending is
 // not there yet.
 //
-// Errors: ErrNotFound for a client_id that was never registered here.
+// Errors: ErrNotFound for a client_id that was never registered here; ErrAlike too
+// where one was that an AS could take for the same.
 func (r *Registry) Client(ctx context.Context, workspace, clientID string) (c *Client, err error) {
 	err = r.store.View(ctx, func(v Reader) error {
-		c, err = findClient(v, workspace, clientID)
+		if c, err = findClient(v, workspace, clientID); !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		for _, kind := range []string{"id", "alike"} {
+			found, alikeErr := get(v, key(kind, workspace, fold(clientID)))
+			if alikeErr != nil {
+				return alikeErr
+			}
+			if found != nil {
+				return ErrAlike
+			}
+		}
 		return err
 	})
 	if err != nil {
@@ -24,6 +36,10 @@ func (r *Registry) Client(ctx context.Context, workspace, clientID string) (c *C
 	}
 	return c, nil
 }
+
+// ErrAlike is an ErrNotFound for a client_id that differs from a registered one in
+// case, or in blanks at its ends, only. To an AS it may be that client.
+var ErrAlike = fmt.Errorf("%w: a client_id of which another spelling is registered", ErrNotFound)
 
 func findClient(v interface{ Get(string) ([]byte, error) }, workspace, clientID string) (*Client, error) {
 	id, err := v.Get(key("id", workspace, clientID))

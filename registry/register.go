@@ -66,12 +66,38 @@ func (r *Registry) Register(ctx context.Context, ws Workspace, in Registration) 
 	if err != nil {
 		return nil, r.abandon(ctx, ws, c, undo, err)
 	}
-	if err := r.activate(ctx, c, pending, p, holds, undo, in.Token); err != nil {
-		// The undo entry stays: when it comes due, the AS forgets the client too.
+	token := in.Token
+	if token != nil && !ws.Provisioner.Revokes(true) {
+		token = nil
+	}
+	if err := r.activate(ctx, c, pending, p, holds, undo, token); err != nil {
+		r.disown(ctx, ws, c, p, undo, err)
 		return nil, fmt.Errorf("registration %s at client_id %s: %w", c.ID, p.ClientID, err)
 	}
 	return c, nil
 }
+
+// disown ends a client that the AS made and the registry could not take. One with
+// a client_id chosen here is left to the undo entry. Of another, only the answer
+// at hand says how to delete it.
+func (r *Registry) disown(ctx context.Context, ws Workspace, c *Client, p *Provisioned, undo work, cause error) {
+	if ws.Provisioner.ChoosesClientID() || errors.Is(cause, errTwice) {
+		return
+	}
+	made := *c
+	made.ClientID, made.Credentials = p.ClientID, p.Credentials
+	if err := ws.Provisioner.Delete(ctx, &made); err != nil {
+		r.log.Error("the authorization server holds a client that the registry could not take", slog.String("client_id", p.ClientID), slog.Any("error", errors.Join(cause, err)))
+		return // the undo entry tells so once more
+	}
+	if err := r.forgetPending(ctx, c.ID, undo); err != nil {
+		r.log.Error("a failed registration could not be removed now; it will be later", slog.String("registration", c.ID), slog.Any("error", err))
+	}
+}
+
+// errTwice is an AS that gives a new client the id of one that is there: it must
+// not be deleted.
+var errTwice = errors.New("registry: the authorization server gave out a client_id twice")
 
 // create asks the AS, and once more when the answer was lost and asking again
 // gives the same client.
@@ -124,7 +150,12 @@ func (r *Registry) activate(ctx context.Context, c *Client, pending []byte, p *P
 			return err
 		}
 		if taken != nil {
-			return fmt.Errorf("registry: the authorization server gave out client_id %s twice", c.ClientID)
+			return errTwice
+		}
+		if alike := alikeKey(c); alike != "" {
+			if err := w.Put(alike, []byte{}); err != nil {
+				return err
+			}
 		}
 		for _, k := range indexes {
 			if err := w.Put(k, []byte{}); err != nil {

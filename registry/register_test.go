@@ -177,5 +177,69 @@ func TestASGivesOutAnIDTwice(t *testing.T) {
 		if err != nil || got.ID != first.ID {
 			t.Errorf("%+v, %v", got, err)
 		}
+		if x.as.count() != 1 {
+			t.Error("the first client was deleted at the AS")
+		}
+	})
+}
+
+// What the AS has made and the registry cannot take is deleted at the AS at
+// once: without a chosen id nobody could find it later.
+func TestActivationFails(t *testing.T) {
+	for _, chooses := range []bool{false, true} {
+		run(t, chooses, func(x *fixture) {
+			x.as.during = func() {
+				err := x.store.Update(x.t.Context(), func(w registry.Writer) error { return w.Delete("jti/default%2Fobuk/software1/jti1") })
+				if err != nil {
+					t.Error(err)
+				}
+			}
+			if _, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1")); err == nil {
+				t.Fatal("the reservation was gone, and the client is registered")
+			}
+			if !chooses && x.as.count() != 0 {
+				t.Error("the AS still holds the client")
+			}
+			time.Sleep(time.Minute)
+			x.settle()
+			if x.as.count() != 0 {
+				t.Error("the AS holds the client for good")
+			}
+			x.nothingLeft()
+		})
+	}
+}
+
+func TestNothingToRevokeAs(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		x.as.noClient = true
+		x.register(request("jti1", "token1"))
+		if slices.Contains(x.as.calls, "revoke") || len(x.keys("outbox/")) != 0 {
+			t.Errorf("calls %q, outbox %q", x.as.calls, x.keys("outbox/"))
+		}
+		_, err := x.Register(x.t.Context(), x.ws, request("jti2", "token1"))
+		refused(t, err, verify.InvalidToken, "access_token")
+	})
+}
+
+// Some ASs take these for one client_id.
+func TestClientIDsAlike(t *testing.T) {
+	run(t, false, func(x *fixture) {
+		x.as.ids = []string{"AbC", "plain"}
+		x.register(request("jti1", ""))
+		second := x.register(request("jti2", ""))
+		if err := x.Delete(x.t.Context(), x.ws, second.ClientID, &verify.AccessToken{Raw: "t"}); err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []string{"abc", "ABC", " AbC", "AbC\t", "Plain", "plain "} {
+			if _, err := x.Client(x.t.Context(), x.ws.Name, id); !errors.Is(err, registry.ErrAlike) || !errors.Is(err, registry.ErrNotFound) {
+				t.Errorf("%q: %v", id, err)
+			}
+		}
+		for _, id := range []string{"abcd", "", "AbC/"} {
+			if _, err := x.Client(x.t.Context(), x.ws.Name, id); !errors.Is(err, registry.ErrNotFound) || errors.Is(err, registry.ErrAlike) {
+				t.Errorf("%q: %v", id, err)
+			}
+		}
 	})
 }

@@ -30,7 +30,12 @@ type as struct {
 	carriedOut bool
 	// crash ends the goroutine of the next update after it was carried out.
 	crash bool
-	next  int
+	// noClient is a gateway without a client at the AS; during happens once while it creates one.
+	noClient bool
+	during   func()
+	// ids are what it gives out instead of as-1, as-2, ...
+	ids  []string
+	next int
 }
 
 func newAS(chooses bool) *as {
@@ -48,6 +53,8 @@ func (a *as) called(call string) error {
 
 func (a *as) ChoosesClientID() bool { return a.chooses }
 
+func (a *as) Revokes(bool) bool { return !a.noClient }
+
 func (a *as) Create(_ context.Context, c *registry.Client) (*registry.Provisioned, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -59,10 +66,17 @@ func (a *as) Create(_ context.Context, c *registry.Client) (*registry.Provisione
 	if !a.chooses {
 		a.next++
 		id = fmt.Sprintf("as-%d", a.next)
+		if len(a.ids) > 0 {
+			id, a.ids = a.ids[0], a.ids[1:]
+		}
 	}
 	a.next++
 	a.clients[id] = registry.Credentials{RegistrationAccessToken: fmt.Sprintf("rat-%d", a.next), RegistrationPath: "/reg/" + id}
 	a.scopes[id] = c.Metadata.Scope
+	if during := a.during; during != nil {
+		a.during = nil
+		during()
+	}
 	if err != nil {
 		return nil, err
 	}

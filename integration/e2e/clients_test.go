@@ -185,6 +185,7 @@ func TestNobodyElsesClient(t *testing.T) {
 			{"the name with a dot", "", form, "grant_type=client_credentials&scope=&client.id=" + id},
 			{"the name with brackets", "", form, "grant_type=client_credentials&scope=&client_id[]=" + id},
 			{"the id with a blank", "", form, own + "%20"},
+			{"the id in upper case", "", form, "grant_type=client_credentials&scope=&client_id=" + strings.ToUpper(id)},
 			{"Basic with a tab", "", with("Authorization", "Basic\t"+basic(id, "")), "grant_type=client_credentials&scope="},
 			{"the id in Basic in lower case", "", with("Authorization", "basic "+basic(id, "")), "grant_type=client_credentials&scope="},
 			{"many ids", "", form, own + strings.Repeat("&client_id=x", 5)},
