@@ -2,11 +2,8 @@ package verify
 
 import (
 	"bytes"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 )
@@ -63,74 +60,6 @@ func checkSoftwareID(e *evaluation) error {
 		return fmt.Errorf("%s, but this client was registered for %s; register a new client", Quote(e.ssa.SoftwareID), Quote(e.Registered.SoftwareID))
 	case e.ssa.OrgID != e.Registered.OrgID:
 		return Refuse(InvalidClientMetadata, "org_id", "org_id: %s, but this client was registered for %s", Quote(e.ssa.OrgID), Quote(e.Registered.OrgID))
-	}
-	return nil
-}
-
-// maxRedirectURI is the length of a redirect URI (DCR 3.2).
-const maxRedirectURI = 256
-
-func checkRedirectURIs(e *evaluation) error {
-	refuse := func(format string, args ...any) error {
-		return Refuse(InvalidRedirectURI, "redirect_uris", "redirect_uris: "+format, args...)
-	}
-	if len(e.ssa.RedirectURIs) == 0 {
-		return refuse("the software statement has no software_redirect_uris; register them at the directory and get a new statement")
-	}
-	list, ok, err := e.claims.Strings("redirect_uris")
-	switch {
-	case err != nil:
-		return refuse("%w", err)
-	case !ok:
-		list = e.ssa.RedirectURIs
-	case len(list) == 0:
-		return refuse("empty; send at least one of the software statement's, or leave the claim out")
-	}
-	for _, uri := range list {
-		if err := acceptableRedirect(uri); err != nil {
-			return refuse("%s %w", Quote(uri), err)
-		}
-		if !slices.Contains(e.ssa.RedirectURIs, uri) {
-			return refuse("%s is not in the software statement's software_redirect_uris, which must hold it exactly", Quote(uri))
-		}
-	}
-	e.out.Metadata.RedirectURIs = list
-	return nil
-}
-
-func acceptableRedirect(uri string) error {
-	if len(uri) > maxRedirectURI {
-		return fmt.Errorf("is longer than %d characters", maxRedirectURI)
-	}
-	for i := range len(uri) {
-		if c := uri[i]; c <= 0x20 || c >= 0x7f || strings.IndexByte(`\"<>^{|}`+"`*", c) >= 0 {
-			return errors.New("has a character that a URI cannot have, or a wildcard")
-		}
-	}
-	u, err := url.Parse(uri)
-	switch {
-	case err != nil || u.Opaque != "" || u.Hostname() == "":
-		return errors.New("is not an absolute URI")
-	case u.Scheme != "https":
-		return errors.New("does not use https")
-	case strings.Contains(uri, "#"):
-		return errors.New("has a fragment")
-	case u.User != nil:
-		return errors.New("has user information")
-	}
-	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
-	// Escaped in the URI, and a browser's IDNA may make localhost or digits of it.
-	if strings.ContainsFunc(host, func(r rune) bool { return r >= 0x80 }) {
-		return errors.New("is not an absolute URI, because its host is not ASCII")
-	}
-	label := host[strings.LastIndexByte(host, '.')+1:]
-	if host == "localhost" || label == "localhost" {
-		return errors.New("points to localhost")
-	}
-	// A last label of digits is an IPv4 address for browsers, whatever its form (0x7f.1, 2130706433).
-	numeric := label == "" || label[0] >= '0' && label[0] <= '9' && (strings.Trim(label, "0123456789") == "" || strings.HasPrefix(label, "0x"))
-	if _, err := netip.ParseAddr(host); err == nil || numeric {
-		return errors.New("has an IP address for a host")
 	}
 	return nil
 }
@@ -239,88 +168,6 @@ func checkScope(e *evaluation) error {
 	}
 	e.out.Metadata.Scope = strings.Join(distinct(list), " ")
 	return nil
-}
-
-// checkSubjectDN settles the DN that will authenticate the client. It must be
-// that of a certificate that the software has shown to be its own: the one of
-// this connection, or one that its verified JWKS names for TLS.
-func checkSubjectDN(e *evaluation) error {
-	text, err := claimedDN(e.claims)
-	if err != nil {
-		return err
-	}
-	if e.out.Metadata.TokenEndpointAuthMethod != "tls_client_auth" {
-		if text != "" {
-			return errors.New("only goes with token_endpoint_auth_method tls_client_auth; leave it out")
-		}
-		return nil
-	}
-	if text == "" {
-		if e.Certificate == nil {
-			return errors.New("missing; send the subject of the transport certificate")
-		}
-		if len(e.Certificate.Subject) == 0 { // it would equal nothing, ever
-			return errors.New("missing, and the transport certificate has an empty subject; use another certificate")
-		}
-		e.settle(e.Certificate.Subject.String(), e.Certificate.Subject, e.Certificate.Leaf.RawSubject)
-		return nil
-	}
-	name, err := ParseDN(text)
-	if err != nil {
-		return fmt.Errorf("%s cannot be read: %w", Quote(text), err)
-	}
-	if e.Certificate == nil {
-		e.settle(text, name, nil)
-		return nil
-	}
-	if name.Equal(e.Certificate.Subject) {
-		e.settle(text, e.Certificate.Subject, e.Certificate.Leaf.RawSubject)
-		return nil
-	}
-	keys, err := e.Request.Keys.Keys(e)
-	if err != nil {
-		return unavailableKeys(err)
-	}
-	for _, k := range keys {
-		if k.Use != "tls" || len(k.Certificates) == 0 {
-			continue
-		}
-		leaf, err := x509.ParseCertificate(k.Certificates[0])
-		if err != nil {
-			continue
-		}
-		if subject, err := ParseSubject(leaf.RawSubject); err == nil && name.Equal(subject) {
-			e.settle(text, subject, leaf.RawSubject)
-			return nil
-		}
-	}
-	return fmt.Errorf("%s is not the subject of the presented certificate, which is %s; send that, or leave the claim out", Quote(text), Quote(e.Certificate.Subject.String()))
-}
-
-func (e *evaluation) settle(text string, subject DN, raw []byte) {
-	e.out.Metadata.TLSClientAuthSubjectDN = text
-	e.out.Subject, e.out.RawSubject = subject, raw
-}
-
-// claimedDN reads the DN under both its names: RFC 8705's, and the one of DCR
-// v3.1 and of SecureAuth.
-func claimedDN(claims Object) (string, error) {
-	rfc, ok, err := claims.String("tls_client_auth_subject_dn")
-	if err != nil {
-		return "", err
-	}
-	older, both, err := claims.String("tls_client_auth_dn")
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("tls_client_auth_dn %w", err)
-	case ok && rfc == "", both && older == "":
-		return "", errors.New("empty; send the subject of the transport certificate, or leave the claim out")
-	case ok && both && rfc != older:
-		return "", errors.New("differs from tls_client_auth_dn; send one of them")
-	case !ok:
-		return older, nil
-	}
-	return rfc, nil
 }
 
 // checkStatementBinds holds the outcome against client metadata that the

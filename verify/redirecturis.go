@@ -1,0 +1,78 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// maxRedirectURI is the length of a redirect URI (DCR 3.2).
+const maxRedirectURI = 256
+
+func checkRedirectURIs(e *evaluation) error {
+	refuse := func(format string, args ...any) error {
+		return Refuse(InvalidRedirectURI, "redirect_uris", "redirect_uris: "+format, args...)
+	}
+	if len(e.ssa.RedirectURIs) == 0 {
+		return refuse("the software statement has no software_redirect_uris; register them at the directory and get a new statement")
+	}
+	list, ok, err := e.claims.Strings("redirect_uris")
+	switch {
+	case err != nil:
+		return refuse("%w", err)
+	case !ok:
+		list = e.ssa.RedirectURIs
+	case len(list) == 0:
+		return refuse("empty; send at least one of the software statement's, or leave the claim out")
+	}
+	for _, uri := range list {
+		if err := acceptableRedirect(uri); err != nil {
+			return refuse("%s %w", Quote(uri), err)
+		}
+		if !slices.Contains(e.ssa.RedirectURIs, uri) {
+			return refuse("%s is not in the software statement's software_redirect_uris, which must hold it exactly", Quote(uri))
+		}
+	}
+	e.out.Metadata.RedirectURIs = list
+	return nil
+}
+
+func acceptableRedirect(uri string) error {
+	if len(uri) > maxRedirectURI {
+		return fmt.Errorf("is longer than %d characters", maxRedirectURI)
+	}
+	for i := range len(uri) {
+		if c := uri[i]; c <= 0x20 || c >= 0x7f || strings.IndexByte(`\"<>^{|}`+"`*", c) >= 0 {
+			return errors.New("has a character that a URI cannot have, or a wildcard")
+		}
+	}
+	u, err := url.Parse(uri)
+	switch {
+	case err != nil || u.Opaque != "" || u.Hostname() == "":
+		return errors.New("is not an absolute URI")
+	case u.Scheme != "https":
+		return errors.New("does not use https")
+	case strings.Contains(uri, "#"):
+		return errors.New("has a fragment")
+	case u.User != nil:
+		return errors.New("has user information")
+	}
+	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	// Escaped in the URI, and a browser's IDNA may make localhost or digits of it.
+	if strings.ContainsFunc(host, func(r rune) bool { return r >= 0x80 }) {
+		return errors.New("is not an absolute URI, because its host is not ASCII")
+	}
+	label := host[strings.LastIndexByte(host, '.')+1:]
+	if host == "localhost" || label == "localhost" {
+		return errors.New("points to localhost")
+	}
+	// A last label of digits is an IPv4 address for browsers, whatever its form (0x7f.1, 2130706433).
+	numeric := label == "" || label[0] >= '0' && label[0] <= '9' && (strings.Trim(label, "0123456789") == "" || strings.HasPrefix(label, "0x"))
+	if _, err := netip.ParseAddr(host); err == nil || numeric {
+		return errors.New("has an IP address for a host")
+	}
+	return nil
+}
