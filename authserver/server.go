@@ -9,6 +9,7 @@ package authserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -109,6 +110,9 @@ func New(o Options) (*Server, error) {
 		}
 	default:
 		return nil, fmt.Errorf("validate %q: must be %s or %s", o.Validate, Introspection, JWT)
+	}
+	if strings.ContainsFunc(o.InitialAccessToken, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return nil, errors.New("initial_access_token: it has a blank, a line end or another character that no token has")
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -32,6 +32,7 @@ func TestNew(t *testing.T) {
 		{"jwt", authserver.Options{URL: "https://as.example", Validate: "jwt"}, ""},
 		{"introspection", authserver.Options{URL: "https://as.example", Validate: "introspection", ClientID: "gateway"}, ""},
 		{"introspection as nobody", authserver.Options{URL: "https://as.example", Validate: "introspection"}, "needs a client at the authorization server"},
+		{"initial access token with a line end", authserver.Options{URL: "https://as.example", InitialAccessToken: "SECRET\n"}, "initial_access_token: it has a blank"},
 		{"unknown validate", authserver.Options{URL: "https://as.example", Validate: "opaque"}, `validate "opaque": must be introspection or jwt`},
 	} {
 		t.Run(test.name, func(t *testing.T) {

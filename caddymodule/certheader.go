@@ -36,9 +36,12 @@ var ordinary = map[string]bool{
 	"X-Fapi-Interaction-Id": true, "X-Forwarded-For": true,
 }
 
-// isCertificateHeader tells whether a header field may pass for a certificate.
-// Underscores and dots count as dashes: some servers read them so.
-func isCertificateHeader(name string) bool {
+// pathHeaders make some servers serve another path than the one that was checked.
+var pathHeaders = []string{"x-original-ur", "x-rewrite-ur"}
+
+// isForged tells whether a header field from outside may pass for a certificate,
+// or for another path. Underscores and dots count as dashes: some servers read them so.
+func isForged(name string) bool {
 	if len(name) > maxHeaderName || ordinary[name] {
 		return false
 	}
@@ -54,9 +57,11 @@ func isCertificateHeader(name string) bool {
 		buf[i] = c
 	}
 	folded := buf[:len(name)]
-	for _, prefix := range certificateHeaders {
-		if len(folded) >= len(prefix) && string(folded[:len(prefix)]) == prefix {
-			return true
+	for _, prefixes := range [][]string{certificateHeaders, pathHeaders} {
+		for _, prefix := range prefixes {
+			if len(folded) >= len(prefix) && string(folded[:len(prefix)]) == prefix {
+				return true
+			}
 		}
 	}
 	for _, word := range certificateWords {
@@ -74,9 +79,6 @@ const maxHeaderName = 96
 // the same site: it must leave alone what the first has set.
 const scrubbed = "openbanking_dcr.scrubbed"
 
-// pathHeaders make some servers serve another path than the one that was checked.
-var pathHeaders = []string{"X-Original-Url", "X-Rewrite-Url"}
-
 // scrub removes everything from outside that could pass for a certificate, and
 // returns the request to go on with: one without trailers, which Caddy's proxy
 // would forward. It does so once per request.
@@ -86,18 +88,15 @@ func scrub(r *http.Request) *http.Request {
 	}
 	caddyhttp.SetVar(r.Context(), scrubbed, true)
 	for name := range r.Header {
-		if isCertificateHeader(name) {
+		if isForged(name) {
 			delete(r.Header, name)
 		}
-	}
-	for _, name := range pathHeaders {
-		delete(r.Header, name)
 	}
 	// The proxy removes, after this handler, what Connection names: a way to erase
 	// the header that the gateway sets.
 	for _, v := range r.Header["Connection"] {
 		for token := range strings.SplitSeq(v, ",") {
-			if isCertificateHeader(strings.TrimSpace(token)) {
+			if isForged(strings.TrimSpace(token)) {
 				keepConnection(r)
 			}
 		}

@@ -22,6 +22,7 @@ func TestParseJWKS(t *testing.T) {
 		{"kty in lower case skipped", jwkSet(strings.Replace(ecJWK, `"EC"`, `"ec"`, 1), rsaJWK), "a", true},
 		{"modulus missing skipped", jwkSet(`{"kty":"RSA","e":"AQAB"}`, rsaJWK), "a", true},
 		{"exponent 1 skipped", jwkSet(strings.Replace(jwkOf(softwareKey().Public(), "kid", "q"), "AQAB", "AQ", 1), rsaJWK), "a", true},
+		{"exponent over 65537 skipped", jwkSet(strings.Replace(jwkOf(softwareKey().Public(), "kid", "q"), "AQAB", "AQAD", 1), rsaJWK), "a", true},
 		{"even exponent skipped", jwkSet(strings.Replace(jwkOf(softwareKey().Public(), "kid", "q"), "AQAB", "AQAC", 1), rsaJWK), "a", true},
 		{"point off the curve skipped", jwkSet(offCurve, rsaJWK), "a", true},
 		{"x5c not base64 skipped", jwkSet(`{"x5c":["*"],`+jwkOf(softwareKey().Public(), "kid", "q")[1:], rsaJWK), "a", true},
