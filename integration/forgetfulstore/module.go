@@ -2,10 +2,6 @@
 // so that the load tests can tell what the disk costs. Only the gateway of the
 // tests has it: a bank whose registry forgets would let every token register
 // again.
-//
-// It is not registry/memory, which copies everything whenever an update follows
-// a view. The registry's outbox looks after every update, so that with 10,000
-// clients a registration cost five times what it costs on a disk.
 package forgetfulstore
 
 import (
@@ -17,6 +13,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/caddymodule"
 	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/registry/memory"
 )
 
 func init() {
@@ -49,7 +46,9 @@ func (*Module) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func (*Module) Key() string { return "memory" }
 
 // Open returns an empty store.
-func (*Module) Open(context.Context, *slog.Logger) (registry.Store, error) { return Open(), nil }
+func (*Module) Open(context.Context, *slog.Logger) (registry.Store, error) {
+	return memory.Open(memory.Options{}), nil
+}
 
 // Interface guards.
 var (

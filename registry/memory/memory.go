@@ -5,6 +5,7 @@ package memory
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
@@ -23,16 +24,16 @@ type Options struct {
 	Rerun bool
 }
 
-// Store is the engine. It holds everything in sorted order under one lock, and
-// copies it all when an update follows a view that still reads: right for
-// tests, wrong for a bank.
+// Store is the engine. A view costs nothing and holds nobody up, an update what
+// its own keys cost, however many others there are. What has expired is kept, and
+// everything ends with the process: right for tests, wrong for a bank.
 type Store struct {
 	options  Options
 	calls    engine.Calls
 	watchers engine.Watchers
 	// turn is a lock for updates that a context can stop waiting for.
-	turn    chan struct{}
-	current state
+	turn   chan struct{}
+	newest atomic.Pointer[node]
 }
 
 // Open returns an empty Store.
@@ -53,7 +54,7 @@ func (s *Store) View(ctx context.Context, f func(registry.Reader) error) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("registry/memory: view: %w", err)
 	}
-	return f(&reader{snapshot: s.current.snapshot(), now: s.options.Now})
+	return f(s.snapshot())
 }
 
 // Update runs f and applies its writes, all or none. The error is f's, or that
@@ -84,18 +85,27 @@ func (s *Store) Update(ctx context.Context, f func(registry.Writer) error) error
 	if err := s.run(f, &buffer); err != nil {
 		return err
 	}
-	s.current.apply(&buffer)
+	tree := s.newest.Load()
+	for key, write := range buffer.All() {
+		if write.Deleted {
+			tree = tree.without(key)
+		} else {
+			tree = tree.with(key, write)
+		}
+	}
+	s.newest.Store(tree)
 	s.watchers.Notify(buffer.Keys())
 	return nil
 }
 
 func (s *Store) run(f func(registry.Writer) error, buffer *engine.Buffer) error {
-	before := reader{snapshot: s.current.peek(), now: s.options.Now}
-	if err := f(&writer{before: before, Buffer: buffer}); err != nil {
+	if err := f(&writer{Buffer: buffer, before: s.snapshot()}); err != nil {
 		return err
 	}
 	return buffer.Err()
 }
+
+func (s *Store) snapshot() snapshot { return snapshot{s.newest.Load(), s.options.Now} }
 
 // Watch is registry.Store's. The error is registry.ErrClosed.
 func (s *Store) Watch(ctx context.Context, prefix string) (<-chan struct{}, error) {
@@ -111,17 +121,4 @@ func (s *Store) Close() error {
 	s.watchers.Close()
 	s.calls.Wait()
 	return nil
-}
-
-// writer is what one update sees: its own buffer over the state before it.
-type writer struct {
-	*engine.Buffer
-	before reader
-}
-
-func (w *writer) Get(key string) ([]byte, error) {
-	if value, known, err := w.Buffer.Get(key); known {
-		return value, err
-	}
-	return w.before.Get(key)
 }

@@ -1,4 +1,4 @@
-package forgetfulstore
+package memory
 
 import (
 	"hash/maphash"
