@@ -41,8 +41,8 @@ func (r *Registry) restore(ctx context.Context, ws Workspace, k work) error {
 	if err == nil {
 		c.Metadata = p.Metadata
 	}
-	if errors.Is(err, ErrDetached) {
-		// RFC 7592 2.1: 401 is also the answer for a client that is gone.
+	if err != nil && k.final(err, now) {
+		// It refuses what it has taken before, or does not know the client any more.
 		r.log.Error("the authorization server may hold other metadata of a client than the registry", slog.String("client_id", c.ClientID), slog.Any("error", err))
 	}
 	return errors.Join(err, r.endRestore(ctx, c, k, err == nil, theirs))
