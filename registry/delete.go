@@ -65,7 +65,7 @@ func (r *Registry) finishDelete(ctx context.Context, ws Workspace, c *Client, to
 	if err != nil {
 		return err
 	}
-	return r.store.Update(ctx, func(w Writer) error {
+	return r.conclude(ctx, func(w Writer) error {
 		for _, k := range indexes {
 			if err := w.Delete(k); err != nil {
 				return err

@@ -172,7 +172,7 @@ func (r *Registry) carryOut(ctx context.Context, e Entry) {
 	log := r.log.With(slog.String("kind", k.Kind), slog.String("workspace", k.Workspace), slog.Int("attempt", k.Attempts+1), slog.Any("error", err))
 	if k.final(err, r.now()) {
 		log.Warn("outbox: given up")
-		err = r.store.Update(ctx, func(w Writer) error { return w.Delete(k.key) })
+		err = r.conclude(ctx, func(w Writer) error { return w.Delete(k.key) })
 	} else {
 		log.Info("outbox: will be tried again")
 		err = r.reschedule(ctx, k, err)
@@ -192,13 +192,13 @@ func (r *Registry) do(ctx context.Context, ws Workspace, k work) error {
 		if err := ws.Provisioner.Revoke(ctx, string(token), k.IsRegistration); err != nil {
 			return err
 		}
-		return r.store.Update(ctx, func(w Writer) error { return w.Delete(k.key) })
+		return r.conclude(ctx, func(w Writer) error { return w.Delete(k.key) })
 	case workUndo:
 		return r.undo(ctx, ws, k)
 	case workDelete:
 		c, err := r.byID(ctx, k.Workspace, k.Registration)
 		if errors.Is(err, ErrNotFound) {
-			return r.store.Update(ctx, func(w Writer) error { return w.Delete(k.key) })
+			return r.conclude(ctx, func(w Writer) error { return w.Delete(k.key) })
 		}
 		if err != nil {
 			return err
@@ -279,7 +279,7 @@ func (r *Registry) reschedule(ctx context.Context, k work, cause error) error {
 	k.key = outboxKey(r.now().Add(pause), id)
 	k.Attempts++
 	k.LastError = verify.AsError(cause).Error()
-	return r.store.Update(context.WithoutCancel(ctx), func(w Writer) error {
+	return r.conclude(ctx, func(w Writer) error {
 		return errors.Join(w.Delete(before), k.put(w))
 	})
 }

@@ -84,6 +84,10 @@ func (r *Registry) disown(ctx context.Context, ws Workspace, c *Client, p *Provi
 	if ws.Provisioner.ChoosesClientID() || errors.Is(cause, errTwice) {
 		return
 	}
+	// The time for the AS may be what ended the activation. Twice that is still
+	// within the lease.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Deadline)
+	defer cancel()
 	made := *c
 	made.ClientID, made.Credentials = p.ClientID, p.Credentials
 	if err := ws.Provisioner.Delete(ctx, &made); err != nil {
@@ -135,7 +139,7 @@ func (r *Registry) activate(ctx context.Context, c *Client, pending []byte, p *P
 	if err != nil {
 		return err
 	}
-	return r.store.Update(ctx, func(w Writer) error {
+	return r.conclude(ctx, func(w Writer) error {
 		before, err := w.Get(clientKey(c))
 		if err != nil || !bytes.Equal(before, pending) {
 			return errors.Join(errors.New("registry: the registration was undone meanwhile"), err)
@@ -192,7 +196,7 @@ func (r *Registry) abandon(ctx context.Context, ws Workspace, c *Client, undo wo
 
 // forgetPending removes what Register's first transaction wrote.
 func (r *Registry) forgetPending(ctx context.Context, id string, undo work) error {
-	return r.store.Update(ctx, func(w Writer) error {
+	return r.conclude(ctx, func(w Writer) error {
 		c, err := loadClient(w, undo.Workspace, id)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err

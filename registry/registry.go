@@ -30,8 +30,10 @@ import (
 const (
 	// Deadline bounds what one request asks of the AS, repeats included.
 	Deadline = 20 * time.Second
+	// concludeWithin bounds what is written after the AS was asked.
+	concludeWithin = 5 * time.Second
 	// lease is how long a reservation or a change holds without its holder: longer
-	// than the Deadline, so that nobody else takes over while the holder is at work.
+	// than both together, so that nobody else takes over while the holder is at work.
 	lease = time.Minute
 	// skew is how long a used token or jti is remembered after its end.
 	skew = 2 * time.Minute
@@ -170,6 +172,14 @@ func (d Documents) Load(ctx context.Context) (document []byte, err error) {
 // Save replaces the document.
 func (d Documents) Save(ctx context.Context, document []byte) error {
 	return d.registry.store.Update(ctx, func(w Writer) error { return w.Put(d.key, document) })
+}
+
+// conclude writes what follows from a call of the AS, also when the time for the
+// AS is over or the outbox is about to end.
+func (r *Registry) conclude(ctx context.Context, f func(Writer) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), concludeWithin)
+	defer cancel()
+	return r.store.Update(ctx, f)
 }
 
 // get reads a key that may be absent.

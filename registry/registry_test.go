@@ -30,6 +30,8 @@ type as struct {
 	carriedOut bool
 	// crash ends the goroutine of the next update after it was carried out.
 	crash bool
+	// hang makes the next call take all the time that it has, and its answer get lost.
+	hang string
 	// noClient is a gateway without a client at the AS; during happens once while it creates one.
 	noClient bool
 	during   func()
@@ -42,8 +44,13 @@ func newAS(chooses bool) *as {
 	return &as{chooses: chooses, clients: map[string]registry.Credentials{}, scopes: map[string]string{}, fail: map[string][]error{}}
 }
 
-func (a *as) called(call string) error {
+func (a *as) called(ctx context.Context, call string) error {
 	a.calls = append(a.calls, call)
+	if a.hang == call {
+		a.hang = ""
+		<-ctx.Done()
+		return registry.ErrLost
+	}
 	if list := a.fail[call]; len(list) > 0 {
 		a.fail[call] = list[1:]
 		return list[0]
@@ -55,10 +62,10 @@ func (a *as) ChoosesClientID() bool { return a.chooses }
 
 func (a *as) Revokes(bool) bool { return !a.noClient }
 
-func (a *as) Create(_ context.Context, c *registry.Client) (*registry.Provisioned, error) {
+func (a *as) Create(ctx context.Context, c *registry.Client) (*registry.Provisioned, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	err := a.called("create")
+	err := a.called(ctx, "create")
 	if err != nil && !a.carriedOut {
 		return nil, err
 	}
@@ -83,10 +90,10 @@ func (a *as) Create(_ context.Context, c *registry.Client) (*registry.Provisione
 	return &registry.Provisioned{ClientID: id, Metadata: c.Metadata, Credentials: a.clients[id]}, nil
 }
 
-func (a *as) Update(_ context.Context, c *registry.Client) (*registry.Provisioned, error) {
+func (a *as) Update(ctx context.Context, c *registry.Client) (*registry.Provisioned, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	err := a.called("update")
+	err := a.called(ctx, "update")
 	if err != nil && !a.carriedOut {
 		return nil, err
 	}
@@ -110,10 +117,10 @@ func (a *as) Update(_ context.Context, c *registry.Client) (*registry.Provisione
 	return &registry.Provisioned{ClientID: c.ClientID, Metadata: c.Metadata, Credentials: rotated}, err
 }
 
-func (a *as) Delete(_ context.Context, c *registry.Client) error {
+func (a *as) Delete(ctx context.Context, c *registry.Client) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := a.called("delete"); err != nil {
+	if err := a.called(ctx, "delete"); err != nil {
 		return err
 	}
 	if a.clients[c.ClientID] != c.Credentials {
@@ -123,10 +130,10 @@ func (a *as) Delete(_ context.Context, c *registry.Client) error {
 	return nil
 }
 
-func (a *as) Revoke(_ context.Context, token string, _ bool) error {
+func (a *as) Revoke(ctx context.Context, token string, _ bool) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := a.called("revoke"); err != nil {
+	if err := a.called(ctx, "revoke"); err != nil {
 		return err
 	}
 	a.revoked = append(a.revoked, token)

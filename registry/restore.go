@@ -54,7 +54,7 @@ func (r *Registry) endRestore(ctx context.Context, c *Client, k work, done bool,
 	if err := r.seal(c, c.Credentials); err != nil {
 		return err
 	}
-	return r.store.Update(ctx, func(w Writer) error {
+	return r.conclude(ctx, func(w Writer) error {
 		current, err := loadClient(w, c.Workspace, c.ID)
 		if err != nil {
 			return err

@@ -191,3 +191,36 @@ func TestRestoreOfADeletedClient(t *testing.T) {
 		}
 	})
 }
+
+// The AS takes all the time that it is given: what is known by then is written
+// all the same.
+func TestNoTimeLeft(t *testing.T) {
+	t.Run("register", func(t *testing.T) {
+		run(t, false, func(x *fixture) {
+			x.as.hang = "create"
+			if _, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1")); !errors.Is(err, registry.ErrLost) {
+				t.Fatal(err)
+			}
+			x.nothingLeft()
+		})
+	})
+	t.Run("update", func(t *testing.T) {
+		run(t, true, func(x *fixture) {
+			c := x.register(request("jti1", ""))
+			x.as.fail["update"] = []error{registry.ErrDetached}
+			x.as.during = func() { x.as.hang = "update" } // the one after the repeated registration
+			if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti2")); !errors.Is(err, registry.ErrLost) {
+				t.Fatal(err)
+			}
+			x.as.mu.Lock()
+			x.as.calls = nil
+			x.as.mu.Unlock()
+			time.Sleep(time.Minute)
+			x.settle()
+			x.together(c.ClientID, "openid accounts")
+			if !slices.Equal(x.as.calls, []string{"update"}) {
+				t.Errorf("%q: the new credentials were not kept", x.as.calls)
+			}
+		})
+	})
+}

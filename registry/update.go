@@ -126,7 +126,7 @@ func (r *Registry) releaseUpdate(ctx context.Context, before *Client, hold reser
 			return err
 		}
 	}
-	return r.store.Update(ctx, func(w Writer) error {
+	return r.conclude(ctx, func(w Writer) error {
 		c, err := loadClient(w, before.Workspace, before.ID)
 		if err != nil {
 			return err
@@ -158,7 +158,7 @@ func (r *Registry) finishUpdate(ctx context.Context, before, after *Client, hold
 	if err != nil {
 		return err
 	}
-	return r.store.Update(ctx, func(w Writer) error {
+	return r.conclude(ctx, func(w Writer) error {
 		c, err := loadClient(w, before.Workspace, before.ID)
 		if err != nil {
 			return err
