@@ -108,11 +108,13 @@ func (r *Registry) runOutbox(ctx context.Context, changed <-chan struct{}) {
 	}
 }
 
-// passOutbox carries out every due entry once and returns the time until the next one.
+// passOutbox carries out every entry that is due now once and returns the time
+// until the next one. What comes due meanwhile has its turn in the next pass: at an
+// AS that hangs, the entries under one prefix could keep a pass from the other for ever.
 func (r *Registry) passOutbox(ctx context.Context) (time.Duration, error) {
-	next := outboxIdle
+	next, now := outboxIdle, r.now()
 	for _, prefix := range []string{outboxPrefix, laterPrefix} {
-		pause, err := r.passEntries(ctx, prefix)
+		pause, err := r.passEntries(ctx, prefix, now)
 		if err != nil {
 			return outboxIdle, err
 		}
@@ -121,7 +123,7 @@ func (r *Registry) passOutbox(ctx context.Context) (time.Duration, error) {
 	return next, nil
 }
 
-func (r *Registry) passEntries(ctx context.Context, prefix string) (time.Duration, error) {
+func (r *Registry) passEntries(ctx context.Context, prefix string, now time.Time) (time.Duration, error) {
 	after := ""
 	for {
 		var page []Entry
@@ -134,13 +136,18 @@ func (r *Registry) passEntries(ctx context.Context, prefix string) (time.Duratio
 		}
 		var group errgroup.Group
 		group.SetLimit(outboxWorkers)
-		now, pause := r.now(), outboxIdle
+		pause := outboxIdle
 		for _, e := range page {
-			if wait := outboxDue(e.Key).Sub(now); wait > 0 {
-				pause = min(wait, pause)
+			if due := outboxDue(e.Key); due.After(now) {
+				pause = min(max(due.Sub(r.now()), 0), pause)
 				break
 			}
-			group.Go(func() error { r.carryOut(ctx, e); return nil })
+			group.Go(func() error {
+				if ctx.Err() == nil {
+					r.carryOut(ctx, e)
+				}
+				return nil
+			})
 		}
 		if err := group.Wait(); err != nil {
 			return outboxIdle, err
@@ -163,7 +170,8 @@ func (r *Registry) carryOut(ctx context.Context, e Entry) {
 	if !ok || k.Schema > schema {
 		return // waits for a configuration, or for the version, that knows it
 	}
-	ctx, cancel := context.WithTimeout(ctx, Deadline)
+	// Close waits for what has begun: cut off, it would be one more lost answer.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Deadline)
 	defer cancel()
 	err := r.do(ctx, ws, k)
 	if err == nil {
@@ -227,7 +235,7 @@ func (r *Registry) undo(ctx context.Context, ws Workspace, k work) error {
 		return err
 	}
 	if err == nil && c.Status == Deleting {
-		if c.ClientID != "" {
+		if c.ClientID != "" && ws.Provisioner.ChoosesClientID() {
 			if err := r.reattach(ctx, ws, c); err != nil {
 				return err
 			}
@@ -236,7 +244,7 @@ func (r *Registry) undo(ctx context.Context, ws Workspace, k work) error {
 			}
 		} else {
 			r.log.Error("answer lost: the authorization server may hold a client that the registry does not know",
-				slog.String("workspace", ws.Name), slog.String("software_id", c.SoftwareID))
+				slog.String("workspace", ws.Name), slog.String("software_id", c.SoftwareID), slog.String("client_id", c.ClientID))
 		}
 	}
 	return r.forgetPending(ctx, k.Registration, k)

@@ -109,7 +109,11 @@ func (r *Registry) create(ctx context.Context, ws Workspace, c *Client) (*Provis
 	p, err := ws.Provisioner.Create(ctx, c)
 	if errors.Is(err, ErrLost) && ws.Provisioner.ChoosesClientID() {
 		r.log.Warn("repeating a registration whose answer was lost", slog.String("client_id", c.ClientID), slog.Any("error", err))
-		p, err = ws.Provisioner.Create(ctx, c)
+		first := err
+		if p, err = ws.Provisioner.Create(ctx, c); err != nil && !errors.Is(err, ErrLost) {
+			// Whatever it says now, the first request may have been carried out.
+			err = fmt.Errorf("%w, and then: %w", first, err)
+		}
 	}
 	return p, err
 }

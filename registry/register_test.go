@@ -136,6 +136,39 @@ func TestLostAnswer(t *testing.T) {
 			x.nothingLeft()
 		})
 	})
+	t.Run("and the repetition refused", func(t *testing.T) {
+		run(t, true, func(x *fixture) {
+			x.as.carriedOut = true
+			x.as.fail["create"] = []error{registry.ErrLost, verify.Refuse(verify.Unavailable, "", "down")}
+			_, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1"))
+			if verify.AsError(err).RetryAfter != time.Minute {
+				t.Error(err)
+			}
+			time.Sleep(2 * time.Minute)
+			x.settle()
+			if x.as.count() != 0 {
+				t.Error("the AS still holds it")
+			}
+			x.nothingLeft()
+		})
+	})
+	t.Run("and client_ids are not chosen any more", func(t *testing.T) {
+		run(t, true, func(x *fixture) {
+			x.as.fail["create"] = []error{registry.ErrLost, registry.ErrLost}
+			if _, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1")); !errors.Is(err, registry.ErrLost) {
+				t.Fatal(err)
+			}
+			x.as.mu.Lock()
+			x.as.chooses = false // a reload
+			x.as.mu.Unlock()
+			time.Sleep(2 * time.Minute)
+			x.settle()
+			if len(x.as.calls) != 2 {
+				t.Errorf("calls %q: another client was made to find this one", x.as.calls)
+			}
+			x.nothingLeft()
+		})
+	})
 	t.Run("client_id not chosen", func(t *testing.T) {
 		run(t, false, func(x *fixture) {
 			x.as.fail["create"] = []error{registry.ErrLost}

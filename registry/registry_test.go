@@ -32,6 +32,10 @@ type as struct {
 	crash bool
 	// hang makes the next call take all the time that it has, and its answer get lost.
 	hang string
+	// hangs makes all calls take all the time that they have.
+	hangs bool
+	// slow is how long an update's answer takes after it was carried out.
+	slow time.Duration
 	// noClient is a gateway without a client at the AS; during happens once while it creates one.
 	noClient bool
 	during   func()
@@ -58,11 +62,15 @@ func (a *as) called(ctx context.Context, call string) error {
 	return nil
 }
 
-func (a *as) ChoosesClientID() bool { return a.chooses }
+func (a *as) ChoosesClientID() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.chooses }
 
 func (a *as) Revokes(bool) bool { return !a.noClient }
 
 func (a *as) Create(ctx context.Context, c *registry.Client) (*registry.Provisioned, error) {
+	if a.hangs {
+		<-ctx.Done()
+		return nil, registry.ErrLost
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	err := a.called(ctx, "create")
@@ -114,6 +122,11 @@ func (a *as) Update(ctx context.Context, c *registry.Client) (*registry.Provisio
 	if errors.Is(err, registry.ErrLost) {
 		return nil, err
 	}
+	select {
+	case <-ctx.Done():
+		return nil, registry.ErrLost
+	case <-time.After(a.slow):
+	}
 	return &registry.Provisioned{ClientID: c.ClientID, Metadata: c.Metadata, Credentials: rotated}, err
 }
 
@@ -140,9 +153,10 @@ func (a *as) Revoke(ctx context.Context, token string, _ bool) error {
 	return nil
 }
 
-func (a *as) scope(id string) string { a.mu.Lock(); defer a.mu.Unlock(); return a.scopes[id] }
-func (a *as) count() int             { a.mu.Lock(); defer a.mu.Unlock(); return len(a.clients) }
-func (a *as) ended() int             { a.mu.Lock(); defer a.mu.Unlock(); return len(a.revoked) }
+func (a *as) answersAfter(d time.Duration) { a.mu.Lock(); defer a.mu.Unlock(); a.slow = d }
+func (a *as) scope(id string) string       { a.mu.Lock(); defer a.mu.Unlock(); return a.scopes[id] }
+func (a *as) count() int                   { a.mu.Lock(); defer a.mu.Unlock(); return len(a.clients) }
+func (a *as) ended() int                   { a.mu.Lock(); defer a.mu.Unlock(); return len(a.revoked) }
 
 // plain seals by doing nothing but telling contexts apart.
 type plain struct{}

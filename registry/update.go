@@ -112,6 +112,9 @@ func (r *Registry) reattach(ctx context.Context, ws Workspace, c *Client) error 
 	if err != nil {
 		return err
 	}
+	if p.ClientID != c.ClientID {
+		return fmt.Errorf("%w: another client_id than the one chosen", ErrLost)
+	}
 	c.Credentials = p.Credentials
 	return nil
 }
