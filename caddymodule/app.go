@@ -3,7 +3,7 @@
 //
 // A request goes through the handler in the order of the files: certheader.go
 // removes forged certificate headers, paths.go tells what the path is, then
-// discovery.go, registration.go or guard.go answers, or the next handler does.
+// serve.go, registration.go or guard.go answers, or the next handler does.
 package caddymodule
 
 import (

@@ -162,8 +162,9 @@ func AsError(err error) *Error {
 
 // Quote renders a value from outside for a description: ASCII, escaped, at
 // most 80 bytes and a mark where it was cut.
-func Quote(s string) string {
-	const most = 80
+func Quote(s string) string { return quote(s, 80) }
+
+func quote(s string, most int) string {
 	cut := ""
 	if len(s) > most {
 		s, cut = s[:most], "..."

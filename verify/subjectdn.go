@@ -6,6 +6,9 @@ import (
 	"fmt"
 )
 
+// longestDN is how much of the right DN a refusal shows, for the TPP to copy.
+const longestDN = 300
+
 // checkSubjectDN settles the DN that will authenticate the client. It must be
 // that of a certificate that the software has shown to be its own: the one of
 // this connection, or one that its verified JWKS names for TLS.
@@ -59,7 +62,7 @@ func checkSubjectDN(e *evaluation) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%s is not the subject of the presented certificate, which is %s; send that, or leave the claim out", Quote(text), Quote(e.Certificate.Subject.String()))
+	return fmt.Errorf("%s is not the subject of the presented certificate, which is %s; send that, or leave the claim out", Quote(text), quote(e.Certificate.Subject.String(), longestDN))
 }
 
 func (e *evaluation) settle(text string, subject DN, raw []byte) {
