@@ -31,7 +31,7 @@ build: ## build ./caddy as xcaddy.json says (default)
 
 .PHONY: demo
 demo: build ## run a bank, a directory and a third-party provider on this machine
-	@go -C integration run ./cmd/demo
+	@go -C integration build -o ../.cache/demo ./cmd/demo && exec .cache/demo
 
 .PHONY: test
 test: lint node ## lint, then all tests of all modules with the race detector

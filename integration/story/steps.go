@@ -102,13 +102,19 @@ func (p *Play) reuseToken(ctx context.Context) error {
 		return nil // a JWT ends by itself; neither server can end it before
 	}
 	// The AS is told through the outbox, right after the 201.
-	return Eventually(ctx, 10*time.Second, func() error {
-		r, err := p.Make(ctx, Call{Method: "POST", URL: p.introspection, ID: "registrar", Secret: p.registrar, Form: url.Values{"token": {p.registrationToken}}})
+	introspect := Call{Method: "POST", URL: p.introspection, ID: "registrar", Secret: p.registrar, Form: url.Values{"token": {p.registrationToken}}}
+	err = Eventually(ctx, 10*time.Second, func() error {
+		r, err := p.Make(ctx, introspect)
 		if err != nil {
 			return err
 		}
 		return expect(r, map[string]any{"active": false})
 	})
+	if err != nil {
+		return err
+	}
+	_, err = p.call(ctx, introspect, 200, "")
+	return err
 }
 
 func (p *Play) getToken(ctx context.Context) error {
