@@ -80,7 +80,10 @@ func TestRefusedUpdateKeepsRotatedCredentials(t *testing.T) {
 		if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, in); !errors.Is(err, no) {
 			t.Fatal(err)
 		}
+		x.settle() // the AS took the repeated registration, and is told the old metadata again
+		x.as.mu.Lock()
 		x.as.calls = nil
+		x.as.mu.Unlock()
 		if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, in); err != nil || len(x.as.calls) != 1 {
 			t.Errorf("%v after %v: the new credentials were lost", err, x.as.calls)
 		}
