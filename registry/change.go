@@ -2,6 +2,7 @@ package registry
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
@@ -21,6 +22,19 @@ func afterLease(err error) *verify.Error {
 	e := verify.AsError(err)
 	e.RetryAfter = lease
 	return e
+}
+
+// heldBy is the client as it is now, where the change that began with before
+// still holds it.
+func heldBy(w Writer, before *Client, holder string) (*Client, error) {
+	c, err := loadClient(w, before.Workspace, before.ID)
+	if err != nil {
+		return nil, err
+	}
+	if c.Change != holder || c.Status != Active {
+		return nil, fmt.Errorf("registry: the change of client_id %s was overtaken", before.ClientID)
+	}
+	return c, nil
 }
 
 // changeable is a client that a change may begin with.

@@ -180,7 +180,7 @@ func (r *Registry) carryOut(ctx context.Context, e Entry) {
 	log := r.log.With(slog.String("kind", k.Kind), slog.String("workspace", k.Workspace), slog.Int("attempt", k.Attempts+1), slog.Any("error", err))
 	if k.final(err, r.now()) {
 		log.Warn("outbox: given up")
-		err = r.conclude(ctx, func(w Writer) error { return w.Delete(k.key) })
+		err = r.drop(ctx, k)
 	} else {
 		log.Info("outbox: will be tried again")
 		err = r.reschedule(ctx, k, err)
@@ -200,13 +200,13 @@ func (r *Registry) do(ctx context.Context, ws Workspace, k work) error {
 		if err := ws.Provisioner.Revoke(ctx, string(token), k.IsRegistration); err != nil {
 			return err
 		}
-		return r.conclude(ctx, func(w Writer) error { return w.Delete(k.key) })
+		return r.drop(ctx, k)
 	case workUndo:
 		return r.undo(ctx, ws, k)
 	case workDelete:
 		c, err := r.byID(ctx, k.Workspace, k.Registration)
 		if errors.Is(err, ErrNotFound) {
-			return r.conclude(ctx, func(w Writer) error { return w.Delete(k.key) })
+			return r.drop(ctx, k)
 		}
 		if err != nil {
 			return err
@@ -216,6 +216,11 @@ func (r *Registry) do(ctx context.Context, ws Workspace, k work) error {
 		return r.restore(ctx, ws, k)
 	}
 	return fmt.Errorf("unknown kind %q", k.Kind)
+}
+
+// drop removes an entry.
+func (r *Registry) drop(ctx context.Context, k work) error {
+	return r.conclude(ctx, func(w Writer) error { return w.Delete(k.key) })
 }
 
 // undo ends what a crash or a lost answer cut off while it was pending. The AS may

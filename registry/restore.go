@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 )
 
@@ -38,10 +37,10 @@ func (r *Registry) restore(ctx context.Context, ws Workspace, k work) error {
 	if p != nil {
 		c.Credentials = p.Credentials
 	}
-	if err == nil {
+	switch {
+	case err == nil:
 		c.Metadata = p.Metadata
-	}
-	if err != nil && k.final(err, now) {
+	case k.final(err, now):
 		// It refuses what it has taken before, or does not know the client any more.
 		r.log.Error("the authorization server may hold other metadata of a client than the registry", slog.String("client_id", c.ClientID), slog.Any("error", err))
 	}
@@ -55,12 +54,9 @@ func (r *Registry) endRestore(ctx context.Context, c *Client, k work, done bool,
 		return err
 	}
 	return r.conclude(ctx, func(w Writer) error {
-		current, err := loadClient(w, c.Workspace, c.ID)
+		current, err := heldBy(w, c, c.Change)
 		if err != nil {
 			return err
-		}
-		if current.Change != c.Change {
-			return fmt.Errorf("registry: restoring client_id %s was overtaken", c.ClientID)
 		}
 		current.Sealed, current.Metadata = c.Sealed, c.Metadata
 		if theirs != perhapsChanged || done {

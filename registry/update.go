@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -112,9 +111,6 @@ func (r *Registry) reattach(ctx context.Context, ws Workspace, c *Client) error 
 	if err != nil {
 		return err
 	}
-	if p.ClientID != c.ClientID {
-		return fmt.Errorf("%w: another client_id than the one chosen", ErrLost)
-	}
 	c.Credentials = p.Credentials
 	return nil
 }
@@ -130,12 +126,9 @@ func (r *Registry) releaseUpdate(ctx context.Context, before *Client, hold reser
 		}
 	}
 	return r.conclude(ctx, func(w Writer) error {
-		c, err := loadClient(w, before.Workspace, before.ID)
+		c, err := heldBy(w, before, hold.holder)
 		if err != nil {
 			return err
-		}
-		if c.Change != hold.holder {
-			return nil // the lease ended long ago
 		}
 		c.Sealed = rotated.Sealed
 		if theirs == perhapsChanged {
@@ -162,12 +155,8 @@ func (r *Registry) finishUpdate(ctx context.Context, before, after *Client, hold
 		return err
 	}
 	return r.conclude(ctx, func(w Writer) error {
-		c, err := loadClient(w, before.Workspace, before.ID)
-		if err != nil {
+		if _, err := heldBy(w, before, hold.holder); err != nil {
 			return err
-		}
-		if c.Change != hold.holder || c.Status != Active {
-			return fmt.Errorf("registry: the change of client_id %s was overtaken", before.ClientID)
 		}
 		for _, k := range old {
 			if err := w.Delete(k); err != nil {
