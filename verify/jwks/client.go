@@ -39,9 +39,9 @@ type Options struct {
 }
 
 // Client makes bounded https requests, over HTTP/1.1: on kept connections to one
-// host it costs less than HTTP/2, and a lost answer is one request's. It follows no redirect to another
-// origin, uses no proxy of the environment, and checks every address at dial
-// time, after DNS: a name that changes its mind is no way in.
+// host it costs less than HTTP/2, and a lost answer is one request's. It follows
+// no redirect to another origin, uses no proxy of the environment, and checks
+// every address at dial time, after DNS: a name that changes its mind is no way in.
 type Client struct {
 	http     *http.Client
 	maxBytes int64
