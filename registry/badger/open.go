@@ -62,7 +62,7 @@ func open(o Options, tune func(*badger.Options)) (*Store, error) {
 	failure := &failure{}
 	tuned := tuning(dir, &filter{Logger: o.Logger, failure: failure})
 	tune(&tuned)
-	db, err := badger.Open(tuned)
+	db, err := openBadger(tuned)
 	if err != nil {
 		return nil, openError(dir, err)
 	}
@@ -72,6 +72,18 @@ func open(o Options, tune func(*badger.Options)) (*Store, error) {
 	go s.committer.loop()
 	go s.collector.loop()
 	return s, nil
+}
+
+// openBadger opens what a process left that was killed while Badger began a new
+// file, a memtable and a value log at most: an empty file is an error to Badger,
+// once, because it has given it its size by then.
+func openBadger(o badger.Options) (db *badger.DB, err error) {
+	for range 3 {
+		if db, err = badger.Open(o); err == nil || !strings.Contains(err.Error(), "Create a new file") {
+			break
+		}
+	}
+	return db, err
 }
 
 // tuning is Badger for a registry. Its defaults are for hundreds of gigabytes:
