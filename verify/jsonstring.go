@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -63,11 +64,8 @@ func AppendStrings(b []byte, list []string) []byte {
 // unquote decodes a JSON string that the parser has accepted.
 func unquote(raw []byte) string {
 	raw = raw[1 : len(raw)-1]
-	i := 0
-	for i < len(raw) && raw[i] != '\\' {
-		i++
-	}
-	if i == len(raw) {
+	i := bytes.IndexByte(raw, '\\')
+	if i < 0 {
 		return string(raw)
 	}
 	out := append(make([]byte, 0, len(raw)), raw[:i]...)

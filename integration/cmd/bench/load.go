@@ -126,3 +126,16 @@ func median(values []float64) float64 {
 	}
 	return sorted[len(sorted)/2]
 }
+
+// quartile of values in any order: 1 is the lower, 3 the upper.
+func quartile(values []float64, n int) float64 {
+	return quantile(slices.Sorted(slices.Values(values)), float64(n)/4)
+}
+
+func mean(values []float64) float64 {
+	sum := 0.0
+	for _, v := range values {
+		sum += v
+	}
+	return sum / float64(len(values))
+}

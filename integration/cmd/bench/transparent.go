@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
@@ -70,10 +69,10 @@ func (b *bench) transparent(ctx context.Context) (err error) {
 	return nil
 }
 
-// compare loads the two sites in turn, A B B A, so that what changes slowly on
-// the machine is the same for both.
+// compare loads the two sites in turn, A B B A, in rounds so short that what
+// changes on the machine is nearly the same for both.
 func (b *bench) compare(process *gateway.Process, sites [2]*load, name string, aimed bool, requestTo func(port int) request) error {
-	pairs, length := 10, 2*time.Second
+	pairs, length := 64, 300*time.Millisecond
 	if b.quick {
 		pairs, length = 4, 200*time.Millisecond
 	}
@@ -128,15 +127,17 @@ func measure(process *gateway.Process, site *load, r request, length time.Durati
 func (b *bench) tell(name string, aimed bool, rounds [2][]round) {
 	for i, site := range []string{"reverse_proxy", "openbanking_dcr, reverse_proxy"} {
 		rates, costs := columns(rounds[i])
-		b.table.told(name+", "+site, "%.0f/s (%.0f to %.0f), %.1f us of CPU each", median(rates), slices.Min(rates), slices.Max(rates), 1e6*median(costs))
+		b.table.told(name+", "+site, "%.0f/s (quartiles %.0f, %.0f), %.1f us of CPU each", median(rates), quartile(rates, 1), quartile(rates, 3), 1e6*mean(costs))
 	}
-	var rates, costs []float64
+	var rates []float64
 	for i := range rounds[0] {
 		rates = append(rates, rounds[1][i].rate/rounds[0][i].rate)
-		costs = append(costs, rounds[1][i].cost/rounds[0][i].cost)
 	}
-	format := "%.3f (%.3f to %.3f); CPU %.3f"
-	args := []any{median(rates), slices.Min(rates), slices.Max(rates), median(costs)}
+	// The kernel counts CPU in hundredths of a second, too coarse for one round.
+	_, with := columns(rounds[1])
+	_, without := columns(rounds[0])
+	format := "%.3f (quartiles %.3f, %.3f); CPU %.3f"
+	args := []any{median(rates), quartile(rates, 1), quartile(rates, 3), mean(with) / mean(without)}
 	if aimed {
 		b.table.atLeast(name+", ratio", median(rates), transparentTarget, format, args...)
 	} else {
