@@ -31,17 +31,42 @@ type Process struct {
 	exited chan error
 }
 
+// Files that a Process leaves in its folder, beside the Caddyfile.
+const (
+	// LogFile is what Caddy logs.
+	LogFile = "gateway.log"
+	// EnvironmentFile holds the variables, for a shell to read.
+	EnvironmentFile = "gateway.env"
+)
+
 // Start runs a Caddyfile, which is written into dir, and returns when Caddy says
 // that it serves. env are further variables, the secrets. What Caddy keeps
 // beside the store is in dir too.
 func Start(ctx context.Context, binary, dir, caddyfile string, env []string) (*Process, error) {
 	p := &Process{binary: binary, dir: dir, file: filepath.Join(dir, "Caddyfile")}
-	p.env = append(os.Environ(), "XDG_DATA_HOME="+filepath.Join(dir, "data"), "XDG_CONFIG_HOME="+filepath.Join(dir, "config"))
-	p.env = append(p.env, env...)
+	own := append([]string{"XDG_DATA_HOME=" + filepath.Join(dir, "data"), "XDG_CONFIG_HOME=" + filepath.Join(dir, "config")}, env...)
+	p.env = append(os.Environ(), own...)
 	if err := os.WriteFile(p.file, []byte(caddyfile), 0o600); err != nil {
 		return nil, err
 	}
+	var exports strings.Builder
+	for _, variable := range own {
+		name, value, _ := strings.Cut(variable, "=")
+		fmt.Fprintf(&exports, "export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
+	}
+	if err := os.WriteFile(filepath.Join(dir, EnvironmentFile), []byte(exports.String()), 0o600); err != nil {
+		return nil, err
+	}
 	return p, p.Restart(ctx)
+}
+
+// Shown is how a person runs a command of this Caddy, in the Process's folder.
+func (p *Process) Shown(args ...string) string {
+	binary, err := filepath.Rel(p.dir, p.binary)
+	if err != nil {
+		binary = p.binary
+	}
+	return fmt.Sprintf(". ./%s && %s %s", EnvironmentFile, binary, strings.Join(args, " "))
 }
 
 // Restart runs the gateway again after Stop or Kill.
@@ -56,12 +81,17 @@ func (p *Process) Restart(ctx context.Context) error {
 	cmd := exec.Command(p.binary, "run", "--config", p.file, "--pingback", listener.Addr().String())
 	cmd.Env, cmd.Dir = p.env, p.dir
 	cmd.Stdin = bytes.NewReader(secret)
-	cmd.Stdout, cmd.Stderr = p, p
-	if err := cmd.Start(); err != nil {
+	file, err := os.OpenFile(filepath.Join(p.dir, LogFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
 		return err
 	}
+	output := io.MultiWriter(p, file)
+	cmd.Stdout, cmd.Stderr = output, output
+	if err := cmd.Start(); err != nil {
+		return errors.Join(err, file.Close())
+	}
 	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
+	go func() { err := cmd.Wait(); exited <- errors.Join(err, file.Close()) }()
 	p.mu.Lock()
 	p.cmd, p.exited = cmd, exited
 	p.mu.Unlock()

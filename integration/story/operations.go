@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 )
 
 // Operations are the steps after Steps: what operators, and power failures, do to
@@ -17,7 +16,7 @@ var Operations = []Step{
 // command runs a caddy command and tells it.
 func (p *Play) command(ctx context.Context, args ...string) error {
 	if p.Tell != nil {
-		p.Tell(Scene{Command: "caddy " + strings.Join(args, " ")})
+		p.Tell(Scene{Command: p.Gateway.Shown(args...)})
 	}
 	_, err := p.Gateway.Command(ctx, args...)
 	return err
@@ -47,7 +46,7 @@ func (p *Play) crash(ctx context.Context) error {
 	}
 	if p.Tell != nil {
 		p.Tell(Scene{Command: fmt.Sprintf("kill -9 %d", pid)})
-		p.Tell(Scene{Command: "caddy run --config Caddyfile"})
+		p.Tell(Scene{Command: p.Gateway.Shown("run", "--config", "Caddyfile")})
 	}
 	if err := p.Gateway.Restart(ctx); err != nil {
 		return err

@@ -93,6 +93,16 @@ func (p *Play) Prepare(ctx context.Context) (token, body string, err error) {
 	return token, body, err
 }
 
+// Invitation is a registration that was not made: the command for a person to
+// make it. Its token and body are new, and good for one registration.
+func (p *Play) Invitation(ctx context.Context) (string, error) {
+	token, body, err := p.Prepare(ctx)
+	if err != nil {
+		return "", err
+	}
+	return p.Curl(Call{Method: "POST", URL: p.Register, As: p.Acme, Token: token, Body: body})
+}
+
 // ClientToken gets a token for a client, with the software's certificate.
 func (p *Play) ClientToken(ctx context.Context, software *tpp.Software, clientID string) (string, error) {
 	form := tpp.ClientCredentials("")

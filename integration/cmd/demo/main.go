@@ -52,9 +52,14 @@ func run(ctx context.Context, binary, dir string, once bool) (err error) {
 	progress("the gateway serves %s", stage.Issuer)
 
 	fmt.Printf("\nThe commands below work in %s\n", dir)
-	passed := tell(ctx, stage)
+	play := &story.Play{Stage: stage}
+	passed := tell(ctx, play)
 	total := len(story.Steps) + len(story.Operations)
 	if !once && ctx.Err() == nil {
+		invitation, err := play.Invitation(ctx)
+		if err != nil {
+			return err
+		}
 		fmt.Printf(`
 Everything stays up until Ctrl-C:
   gateway               %s
@@ -63,10 +68,12 @@ Everything stays up until Ctrl-C:
   Caddyfile, files      %s
   gateway's log         %s
 
-`, stage.Issuer, stage.AS.URL(), stage.Directory.URL, dir, filepath.Join(dir, "gateway.log"))
-		if err := os.WriteFile(filepath.Join(dir, "gateway.log"), []byte(stage.Gateway.Log()), 0o600); err != nil {
-			return err
-		}
+The registrations above used their tokens and bodies up: repeated, they are
+refused. This one is still to be made, within half an hour:
+
+$ %s
+
+`, stage.Issuer, stage.AS.URL(), stage.Directory.URL, dir, filepath.Join(dir, gateway.LogFile), invitation)
 		<-ctx.Done()
 	}
 	fmt.Printf("demo: %d of %d steps as expected\n", passed, total)

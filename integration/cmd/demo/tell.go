@@ -6,14 +6,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
 
 // tell tells all steps and counts those that went as they must.
-func tell(ctx context.Context, stage *story.Stage) (passed int) {
-	play := &story.Play{Stage: stage, Tell: show}
+func tell(ctx context.Context, play *story.Play) (passed int) {
+	play.Tell = show
 	for i, step := range slices.Concat(story.Steps, story.Operations) {
 		fmt.Printf("\n=== Step %d: %s\n", i+1, step.Title)
 		if err := step.Run(play, ctx); err != nil {
@@ -23,11 +24,9 @@ func tell(ctx context.Context, stage *story.Stage) (passed int) {
 		fmt.Printf("--- step %d: as expected\n", i+1)
 		passed++
 	}
+	play.Tell = nil
 	return passed
 }
-
-// shownBody is how much of an answer is printed.
-const shownBody = 1500
 
 func show(s story.Scene) {
 	fmt.Printf("\n$ %s\n", s.Command)
@@ -43,11 +42,12 @@ func show(s story.Scene) {
 		out.Reset()
 		out.Write(s.Response.Body)
 	}
-	if out.Len() > shownBody {
-		out.Truncate(shownBody)
-		out.WriteString("\n  ... (cut here)")
-	}
 	if out.Len() > 0 {
-		fmt.Println(out.String())
+		fmt.Println(longText.ReplaceAllStringFunc(out.String(), func(text string) string {
+			return fmt.Sprintf("%s... (%d characters)", text[:40], len(text))
+		}))
 	}
 }
+
+// longText is what nobody reads to its end: software statements.
+var longText = regexp.MustCompile(`[A-Za-z0-9._-]{300,}`)
