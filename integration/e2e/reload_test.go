@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strings"
 	"sync"
@@ -19,7 +20,7 @@ import (
 )
 
 // reloads is how often the gateway is reloaded under traffic.
-const reloads = 12
+const reloads = 20
 
 // TestReloadUnderTraffic compares two sites of one Caddy while it is reloaded:
 // ours, and one that only has respond. No Caddy can do without lost connections
@@ -74,9 +75,11 @@ func TestReloadUnderTraffic(t *testing.T) {
 	if registered.Load() == 0 || ours.answered.Load() < 100 || theirs.answered.Load() < 100 {
 		t.Error("too little traffic to prove anything")
 	}
-	// The figures are random; ours may not be of another size than theirs.
-	if most := 2*theirs.unanswered.Load() + 10; ours.unanswered.Load() > most {
-		t.Errorf("%d requests without an answer, respond alone had %d", ours.unanswered.Load(), theirs.unanswered.Load())
+	// Both are random, of at most one for each worker and reload (80). The difference
+	// of two such figures is almost never three times the root of their sum.
+	mine, respond := float64(ours.unanswered.Load()), float64(theirs.unanswered.Load())
+	if mine > respond+3*math.Sqrt(mine+respond) {
+		t.Errorf("%v requests without an answer, respond alone had %v", mine, respond)
 	}
 	if served := served(t, s.Gateway.Log(), s.Register); served != ours.answered.Load() {
 		t.Errorf("the site served %d requests and %d were answered", served, ours.answered.Load())
