@@ -135,6 +135,9 @@ func (h *Handler) provision(ctx caddy.Context) error {
 func (h *Handler) provisionRules(ctx caddy.Context) error {
 	h.rules.Audiences = h.Audience
 	for _, s := range h.SoftwareStatements {
+		if s == nil {
+			return errors.New("software_statement: null is no directory")
+		}
 		issuer, err := s.provision(ctx)
 		if err != nil {
 			return fmt.Errorf("software_statement %q: %w", s.Issuer, err)

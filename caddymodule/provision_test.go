@@ -115,3 +115,25 @@ func TestLiteralSecrets(t *testing.T) {
 		}
 	}
 }
+
+// A configuration in JSON that protects nothing does not start either.
+func TestNothingProtected(t *testing.T) {
+	const server = `"authorization_server":{"url":"https://localhost:1/w","provision":{"method":"rfc7591"}}`
+	for _, c := range []struct{ config, want string }{
+		{`"workspace":"w",` + server, "software_statement is missing"},
+		{`"workspace":"w",` + server + `,"software_statements":[]`, "software_statement is missing"},
+		{`"workspace":"w",` + server + `,"software_statements":[{"issuer":"x"}]`, "exactly one of jwks and jwks_uri"},
+		{`"workspace":"w",` + server + `,"software_statements":[null]`, "software_statement"},
+		{`"workspace":"w","software_statements":[{"issuer":"x","jwks_uri":"https://localhost/k"}]`, "authorization_server"},
+		{`"workspace":"w","authorization_server":{"url":"https://localhost:1/w"},"software_statements":[{"issuer":"x","jwks_uri":"https://localhost/k"}]`, "provision"},
+		{server + `,"software_statements":[{"issuer":"x","jwks_uri":"https://localhost/k"}]`, "workspace"},
+	} {
+		var config caddy.Config
+		if err := json.Unmarshal([]byte(`{"apps":{"http":{"servers":{"a":{"routes":[{"handle":[{"handler":"openbanking_dcr",`+c.config+`}]}]}}}}}`), &config); err != nil {
+			t.Fatal(err)
+		}
+		if err := caddy.Validate(&config); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want an error with %q", c.config, err, c.want)
+		}
+	}
+}
