@@ -2,6 +2,9 @@ package caddymodule
 
 import (
 	"bytes"
+	"encoding/pem"
+	"fmt"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -54,6 +57,52 @@ func TestDocumentedCaddyfiles(t *testing.T) {
 		}
 	}
 }
+
+// TestDocumentedCaddyfilesStart: beside the files and secrets that they name,
+// every one of them, and the example, is what caddy validate takes.
+func TestDocumentedCaddyfilesStart(t *testing.T) {
+	example, err := os.ReadFile("../Caddyfile.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{"Caddyfile.example": string(example)}
+	for file, text := range documentation(t) {
+		for i, block := range caddyfileBlock.FindAllStringSubmatch(text, -1) {
+			all[fmt.Sprintf("%s, Caddyfile %d", file, i+1)] = block[1]
+		}
+	}
+	t.Chdir(t.TempDir())
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	pem := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	for name, text := range all {
+		for _, m := range fileNamed.FindAllStringSubmatch(text, -1) {
+			content := pem
+			if m[1] == "jwks" {
+				content = []byte(`{"keys":[]}`)
+			}
+			if err := os.WriteFile(m[2], content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, m := range variableNamed.FindAllStringSubmatch(text, -1) {
+			t.Setenv(m[1], "secret")
+		}
+		if strings.Contains(text, "{file.") {
+			text = secretFile.ReplaceAllString(text, "{env.FROM_FILE}")
+			t.Setenv("FROM_FILE", "secret")
+		}
+		if _, err := load(t, text); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+var (
+	fileNamed     = regexp.MustCompile(`(?m)\b(trust_pool file|jwks) ([\w.-]+)`)
+	variableNamed = regexp.MustCompile(`\{env\.(\w+)\}`)
+	secretFile    = regexp.MustCompile(`\{file\.[^}]*\}`)
+)
 
 // TestDocumentedWords: every word of the grammar is documented, and no other.
 func TestDocumentedWords(t *testing.T) {
