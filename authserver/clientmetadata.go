@@ -33,7 +33,7 @@ type clientMetadata struct {
 	TOSURI                  string   `json:"tos_uri,omitempty"`
 }
 
-// clientMetadata writes what the AS is told of a client (protocol section 10).
+// clientMetadata writes what the AS is told of a client (RFC 7591 2).
 func (s *Server) clientMetadata(m *Metadata, c *registry.Client) (*clientMetadata, error) {
 	o := &clientMetadata{
 		RedirectURIs: c.Metadata.RedirectURIs, TokenEndpointAuthMethod: c.Metadata.TokenEndpointAuthMethod,

@@ -44,7 +44,7 @@ const whole = `{"redirect_uris":["https://tpp.example/a","https://tpp.example/b"
 	`"policy_uri":"https://tpp.example/policy",` +
 	`"tos_uri":"https://tpp.example/tos"}`
 
-// TestBody holds the rows of protocol section 10 against what goes over the wire.
+// TestBody holds each member that the AS is told against what goes over the wire.
 func TestBody(t *testing.T) {
 	for _, test := range []struct {
 		name     string

@@ -6,7 +6,7 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
-// Publish is the document as TPPs are to see it (protocol section 8): addresses
+// Publish is the document as TPPs are to see it (RFC 8414 2): addresses
 // of the AS at the gateway's origin, registration at the gateway's endpoint, and
 // the lists that decide about a registration set to what would be accepted. All
 // other members are as the AS wrote them.

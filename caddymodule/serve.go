@@ -63,7 +63,7 @@ func (h *Handler) current(ctx context.Context) (*table, error) {
 	return t, nil
 }
 
-// serveDiscovery serves the published document (protocol section 8).
+// serveDiscovery serves the published document.
 func (h *Handler) serveDiscovery(w http.ResponseWriter, r *http.Request, t *table, next caddyhttp.Handler) error {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:

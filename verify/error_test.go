@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Protocol section 9, one row per kind.
+// One row per kind: status, error code and headers.
 func TestErrorTable(t *testing.T) {
 	const realm = `Bearer realm="https://bank.example"`
 	for _, tc := range []struct {

@@ -94,8 +94,7 @@ type evaluation struct {
 	out    Checked
 }
 
-// CheckMetadata applies the rule table, in its order; the first broken rule is
-// told (protocol section 4).
+// CheckMetadata applies the rule table, in its order; the first broken rule is told.
 //
 // Errors: InvalidClientMetadata, InvalidRedirectURI, InvalidSoftwareStatement, Unavailable.
 func CheckMetadata(ctx context.Context, in MetadataInput) (*Checked, error) {

@@ -16,7 +16,7 @@ type Rule struct {
 	check  func(*evaluation) error
 }
 
-// MetadataRules is the rule table of protocol section 4. A new rule is one line.
+// MetadataRules is the rule table of DCR 3.2, RFC 7591 and FAPI. A new rule is one line.
 var MetadataRules = []Rule{
 	{"client_id", "RFC 7592 2.2", checkClientID},
 	{"software_id", "DCR 3.2 OBClientRegistration1", checkSoftwareID},

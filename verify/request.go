@@ -55,7 +55,7 @@ type Request struct {
 
 // VerifyRequest verifies a signed registration request, cheapest and least
 // trusting first: strict split, SSA, only then the software's keys (whose URL
-// the SSA names), request signature, claims (protocol sections 1 and 3).
+// the SSA names), request signature, claims.
 //
 // Errors: InvalidClientMetadata, and those of VerifySoftwareStatement.
 func VerifyRequest(ctx context.Context, raw []byte, rules *RequestRules, now time.Time) (*Request, error) {

@@ -47,8 +47,8 @@ type SoftwareStatement struct {
 	JWKSEndpoint string
 }
 
-// VerifySoftwareStatement verifies an SSA (protocol section 4, row
-// software_statement). Its unverified iss only selects one of the configured issuers.
+// VerifySoftwareStatement verifies an SSA (RFC 7591 2.3). Its unverified iss only
+// selects one of the configured issuers.
 //
 // Errors: InvalidSoftwareStatement, UnapprovedSoftwareStatement, Unavailable.
 func VerifySoftwareStatement(ctx context.Context, raw string, issuers []*Issuer, now time.Time) (*SoftwareStatement, error) {
