@@ -88,23 +88,23 @@ func (x *exchange) refuse(err error) {
 }
 
 // storedStatement reads the software statement out of a stored request.
-func storedStatement(c *registry.Client, request []byte) (raw string, claims verify.Object, err error) {
+func storedStatement(c *registry.Client, request []byte) (raw []byte, claims verify.Object, err error) {
 	body, err := verify.UnverifiedClaims(request)
 	if err == nil {
-		raw, _, err = body.String("software_statement")
+		raw, _, err = body.Bytes("software_statement")
 	}
 	if err == nil {
-		claims, err = verify.UnverifiedClaims([]byte(raw))
+		claims, err = verify.UnverifiedClaims(raw)
 	}
 	if err != nil {
-		return "", claims, fmt.Errorf("stored request of client %s: %w", c.ID, err)
+		return nil, claims, fmt.Errorf("stored request of client %s: %w", c.ID, err)
 	}
 	return raw, claims, nil
 }
 
 // registrationJSON is the answer to POST, GET and PUT: our record, then the
 // claims of the software statement. Nothing of it is the AS's echo.
-func registrationJSON(c *registry.Client, raw string, ssa verify.Object) []byte {
+func registrationJSON(c *registry.Client, raw []byte, ssa verify.Object) []byte {
 	m := &c.Metadata
 	b := make([]byte, 0, 2*len(raw)+2048)
 	b = append(b, '{')
@@ -141,7 +141,6 @@ func registrationJSON(c *registry.Client, raw string, ssa verify.Object) []byte 
 			b = append(append(b, member.Value...), ',')
 		}
 	}
-	text("software_statement", raw)
-	b[len(b)-1] = '}' // the statement is never empty
-	return b
+	b = append(b, `"software_statement":`...)
+	return append(verify.AppendString(b, raw), '}')
 }

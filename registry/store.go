@@ -73,9 +73,10 @@ type Reader interface {
 type Writer interface {
 	// Get returns a copy of the key's value, own writes included, or ErrNotFound.
 	Get(key string) ([]byte, error)
-	// Put sets the key for good; an earlier expiry is gone.
+	// Put sets the key for good; an earlier expiry is gone. From here on the value
+	// is the store's, and must not be changed: a document is too large to copy.
 	Put(key string, value []byte) error
-	// PutExpiring sets the key and lets the engine forget it after expires.
+	// PutExpiring is Put, and lets the engine forget the key after expires.
 	// Never before; when exactly is the engine's business, so a value that must
 	// not be trusted beyond a time carries that time itself. An expires that has
 	// already passed writes the value all the same.

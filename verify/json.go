@@ -115,12 +115,19 @@ func (o Object) AppendJSON(b []byte) []byte {
 // String is the member's string value. ok is false when the member is absent;
 // another type is an error.
 func (o Object) String(name string) (s string, ok bool, err error) {
+	text, ok, err := o.Bytes(name)
+	return string(text), ok, err
+}
+
+// Bytes is String without a copy where nothing is escaped: it may be the
+// object's own memory, and must not be changed.
+func (o Object) Bytes(name string) (s []byte, ok bool, err error) {
 	raw := o.Raw(name)
 	if raw == nil {
-		return "", false, nil
+		return nil, false, nil
 	}
 	if raw[0] != '"' {
-		return "", true, fmt.Errorf("is %s, not a string", typeOf(raw))
+		return nil, true, fmt.Errorf("is %s, not a string", typeOf(raw))
 	}
 	return unquote(raw), true, nil
 }
@@ -148,7 +155,7 @@ func (o Object) Strings(name string) (list []string, ok bool, err error) {
 		if err := p.str(); err != nil {
 			return nil, true, err
 		}
-		list = append(list, unquote(raw[start:p.at]))
+		list = append(list, string(unquote(raw[start:p.at])))
 	}
 	return list, true, nil
 }

@@ -57,7 +57,7 @@ func (p *parser) object(depth int, keep *Object) error {
 		if err := p.str(); err != nil {
 			return err
 		}
-		name := unquote(p.data[start:p.at])
+		name := string(unquote(p.data[start:p.at]))
 		if keep.Has(name) {
 			return fmt.Errorf("member %s twice", Quote(name))
 		}

@@ -8,16 +8,16 @@ import (
 
 // AppendString appends s as a JSON string. Only what JSON demands is escaped,
 // and '<', so that an answer shown by a browser cannot become a page.
-func AppendString(b []byte, s string) []byte {
+func AppendString[T string | []byte](b []byte, s T) []byte {
 	const hex = "0123456789abcdef"
 	b = append(b, '"')
 	for len(s) > 0 {
 		n := plainLength(s)
 		b, s = append(b, s[:n]...), s[n:]
-		if s == "" {
+		if len(s) == 0 {
 			break
 		}
-		r, size := utf8.DecodeRuneInString(s)
+		r, size := utf8.DecodeRuneInString(string(s[:min(len(s), utf8.UTFMax)]))
 		switch {
 		case r == '"' || r == '\\':
 			b = append(b, '\\', byte(r))
@@ -61,12 +61,13 @@ func AppendStrings(b []byte, list []string) []byte {
 	return append(b, ']')
 }
 
-// unquote decodes a JSON string that the parser has accepted.
-func unquote(raw []byte) string {
+// unquote decodes a JSON string that the parser has accepted. What holds no
+// escape is not copied.
+func unquote(raw []byte) []byte {
 	raw = raw[1 : len(raw)-1]
 	i := bytes.IndexByte(raw, '\\')
 	if i < 0 {
-		return string(raw)
+		return raw
 	}
 	out := append(make([]byte, 0, len(raw)), raw[:i]...)
 	for i < len(raw) {
@@ -99,7 +100,7 @@ func unquote(raw []byte) string {
 		}
 		i += 2
 	}
-	return string(out)
+	return out
 }
 
 // hex4 is the value of four hexadecimal digits, -1 when they are none.

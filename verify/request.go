@@ -64,7 +64,7 @@ func VerifyRequest(ctx context.Context, raw []byte, rules *RequestRules, now tim
 		return nil, refuseRequest("body", "%w", err)
 	}
 	r := &Request{Raw: t.Raw, Claims: t.Claims, KeyID: t.KeyID}
-	ssa, ok, err := t.Claims.String("software_statement")
+	ssa, ok, err := t.Claims.Bytes("software_statement")
 	if err != nil || !ok {
 		return nil, Refuse(InvalidSoftwareStatement, "software_statement", "software_statement: missing; send the directory's software statement (SSA) as a string claim")
 	}

@@ -34,7 +34,7 @@ type Issuer struct {
 // SoftwareStatement is an SSA whose signature has been verified.
 type SoftwareStatement struct {
 	// Raw is the compact JWS as received.
-	Raw string
+	Raw []byte
 	// Claims are all its claims.
 	Claims Object
 	// Issuer is the directory that signed it.
@@ -51,14 +51,14 @@ type SoftwareStatement struct {
 // selects one of the configured issuers.
 //
 // Errors: InvalidSoftwareStatement, UnapprovedSoftwareStatement, Unavailable.
-func VerifySoftwareStatement(ctx context.Context, raw string, issuers []*Issuer, now time.Time) (*SoftwareStatement, error) {
+func VerifySoftwareStatement(ctx context.Context, raw []byte, issuers []*Issuer, now time.Time) (*SoftwareStatement, error) {
 	refuse := func(format string, args ...any) error {
 		return Refuse(InvalidSoftwareStatement, "software_statement", "software_statement: "+format, args...)
 	}
 	if len(raw) > MaxSoftwareStatement {
 		return nil, Refuse(TooLarge, "software_statement", "software_statement: %d bytes, at most %d are read", len(raw), MaxSoftwareStatement)
 	}
-	t, err := SplitJWS([]byte(raw), SupportedAlgorithms, nil)
+	t, err := SplitJWS(raw, SupportedAlgorithms, nil)
 	if err != nil {
 		return nil, refuse("%w", err)
 	}

@@ -53,11 +53,11 @@ func directories(t testing.TB) []*Issuer {
 func TestVerifySoftwareStatement(t *testing.T) {
 	raw := statement(t, ssaClaims)
 	issuers := directories(t)
-	s, err := VerifySoftwareStatement(context.Background(), raw, issuers, noon)
+	s, err := VerifySoftwareStatement(context.Background(), []byte(raw), issuers, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := []any{s.Raw, s.Issuer, s.SoftwareID, s.OrgID, s.ClientName, s.JWKSEndpoint, s.RedirectURIs, s.Roles}
+	got := []any{string(s.Raw), s.Issuer, s.SoftwareID, s.OrgID, s.ClientName, s.JWKSEndpoint, s.RedirectURIs, s.Roles}
 	want := []any{raw, issuers[1], "65d1f27c4aeA4549", "0015800000jfQ9aAAE", "Example TPP", "https://keystore.example/0015/65d1.jwks",
 		[]string{"https://tpp.example/cb", "https://tpp.example/cb2"}, []string{"AISP", "PISP"}}
 	if !reflect.DeepEqual(got, want) {
@@ -101,7 +101,7 @@ func TestSoftwareStatementClaims(t *testing.T) {
 		{"unknown claims", with(ssaClaims, "x", claims{"y": 1}), ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := VerifySoftwareStatement(context.Background(), statement(t, tc.ssa), directories(t), noon)
+			_, err := VerifySoftwareStatement(context.Background(), []byte(statement(t, tc.ssa)), directories(t), noon)
 			if tc.word != "" {
 				wantRefusal(t, err, InvalidSoftwareStatement, "software_statement: "+tc.word)
 			} else if err != nil {
@@ -122,7 +122,7 @@ func TestSoftwareStatementMaxAge(t *testing.T) {
 	} {
 		issuers := directories(t)
 		issuers[1].MaxAge = tc.most
-		_, err := VerifySoftwareStatement(context.Background(), statement(t, with(ssaClaims, "iat", noon.Add(-tc.age).Unix())), issuers, noon)
+		_, err := VerifySoftwareStatement(context.Background(), []byte(statement(t, with(ssaClaims, "iat", noon.Add(-tc.age).Unix()))), issuers, noon)
 		if tc.refused {
 			wantRefusal(t, err, InvalidSoftwareStatement, "issued at 2026-03-01T10:59:59Z", "1h0m0s")
 		} else if err != nil {
@@ -171,7 +171,7 @@ func TestSoftwareStatementTrust(t *testing.T) {
 			if tc.change != nil {
 				tc.change(issuers)
 			}
-			_, err := VerifySoftwareStatement(context.Background(), tc.raw, issuers, noon)
+			_, err := VerifySoftwareStatement(context.Background(), []byte(tc.raw), issuers, noon)
 			if tc.kind == 0 {
 				if err != nil {
 					t.Error(err)

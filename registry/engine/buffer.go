@@ -39,15 +39,15 @@ type Buffer struct {
 	err error
 }
 
-// Put sets the key for good. The value is copied. The error is
+// Put sets the key for good. The value is kept, not copied. The error is
 // registry.ErrTooLarge or ErrEmptyKey.
 func (b *Buffer) Put(key string, value []byte) error {
-	return b.write(key, Write{Value: copied(value)})
+	return b.write(key, Write{Value: notNil(value)})
 }
 
-// PutExpiring sets the key and lets the engine forget it after expires. Copy and errors as in Put.
+// PutExpiring sets the key and lets the engine forget it after expires. Value and errors as in Put.
 func (b *Buffer) PutExpiring(key string, value []byte, expires time.Time) error {
-	return b.write(key, Write{Value: copied(value), Expires: expires, Expiring: true})
+	return b.write(key, Write{Value: notNil(value), Expires: expires, Expiring: true})
 }
 
 // Delete removes the key. It counts as a written key of its own length. Errors as in Put.
@@ -97,7 +97,7 @@ func (b *Buffer) Get(key string) (value []byte, known bool, err error) {
 	if w.Deleted {
 		return nil, true, registry.ErrNotFound
 	}
-	return copied(w.Value), true, nil
+	return notNil(bytes.Clone(w.Value)), true, nil
 }
 
 // Err is the first refusal, or nil. A Buffer with an error must not be committed.
@@ -116,10 +116,10 @@ func (b *Buffer) All() iter.Seq2[string, Write] { return maps.All(b.writes) }
 // Keys yields the keys written, in no order.
 func (b *Buffer) Keys() iter.Seq[string] { return maps.Keys(b.writes) }
 
-// copied never returns nil, so that an empty value is a value.
-func copied(value []byte) []byte {
-	if len(value) == 0 {
+// notNil makes an empty value a value.
+func notNil(value []byte) []byte {
+	if value == nil {
 		return []byte{}
 	}
-	return bytes.Clone(value)
+	return value
 }
