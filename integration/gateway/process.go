@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -193,15 +194,18 @@ func (p *Process) end(signal os.Signal, within time.Duration) error {
 	}
 }
 
-// FreePort is a TCP port on loopback that nobody listens on now.
+// FreePort is a TCP port on loopback that nobody listens on now. It is below those
+// that systems give to connections (RFC 6335 6; Linux begins at 32768): one of
+// them may be taken between this look and its use.
 func FreePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	const first, count = 20000, 12000
+	var err error
+	for range 100 {
+		port := first + mathrand.IntN(count)
+		var listener net.Listener
+		if listener, err = net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port)); err == nil {
+			return port, listener.Close()
+		}
 	}
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	if err = errors.Join(err, listener.Close()); err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(port)
+	return 0, err
 }
