@@ -106,7 +106,7 @@ func storedStatement(c *registry.Client, request []byte) (raw []byte, claims ver
 // claims of the software statement. Nothing of it is the AS's echo.
 func registrationJSON(c *registry.Client, raw []byte, ssa verify.Object) []byte {
 	m := &c.Metadata
-	b := make([]byte, 0, 2*len(raw)+2048)
+	b := make([]byte, 0, len(raw)+len(raw)*3/4+2048) // the claims are base64 in raw
 	b = append(b, '{')
 	text := func(name, value string) {
 		if value == "" {

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -42,7 +43,7 @@ func ParseObject(data []byte) (Object, error) {
 	if p.peek() != '{' {
 		return Object{}, errors.New("not a JSON object")
 	}
-	o := Object{members: make([]Member, 0, 32)}
+	o := Object{members: make([]Member, 0, min(4+len(data)/64, 64))}
 	if err := p.object(1, &o); err != nil {
 		return Object{}, fmt.Errorf("at byte %d: %w", p.at, err)
 	}
@@ -142,7 +143,7 @@ func (o Object) Strings(name string) (list []string, ok bool, err error) {
 		return nil, true, fmt.Errorf("is %s, not an array of strings", typeOf(raw))
 	}
 	p := parser{data: raw, at: 1}
-	list = []string{}
+	list = make([]string, 0, min(1+bytes.Count(raw, []byte{','}), 64))
 	for p.space(); p.peek() != ']'; p.space() {
 		if p.peek() == ',' {
 			p.at++
