@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jwk"
@@ -63,8 +64,18 @@ func ParseJWKS(data []byte) ([]Key, error) {
 // maxExponent is F4: a larger one only costs more to verify with.
 const maxExponent = 65537
 
+// jwkMembers are those that jwx is shown. It takes names in any case, so that
+// "KTY" would be one more way to write a key, and members that nobody needs here.
+var jwkMembers = []string{"kty", "kid", "use", "alg", "crv", "n", "e", "x", "y"}
+
 func parseKey(o Object) (Key, error) {
-	parsed, err := jwk.ParseKey(o.AppendJSON(nil))
+	var shown Object
+	for _, m := range o.Members() {
+		if slices.Contains(jwkMembers, m.Name) {
+			shown.members = append(shown.members, m)
+		}
+	}
+	parsed, err := jwk.ParseKey(shown.AppendJSON(nil))
 	if err != nil {
 		return Key{}, err
 	}

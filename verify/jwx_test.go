@@ -29,6 +29,8 @@ func TestParseJWKS(t *testing.T) {
 		{"x5c no certificate, the key still is one", jwkSet(`{"x5c":["AAAA"],`+jwkOf(softwareKey().Public(), "kid", "q")[1:], rsaJWK), "q a", true},
 		{"x5c of wrong type skipped", jwkSet(`{"x5c":5,`+jwkOf(softwareKey().Public(), "kid", "q")[1:], rsaJWK), "a", true},
 		{"names are case-sensitive", `{"Keys":[` + ecJWK + `],"keys":[` + rsaJWK + `]}`, "a", true},
+		{"names of a key are case-sensitive", jwkSet(strings.Replace(ecJWK, `"kty"`, `"KTY"`, 1), `{"KID":"q",`+rsaJWK[1:]), "a", true},
+		{"members of nobody's", jwkSet(`{"x5t":5,"key_ops":"q","D":"AQAB",` + rsaJWK[1:]), "a", true},
 		{"hundred keys", jwkSet(repeat(100, rsaJWK)...), strings.TrimSpace(strings.Repeat("a ", 100)), true},
 
 		{"hundred and one keys", jwkSet(repeat(101, rsaJWK)...), "101 keys, at most 100", false},

@@ -132,6 +132,7 @@ func (k Key) fits(alg string) error {
 	}
 	ok := false
 	switch {
+	case !slices.Contains(SupportedAlgorithms, alg):
 	case strings.HasPrefix(alg, "PS"), strings.HasPrefix(alg, "RS"):
 		ok = k.Type == "RSA"
 		if ok && (k.Bits < MinRSABits || k.Bits > MaxRSABits) {
