@@ -96,6 +96,9 @@ func parseKey(o Object) (Key, error) {
 		}
 	case ed25519.PublicKey:
 		k.Type, k.Curve = "OKP", "Ed25519"
+		if len(pub) != ed25519.PublicKeySize { // the standard library panics over such a key
+			return Key{}, errors.New("ed25519 key of another length")
+		}
 	default:
 		return Key{}, fmt.Errorf("key type %T", pub)
 	}
