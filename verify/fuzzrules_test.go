@@ -1,0 +1,146 @@
+package verify
+
+import (
+	"crypto/x509"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Nothing outside the lists is registered, whatever a request and a statement hold.
+func FuzzCheckMetadata(f *testing.F) {
+	f.Add(jsonOf(requestClaims), jsonOf(ssaClaims))
+	for _, changes := range [][]any{
+		{"redirect_uris", []string{"https://tpp.example/cb"}, "scope", "openid accounts", "response_types", []string{"id_token code", "code"}},
+		{"token_endpoint_auth_method", "tls_client_auth", "tls_client_auth_subject_dn", "CN=x,O=Bank,C=GB"},
+		{"redirect_uris", []string{"https://tpp.example/cb", "https://evil.example/cb"}}, {"scope", "openid fundsconfirmations"},
+		{"grant_types", []string{"authorization_code", "implicit"}}, {"redirect_uris", []any{"https://tpp.example/cb", nil}}, {"scope", []string{"openid"}},
+	} {
+		f.Add(jsonOf(with(requestClaims, changes...)), jsonOf(ssaClaims))
+	}
+	f.Add(jsonOf(requestClaims), jsonOf(with(ssaClaims, "scope", "openid accounts", "grant_types", []string{"client_credentials"})))
+	f.Add(jsonOf(requestClaims), jsonOf(with(ssaClaims, "software_redirect_uris", []string{"http://tpp.example/cb", "https://127.0.0.1/cb"})))
+	keys := parseKeys(f, jwkOf(ecKey().Public()))
+	acceptable := DefaultAcceptable()
+	f.Fuzz(func(t *testing.T, request, statement string) {
+		claims, err := ParseObject([]byte(request))
+		if err != nil {
+			return
+		}
+		s := &SoftwareStatement{Issuer: &Issuer{}}
+		if s.Claims, err = ParseObject([]byte(statement)); err != nil || s.read(noon) != nil {
+			return
+		}
+		checked, err := CheckMetadata(t.Context(), MetadataInput{Request: &Request{Claims: claims, Statement: s, Keys: keys}, Acceptable: acceptable})
+		if err != nil {
+			var refused *Error
+			if !errors.As(err, &refused) || refused.Rule == "" || refused.Status() != 400 || !strings.HasPrefix(refused.Description, refused.Rule+": ") {
+				t.Fatalf("refused with %#v", err)
+			}
+			return
+		}
+		m := checked.Metadata
+		scopes := []string{"openid"}
+		for _, role := range s.Roles {
+			scopes = append(scopes, acceptable.Roles[role]...)
+		}
+		for _, c := range []struct{ got, among []string }{
+			{[]string{m.TokenEndpointAuthMethod}, acceptable.AuthMethods},
+			{[]string{m.TokenEndpointSigningAlg}, append(acceptable.AuthSigningAlgs[:len(acceptable.AuthSigningAlgs):len(acceptable.AuthSigningAlgs)], "")},
+			{m.GrantTypes, acceptable.GrantTypes}, {m.ResponseTypes, acceptable.ResponseTypes},
+			{[]string{m.ApplicationType}, []string{"web", "mobile", "native"}},
+			{[]string{m.IDTokenSigningAlg}, acceptable.IDTokenAlgs}, {[]string{m.RequestObjectSigningAlg}, acceptable.RequestObjectAlgs},
+			{strings.Split(m.Scope, " "), scopes}, {m.RedirectURIs, s.RedirectURIs},
+		} {
+			if len(c.got) == 0 {
+				t.Fatalf("a list is empty: %+v", m)
+			}
+			for _, v := range c.got {
+				if !slices.Contains(c.among, v) {
+					t.Fatalf("%q is registered, and not among %q", v, c.among)
+				}
+			}
+		}
+		for _, uri := range m.RedirectURIs {
+			if !strings.HasPrefix(strings.ToLower(uri), "https://") || strings.ContainsAny(uri, "#*\\ ") {
+				t.Fatalf("redirect URI %q", uri)
+			}
+		}
+		if (m.TLSClientAuthSubjectDN != "") != (m.TokenEndpointAuthMethod == "tls_client_auth") {
+			t.Fatalf("%s with DN %q", m.TokenEndpointAuthMethod, m.TLSClientAuthSubjectDN)
+		}
+	})
+}
+
+// A set that is accepted holds public keys only, of the kinds that verify, and
+// each is for the algorithms of its kind alone.
+func FuzzParseJWKS(f *testing.F) {
+	rsa, ec := jwkOf(softwareKey().Public(), "kid", "a", "use", "sig", "alg", "PS256"), jwkOf(ecKey().Public(), "kid", "b")
+	for _, seed := range []string{
+		jwkSet(rsa, ec), jwkSet(), jwkSet(`{"kty":"oct","k":"AAAA"}`), jwkSet(rsa, `{"kty":"future"}`), jwkSet(strings.Replace(ec, `"P-256"`, `"P-384"`, 1)),
+		jwkSet(strings.Replace(rsa, `"AQAB"`, `"Ag"`, 1)), jwkSet(`{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`),
+		jwkSet(`{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}`), `{"keys":{}}`, `{"keys":[null]}`, `[]`, jwkSet(strings.Replace(ec, `{`, `{"d":"AA",`, 1)),
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		keys, err := ParseJWKS(data)
+		if err != nil {
+			return
+		}
+		if len(keys) == 0 || len(keys) > MaxKeys {
+			t.Fatalf("%d keys", len(keys))
+		}
+		for _, k := range keys {
+			for _, alg := range append(SupportedAlgorithms[:len(SupportedAlgorithms):len(SupportedAlgorithms)], "none", "HS256", "", "ES256K", "PS") {
+				if k.fits(alg) != nil {
+					continue
+				}
+				family := map[string]string{"PS": "RSA", "RS": "RSA", "ES": "EC", "Ed": "OKP"}
+				if !slices.Contains(SupportedAlgorithms, alg) || family[alg[:2]] != k.Type || k.Algorithm != "" && k.Algorithm != alg || k.Use != "" && k.Use != "sig" {
+					t.Fatalf("%+v fits %q", k, alg)
+				}
+				if k.Type == "RSA" && (k.Bits < MinRSABits || k.Bits > MaxRSABits) {
+					t.Fatalf("%d bits", k.Bits)
+				}
+				if verifySignature([]byte("signed"), []byte("signature"), alg, k.public) == nil {
+					t.Fatalf("%+v verifies anything", k)
+				}
+			}
+		}
+	})
+}
+
+// A certificate that is accepted is in its time, and has the name of its DER.
+func FuzzReadCertificate(f *testing.F) {
+	subject := subjectDER(f, rdn(printableString("2.5.4.6", "GB")), rdn(utf8String("2.5.4.97", "PSDGB-FCA-123456")), rdn(utf8String("2.5.4.3", "x")))
+	f.Add(issue(f, subject, ecKey()).Raw)
+	f.Add(issue(f, subjectDER(f), ecKey(), func(c *x509.Certificate) { c.DNSNames = []string{"tpp.example"} }).Raw)
+	f.Add(issue(f, subject, ecKey(), func(c *x509.Certificate) { c.NotAfter = noon.AddDate(-1, 0, 0); c.NotBefore = noon.AddDate(-2, 0, 0) }).Raw)
+	f.Add(issue(f, subject, ecKey(), func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }).Raw)
+	f.Fuzz(func(t *testing.T, der []byte) {
+		leaf, err := x509.ParseCertificate(der)
+		if err != nil {
+			return
+		}
+		c, err := ReadCertificate(leaf, noon)
+		if err != nil {
+			var refused *Error
+			if !errors.As(err, &refused) || refused.Kind != NoCertificate {
+				t.Fatalf("refused with %#v", err)
+			}
+			return
+		}
+		if noon.Before(leaf.NotBefore) || noon.After(leaf.NotAfter) {
+			t.Fatalf("accepted from %v to %v", leaf.NotBefore, leaf.NotAfter)
+		}
+		name, err := ParseSubject(leaf.RawSubject)
+		if err != nil || len(name) > 0 && !name.Equal(c.Subject) || len(name) != len(c.Subject) {
+			t.Fatalf("subject %q of %x, %v", c.Subject, leaf.RawSubject, err)
+		}
+		if len(c.Thumbprint) != 43 {
+			t.Fatalf("thumbprint %q", c.Thumbprint)
+		}
+	})
+}
