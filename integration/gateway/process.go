@@ -53,13 +53,16 @@ func Start(ctx context.Context, binary, dir, caddyfile string, env []string) (*P
 	var exports strings.Builder
 	for _, variable := range own {
 		name, value, _ := strings.Cut(variable, "=")
-		fmt.Fprintf(&exports, "export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
+		fmt.Fprintf(&exports, "export %s=%s\n", name, Quote(value))
 	}
 	if err := os.WriteFile(filepath.Join(dir, EnvironmentFile), []byte(exports.String()), 0o600); err != nil {
 		return nil, err
 	}
 	return p, p.Restart(ctx)
 }
+
+// Quote makes one word of a shell command.
+func Quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 // Shown is how a person runs a command of this Caddy, in the Process's folder.
 func (p *Process) Shown(args ...string) string {

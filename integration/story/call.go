@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
 
@@ -92,15 +93,15 @@ func (s *Stage) Curl(c Call) (string, error) {
 		b = append(b, "-X "+c.Method)
 	}
 	if c.ID != "" {
-		b = append(b, "-u "+quote(c.ID+":"+c.Secret))
+		b = append(b, "-u "+gateway.Quote(c.ID+":"+c.Secret))
 	}
 	names, values := c.header()
 	for i, name := range names {
-		b = append(b, "-H "+quote(name+": "+values[i]))
+		b = append(b, "-H "+gateway.Quote(name+": "+values[i]))
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Form)) {
 		for _, v := range c.Form[name] {
-			b = append(b, "--data-urlencode "+quote(name+"="+v))
+			b = append(b, "--data-urlencode "+gateway.Quote(name+"="+v))
 		}
 	}
 	if c.Body != "" {
@@ -114,7 +115,5 @@ func (s *Stage) Curl(c Call) (string, error) {
 	if strings.Contains(c.URL, "/./") || strings.Contains(c.URL, "/..") || strings.Contains(c.URL, "//default") {
 		b = append(b, "--path-as-is")
 	}
-	return strings.Join(append(b, quote(c.URL)), " "), nil
+	return strings.Join(append(b, gateway.Quote(c.URL)), " "), nil
 }
-
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
