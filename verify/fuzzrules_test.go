@@ -47,7 +47,7 @@ func FuzzCheckMetadata(f *testing.F) {
 		}
 		for _, c := range []struct{ got, among []string }{
 			{[]string{m.TokenEndpointAuthMethod}, acceptable.AuthMethods},
-			{[]string{m.TokenEndpointSigningAlg}, append(acceptable.AuthSigningAlgs[:len(acceptable.AuthSigningAlgs):len(acceptable.AuthSigningAlgs)], "")},
+			{[]string{m.TokenEndpointSigningAlg}, slices.Concat(acceptable.AuthSigningAlgs, []string{""})},
 			{m.GrantTypes, acceptable.GrantTypes}, {m.ResponseTypes, acceptable.ResponseTypes},
 			{[]string{m.ApplicationType}, []string{"web", "mobile", "native"}},
 			{[]string{m.IDTokenSigningAlg}, acceptable.IDTokenAlgs}, {[]string{m.RequestObjectSigningAlg}, acceptable.RequestObjectAlgs},
@@ -93,7 +93,7 @@ func FuzzParseJWKS(f *testing.F) {
 			t.Fatalf("%d keys", len(keys))
 		}
 		for _, k := range keys {
-			for _, alg := range append(SupportedAlgorithms[:len(SupportedAlgorithms):len(SupportedAlgorithms)], "none", "HS256", "", "ES256K", "PS") {
+			for _, alg := range slices.Concat(SupportedAlgorithms, []string{"none", "HS256", "", "ES256K", "PS"}) {
 				if k.fits(alg) != nil {
 					continue
 				}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 )
@@ -86,15 +87,19 @@ func (o Object) With(name string, raw []byte) Object {
 
 // Without returns the object without the named members. The receiver is unchanged.
 func (o Object) Without(names ...string) Object {
-	var out Object
-next:
+	return o.filter(func(m Member) bool { return !slices.Contains(names, m.Name) })
+}
+
+// Only returns the object with the named members alone. The receiver is unchanged.
+func (o Object) Only(names ...string) Object {
+	return o.filter(func(m Member) bool { return slices.Contains(names, m.Name) })
+}
+
+func (o Object) filter(keep func(Member) bool) (out Object) {
 	for _, m := range o.members {
-		for _, n := range names {
-			if m.Name == n {
-				continue next
-			}
+		if keep(m) {
+			out.members = append(out.members, m)
 		}
-		out.members = append(out.members, m)
 	}
 	return out
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jwk"
@@ -69,13 +68,7 @@ const maxExponent = 65537
 var jwkMembers = []string{"kty", "kid", "use", "alg", "crv", "n", "e", "x", "y"}
 
 func parseKey(o Object) (Key, error) {
-	var shown Object
-	for _, m := range o.Members() {
-		if slices.Contains(jwkMembers, m.Name) {
-			shown.members = append(shown.members, m)
-		}
-	}
-	parsed, err := jwk.ParseKey(shown.AppendJSON(nil))
+	parsed, err := jwk.ParseKey(o.Only(jwkMembers...).AppendJSON(nil))
 	if err != nil {
 		return Key{}, err
 	}

@@ -2,7 +2,6 @@ package verify
 
 import (
 	"bytes"
-	"context"
 	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -33,11 +32,11 @@ func BenchmarkVerification(b *testing.B) {
 	b.ReportAllocs()
 	b.SetBytes(int64(len(raw)))
 	for b.Loop() {
-		r, err := VerifyRequest(context.Background(), raw, rules, noon)
+		r, err := VerifyRequest(b.Context(), raw, rules, noon)
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := CheckMetadata(context.Background(), MetadataInput{Request: r, Acceptable: DefaultAcceptable()}); err != nil {
+		if _, err := CheckMetadata(b.Context(), MetadataInput{Request: r, Acceptable: DefaultAcceptable()}); err != nil {
 			b.Fatal(err)
 		}
 	}
