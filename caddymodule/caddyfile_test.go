@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 )
 
@@ -66,19 +65,4 @@ func adapt(t *testing.T, input []byte) string {
 		t.Fatal(err)
 	}
 	return out.String() + "\n"
-}
-
-// TestExample: the file that operators begin with adapts, and is formatted as
-// caddy fmt leaves it.
-func TestExample(t *testing.T) {
-	text, err := os.ReadFile("../Caddyfile.example")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if formatted := caddyfile.Format(text); !bytes.Equal(formatted, text) {
-		t.Errorf("caddy fmt would change it to\n%s", formatted)
-	}
-	if got := adapt(t, text); !strings.HasPrefix(got, "{") {
-		t.Error(got)
-	}
 }

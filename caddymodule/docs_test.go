@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"bytes"
 	"encoding/pem"
 	"fmt"
 	"net/http/httptest"
@@ -37,19 +36,35 @@ func documentation(t *testing.T) map[string]string {
 	return out
 }
 
+// documentedCaddyfiles are those of the documentation, and the example.
+func documentedCaddyfiles(t *testing.T) map[string]string {
+	t.Helper()
+	example, err := os.ReadFile("../Caddyfile.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{"Caddyfile.example": string(example)}
+	for file, text := range documentation(t) {
+		for i, block := range caddyfileBlock.FindAllStringSubmatch(text, -1) {
+			all[fmt.Sprintf("%s, Caddyfile %d", file, i+1)] = block[1]
+		}
+	}
+	return all
+}
+
 // TestDocumentedCaddyfiles: every Caddyfile in the documentation adapts and is
 // formatted. Commands are run by integration/e2e.
 func TestDocumentedCaddyfiles(t *testing.T) {
-	for file, text := range documentation(t) {
-		for i, block := range caddyfileBlock.FindAllStringSubmatch(text, -1) {
-			got := adapt(t, []byte(block[1]))
-			if !strings.HasPrefix(got, "{") || !strings.Contains(got, "openbanking_dcr") {
-				t.Errorf("%s, Caddyfile %d: %s", file, i+1, got)
-			}
-			if formatted := caddyfile.Format([]byte(block[1])); !bytes.Equal(formatted, []byte(block[1])) {
-				t.Errorf("%s, Caddyfile %d: caddy fmt would change it to\n%s", file, i+1, formatted)
-			}
+	for name, text := range documentedCaddyfiles(t) {
+		got := adapt(t, []byte(text))
+		if !strings.HasPrefix(got, "{") || !strings.Contains(got, "openbanking_dcr") {
+			t.Errorf("%s: %s", name, got)
 		}
+		if formatted := caddyfile.Format([]byte(text)); string(formatted) != text {
+			t.Errorf("%s: caddy fmt would change it to\n%s", name, formatted)
+		}
+	}
+	for file, text := range documentation(t) {
 		for _, block := range anyBlock.FindAllStringSubmatch(text, -1) {
 			if block[1] != "caddyfile" && block[1] != "sh" {
 				t.Errorf("%s has a block of %s, which nothing tests", file, block[1])
@@ -61,23 +76,14 @@ func TestDocumentedCaddyfiles(t *testing.T) {
 // TestDocumentedCaddyfilesStart: beside the files and secrets that they name,
 // every one of them, and the example, is what caddy validate takes.
 func TestDocumentedCaddyfilesStart(t *testing.T) {
-	example, err := os.ReadFile("../Caddyfile.example")
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := map[string]string{"Caddyfile.example": string(example)}
-	for file, text := range documentation(t) {
-		for i, block := range caddyfileBlock.FindAllStringSubmatch(text, -1) {
-			all[fmt.Sprintf("%s, Caddyfile %d", file, i+1)] = block[1]
-		}
-	}
+	all := documentedCaddyfiles(t)
 	t.Chdir(t.TempDir())
 	server := httptest.NewTLSServer(nil)
 	defer server.Close()
-	pem := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	roots := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 	for name, text := range all {
 		for _, m := range fileNamed.FindAllStringSubmatch(text, -1) {
-			content := pem
+			content := roots
 			if m[1] == "jwks" {
 				content = []byte(`{"keys":[]}`)
 			}

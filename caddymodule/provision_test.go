@@ -100,17 +100,23 @@ func TestValidate(t *testing.T) {
 	}
 }
 
+// validateJSON is caddy validate for JSON.
+func validateJSON(t *testing.T, text string) error {
+	t.Helper()
+	var config caddy.Config
+	if err := json.Unmarshal([]byte(text), &config); err != nil {
+		t.Fatal(err)
+	}
+	return caddy.Validate(&config)
+}
+
 // A secret in JSON gets no further than in a Caddyfile.
 func TestLiteralSecrets(t *testing.T) {
 	for name, config := range map[string]string{
 		"keyset":               `{"apps":{"openbanking_dcr":{"keyset":"literal"}}}`,
 		"initial_access_token": `{"apps":{"http":{"servers":{"a":{"routes":[{"handle":[{"handler":"openbanking_dcr","workspace":"w","authorization_server":{"url":"https://localhost:1/w","provision":{"method":"rfc7591","initial_access_token":"literal"}},"software_statements":[{"issuer":"x","jwks_uri":"https://localhost/k"}]}]}]}}}}}`,
 	} {
-		var c caddy.Config
-		if err := json.Unmarshal([]byte(config), &c); err != nil {
-			t.Fatal(err)
-		}
-		if err := caddy.Validate(&c); err == nil || !strings.Contains(err.Error(), name+" must be a placeholder") || strings.Contains(err.Error(), "literal") {
+		if err := validateJSON(t, config); err == nil || !strings.Contains(err.Error(), name+" must be a placeholder") || strings.Contains(err.Error(), "literal") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -128,11 +134,7 @@ func TestNothingProtected(t *testing.T) {
 		{`"workspace":"w","authorization_server":{"url":"https://localhost:1/w"},"software_statements":[{"issuer":"x","jwks_uri":"https://localhost/k"}]`, "provision"},
 		{server + `,"software_statements":[{"issuer":"x","jwks_uri":"https://localhost/k"}]`, "workspace"},
 	} {
-		var config caddy.Config
-		if err := json.Unmarshal([]byte(`{"apps":{"http":{"servers":{"a":{"routes":[{"handle":[{"handler":"openbanking_dcr",`+c.config+`}]}]}}}}}`), &config); err != nil {
-			t.Fatal(err)
-		}
-		if err := caddy.Validate(&config); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := validateJSON(t, `{"apps":{"http":{"servers":{"a":{"routes":[{"handle":[{"handler":"openbanking_dcr",`+c.config+`}]}]}}}}}`); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want an error with %q", c.config, err, c.want)
 		}
 	}
