@@ -1,0 +1,38 @@
+package verify
+
+// Acceptable is what a registration may ask for: the operator's lists, cut down
+// to what the AS can do. Discovery publishes exactly this, so that a TPP never
+// reads there what it is then refused. The preferred value is first, because
+// tools take the first.
+type Acceptable struct {
+	// AuthMethods are token_endpoint_auth_method values, AuthSigningAlgs those of assertions.
+	AuthMethods, AuthSigningAlgs []string
+	GrantTypes                   []string
+	// ResponseTypes have their words in alphabetical order.
+	ResponseTypes                  []string
+	IDTokenAlgs, RequestObjectAlgs []string
+	// Scopes are all scopes that any role gives; Roles has those of each role.
+	Scopes []string
+	Roles  map[string][]string
+}
+
+// DefaultRoles are the scopes that each software_role gives. openid is always allowed.
+var DefaultRoles = map[string][]string{
+	"AISP":  {"accounts"},
+	"PISP":  {"payments"},
+	"CBPII": {"fundsconfirmations"},
+}
+
+// DefaultAcceptable is what DCR v3.2 knows, before the AS is asked.
+func DefaultAcceptable() Acceptable {
+	return Acceptable{
+		AuthMethods:       []string{"tls_client_auth", "private_key_jwt"},
+		AuthSigningAlgs:   DefaultAlgorithms,
+		GrantTypes:        []string{"authorization_code", "client_credentials", "refresh_token"},
+		ResponseTypes:     []string{"code id_token", "code"},
+		IDTokenAlgs:       DefaultAlgorithms,
+		RequestObjectAlgs: DefaultAlgorithms,
+		Scopes:            []string{"openid", "accounts", "payments", "fundsconfirmations"},
+		Roles:             DefaultRoles,
+	}
+}
