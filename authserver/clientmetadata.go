@@ -25,6 +25,10 @@ type clientMetadata struct {
 	IDTokenSigningAlg       string   `json:"id_token_signed_response_alg"`
 	RequestObjectSigningAlg string   `json:"request_object_signing_alg,omitempty"`
 	Scope                   string   `json:"scope"`
+	BackchannelMode         string   `json:"backchannel_token_delivery_mode,omitempty"`
+	BackchannelEndpoint     string   `json:"backchannel_client_notification_endpoint,omitempty"`
+	BackchannelAlg          string   `json:"backchannel_authentication_request_signing_alg,omitempty"`
+	BackchannelUserCode     *bool    `json:"backchannel_user_code_parameter_supported,omitempty"`
 	JWKSURI                 string   `json:"jwks_uri,omitempty"`
 	ClientName              string   `json:"client_name,omitempty"`
 	ClientURI               string   `json:"client_uri,omitempty"`
@@ -39,6 +43,8 @@ func (s *Server) clientMetadata(m *Metadata, c *registry.Client) (*clientMetadat
 		RedirectURIs: c.Metadata.RedirectURIs, TokenEndpointAuthMethod: c.Metadata.TokenEndpointAuthMethod,
 		GrantTypes: c.Metadata.GrantTypes, ResponseTypes: c.Metadata.ResponseTypes,
 		ApplicationType: "web", IDTokenSigningAlg: c.Metadata.IDTokenSigningAlg,
+		BackchannelMode: c.Metadata.BackchannelMode, BackchannelEndpoint: c.Metadata.BackchannelEndpoint,
+		BackchannelAlg: c.Metadata.BackchannelAlg, BackchannelUserCode: c.Metadata.BackchannelUserCode,
 		BoundAccessTokens: m.bindsTokens, JWKSURI: c.JWKSURI, ClientName: c.ClientName,
 		ClientURI: c.ClientURI, LogoURI: c.LogoURI, PolicyURI: c.PolicyURI, TOSURI: c.TOSURI,
 	}
@@ -100,6 +106,9 @@ func (o *clientMetadata) stored(answer verify.Object, c *registry.Client) (verif
 		}
 	}
 	m.Scope = strings.Join(scope, " ")
+	if !slices.Contains(m.GrantTypes, verify.GrantCIBA) {
+		m.BackchannelMode, m.BackchannelEndpoint, m.BackchannelAlg, m.BackchannelUserCode = "", "", "", nil
+	}
 	return m, nil
 }
 

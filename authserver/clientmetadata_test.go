@@ -70,6 +70,13 @@ func TestBody(t *testing.T) {
 			[]string{`,"implicit"`, ``, `"code id_token",`, ``}},
 		{"mobile", nil, func(c *registry.Client) { c.Metadata.ApplicationType = "mobile" }, []string{`"application_type":"web"`, `"application_type":"native"`}},
 		{"native", nil, func(c *registry.Client) { c.Metadata.ApplicationType = "native" }, []string{`"application_type":"web"`, `"application_type":"native"`}},
+		{"CIBA", nil, func(c *registry.Client) {
+			off := false
+			c.Metadata.GrantTypes = append(c.Metadata.GrantTypes, verify.GrantCIBA)
+			c.Metadata.BackchannelMode, c.Metadata.BackchannelEndpoint = "ping", "https://tpp.example/ciba"
+			c.Metadata.BackchannelAlg, c.Metadata.BackchannelUserCode = "PS256", &off
+		}, []string{`,"implicit"`, `,"urn:openid:params:grant-type:ciba","implicit"`, `"jwks_uri":`, `"backchannel_token_delivery_mode":"ping","backchannel_client_notification_endpoint":"https://tpp.example/ciba",` +
+			`"backchannel_authentication_request_signing_alg":"PS256","backchannel_user_code_parameter_supported":false,"jwks_uri":`}},
 		{"never dcr_register", nil, func(c *registry.Client) { c.Metadata.Scope = "dcr_register openid dcr_register_x accounts" }, []string{"openid accounts payments", "openid dcr_register_x accounts"}},
 		{"blanks of a scope", nil, func(c *registry.Client) { c.Metadata.Scope = " openid  accounts payments " }, nil},
 		{"an SSA that says little", nil, func(c *registry.Client) { c.ClientURI, c.LogoURI, c.PolicyURI, c.TOSURI = "", "", "", "" },

@@ -153,6 +153,8 @@ func acceptable(a verify.Acceptable, document verify.Object) (verify.Acceptable,
 		{"id_token_signing_alg_values_supported", &a.IDTokenAlgs, true},
 		{"request_object_signing_alg_values_supported", &a.RequestObjectAlgs, true},
 		{"scopes_supported", &a.Scopes, true},
+		{"backchannel_token_delivery_modes_supported", &a.BackchannelModes, false},
+		{"backchannel_authentication_request_signing_alg_values_supported", &a.BackchannelAlgs, false},
 	} {
 		supported, ok, err := document.Strings(c.name)
 		if err != nil {
@@ -175,6 +177,11 @@ func acceptable(a verify.Acceptable, document verify.Object) (verify.Acceptable,
 	}
 	if len(a.AuthSigningAlgs) == 0 { // without, only assertions are impossible
 		a.AuthMethods = slices.DeleteFunc(slices.Clone(a.AuthMethods), func(m string) bool { return m == "private_key_jwt" })
+	}
+	// An AS without the endpoint has no CIBA, whatever it leaves unsaid.
+	if !document.Has("backchannel_authentication_endpoint") || !slices.Contains(a.GrantTypes, verify.GrantCIBA) || len(a.BackchannelModes) == 0 || len(a.BackchannelAlgs) == 0 {
+		a.BackchannelModes, a.BackchannelAlgs = nil, nil
+		a.GrantTypes = slices.DeleteFunc(slices.Clone(a.GrantTypes), func(g string) bool { return g == verify.GrantCIBA })
 	}
 	if len(a.AuthMethods) == 0 {
 		return a, errors.New("token_endpoint_auth_signing_alg_values_supported: no algorithm that registrations may use")

@@ -3,6 +3,7 @@ package authserver_test
 import (
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -169,6 +170,45 @@ func TestAcceptable(t *testing.T) {
 			}
 			if !reflect.DeepEqual(e.Accept, defaults) {
 				t.Error("the operator's lists were changed")
+			}
+		})
+	}
+}
+
+// TestAcceptableCIBA: CIBA is there where version, grant, endpoint, mode and
+// algorithm are, or not at all.
+func TestAcceptableCIBA(t *testing.T) {
+	endpoint := []string{"backchannel_authentication_endpoint", `"https://bank.example/as/bc"`}
+	for name, test := range map[string]struct {
+		version verify.Version
+		changes []string
+		modes   string // empty: no CIBA
+		algs    string
+	}{
+		"an AS that says only where":   {"3.3", endpoint, "poll ping", "PS256 ES256"},
+		"fewer modes and algorithms":   {"3.3", append(endpoint, "backchannel_token_delivery_modes_supported", `["push","ping"]`, "backchannel_authentication_request_signing_alg_values_supported", `["ES256","RS256"]`), "ping", "ES256"},
+		"version 3.2":                  {"3.2", endpoint, "", ""},
+		"no endpoint":                  {"3.3", nil, "", ""},
+		"no grant":                     {"3.3", append(endpoint, "grant_types_supported", `["client_credentials"]`), "", ""},
+		"no mode in common":            {"3.4", append(endpoint, "backchannel_token_delivery_modes_supported", `["push"]`), "", ""},
+		"no algorithm in common":       {"3.4", append(endpoint, "backchannel_authentication_request_signing_alg_values_supported", `["RS256"]`), "", ""},
+		"grant named among the others": {"3.4", append(endpoint, "grant_types_supported", `["client_credentials","urn:openid:params:grant-type:ciba"]`), "poll ping", "PS256 ES256"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEdge(t, func(_ *edge, o *authserver.Options) { o.Accept = test.version.Acceptable() })
+			e.on(discovery, answer(http.StatusOK, e.document(test.changes...)))
+			m := e.metadata()
+			a := m.Acceptable
+			if strings.Join(a.BackchannelModes, " ") != test.modes || strings.Join(a.BackchannelAlgs, " ") != test.algs || slices.Contains(a.GrantTypes, verify.GrantCIBA) != (test.modes != "") {
+				t.Errorf("got %+v", a)
+			}
+			published, err := verify.ParseObject(m.Publish("https://gateway.example", "https://gateway.example/register"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			modes, _, _ := published.Strings("backchannel_token_delivery_modes_supported")
+			if test.modes != "" && strings.Join(modes, " ") != test.modes {
+				t.Errorf("published %s", published.AppendJSON(nil))
 			}
 		})
 	}

@@ -44,5 +44,9 @@ func (m *Metadata) Publish(origin, registrationEndpoint string) []byte {
 		}
 		d = d.With(list.name, verify.AppendStrings(nil, list.values))
 	}
+	if len(a.BackchannelModes) > 0 { // otherwise CIBA is none of the gateway's business
+		d = d.With("backchannel_token_delivery_modes_supported", verify.AppendStrings(nil, a.BackchannelModes))
+		d = d.With("backchannel_authentication_request_signing_alg_values_supported", verify.AppendStrings(nil, a.BackchannelAlgs))
+	}
 	return d.AppendJSON(nil)
 }

@@ -132,6 +132,13 @@ func registrationJSON(c *registry.Client, raw []byte, ssa verify.Object) []byte 
 	text("request_object_signing_alg", m.RequestObjectSigningAlg)
 	text("scope", m.Scope)
 	list("scopes", strings.Fields(m.Scope))
+	text("backchannel_token_delivery_mode", m.BackchannelMode)
+	text("backchannel_client_notification_endpoint", m.BackchannelEndpoint)
+	text("backchannel_authentication_request_signing_alg", m.BackchannelAlg)
+	if m.BackchannelUserCode != nil {
+		b = strconv.AppendBool(append(b, `"backchannel_user_code_parameter_supported":`...), *m.BackchannelUserCode)
+		b = append(b, ',')
+	}
 	text("tls_client_auth_subject_dn", m.TLSClientAuthSubjectDN)
 	text("tls_client_auth_dn", m.TLSClientAuthSubjectDN)
 	text("software_id", c.SoftwareID)

@@ -11,6 +11,9 @@ type Acceptable struct {
 	// ResponseTypes have their words in alphabetical order.
 	ResponseTypes                  []string
 	IDTokenAlgs, RequestObjectAlgs []string
+	// BackchannelModes and BackchannelAlgs are the values of CIBA's metadata. Default:
+	// none, then its claims are unknown ones.
+	BackchannelModes, BackchannelAlgs []string
 	// Scopes are all scopes that any role gives; Roles has those of each role.
 	Scopes []string
 	Roles  map[string][]string
@@ -23,7 +26,7 @@ var DefaultRoles = map[string][]string{
 	"CBPII": {"fundsconfirmations"},
 }
 
-// DefaultAcceptable is what DCR v3.2 knows, before the AS is asked.
+// DefaultAcceptable is what DCR v3.2 knows, before the operator and the AS are asked.
 func DefaultAcceptable() Acceptable {
 	return Acceptable{
 		AuthMethods:       []string{"tls_client_auth", "private_key_jwt"},

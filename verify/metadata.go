@@ -21,6 +21,11 @@ type Metadata struct {
 	// TLSClientAuthSubjectDN is the DN as the TPP sent it, or, when it was
 	// captured from the certificate, RFC 4514 text. Only with tls_client_auth.
 	TLSClientAuthSubjectDN string `json:"tls_client_auth_subject_dn,omitempty"`
+	// The metadata of CIBA (OpenID CIBA Core 4), only with its grant.
+	BackchannelMode     string `json:"backchannel_token_delivery_mode,omitempty"`
+	BackchannelEndpoint string `json:"backchannel_client_notification_endpoint,omitempty"`
+	BackchannelAlg      string `json:"backchannel_authentication_request_signing_alg,omitempty"`
+	BackchannelUserCode *bool  `json:"backchannel_user_code_parameter_supported,omitempty"`
 }
 
 // Registered is what is already known of the client that a PUT changes.

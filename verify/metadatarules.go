@@ -29,6 +29,10 @@ var MetadataRules = []Rule{
 	{"id_token_signed_response_alg", "OpenID Registration 2, FAPI 1 Advanced 8.6", checkIDTokenAlg},
 	{"request_object_signing_alg", "OpenID Registration 2, FAPI 1 Advanced 8.6", checkRequestObjectAlg},
 	{"scope", "RFC 7591 2", checkScope},
+	{"backchannel_token_delivery_mode", "CIBA Core 4, DCR 3.3", checkBackchannelMode},
+	{"backchannel_client_notification_endpoint", "CIBA Core 4, DCR 3.3", checkBackchannelEndpoint},
+	{"backchannel_authentication_request_signing_alg", "CIBA Core 4, DCR 3.3", checkBackchannelAlg},
+	{"backchannel_user_code_parameter_supported", "CIBA Core 4, DCR 3.3", checkBackchannelUserCode},
 	{"tls_client_auth_subject_dn", "RFC 8705 2.1.2", checkSubjectDN},
 	{"software_statement", "RFC 7591 2.3", checkStatementBinds},
 }

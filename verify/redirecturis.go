@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// maxRedirectURI is the length of a redirect URI (DCR 3.2).
-const maxRedirectURI = 256
+// maxURI is the length of a redirect URI, or a notification endpoint (DCR 3.3).
+const maxURI = 256
 
 func checkRedirectURIs(e *evaluation) error {
 	refuse := func(format string, args ...any) error {
@@ -29,7 +29,7 @@ func checkRedirectURIs(e *evaluation) error {
 		return refuse("empty; send at least one of the software statement's, or leave the claim out")
 	}
 	for _, uri := range list {
-		if err := acceptableRedirect(uri); err != nil {
+		if err := publicURI(uri); err != nil {
 			return refuse("%s %w", Quote(uri), err)
 		}
 		if !slices.Contains(e.ssa.RedirectURIs, uri) {
@@ -40,9 +40,11 @@ func checkRedirectURIs(e *evaluation) error {
 	return nil
 }
 
-func acceptableRedirect(uri string) error {
-	if len(uri) > maxRedirectURI {
-		return fmt.Errorf("is longer than %d characters", maxRedirectURI)
+// publicURI holds a URI that browsers, or the AS, will be sent to against what
+// every such URI must be.
+func publicURI(uri string) error {
+	if len(uri) > maxURI {
+		return fmt.Errorf("is longer than %d characters", maxURI)
 	}
 	for i := range len(uri) {
 		if c := uri[i]; c <= 0x20 || c >= 0x7f || strings.IndexByte(`\"<>^{|}`+"`*", c) >= 0 {

@@ -1,0 +1,125 @@
+package verify
+
+import (
+	"context"
+	"reflect"
+	"slices"
+	"testing"
+)
+
+func TestVersions(t *testing.T) {
+	base := []string{"authorization_code", "client_credentials", "refresh_token"}
+	for _, tc := range []struct {
+		version Version
+		grants  []string
+		media   string
+		ciba    bool
+	}{
+		{"3.1", base, "application/jwt", false},
+		{"3.2", base, "application/jose", false},
+		{"3.3", append(slices.Clone(base), GrantCIBA), "application/jose", true},
+		{"3.4", append(slices.Clone(base), GrantCIBA, GrantJWTBearer), "application/jose", true},
+	} {
+		a := tc.version.Acceptable()
+		if !reflect.DeepEqual(a.GrantTypes, tc.grants) || len(a.BackchannelModes) > 0 != tc.ciba || len(a.BackchannelAlgs) > 0 != tc.ciba {
+			t.Errorf("%s: %+v", tc.version, a)
+		}
+		if m := tc.version.MediaTypes(); m[0] != tc.media || len(m) != 2 {
+			t.Errorf("%s: %v", tc.version, m)
+		}
+	}
+	if !slices.Contains(Versions, DefaultVersion) || !reflect.DeepEqual(DefaultVersion.Acceptable(), DefaultAcceptable()) {
+		t.Error("the default version is not the default")
+	}
+}
+
+// What a version does not know is refused as a grant and ignored as a claim.
+func TestVersionMetadata(t *testing.T) {
+	ciba := []any{
+		"grant_types", []string{"client_credentials", GrantCIBA}, "backchannel_token_delivery_mode", "ping",
+		"backchannel_client_notification_endpoint", "https://tpp.example/ciba", "backchannel_authentication_request_signing_alg", "ES256",
+		"backchannel_user_code_parameter_supported", false,
+	}
+	bearer := []any{"grant_types", []string{GrantJWTBearer}}
+	for _, tc := range []struct {
+		name    string
+		version Version
+		changes []any
+		word    string // empty: accepted
+	}{
+		{"CIBA in 3.1", "3.1", ciba, "grant_types: 'urn:openid:params:grant-type:ciba'"},
+		{"CIBA in 3.2", "3.2", ciba, "grant_types: 'urn:openid:params:grant-type:ciba'"},
+		{"CIBA in 3.3", "3.3", ciba, ""},
+		{"CIBA in 3.4", "3.4", ciba, ""},
+		{"jwt-bearer in 3.3", "3.3", bearer, "grant_types: 'urn:ietf:params:oauth:grant-type:jwt-bearer'"},
+		{"jwt-bearer in 3.4", "3.4", bearer, ""},
+		{"CIBA's claims in 3.2 are unknown ones", "3.2", append(slices.Clone(ciba), "grant_types", []string{"client_credentials"}, "backchannel_token_delivery_mode", 1), ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			in := metadataInput(t, with(requestClaims, tc.changes...), ssaClaims)
+			in.Acceptable = tc.version.Acceptable()
+			got, err := CheckMetadata(context.Background(), in)
+			if tc.word != "" {
+				wantRefusal(t, err, InvalidClientMetadata, tc.word)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, grants := got.Metadata, slices.Contains(got.Metadata.GrantTypes, GrantCIBA)
+			if grants != (m.BackchannelMode == "ping" && m.BackchannelEndpoint == "https://tpp.example/ciba" && m.BackchannelAlg == "ES256" && m.BackchannelUserCode != nil && !*m.BackchannelUserCode) {
+				t.Errorf("got %+v", m)
+			}
+			if !grants && (m.BackchannelMode != "" || m.BackchannelUserCode != nil) {
+				t.Errorf("unknown claims are kept: %+v", m)
+			}
+		})
+	}
+}
+
+// CIBA's claims are there exactly when the grant is.
+func TestBackchannel(t *testing.T) {
+	const mode, endpoint, alg, code = "backchannel_token_delivery_mode", "backchannel_client_notification_endpoint",
+		"backchannel_authentication_request_signing_alg", "backchannel_user_code_parameter_supported"
+	ciba := []any{"grant_types", []string{"client_credentials", GrantCIBA}, mode, "poll", alg, "PS256"}
+	ping := append(slices.Clone(ciba), mode, "ping")
+	for _, tc := range []struct {
+		name    string
+		base    []any
+		changes []any
+		word    string // empty: accepted
+	}{
+		{"poll", ciba, nil, ""},
+		{"poll with endpoint", ciba, []any{endpoint, "https://tpp.example/ciba"}, endpoint + ": nothing is sent to it"},
+		{"ping", ping, []any{endpoint, "https://tpp.example/ciba"}, ""},
+		{"ping without endpoint", ping, nil, endpoint + ": missing"},
+		{"ping to http", ping, []any{endpoint, "http://tpp.example/ciba"}, endpoint + ": 'http://tpp.example/ciba' does not use https"},
+		{"ping to localhost", ping, []any{endpoint, "https://localhost/ciba"}, "points to localhost"},
+		{"ping to an address", ping, []any{endpoint, "https://169.254.169.254/latest"}, "has an IP address"},
+		{"ping to a list", ping, []any{endpoint, []string{"https://tpp.example"}}, endpoint + ": is an array"},
+		{"push", ciba, []any{mode, "push"}, mode + ": 'push' is not accepted; send one of poll, ping"},
+		{"no mode", ciba, []any{mode, absent{}}, mode + ": missing"},
+		{"no alg", ciba, []any{alg, absent{}}, alg + ": missing"},
+		{"alg RS256", ciba, []any{alg, "RS256"}, alg + ": 'RS256'"},
+		{"alg none", ciba, []any{alg, "none"}, alg + ": 'none'"},
+		{"user code true", ciba, []any{code, true}, code + ": true is not accepted"},
+		{"user code false", ciba, []any{code, false}, ""},
+		{"user code text", ciba, []any{code, "false"}, code + ": is a string"},
+		{"mode without the grant", nil, []any{mode, "poll"}, mode + ": only goes with the grant type"},
+		{"endpoint without the grant", nil, []any{endpoint, "https://tpp.example/ciba"}, endpoint + ": only goes with"},
+		{"alg without the grant", nil, []any{alg, "PS256"}, alg + ": only goes with"},
+		{"user code without the grant", nil, []any{code, false}, code + ": only goes with"},
+		{"null without the grant", nil, []any{mode, nil}, mode + ": only goes with"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			in := metadataInput(t, with(with(requestClaims, tc.base...), tc.changes...), ssaClaims)
+			in.Acceptable = Version("3.3").Acceptable()
+			_, err := CheckMetadata(context.Background(), in)
+			if tc.word != "" {
+				wantRefusal(t, err, InvalidClientMetadata, tc.word)
+			} else if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
