@@ -14,6 +14,8 @@ type Acceptable struct {
 	// BackchannelModes and BackchannelAlgs are the values of CIBA's metadata. Default:
 	// none, then its claims are unknown ones.
 	BackchannelModes, BackchannelAlgs []string
+	// Lenient are the claims that a request may leave out. Default: none.
+	Lenient Leniency
 	// Scopes are all scopes that any role gives; Roles has those of each role.
 	Scopes []string
 	Roles  map[string][]string

@@ -134,7 +134,7 @@ func sortWords(responseType string) string {
 }
 
 func checkApplicationType(e *evaluation) (err error) {
-	e.out.Metadata.ApplicationType, err = requiredOneOf(e.claims, "application_type", []string{"web", "mobile", "native"})
+	e.out.Metadata.ApplicationType, err = e.expected("application_type", []string{"web", "mobile", "native"})
 	return err
 }
 
@@ -144,12 +144,15 @@ func checkIDTokenAlg(e *evaluation) (err error) {
 }
 
 func checkRequestObjectAlg(e *evaluation) (err error) {
-	e.out.Metadata.RequestObjectSigningAlg, err = requiredOneOf(e.claims, "request_object_signing_alg", e.Acceptable.RequestObjectAlgs)
+	e.out.Metadata.RequestObjectSigningAlg, err = e.expected("request_object_signing_alg", e.Acceptable.RequestObjectAlgs)
 	return err
 }
 
 func checkScope(e *evaluation) error {
 	allowed := []string{"openid"}
+	if e.ssa.None && e.claims.Has("scope") { // nobody has given it a role
+		allowed = append(allowed, e.Acceptable.Scopes...)
+	}
 	for _, role := range e.ssa.Roles {
 		allowed = append(allowed, e.Acceptable.Roles[role]...)
 	}
@@ -231,6 +234,15 @@ func requiredOneOf(claims Object, name string, list []string) (string, error) {
 		err = fmt.Errorf("missing; send one of %s", strings.Join(list, ", "))
 	}
 	return v, err
+}
+
+// expected is requiredOneOf, but where the operator is lenient the first of the
+// list stands for a claim that is absent.
+func (e *evaluation) expected(name string, list []string) (string, error) {
+	if e.Acceptable.Lenient.allows(name) && !e.claims.Has(name) {
+		return list[0], nil
+	}
+	return requiredOneOf(e.claims, name, list)
 }
 
 // distinct keeps the first of equal values.

@@ -16,7 +16,8 @@ func checkRedirectURIs(e *evaluation) error {
 	refuse := func(format string, args ...any) error {
 		return Refuse(InvalidRedirectURI, "redirect_uris", "redirect_uris: "+format, args...)
 	}
-	if len(e.ssa.RedirectURIs) == 0 {
+	listed := len(e.ssa.RedirectURIs) > 0
+	if !listed && !e.ssa.Issuer.UnlistedRedirectURIs {
 		return refuse("the software statement has no software_redirect_uris; register them at the directory and get a new statement")
 	}
 	list, ok, err := e.claims.Strings("redirect_uris")
@@ -25,14 +26,17 @@ func checkRedirectURIs(e *evaluation) error {
 		return refuse("%w", err)
 	case !ok:
 		list = e.ssa.RedirectURIs
-	case len(list) == 0:
+	case listed && len(list) == 0:
 		return refuse("empty; send at least one of the software statement's, or leave the claim out")
+	}
+	if len(list) == 0 {
+		return refuse("missing; send at least one")
 	}
 	for _, uri := range list {
 		if err := publicURI(uri); err != nil {
 			return refuse("%s %w", Quote(uri), err)
 		}
-		if !slices.Contains(e.ssa.RedirectURIs, uri) {
+		if listed && !slices.Contains(e.ssa.RedirectURIs, uri) {
 			return refuse("%s is not in the software statement's software_redirect_uris, which must hold it exactly", Quote(uri))
 		}
 	}

@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -15,16 +16,27 @@ const MaxRequest = 64 << 10
 // RequestRules is what a workspace demands of a registration request before its
 // metadata is looked at.
 type RequestRules struct {
-	// Issuers are the directories whose software statements are accepted. At least one.
+	// Issuers are the directories whose software statements are accepted. At least
+	// one, unless NoStatement.
 	Issuers []*Issuer
+	// IssuerClaim is the statement's claim that iss must equal. Default: software_id.
+	IssuerClaim string
+	// NoStatement: no software statement is demanded, and none is looked at. Then
+	// Keys or Unsigned is needed. Default: false.
+	NoStatement bool
 	// Keys verifies the signed body. nil: the SSA's software_jwks_endpoint.
 	Keys KeySource
+	// Unsigned: the body is the bare JSON object of RFC 7591 3.1. Claims of the JWT
+	// itself may be absent then, and count where they are there. Default: false.
+	Unsigned bool
 	// Algorithms the body may be signed with. Default: DefaultAlgorithms.
 	Algorithms []string
 	// Audiences of which aud must hold one. At least one.
 	Audiences []string
 	// MaxLifetime is the largest exp - iat. Default: DefaultMaxLifetime.
 	MaxLifetime time.Duration
+	// Lenient are the claims that a request may leave out. Default: none.
+	Lenient Leniency
 	// Skew is how far the TPP's clock may be off. Default: DefaultSkew.
 	Skew time.Duration
 }
@@ -32,7 +44,7 @@ type RequestRules struct {
 // Request is a registration request whose SSA, signature and claims of the JWT
 // itself have been verified. Its metadata has not.
 type Request struct {
-	// Raw is the body as received.
+	// Raw is the body as received, without a line end after it.
 	Raw []byte
 	// Claims are all claims of the body.
 	Claims Object
@@ -43,41 +55,77 @@ type Request struct {
 	Expires     time.Time
 	// KeyID is the kid of the key that signed.
 	KeyID string
-	// Keys is where that key came from; it also names the software's transport certificates.
+	// Keys is where that key came from; it also names the software's transport
+	// certificates. nil for an unsigned body.
 	Keys KeySource
 }
 
-// VerifyRequest verifies a signed registration request, cheapest and least
-// trusting first: strict split, SSA, only then the software's keys (whose URL
-// the SSA names), request signature, claims.
+// VerifyRequest verifies a registration request, cheapest and least trusting
+// first: strict split, SSA, only then the software's keys (whose URL the SSA
+// names), request signature, claims.
 //
 // Errors: InvalidClientMetadata, and those of VerifySoftwareStatement.
 func VerifyRequest(ctx context.Context, raw []byte, rules *RequestRules, now time.Time) (*Request, error) {
-	t, err := SplitJWS(raw, rules.algorithms(), nil)
+	t, err := rules.split(raw)
 	if err != nil {
 		return nil, refuseRequest("body", "%w", err)
 	}
 	r := &Request{Raw: t.Raw, Claims: t.Claims, KeyID: t.KeyID}
-	ssa, ok, err := t.Claims.Bytes("software_statement")
-	if err != nil || !ok {
-		return nil, Refuse(InvalidSoftwareStatement, "software_statement", "software_statement: missing; send the directory's software statement (SSA) as a string claim")
+	if rules.NoStatement {
+		r.Statement, err = noStatement(t.Claims)
+	} else {
+		r.Statement, err = rules.statement(ctx, t.Claims, now)
 	}
-	if r.Statement, err = VerifySoftwareStatement(ctx, ssa, rules.Issuers, now); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	if r.Keys, err = rules.keys(r.Statement); err != nil {
-		return nil, err
-	}
-	if err := t.VerifyWith(ctx, r.Keys); err != nil {
-		if unavailable := (*Error)(nil); errors.As(err, &unavailable) {
+	if !rules.Unsigned {
+		if err := r.verify(ctx, t, rules); err != nil {
 			return nil, err
 		}
-		return nil, refuseRequest("signature", "%w", err)
 	}
 	if err := r.checkClaims(rules, now); err != nil {
 		return nil, err
 	}
 	return r, nil
+}
+
+// split reads the outer form of the body.
+func (r *RequestRules) split(raw []byte) (*JWS, error) {
+	if !r.Unsigned {
+		return SplitJWS(raw, r.algorithms(), nil)
+	}
+	claims, err := ParseObject(raw)
+	if err != nil {
+		return nil, fmt.Errorf("is no acceptable JSON object (%w)", err)
+	}
+	return &JWS{Raw: raw, Claims: claims}, nil
+}
+
+func (r *RequestRules) statement(ctx context.Context, claims Object, now time.Time) (*SoftwareStatement, error) {
+	ssa, ok, err := claims.Bytes("software_statement")
+	if err != nil || !ok {
+		return nil, Refuse(InvalidSoftwareStatement, "software_statement", "software_statement: missing; send the directory's software statement (SSA) as a string claim")
+	}
+	s, err := VerifySoftwareStatement(ctx, ssa, r.Issuers, now)
+	if err == nil && s.Unsigned && r.Unsigned {
+		err = Refuse(InvalidSoftwareStatement, "software_statement", "software_statement: unsigned, and so is the request that carries it; sign one of them")
+	}
+	return s, err
+}
+
+// verify checks the signature of the body.
+func (r *Request) verify(ctx context.Context, t *JWS, rules *RequestRules) (err error) {
+	if r.Keys, err = rules.keys(r.Statement); err != nil {
+		return err
+	}
+	if err := t.VerifyWith(ctx, r.Keys); err != nil {
+		if unavailable := (*Error)(nil); errors.As(err, &unavailable) {
+			return err
+		}
+		return refuseRequest("signature", "%w", err)
+	}
+	return nil
 }
 
 func refuseRequest(rule, format string, args ...any) *Error {
@@ -99,11 +147,14 @@ func (r *RequestRules) algorithms() []string {
 }
 
 func (r *RequestRules) keys(s *SoftwareStatement) (KeySource, error) {
+	if s.Unsigned {
+		return s.Issuer.Keys, nil // nothing that it names has been vouched for
+	}
 	if r.Keys != nil {
 		return r.Keys, nil
 	}
 	if s.JWKSEndpoint == "" || s.Issuer.SoftwareKeys == nil {
-		return nil, Refuse(InvalidSoftwareStatement, "software_jwks_endpoint", "software_statement: software_jwks_endpoint is missing, so there is no key to verify the request with")
+		return nil, Refuse(InvalidSoftwareStatement, "software_jwks_endpoint", "software_statement: software_jwks_endpoint is missing, so there is no key to verify the request with; publish the software's keys at the directory and get a new statement")
 	}
 	source, err := s.Issuer.SoftwareKeys(s.JWKSEndpoint)
 	if err != nil {

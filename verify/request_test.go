@@ -103,6 +103,11 @@ func TestRequestClaims(t *testing.T) {
 		{"life of all time", []any{"iat", -(int64(1) << 61), "exp", int64(1) << 61}, ssaClaims, "after iat"},
 		{"exp beyond what can be counted", []any{"exp", int64(1<<63 - 1)}, ssaClaims, "exp: is not a whole number"},
 
+		{"nbf now", []any{"nbf", now}, ssaClaims, ""},
+		{"nbf at the skew", []any{"nbf", now + 60}, ssaClaims, ""},
+		{"nbf beyond the skew", []any{"nbf", now + 61}, ssaClaims, "nbf: 2026-03-01T12:01:01Z is in the future"},
+		{"nbf a string", []any{"nbf", "1772366400"}, ssaClaims, "nbf: is not a whole number"},
+
 		{"jti in capitals", []any{"jti", "4F5A1C3E-7B0D-4C8E-9A51-2D6F0B8C7E11"}, ssaClaims, ""},
 		{"jti missing", []any{"jti", absent{}}, ssaClaims, "jti: missing"},
 		{"jti a number", []any{"jti", 1}, ssaClaims, "jti: missing or not a string"},

@@ -1,6 +1,9 @@
 package verify
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"regexp"
@@ -13,38 +16,88 @@ import (
 
 var base62 = regexp.MustCompile(`^[0-9A-Za-z]{1,22}$`)
 
-// checkClaims holds the claims of the JWT itself (not the metadata) against the rules.
+// checkClaims holds the claims of the JWT itself (not the metadata) against the
+// rules. In an unsigned body each may be absent.
 func (r *Request) checkClaims(rules *RequestRules, now time.Time) error {
+	for _, check := range []struct {
+		claim string
+		run   func(*RequestRules, time.Time) error
+	}{
+		{"iss", r.checkIssuer}, {"aud", r.checkAudience}, {"", r.checkTimes}, {"jti", r.checkJTI},
+	} {
+		if rules.Unsigned && check.claim != "" && !r.Claims.Has(check.claim) {
+			continue
+		}
+		if err := check.run(rules, now); err != nil {
+			return err
+		}
+	}
+	if r.Issuer == "" { // unsigned
+		r.Issuer = r.Statement.SoftwareID
+	}
+	if r.JTI == "" { // unsigned: nothing tells a copy from a second request
+		r.JTI = uuid.NewString()
+	}
+	return nil
+}
+
+// checkIssuer holds iss against the software that the statement is for.
+func (r *Request) checkIssuer(rules *RequestRules, _ time.Time) error {
 	var err error
 	if r.Issuer, _, err = r.Claims.String("iss"); err != nil {
-		return refuseRequest("iss", "%w", err)
+		return refuseRequest("iss", "%w; send the software_id", err)
+	}
+	claim, want := "software_id", r.Statement.SoftwareID
+	if rules.IssuerClaim != "" && !rules.NoStatement {
+		claim = rules.IssuerClaim
+		if want, _, err = r.Statement.Claims.String(claim); err != nil || want == "" {
+			return Refuse(InvalidSoftwareStatement, claim, "software_statement: %s is missing, which iss is compared with; get a new statement", claim)
+		}
 	}
 	switch {
-	case r.Issuer != r.Statement.SoftwareID:
-		return refuseRequest("iss", "%s, but the software statement is for software_id %s; send the software_id", Quote(r.Issuer), Quote(r.Statement.SoftwareID))
-	case !base62.MatchString(r.Issuer):
-		return refuseRequest("iss", "%s is not 1 to 22 letters and digits", Quote(r.Issuer))
+	case r.Issuer != want:
+		return refuseRequest("iss", "%s, but the software statement is for %s %s; send the %s", Quote(r.Issuer), claim, Quote(want), claim)
+	case !base62.MatchString(r.Issuer) && !(rules.Lenient.allows("software_id") && isUUID(r.Issuer)):
+		return refuseRequest("iss", "%s is not 1 to 22 letters and digits; the directory must issue such a %s", Quote(r.Issuer), claim)
+	}
+	return nil
+}
+
+func (r *Request) checkAudience(rules *RequestRules, _ time.Time) error {
+	if rules.Lenient.allows("aud") && !r.Claims.Has("aud") {
+		return nil
 	}
 	audiences, err := stringOrList(r.Claims, "aud")
 	if err != nil {
-		return refuseRequest("aud", "%w", err)
+		return refuseRequest("aud", "%w; send %s", err, Quote(strings.Join(rules.Audiences, " or ")))
 	}
 	if !slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(rules.Audiences, a) }) {
 		return refuseRequest("aud", "%s; send %s", Quote(strings.Join(audiences, " ")), Quote(strings.Join(rules.Audiences, " or ")))
 	}
-	if err := r.checkTimes(rules, now); err != nil {
-		return err
+	return nil
+}
+
+// checkJTI settles what makes the request single-use. Where it may be absent, the
+// hash of what was signed stands for it: SplitJWS leaves a JWS one spelling.
+func (r *Request) checkJTI(rules *RequestRules, _ time.Time) error {
+	if rules.Lenient.allows("jti") && !r.Claims.Has("jti") {
+		sum := sha256.Sum256(r.Raw[:bytes.LastIndexByte(r.Raw, '.')])
+		r.JTI = "sha256:" + hex.EncodeToString(sum[:])
+		return nil
 	}
 	jti, ok, err := r.Claims.String("jti")
 	if err != nil || !ok {
 		return refuseRequest("jti", "missing or not a string; send a new UUID v4")
 	}
-	if id, err := uuid.Parse(jti); err != nil || len(jti) != 36 || id.Version() != 4 || id.Variant() != uuid.RFC4122 {
-		return refuseRequest("jti", "%s is not a UUID v4", Quote(jti))
+	if id, err := uuid.Parse(jti); !isUUID(jti) || err != nil || id.Version() != 4 || id.Variant() != uuid.RFC4122 {
+		return refuseRequest("jti", "%s is not a UUID v4; send a new one", Quote(jti))
 	}
 	r.JTI = strings.ToLower(jti)
 	return nil
 }
+
+// isUUID tells the one spelling that has dashes and nothing else around the digits.
+func isUUID(s string) bool { return len(s) == 36 && uuid.Validate(s) == nil }
 
 func (r *Request) checkTimes(rules *RequestRules, now time.Time) error {
 	skew, most := rules.Skew, rules.MaxLifetime
@@ -54,24 +107,31 @@ func (r *Request) checkTimes(rules *RequestRules, now time.Time) error {
 	if most == 0 {
 		most = DefaultMaxLifetime
 	}
-	var at [2]int64
-	for i, name := range []string{"iat", "exp"} {
+	var at [3]time.Time
+	for i, name := range []string{"iat", "exp", "nbf"} {
 		n, ok, err := r.Claims.Integer(name)
-		if err != nil {
+		switch {
+		case err != nil:
 			return refuseRequest(name, "%w; send seconds since 1970 as a plain number", err)
-		}
-		if !ok {
+		case ok:
+			at[i] = time.Unix(n, 0)
+		case name != "nbf" && !rules.Unsigned:
 			return refuseRequest(name, "missing; send seconds since 1970")
+		case name == "iat": // unsigned
+			at[i] = now
+		case name == "exp":
+			at[i] = now.Add(skew)
 		}
-		at[i] = n
 	}
-	iat, exp := time.Unix(at[0], 0), time.Unix(at[1], 0)
+	iat, exp, nbf := at[0], at[1], at[2]
 	r.Expires = exp
 	switch {
 	case iat.After(now.Add(skew)):
-		return refuseRequest("iat", "%s is in the future; it is %s here", stamp(at[0]), now.UTC().Format(time.RFC3339))
+		return refuseRequest("iat", "%s is in the future; it is %s here", stamp(iat), stamp(now))
+	case nbf.After(now.Add(skew)):
+		return refuseRequest("nbf", "%s is in the future; it is %s here", stamp(nbf), stamp(now))
 	case !exp.After(now):
-		return refuseRequest("exp", "expired at %s, it is %s here; sign a new request", stamp(at[1]), now.UTC().Format(time.RFC3339))
+		return refuseRequest("exp", "expired at %s, it is %s here; sign a new request", stamp(exp), stamp(now))
 	case exp.Sub(iat) > most:
 		return refuseRequest("exp", "%s after iat; at most %s are accepted", exp.Sub(iat), most)
 	}

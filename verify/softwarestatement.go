@@ -26,6 +26,14 @@ type Issuer struct {
 	// MaxAge refuses statements whose iat is older. Default: 0, no limit (the
 	// same statement is used many times, and the Open Banking directory gives no exp).
 	MaxAge time.Duration
+	// Demands are what its statements must say. Default: nothing more than is always demanded.
+	Demands []Demand
+	// UnlistedRedirectURIs accepts a statement without software_redirect_uris: then
+	// the request's count. Default: false.
+	UnlistedRedirectURIs bool
+	// Unsigned accepts statements without a signature, which count only in a request
+	// that is signed with Keys (see unsignedstatement.go). Default: false.
+	Unsigned bool
 	// SoftwareKeys gives the key source for a software_jwks_endpoint of a
 	// verified statement, or refuses its host. nil when no request is verified with it.
 	SoftwareKeys func(endpoint string) (KeySource, error)
@@ -45,6 +53,18 @@ type SoftwareStatement struct {
 	RedirectURIs, Roles []string
 	// JWKSEndpoint is software_jwks_endpoint, may be empty.
 	JWKSEndpoint string
+	// Unsigned: it has no signature of its own; that of the request is its only one.
+	Unsigned bool
+	// None stands for the statement where the operator demands none: only
+	// SoftwareID and ClientName are there, and they are the request's own word.
+	None bool
+}
+
+// Demand is a claim that a statement must have, with one of the values
+// (org_status Active).
+type Demand struct {
+	Claim  string
+	Values []string
 }
 
 // VerifySoftwareStatement verifies an SSA (RFC 7591 2.3). Its unverified iss only
@@ -58,7 +78,7 @@ func VerifySoftwareStatement(ctx context.Context, raw []byte, issuers []*Issuer,
 	if len(raw) > MaxSoftwareStatement {
 		return nil, Refuse(TooLarge, "software_statement", "software_statement: %d bytes, at most %d are read", len(raw), MaxSoftwareStatement)
 	}
-	t, err := SplitJWS(raw, SupportedAlgorithms, nil)
+	t, unsigned, err := splitStatement(raw)
 	if err != nil {
 		return nil, refuse("%w", err)
 	}
@@ -72,20 +92,40 @@ func VerifySoftwareStatement(ctx context.Context, raw []byte, issuers []*Issuer,
 			"software_statement: its issuer %s is not one that this server accepts; use a statement of an accepted directory", Quote(name))
 	}
 	issuer := issuers[i]
-	if algorithms := issuer.algorithms(); !slices.Contains(algorithms, t.Algorithm) {
+	if unsigned && !issuer.Unsigned {
+		return nil, refuse("it has no signature; use one that the directory has signed")
+	}
+	if algorithms := issuer.algorithms(); !unsigned && !slices.Contains(algorithms, t.Algorithm) {
 		return nil, refuse("alg %s; this issuer signs with %s", Quote(t.Algorithm), strings.Join(algorithms, ", "))
 	}
-	if err := t.VerifyWith(ctx, issuer.Keys); err != nil {
+	if unsigned {
+		// Whoever calls verifies the request around it with issuer.Keys.
+	} else if err := t.VerifyWith(ctx, issuer.Keys); err != nil {
 		if unavailable := (*Error)(nil); errors.As(err, &unavailable) {
 			return nil, err
 		}
 		return nil, refuse("%w", err)
 	}
-	s := &SoftwareStatement{Raw: raw, Claims: t.Claims, Issuer: issuer}
+	s := &SoftwareStatement{Raw: raw, Claims: t.Claims, Issuer: issuer, Unsigned: unsigned}
 	if err := s.read(now); err != nil {
 		return nil, refuse("%w", err)
 	}
+	if err := s.satisfies(issuer.Demands); err != nil {
+		return nil, err
+	}
 	return s, nil
+}
+
+// satisfies holds a statement against what the operator demands of this directory's.
+func (s *SoftwareStatement) satisfies(demands []Demand) error {
+	for _, d := range demands {
+		v, ok, err := s.Claims.String(d.Claim)
+		if err != nil || !ok || !slices.Contains(d.Values, v) {
+			return Refuse(UnapprovedSoftwareStatement, d.Claim, "software_statement: its %s is %s; this server accepts %s",
+				d.Claim, Quote(v), strings.Join(d.Values, ", "))
+		}
+	}
+	return nil
 }
 
 func (i *Issuer) algorithms() []string {
@@ -132,16 +172,16 @@ func (s *SoftwareStatement) read(now time.Time) error {
 	case time.Unix(iat, 0).After(now.Add(DefaultSkew)):
 		return errors.New("iat is in the future")
 	case s.Issuer.MaxAge > 0 && now.Sub(time.Unix(iat, 0)) > s.Issuer.MaxAge:
-		return fmt.Errorf("issued at %s, older than the %s that are accepted; get a new one from the directory", stamp(iat), s.Issuer.MaxAge)
+		return fmt.Errorf("issued at %s, older than the %s that are accepted; get a new one from the directory", stamp(time.Unix(iat, 0)), s.Issuer.MaxAge)
 	}
 	exp, ok, err := s.Claims.Integer("exp")
 	switch {
 	case err != nil:
 		return fmt.Errorf("exp %w", err)
 	case ok && !time.Unix(exp, 0).After(now):
-		return fmt.Errorf("expired at %s; get a new one from the directory", stamp(exp))
+		return fmt.Errorf("expired at %s; get a new one from the directory", stamp(time.Unix(exp, 0)))
 	}
 	return nil
 }
 
-func stamp(unix int64) string { return time.Unix(unix, 0).UTC().Format(time.RFC3339) }
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -1,0 +1,141 @@
+package verify
+
+import (
+	"context"
+	"strings"
+	"testing"
+)
+
+// A body that need not be signed is bare JSON, and nothing else.
+func TestUnsignedBody(t *testing.T) {
+	good := with(requestClaims, "software_statement", statement(t, ssaClaims))
+	bare := with(good, "iss", absent{}, "aud", absent{}, "iat", absent{}, "exp", absent{}, "jti", absent{})
+	for _, tc := range []struct {
+		name string
+		body string
+		kind Kind
+		word string // empty: accepted
+	}{
+		{"with the claims of a JWT", jsonOf(good), 0, ""},
+		{"without them", jsonOf(bare), 0, ""},
+		{"a signed one", string(registration(t, requestClaims, ssaClaims)), InvalidClientMetadata, "registration request is no acceptable JSON object (not a JSON object)"},
+		{"a list", "[" + jsonOf(good) + "]", InvalidClientMetadata, "not a JSON object"},
+		{"two objects", jsonOf(good) + jsonOf(good), InvalidClientMetadata, "text after the object"},
+		{"a member twice", `{"iss":"x",` + jsonOf(good)[1:], InvalidClientMetadata, "member 'iss' twice"},
+		{"nothing", "", InvalidClientMetadata, "not a JSON object"},
+		{"no statement", jsonOf(requestClaims), InvalidSoftwareStatement, "software_statement: missing"},
+		{"a forged statement", jsonOf(with(good, "software_statement", signJWS(t, ssaHeader, jsonOf(ssaClaims), "PS256", softwareKey()))), InvalidSoftwareStatement, "does not verify"},
+		{"iss of other software", jsonOf(with(bare, "iss", "x")), InvalidClientMetadata, "iss: 'x'"},
+		{"aud of another bank", jsonOf(with(bare, "aud", "x")), InvalidClientMetadata, "aud: 'x'"},
+		{"expired", jsonOf(with(bare, "exp", noon.Unix())), InvalidClientMetadata, "exp: expired"},
+		{"of tomorrow", jsonOf(with(bare, "iat", noon.Unix()+61)), InvalidClientMetadata, "iat: "},
+		{"for ever", jsonOf(with(bare, "exp", noon.Unix()+86401)), InvalidClientMetadata, "exp: 24h0m1s after iat"},
+		{"jti that is none", jsonOf(with(bare, "jti", "x")), InvalidClientMetadata, "jti: 'x'"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := rules(t)
+			r.Unsigned = true
+			r.Issuers[1].SoftwareKeys = func(string) (KeySource, error) {
+				t.Error("the software's keys were asked for")
+				return nil, nil
+			}
+			got, err := VerifyRequest(context.Background(), []byte(tc.body), r, noon)
+			if tc.word != "" {
+				wantRefusal(t, err, tc.kind, tc.word)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := VerifyRequest(context.Background(), []byte(tc.body), r, noon)
+			if err != nil || got.Issuer != "65d1f27c4aeA4549" || got.Keys != nil || !got.Expires.After(noon) {
+				t.Errorf("got %+v, %v", got, err)
+			}
+			if named := strings.Contains(tc.body, `"jti"`); named != (got.JTI == again.JTI) { // no jti: no replay, but a new request
+				t.Errorf("jti %s, then %s", got.JTI, again.JTI)
+			}
+		})
+	}
+	// And JSON is no signed request.
+	_, err := VerifyRequest(context.Background(), []byte(jsonOf(good)), rules(t), noon)
+	wantRefusal(t, err, InvalidClientMetadata, "registration request is not a compact JWS")
+}
+
+// Without a statement the software is what it says, and has no role.
+func TestNoStatement(t *testing.T) {
+	plain := with(requestClaims, "redirect_uris", []string{"https://tpp.example/cb"}, "scope", "openid accounts", "client_name", "Acme")
+	for _, tc := range []struct {
+		name    string
+		changes []any
+		kind    Kind
+		word    string // empty: accepted
+		scope   string
+	}{
+		{"accepted", nil, 0, "", "openid accounts"},
+		{"its statement is not looked at", []any{"software_statement", "x"}, 0, "", "openid accounts"},
+		{"no scope: the least", []any{"scope", absent{}}, 0, "", "openid"},
+		{"scope that nobody has", []any{"scope", "dcr_register"}, InvalidClientMetadata, "scope: 'dcr_register'", ""},
+		{"no redirect URI", []any{"redirect_uris", absent{}}, InvalidRedirectURI, "redirect_uris: missing", ""},
+		{"empty redirect URIs", []any{"redirect_uris", []string{}}, InvalidRedirectURI, "redirect_uris: missing", ""},
+		{"redirect URI to http", []any{"redirect_uris", []string{"https://tpp.example/cb", "http://tpp.example/cb"}}, InvalidRedirectURI, "does not use https", ""},
+		{"iss missing", []any{"iss", absent{}}, InvalidClientMetadata, "iss: '' is not 1 to 22", ""},
+		{"software_id that is not iss", []any{"software_id", "x"}, InvalidClientMetadata, "iss: '65d1f27c4aeA4549'", ""},
+		{"name of another type", []any{"client_name", 1}, InvalidClientMetadata, "client_name: is a number", ""},
+		{"name too long", []any{"client_name", strings.Repeat("x", 257)}, InvalidClientMetadata, "client_name: longer than 256", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := rules(t)
+			r.NoStatement, r.Issuers = true, nil
+			r.Keys = parseKeys(t, jwkOf(softwareKey().Public(), "kid", "tpp"))
+			raw := []byte(signJWS(t, requestHeader, jsonOf(with(plain, tc.changes...)), "PS256", softwareKey()))
+			request, err := VerifyRequest(context.Background(), raw, r, noon)
+			var checked *Checked
+			if err == nil {
+				checked, err = CheckMetadata(context.Background(), MetadataInput{Request: request, Acceptable: DefaultAcceptable()})
+			}
+			if tc.word != "" {
+				wantRefusal(t, err, tc.kind, tc.word)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s := request.Statement; !s.None || s.SoftwareID != "65d1f27c4aeA4549" || s.ClientName != "Acme" || s.OrgID != "" || checked.Metadata.Scope != tc.scope {
+				t.Errorf("got %+v, %+v", s, checked.Metadata)
+			}
+		})
+	}
+	t.Run("without keys", func(t *testing.T) {
+		r := rules(t)
+		r.NoStatement = true
+		_, err := VerifyRequest(context.Background(), []byte(signJWS(t, requestHeader, jsonOf(plain), "PS256", softwareKey())), r, noon)
+		wantRefusal(t, err, InvalidSoftwareStatement, "software_jwks_endpoint")
+	})
+}
+
+// iss may be held against another claim of the statement than software_id.
+func TestIssuerClaim(t *testing.T) {
+	for _, tc := range []struct {
+		name, iss string
+		ssa       []any
+		kind      Kind
+		word      string // empty: accepted
+	}{
+		{"the organisation", "0015800000jfQ9aAAE", nil, 0, ""},
+		{"the software", "65d1f27c4aeA4549", nil, InvalidClientMetadata, "iss: '65d1f27c4aeA4549', but the software statement is for org_id '0015800000jfQ9aAAE'; send the org_id"},
+		{"missing", "0015800000jfQ9aAAE", []any{"x", 1}, 0, ""},
+	} {
+		r := rules(t)
+		r.IssuerClaim = "org_id"
+		_, err := VerifyRequest(context.Background(), registration(t, with(requestClaims, "iss", tc.iss), with(ssaClaims, tc.ssa...)), r, noon)
+		if tc.word != "" {
+			t.Run(tc.name, func(t *testing.T) { wantRefusal(t, err, tc.kind, tc.word) })
+		} else if err != nil {
+			t.Errorf("%s: %v", tc.name, err)
+		}
+	}
+	r := rules(t)
+	r.IssuerClaim = "software_on_behalf_of_org"
+	_, err := VerifyRequest(context.Background(), registration(t, requestClaims, ssaClaims), r, noon)
+	wantRefusal(t, err, InvalidSoftwareStatement, "software_on_behalf_of_org is missing")
+}

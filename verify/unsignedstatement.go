@@ -1,0 +1,76 @@
+package verify
+
+import (
+	"bytes"
+	"errors"
+)
+
+// An issuer block may be a TPP's own organisation: it signs its statements
+// itself, with a key of the JWKS that the operator configured for it, or not at
+// all. An unsigned statement is an unsecured JWS (RFC 7515 appendix A.5). It is
+// believed for one reason only: it is a claim of a request that is signed with
+// that same JWKS. So its software_jwks_endpoint verifies nothing, and nothing
+// that it names is fetched before the request is verified.
+
+// splitStatement reads a software statement, signed or not.
+func splitStatement(raw []byte) (t *JWS, unsigned bool, err error) {
+	if len(raw) > 0 && raw[len(raw)-1] == '.' {
+		t, err = splitUnsigned(raw)
+		return t, true, err
+	}
+	t, err = SplitJWS(raw, SupportedAlgorithms, nil)
+	return t, false, err
+}
+
+// splitUnsigned reads an unsecured JWS as strictly as SplitJWS reads a signed one.
+func splitUnsigned(raw []byte) (*JWS, error) {
+	first := bytes.IndexByte(raw, '.')
+	if bytes.Count(raw, []byte(".")) != 2 {
+		return nil, errors.New("is not a compact JWS of three segments")
+	}
+	header, err := segment(raw[:first], "header")
+	if err != nil {
+		return nil, err
+	}
+	payload, err := segment(raw[first+1:len(raw)-1], "payload")
+	if err != nil {
+		return nil, err
+	}
+	h, err := ParseObject(header)
+	if err != nil {
+		return nil, errors.New("has a header that is no acceptable JSON object")
+	}
+	t := &JWS{Raw: raw}
+	if err := t.readHeader(h, []string{"none"}, nil); err != nil {
+		return nil, errors.New("has an empty signature")
+	}
+	if t.Claims, err = ParseObject(payload); err != nil {
+		return nil, errors.New("has a payload that is no acceptable JSON object")
+	}
+	return t, nil
+}
+
+// noStatement stands for the statement where none is demanded: the software is
+// what the request says that it is.
+func noStatement(claims Object) (*SoftwareStatement, error) {
+	s := &SoftwareStatement{None: true, Issuer: &Issuer{UnlistedRedirectURIs: true}}
+	for _, c := range []struct {
+		name string
+		to   *string
+	}{{"iss", &s.SoftwareID}, {"software_id", &s.SoftwareID}, {"client_name", &s.ClientName}} {
+		v, ok, err := claims.String(c.name)
+		if err != nil {
+			return nil, refuseRequest(c.name, "%w", err)
+		}
+		if ok {
+			*c.to = v
+		}
+	}
+	if len(s.ClientName) > maxClientName {
+		return nil, refuseRequest("client_name", "longer than %d bytes", maxClientName)
+	}
+	return s, nil
+}
+
+// maxClientName bounds the one text of a request that the AS is told unseen.
+const maxClientName = 256
