@@ -9,7 +9,8 @@ import (
 // Publish is the document as TPPs are to see it (RFC 8414 2): addresses
 // of the AS at the gateway's origin, registration at the gateway's endpoint, and
 // the lists that decide about a registration set to what would be accepted. All
-// other members are as the AS wrote them.
+// other members are as the AS wrote them. registrationEndpoint is empty where
+// nobody can register.
 func (m *Metadata) Publish(origin, registrationEndpoint string) []byte {
 	d := m.Document.Without("mtls_endpoint_aliases", "signed_metadata")
 	own := map[string]bool{}
@@ -24,7 +25,11 @@ func (m *Metadata) Publish(origin, registrationEndpoint string) []byte {
 			d = d.With(member.Name, verify.AppendString(nil, strings.TrimSuffix(origin, "/")+path(text)))
 		}
 	}
-	d = d.With("registration_endpoint", verify.AppendString(nil, registrationEndpoint))
+	if registrationEndpoint == "" {
+		d = d.Without("registration_endpoint")
+	} else {
+		d = d.With("registration_endpoint", verify.AppendString(nil, registrationEndpoint))
+	}
 	a := m.Acceptable
 	for _, list := range []struct {
 		name   string

@@ -87,14 +87,18 @@ func (x *exchange) refuse(err error) {
 	x.answer(e.Status(), append(body, '}'))
 }
 
-// storedStatement reads the software statement out of a stored request.
+// storedStatement reads the software statement out of a stored request. A client
+// of no directory has none.
 func storedStatement(c *registry.Client, request []byte) (raw []byte, claims verify.Object, err error) {
-	body, err := verify.UnverifiedClaims(request)
+	if c.Directory == "" {
+		return nil, verify.Object{}, nil
+	}
+	body, err := verify.StoredClaims(request)
 	if err == nil {
 		raw, _, err = body.Bytes("software_statement")
 	}
 	if err == nil {
-		claims, err = verify.UnverifiedClaims(raw)
+		claims, err = verify.StoredClaims(raw)
 	}
 	if err != nil {
 		return nil, claims, fmt.Errorf("stored request of client %s: %w", c.ID, err)
@@ -147,6 +151,10 @@ func registrationJSON(c *registry.Client, raw []byte, ssa verify.Object) []byte 
 			b = append(verify.AppendString(b, member.Name), ':')
 			b = append(append(b, member.Value...), ',')
 		}
+	}
+	if raw == nil {
+		b[len(b)-1] = '}'
+		return b
 	}
 	b = append(b, `"software_statement":`...)
 	return append(verify.AppendString(b, raw), '}')

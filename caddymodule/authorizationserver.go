@@ -58,7 +58,7 @@ type Provision struct {
 	ClientIDHeader string `json:"client_id_header,omitempty"`
 }
 
-func (h *Handler) provisionAuthorizationServer(ctx caddy.Context) error {
+func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.Acceptable) error {
 	c := h.AuthorizationServer
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
@@ -86,7 +86,7 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context) error {
 		// The operator wrote the address, so that a private one is right.
 		Client:         jwks.NewClient(jwks.Options{Roots: roots, PrivateRanges: true, Timeout: authserver.Timeout, MaxConnections: 256}),
 		ClientIDHeader: c.Provision.ClientIDHeader, DNFormat: c.DNFormat, Validate: c.Validate,
-		Accept: verify.DefaultAcceptable(), Logger: h.log, Documents: documents{h},
+		Accept: accept, Logger: h.log, Documents: documents{h},
 	}
 	if o.InitialAccessToken, err = secret("initial_access_token", c.Provision.InitialAccessToken); err != nil {
 		return err

@@ -63,7 +63,10 @@ func parseGlobalOption(d *caddyfile.Dispenser, before any) (any, error) {
 //	    access_token         dcr_register { client <id> <placeholder> }
 //	    access_token         off
 //	    software_statement   <issuer> { ... }      # one for each directory
+//	    software_statement   off
 //	    signed_request_body  [software_jwks_endpoint | jwks <file> | jwks_uri <url>] { ... }
+//	    signed_request_body  off
+//	    ...                                        # the words of rulesWord
 //	}
 //
 // What is switched off is said in words; nothing is off by being left out.
@@ -79,10 +82,16 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.Errf("openbanking_dcr: unexpected %q after the workspace; this directive takes no request matcher: it guards the whole site", d.Val())
 	}
-	if err := block(d, func() error { return h.word(d) }, "software_statement"); err != nil {
+	if err := block(d, func() error { return h.word(d) }, "software_statement", "role"); err != nil {
 		return err
 	}
-	return h.checkProtections(d)
+	if h.AuthorizationServer == nil {
+		return d.Errf("openbanking_dcr %s: authorization_server is missing", h.Workspace)
+	}
+	if err := h.checkProtections(); err != nil {
+		return d.Errf("openbanking_dcr %s: %v", h.Workspace, err)
+	}
+	return nil
 }
 
 func (h *Handler) word(d *caddyfile.Dispenser) error {
@@ -93,45 +102,21 @@ func (h *Handler) word(d *caddyfile.Dispenser) error {
 		h.AuthorizationServer = new(AuthorizationServer)
 		return h.AuthorizationServer.unmarshal(d)
 	case "audience":
-		if h.Audience = d.RemainingArgs(); len(h.Audience) == 0 {
-			return d.ArgErr()
-		}
+		return someArgs(d, &h.Audience)
 	case "client_certificate":
-		if err := oneArg(d, &h.ClientCertificate); err != nil {
-			return err
-		}
-		if h.ClientCertificate != "off" {
-			return d.Errf("client_certificate: the only word is off, not %q", h.ClientCertificate)
-		}
+		return oneOf(d, &h.ClientCertificate, "off")
 	case "access_token":
 		h.AccessToken = new(AccessToken)
 		return h.AccessToken.unmarshal(d)
 	case "software_statement":
-		var s SoftwareStatement
-		if err := s.unmarshal(d); err != nil {
-			return err
-		}
-		h.SoftwareStatements = append(h.SoftwareStatements, &s)
+		return h.softwareStatement(d)
 	case "signed_request_body":
 		h.SignedRequestBody = new(SignedRequestBody)
 		return h.SignedRequestBody.unmarshal(d)
 	case "policy":
 		return d.Err("policy is not supported yet")
-	default:
-		return unknown(d)
 	}
-	return nil
-}
-
-// checkProtections refuses what Provision would refuse too, but with file and line.
-func (h *Handler) checkProtections(d *caddyfile.Dispenser) error {
-	switch {
-	case h.AuthorizationServer == nil:
-		return d.Errf("openbanking_dcr %s: authorization_server is missing", h.Workspace)
-	case len(h.SoftwareStatements) == 0:
-		return d.Errf("openbanking_dcr %s: software_statement is missing: without a directory whose statements are accepted nothing is protected", h.Workspace)
-	}
-	return nil
+	return h.rulesWord(d)
 }
 
 // Interface guard.

@@ -24,6 +24,11 @@ func block(d *caddyfile.Dispenser, word func() error, often ...string) error {
 	return nil
 }
 
+// noBlock refuses the words of a block that is not looked at.
+func noBlock(d *caddyfile.Dispenser) error {
+	return block(d, func() error { return unknown(d) })
+}
+
 func unknown(d *caddyfile.Dispenser) error { return d.Errf("unknown word %q", d.Val()) }
 
 // oneArg reads exactly one argument.

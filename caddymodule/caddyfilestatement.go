@@ -6,37 +6,72 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
-// unmarshal reads
+// softwareStatement reads
 //
+//	software_statement off
 //	software_statement <issuer> {
-//	    jwks       <file>
-//	    jwks_uri   <url>
-//	    jwks_hosts <host...>
+//	    jwks           <file>
+//	    jwks_uri       <url>
+//	    jwks_hosts     <host...>
+//	    algorithms     <alg...>
+//	    max_age        <duration>
+//	    org_status     <value...>
+//	    software_mode  <value...>
+//	    org_id         <value...>
+//	    redirect_uris  unlisted
+//	    self_signed    [unsigned]
 //	    private_addresses
-//	    trust_pool <module> ...
+//	    trust_pool     <module> ...
 //	}
-func (s *SoftwareStatement) unmarshal(d *caddyfile.Dispenser) error {
+func (h *Handler) softwareStatement(d *caddyfile.Dispenser) error {
+	var s SoftwareStatement
 	if err := oneArg(d, &s.Issuer); err != nil {
 		return err
 	}
-	err := block(d, func() error {
-		switch d.Val() {
-		case "jwks_hosts":
-			if s.JWKSHosts = d.RemainingArgs(); len(s.JWKSHosts) == 0 {
-				return d.ArgErr()
-			}
-			return nil
-		}
-		return keysWord(d, &s.JWKS, &s.JWKSURI, &s.PrivateAddresses, &s.TrustPoolRaw)
-	})
+	if s.Issuer == "off" {
+		h.NoSoftwareStatement = true
+		return noBlock(d)
+	}
+	h.SoftwareStatements = append(h.SoftwareStatements, &s)
+	err := block(d, func() error { return s.word(d) })
 	if err == nil && (s.JWKS == "") == (s.JWKSURI == "") {
 		return d.Errf("software_statement %s: exactly one of jwks and jwks_uri is required", s.Issuer)
 	}
 	return err
 }
 
+func (s *SoftwareStatement) word(d *caddyfile.Dispenser) error {
+	var only string
+	switch d.Val() {
+	case "jwks_hosts":
+		return someArgs(d, &s.JWKSHosts)
+	case "algorithms":
+		return someArgs(d, &s.Algorithms)
+	case "max_age":
+		return duration(d, &s.MaxAge)
+	case "org_status":
+		return someArgs(d, &s.OrgStatus)
+	case "software_mode":
+		return someArgs(d, &s.SoftwareMode)
+	case "org_id":
+		return someArgs(d, &s.OrgID)
+	case "redirect_uris":
+		s.UnlistedRedirectURIs = true
+		return oneOf(d, &only, "unlisted")
+	case "self_signed":
+		s.SelfSigned = true
+		if d.CountRemainingArgs() == 0 {
+			return nil
+		}
+		s.Unsigned = true
+		return oneOf(d, &only, "unsigned")
+	}
+	return keysWord(d, &s.JWKS, &s.JWKSURI, &s.PrivateAddresses, &s.TrustPoolRaw)
+}
+
 // unmarshal reads
 //
+//	signed_request_body off
 //	signed_request_body [software_jwks_endpoint | jwks <file> | jwks_uri <url>] {
 //	    private_addresses
 //	    trust_pool <module> ...
@@ -50,7 +85,8 @@ func (s *SignedRequestBody) unmarshal(d *caddyfile.Dispenser) error {
 	case len(args) == 2 && args[0] == "jwks_uri":
 		s.JWKSURI = args[1]
 	case len(args) == 1 && args[0] == "off":
-		return d.Err("signed_request_body off is not supported yet: without it, a software statement must be bound to the certificate in another way")
+		s.Off = true
+		return noBlock(d)
 	default:
 		return d.Errf("signed_request_body: software_jwks_endpoint, jwks <file> or jwks_uri <url>, not %q", args)
 	}

@@ -85,7 +85,7 @@ func TestDocumentedCaddyfilesStart(t *testing.T) {
 		for _, m := range fileNamed.FindAllStringSubmatch(text, -1) {
 			content := roots
 			if m[1] == "jwks" {
-				content = []byte(`{"keys":[]}`)
+				content = []byte(`{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}`) // RFC 7515 appendix A.3.1
 			}
 			if err := os.WriteFile(m[2], content, 0o600); err != nil {
 				t.Fatal(err)

@@ -30,7 +30,7 @@ type Handler struct {
 	Workspace string `json:"workspace"`
 
 	// RegisterPath is where clients register.
-	// Default: /<workspace>/openbankinguk/dcr/v3.2/register.
+	// Default: /<workspace>/openbankinguk/dcr/v<version>/register.
 	RegisterPath string `json:"register_path,omitempty"`
 
 	// AuthorizationServer is the bank's AS. Required.
@@ -49,12 +49,15 @@ type Handler struct {
 	AccessToken *AccessToken `json:"access_token,omitempty"`
 
 	// SoftwareStatements is protection 3: the directories whose software statements
-	// are accepted. At least one is required.
+	// are accepted. At least one is required, unless NoSoftwareStatement.
 	SoftwareStatements []*SoftwareStatement `json:"software_statements,omitempty"`
 
 	// SignedRequestBody is protection 4. Default: on, with the keys of the
 	// statement's software_jwks_endpoint.
 	SignedRequestBody *SignedRequestBody `json:"signed_request_body,omitempty"`
+
+	RegistrationRules
+	Switches
 
 	app        *App
 	as         *authserver.Server
@@ -104,26 +107,28 @@ func (h *Handler) provision(ctx caddy.Context) error {
 	if !workspaceName.MatchString(h.Workspace) {
 		return fmt.Errorf("workspace %q: must be lower-case path segments without a leading slash, like default/obuk", h.Workspace)
 	}
+	accept, err := h.provisionRegistration()
+	if err != nil {
+		return err
+	}
 	if h.RegisterPath == "" {
-		h.RegisterPath = "/" + h.Workspace + "/openbankinguk/dcr/v3.2/register"
+		h.RegisterPath = "/" + h.Workspace + "/openbankinguk/dcr/v" + string(h.Version) + "/register"
 	}
 	if normal, err := normalPath(h.RegisterPath); err != nil || normal != h.RegisterPath || h.RegisterPath == "/" {
 		return fmt.Errorf("register_path %q: must be a lower-case path without escapes, empty segments or a slash at its end", h.RegisterPath)
 	}
-	switch {
-	case h.AuthorizationServer == nil:
+	if h.AuthorizationServer == nil {
 		return errors.New("authorization_server is missing")
-	case h.ClientCertificate != "" && h.ClientCertificate != "off":
-		return fmt.Errorf("client_certificate %q: the only word is off", h.ClientCertificate)
-	case len(h.SoftwareStatements) == 0:
-		return errors.New("software_statement is missing: without a directory whose statements are accepted nothing is protected")
+	}
+	if err := errors.Join(h.check(), h.checkProtections()); err != nil {
+		return err
 	}
 	app, err := ctx.App("openbanking_dcr")
 	if err != nil {
 		return err
 	}
 	h.app = app.(*App)
-	if err := h.provisionAuthorizationServer(ctx); err != nil {
+	if err := h.provisionAuthorizationServer(ctx, accept); err != nil {
 		return fmt.Errorf("authorization_server: %w", err)
 	}
 	if err := h.provisionRules(ctx); err != nil {
@@ -133,7 +138,10 @@ func (h *Handler) provision(ctx caddy.Context) error {
 }
 
 func (h *Handler) provisionRules(ctx caddy.Context) error {
-	h.rules.Audiences = h.Audience
+	h.rules = verify.RequestRules{
+		Audiences: h.Audience, Algorithms: h.Algorithms, MaxLifetime: time.Duration(h.MaxLifetime), Lenient: h.Lenient,
+		IssuerClaim: h.IssuerClaim, NoStatement: h.NoSoftwareStatement, Unsigned: h.SignedRequestBody != nil && h.SignedRequestBody.Off,
+	}
 	for _, s := range h.SoftwareStatements {
 		if s == nil {
 			return errors.New("software_statement: null is no directory")
@@ -149,7 +157,7 @@ func (h *Handler) provisionRules(ctx caddy.Context) error {
 		}
 		h.rules.Issuers = append(h.rules.Issuers, issuer)
 	}
-	if h.SignedRequestBody == nil {
+	if h.SignedRequestBody == nil || h.SignedRequestBody.Off {
 		return nil
 	}
 	keys, err := h.SignedRequestBody.provision(ctx)

@@ -61,7 +61,7 @@ func (h *Handler) newTable(m *authserver.Metadata) *table {
 	var own []string
 	for _, e := range m.Endpoints {
 		switch {
-		case strings.HasSuffix(e.Name, "registration_endpoint"):
+		case strings.HasSuffix(e.Name, "registration_endpoint") && h.ASRegistration != "passthrough":
 			own = append(own, e.Path)
 		case e.Name == "jwks_uri": // needs no certificate, and caches should keep it
 		case slices.Contains(guarded, e.Name):

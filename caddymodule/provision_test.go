@@ -51,6 +51,15 @@ http://127.0.0.1:0 {
 `)
 }
 
+// workspaceWord and statementWord add a word to the blocks of a site.
+func workspaceWord(word string) []string {
+	return []string{"dcr default/obuk {", "dcr default/obuk {\n\t\t" + word}
+}
+
+func statementWord(word string) []string {
+	return []string{"\"OpenBanking Ltd\" {", "\"OpenBanking Ltd\" {\n\t\t\t" + word}
+}
+
 // TestValidate: what cannot work does not start, and the error says what to do.
 func TestValidate(t *testing.T) {
 	t.Setenv("DCR_TEST_SECRET", "x")
@@ -82,6 +91,20 @@ func TestValidate(t *testing.T) {
 		{"issuers under one path", []string{"# more", other("other", "https://localhost:2/default/obuk/sub")}, "overlap"},
 		{"two workspaces", []string{"# more", other("other", "https://localhost:2/other")}, ""},
 		{"a directory twice", []string{"software_statement \"OpenBanking Ltd\" {", "software_statement \"OpenBanking Ltd\" {\n\t\t\tjwks_uri https://localhost:1/k\n\t\t}\n\t\tsoftware_statement \"OpenBanking Ltd\" {"}, "configured twice"},
+		{"version 2", workspaceWord("version 2"), "version \"2\": must be one of"},
+		{"version 3.3", workspaceWord("version 3.3"), ""},
+		{"lenient about exp", workspaceWord("lenient exp"), "lenient \"exp\": must be some of"},
+		{"lenient about everything that may be", workspaceWord("lenient"), ""},
+		{"algorithm none", workspaceWord("algorithms none"), "algorithms \"none\": must be some of"},
+		{"algorithm HS256", workspaceWord("algorithms PS256 HS256"), "algorithms \"HS256\""},
+		{"algorithm RS256, if that is meant", workspaceWord("algorithms RS256"), ""},
+		{"method with a secret", workspaceWord("token_endpoint_auth_methods client_secret_basic"), "not supported yet"},
+		{"method none", workspaceWord("token_endpoint_auth_methods none"), "token_endpoint_auth_methods \"none\""},
+		{"a role that registers", workspaceWord("role AISP dcr_register"), "never dcr_register"},
+		{"management by PATCH", workspaceWord("management PATCH"), "management \"PATCH\""},
+		{"algorithm none of a directory", statementWord("algorithms none"), "algorithms \"none\""},
+		{"self-signed for any organisation", statementWord("self_signed"), "name the organisation with org_id"},
+		{"self-signed for one", statementWord("self_signed unsigned\n\t\t\torg_id x"), ""},
 		{"introspection without a client", []string{"client gateway {env.DCR_TEST_SECRET}", "validate introspection"}, "needs a client"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -124,6 +147,7 @@ func TestLiteralSecrets(t *testing.T) {
 
 // A configuration in JSON that protects nothing does not start either.
 func TestNothingProtected(t *testing.T) {
+	const statements = `,"software_statements":[{"issuer":"x","jwks_uri":"https://localhost/k"}]`
 	const server = `"authorization_server":{"url":"https://localhost:1/w","provision":{"method":"rfc7591"}}`
 	for _, c := range []struct{ config, want string }{
 		{`"workspace":"w",` + server, "software_statement is missing"},
@@ -131,6 +155,13 @@ func TestNothingProtected(t *testing.T) {
 		{`"workspace":"w",` + server + `,"software_statements":[{"issuer":"x"}]`, "exactly one of jwks and jwks_uri"},
 		{`"workspace":"w",` + server + `,"software_statements":[null]`, "software_statement"},
 		{`"workspace":"w","software_statements":[{"issuer":"x","jwks_uri":"https://localhost/k"}]`, "authorization_server"},
+		{`"workspace":"w","no_software_statement":true,"signed_request_body":{"off":true},"client_certificate":"off","access_token":{"off":true},` + server, "all four protections are off"},
+		{`"workspace":"w","client_certificate":"maybe",` + server + statements, "client_certificate: the only word is off"},
+		{`"workspace":"w","registration":"maybe",` + server + statements, "registration: the only word is off"},
+		{`"workspace":"w","as_registration":"maybe",` + server + statements, "as_registration: the only word is passthrough"},
+		{`"workspace":"w","max_lifetime":-1,` + server + statements, "max_lifetime: must be positive"},
+		{`"workspace":"w",` + server + `,"software_statements":[{"issuer":"x","jwks_uri":"https://localhost/k","unsigned":true}]`, "only a TPP's own statements may be unsigned"},
+		{`"workspace":"w",` + server + `,"software_statements":[{"issuer":"x","jwks_uri":"https://localhost/k","max_age":-1}]`, "max_age: must be positive"},
 		{`"workspace":"w","authorization_server":{"url":"https://localhost:1/w"},"software_statements":[{"issuer":"x","jwks_uri":"https://localhost/k"}]`, "provision"},
 		{server + `,"software_statements":[{"issuer":"x","jwks_uri":"https://localhost/k"}]`, "workspace"},
 	} {

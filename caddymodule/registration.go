@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
@@ -15,10 +16,10 @@ func (h *Handler) serveRegistration(w http.ResponseWriter, r *http.Request, id s
 	allow := "POST"
 	operation := "register"
 	if id != "" {
-		allow, operation = "GET, PUT, DELETE", map[string]string{"GET": "read", "PUT": "update", "DELETE": "delete"}[r.Method]
+		allow, operation = h.allow(), map[string]string{"GET": "read", "PUT": "update", "DELETE": "delete"}[r.Method]
 	}
 	x := h.exchange(w, r, operation)
-	if id == "" && r.Method != http.MethodPost || operation == "" {
+	if id == "" && r.Method != http.MethodPost || operation == "" || id != "" && h.methodNotAllowed(r.Method) {
 		x.operation = "method"
 		w.Header().Set("Allow", allow)
 		x.refuse(verify.Refuse(verify.MethodNotAllowed, "method", "this address takes %s", allow))
@@ -56,6 +57,9 @@ type dcr struct {
 }
 
 func (d *dcr) register() error {
+	if d.Registration == "off" {
+		return verify.Refuse(verify.AccessDenied, "registration", "registration: this server takes no new clients; registered ones go on")
+	}
 	if err := d.checkMediaType(); err != nil {
 		return err
 	}
@@ -74,8 +78,22 @@ func (d *dcr) register() error {
 		return err
 	}
 	d.note("client_id", c.ClientID)
+	d.warn(c)
 	d.answer(http.StatusCreated, registrationJSON(c, in.Request.Statement.Raw, in.Request.Statement.Claims))
 	return nil
+}
+
+// longestClientID is what DCR v3.2 allows (OBClientRegistration1).
+const longestClientID = 36
+
+// warn notes what is allowed but will surprise somebody.
+func (d *dcr) warn(c *registry.Client) {
+	switch {
+	case !slices.Contains(c.Metadata.GrantTypes, "client_credentials"):
+		d.note("warning", "without the grant client_credentials the client cannot manage its registration")
+	case len(c.ClientID) > longestClientID || url.PathEscape(c.ClientID) != c.ClientID:
+		d.note("warning", "conformance tools refuse a client_id of more than 36 characters, or one that a path must escape")
+	}
 }
 
 func (d *dcr) read(id string) error {
@@ -127,9 +145,12 @@ func (d *dcr) delete(id string) error {
 }
 
 func (d *dcr) checkMediaType() error {
-	t := mediaType(d.r)
-	if t != "application/jose" && t != "application/jwt" || d.r.Header.Get("Content-Encoding") != "" {
-		return verify.Refuse(verify.UnsupportedMediaType, "media_type", "Content-Type: %s; send a signed request (compact JWS) as application/jose", verify.Quote(d.r.Header.Get("Content-Type")))
+	accepted, what := d.Version.MediaTypes(), "a signed request (compact JWS)"
+	if d.rules.Unsigned {
+		accepted, what = []string{"application/json"}, "the client's metadata"
+	}
+	if !slices.Contains(accepted, mediaType(d.r)) || d.r.Header.Get("Content-Encoding") != "" {
+		return verify.Refuse(verify.UnsupportedMediaType, "media_type", "Content-Type: %s; send %s as %s", verify.Quote(d.r.Header.Get("Content-Type")), what, accepted[0])
 	}
 	if d.r.ContentLength > verify.MaxRequest {
 		return errTooLargeRequest()
@@ -213,6 +234,9 @@ func (d *dcr) client(id string) (*registry.Client, error) {
 			return nil, verify.NotYours(errors.New("another certificate than the client's"))
 		}
 	}
+	if !slices.Contains(d.methods(), d.r.Method) {
+		return nil, verify.Refuse(verify.AccessDenied, "management", "%s: this server does not let clients do this with their registrations; ask the bank", d.r.Method)
+	}
 	return c, nil
 }
 
@@ -237,7 +261,9 @@ func (d *dcr) verifyBody(registered *verify.Registered) (*registry.Registration,
 	}
 	d.note("software_id", request.Statement.SoftwareID)
 	d.note("org_id", request.Statement.OrgID)
-	d.note("kid", verify.Quote(request.KeyID))
+	if request.KeyID != "" {
+		d.note("kid", verify.Quote(request.KeyID))
+	}
 	checked, err := verify.CheckMetadata(d.r.Context(), verify.MetadataInput{
 		Request: request, Certificate: d.cert, Acceptable: metadata.Acceptable, Registered: registered,
 	})

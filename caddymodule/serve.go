@@ -56,7 +56,11 @@ func (h *Handler) current(ctx context.Context) (*table, error) {
 		return before, nil
 	}
 	t := h.newTable(m)
-	t.document = m.Publish(origin(m.Issuer), origin(m.Issuer)+h.RegisterPath)
+	register := origin(m.Issuer) + h.RegisterPath
+	if h.Registration == "off" {
+		register = ""
+	}
+	t.document = m.Publish(origin(m.Issuer), register)
 	sum := sha256.Sum256(t.document)
 	t.tag = `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 	h.table.CompareAndSwap(before, t)

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -25,6 +26,25 @@ type SoftwareStatement struct {
 	// JWKSHosts are the hosts where a statement's software_jwks_endpoint may be.
 	// Default: the host of JWKSURI; required with JWKS.
 	JWKSHosts []string `json:"jwks_hosts,omitempty"`
+	// Algorithms its statements may be signed with. Default: PS256, ES256.
+	Algorithms []string `json:"algorithms,omitempty"`
+	// MaxAge refuses statements whose iat is older. Default: 0, no limit: the Open
+	// Banking directory's are used for months.
+	MaxAge caddy.Duration `json:"max_age,omitempty"`
+	// OrgStatus, SoftwareMode and OrgID are the values of org_status, software_mode
+	// and org_id that are accepted. Default: any.
+	OrgStatus    []string `json:"org_status,omitempty"`
+	SoftwareMode []string `json:"software_mode,omitempty"`
+	OrgID        []string `json:"org_id,omitempty"`
+	// UnlistedRedirectURIs accepts a statement without software_redirect_uris; the
+	// request's count then. Default: false.
+	UnlistedRedirectURIs bool `json:"unlisted_redirect_uris,omitempty"`
+	// SelfSigned says that the issuer is a TPP's own organisation, which signs its
+	// statements with the keys of JWKS: OrgID is required, because such a statement
+	// may name any organisation. Unsigned also accepts them without a signature, in
+	// a request that is signed with these keys. Default: false.
+	SelfSigned bool `json:"self_signed,omitempty"`
+	Unsigned   bool `json:"unsigned,omitempty"`
 	// PrivateAddresses allows these hosts to be at loopback or private addresses:
 	// for a test directory. Default: false, they must be public.
 	PrivateAddresses bool `json:"private_addresses,omitempty"`
@@ -34,8 +54,18 @@ type SoftwareStatement struct {
 }
 
 func (s *SoftwareStatement) provision(ctx caddy.Context) (*verify.Issuer, error) {
-	if s.Issuer == "" {
+	switch {
+	case s.Issuer == "":
 		return nil, errors.New("the issuer is missing")
+	case s.MaxAge < 0:
+		return nil, errors.New("max_age: must be positive")
+	case s.SelfSigned && len(s.OrgID) == 0:
+		return nil, errors.New("self_signed: name the organisation with org_id, or its statements could name any")
+	case s.Unsigned && !s.SelfSigned:
+		return nil, errors.New("self_signed: only a TPP's own statements may be unsigned")
+	}
+	if err := subset("algorithms", s.Algorithms, verify.SupportedAlgorithms); err != nil {
+		return nil, err
 	}
 	roots, err := trustPool(ctx, s, s.TrustPoolRaw)
 	if err != nil {
@@ -61,11 +91,27 @@ func (s *SoftwareStatement) provision(ctx caddy.Context) (*verify.Issuer, error)
 	for i, host := range hosts {
 		lower[i] = strings.ToLower(host)
 	}
-	return &verify.Issuer{Name: s.Issuer, Keys: keys, SoftwareKeys: jwks.NewSources(client, lower, nil).Source}, nil
+	return &verify.Issuer{
+		Name: s.Issuer, Keys: keys, SoftwareKeys: jwks.NewSources(client, lower, nil).Source,
+		Algorithms: s.Algorithms, MaxAge: time.Duration(s.MaxAge), Demands: s.demands(),
+		UnlistedRedirectURIs: s.UnlistedRedirectURIs, Unsigned: s.Unsigned,
+	}, nil
+}
+
+// demands are the claims that a statement must have, in a fixed order.
+func (s *SoftwareStatement) demands() (out []verify.Demand) {
+	for _, d := range []verify.Demand{{Claim: "org_id", Values: s.OrgID}, {Claim: "org_status", Values: s.OrgStatus}, {Claim: "software_mode", Values: s.SoftwareMode}} {
+		if len(d.Values) > 0 {
+			out = append(out, d)
+		}
+	}
+	return out
 }
 
 // SignedRequestBody configures protection 4.
 type SignedRequestBody struct {
+	// Off switches it off: a request is bare JSON then. Default: false.
+	Off bool `json:"off,omitempty"`
 	// JWKS is a file, JWKSURI an address with the keys that sign requests. Default:
 	// neither, the keys of the statement's software_jwks_endpoint count.
 	JWKS    string `json:"jwks,omitempty"`

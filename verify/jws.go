@@ -81,8 +81,17 @@ func SplitJWS(raw []byte, algorithms, types []string) (*JWS, error) {
 	return t, nil
 }
 
-// UnverifiedClaims reads the payload of a JWS that was verified when it was
-// stored. Never for anything that comes from outside.
+// StoredClaims reads the claims of a request or a software statement that was
+// verified when it was stored: of a JWS, signed or not, or of bare JSON. Never for
+// anything that comes from outside.
+func StoredClaims(raw []byte) (Object, error) {
+	if bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte("{")) {
+		return ParseObject(raw)
+	}
+	return UnverifiedClaims(raw)
+}
+
+// UnverifiedClaims reads the payload of a JWS without believing it.
 func UnverifiedClaims(raw []byte) (Object, error) {
 	parts := bytes.Split(raw, []byte("."))
 	if len(parts) != 3 {

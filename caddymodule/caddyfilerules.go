@@ -1,0 +1,113 @@
+package caddymodule
+
+import (
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// rulesWord reads a word of the rules and switches:
+//
+//	version                     3.1|3.2|3.3|3.4
+//	lenient                     [<claim...>]
+//	max_lifetime                <duration>
+//	issuer_claim                <claim>
+//	algorithms                  <alg...>
+//	token_endpoint_auth_methods <method...>
+//	role                        <software_role> <scope...>
+//	registration                off
+//	management                  off | <method...> { method_not_allowed }
+//	as_registration             passthrough
+//	unprotected
+func (h *Handler) rulesWord(d *caddyfile.Dispenser) error {
+	switch d.Val() {
+	case "version":
+		return oneArg(d, (*string)(&h.Version))
+	case "lenient":
+		if h.Lenient = d.RemainingArgs(); len(h.Lenient) == 0 {
+			h.Lenient = verify.LenientClaims
+		}
+		return nil
+	case "max_lifetime":
+		return duration(d, &h.MaxLifetime)
+	case "issuer_claim":
+		return oneArg(d, &h.IssuerClaim)
+	case "algorithms":
+		return someArgs(d, &h.Algorithms)
+	case "token_endpoint_auth_methods":
+		return someArgs(d, &h.AuthMethods)
+	case "role":
+		return h.role(d)
+	case "registration":
+		return oneOf(d, &h.Registration, "off")
+	case "management":
+		h.Management = new(Management)
+		return h.Management.unmarshal(d)
+	case "as_registration":
+		return oneOf(d, &h.ASRegistration, "passthrough")
+	case "unprotected":
+		h.Unprotected = true
+		return noArgs(d)
+	}
+	return unknown(d)
+}
+
+func (h *Handler) role(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) < 2 {
+		return d.ArgErr()
+	}
+	if h.Roles == nil {
+		h.Roles = map[string][]string{}
+	}
+	if h.Roles[args[0]] != nil {
+		return d.Errf("role %s is written twice", args[0])
+	}
+	h.Roles[args[0]] = args[1:]
+	return nil
+}
+
+func (m *Management) unmarshal(d *caddyfile.Dispenser) error {
+	if err := someArgs(d, &m.Methods); err != nil {
+		return err
+	}
+	if len(m.Methods) == 1 && m.Methods[0] == "off" {
+		m.Methods = nil
+	}
+	for i, method := range m.Methods {
+		m.Methods[i] = strings.ToUpper(method)
+	}
+	return block(d, func() error {
+		switch d.Val() {
+		case "method_not_allowed":
+			m.MethodNotAllowed = true
+			return noArgs(d)
+		}
+		return unknown(d)
+	})
+}
+
+// someArgs reads one argument or more.
+func someArgs(d *caddyfile.Dispenser, to *[]string) error {
+	if *to = d.RemainingArgs(); len(*to) == 0 {
+		return d.ArgErr()
+	}
+	return nil
+}
+
+// duration reads one duration, with d for days.
+func duration(d *caddyfile.Dispenser, to *caddy.Duration) error {
+	name, text := d.Val(), ""
+	if err := oneArg(d, &text); err != nil {
+		return err
+	}
+	v, err := caddy.ParseDuration(text)
+	if err != nil || v <= 0 {
+		return d.Errf("%s: %q is no duration like 90s, 24h or 30d", name, text)
+	}
+	*to = caddy.Duration(v)
+	return nil
+}

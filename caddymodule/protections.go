@@ -1,0 +1,92 @@
+package caddymodule
+
+import (
+	"errors"
+	"slices"
+	"strings"
+)
+
+// Switches turn parts of a workspace off, each in words of its own.
+type Switches struct {
+	// Registration "off" refuses new clients; everything registered goes on.
+	// Default: on.
+	Registration string `json:"registration,omitempty"`
+
+	// Management says what clients may do with their registrations. Default: everything.
+	Management *Management `json:"management,omitempty"`
+
+	// ASRegistration "passthrough" leaves the AS's own registration endpoint open
+	// to everybody who can reach this site. Default: hidden.
+	ASRegistration string `json:"as_registration,omitempty"`
+
+	// NoSoftwareStatement switches protection 3 off: no statement is demanded, and
+	// none is looked at. Default: false.
+	NoSoftwareStatement bool `json:"no_software_statement,omitempty"`
+
+	// Unprotected says that all four protections may be off. Default: false.
+	Unprotected bool `json:"unprotected,omitempty"`
+}
+
+// Management is what clients may do with their registrations.
+type Management struct {
+	// Methods are those that are on: GET, PUT, DELETE. Default: none.
+	Methods []string `json:"methods,omitempty"`
+	// MethodNotAllowed answers the others with 405 and Allow at once. Default: false,
+	// 401 to whoever is not the client and 403 to the client.
+	MethodNotAllowed bool `json:"method_not_allowed,omitempty"`
+}
+
+// manageable are the methods that a client may have.
+var manageable = []string{"GET", "PUT", "DELETE"}
+
+// methods are those that are on.
+func (s *Switches) methods() []string {
+	if s.Management == nil {
+		return manageable
+	}
+	return s.Management.Methods
+}
+
+// methodNotAllowed tells whether a method that is off is not even looked at.
+func (s *Switches) methodNotAllowed(method string) bool {
+	return s.Management != nil && s.Management.MethodNotAllowed && !slices.Contains(s.Management.Methods, method)
+}
+
+func (s *Switches) check() error {
+	switch {
+	case s.Registration != "" && s.Registration != "off":
+		return errors.New("registration: the only word is off")
+	case s.ASRegistration != "" && s.ASRegistration != "passthrough":
+		return errors.New("as_registration: the only word is passthrough")
+	case s.Management == nil:
+		return nil
+	}
+	return subset("management", s.Management.Methods, manageable)
+}
+
+// checkProtections refuses what would leave registrations to anybody: each
+// protection may be off, but something must tie a request to its sender.
+func (h *Handler) checkProtections() error {
+	signed := h.SignedRequestBody == nil || !h.SignedRequestBody.Off
+	statement := !h.NoSoftwareStatement
+	switch {
+	case h.ClientCertificate != "" && h.ClientCertificate != "off":
+		return errors.New("client_certificate: the only word is off, not " + h.ClientCertificate)
+	case statement && len(h.SoftwareStatements) == 0:
+		return errors.New("software_statement is missing: name a directory whose statements are accepted, or write software_statement off")
+	case !statement && len(h.SoftwareStatements) > 0:
+		return errors.New("software_statement off: and yet a directory is named")
+	case !statement && signed && (h.SignedRequestBody == nil || h.SignedRequestBody.JWKS == "" && h.SignedRequestBody.JWKSURI == ""):
+		return errors.New("signed_request_body: without software statements the keys must be named, jwks <file> or jwks_uri <url>, or write signed_request_body off")
+	case !statement && !signed && !h.needsCertificate() && !h.needsToken() && !h.Unprotected:
+		return errors.New("all four protections are off, so that anybody can register; if that is meant, write unprotected")
+	case h.Unprotected && (statement || signed || h.needsCertificate() || h.needsToken()):
+		return errors.New("unprotected: not all protections are off, leave it out")
+	case statement && !signed:
+		return errors.New("signed_request_body off is not supported yet: without it, a software statement must be bound to the certificate in another way")
+	}
+	return nil
+}
+
+// allow is the Allow header of a registration's address.
+func (s *Switches) allow() string { return strings.Join(s.methods(), ", ") }

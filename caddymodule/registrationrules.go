@@ -1,0 +1,104 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// RegistrationRules is what a workspace demands of a registration, beside the
+// protections. The zero value is the strict one.
+type RegistrationRules struct {
+	// Version of the DCR specification: 3.1, 3.2, 3.3 (CIBA) or 3.4 (jwt-bearer). It
+	// chooses the default register path, the grant types and the media type that
+	// refusals name. Default: 3.2.
+	Version verify.Version `json:"version,omitempty"`
+
+	// Lenient are claims that a request may leave out, as verify.Leniency has them.
+	// Default: none.
+	Lenient verify.Leniency `json:"lenient,omitempty"`
+
+	// MaxLifetime is the largest time between iat and exp of a request. Default: 24h.
+	MaxLifetime caddy.Duration `json:"max_lifetime,omitempty"`
+
+	// IssuerClaim is the statement's claim that iss must equal. Default: software_id.
+	IssuerClaim string `json:"issuer_claim,omitempty"`
+
+	// Algorithms may sign requests, and be registered for id tokens, request objects
+	// and assertions; the preferred one first. Default: PS256, ES256.
+	Algorithms []string `json:"algorithms,omitempty"`
+
+	// AuthMethods are the token_endpoint_auth_method values, the preferred one first.
+	// Default: tls_client_auth, private_key_jwt.
+	AuthMethods []string `json:"token_endpoint_auth_methods,omitempty"`
+
+	// Roles are the scopes that each software_role gives. openid is always allowed.
+	// Default: AISP accounts, PISP payments, CBPII fundsconfirmations.
+	Roles map[string][]string `json:"roles,omitempty"`
+}
+
+// provisionRegistration checks the rules and makes what a registration may ask
+// for of them.
+func (r *RegistrationRules) provisionRegistration() (verify.Acceptable, error) {
+	if r.Version == "" {
+		r.Version = verify.DefaultVersion
+	}
+	a := r.Version.Acceptable()
+	switch {
+	case !slices.Contains(verify.Versions, r.Version):
+		return a, fmt.Errorf("version %q: must be one of %q", r.Version, verify.Versions)
+	case r.MaxLifetime < 0:
+		return a, errors.New("max_lifetime: must be positive")
+	}
+	if err := subset("lenient", r.Lenient, verify.LenientClaims); err != nil {
+		return a, err
+	}
+	if err := subset("algorithms", r.Algorithms, verify.SupportedAlgorithms); err != nil {
+		return a, err
+	}
+	for _, m := range r.AuthMethods {
+		if strings.HasPrefix(m, "client_secret_") {
+			return a, fmt.Errorf("token_endpoint_auth_methods %s: needs token_endpoint_auth bridge, which is not supported yet", m)
+		}
+	}
+	if err := subset("token_endpoint_auth_methods", r.AuthMethods, a.AuthMethods); err != nil {
+		return a, err
+	}
+	a.Lenient = r.Lenient
+	if len(r.AuthMethods) > 0 {
+		a.AuthMethods = r.AuthMethods
+	}
+	if len(r.Algorithms) > 0 {
+		a.AuthSigningAlgs, a.IDTokenAlgs, a.RequestObjectAlgs = r.Algorithms, r.Algorithms, r.Algorithms
+		if len(a.BackchannelAlgs) > 0 {
+			a.BackchannelAlgs = r.Algorithms
+		}
+	}
+	if len(r.Roles) == 0 {
+		return a, nil
+	}
+	a.Roles, a.Scopes = r.Roles, []string{"openid"}
+	for role, scopes := range r.Roles {
+		if role == "" || len(scopes) == 0 || slices.Contains(scopes, verify.ScopeRegister) {
+			return a, fmt.Errorf("role %q: needs scopes, and never %s", role, verify.ScopeRegister)
+		}
+		a.Scopes = append(a.Scopes, scopes...)
+	}
+	slices.Sort(a.Scopes[1:]) // a map has no order
+	a.Scopes = slices.Compact(a.Scopes)
+	return a, nil
+}
+
+func subset(name string, list, of []string) error {
+	for _, v := range list {
+		if !slices.Contains(of, v) {
+			return fmt.Errorf("%s %q: must be some of %q", name, v, of)
+		}
+	}
+	return nil
+}
