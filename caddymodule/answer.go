@@ -7,7 +7,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/google/uuid"
+	"go.uber.org/zap"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
@@ -23,7 +25,7 @@ type exchange struct {
 	r         *http.Request
 	operation string
 	support   string
-	fields    []any
+	fields    []slog.Attr
 }
 
 func (h *Handler) exchange(w http.ResponseWriter, r *http.Request, operation string) *exchange {
@@ -53,7 +55,19 @@ func (x *exchange) answer(status int, body []byte) {
 	if _, err := x.w.Write(body); err != nil {
 		x.note("write_error", err.Error())
 	}
-	x.log.Info(x.operation, append([]any{slog.Int("status", status), slog.String("support_code", x.support)}, x.fields...)...)
+	outcome := "accepted"
+	if status >= 400 {
+		outcome = "refused"
+	}
+	x.note("outcome", outcome)
+	x.note("support_code", x.support)
+	x.log.LogAttrs(x.r.Context(), slog.LevelInfo, x.operation, append([]slog.Attr{slog.Int("status", status)}, x.fields...)...)
+	// The site's access log, where there is one, tells the same.
+	if extra, ok := x.r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
+		for _, f := range x.fields {
+			extra.Add(zap.String("dcr_"+f.Key, f.Value.String()))
+		}
+	}
 }
 
 // refuse answers with the error table's row. The TPP is told the description,

@@ -256,13 +256,15 @@ func (d *dcr) verifyBody(registered *verify.Registered) (*registry.Registration,
 	rules := d.rules
 	rules.Audiences = append(rules.Audiences[:len(rules.Audiences):len(rules.Audiences)], metadata.Issuer)
 	request, err := verify.VerifyRequest(d.r.Context(), raw, &rules, d.now())
+	if request != nil && request.KeyID != "" {
+		d.note("kid", verify.Quote(request.KeyID))
+	}
+	if request != nil && request.Statement != nil && registered == nil {
+		d.note("software_id", request.Statement.SoftwareID)
+		d.note("org_id", request.Statement.OrgID)
+	}
 	if err != nil {
 		return nil, err
-	}
-	d.note("software_id", request.Statement.SoftwareID)
-	d.note("org_id", request.Statement.OrgID)
-	if request.KeyID != "" {
-		d.note("kid", verify.Quote(request.KeyID))
 	}
 	checked, err := verify.CheckMetadata(d.r.Context(), verify.MetadataInput{
 		Request: request, Certificate: d.cert, Acceptable: metadata.Acceptable, Registered: registered,

@@ -64,6 +64,9 @@ type Request struct {
 // first: strict split, SSA, only then the software's keys (whose URL the SSA
 // names), request signature, claims.
 //
+// Beside an error, the request says what is known so far, for the log alone: its
+// KeyID, and a Statement if that was verified.
+//
 // Errors: InvalidClientMetadata, and those of VerifySoftwareStatement.
 func VerifyRequest(ctx context.Context, raw []byte, rules *RequestRules, now time.Time) (*Request, error) {
 	t, err := rules.split(raw)
@@ -77,15 +80,18 @@ func VerifyRequest(ctx context.Context, raw []byte, rules *RequestRules, now tim
 		r.Statement, err = rules.statement(ctx, t.Claims, now)
 	}
 	if err != nil {
-		return nil, err
+		return r, err
 	}
 	if !rules.Unsigned {
 		if err := r.verify(ctx, t, rules); err != nil {
-			return nil, err
+			if r.Statement.Unsigned || r.Statement.None { // vouched for by this signature alone
+				r.Statement = nil
+			}
+			return r, err
 		}
 	}
 	if err := r.checkClaims(rules, now); err != nil {
-		return nil, err
+		return r, err
 	}
 	return r, nil
 }
@@ -109,7 +115,7 @@ func (r *RequestRules) statement(ctx context.Context, claims Object, now time.Ti
 	}
 	s, err := VerifySoftwareStatement(ctx, ssa, r.Issuers, now)
 	if err == nil && s.Unsigned && r.Unsigned {
-		err = Refuse(InvalidSoftwareStatement, "software_statement", "software_statement: unsigned, and so is the request that carries it; sign one of them")
+		return nil, Refuse(InvalidSoftwareStatement, "software_statement", "software_statement: unsigned, and so is the request that carries it; sign one of them")
 	}
 	return s, err
 }
