@@ -87,6 +87,25 @@ var errUnknownKey = errors.New("is signed with a key that is not in the JWKS")
 // verify finds the key and checks the signature. With a kid, the one key of
 // that kid counts. Without, exactly one of the keys that fit must verify.
 func (t *JWS) verify(keys []Key) error {
+	candidates, err := t.candidates(keys)
+	if err != nil {
+		return err
+	}
+	verified := 0
+	for _, k := range candidates {
+		if verifySignature(t.signed(), t.signature, t.Algorithm, k.public) == nil {
+			verified++
+		}
+	}
+	if verified != 1 {
+		return errSignature
+	}
+	return nil
+}
+
+// candidates are the keys that may have signed: at least one, and no more than
+// are worth trying.
+func (t *JWS) candidates(keys []Key) ([]Key, error) {
 	var fit []Key
 	var misfit error
 	for _, k := range keys {
@@ -101,24 +120,15 @@ func (t *JWS) verify(keys []Key) error {
 	}
 	switch {
 	case len(fit) == 0 && misfit != nil && t.KeyID != "":
-		return misfit
+		return nil, misfit
 	case len(fit) == 0:
-		return fmt.Errorf("%w (kid %s)", errUnknownKey, Quote(t.KeyID))
+		return nil, fmt.Errorf("%w (kid %s)", errUnknownKey, Quote(t.KeyID))
 	case t.KeyID != "" && len(fit) > 1:
-		return fmt.Errorf("names kid %s, which several keys of the JWKS have", Quote(t.KeyID))
+		return nil, fmt.Errorf("names kid %s, which several keys of the JWKS have", Quote(t.KeyID))
 	case len(fit) > maxTries:
-		return fmt.Errorf("has no kid, and more than %d keys of the JWKS fit; name the kid", maxTries)
+		return nil, fmt.Errorf("has no kid, and more than %d keys of the JWKS fit; name the kid", maxTries)
 	}
-	verified := 0
-	for _, k := range fit {
-		if verifySignature(t.signed(), t.signature, t.Algorithm, k.public) == nil {
-			verified++
-		}
-	}
-	if verified != 1 {
-		return errSignature
-	}
-	return nil
+	return fit, nil
 }
 
 // fits tells whether the key may be used with alg: the algorithm is decided by
