@@ -18,6 +18,9 @@ const (
 	MaxKeys = 100
 	// maxTries bounds the keys that are tried for a JWS without a kid.
 	maxTries = 8
+	// maxCost bounds the cost of trying them: twice that of the dearest key, so that
+	// a rotation of any kind of key has room, and about 3 ms at most.
+	maxCost = 32
 )
 
 // Key is one public key of a JWKS. Keys come from ParseJWKS only.
@@ -108,6 +111,7 @@ func (t *JWS) verify(keys []Key) error {
 func (t *JWS) candidates(keys []Key) ([]Key, error) {
 	var fit []Key
 	var misfit error
+	cost := 0
 	for _, k := range keys {
 		if t.KeyID != "" && k.ID != t.KeyID {
 			continue
@@ -117,6 +121,7 @@ func (t *JWS) candidates(keys []Key) ([]Key, error) {
 			continue
 		}
 		fit = append(fit, k)
+		cost += k.cost()
 	}
 	switch {
 	case len(fit) == 0 && misfit != nil && t.KeyID != "":
@@ -127,8 +132,23 @@ func (t *JWS) candidates(keys []Key) ([]Key, error) {
 		return nil, fmt.Errorf("names kid %s, which several keys of the JWKS have", Quote(t.KeyID))
 	case len(fit) > maxTries:
 		return nil, fmt.Errorf("has no kid, and more than %d keys of the JWKS fit; name the kid", maxTries)
+	case cost > maxCost:
+		return nil, errors.New("has no kid, and the keys of the JWKS that fit are too large to try them all; name the kid")
 	}
 	return fit, nil
+}
+
+// cost is that of one verification as multiples of about 90 us: quadratic in an
+// RSA modulus' length (8192 bits: 1.4 ms), measured for the curves.
+func (k Key) cost() int {
+	switch k.Curve {
+	case "P-384":
+		return 5
+	case "P-521":
+		return 16
+	}
+	n := max(1, (k.Bits+2047)/2048)
+	return n * n
 }
 
 // fits tells whether the key may be used with alg: the algorithm is decided by
