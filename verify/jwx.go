@@ -1,9 +1,12 @@
 package verify
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
+	_ "crypto/sha256"
+	_ "crypto/sha512"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -19,8 +22,20 @@ import (
 // non-canonical base64 and JSON serialization; here its verifier of one algorithm
 // is asked, after SplitJWS and Key.fits.
 
+// pssHashes are those of the PS algorithms.
+var pssHashes = map[string]crypto.Hash{"PS256": crypto.SHA256, "PS384": crypto.SHA384, "PS512": crypto.SHA512}
+
 // verifySignature verifies with exactly this algorithm and key.
 func verifySignature(signed, signature []byte, alg string, key any) error {
+	if hash, ok := pssHashes[alg]; ok { // jwx takes a salt of any length, RFC 7518 3.5 one as long as the hash
+		pub, ok := key.(*rsa.PublicKey)
+		if !ok {
+			return fmt.Errorf("no RSA key but %T", key)
+		}
+		h := hash.New()
+		h.Write(signed)
+		return rsa.VerifyPSS(pub, hash, h.Sum(nil), signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
+	}
 	verifier, err := jws.NewVerifier(jwa.SignatureAlgorithm(alg))
 	if err != nil {
 		return err
