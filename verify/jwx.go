@@ -75,8 +75,13 @@ func ParseJWKS(data []byte) ([]Key, error) {
 	return keys, nil
 }
 
-// maxExponent is F4: a larger one only costs more to verify with.
-const maxExponent = 65537
+// maxExponent is F4: a larger one only costs more to verify with. jwx keeps the
+// last 64 bits of an exponent, so that of more than exponentText characters,
+// 8 bytes, it would read another number than is written.
+const (
+	maxExponent  = 65537
+	exponentText = 11
+)
 
 // jwkMembers are those that jwx is shown. It takes names in any case, so that
 // "KTY" would be one more way to write a key, and members that nobody needs here.
@@ -94,7 +99,7 @@ func parseKey(o Object) (Key, error) {
 	switch pub := k.public.(type) {
 	case *rsa.PublicKey:
 		k.Type, k.Bits = "RSA", pub.N.BitLen()
-		if pub.E < 3 || pub.E%2 == 0 || pub.E > maxExponent {
+		if e, _, err := o.Bytes("e"); err != nil || len(e) > exponentText || pub.E < 3 || pub.E%2 == 0 || pub.E > maxExponent {
 			return Key{}, errors.New("rsa exponent")
 		}
 	case *ecdsa.PublicKey:

@@ -1,13 +1,17 @@
 package verify
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 )
 
 func TestParseJWKS(t *testing.T) {
 	rsaJWK, ecJWK := jwkOf(softwareKey().Public(), "kid", "a", "use", "sig", "alg", "PS256"), jwkOf(ecKey().Public(), "kid", "b")
+	infinity := jwkOf(ecKey().Public(), "kid", "q", "x", b64(make([]byte, 32)), "y", b64(make([]byte, 32)))
 	offCurve := jwkOf(ec384Key().Public(), "kid", "q", "y", b64(make([]byte, 48)))
+	longExponent := append(make([]byte, 253), 1, 0, 1)
+	longExponent[0] = 1
 	for _, tc := range []struct {
 		name, set string
 		want      string // the kids, or the error
@@ -24,7 +28,19 @@ func TestParseJWKS(t *testing.T) {
 		{"exponent 1 skipped", jwkSet(strings.Replace(jwkOf(softwareKey().Public(), "kid", "q"), "AQAB", "AQ", 1), rsaJWK), "a", true},
 		{"exponent over 65537 skipped", jwkSet(strings.Replace(jwkOf(softwareKey().Public(), "kid", "q"), "AQAB", "AQAD", 1), rsaJWK), "a", true},
 		{"even exponent skipped", jwkSet(strings.Replace(jwkOf(softwareKey().Public(), "kid", "q"), "AQAB", "AQAC", 1), rsaJWK), "a", true},
+		{"exponent of 9 bytes that end like a good one skipped", jwkSet(strings.Replace(jwkOf(softwareKey().Public(), "kid", "q"), "AQAB", "AQAAAAAAAAABAAE", 1), rsaJWK), "a", true},
+		{"exponent with zeros in front, as some software writes it", jwkSet(strings.Replace(jwkOf(softwareKey().Public(), "kid", "q"), "AQAB", "AAEAAQ", 1), rsaJWK), "q a", true},
+		{"exponent 2 skipped", jwkSet(strings.Replace(jwkOf(softwareKey().Public(), "kid", "q"), "AQAB", "Ag", 1), rsaJWK), "a", true},
+		{"exponent 0 skipped", jwkSet(strings.Replace(jwkOf(softwareKey().Public(), "kid", "q"), "AQAB", "AA", 1), rsaJWK), "a", true},
+		{"exponent beyond 63 bits skipped", jwkSet(strings.Replace(jwkOf(softwareKey().Public(), "kid", "q"), "AQAB", "gAAAAAABAAE", 1), rsaJWK), "a", true},
+		{"exponent as long as the modulus skipped", jwkSet(strings.Replace(jwkOf(softwareKey().Public(), "kid", "q"), "AQAB", b64(longExponent), 1), rsaJWK), "a", true},
 		{"point off the curve skipped", jwkSet(offCurve, rsaJWK), "a", true},
+		{"point at infinity skipped", jwkSet(infinity, rsaJWK), "a", true},
+		{"coordinate beyond the field skipped", jwkSet(jwkOf(ecKey().Public(), "kid", "q", "x", b64(bytes.Repeat([]byte{0xff}, 32))), rsaJWK), "a", true},
+		{"coordinate of 100 bytes skipped", jwkSet(jwkOf(ecKey().Public(), "kid", "q", "x", b64(bytes.Repeat([]byte{1}, 100))), rsaJWK), "a", true},
+		{"point of another curve skipped", jwkSet(jwkOf(ec384Key().Public(), "kid", "q", "crv", "P-256"), rsaJWK), "a", true},
+		{"y missing skipped", jwkSet(`{"kty":"EC","crv":"P-256","kid":"q","x":"`+b64(make([]byte, 32))+`"}`, rsaJWK), "a", true},
+		{"P-224 skipped", jwkSet(`{"kty":"EC","crv":"P-224","kid":"q","x":"AA","y":"AA"}`, rsaJWK), "a", true},
 		{"x5c not base64 skipped", jwkSet(`{"x5c":["*"],`+jwkOf(softwareKey().Public(), "kid", "q")[1:], rsaJWK), "a", true},
 		{"x5c no certificate, the key still is one", jwkSet(`{"x5c":["AAAA"],`+jwkOf(softwareKey().Public(), "kid", "q")[1:], rsaJWK), "q a", true},
 		{"x5c of wrong type skipped", jwkSet(`{"x5c":5,`+jwkOf(softwareKey().Public(), "kid", "q")[1:], rsaJWK), "a", true},
@@ -37,6 +53,7 @@ func TestParseJWKS(t *testing.T) {
 		{"hundred keys", jwkSet(repeat(100, rsaJWK)...), strings.TrimSpace(strings.Repeat("a ", 100)), true},
 
 		{"hundred and one keys", jwkSet(repeat(101, rsaJWK)...), "101 keys, at most 100", false},
+		{"ten thousand keys", jwkSet(repeat(10_000, `{}`)...), "more than 4096 items", false},
 		{"bound counts unknown ones", jwkSet(repeat(101, `{"kty":"x"}`)...), "101 keys", false},
 		{"no keys", `{"keys":[]}`, "no usable key", false},
 		{"only unknown keys", jwkSet(`{"kty":"AKP"}`), "no usable key", false},
@@ -50,6 +67,8 @@ func TestParseJWKS(t *testing.T) {
 		{"member of a key twice", jwkSet(`{"kid":"x",` + rsaJWK[1:]), "twice", false},
 		{"one key is no set", rsaJWK, "missing", false},
 		{"array", `[` + rsaJWK + `]`, "not a JSON object", false},
+		{"too deep", jwkSet(`{"x":` + strings.Repeat("[", 15) + strings.Repeat("]", 15) + `,` + rsaJWK[1:]), "nested too deep", false},
+		{"very deep", `{"keys":` + strings.Repeat("[", 100_000), "nested too deep", false},
 		{"page", `<html>`, "not a JSON object", false},
 		{"nothing", ``, "not a JSON object", false},
 	} {
