@@ -115,6 +115,9 @@ func parseKey(o Object) (Key, error) {
 	default:
 		return Key{}, fmt.Errorf("key type %T", pub)
 	}
+	if k.Operations, _, err = o.Strings("key_ops"); err != nil {
+		return Key{}, err
+	}
 	chain, _, err := o.Strings("x5c")
 	if err != nil {
 		return Key{}, err

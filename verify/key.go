@@ -34,6 +34,8 @@ type Key struct {
 	// Type is the kty (RSA, EC, OKP), Curve the crv, Bits an RSA modulus' length.
 	Type, Curve string
 	Bits        int
+	// Operations is the JWK's key_ops (RFC 7517 4.3), nil when it has none.
+	Operations []string
 	// Certificates is the x5c chain as DER, leaf first.
 	Certificates [][]byte
 
@@ -156,6 +158,9 @@ func (k Key) cost() int {
 func (k Key) fits(alg string) error {
 	if k.Use != "" && k.Use != "sig" {
 		return fmt.Errorf("is signed with a key whose use is %s, not sig", Quote(k.Use))
+	}
+	if k.Operations != nil && !slices.Contains(k.Operations, "verify") {
+		return fmt.Errorf("is signed with a key whose key_ops are %s, without verify", Quote(strings.Join(k.Operations, " ")))
 	}
 	if k.Algorithm != "" && k.Algorithm != alg {
 		return fmt.Errorf("has alg %s, but its key is for %s", alg, Quote(k.Algorithm))

@@ -95,6 +95,13 @@ func TestVerifyWithRefuses(t *testing.T) {
 		{"use tls", `{"alg":"PS256","kid":"a"}`, "PS256", softwareKey(), []string{jwkOf(rsaPub, "kid", "a", "use", "tls")}, "use is"},
 		{"use in capitals", `{"alg":"PS256","kid":"a"}`, "PS256", softwareKey(), []string{jwkOf(rsaPub, "kid", "a", "use", "SIG")}, "use is"},
 		{"use tls without kid", `{"alg":"PS256"}`, "PS256", softwareKey(), []string{jwkOf(rsaPub, "use", "tls")}, "not in the JWKS"},
+		{"key_ops sign", `{"alg":"PS256","kid":"a"}`, "PS256", softwareKey(), []string{withOps(jwkOf(rsaPub, "kid", "a"), `["sign"]`)}, `key_ops are "sign", without verify`},
+		{"key_ops of encryption", `{"alg":"PS256","kid":"a"}`, "PS256", softwareKey(), []string{withOps(jwkOf(rsaPub, "kid", "a"), `["wrapKey","encrypt"]`)}, `key_ops are "wrapKey encrypt"`},
+		{"key_ops empty", `{"alg":"PS256","kid":"a"}`, "PS256", softwareKey(), []string{withOps(jwkOf(rsaPub, "kid", "a"), `[]`)}, `key_ops are ""`},
+		{"key_ops in capitals", `{"alg":"PS256","kid":"a"}`, "PS256", softwareKey(), []string{withOps(jwkOf(rsaPub, "kid", "a"), `["VERIFY"]`)}, `key_ops are "VERIFY"`},
+		{"key_ops sign, use sig", `{"alg":"PS256","kid":"a"}`, "PS256", softwareKey(), []string{withOps(jwkOf(rsaPub, "kid", "a", "use", "sig"), `["sign"]`)}, `key_ops are "sign"`},
+		{"key_ops verify, use enc", `{"alg":"PS256","kid":"a"}`, "PS256", softwareKey(), []string{withOps(jwkOf(rsaPub, "kid", "a", "use", "enc"), `["verify"]`)}, "use is"},
+		{"key_ops without kid", `{"alg":"PS256"}`, "PS256", softwareKey(), []string{withOps(jwkOf(rsaPub), `["sign"]`)}, "not in the JWKS"},
 		{"unknown kid", `{"alg":"PS256","kid":"b"}`, "PS256", softwareKey(), []string{jwkOf(rsaPub, "kid", "a")}, "not in the JWKS (kid"},
 		{"kid of another case", `{"alg":"PS256","kid":"A"}`, "PS256", softwareKey(), []string{jwkOf(rsaPub, "kid", "a")}, "not in the JWKS"},
 		{"kid, but the key has none", `{"alg":"PS256","kid":"a"}`, "PS256", softwareKey(), []string{jwkOf(rsaPub)}, "not in the JWKS"},
@@ -113,6 +120,19 @@ func TestVerifyWithRefuses(t *testing.T) {
 				t.Errorf("got %q, want %q", err, tc.want)
 			}
 		})
+	}
+}
+
+// withOps is the JWK with a key_ops.
+func withOps(jwk, ops string) string { return `{"key_ops":` + ops + "," + jwk[1:] }
+
+// A key that says what it is for, and says verify, is as good as one that does not say.
+func TestKeyOps(t *testing.T) {
+	for _, ops := range []string{`["verify"]`, `["verify","sign"]`, `["encrypt","verify"]`} {
+		keys := parseKeys(t, withOps(jwkOf(softwareKey().Public(), "kid", "a"), ops))
+		if err := verifyJWS(t, signJWS(t, `{"alg":"PS256","kid":"a"}`, plainPayload, "PS256", softwareKey()), DefaultAlgorithms, keys); err != nil {
+			t.Errorf("%s: %v", ops, err)
+		}
 	}
 }
 
