@@ -88,7 +88,30 @@ const (
 var jwkMembers = []string{"kty", "kid", "use", "alg", "crv", "n", "e", "x", "y"}
 
 func parseKey(o Object) (Key, error) {
-	parsed, err := jwk.ParseKey(o.Only(jwkMembers...).AppendJSON(nil))
+	k, err := parsePublic(o.Only(jwkMembers...))
+	if err != nil {
+		return Key{}, err
+	}
+	if k.Operations, _, err = o.Strings("key_ops"); err != nil {
+		return Key{}, err
+	}
+	chain, _, err := o.Strings("x5c")
+	if err != nil {
+		return Key{}, err
+	}
+	for _, c := range chain {
+		der, err := base64.StdEncoding.DecodeString(c)
+		if err != nil {
+			return Key{}, err
+		}
+		k.Certificates = append(k.Certificates, der)
+	}
+	return k, nil
+}
+
+// parsePublic reads the key itself, and what jwx knows of the members about it.
+func parsePublic(o Object) (Key, error) {
+	parsed, err := jwk.ParseKey(o.AppendJSON(nil))
 	if err != nil {
 		return Key{}, err
 	}
@@ -114,20 +137,6 @@ func parseKey(o Object) (Key, error) {
 		}
 	default:
 		return Key{}, fmt.Errorf("key type %T", pub)
-	}
-	if k.Operations, _, err = o.Strings("key_ops"); err != nil {
-		return Key{}, err
-	}
-	chain, _, err := o.Strings("x5c")
-	if err != nil {
-		return Key{}, err
-	}
-	for _, c := range chain {
-		der, err := base64.StdEncoding.DecodeString(c)
-		if err != nil {
-			return Key{}, err
-		}
-		k.Certificates = append(k.Certificates, der)
 	}
 	return k, nil
 }
