@@ -87,6 +87,9 @@ const (
 // "KTY" would be one more way to write a key, and members that nobody needs here.
 var jwkMembers = []string{"kty", "kid", "use", "alg", "crv", "n", "e", "x", "y"}
 
+// materialMembers are those of them that make the key itself.
+var materialMembers = []string{"kty", "crv", "n", "e", "x", "y"}
+
 func parseKey(o Object) (Key, error) {
 	k, err := parsePublic(o.Only(jwkMembers...))
 	if err != nil {

@@ -23,7 +23,8 @@ const (
 	maxCost = 32
 )
 
-// Key is one public key of a JWKS. Keys come from ParseJWKS only.
+// Key is one public key of a JWKS. Keys come from ParseJWKS, or from
+// ParseRevokedJWKS as those that no longer count.
 type Key struct {
 	// ID is the kid, may be empty.
 	ID string
@@ -39,7 +40,8 @@ type Key struct {
 	// Certificates is the x5c chain as DER, leaf first.
 	Certificates [][]byte
 
-	public any
+	public  any
+	revoked bool // of a set of revoked keys: verifies nothing
 }
 
 // KeySource gives the keys of one JWKS: a file, or a URL with a cache.
@@ -67,23 +69,34 @@ var errSignature = errors.New("has a signature that does not verify with the key
 // VerifyWith verifies the signature with a key of the source. The error's text
 // continues a sentence that begins with the name of the thing.
 func (t *JWS) VerifyWith(ctx context.Context, source KeySource) error {
+	_, err := t.VerifiedBy(ctx, source)
+	return err
+}
+
+// VerifiedBy is VerifyWith for callers that have more to ask about the key that
+// verified: CheckRevoked. The key is the zero Key with an error.
+func (t *JWS) VerifiedBy(ctx context.Context, source KeySource) (Key, error) {
 	keys, err := source.Keys(ctx)
 	if err != nil {
-		return unavailableKeys(err)
+		return Key{}, unavailableKeys(err)
 	}
-	err = t.verify(keys)
+	k, err := t.verify(keys)
 	if !errors.Is(err, errUnknownKey) {
-		return err
+		return k, err
 	}
 	if keys, err = source.Refresh(ctx); err != nil {
-		return unavailableKeys(err)
+		return Key{}, unavailableKeys(err)
 	}
 	return t.verify(keys)
 }
 
+// retryKeys is when a TPP is told to come back where there are no keys: by then
+// a source may try again.
+const retryKeys = 30 * time.Second
+
 func unavailableKeys(err error) error {
 	e := Refuse(Unavailable, "jwks", "the keys to verify this with cannot be fetched now; try again later").Because(err)
-	e.RetryAfter = 30 * time.Second
+	e.RetryAfter = retryKeys
 	return e
 }
 
@@ -91,21 +104,22 @@ var errUnknownKey = errors.New("is signed with a key that is not in the JWKS")
 
 // verify finds the key and checks the signature. With a kid, the one key of
 // that kid counts. Without, exactly one of the keys that fit must verify.
-func (t *JWS) verify(keys []Key) error {
+func (t *JWS) verify(keys []Key) (by Key, err error) {
 	candidates, err := t.candidates(keys)
 	if err != nil {
-		return err
+		return Key{}, err
 	}
 	verified := 0
 	for _, k := range candidates {
 		if verifySignature(t.signed(), t.signature, t.Algorithm, k.public) == nil {
+			by = k
 			verified++
 		}
 	}
 	if verified != 1 {
-		return errSignature
+		return Key{}, errSignature
 	}
-	return nil
+	return by, nil
 }
 
 // candidates are the keys that may have signed: at least one, and no more than
@@ -156,6 +170,9 @@ func (k Key) cost() int {
 // fits tells whether the key may be used with alg: the algorithm is decided by
 // the key, never by the token alone.
 func (k Key) fits(alg string) error {
+	if k.revoked {
+		return errRevokedKey
+	}
 	if k.Use != "" && k.Use != "sig" {
 		return fmt.Errorf("is signed with a key whose use is %s, not sig", Quote(k.Use))
 	}
