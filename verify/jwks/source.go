@@ -30,24 +30,35 @@ const (
 type Source struct {
 	client *Client
 	url    string
+	parse  func([]byte) ([]verify.Key, error)
 	now    func() time.Time
 
 	flight singleflight.Group
 	mu     sync.Mutex
-	keys   []verify.Key
-	fresh  time.Time // until when keys need no fetch
-	tried  time.Time // last attempt
-	failed error     // of the last attempt
-	tries  uint64    // attempts that have ended
+	keys   []verify.Key // nil until there are some: no revoked keys are some
+	fresh  time.Time    // until when keys need no fetch
+	tried  time.Time    // last attempt
+	failed error        // of the last attempt
+	tries  uint64       // attempts that have ended
 }
 
 // NewSource makes the source of a URL. Nothing is fetched yet. now is the clock,
 // nil for time.Now.
 func NewSource(client *Client, url string, now func() time.Time) *Source {
+	return newSource(client, url, verify.ParseJWKS, now)
+}
+
+// NewRevokedSource makes the source of a JWKS of revoked keys, which may be empty:
+// for verify.Key.CheckRevoked.
+func NewRevokedSource(client *Client, url string, now func() time.Time) *Source {
+	return newSource(client, url, verify.ParseRevokedJWKS, now)
+}
+
+func newSource(client *Client, url string, parse func([]byte) ([]verify.Key, error), now func() time.Time) *Source {
 	if now == nil {
 		now = time.Now
 	}
-	return &Source{client: client, url: url, now: now}
+	return &Source{client: client, url: url, parse: parse, now: now}
 }
 
 // Keys returns fresh keys, or stale ones while the server is down, or an error
@@ -126,7 +137,7 @@ func (s *Source) get(ctx context.Context) ([]verify.Key, time.Duration, error) {
 	if err != nil {
 		return nil, 0, fmt.Errorf("fetching keys: %w", err)
 	}
-	keys, err := verify.ParseJWKS(res.Body)
+	keys, err := s.parse(res.Body)
 	if err != nil {
 		return nil, 0, fmt.Errorf("keys of %s: %w", s.url, err)
 	}

@@ -16,23 +16,31 @@ import (
 // used forgotten first.
 const MaxSources = 4096
 
-// Sources gives the key source for each software_jwks_endpoint of one
-// directory's statements, of allowed hosts only.
+// Sources gives the key source for each software_jwks_endpoint, or each
+// software_jwks_revoked_endpoint, of one directory's statements, of allowed hosts only.
 type Sources struct {
-	client *Client
-	hosts  []string
-	now    func() time.Time
-	cache  *lru.Cache[string, *Source]
+	hosts []string
+	make  func(endpoint string) *Source
+	cache *lru.Cache[string, *Source]
 }
 
 // NewSources makes an empty cache. hosts are the names (lower case, without
 // port) that an endpoint may have; no host, no source. now nil is time.Now.
 func NewSources(client *Client, hosts []string, now func() time.Time) *Sources {
+	return newSources(hosts, func(endpoint string) *Source { return NewSource(client, endpoint, now) })
+}
+
+// NewRevokedSources is NewSources for sets of revoked keys.
+func NewRevokedSources(client *Client, hosts []string, now func() time.Time) *Sources {
+	return newSources(hosts, func(endpoint string) *Source { return NewRevokedSource(client, endpoint, now) })
+}
+
+func newSources(hosts []string, source func(endpoint string) *Source) *Sources {
 	cache, err := lru.New[string, *Source](MaxSources)
 	if err != nil {
 		panic(err) // only for a size below 1
 	}
-	return &Sources{client: client, hosts: hosts, now: now, cache: cache}
+	return &Sources{hosts: hosts, make: source, cache: cache}
 }
 
 // Source returns the source of an endpoint, or an error when its URL or host is
@@ -50,7 +58,7 @@ func (s *Sources) Source(endpoint string) (verify.KeySource, error) {
 	case !slices.Contains(s.hosts, strings.ToLower(u.Hostname())):
 		return nil, fmt.Errorf("host %s is not allowed", u.Hostname())
 	}
-	source := NewSource(s.client, endpoint, s.now)
+	source := s.make(endpoint)
 	if first, ok, _ := s.cache.PeekOrAdd(endpoint, source); ok {
 		return first, nil
 	}
