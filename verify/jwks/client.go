@@ -44,6 +44,7 @@ type Options struct {
 // every address at dial time, after DNS: a name that changes its mind is no way in.
 type Client struct {
 	http     *http.Client
+	dialer   *net.Dialer
 	maxBytes int64
 }
 
@@ -71,6 +72,7 @@ func NewClient(o Options) *Client {
 	}
 	return &Client{
 		maxBytes: o.MaxBytes,
+		dialer:   dialer,
 		http: &http.Client{
 			Timeout:       o.Timeout,
 			CheckRedirect: sameOrigin,

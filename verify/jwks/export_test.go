@@ -1,0 +1,6 @@
+package jwks
+
+import "net"
+
+// Dialer lets the tests answer for DNS and see what is dialled.
+func (c *Client) Dialer() *net.Dialer { return c.dialer }
