@@ -194,6 +194,7 @@ func TestPublic(t *testing.T) {
 		"::": false, "::1": false, "::127.0.0.1": false, "::ffff:127.0.0.1": false, "::ffff:10.0.0.1": false, "64:ff9b::a00:1": false, "64:ff9b:1::1": false,
 		"100::1": false, "2001::1": false, "2001:db8::1": false, "2002:a00:1::": false, "fc00::1": false, "fdff::1": false, "fe80::1": false, "fec0::1": false, "ff02::1": false,
 		"fe80::1%eth0": false, "2606:4700::1111%eth0": false, "3fff::1": false, "5f00::1": false,
+		"::ffff:0:7f00:1": false, "1::1": false, "1fff::1": false, "4000::1": false, "e000::1": false, "200::1": false, "3ffe::1": true, "2000::1": true,
 	} {
 		if got := jwks.Public(netip.MustParseAddr(text)); got != want {
 			t.Errorf("%s: public is %v", text, got)
