@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -78,6 +79,7 @@ func NewClient(o Options) *Client {
 			CheckRedirect: sameOrigin,
 			Transport: &http.Transport{
 				DialContext:            dialer.DialContext,
+				DisableCompression:     true, // unpacking has no bound on what arrives, and none on its work
 				TLSClientConfig:        &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12},
 				TLSHandshakeTimeout:    o.Timeout,
 				ResponseHeaderTimeout:  o.Timeout,
@@ -91,16 +93,20 @@ func NewClient(o Options) *Client {
 }
 
 // Do sends the request and reads the whole answer. An answer of any status is
-// no error; one that is longer than MaxBytes is.
+// no error; one that is longer than MaxBytes is, and one that is compressed.
 func (c *Client) Do(r *http.Request) (*Response, error) {
 	if r.URL.Scheme != "https" {
 		return nil, fmt.Errorf("%s: only https is spoken", r.URL.Redacted())
 	}
+	r.Header.Set("Accept-Encoding", "identity")
 	res, err := c.http.Do(r)
 	if err != nil {
 		return nil, err
 	}
 	defer res.Body.Close()
+	if encoding := res.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return nil, fmt.Errorf("the answer of %s is encoded, which it was not asked to be", r.URL.Redacted())
+	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, c.maxBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading the answer of %s: %w", r.URL.Redacted(), err)
