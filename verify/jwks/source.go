@@ -141,21 +141,31 @@ func (s *Source) get(ctx context.Context) ([]verify.Key, time.Duration, error) {
 	if err != nil {
 		return nil, 0, fmt.Errorf("keys of %s: %w", s.url, err)
 	}
-	return keys, Age(res.Header.Get("Cache-Control"), DefaultAge, MinAge, MaxAge), nil
+	return keys, Age(strings.Join(res.Header.Values("Cache-Control"), ","), DefaultAge, MinAge, MaxAge), nil
 }
 
-// Age is the max-age of a Cache-Control header within bounds, or otherwise.
+// Age is how long an answer with this Cache-Control is fresh: its max-age within
+// bounds, the smallest of several, or otherwise. no-store and no-cache are not
+// followed to the letter, or every request would wait for a fetch: with them it is
+// otherwise at most.
 func Age(cacheControl string, otherwise, least, most time.Duration) time.Duration {
+	age, said := most, false
 	for part := range strings.SplitSeq(cacheControl, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
-		if !strings.EqualFold(name, "max-age") {
-			continue
+		switch strings.ToLower(name) {
+		case "no-store", "no-cache":
+			age, said = min(age, otherwise), true
+		case "max-age":
+			seconds, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31)
+			one := otherwise
+			if err == nil {
+				one = max(time.Duration(seconds)*time.Second, least)
+			}
+			age, said = min(age, one), true
 		}
-		seconds, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31)
-		if err != nil {
-			return otherwise
-		}
-		return min(max(time.Duration(seconds)*time.Second, least), most)
 	}
-	return otherwise
+	if !said {
+		return otherwise
+	}
+	return age
 }

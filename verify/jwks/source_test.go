@@ -49,6 +49,8 @@ func TestKeysAreCached(t *testing.T) {
 		age          time.Duration
 	}{
 		"no header":       {"", jwks.DefaultAge},
+		"no-store":        {"no-store", jwks.DefaultAge},
+		"negative":        {"max-age=-1", jwks.DefaultAge},
 		"max-age":         {"public, max-age=3600", time.Hour},
 		"max-age of 0":    {"max-age=0", jwks.MinAge},
 		"max-age of ages": {"max-age=31536000", jwks.MaxAge},
@@ -69,10 +71,26 @@ func TestKeysAreCached(t *testing.T) {
 	}
 }
 
+// A header may come in several lines, and means the same (RFC 9110 5.3).
+func TestCacheControlLines(t *testing.T) {
+	d := newDirectory(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["Cache-Control"] = []string{"public", "max-age=7200", "max-age=3600"}
+		fmt.Fprint(w, set("a"))
+	})
+	s := source(t, d)
+	d.want(t, s.Keys, "a", 1)
+	d.wait(time.Hour - 1)
+	d.want(t, s.Keys, "a", 1)
+	d.wait(1)
+	d.want(t, s.Keys, "a", 2)
+}
+
 func TestAge(t *testing.T) {
 	for header, want := range map[string]time.Duration{
 		"": 7, "no-cache": 7, "max-age": 7, "max-age=": 7, "max-age=x": 7, "max-age=-1": 7, "max-age=1.5": 7, "s-maxage=90": 7, "max-age=99999999999999999999": 7,
 		"max-age=90": 90 * time.Second, "MAX-AGE=90": 90 * time.Second, `max-age="90"`: 90 * time.Second, "public,max-age=90 , x": 90 * time.Second,
+		"no-store": 7, "no-store, max-age=3600": 7, "max-age=3600, no-cache": 7, "max-age=x, max-age=90": 7, "max-age=0": time.Minute, "max-age=90, max-age=60": time.Minute,
+		"max-age=60, max-age=90": time.Minute, "max-age=90,max-age=3600": 90 * time.Second, "private, must-revalidate, max-age=90": 90 * time.Second, "x-max-age=90": 7, "max-age =90": 7,
 		"max-age=1": time.Minute, "max-age=60": time.Minute, "max-age=3600": time.Hour, "max-age=3601": time.Hour, "max-age=2147483647": time.Hour,
 	} {
 		if got := jwks.Age(header, 7, time.Minute, time.Hour); got != want {
