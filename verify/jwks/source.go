@@ -31,6 +31,7 @@ type Source struct {
 	client *Client
 	url    string
 	parse  func([]byte) ([]verify.Key, error)
+	grown  func() // called after a fetch, nil for nobody
 	now    func() time.Time
 
 	flight singleflight.Group
@@ -40,6 +41,7 @@ type Source struct {
 	tried  time.Time    // last attempt
 	failed error        // of the last attempt
 	tries  uint64       // attempts that have ended
+	size   int          // bytes that the keys were read from
 }
 
 // NewSource makes the source of a URL. Nothing is fetched yet. now is the clock,
@@ -111,15 +113,12 @@ func (s *Source) fetch(ctx context.Context, tries uint64) ([]verify.Key, error) 
 		if late {
 			return keys, err
 		}
-		keys, age, err := s.get(context.WithoutCancel(ctx))
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.tried, s.failed, s.tries = s.now(), err, s.tries+1
-		if err != nil {
-			return nil, err
+		got, err := s.get(context.WithoutCancel(ctx))
+		s.end(got, err)
+		if err == nil && s.grown != nil {
+			s.grown()
 		}
-		s.keys, s.fresh = keys, s.tried.Add(age)
-		return keys, nil
+		return got.keys, err
 	})
 	select {
 	case <-ctx.Done():
@@ -132,16 +131,41 @@ func (s *Source) fetch(ctx context.Context, tries uint64) ([]verify.Key, error) 
 	}
 }
 
-func (s *Source) get(ctx context.Context) ([]verify.Key, time.Duration, error) {
+// end records the outcome of an attempt.
+func (s *Source) end(got fetched, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tried, s.failed, s.tries = s.now(), err, s.tries+1
+	if err == nil {
+		s.keys, s.size, s.fresh = got.keys, got.size, s.tried.Add(got.age)
+	}
+}
+
+// held is the size of what the source keeps.
+func (s *Source) held() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.size
+}
+
+// fetched is what one answer says.
+type fetched struct {
+	keys []verify.Key
+	size int
+	age  time.Duration
+}
+
+func (s *Source) get(ctx context.Context) (fetched, error) {
 	res, err := s.client.Get(ctx, s.url)
 	if err != nil {
-		return nil, 0, fmt.Errorf("fetching keys: %w", err)
+		return fetched{}, fmt.Errorf("fetching keys: %w", err)
 	}
 	keys, err := s.parse(res.Body)
 	if err != nil {
-		return nil, 0, fmt.Errorf("keys of %s: %w", s.url, err)
+		return fetched{}, fmt.Errorf("keys of %s: %w", s.url, err)
 	}
-	return keys, Age(strings.Join(res.Header.Values("Cache-Control"), ","), DefaultAge, MinAge, MaxAge), nil
+	age := Age(strings.Join(res.Header.Values("Cache-Control"), ","), DefaultAge, MinAge, MaxAge)
+	return fetched{keys, len(res.Body), age}, nil
 }
 
 // Age is how long an answer with this Cache-Control is fresh: its max-age within

@@ -12,9 +12,16 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
-// MaxSources is the number of software JWKS that are kept at once, the least
-// used forgotten first.
-const MaxSources = 4096
+// Bounds of a Sources. The least used is forgotten first.
+const (
+	// MaxSources is the number of software JWKS that are kept at once.
+	MaxSources = 4096
+	// MaxHeld is the size of all of them together, in bytes as fetched. One software
+	// may publish DefaultMaxBytes: MaxSources alone would let them hold 2 GiB.
+	MaxHeld = 64 << 20
+	// MaxEndpoint is the length of an endpoint's URL, in bytes.
+	MaxEndpoint = 2048
+)
 
 // Sources gives the key source for each software_jwks_endpoint, or each
 // software_jwks_revoked_endpoint, of one directory's statements, of allowed hosts only.
@@ -49,6 +56,9 @@ func (s *Sources) Source(endpoint string) (verify.KeySource, error) {
 	if source, ok := s.cache.Get(endpoint); ok {
 		return source, nil
 	}
+	if len(endpoint) > MaxEndpoint {
+		return nil, fmt.Errorf("longer than %d bytes", MaxEndpoint)
+	}
 	u, err := url.Parse(endpoint)
 	switch {
 	case err != nil:
@@ -59,8 +69,24 @@ func (s *Sources) Source(endpoint string) (verify.KeySource, error) {
 		return nil, fmt.Errorf("host %s is not allowed", u.Hostname())
 	}
 	source := s.make(endpoint)
+	source.grown = s.makeRoom
 	if first, ok, _ := s.cache.PeekOrAdd(endpoint, source); ok {
 		return first, nil
 	}
 	return source, nil
+}
+
+// makeRoom forgets the least used while all hold too much.
+func (s *Sources) makeRoom() {
+	held := 0
+	for _, source := range s.cache.Values() {
+		held += source.held()
+	}
+	for held > MaxHeld {
+		_, source, ok := s.cache.RemoveOldest()
+		if !ok {
+			return
+		}
+		held -= source.held()
+	}
 }
