@@ -160,12 +160,22 @@ func (s *Source) get(ctx context.Context) (fetched, error) {
 	if err != nil {
 		return fetched{}, fmt.Errorf("fetching keys: %w", err)
 	}
-	keys, err := s.parse(res.Body)
+	keys, err := s.read(res.Body)
 	if err != nil {
 		return fetched{}, fmt.Errorf("keys of %s: %w", s.url, err)
 	}
 	age := Age(strings.Join(res.Header.Values("Cache-Control"), ","), DefaultAge, MinAge, MaxAge)
 	return fetched{keys, len(res.Body), age}, nil
+}
+
+// read is parse, whose panic would end the process: no request's goroutine runs it.
+func (s *Source) read(body []byte) (keys []verify.Key, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return s.parse(body)
 }
 
 // Age is how long an answer with this Cache-Control is fresh: its max-age within

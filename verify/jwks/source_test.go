@@ -273,3 +273,20 @@ func TestCallerGoesAway(t *testing.T) {
 	close(release)
 	d.want(t, s.Keys, "a", 1)
 }
+
+// A fetch runs in no request's goroutine, where a panic would end the process.
+func TestReaderPanics(t *testing.T) {
+	d := newDirectory(t, text(set("a"), ""))
+	panics := true
+	s := jwks.NewSourceOf(client(t, jwks.Options{PrivateRanges: true}, d), d.URL, func(b []byte) ([]verify.Key, error) {
+		if panics {
+			panic("over a hostile key")
+		}
+		return verify.ParseJWKS(b)
+	}, d.clock)
+	d.want(t, s.Keys, "", 1)
+	panics = false
+	d.want(t, s.Keys, "", 1)
+	d.wait(jwks.RefreshEvery)
+	d.want(t, s.Keys, "a", 2)
+}
