@@ -43,17 +43,21 @@ func set(kids ...string) string {
 	return `{"keys":[` + strings.Join(list, ",") + `]}`
 }
 
-// signed is a JWS of the signing key that names the kid.
-func signed(t *testing.T, kid string) *verify.JWS {
+func signES256(t *testing.T, input string) []byte {
 	t.Helper()
-	input := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"ES256","kid":"`+kid+`"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(`{}`))
 	digest := sha256.Sum256([]byte(input))
 	r, s, err := ecdsa.Sign(rand.Reader, signingKey(), digest[:])
 	if err != nil {
 		t.Fatal(err)
 	}
-	signature := append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...)
-	jws, err := verify.SplitJWS([]byte(input+"."+base64.RawURLEncoding.EncodeToString(signature)), verify.DefaultAlgorithms, nil)
+	return append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...)
+}
+
+// signed is a JWS of the signing key that names the kid.
+func signed(t *testing.T, kid string) *verify.JWS {
+	t.Helper()
+	input := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"ES256","kid":"`+kid+`"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(`{}`))
+	jws, err := verify.SplitJWS([]byte(input+"."+base64.RawURLEncoding.EncodeToString(signES256(t, input))), verify.DefaultAlgorithms, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
