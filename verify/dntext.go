@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -94,12 +95,7 @@ func attributeOID(name string) (string, error) {
 		return oid, nil
 	}
 	oid := strings.TrimPrefix(name, "oid.")
-	arcs := strings.Split(oid, ".")
-	ok := len(arcs) >= 2
-	for _, arc := range arcs {
-		ok = ok && arc != "" && strings.Trim(arc, "0123456789") == "" && (arc == "0" || arc[0] != '0')
-	}
-	if !ok {
+	if parsed, err := x509.ParseOID(oid); err != nil || parsed.String() != oid { // leading zeros would be a second spelling
 		return "", fmt.Errorf("%s is no attribute type that is known; write its dotted OID", Quote(name))
 	}
 	return oid, nil

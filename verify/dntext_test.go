@@ -99,6 +99,8 @@ func TestParseDNRefuses(t *testing.T) {
 		{"OID prefix and a name", "OID.CN=x"},
 		{"OID with leading zero", "2.5.04.3=x"},
 		{"OID with empty arc", "2.5..3=x"},
+		{"OID that begins with 3", "3.5.4.3=x"},
+		{"OID whose second arc is 40", "1.40.4.3=x"},
 		{"OID with sign", "2.5.-4.3=x"},
 		{"backslash at the end", `CN=x\`},
 		{"backslash before a letter", `CN=\x`},
