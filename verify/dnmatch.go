@@ -1,0 +1,68 @@
+package verify
+
+import "slices"
+
+// DNMatch is how the DN of a presented certificate is compared with the one that
+// a client was registered with. The zero value is exact: DN.Equal.
+//
+// A TPP renews its certificate, and some issuers change a part of the DN then (a
+// new serialNumber, the organisation's new name). DCR v3.2 lets an ASPSP compare
+// the stable part only: "dn_match attributes 2.5.4.97" in place of "dn_match exact".
+//
+// What the operator gives away with it: every certificate that a trusted CA issued
+// with the same values of these attributes is the client's. With 2.5.4.97 alone
+// that is each certificate of the organisation, for whatever software and whoever
+// in it holds the key: its other softwares may then authenticate as this one at
+// the token endpoint and read, change or delete its registration. With O it is
+// each organisation that gets the same name from any of the trusted CAs. List what
+// the CAs verify and what no two organisations share, and CN too where it names the
+// software. The AS compares on its own and is not made wider by this.
+type DNMatch struct {
+	// Attributes are the attribute types, as dotted OIDs (ParseAttributeType), whose
+	// values must be the same. Default: none, the whole DN counts.
+	Attributes []string
+}
+
+// Match tells whether two names are of the same client. With Attributes it fails
+// closed: each listed type must be in both names, with the same values in the same
+// order (or all reversed, as in DN.Equal), and no value may be empty.
+func (m DNMatch) Match(a, b DN) bool {
+	if len(m.Attributes) == 0 {
+		return a.Equal(b)
+	}
+	return !slices.ContainsFunc(m.Attributes, func(oid string) bool {
+		values := a.only(oid)
+		return values.hasEmpty() || !values.Equal(b.only(oid))
+	})
+}
+
+// only is the name without attributes of other types, and without the RDNs that
+// have none left.
+func (d DN) only(oid string) DN {
+	var out DN
+	for _, rdn := range d {
+		var kept RDN
+		for _, a := range rdn {
+			if a.OID == oid {
+				kept = append(kept, a)
+			}
+		}
+		if kept != nil {
+			out = append(out, kept)
+		}
+	}
+	return out
+}
+
+// hasEmpty tells whether a value is empty, or becomes so when it is prepared.
+func (d DN) hasEmpty() bool {
+	return slices.ContainsFunc(d, func(rdn RDN) bool {
+		return slices.ContainsFunc(rdn, func(a Attribute) bool { return prepare(a.Value) == "" })
+	})
+}
+
+// ParseAttributeType reads an attribute type of a configuration: one of the names
+// that ParseDN knows, in any case, or a dotted OID, with or without "OID.".
+func ParseAttributeType(name string) (oid string, err error) {
+	return attributeOID(name)
+}
