@@ -1,0 +1,53 @@
+package verify
+
+import (
+	"encoding/asn1"
+	"strings"
+	"testing"
+)
+
+func TestParsePSPIdentifier(t *testing.T) {
+	for text, want := range map[string]PSPIdentifier{
+		"PSDGB-FCA-730427":                   {"GB", "FCA", "730427"},
+		"PSDGB-OB-Unknown0015800001HQQrZAAX": {"GB", "OB", "Unknown0015800001HQQrZAAX"},
+		"PSDES-BDE-3DFD21":                   {"ES", "BDE", "3DFD21"},
+		"PSDDE-BAFINABC-1-2":                 {"DE", "BAFINABC", "1-2"},
+		"":                                   {}, "PSD": {}, "PSDGB": {}, "PSDGB-FCA": {}, "PSDGB-FCA-": {}, "PSDGB--730427": {}, "PSDGB-F-730427": {},
+		"PSDGB-BAFINABCD-1": {}, "PSDG-FCA-1": {}, "PSDGBR-FCA-1": {}, "psdgb-fca-1": {}, "PSDgb-FCA-1": {}, "PSDGB-FC4-1": {}, "VATGB-FCA-1": {}, " PSDGB-FCA-1": {}, "PSDGB FCA 1": {},
+	} {
+		got, err := ParsePSPIdentifier(text)
+		if got != want || (err == nil) != (want != PSPIdentifier{}) {
+			t.Errorf("%q: %+v, %v", text, got, err)
+		}
+	}
+}
+
+func TestOrganizationIdentifier(t *testing.T) {
+	const oid = OrganizationIdentifier
+	for _, tc := range []struct {
+		name    string
+		subject [][]attr
+		want    string
+		refused string
+	}{
+		{"one", [][]attr{rdn(utf8String("2.5.4.3", "x")), rdn(utf8String(oid, "PSDGB-FCA-1"))}, "PSDGB-FCA-1", ""},
+		{"beside another attribute", [][]attr{rdn(utf8String("2.5.4.3", "x"), printableString(oid, "PSDGB-FCA-1"))}, "PSDGB-FCA-1", ""},
+		{"none", [][]attr{rdn(utf8String("2.5.4.3", "PSDGB-FCA-1"))}, "", "has no organizationIdentifier"},
+		{"empty", [][]attr{rdn(utf8String(oid, ""))}, "", "has no organizationIdentifier"},
+		{"no string", [][]attr{rdn(attr{oid, asn1.TagInteger, []byte{1}})}, "", "has no organizationIdentifier"},
+		{"two", [][]attr{rdn(utf8String(oid, "PSDGB-FCA-1")), rdn(utf8String(oid, "PSDGB-FCA-2"))}, "", "more than one"},
+		{"two in one RDN", [][]attr{rdn(utf8String(oid, "PSDGB-FCA-1"), utf8String(oid, "PSDGB-FCA-1"))}, "", "more than one"},
+		{"one and one that is no string", [][]attr{rdn(utf8String(oid, "PSDGB-FCA-1")), rdn(attr{oid, asn1.TagInteger, []byte{1}})}, "", "more than one"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			subject, err := ParseSubject(subjectDER(t, tc.subject...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := (&Certificate{Subject: subject}).OrganizationIdentifier()
+			if got != tc.want || (err == nil) != (tc.refused == "") || err != nil && !strings.Contains(err.Error(), tc.refused) {
+				t.Errorf("got %q, %v", got, err)
+			}
+		})
+	}
+}
