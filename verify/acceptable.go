@@ -14,6 +14,9 @@ type Acceptable struct {
 	// BackchannelModes and BackchannelAlgs are the values of CIBA's metadata. Default:
 	// none, then its claims are unknown ones.
 	BackchannelModes, BackchannelAlgs []string
+	// SubjectNames are the claims of SubjectNames by which the AS can know a client
+	// with tls_client_auth. Default: tls_client_auth_subject_dn.
+	SubjectNames []string
 	// Lenient are the claims that a request may leave out. Default: none.
 	Lenient Leniency
 	// Scopes are all scopes that any role gives; Roles has those of each role.
@@ -38,6 +41,7 @@ func DefaultAcceptable() Acceptable {
 		IDTokenAlgs:       DefaultAlgorithms,
 		RequestObjectAlgs: DefaultAlgorithms,
 		Scopes:            []string{"openid", "accounts", "payments", "fundsconfirmations"},
+		SubjectNames:      SubjectNames[:1],
 		Roles:             DefaultRoles,
 	}
 }

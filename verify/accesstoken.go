@@ -64,7 +64,7 @@ func BearerToken(authorization []string) (string, error) {
 const tokenCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="
 
 func badToken(why string) *Error {
-	return Refuse(InvalidToken, "access_token", "access token: %s", why)
+	return Refuse(InvalidToken, "access_token", "access token: %s", mend(errors.New(why), "get a new one from this authorization server"))
 }
 
 // distinctive is the length of a text that no two tokens share by chance: 128 bits
@@ -172,7 +172,7 @@ func (t *AccessToken) CheckRegistration(cert *Certificate, now time.Time) error 
 		return err
 	}
 	if !slices.Contains(t.Scopes, ScopeRegister) {
-		return Refuse(InsufficientScope, "access_token", "access token: it lacks the scope %s", ScopeRegister)
+		return Refuse(InsufficientScope, "access_token", "access token: it lacks the scope %s; ask for it with scope=%s", ScopeRegister, ScopeRegister)
 	}
 	return nil
 }
@@ -205,7 +205,7 @@ func (t *AccessToken) checkUse(cert *Certificate, now time.Time) error {
 	case !t.Expires.IsZero() && !t.Expires.After(now):
 		return badToken("expired")
 	case t.Thumbprint != "" && (cert == nil || cert.Thumbprint != t.Thumbprint):
-		return badToken("bound to another certificate")
+		return badToken("bound to another certificate; connect with the one that it was issued to")
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
 	"slices"
 	"time"
 )
@@ -37,24 +38,24 @@ func CaptureCertificate(state *tls.ConnectionState, now time.Time) (*Certificate
 //
 // Errors: NoCertificate.
 func ReadCertificate(leaf *x509.Certificate, now time.Time) (*Certificate, error) {
-	refuse := func(why string) (*Certificate, error) {
-		return nil, Refuse(NoCertificate, "client_certificate", "client certificate: %s", why)
+	refuse := func(why string) *Error {
+		return Refuse(NoCertificate, "client_certificate", "client certificate: %s", mend(errors.New(why), "use the software's transport certificate"))
 	}
 	switch {
 	case now.After(leaf.NotAfter):
-		return refuse("expired at " + leaf.NotAfter.UTC().Format(time.RFC3339) + "; renew it")
+		return nil, refuse("expired at " + leaf.NotAfter.UTC().Format(time.RFC3339) + "; renew it")
 	case now.Before(leaf.NotBefore):
-		return refuse("not valid before " + leaf.NotBefore.UTC().Format(time.RFC3339))
+		return nil, refuse("not valid before " + leaf.NotBefore.UTC().Format(time.RFC3339))
 	case leaf.IsCA:
-		return refuse("is a CA certificate; use the software's transport certificate")
+		return nil, refuse("is a CA certificate; use the software's transport certificate")
 	}
 	usable := len(leaf.ExtKeyUsage) == 0 && len(leaf.UnknownExtKeyUsage) == 0
 	if !usable && !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageClientAuth) && !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageAny) {
-		return refuse("its extended key usage does not allow client authentication")
+		return nil, refuse("its extended key usage does not allow client authentication")
 	}
 	subject, err := ParseSubject(leaf.RawSubject)
 	if err != nil {
-		return nil, Refuse(NoCertificate, "client_certificate", "client certificate: its subject cannot be read").Because(err)
+		return nil, refuse("its subject cannot be read").Because(err)
 	}
 	sum := sha256.Sum256(leaf.Raw)
 	return &Certificate{Leaf: leaf, Subject: subject, Thumbprint: base64.RawURLEncoding.EncodeToString(sum[:])}, nil

@@ -2,6 +2,8 @@ package verify
 
 import (
 	"encoding/base64"
+	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -37,7 +39,7 @@ type ClientAuthentication struct {
 func ReadClientAuthentication(authorization []string, query, form string) (*ClientAuthentication, error) {
 	c := &ClientAuthentication{}
 	refuse := func(what string) (*ClientAuthentication, error) {
-		return nil, Refuse(MalformedRequest, "client_authentication", "%s", what)
+		return nil, Refuse(MalformedRequest, "client_authentication", "%s", mend(errors.New(what), "send each parameter once, spelt and encoded as RFC 6749 says"))
 	}
 	if len(authorization) > 1 {
 		return refuse("Authorization: sent more than once")
@@ -159,8 +161,19 @@ type Authenticator struct {
 	ClientID string
 	// Method is its token_endpoint_auth_method.
 	Method string
-	// Subject is the DN of a tls_client_auth client.
+	// Subject is the DN that authenticates it, Match how it is compared.
 	Subject DN
+	Match   DNMatch
+	// SANClaim and SAN are the subject alternative name that does so in its place.
+	SANClaim, SAN string
+}
+
+// Presents tells whether a certificate is the client's.
+func (a *Authenticator) Presents(cert *Certificate) bool {
+	if a.SANClaim != "" {
+		return cert.HasSAN(a.SANClaim, a.SAN)
+	}
+	return a.Match.Match(a.Subject, cert.Subject)
 }
 
 // CheckClient decides whether a request of a registered client may go on to the
@@ -169,13 +182,14 @@ type Authenticator struct {
 // Errors: InvalidClient, MalformedRequest.
 func (c *ClientAuthentication) CheckClient(a *Authenticator, cert *Certificate) error {
 	refuse := func(format string, args ...any) error {
-		return Refuse(InvalidClient, "client_authentication", "client authentication: "+format, args...)
+		return Refuse(InvalidClient, "client_authentication", "client authentication: %s",
+			mend(fmt.Errorf(format, args...), "authenticate as the client was registered"))
 	}
 	switch {
 	case len(c.ClientIDs) != 1:
 		return refuse("the request names different clients")
 	case c.Repeated != "":
-		return Refuse(MalformedRequest, "client_authentication", "%s: sent more than once", Quote(c.Repeated))
+		return Refuse(MalformedRequest, "client_authentication", "%s: sent more than once; send it once", Quote(c.Repeated))
 	case c.Secret:
 		return refuse("this client is registered for %s and has no secret", a.Method)
 	}
@@ -192,8 +206,8 @@ func (c *ClientAuthentication) CheckClient(a *Authenticator, cert *Certificate) 
 		if cert == nil {
 			return refuse("this client is registered for tls_client_auth; connect with its transport certificate")
 		}
-		if !a.Subject.Equal(cert.Subject) {
-			return refuse("the subject of the presented certificate is not the registered one")
+		if !a.Presents(cert) {
+			return refuse("the subject of the presented certificate, or its subject alternative name, is not the registered one")
 		}
 		return nil
 	}

@@ -101,6 +101,16 @@ func Refuse(kind Kind, rule, format string, args ...any) *Error {
 	return &Error{Kind: kind, Rule: rule, Description: clean(fmt.Errorf(format, args...).Error())}
 }
 
+// mend is the text of an error for a TPP: what was found, and after a semicolon
+// how to mend it, where the error does not say that itself.
+func mend(err error, how string) string {
+	text := err.Error()
+	if strings.Contains(text, "; ") {
+		return text
+	}
+	return text + "; " + how
+}
+
 // Because returns e with the cause that only the log shows.
 func (e *Error) Because(cause error) *Error {
 	e.Cause = cause

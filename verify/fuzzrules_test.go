@@ -28,11 +28,11 @@ func FuzzCheckMetadata(f *testing.F) {
 		if err != nil {
 			return
 		}
-		s := &SoftwareStatement{Issuer: &Issuer{}}
+		s := &SoftwareStatement{Issuer: &Issuer{SoftwareKeys: sourceOf(keys)}}
 		if s.Claims, err = ParseObject([]byte(statement)); err != nil || s.read(noon) != nil {
 			return
 		}
-		checked, err := CheckMetadata(t.Context(), MetadataInput{Request: &Request{Claims: claims, Statement: s, Keys: keys}, Acceptable: acceptable})
+		checked, err := CheckMetadata(t.Context(), MetadataInput{Request: &Request{Claims: claims, Statement: s}, Acceptable: acceptable})
 		if err != nil {
 			var refused *Error
 			if !errors.As(err, &refused) || refused.Rule == "" || refused.Status() != 400 || !strings.HasPrefix(refused.Description, refused.Rule+": ") {

@@ -21,11 +21,40 @@ type Metadata struct {
 	// TLSClientAuthSubjectDN is the DN as the TPP sent it, or, when it was
 	// captured from the certificate, RFC 4514 text. Only with tls_client_auth.
 	TLSClientAuthSubjectDN string `json:"tls_client_auth_subject_dn,omitempty"`
+	// TLSClientAuthSAN* is the one name of the certificate that stands in for the DN
+	// (RFC 8705 2.1.2). At most one of the five is set, only with tls_client_auth.
+	TLSClientAuthSANDNS   string `json:"tls_client_auth_san_dns,omitempty"`
+	TLSClientAuthSANURI   string `json:"tls_client_auth_san_uri,omitempty"`
+	TLSClientAuthSANIP    string `json:"tls_client_auth_san_ip,omitempty"`
+	TLSClientAuthSANEmail string `json:"tls_client_auth_san_email,omitempty"`
 	// The metadata of CIBA (OpenID CIBA Core 4), only with its grant.
 	BackchannelMode     string `json:"backchannel_token_delivery_mode,omitempty"`
 	BackchannelEndpoint string `json:"backchannel_client_notification_endpoint,omitempty"`
 	BackchannelAlg      string `json:"backchannel_authentication_request_signing_alg,omitempty"`
 	BackchannelUserCode *bool  `json:"backchannel_user_code_parameter_supported,omitempty"`
+}
+
+// SAN is the subject alternative name that authenticates the client, under its
+// claim; both are empty when it is none.
+func (m *Metadata) SAN() (claim, value string) {
+	for _, claim := range SubjectNames[1:] {
+		if v := *m.san(claim); v != "" {
+			return claim, v
+		}
+	}
+	return "", ""
+}
+
+func (m *Metadata) san(claim string) *string {
+	switch claim {
+	case "tls_client_auth_san_dns":
+		return &m.TLSClientAuthSANDNS
+	case "tls_client_auth_san_uri":
+		return &m.TLSClientAuthSANURI
+	case "tls_client_auth_san_ip":
+		return &m.TLSClientAuthSANIP
+	}
+	return &m.TLSClientAuthSANEmail
 }
 
 // Registered is what is already known of the client that a PUT changes.
@@ -39,6 +68,8 @@ type MetadataInput struct {
 	// Certificate is the transport certificate, nil when that protection is off.
 	Certificate *Certificate
 	Acceptable  Acceptable
+	// Bind are the BindingForms that tie the certificate to the statement. Default: none.
+	Bind []string
 	// Registered is the client of a PUT, nil for a POST.
 	Registered *Registered
 }
@@ -84,7 +115,7 @@ func (e *evaluation) refusal(rule Rule, err error) error {
 		}
 		return full
 	}
-	return Refuse(InvalidClientMetadata, rule.Claim, "%s: %w", rule.Claim, err)
+	return Refuse(InvalidClientMetadata, rule.Claim, "%s: %s", rule.Claim, mend(err, rule.Mend))
 }
 
 // RegistrationNames are the metadata of RFC 7591 2 and 3.2.1, RFC 7592 3, RFC

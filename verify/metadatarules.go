@@ -8,33 +8,39 @@ import (
 	"strings"
 )
 
-// Rule is one row of the table: the claim it is about, where it comes from, and
-// the check, which also writes the outcome.
+// Rule is one row of the table: the claim it is about, where it comes from, how a
+// TPP mends what it refuses, and the check, which also writes the outcome.
 type Rule struct {
 	Claim  string
 	Clause string
+	Mend   string
 	check  func(*evaluation) error
 }
 
 // MetadataRules is the rule table of DCR 3.2, RFC 7591 and FAPI. A new rule is one line.
 var MetadataRules = []Rule{
-	{"client_id", "RFC 7592 2.2", checkClientID},
-	{"software_id", "DCR 3.2 OBClientRegistration1", checkSoftwareID},
-	{"redirect_uris", "RFC 7591 2, FAPI 1 Advanced 5.2.2, RFC 6749 3.1.2", checkRedirectURIs},
-	{"token_endpoint_auth_method", "RFC 7591 2", checkAuthMethod},
-	{"token_endpoint_auth_signing_alg", "OpenID Registration 2", checkAuthSigningAlg},
-	{"grant_types", "RFC 7591 2", checkGrantTypes},
-	{"response_types", "RFC 7591 2, FAPI 1 Advanced 5.2.2-2", checkResponseTypes},
-	{"application_type", "OpenID Registration 2", checkApplicationType},
-	{"id_token_signed_response_alg", "OpenID Registration 2, FAPI 1 Advanced 8.6", checkIDTokenAlg},
-	{"request_object_signing_alg", "OpenID Registration 2, FAPI 1 Advanced 8.6", checkRequestObjectAlg},
-	{"scope", "RFC 7591 2", checkScope},
-	{"backchannel_token_delivery_mode", "CIBA Core 4, DCR 3.3", checkBackchannelMode},
-	{"backchannel_client_notification_endpoint", "CIBA Core 4, DCR 3.3", checkBackchannelEndpoint},
-	{"backchannel_authentication_request_signing_alg", "CIBA Core 4, DCR 3.3", checkBackchannelAlg},
-	{"backchannel_user_code_parameter_supported", "CIBA Core 4, DCR 3.3", checkBackchannelUserCode},
-	{"tls_client_auth_subject_dn", "RFC 8705 2.1.2", checkSubjectDN},
-	{"software_statement", "RFC 7591 2.3", checkStatementBinds},
+	{"client_id", "RFC 7592 2.2", "send the one of the address, or leave it out", checkClientID},
+	{"software_id", "DCR 3.2 OBClientRegistration1", "send the statement's, or leave it out", checkSoftwareID},
+	{"redirect_uris", "RFC 7591 2, FAPI 1 Advanced 5.2.2, RFC 6749 3.1.2", "send an array of https URIs of the software statement", checkRedirectURIs},
+	{"token_endpoint_auth_method", "RFC 7591 2", "send one string", checkAuthMethod},
+	{"token_endpoint_auth_signing_alg", "OpenID Registration 2", "send one string", checkAuthSigningAlg},
+	{"grant_types", "RFC 7591 2", "send an array of strings", checkGrantTypes},
+	{"response_types", "RFC 7591 2, FAPI 1 Advanced 5.2.2-2", "send an array of strings", checkResponseTypes},
+	{"application_type", "OpenID Registration 2", "send one string", checkApplicationType},
+	{"id_token_signed_response_alg", "OpenID Registration 2, FAPI 1 Advanced 8.6", "send one string", checkIDTokenAlg},
+	{"request_object_signing_alg", "OpenID Registration 2, FAPI 1 Advanced 8.6", "send one string", checkRequestObjectAlg},
+	{"scope", "RFC 7591 2", "send one string of scopes with a blank between two", checkScope},
+	{"backchannel_token_delivery_mode", "CIBA Core 4, DCR 3.3", "send one string", checkBackchannelMode},
+	{"backchannel_client_notification_endpoint", "CIBA Core 4, DCR 3.3", "send a public https URL", checkBackchannelEndpoint},
+	{"backchannel_authentication_request_signing_alg", "CIBA Core 4, DCR 3.3", "send one string", checkBackchannelAlg},
+	{"backchannel_user_code_parameter_supported", "CIBA Core 4, DCR 3.3", "send false, or leave it out", checkBackchannelUserCode},
+	{"client_certificate", "DCR 3.2 Client Authentication", "connect with the transport certificate of the software", checkBinding},
+	{"tls_client_auth_san_dns", "RFC 8705 2.1.2", "send one DNS name of the certificate", checkSAN("tls_client_auth_san_dns")},
+	{"tls_client_auth_san_uri", "RFC 8705 2.1.2", "send one URI of the certificate", checkSAN("tls_client_auth_san_uri")},
+	{"tls_client_auth_san_ip", "RFC 8705 2.1.2", "send one IP address of the certificate", checkSAN("tls_client_auth_san_ip")},
+	{"tls_client_auth_san_email", "RFC 8705 2.1.2", "send one email address of the certificate", checkSAN("tls_client_auth_san_email")},
+	{"tls_client_auth_subject_dn", "RFC 8705 2.1.2", "send the certificate's subject in RFC 4514 form (CN=...,O=...,C=GB), or leave the claim out", checkSubjectDN},
+	{"software_statement", "RFC 7591 2.3", "ask for no more than the software statement does", checkStatementBinds},
 }
 
 func checkClientID(e *evaluation) error {
@@ -63,7 +69,7 @@ func checkSoftwareID(e *evaluation) error {
 	case e.ssa.SoftwareID != e.Registered.SoftwareID:
 		return fmt.Errorf("%s, but this client was registered for %s; register a new client", Quote(e.ssa.SoftwareID), Quote(e.Registered.SoftwareID))
 	case e.ssa.OrgID != e.Registered.OrgID:
-		return Refuse(InvalidClientMetadata, "org_id", "org_id: %s, but this client was registered for %s", Quote(e.ssa.OrgID), Quote(e.Registered.OrgID))
+		return Refuse(InvalidClientMetadata, "org_id", "org_id: %s, but this client was registered for %s; register a new client", Quote(e.ssa.OrgID), Quote(e.Registered.OrgID))
 	}
 	return nil
 }
@@ -162,7 +168,7 @@ func checkScope(e *evaluation) error {
 	case err != nil:
 		return err
 	case len(allowed) == 0:
-		return errors.New("the software statement's software_roles allow none that this server has")
+		return errors.New("the software statement's software_roles allow none that this server has; register another role at the directory")
 	case !ok:
 		e.out.Metadata.Scope = strings.Join(allowed, " ")
 		return nil

@@ -7,15 +7,20 @@ import (
 	"testing"
 )
 
+// sourceOf gives one source for every endpoint.
+func sourceOf(source KeySource) func(string) (KeySource, error) {
+	return func(string) (KeySource, error) { return source, nil }
+}
+
 // metadataInput is a request as VerifyRequest hands it on.
 func metadataInput(t testing.TB, request, ssa claims) MetadataInput {
 	t.Helper()
-	s := &SoftwareStatement{Claims: object(t, jsonOf(ssa)), Issuer: &Issuer{}}
+	s := &SoftwareStatement{Claims: object(t, jsonOf(ssa)), Issuer: &Issuer{SoftwareKeys: sourceOf(parseKeys(t, jwkOf(ecKey().Public())))}}
 	if err := s.read(noon); err != nil {
 		t.Fatal(err)
 	}
 	return MetadataInput{
-		Request:    &Request{Claims: object(t, jsonOf(request)), Statement: s, Keys: parseKeys(t, jwkOf(ecKey().Public()))},
+		Request:    &Request{Claims: object(t, jsonOf(request)), Statement: s},
 		Acceptable: DefaultAcceptable(),
 	}
 }
@@ -40,7 +45,7 @@ func TestCheckMetadata(t *testing.T) {
 func TestMetadataRuleTable(t *testing.T) {
 	seen := map[string]bool{}
 	for _, r := range MetadataRules {
-		if r.Claim == "" || r.Clause == "" || seen[r.Claim] {
+		if r.Claim == "" || r.Clause == "" || r.Mend == "" || seen[r.Claim] {
 			t.Errorf("row %q, clause %q", r.Claim, r.Clause)
 		}
 		seen[r.Claim] = true

@@ -14,7 +14,7 @@ const maxURI = 256
 
 func checkRedirectURIs(e *evaluation) error {
 	refuse := func(format string, args ...any) error {
-		return Refuse(InvalidRedirectURI, "redirect_uris", "redirect_uris: "+format, args...)
+		return Refuse(InvalidRedirectURI, "redirect_uris", "redirect_uris: %s", mend(fmt.Errorf(format, args...), "send https URIs that the software statement lists"))
 	}
 	listed := len(e.ssa.RedirectURIs) > 0
 	if !listed && !e.ssa.Issuer.UnlistedRedirectURIs {

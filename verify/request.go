@@ -55,9 +55,8 @@ type Request struct {
 	Expires     time.Time
 	// KeyID is the kid of the key that signed.
 	KeyID string
-	// Keys is where that key came from; it also names the software's transport
-	// certificates. nil for an unsigned body.
-	Keys KeySource
+	// Unsigned: the body had no signature to verify.
+	Unsigned bool
 }
 
 // VerifyRequest verifies a registration request, cheapest and least trusting
@@ -73,7 +72,7 @@ func VerifyRequest(ctx context.Context, raw []byte, rules *RequestRules, now tim
 	if err != nil {
 		return nil, refuseRequest("body", "%w", err)
 	}
-	r := &Request{Raw: t.Raw, Claims: t.Claims, KeyID: t.KeyID}
+	r := &Request{Raw: t.Raw, Claims: t.Claims, KeyID: t.KeyID, Unsigned: rules.Unsigned}
 	if rules.NoStatement {
 		r.Statement, err = noStatement(t.Claims)
 	} else {
@@ -120,29 +119,41 @@ func (r *RequestRules) statement(ctx context.Context, claims Object, now time.Ti
 	return s, err
 }
 
-// verify checks the signature of the body.
-func (r *Request) verify(ctx context.Context, t *JWS, rules *RequestRules) (err error) {
-	if r.Keys, err = rules.keys(r.Statement); err != nil {
+// verify checks the signature of the body, and that its key was not revoked.
+func (r *Request) verify(ctx context.Context, t *JWS, rules *RequestRules) error {
+	keys, err := rules.keys(r.Statement)
+	if err != nil {
 		return err
 	}
-	if err := t.VerifyWith(ctx, r.Keys); err != nil {
-		if unavailable := (*Error)(nil); errors.As(err, &unavailable) {
-			return err
-		}
-		return refuseRequest("signature", "%w", err)
+	by, err := t.VerifiedBy(ctx, keys)
+	if err == nil {
+		err = r.Statement.checkRevoked(ctx, by)
 	}
-	return nil
+	if full := (*Error)(nil); err == nil || errors.As(err, &full) {
+		return err
+	}
+	return refuseRequest("signature", "%w", err)
+}
+
+// requestMends tell how to mend what a rule of the request itself refuses.
+var requestMends = map[string]string{
+	"body":        "send one compact JWS (RFC 7515 7.1) with a header like {'alg':'PS256','kid':'...'}",
+	"signature":   "sign with a key that the software's JWKS publishes for signing, and name its kid",
+	"iss":         "send the software_id",
+	"aud":         "send the bank's id at the directory, or its issuer",
+	"iat":         "send seconds since 1970",
+	"exp":         "sign a new request with a shorter life",
+	"nbf":         "send seconds since 1970, or leave it out",
+	"jti":         "send a new UUID v4",
+	"client_name": "send a short text",
 }
 
 func refuseRequest(rule, format string, args ...any) *Error {
-	name := rule
+	name := rule + ": "
 	if rule == "body" || rule == "signature" {
-		name = "registration request"
-		format = " " + format
-	} else {
-		format = ": " + format
+		name = "registration request "
 	}
-	return Refuse(InvalidClientMetadata, rule, name+format, args...)
+	return Refuse(InvalidClientMetadata, rule, "%s%s", name, mend(fmt.Errorf(format, args...), requestMends[rule]))
 }
 
 func (r *RequestRules) algorithms() []string {
@@ -159,12 +170,9 @@ func (r *RequestRules) keys(s *SoftwareStatement) (KeySource, error) {
 	if r.Keys != nil {
 		return r.Keys, nil
 	}
-	if s.JWKSEndpoint == "" || s.Issuer.SoftwareKeys == nil {
+	source, err := s.softwareKeys("software_jwks_endpoint", s.JWKSEndpoint)
+	if source == nil && err == nil {
 		return nil, Refuse(InvalidSoftwareStatement, "software_jwks_endpoint", "software_statement: software_jwks_endpoint is missing, so there is no key to verify the request with; publish the software's keys at the directory and get a new statement")
 	}
-	source, err := s.Issuer.SoftwareKeys(s.JWKSEndpoint)
-	if err != nil {
-		return nil, Refuse(UnapprovedSoftwareStatement, "software_jwks_endpoint", "software_statement: software_jwks_endpoint %s is not at a host that is accepted for this issuer", Quote(s.JWKSEndpoint)).Because(err)
-	}
-	return source, nil
+	return source, err
 }

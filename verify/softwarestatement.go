@@ -34,9 +34,13 @@ type Issuer struct {
 	// Unsigned accepts statements without a signature, which count only in a request
 	// that is signed with Keys (see unsignedstatement.go). Default: false.
 	Unsigned bool
-	// SoftwareKeys gives the key source for a software_jwks_endpoint of a
-	// verified statement, or refuses its host. nil when no request is verified with it.
+	// SoftwareKeys gives the key source for a software_jwks_endpoint or
+	// org_jwks_endpoint of a verified statement, or refuses its host. Default: nil, no
+	// request is verified with them.
 	SoftwareKeys func(endpoint string) (KeySource, error)
+	// RevokedKeys does so for a software_jwks_revoked_endpoint. Default: nil, revoked
+	// keys are those that software_jwks_endpoint no longer has.
+	RevokedKeys func(endpoint string) (KeySource, error)
 }
 
 // SoftwareStatement is an SSA whose signature has been verified.
@@ -51,8 +55,9 @@ type SoftwareStatement struct {
 	SoftwareID, OrgID, ClientName string
 	// RedirectURIs is software_redirect_uris, Roles is software_roles.
 	RedirectURIs, Roles []string
-	// JWKSEndpoint is software_jwks_endpoint, may be empty.
-	JWKSEndpoint string
+	// JWKSEndpoint is software_jwks_endpoint, OrgJWKSEndpoint org_jwks_endpoint,
+	// RevokedEndpoint software_jwks_revoked_endpoint. Each may be empty.
+	JWKSEndpoint, OrgJWKSEndpoint, RevokedEndpoint string
 	// Unsigned: it has no signature of its own; that of the request is its only one.
 	Unsigned bool
 	// None stands for the statement where the operator demands none: only
@@ -73,10 +78,11 @@ type Demand struct {
 // Errors: InvalidSoftwareStatement, UnapprovedSoftwareStatement, Unavailable.
 func VerifySoftwareStatement(ctx context.Context, raw []byte, issuers []*Issuer, now time.Time) (*SoftwareStatement, error) {
 	refuse := func(format string, args ...any) error {
-		return Refuse(InvalidSoftwareStatement, "software_statement", "software_statement: "+format, args...)
+		return Refuse(InvalidSoftwareStatement, "software_statement", "software_statement: %s",
+			mend(fmt.Errorf(format, args...), "get a new one from the directory, and send it as it is"))
 	}
 	if len(raw) > MaxSoftwareStatement {
-		return nil, Refuse(TooLarge, "software_statement", "software_statement: %d bytes, at most %d are read", len(raw), MaxSoftwareStatement)
+		return nil, Refuse(TooLarge, "software_statement", "software_statement: %d bytes, at most %d are read; ask the directory for a smaller one", len(raw), MaxSoftwareStatement)
 	}
 	t, unsigned, err := splitStatement(raw)
 	if err != nil {
@@ -93,7 +99,7 @@ func VerifySoftwareStatement(ctx context.Context, raw []byte, issuers []*Issuer,
 	}
 	issuer := issuers[i]
 	if unsigned && !issuer.Unsigned {
-		return nil, refuse("it has no signature; use one that the directory has signed")
+		return nil, refuse("has an empty signature; use one that the directory has signed")
 	}
 	if algorithms := issuer.algorithms(); !unsigned && !slices.Contains(algorithms, t.Algorithm) {
 		return nil, refuse("alg %s; this issuer signs with %s", Quote(t.Algorithm), strings.Join(algorithms, ", "))
@@ -146,6 +152,8 @@ func (s *SoftwareStatement) read(now time.Time) error {
 		{"org_id", &s.OrgID, true},
 		{"software_client_name", &s.ClientName, true},
 		{"software_jwks_endpoint", &s.JWKSEndpoint, false},
+		{"org_jwks_endpoint", &s.OrgJWKSEndpoint, false},
+		{"software_jwks_revoked_endpoint", &s.RevokedEndpoint, false},
 	} {
 		v, ok, err := s.Claims.String(c.name)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // longestDN is how much of the right DN a refusal shows, for the TPP to copy.
@@ -20,6 +21,12 @@ func checkSubjectDN(e *evaluation) error {
 	if e.out.Metadata.TokenEndpointAuthMethod != "tls_client_auth" {
 		if text != "" {
 			return errors.New("only goes with token_endpoint_auth_method tls_client_auth; leave it out")
+		}
+		return nil
+	}
+	if claim, _ := e.out.Metadata.SAN(); claim != "" {
+		if text != "" {
+			return fmt.Errorf("%s is there too; exactly one name of the certificate can be registered", claim)
 		}
 		return nil
 	}
@@ -45,9 +52,28 @@ func checkSubjectDN(e *evaluation) error {
 		e.settle(text, e.Certificate.Subject, e.Certificate.Leaf.RawSubject)
 		return nil
 	}
-	keys, err := e.Request.Keys.Keys(e)
+	subject, raw, err := e.published(name)
+	switch {
+	case err != nil:
+		return err
+	case raw != nil:
+		e.settle(text, subject, raw)
+		return nil
+	}
+	return fmt.Errorf("%s is not the subject of the presented certificate, which is %s; send that, or leave the claim out", Quote(text), quote(e.Certificate.Subject.String(), longestDN))
+}
+
+// published looks for a transport certificate with this subject in the
+// software's JWKS: the one that will be used at the token endpoint need not be
+// the one of this connection. A PUT without a signature cannot bring a new one.
+func (e *evaluation) published(name DN) (subject DN, raw []byte, err error) {
+	source, err := e.ssa.softwareKeys("software_jwks_endpoint", e.ssa.JWKSEndpoint)
+	if err != nil || source == nil || e.Registered != nil && e.Request.Unsigned {
+		return nil, nil, err
+	}
+	keys, err := source.Keys(e)
 	if err != nil {
-		return unavailableKeys(err)
+		return nil, nil, unavailableKeys(err)
 	}
 	for _, k := range keys {
 		if k.Use != "tls" || len(k.Certificates) == 0 {
@@ -58,11 +84,10 @@ func checkSubjectDN(e *evaluation) error {
 			continue
 		}
 		if subject, err := ParseSubject(leaf.RawSubject); err == nil && name.Equal(subject) {
-			e.settle(text, subject, leaf.RawSubject)
-			return nil
+			return subject, leaf.RawSubject, nil
 		}
 	}
-	return fmt.Errorf("%s is not the subject of the presented certificate, which is %s; send that, or leave the claim out", Quote(text), quote(e.Certificate.Subject.String(), longestDN))
+	return nil, nil, nil
 }
 
 func (e *evaluation) settle(text string, subject DN, raw []byte) {
@@ -89,4 +114,45 @@ func claimedDN(claims Object) (string, error) {
 		return older, nil
 	}
 	return rfc, nil
+}
+
+// checkSAN is the row of one of the san claims: a name that the presented
+// certificate has takes the DN's place.
+func checkSAN(claim string) func(*evaluation) error {
+	return func(e *evaluation) error {
+		value, ok, err := e.claims.String(claim)
+		if err != nil || !ok {
+			return err
+		}
+		other, _ := e.out.Metadata.SAN()
+		switch {
+		case e.out.Metadata.TokenEndpointAuthMethod != "tls_client_auth":
+			return errors.New("only goes with token_endpoint_auth_method tls_client_auth; leave it out")
+		case other != "":
+			return fmt.Errorf("%s is there too; exactly one name of the certificate can be registered", other)
+		case !slices.Contains(e.Acceptable.SubjectNames, claim):
+			return errors.New("not supported by this server; send tls_client_auth_subject_dn")
+		}
+		if _, err := ReadSAN(claim, value); err != nil {
+			return err
+		}
+		if e.Certificate != nil && !e.Certificate.HasSAN(claim, value) {
+			return fmt.Errorf("%s is not a name of the presented certificate; send one that it has", Quote(value))
+		}
+		*e.out.Metadata.san(claim) = value
+		return nil
+	}
+}
+
+// checkBinding ties the presented certificate to the statement, where the
+// operator wants it.
+func checkBinding(e *evaluation) error {
+	if len(e.Bind) == 0 {
+		return nil
+	}
+	keys, err := e.ssa.transportKeys()
+	if err != nil {
+		return err
+	}
+	return BindCertificate(e, e.Bind, e.Certificate, e.ssa, keys...)
 }

@@ -59,7 +59,7 @@ func TestSubjectDN(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			in := metadataInput(t, with(with(requestClaims, "token_endpoint_auth_method", "tls_client_auth"), tc.changes...), ssaClaims)
-			in.Certificate, in.Request.Keys = tc.cert, keys
+			in.Certificate, in.Request.Statement.Issuer.SoftwareKeys = tc.cert, sourceOf(keys)
 			got, err := CheckMetadata(context.Background(), in)
 			if tc.text == "" {
 				wantRefusal(t, err, InvalidClientMetadata, "tls_client_auth_subject_dn: ", tc.word)
@@ -85,7 +85,7 @@ func TestSubjectDNWithoutKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := metadataInput(t, with(requestClaims, "token_endpoint_auth_method", "tls_client_auth", "tls_client_auth_subject_dn", "CN=y"), ssaClaims)
-	in.Certificate, in.Request.Keys = cert, &scriptedKeys{err: errors.New("down")}
+	in.Certificate, in.Request.Statement.Issuer.SoftwareKeys = cert, sourceOf(&scriptedKeys{err: errors.New("down")})
 	_, err = CheckMetadata(context.Background(), in)
 	wantRefusal(t, err, Unavailable, "try again later")
 

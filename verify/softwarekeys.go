@@ -1,0 +1,51 @@
+package verify
+
+import "context"
+
+// The keys that a verified statement names. Its URLs come from the directory, and
+// still only hosts that the operator allows for this directory are asked.
+
+// softwareKeys is the source of one of the statement's endpoints, nil when it
+// names none.
+func (s *SoftwareStatement) softwareKeys(claim, endpoint string) (KeySource, error) {
+	return s.source(claim, endpoint, s.Issuer.SoftwareKeys)
+}
+
+func (s *SoftwareStatement) source(claim, endpoint string, sources func(string) (KeySource, error)) (KeySource, error) {
+	if endpoint == "" || sources == nil {
+		return nil, nil
+	}
+	source, err := sources(endpoint)
+	if err != nil {
+		return nil, Refuse(UnapprovedSoftwareStatement, claim, "software_statement: %s %s is not at a host that is accepted for this issuer; publish the keys at the directory", claim, Quote(endpoint)).Because(err)
+	}
+	return source, nil
+}
+
+// checkRevoked asks, where the operator wants it, whether the directory has
+// revoked a key that verified the request. A statement that names no list of
+// revoked keys has none.
+func (s *SoftwareStatement) checkRevoked(ctx context.Context, k Key) error {
+	revoked, err := s.source("software_jwks_revoked_endpoint", s.RevokedEndpoint, s.Issuer.RevokedKeys)
+	if err != nil || revoked == nil {
+		return err
+	}
+	return k.CheckRevoked(ctx, revoked)
+}
+
+// transportKeys are the JWKS where the software's and its organisation's transport
+// certificates are.
+func (s *SoftwareStatement) transportKeys() (sources []KeySource, err error) {
+	for _, e := range []struct{ claim, endpoint string }{
+		{"software_jwks_endpoint", s.JWKSEndpoint}, {"org_jwks_endpoint", s.OrgJWKSEndpoint},
+	} {
+		source, err := s.softwareKeys(e.claim, e.endpoint)
+		if err != nil {
+			return nil, err
+		}
+		if source != nil {
+			sources = append(sources, source)
+		}
+	}
+	return sources, nil
+}
