@@ -179,6 +179,7 @@ func wantRefusal(t *testing.T, err error, kind Kind, words ...string) {
 	if !ok {
 		t.Fatalf("got %v, want an *Error", err)
 	}
+	record(e)
 	if e.Kind != kind {
 		t.Errorf("got kind %d (%s), want %d (%s): %v", e.Kind, e.Code(), kind, errorTable[kind].code, e)
 	}

@@ -1,0 +1,211 @@
+package verify
+
+import (
+	"flag"
+	"fmt"
+	"go/ast"
+	goparser "go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write testdata/refusals.golden")
+
+const refusalsFile = "testdata/refusals.golden"
+
+// refusals are all that the tests of one run have seen: what a TPP is told, with
+// its code and rule.
+var refusals = struct {
+	sync.Mutex
+	seen map[string]bool
+}{seen: map[string]bool{}}
+
+func record(e *Error) {
+	refusals.Lock()
+	defer refusals.Unlock()
+	if e.Rule == "x" { // a text that a test made up
+		return
+	}
+	refusals.seen[fmt.Sprintf("%d %-29s %-28s %s", e.Status(), e.Code(), e.RuleName(), e.Description)] = true
+}
+
+// TestMain holds every refusal of a whole run against the golden file, so that a
+// changed text is seen as what a TPP reads.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code := m.Run()
+	whole := flag.Lookup("test.run").Value.String() == "" && flag.Lookup("test.skip").Value.String() == "" &&
+		flag.Lookup("test.fuzz").Value.String() == "" && flag.Lookup("test.list").Value.String() == "" && flag.Lookup("test.count").Value.String() == "1"
+	if whole && (code == 0 || *update) {
+		code = max(code, compareRefusals())
+	}
+	os.Exit(code)
+}
+
+func compareRefusals() int {
+	lines := slices.Sorted(maps.Keys(refusals.seen))
+	if *update {
+		if err := os.WriteFile(refusalsFile, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		return 0
+	}
+	golden, err := os.ReadFile(refusalsFile)
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	code := 0
+	for _, line := range lines {
+		if !strings.Contains(line, "; ") {
+			fmt.Printf("%s: does not say how to mend it: %s\n", refusalsFile, line)
+			code = 1
+		}
+	}
+	held := map[string]bool{}
+	for line := range strings.SplitSeq(strings.TrimSuffix(string(golden), "\n"), "\n") {
+		held[line] = true
+		if !refusals.seen[line] {
+			fmt.Printf("%s: no test sees this any more: %s\n", refusalsFile, line)
+			code = 1
+		}
+	}
+	for _, line := range lines {
+		if !held[line] {
+			fmt.Printf("%s: not in it (go test ./verify -update): %s\n", refusalsFile, line)
+			code = 1
+		}
+	}
+	return code
+}
+
+// Texts that no TPP reads. They become the cause of a refusal, which the log
+// alone shows, or make that a key or an extension counts for nothing.
+var (
+	innerFiles = []string{
+		"jwx.go",  // a JWK that is skipped
+		"psd2.go", // read for whoever asks, see Certificate.QCStatements
+	}
+	innerTexts = []string{
+		"jwks: ", "revoked jwks: ", // of a key set that cannot be used
+		"subject ",                                   // of a certificate
+		"another client's token", "a person's token", // NotYours says the same for all
+		"malformed subject alternative name", "malformed IP address among", "has the extension %s twice", // then it has none
+		"is no claim for a subject alternative name",
+		"not a string type",                                                                    // becomes a binary value
+		"is %s, not an object", "is %s, not an array of objects", "holds %s, not only objects", // of key sets and cnf
+	}
+)
+
+func isInner(text, file string) bool {
+	return slices.Contains(innerFiles, file) || slices.ContainsFunc(innerTexts, func(p string) bool { return strings.HasPrefix(text, p) })
+}
+
+// TestEveryRefusalIsHeld reads the source: each text of a refusal, and each text
+// that becomes part of one, is in the golden file, so that a rule without a test
+// is a failing test.
+func TestEveryRefusalIsHeld(t *testing.T) {
+	golden, err := os.ReadFile(refusalsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := 0
+	for text, where := range sourceTexts(t) {
+		if isInner(text, where.Filename) {
+			continue
+		}
+		texts++
+		if !pattern(text).Match(golden) {
+			t.Errorf("%s: no test is refused with %q", where, text)
+		}
+	}
+	if texts < 100 {
+		t.Errorf("%d texts found in the source", texts)
+	}
+}
+
+var verb = regexp.MustCompile(`%[a-z]`)
+
+// pattern matches what a format can become once it is cleaned for a TPP.
+func pattern(format string) *regexp.Regexp {
+	format = strings.NewReplacer(`"`, `'`, `\`, `/`).Replace(format)
+	parts := verb.Split(format, -1)
+	for i := range parts {
+		parts[i] = regexp.QuoteMeta(parts[i])
+	}
+	return regexp.MustCompile(strings.Join(parts, ".*"))
+}
+
+// sourceTexts are the formats of Refuse, its wrappers, fmt.Errorf and errors.New.
+func sourceTexts(t *testing.T) map[string]token.Position {
+	names, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]token.Position{}
+	files := token.NewFileSet()
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := goparser.ParseFile(files, name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		collect(t, files, file, out)
+	}
+	return out
+}
+
+func collect(t *testing.T, files *token.FileSet, file *ast.File, out map[string]token.Position) {
+	ast.Inspect(file, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok {
+			return true
+		}
+		at := -1
+		switch name := called(call); name {
+		case "Refuse":
+			at = 2
+		case "refuseRequest":
+			at = 1
+		case "refuse", "Errorf", "New":
+			at = 0
+		}
+		if at < 0 || at >= len(call.Args) {
+			return true
+		}
+		literal, ok := call.Args[at].(*ast.BasicLit)
+		if !ok || literal.Kind != token.STRING {
+			return true
+		}
+		text, err := strconv.Unquote(literal.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if verb.ReplaceAllString(text, "") != "" {
+			out[text] = files.Position(literal.Pos())
+		}
+		return true
+	})
+}
+
+// called is the name of a function, without what it belongs to.
+func called(call *ast.CallExpr) string {
+	switch f := call.Fun.(type) {
+	case *ast.Ident:
+		return f.Name
+	case *ast.SelectorExpr:
+		return f.Sel.Name
+	}
+	return ""
+}
