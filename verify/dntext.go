@@ -14,7 +14,7 @@ import (
 // ParseDN reads a distinguished name as TPP software writes it: RFC 4514, with
 // the short names and dotted OIDs of attributeNames, an "OID." prefix, blanks
 // around separators, \, and \2C escapes, quoted values, '+', "#hex" values, and
-// the slash form of OpenSSL's oneline. At most MaxDN bytes.
+// the slash form of OpenSSL's oneline, with its \xC3. At most MaxDN bytes.
 //
 // No library does it all (the LDAP one knows neither quotes nor slashes nor
 // BMPString), and what is read here is compared with a certificate: a trust decision.
@@ -202,34 +202,66 @@ func unescape(b *strings.Builder, text string) (int, error) {
 	return 0, errors.New("a backslash that escapes nothing")
 }
 
-// parseSlashes reads /C=GB/O=Bank/CN=x. A slash that no "type=" follows belongs
-// to the value: that form cannot say it otherwise.
+// parseSlashes reads /C=GB/O=Bank/CN=x+serialNumber=1.
 func parseSlashes(text string) (DN, error) {
-	var parts []string
-	for part := range strings.SplitSeq(text[1:], "/") {
-		name, _, ok := strings.Cut(part, "=")
-		if ok {
-			if _, err := attributeOID(name); err == nil {
-				parts = append(parts, part)
-				continue
-			}
-		}
-		if len(parts) == 0 {
-			return nil, fmt.Errorf("%s is no attribute", Quote(part))
-		}
-		parts[len(parts)-1] += "/" + part
-	}
 	var name DN
-	for _, part := range parts {
-		k, v, _ := strings.Cut(part, "=")
-		oid, err := attributeOID(k)
+	for rest := text; rest != ""; {
+		a, n, err := slashAttribute(rest[1:])
 		if err != nil {
 			return nil, err
 		}
-		if v == "" {
-			return nil, fmt.Errorf("%s is empty", Quote(k))
+		if rest[0] == '+' {
+			name[len(name)-1] = append(name[len(name)-1], a)
+		} else {
+			name = append(name, RDN{a})
 		}
-		name = append(name, RDN{{OID: oid, Value: v}})
+		rest = rest[1+n:]
 	}
 	return name, nil
+}
+
+// slashAttribute reads an attribute and tells its length. A slash or plus that no
+// "type=" follows belongs to the value, because older versions do not escape it.
+// They do not escape a backslash either: alone it is itself.
+func slashAttribute(text string) (Attribute, int, error) {
+	oid, i, err := slashType(text)
+	if err != nil {
+		return Attribute{}, 0, err
+	}
+	var b strings.Builder
+	for i++; i < len(text); i++ {
+		c := text[i]
+		if c == '/' || c == '+' {
+			if _, _, err := slashType(text[i+1:]); err == nil {
+				break
+			}
+		}
+		if c == '\\' && i+1 < len(text) {
+			if next := text[i+1]; next == '/' || next == '+' {
+				c = next
+				i++
+			} else if next == 'x' && i+3 < len(text) {
+				if v, err := hex.DecodeString(text[i+2 : i+4]); err == nil {
+					c = v[0]
+					i += 3
+				}
+			}
+		}
+		b.WriteByte(c)
+	}
+	if b.Len() == 0 {
+		return Attribute{}, 0, fmt.Errorf("%s is empty", Quote(text[:i]))
+	}
+	v, err := valid(b.String())
+	return Attribute{OID: oid, Value: v}, i, err
+}
+
+// slashType reads the type that text begins with, up to its '='.
+func slashType(text string) (oid string, length int, err error) {
+	i := strings.IndexAny(text, "=/+")
+	if i < 0 || text[i] != '=' {
+		return "", 0, fmt.Errorf("%s is no attribute", Quote(text))
+	}
+	oid, err = attributeOID(text[:i])
+	return oid, i, err
 }
