@@ -1,0 +1,154 @@
+package verify
+
+import (
+	"context"
+	"crypto/elliptic"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// Which key is meant: the one of exactly this kid, or without a kid the one that
+// verifies of few.
+func TestKidTraps(t *testing.T) {
+	kid := func(text string) func(t *testing.T, d door) string { // JSON text of the kid, "" for none
+		return func(t *testing.T, d door) string {
+			if text == "" {
+				return d.sign(t, `{"alg":"PS256"}`, d.payload)
+			}
+			return d.sign(t, `{"alg":"PS256","kid":`+text+`}`, d.payload)
+		}
+	}
+	named := func(list ...string) func(d door) []string { // the door's key under each kid
+		return func(d door) (jwks []string) {
+			for _, id := range list {
+				jwks = append(jwks, d.jwk("kid", id))
+			}
+			return jwks
+		}
+	}
+	other := jwkOf(rsaKey(2048)().Public(), "kid", "x")
+	huge := strings.Repeat("k", 10_000)
+	spring(t, []trap{
+		{name: "missing, one key", make: kid("")},
+		{name: "missing, another beside it", make: kid(""), jwks: func(d door) []string { return []string{other, d.jwk()} }},
+		{name: "missing, the key twice", make: kid(""), jwks: named("a", "b"), want: "does not verify"},
+		{name: "missing, not there", make: kid(""), jwks: func(door) []string { return []string{other} }, want: "does not verify"},
+		{name: "missing, nine keys", make: kid(""), jwks: func(d door) []string { return append(repeat(8, other), d.jwk()) }, want: "more than 8 keys"},
+		{name: "empty is missing", make: kid(`""`)},
+		{name: "empty does not name a key without", make: kid(`""`), jwks: func(d door) []string { return []string{jwkOf(d.key.Public()), other} }},
+		{name: "unknown", make: kid(`"nobody"`), want: "not in the JWKS (kid 'nobody')"},
+		{name: "of another key", make: kid(`"x"`), jwks: func(d door) []string { return []string{other, d.jwk()} }, want: "does not verify"},
+		{name: "of two keys", make: kid(`"a"`), jwks: func(d door) []string { return []string{d.jwk("kid", "a"), strings.Replace(other, `"x"`, `"a"`, 1)} }, want: "several keys"},
+		{name: "of two, one for encryption", make: kid(`"a"`), jwks: func(d door) []string {
+			return []string{d.jwk("kid", "a", "use", "enc"), d.jwk("kid", "a", "use", "sig")}
+		}},
+		{name: "in another case", make: kid(`"A"`), jwks: named("a"), want: "not in the JWKS"},
+		{name: "with a blank", make: kid(`"a "`), jwks: named("a"), want: "not in the JWKS"},
+		{name: "escaped is the same", make: kid(`"\u0061"`), jwks: named("a")},
+		{name: "in another normal form", make: kid(`"e\u0301"`), jwks: named("é"), want: "not in the JWKS"},
+		{name: "with NUL", make: kid(`"a\u0000"`), jwks: named("a"), want: "not in the JWKS"},
+		{name: "with line end", make: kid(`"x\r\nSet-Cookie: y"`), want: "not in the JWKS"},
+		{name: "with escape sequence", make: kid(`"\u001b[2J"`), want: "not in the JWKS"},
+		{name: "with quotes", make: kid(`"\"},\"alg\":\"none"`), want: "not in the JWKS"},
+		{name: "a path", make: kid(`"../../dev/null"`), want: "not in the JWKS"},
+		{name: "a URL", make: kid(`"https://evil.example/keys"`), want: "not in the JWKS"},
+		{name: "SQL", make: kid(`"x' UNION SELECT 'secret"`), want: "not in the JWKS"},
+		{name: "huge", make: kid(`"` + huge + `"`), want: "not in the JWKS (kid 'kkk"},
+		{name: "huge and known", make: kid(`"` + huge + `"`), jwks: named(huge)},
+		{name: "right to left", make: kid(`"\u202ea"`), jwks: named("a"), want: "not in the JWKS"},
+		{name: "a number", make: kid(`1`), jwks: named("1"), want: "kid that is a number"},
+		{name: "null", make: kid(`null`), want: "kid that is null"},
+		{name: "a list", make: kid(`["a"]`), jwks: named("a"), want: "kid that is an array"},
+		{name: "an object", make: kid(`{"a":1}`), want: "kid that is an object"},
+	})
+}
+
+// Keys that no set should hold, where the TPP or the directory publishes them: the
+// set as a whole is unusable, or the key is not there.
+func TestKeySetTraps(t *testing.T) {
+	point := func(d door, x, y []byte) string {
+		return jwkOf(ecKey().Public(), "kid", d.kid, "x", b64(x), "y", b64(y))
+	}
+	signedByEC := func(t *testing.T, d door) string {
+		return signJWS(t, `{"alg":"ES256","kid":"`+d.kid+`"}`, d.payload, "ES256", ecKey())
+	}
+	good := func(t *testing.T, d door) string { return d.sign(t, d.header(), d.payload) }
+	beside := jwkOf(rsaKey(2048)().Public(), "kid", "x") // or the set would have no key at all
+	exponent := func(e string) func(d door) []string {
+		return func(d door) []string { return []string{beside, strings.Replace(d.jwk(), `"AQAB"`, `"`+e+`"`, 1)} }
+	}
+	spring(t, []trap{
+		{name: "exponent 1", make: good, jwks: exponent("AQ"), want: "not in the JWKS"},
+		{name: "exponent 2", make: good, jwks: exponent("Ag"), want: "not in the JWKS"},
+		{name: "even exponent", make: good, jwks: exponent("AQAA"), want: "not in the JWKS"},
+		{name: "huge exponent that ends like the right one", make: good, jwks: exponent("AQAAAAAAAAABAAE"), want: "not in the JWKS"},
+		{name: "modulus of no bits", make: good, want: "RSA key of 0 bits", jwks: func(d door) []string {
+			return []string{`{"kty":"RSA","kid":"` + d.kid + `","e":"AQAB","n":""}`}
+		}},
+		{name: "point off the curve", make: signedByEC, want: "not in the JWKS", jwks: func(d door) []string {
+			y := make([]byte, 32)
+			y[31] = 1
+			return []string{beside, point(d, y, y)}
+		}},
+		{name: "point at infinity", make: signedByEC, want: "not in the JWKS", jwks: func(d door) []string {
+			return []string{beside, point(d, make([]byte, 32), make([]byte, 32))}
+		}},
+		{name: "coordinates of the field's size", make: signedByEC, want: "not in the JWKS", jwks: func(d door) []string {
+			p := elliptic.P256().Params().P.Bytes()
+			return []string{beside, point(d, p, p)}
+		}},
+		{name: "curve of another name", make: signedByEC, want: "not in the JWKS", jwks: func(d door) []string {
+			return []string{beside, jwkOf(ecKey().Public(), "kid", d.kid, "crv", "P-384")}
+		}},
+		{name: "kty in another case", make: good, want: "not in the JWKS", jwks: func(d door) []string {
+			return []string{beside, d.jwk("kty", "rsa")}
+		}},
+	})
+}
+
+// A set that cannot be used is no key: the answer is that the keys cannot be had
+// now, at both doors, and never that the signature is bad.
+func TestUnusableKeySets(t *testing.T) {
+	private := `{"kty":"RSA","kid":"%s","e":"AQAB","n":"` + b64(make([]byte, 256)) + `","d":"AQAB"}`
+	for name, set := range map[string]func(d door) string{
+		"a private key":       func(d door) string { return jwkSet(d.jwk(), fmt.Sprintf(private, "x")) },
+		"its own private key": func(d door) string { return jwkSet(`{"d":"AQAB",` + d.jwk()[1:]) },
+		"a symmetric key":     func(d door) string { return jwkSet(d.jwk(), `{"kty":"oct","kid":"x","k":"AAAA"}`) },
+		"ten thousand keys":   func(d door) string { return jwkSet(append(repeat(9_999, `{"kty":"AKP"}`), d.jwk())...) },
+		"a hundred and one":   func(d door) string { return jwkSet(repeat(101, d.jwk())...) },
+		"a key twice the kid": func(d door) string { return jwkSet(`{"kid":"x",` + d.jwk()[1:]) },
+		"depth 17": func(d door) string {
+			return jwkSet(`{"x":` + strings.Repeat("[", 15) + strings.Repeat("]", 15) + "," + d.jwk()[1:])
+		},
+		"depth 100000":          func(d door) string { return `{"x":` + strings.Repeat("[", 100_000) },
+		"nothing":               func(door) string { return jwkSet() },
+		"keys in another case":  func(d door) string { return `{"KEYS":[` + d.jwk() + `]}` },
+		"not UTF-8":             func(d door) string { return jwkSet("{\"x\":\"\xff\"," + d.jwk()[1:]) },
+		"a JWK instead of sets": func(d door) string { return d.jwk() },
+	} {
+		for _, d := range doors(t) {
+			t.Run(name+" "+d.name, func(t *testing.T) {
+				_, err := ParseJWKS([]byte(set(d)))
+				if err == nil {
+					t.Fatal("read")
+				}
+				raw := d.sign(t, d.header(), d.payload)
+				r := rules(t)
+				source := &scriptedKeys{err: err, refreshErr: err}
+				if d.name == "request" {
+					r.Issuers[1].SoftwareKeys = func(string) (KeySource, error) { return source, nil }
+				} else {
+					raw = string(registration(t, with(requestClaims, "software_statement", raw), nil))
+					r.Issuers[1].Keys = source
+				}
+				_, got := VerifyRequest(context.Background(), []byte(raw), r, noon)
+				wantRefusal(t, got, Unavailable, "try again later")
+				if !errors.Is(got, err) || strings.Contains(AsError(got).Description, err.Error()) {
+					t.Errorf("got %v", got)
+				}
+			})
+		}
+	}
+}
