@@ -112,6 +112,45 @@ func FuzzParseJWKS(f *testing.F) {
 	})
 }
 
+// A set of revoked keys revokes every key that the same set would give, and gives none.
+func FuzzParseRevokedJWKS(f *testing.F) {
+	rsa, ec := jwkOf(softwareKey().Public(), "kid", "a", "use", "sig"), jwkOf(ecKey().Public(), "kid", "b")
+	for _, seed := range []string{
+		jwkSet(), jwkSet(rsa, ec), jwkSet(`{"kid":"c"}`), jwkSet(`{"kty":"AKP"}`), jwkSet(`{"kid":1,` + ec[1:]), jwkSet(`{"x5c":1,` + rsa[1:]), jwkSet(strings.Replace(rsa, `"AQAB"`, `"Ag"`, 1)),
+		jwkSet(jwkOf(edKey().Public())), `{"keys":null}`, `{"keys":[[]]}`, jwkSet(`{"kty":"oct","kid":"d","k":"AAAA"}`),
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		revoked, err := ParseRevokedJWKS(data)
+		if err != nil {
+			return
+		}
+		if revoked == nil || len(revoked) > MaxRevokedKeys {
+			t.Fatalf("%d keys", len(revoked))
+		}
+		for _, r := range revoked {
+			if r.ID == "" && r.public == nil {
+				t.Fatalf("%+v revokes nothing", r)
+			}
+			for _, alg := range SupportedAlgorithms {
+				if r.fits(alg) == nil {
+					t.Fatalf("%+v fits %s", r, alg)
+				}
+			}
+		}
+		keys, err := ParseJWKS(data)
+		if err != nil {
+			return
+		}
+		for _, k := range keys {
+			if err := k.CheckRevoked(t.Context(), FixedKeys(revoked)); !errors.Is(err, errRevokedKey) {
+				t.Fatalf("%+v is not revoked by its own set: %v", k, err)
+			}
+		}
+	})
+}
+
 // A certificate that is accepted is in its time, and has the name of its DER.
 func FuzzReadCertificate(f *testing.F) {
 	subject := subjectDER(f, rdn(printableString("2.5.4.6", "GB")), rdn(utf8String("2.5.4.97", "PSDGB-FCA-123456")), rdn(utf8String("2.5.4.3", "x")))
