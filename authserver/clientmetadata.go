@@ -18,6 +18,10 @@ type clientMetadata struct {
 	TokenEndpointAuthMethod string   `json:"token_endpoint_auth_method"`
 	TokenEndpointSigningAlg string   `json:"token_endpoint_auth_signing_alg,omitempty"`
 	SubjectDN               string   `json:"tls_client_auth_subject_dn,omitempty"`
+	SANDNS                  string   `json:"tls_client_auth_san_dns,omitempty"`
+	SANURI                  string   `json:"tls_client_auth_san_uri,omitempty"`
+	SANIP                   string   `json:"tls_client_auth_san_ip,omitempty"`
+	SANEmail                string   `json:"tls_client_auth_san_email,omitempty"`
 	BoundAccessTokens       bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 	GrantTypes              []string `json:"grant_types"`
 	ResponseTypes           []string `json:"response_types"`
@@ -50,6 +54,11 @@ func (s *Server) clientMetadata(m *Metadata, c *registry.Client) (*clientMetadat
 	}
 	switch o.TokenEndpointAuthMethod {
 	case "tls_client_auth":
+		if claim, _ := c.Metadata.SAN(); claim != "" {
+			o.SANDNS, o.SANURI = c.Metadata.TLSClientAuthSANDNS, c.Metadata.TLSClientAuthSANURI
+			o.SANIP, o.SANEmail = c.Metadata.TLSClientAuthSANIP, c.Metadata.TLSClientAuthSANEmail
+			break
+		}
 		dn, err := subjectDN(s.DNFormat, c)
 		if err != nil {
 			return nil, err
@@ -92,6 +101,12 @@ func (o *clientMetadata) stored(answer verify.Object, c *registry.Client) (verif
 		text, _, err := answer.String("tls_client_auth_subject_dn")
 		if err != nil || text != o.SubjectDN && !sameDN(text, o.SubjectDN) {
 			return m, fmt.Errorf("it registered tls_client_auth_subject_dn %s, not %s", verify.Quote(text), verify.Quote(o.SubjectDN))
+		}
+	}
+	if claim, value := m.SAN(); claim != "" {
+		text, _, err := answer.String(claim)
+		if err != nil || !sameSAN(claim, text, value) {
+			return m, fmt.Errorf("it registered %s %s, not %s", claim, verify.Quote(text), verify.Quote(value))
 		}
 	}
 	scope := strings.Fields(m.Scope)
@@ -142,6 +157,15 @@ func narrowed(answer verify.Object, name string, list []string) ([]string, error
 		return nil, fmt.Errorf("it registered none of the %s", name)
 	}
 	return out, nil
+}
+
+func sameSAN(claim, a, b string) bool {
+	x, err := verify.ReadSAN(claim, a)
+	if err != nil {
+		return false
+	}
+	y, err := verify.ReadSAN(claim, b)
+	return err == nil && x == y
 }
 
 func sameDN(a, b string) bool {

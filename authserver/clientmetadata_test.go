@@ -77,6 +77,9 @@ func TestBody(t *testing.T) {
 			c.Metadata.BackchannelAlg, c.Metadata.BackchannelUserCode = "PS256", &off
 		}, []string{`,"implicit"`, `,"urn:openid:params:grant-type:ciba","implicit"`, `"jwks_uri":`, `"backchannel_token_delivery_mode":"ping","backchannel_client_notification_endpoint":"https://tpp.example/ciba",` +
 			`"backchannel_authentication_request_signing_alg":"PS256","backchannel_user_code_parameter_supported":false,"jwks_uri":`}},
+		{"a DNS name in place of the DN", nil, func(c *registry.Client) {
+			c.Metadata.TLSClientAuthSubjectDN, c.Subject, c.Metadata.TLSClientAuthSANDNS = "", nil, "tpp.example"
+		}, []string{`"tls_client_auth_subject_dn":"CN=tpp,organizationIdentifier=PSDGB-FCA-123456,O=Acme\\, Ltd,C=GB"`, `"tls_client_auth_san_dns":"tpp.example"`}},
 		{"never dcr_register", nil, func(c *registry.Client) { c.Metadata.Scope = "dcr_register openid dcr_register_x accounts" }, []string{"openid accounts payments", "openid dcr_register_x accounts"}},
 		{"blanks of a scope", nil, func(c *registry.Client) { c.Metadata.Scope = " openid  accounts payments " }, nil},
 		{"an SSA that says little", nil, func(c *registry.Client) { c.ClientURI, c.LogoURI, c.PolicyURI, c.TOSURI = "", "", "", "" },
@@ -192,5 +195,30 @@ func (e *edge) checkNarrowed(p *registry.Provisioned, err error, want verify.Met
 	}
 	if err != nil || !reflect.DeepEqual(p.Metadata, want) {
 		e.t.Errorf("registered %+v\nwant %+v\nerror %v", p, want, err)
+	}
+}
+
+// TestSANStored: an AS that does not compare the name that was registered would
+// take any certificate, or none.
+func TestSANStored(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		answer string // JSON; "" leaves it out
+		ok     bool
+	}{
+		{"the same", `"tpp.example"`, true}, {"in capitals", `"TPP.example"`, true},
+		{"another", `"other.example"`, false}, {"none", "", false}, {"of another type", "1", false},
+	} {
+		e := newEdge(t, nil)
+		e.on(register, registered(http.StatusCreated, "tls_client_auth_san_dns", test.answer))
+		e.on("DELETE /as/reg/client-1", answer(http.StatusNoContent, ""))
+		c := tpp(t)
+		c.Metadata.TLSClientAuthSubjectDN, c.Subject, c.Metadata.TLSClientAuthSANDNS = "", nil, "tpp.example"
+		if _, err := e.Create(t.Context(), c); (err == nil) != test.ok {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		if deleted := len(e.to("DELETE /as/reg/client-1")) > 0; deleted == test.ok {
+			t.Errorf("%s: the new client was deleted again: %v", test.name, deleted)
+		}
 	}
 }

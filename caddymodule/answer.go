@@ -159,6 +159,9 @@ func registrationJSON(c *registry.Client, raw []byte, ssa verify.Object) []byte 
 	}
 	text("tls_client_auth_subject_dn", m.TLSClientAuthSubjectDN)
 	text("tls_client_auth_dn", m.TLSClientAuthSubjectDN)
+	if claim, value := m.SAN(); claim != "" {
+		text(claim, value)
+	}
 	text("software_id", c.SoftwareID)
 	for _, member := range ssa.Members() {
 		if verify.ShownStatementClaim(member.Name) {

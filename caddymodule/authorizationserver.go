@@ -37,6 +37,10 @@ type AuthorizationServer struct {
 	// prints it) or go (crypto/x509/pkix). Default: rfc4514.
 	DNFormat string `json:"dn_format,omitempty"`
 
+	// SAN are the kinds of subject alternative names by which the AS can know a
+	// client in place of the DN (RFC 8705 2.1.2): dns, uri, ip, email. Default: none.
+	SAN []string `json:"san,omitempty"`
+
 	// Validate is who decides on access tokens: introspection (the AS) or jwt (their
 	// signature). Default: introspection when a client is configured, else jwt.
 	Validate string `json:"validate,omitempty"`
@@ -76,6 +80,12 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 		return errors.New("token_endpoint_auth bridge is not supported yet")
 	default:
 		return fmt.Errorf("token_endpoint_auth %q: must be auto or native", c.TokenEndpointAuth)
+	}
+	if err := subset("san", c.SAN, []string{"dns", "uri", "ip", "email"}); err != nil {
+		return err
+	}
+	for _, kind := range c.SAN {
+		accept.SubjectNames = append(accept.SubjectNames[:len(accept.SubjectNames):len(accept.SubjectNames)], "tls_client_auth_san_"+kind)
 	}
 	roots, err := trustPool(ctx, c, c.TrustPoolRaw)
 	if err != nil {

@@ -78,6 +78,7 @@ func guest(d *caddyfile.Dispenser, namespace, inline string) (json.RawMessage, e
 //	    provision           rfc7591 { ... }
 //	    token_endpoint_auth auto|native
 //	    dn_format           rfc4514|openssl|go
+//	    san                 <dns|uri|ip|email...>
 //	    validate            introspection|jwt
 //	    trust_pool          <module> ...
 //	}
@@ -96,6 +97,8 @@ func (c *AuthorizationServer) unmarshal(d *caddyfile.Dispenser) error {
 			err = oneOf(d, &c.TokenEndpointAuth, "auto", "native")
 		case "dn_format":
 			err = oneOf(d, &c.DNFormat, "rfc4514", "openssl", "go")
+		case "san":
+			err = someArgs(d, &c.SAN)
 		case "validate":
 			err = oneOf(d, &c.Validate, "introspection", "jwt")
 		case "trust_pool":

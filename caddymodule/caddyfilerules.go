@@ -17,6 +17,8 @@ import (
 //	issuer_claim                <claim>
 //	algorithms                  <alg...>
 //	token_endpoint_auth_methods <method...>
+//	bind_certificate            <form...>
+//	dn_match                    exact | attributes <type...>
 //	role                        <software_role> <scope...>
 //	registration                off
 //	management                  off | <method...> { method_not_allowed }
@@ -39,6 +41,10 @@ func (h *Handler) rulesWord(d *caddyfile.Dispenser) error {
 		return someArgs(d, &h.Algorithms)
 	case "token_endpoint_auth_methods":
 		return someArgs(d, &h.AuthMethods)
+	case "bind_certificate":
+		return someArgs(d, &h.BindCertificate)
+	case "dn_match":
+		return h.dnMatch(d)
 	case "role":
 		return h.role(d)
 	case "registration":
@@ -68,6 +74,18 @@ func (h *Handler) role(d *caddyfile.Dispenser) error {
 	}
 	h.Roles[args[0]] = args[1:]
 	return nil
+}
+
+func (h *Handler) dnMatch(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	switch {
+	case len(args) == 1 && args[0] == "exact":
+		return nil
+	case len(args) > 1 && args[0] == "attributes":
+		h.DNMatch = args[1:]
+		return nil
+	}
+	return d.Errf("dn_match: exact, or attributes <type...>, not %q", args)
 }
 
 func (m *Management) unmarshal(d *caddyfile.Dispenser) error {

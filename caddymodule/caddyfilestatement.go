@@ -19,6 +19,7 @@ import (
 //	    software_mode  <value...>
 //	    org_id         <value...>
 //	    redirect_uris  unlisted
+//	    revoked_keys
 //	    self_signed    [unsigned]
 //	    private_addresses
 //	    trust_pool     <module> ...
@@ -58,6 +59,9 @@ func (s *SoftwareStatement) word(d *caddyfile.Dispenser) error {
 	case "redirect_uris":
 		s.UnlistedRedirectURIs = true
 		return oneOf(d, &only, "unlisted")
+	case "revoked_keys":
+		s.RevokedKeys = true
+		return noArgs(d)
 	case "self_signed":
 		s.SelfSigned = true
 		if d.CountRemainingArgs() == 0 {

@@ -73,11 +73,19 @@ func (h *Handler) checkClient(r *http.Request, who *verify.ClientAuthentication,
 	if err != nil {
 		cert = nil // CheckClient tells what is missing
 	}
-	a := &verify.Authenticator{ClientID: c.ClientID, Method: c.Metadata.TokenEndpointAuthMethod}
-	if a.Subject, err = c.DN(); err != nil {
+	a, err := h.authenticator(c)
+	if err != nil {
 		return err
 	}
 	return who.CheckClient(a, cert)
+}
+
+// authenticator is how a client shows who it is.
+func (h *Handler) authenticator(c *registry.Client) (a *verify.Authenticator, err error) {
+	a = &verify.Authenticator{ClientID: c.ClientID, Method: c.Metadata.TokenEndpointAuthMethod, Match: verify.DNMatch{Attributes: h.DNMatch}}
+	a.SANClaim, a.SAN = c.Metadata.SAN()
+	a.Subject, err = c.DN()
+	return a, err
 }
 
 // readForm reads the form body and puts it back byte for byte. A body that the

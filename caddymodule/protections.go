@@ -82,8 +82,10 @@ func (h *Handler) checkProtections() error {
 		return errors.New("all four protections are off, so that anybody can register; if that is meant, write unprotected")
 	case h.Unprotected && (statement || signed || h.needsCertificate() || h.needsToken()):
 		return errors.New("unprotected: not all protections are off, leave it out")
-	case statement && !signed:
-		return errors.New("signed_request_body off is not supported yet: without it, a software statement must be bound to the certificate in another way")
+	case len(h.BindCertificate) > 0 && (!statement || !h.needsCertificate()):
+		return errors.New("bind_certificate: needs a client certificate and a software statement, and one of them is off")
+	case statement && !signed && len(h.BindCertificate) == 0:
+		return errors.New("signed_request_body off: whoever has seen a software statement could register with it; tie it to the client certificate with bind_certificate")
 	}
 	return nil
 }

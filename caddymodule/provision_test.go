@@ -105,6 +105,14 @@ func TestValidate(t *testing.T) {
 		{"algorithm none of a directory", statementWord("algorithms none"), "algorithms \"none\""},
 		{"self-signed for any organisation", statementWord("self_signed"), "name the organisation with org_id"},
 		{"self-signed for one", statementWord("self_signed unsigned\n\t\t\torg_id x"), ""},
+		{"binding in a form that is none", workspaceWord("bind_certificate thumbprint"), "bind_certificate \"thumbprint\""},
+		{"binding without a certificate", workspaceWord("bind_certificate common_name\n\t\tclient_certificate off"), "needs a client certificate"},
+		{"unsigned and bound", workspaceWord("bind_certificate common_name\n\t\tsigned_request_body off"), ""},
+		{"unsigned and not bound", workspaceWord("signed_request_body off"), "tie it to the client certificate"},
+		{"DN by an attribute that is none", workspaceWord("dn_match attributes shoeSize"), "dn_match: "},
+		{"DN by attributes", workspaceWord("dn_match attributes 2.5.4.97 cn"), ""},
+		{"alternative names", []string{"provision rfc7591", "provision rfc7591\n\t\t\tsan dns"}, ""},
+		{"alternative name that is none", []string{"provision rfc7591", "provision rfc7591\n\t\t\tsan rid"}, "san \"rid\""},
 		{"introspection without a client", []string{"client gateway {env.DCR_TEST_SECRET}", "validate introspection"}, "needs a client"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

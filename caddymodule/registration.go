@@ -226,11 +226,11 @@ func (d *dcr) client(id string) (*registry.Client, error) {
 	d.note("software_id", c.SoftwareID)
 	d.note("org_id", c.OrgID)
 	if d.needsCertificate() {
-		subject, err := c.DN()
+		a, err := d.authenticator(c)
 		if err != nil {
 			return nil, err
 		}
-		if !subject.Equal(d.cert.Subject) {
+		if !a.Presents(d.cert) {
 			return nil, verify.NotYours(errors.New("another certificate than the client's"))
 		}
 	}
@@ -267,7 +267,7 @@ func (d *dcr) verifyBody(registered *verify.Registered) (*registry.Registration,
 		return nil, err
 	}
 	checked, err := verify.CheckMetadata(d.r.Context(), verify.MetadataInput{
-		Request: request, Certificate: d.cert, Acceptable: metadata.Acceptable, Registered: registered,
+		Request: request, Certificate: d.cert, Acceptable: metadata.Acceptable, Registered: registered, Bind: d.BindCertificate,
 	})
 	if err != nil {
 		return nil, err

@@ -37,6 +37,16 @@ type RegistrationRules struct {
 	// Default: tls_client_auth, private_key_jwt.
 	AuthMethods []string `json:"token_endpoint_auth_methods,omitempty"`
 
+	// BindCertificate ties the client certificate to the software statement, in each
+	// of these forms: ssa_jwks, common_name, organization_identifier (see
+	// verify.BindCertificate). Default: none.
+	BindCertificate []string `json:"bind_certificate,omitempty"`
+
+	// DNMatch are the attribute types, as dotted OIDs or names, in which the DN of a
+	// presented certificate must equal the registered one; see verify.DNMatch for
+	// what that gives away. Default: none, the whole DN counts.
+	DNMatch []string `json:"dn_match,omitempty"`
+
 	// Roles are the scopes that each software_role gives. openid is always allowed.
 	// Default: AISP accounts, PISP payments, CBPII fundsconfirmations.
 	Roles map[string][]string `json:"roles,omitempty"`
@@ -57,6 +67,16 @@ func (r *RegistrationRules) provisionRegistration() (verify.Acceptable, error) {
 	}
 	if err := subset("lenient", r.Lenient, verify.LenientClaims); err != nil {
 		return a, err
+	}
+	if err := subset("bind_certificate", r.BindCertificate, verify.BindingForms); err != nil {
+		return a, err
+	}
+	for i, name := range r.DNMatch {
+		oid, err := verify.ParseAttributeType(name)
+		if err != nil {
+			return a, fmt.Errorf("dn_match: %w", err)
+		}
+		r.DNMatch[i] = oid
 	}
 	if err := subset("algorithms", r.Algorithms, verify.SupportedAlgorithms); err != nil {
 		return a, err

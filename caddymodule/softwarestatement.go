@@ -39,6 +39,10 @@ type SoftwareStatement struct {
 	// UnlistedRedirectURIs accepts a statement without software_redirect_uris; the
 	// request's count then. Default: false.
 	UnlistedRedirectURIs bool `json:"unlisted_redirect_uris,omitempty"`
+	// RevokedKeys refuses requests whose key the statement's
+	// software_jwks_revoked_endpoint lists, and all while that cannot be fetched.
+	// Default: false, revoked keys are those that software_jwks_endpoint no longer has.
+	RevokedKeys bool `json:"revoked_keys,omitempty"`
 	// SelfSigned says that the issuer is a TPP's own organisation, which signs its
 	// statements with the keys of JWKS: OrgID is required, because such a statement
 	// may name any organisation. Unsigned also accepts them without a signature, in
@@ -91,8 +95,13 @@ func (s *SoftwareStatement) provision(ctx caddy.Context) (*verify.Issuer, error)
 	for i, host := range hosts {
 		lower[i] = strings.ToLower(host)
 	}
+	var revoked func(string) (verify.KeySource, error)
+	if s.RevokedKeys {
+		revoked = jwks.NewRevokedSources(client, lower, nil).Source
+	}
 	return &verify.Issuer{
-		Name: s.Issuer, Keys: keys, SoftwareKeys: jwks.NewSources(client, lower, nil).Source,
+		RevokedKeys: revoked,
+		Name:        s.Issuer, Keys: keys, SoftwareKeys: jwks.NewSources(client, lower, nil).Source,
 		Algorithms: s.Algorithms, MaxAge: time.Duration(s.MaxAge), Demands: s.demands(),
 		UnlistedRedirectURIs: s.UnlistedRedirectURIs, Unsigned: s.Unsigned,
 	}, nil
