@@ -164,7 +164,7 @@ func (d *Directory) serve(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(raw)                                // the client went away
 }
 
-// find returns the key set at a path. Nothing is ever revoked, so those sets are empty.
+// find returns the key set at a path. An organisation's keys are never revoked.
 func (d *Directory) find(path string) (jose.JSONWebKeySet, bool) {
 	if path == "/directory.jwks" {
 		return d.JWKS(), true
@@ -176,7 +176,9 @@ func (d *Directory) find(path string) (jose.JSONWebKeySet, bool) {
 	set, found := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}, false
 	for _, s := range all {
 		switch path {
-		case s.path("revoked/"), s.orgPath("revoked/"):
+		case s.path("revoked/"):
+			return s.RevokedJWKS(), true
+		case s.orgPath("revoked/"):
 			return set, true
 		case s.path(""):
 			return s.JWKS(), true

@@ -46,6 +46,7 @@ type Software struct {
 	directory *Directory
 	mu        sync.Mutex
 	published []jose.JSONWebKey
+	revoked   []jose.JSONWebKey
 }
 
 // Enrol makes keys and a transport certificate for new software and publishes
@@ -134,6 +135,25 @@ func (s *Software) Withdraw(kid string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.published = slices.DeleteFunc(s.published, func(k jose.JSONWebKey) bool { return k.KeyID == kid })
+}
+
+// Revoke lists a published key among the software's revoked ones. It stays
+// published, as while caches still have it; Withdraw takes it out.
+func (s *Software) Revoke(kid string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.published {
+		if k.KeyID == kid {
+			s.revoked = append(s.revoked, k)
+		}
+	}
+}
+
+// RevokedJWKS is what the directory publishes as revoked.
+func (s *Software) RevokedJWKS() jose.JSONWebKeySet {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return jose.JSONWebKeySet{Keys: append([]jose.JSONWebKey{}, s.revoked...)}
 }
 
 // JWKS is what the directory publishes for the software at this moment.
