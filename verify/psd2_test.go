@@ -149,6 +149,7 @@ func TestQCStatementsRefuses(t *testing.T) {
 		{"type no sequence", "not a sequence of types", sequence(t, sequence(t, asn1OID(t, "0.4.0.1862.1.6"), asn1OID(t, oidWeb)))},
 		{"type empty", "not a sequence of types", sequence(t, qcType(t))},
 		{"type absent", "not a sequence of types", sequence(t, sequence(t, asn1OID(t, "0.4.0.1862.1.6")))},
+		{"type with two values", "not a sequence of types", sequence(t, sequence(t, asn1OID(t, "0.4.0.1862.1.6"), sequence(t, asn1OID(t, oidWeb)), name))},
 		{"type no OID", "malformed object identifier", sequence(t, sequence(t, asn1OID(t, "0.4.0.1862.1.6"), sequence(t, name)))},
 		{"type twice", "type web is there twice", sequence(t, qcType(t, oidWeb, oidWeb))},
 		{"PSD2 without content", "malformed", statement()},

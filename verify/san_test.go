@@ -104,7 +104,7 @@ func TestHasSAN(t *testing.T) {
 	const email, dns, directory, uri, ip = 1, 2, 4, 6, 7
 	c := certificate(t, withSAN(t,
 		generalName{dns, "TPP.example"}, generalName{dns, "*.wild.example"}, generalName{dns, "nul.example\x00.evil.example"}, generalName{dns, "b\x7fnk.example"},
-		generalName{uri, "HTTPS://TPP.example/A%7e#x"}, generalName{uri, "urn:x:1"},
+		generalName{uri, "HTTPS://TPP.example/A%7e#x"}, generalName{uri, "urn:x:1"}, generalName{uri, "abcd::1"}, generalName{uri, "mailto:a@tpp.example"},
 		generalName{ip, "\xc0\x00\x02\x01"}, generalName{ip, "\x20\x01\x0d\xb8" + strings.Repeat("\x00", 11) + "\x01"},
 		generalName{ip, strings.Repeat("\x00", 10) + "\xff\xff\xc0\x00\x02\x07"},
 		generalName{email, "Ops@TPP.example"}, generalName{email, "nul@tpp.example\x00"},
@@ -137,6 +137,8 @@ func TestHasSAN(t *testing.T) {
 		{"IPv4 for IPv4-mapped", sanIP, "192.0.2.7", true},
 		{"IPv6", sanIP, "2001:0DB8::0:1", true},
 		{"other IPv6", sanIP, "2001:db8::2", false},
+		{"IP that is a URI", sanIP, "abcd::1", false},
+		{"email that is a URI", sanEmail, "mailto:a@tpp.example", false},
 		{"IP as DNS name", sanDNS, "192.0.2.1", false},
 		{"email", sanEmail, "Ops@tpp.EXAMPLE", true},
 		{"email, local part in other case", sanEmail, "ops@tpp.example", false},
