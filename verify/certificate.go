@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/base64"
 	"errors"
 	"slices"
@@ -49,8 +51,7 @@ func ReadCertificate(leaf *x509.Certificate, now time.Time) (*Certificate, error
 	case leaf.IsCA:
 		return nil, refuse("is a CA certificate; use the software's transport certificate")
 	}
-	usable := len(leaf.ExtKeyUsage) == 0 && len(leaf.UnknownExtKeyUsage) == 0
-	if !usable && !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageClientAuth) && !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageAny) {
+	if !authenticatesClients(leaf) {
 		return nil, refuse("its extended key usage does not allow client authentication")
 	}
 	subject, err := ParseSubject(leaf.RawSubject)
@@ -59,4 +60,14 @@ func ReadCertificate(leaf *x509.Certificate, now time.Time) (*Certificate, error
 	}
 	sum := sha256.Sum256(leaf.Raw)
 	return &Certificate{Leaf: leaf, Subject: subject, Thumbprint: base64.RawURLEncoding.EncodeToString(sum[:])}, nil
+}
+
+var extKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}
+
+// authenticatesClients tells whether the extended key usage allows it (RFC 5280
+// 4.2.1.12): no extension, or one that names it or any usage. Go makes no
+// difference between no extension and one without a usage, which allows nothing.
+func authenticatesClients(leaf *x509.Certificate) bool {
+	return slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageClientAuth) || slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageAny) ||
+		!slices.ContainsFunc(leaf.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(extKeyUsage) })
 }
