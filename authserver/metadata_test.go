@@ -202,7 +202,7 @@ func TestAcceptableCIBA(t *testing.T) {
 			if strings.Join(a.BackchannelModes, " ") != test.modes || strings.Join(a.BackchannelAlgs, " ") != test.algs || slices.Contains(a.GrantTypes, verify.GrantCIBA) != (test.modes != "") {
 				t.Errorf("got %+v", a)
 			}
-			published, err := verify.ParseObject(m.Publish("https://gateway.example", "https://gateway.example/register"))
+			published, err := verify.ParseObject(m.Publish("https://gateway.example", "", "https://gateway.example/register"))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -10,8 +10,9 @@ import (
 // of the AS at the gateway's origin, registration at the gateway's endpoint, and
 // the lists that decide about a registration set to what would be accepted. All
 // other members are as the AS wrote them. registrationEndpoint is empty where
-// nobody can register.
-func (m *Metadata) Publish(origin, registrationEndpoint string) []byte {
+// nobody can register. mtlsOrigin is where clients authenticate with certificates
+// when that is another origin (RFC 8705 5), else empty.
+func (m *Metadata) Publish(origin, mtlsOrigin, registrationEndpoint string) []byte {
 	d := m.Document.Without("mtls_endpoint_aliases", "signed_metadata")
 	own := map[string]bool{}
 	for _, e := range m.Endpoints {
@@ -29,6 +30,9 @@ func (m *Metadata) Publish(origin, registrationEndpoint string) []byte {
 		d = d.Without("registration_endpoint")
 	} else {
 		d = d.With("registration_endpoint", verify.AppendString(nil, registrationEndpoint))
+	}
+	if mtlsOrigin = strings.TrimSuffix(mtlsOrigin, "/"); mtlsOrigin != "" && mtlsOrigin != strings.TrimSuffix(origin, "/") {
+		d = d.With("mtls_endpoint_aliases", aliases(d, own, mtlsOrigin, registrationEndpoint))
 	}
 	a := m.Acceptable
 	for _, list := range []struct {
@@ -54,4 +58,24 @@ func (m *Metadata) Publish(origin, registrationEndpoint string) []byte {
 		d = d.With("backchannel_authentication_request_signing_alg_values_supported", verify.AppendStrings(nil, a.BackchannelAlgs))
 	}
 	return d.AppendJSON(nil)
+}
+
+// mutual are the endpoints at which a certificate counts (RFC 8705 5).
+var mutual = []string{
+	"token_endpoint", "revocation_endpoint", "introspection_endpoint", "pushed_authorization_request_endpoint",
+	"device_authorization_endpoint", "backchannel_authentication_endpoint", "userinfo_endpoint",
+}
+
+// aliases are the AS's own endpoints at the origin for certificates.
+func aliases(d verify.Object, own map[string]bool, mtlsOrigin, registrationEndpoint string) []byte {
+	var o verify.Object
+	for _, name := range mutual {
+		if text, ok, err := d.String(name); ok && err == nil && own[name] {
+			o = o.With(name, verify.AppendString(nil, mtlsOrigin+path(text)))
+		}
+	}
+	if registrationEndpoint != "" {
+		o = o.With("registration_endpoint", verify.AppendString(nil, mtlsOrigin+path(registrationEndpoint)))
+	}
+	return o.AppendJSON(nil)
 }

@@ -13,7 +13,7 @@ const endpoint = "https://gateway.example/as/openbankinguk/dcr/v3.2/register"
 func (e *edge) published(document string) verify.Object {
 	e.t.Helper()
 	e.on(discovery, answer(http.StatusOK, document))
-	o, err := verify.ParseObject(e.metadata().Publish("https://gateway.example", endpoint))
+	o, err := verify.ParseObject(e.metadata().Publish("https://gateway.example", "", endpoint))
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -88,11 +88,51 @@ func TestPublishWhole(t *testing.T) {
 		`"request_object_signing_alg_values_supported":["PS256","ES256"],` +
 		`"scopes_supported":["openid","accounts","payments","fundsconfirmations"]}`
 	for _, origin := range []string{"https://gateway.example", "https://gateway.example/"} {
-		if got := string(e.metadata().Publish(origin, endpoint)); got != want {
+		if got := string(e.metadata().Publish(origin, "", endpoint)); got != want {
 			t.Errorf("published at %s:\n%s\nwant\n%s", origin, got, want)
 		}
 	}
 	if after := string(e.metadata().Document.AppendJSON(nil)); after != before {
 		t.Errorf("the document itself was changed: %s", after)
+	}
+}
+
+// TestPublishAliases: where certificates are taken at another origin, the aliases
+// are made of what is published, not of what the AS has.
+func TestPublishAliases(t *testing.T) {
+	const mtls = "https://matls.example"
+	for _, test := range []struct {
+		name     string
+		changes  []string
+		origin   string
+		register string
+		want     string // JSON text; "" for none
+	}{
+		{"another origin", nil, mtls, mtls + "/register", `{"token_endpoint":"https://matls.example/as/token","revocation_endpoint":"https://matls.example/as/revoke",` +
+			`"introspection_endpoint":"https://matls.example/as/introspect","registration_endpoint":"https://matls.example/register"}`},
+		{"the AS's own aliases", []string{"mtls_endpoint_aliases", `{"token_endpoint":"https://evil.example/x"}`}, mtls + "/", "", `{"token_endpoint":"https://matls.example/as/token",` +
+			`"revocation_endpoint":"https://matls.example/as/revoke","introspection_endpoint":"https://matls.example/as/introspect"}`},
+		{"an endpoint of a foreign origin", []string{"userinfo_endpoint", `"https://evil.example/me"`, "token_endpoint", `"https://bank.example/as/token?a=b"`, "revocation_endpoint", "", "introspection_endpoint", ""}, mtls, "",
+			`{"token_endpoint":"https://matls.example/as/token?a=b"}`},
+		{"the same origin", nil, "https://gateway.example", "https://gateway.example/register", ""},
+		{"no origin", nil, "", "https://gateway.example/register", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := newEdge(t, nil)
+			e.on(discovery, answer(http.StatusOK, e.document(test.changes...)))
+			o, err := verify.ParseObject(e.metadata().Publish("https://gateway.example", test.origin, test.register))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := string(o.Raw("mtls_endpoint_aliases")); got != test.want {
+				t.Errorf("got %s, want %s", got, test.want)
+			}
+			if o.Has("registration_endpoint") != (test.register != "") {
+				t.Errorf("registration_endpoint is %s", o.Raw("registration_endpoint"))
+			}
+			if got := string(o.Raw("authorization_endpoint")); got != `"https://gateway.example/as/auth"` {
+				t.Errorf("authorization_endpoint is %s", got)
+			}
+		})
 	}
 }

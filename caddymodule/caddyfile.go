@@ -57,6 +57,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, before any) (any, error) {
 //
 //	openbanking_dcr <workspace> {
 //	    register_path        <path>
+//	    mtls_origin          <https://host>
 //	    authorization_server <url> { ... }
 //	    audience             <value...>
 //	    client_certificate   off
@@ -98,6 +99,8 @@ func (h *Handler) word(d *caddyfile.Dispenser) error {
 	switch d.Val() {
 	case "register_path":
 		return oneArg(d, &h.RegisterPath)
+	case "mtls_origin":
+		return oneArg(d, &h.MTLSOrigin)
 	case "authorization_server":
 		h.AuthorizationServer = new(AuthorizationServer)
 		return h.AuthorizationServer.unmarshal(d)

@@ -33,6 +33,12 @@ type Handler struct {
 	// Default: /<workspace>/openbankinguk/dcr/v<version>/register.
 	RegisterPath string `json:"register_path,omitempty"`
 
+	// MTLSOrigin is where clients connect with certificates, when that is another
+	// site with this directive's workspace behind it: https://matls.bank.example. It
+	// is published for registration and in mtls_endpoint_aliases (RFC 8705 5).
+	// Default: the issuer's origin.
+	MTLSOrigin string `json:"mtls_origin,omitempty"`
+
 	// AuthorizationServer is the bank's AS. Required.
 	AuthorizationServer *AuthorizationServer `json:"authorization_server,omitempty"`
 
@@ -116,6 +122,9 @@ func (h *Handler) provision(ctx caddy.Context) error {
 	}
 	if normal, err := normalPath(h.RegisterPath); err != nil || normal != h.RegisterPath || h.RegisterPath == "/" {
 		return fmt.Errorf("register_path %q: must be a lower-case path without escapes, empty segments or a slash at its end", h.RegisterPath)
+	}
+	if h.MTLSOrigin != "" && (origin(h.MTLSOrigin) != h.MTLSOrigin || !strings.HasPrefix(h.MTLSOrigin, "https://")) {
+		return fmt.Errorf("mtls_origin %q: must be https, a lower-case host and perhaps a port, nothing else", h.MTLSOrigin)
 	}
 	if h.AuthorizationServer == nil {
 		return errors.New("authorization_server is missing")

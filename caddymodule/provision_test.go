@@ -113,6 +113,9 @@ func TestValidate(t *testing.T) {
 		{"DN by attributes", workspaceWord("dn_match attributes 2.5.4.97 cn"), ""},
 		{"alternative names", []string{"provision rfc7591", "provision rfc7591\n\t\t\tsan dns"}, ""},
 		{"alternative name that is none", []string{"provision rfc7591", "provision rfc7591\n\t\t\tsan rid"}, "san \"rid\""},
+		{"origin for certificates", workspaceWord("mtls_origin https://matls.bank.example"), ""},
+		{"origin with a path", workspaceWord("mtls_origin https://matls.bank.example/x"), "mtls_origin"},
+		{"origin over http", workspaceWord("mtls_origin http://matls.bank.example"), "mtls_origin"},
 		{"introspection without a client", []string{"client gateway {env.DCR_TEST_SECRET}", "validate introspection"}, "needs a client"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -56,11 +57,12 @@ func (h *Handler) current(ctx context.Context) (*table, error) {
 		return before, nil
 	}
 	t := h.newTable(m)
-	register := origin(m.Issuer) + h.RegisterPath
+	// Registration needs a certificate, and tools do not look for an alias of it.
+	register := cmp.Or(h.MTLSOrigin, origin(m.Issuer)) + h.RegisterPath
 	if h.Registration == "off" {
 		register = ""
 	}
-	t.document = m.Publish(origin(m.Issuer), register)
+	t.document = m.Publish(origin(m.Issuer), h.MTLSOrigin, register)
 	sum := sha256.Sum256(t.document)
 	t.tag = `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 	h.table.CompareAndSwap(before, t)
