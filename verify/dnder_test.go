@@ -203,6 +203,9 @@ func TestParseSubjectRefuses(t *testing.T) {
 		{"length longer than needed", append([]byte{0x30, 0x81, good[1]}, good[2:]...)},
 		{"empty RDN", []byte{0x30, 2, 0x31, 0}},
 		{"RDN a sequence", []byte{0x30, 2, 0x30, 0}},
+		{"attribute without a value", []byte{0x30, 9, 0x31, 7, 0x30, 5, 6, 3, 0x55, 4, 3}},
+		{"attribute with two values", []byte{0x30, 15, 0x31, 13, 0x30, 11, 6, 3, 0x55, 4, 3, 0x0c, 1, 'x', 0x0c, 1, 'y'}},
+		{"attribute no sequence", []byte{0x30, 7, 0x31, 5, 6, 3, 0x55, 4, 3}},
 		{"33 RDNs", subjectDER(t, many...)},
 		{"33 attributes in an RDN", subjectDER(t, func() (r []attr) {
 			for _, m := range many {

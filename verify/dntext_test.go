@@ -113,6 +113,7 @@ func TestParseDNRefuses(t *testing.T) {
 		{"OID with sign", "2.5.-4.3=x"},
 		{"backslash at the end", `CN=x\`},
 		{"backslash before a letter", `CN=\x`},
+		{"backslash before a letter in quotes", `CN="a\x"`},
 		{"half a hex escape", `CN=a\C`},
 		{"hex escape that is not UTF-8", `CN=a\C3`},
 		{"hex escape that is not UTF-8 in quotes", `CN="a\FF"`},

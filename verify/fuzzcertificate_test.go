@@ -122,11 +122,19 @@ func FuzzCertificateNames(f *testing.F) {
 	f.Add(certificate(f, withSAN(f, generalName{1, "Ops@TPP.example"}, generalName{2, "TPP.example"}, generalName{6, "HTTPS://TPP.example/a"}, generalName{7, "\xc0\x00\x02\x01"}, generalName{8, "\x2a\x03"})).Leaf.Raw)
 	f.Add(certificate(f, withSAN(f, generalName{2, "*.example"}, generalName{2, "a\x00b"}), withStatements(sequence(f, qcType(f, oidWeb)))).Leaf.Raw)
 	f.Add(certificate(f, withStatements(sequence(f, psd2(f, "FCA", "GB-FCA", role(f, oidAI, "PSP_AI"))))).Leaf.Raw)
+	f.Add(issue(f, subjectDER(f, rdn(utf8String("2.5.4.3", "x"))), ecKey(), func(c *x509.Certificate) {
+		c.ExtKeyUsage, c.ExtraExtensions = nil, []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 37}, Value: []byte{0x30, 0}}}
+	}).Raw)
 	f.Add(issue(f, subjectDER(f, rdn(utf8String(OrganizationIdentifier, "PSDGB-FCA-1"))), ecKey()).Raw)
 	f.Fuzz(func(t *testing.T, der []byte) {
 		leaf, err := x509.ParseCertificate(der)
 		if err != nil {
 			return
+		}
+		usages := slices.ContainsFunc(leaf.Extensions, func(e pkix.Extension) bool { return e.Id.String() == "2.5.29.37" })
+		if _, err := ReadCertificate(leaf, noon); err == nil && (leaf.IsCA || usages &&
+			!slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageClientAuth) && !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageAny)) {
+			t.Fatalf("accepted with usages %v, CA %v", leaf.ExtKeyUsage, leaf.IsCA)
 		}
 		c := &Certificate{Leaf: leaf}
 		names, err := c.subjectAltNames()
