@@ -9,9 +9,10 @@ import (
 
 func ia5String(oid, v string) attr { return attr{oid, asn1.TagIA5String, []byte(v)} }
 
-// Each text is what that software really prints of the certificate (OpenSSL 3.0,
-// OpenJDK 17, Go 1.26, Python's cryptography 48); .NET's is as Microsoft documents
-// it. All of them name the certificate, and no other one of the table.
+// The texts of OpenSSL 3.0, OpenJDK 17, Go 1.26 and Python's cryptography 48 are
+// what they print of the certificate; those of .NET, GnuTLS and OpenSSL 1.0 are
+// written after their documentation. All of them name the certificate, and no
+// other one of the table.
 func TestDNForms(t *testing.T) {
 	const jurisdictionC, uid, dc, email = "1.3.6.1.4.1.311.60.2.1.3", "0.9.2342.19200300.100.1.1", "0.9.2342.19200300.100.1.25", "1.2.840.113549.1.9.1"
 	gb := rdn(printableString("2.5.4.6", "GB"))
