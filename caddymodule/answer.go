@@ -1,8 +1,10 @@
 package caddymodule
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -81,12 +83,11 @@ func (x *exchange) refuse(err error) {
 	if challenge := e.Challenge(realm); challenge != "" {
 		x.w.Header().Set("WWW-Authenticate", challenge)
 	}
+	if e.Kind == verify.Unavailable || e.Kind == verify.TooManyRequests {
+		wait := cmp.Or(e.RetryAfter, verify.DefaultRetryAfter)
+		x.w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	}
 	if e.Kind == verify.Unavailable {
-		wait := e.RetryAfter
-		if wait == 0 {
-			wait = verify.DefaultRetryAfter
-		}
-		x.w.Header().Set("Retry-After", strconv.Itoa(max(int(wait.Seconds()), 1)))
 		x.log.Warn("unavailable", slog.String("support_code", x.support), slog.Any("error", err))
 	}
 	x.note("error", e.Code())

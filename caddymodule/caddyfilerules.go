@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -20,6 +21,7 @@ import (
 //	bind_certificate            <form...>
 //	dn_match                    exact | attributes <type...>
 //	role                        <software_role> <scope...>
+//	rate_limit                  off | <requests> <duration>
 //	registration                off
 //	management                  off | <method...> { method_not_allowed }
 //	as_registration             passthrough
@@ -47,6 +49,9 @@ func (h *Handler) rulesWord(d *caddyfile.Dispenser) error {
 		return h.dnMatch(d)
 	case "role":
 		return h.role(d)
+	case "rate_limit":
+		h.RateLimit = new(RateLimit)
+		return h.RateLimit.unmarshal(d)
 	case "registration":
 		return oneOf(d, &h.Registration, "off")
 	case "management":
@@ -86,6 +91,24 @@ func (h *Handler) dnMatch(d *caddyfile.Dispenser) error {
 		return nil
 	}
 	return d.Errf("dn_match: exact, or attributes <type...>, not %q", args)
+}
+
+func (l *RateLimit) unmarshal(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) == 1 && args[0] == "off" {
+		l.Off = true
+		return nil
+	}
+	if len(args) != 2 {
+		return d.ArgErr()
+	}
+	requests, err := strconv.Atoi(args[0])
+	window, windowErr := caddy.ParseDuration(args[1])
+	if err != nil || windowErr != nil || requests < 1 || window <= 0 {
+		return d.Errf("rate_limit: a number of requests and a duration, or off, not %q", args)
+	}
+	l.Requests, l.Window = requests, caddy.Duration(window)
+	return nil
 }
 
 func (m *Management) unmarshal(d *caddyfile.Dispenser) error {

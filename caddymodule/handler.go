@@ -62,6 +62,10 @@ type Handler struct {
 	// statement's software_jwks_endpoint.
 	SignedRequestBody *SignedRequestBody `json:"signed_request_body,omitempty"`
 
+	// RateLimit is how often one TPP may ask the registration endpoints.
+	// Default: 100 requests, and as many more in each 10s.
+	RateLimit *RateLimit `json:"rate_limit,omitempty"`
+
 	RegistrationRules
 	Switches
 
@@ -130,6 +134,12 @@ func (h *Handler) provision(ctx caddy.Context) error {
 		return errors.New("authorization_server is missing")
 	}
 	if err := errors.Join(h.check(), h.checkProtections()); err != nil {
+		return err
+	}
+	if h.RateLimit == nil {
+		h.RateLimit = new(RateLimit)
+	}
+	if err := h.RateLimit.provision(); err != nil {
 		return err
 	}
 	app, err := ctx.App("openbanking_dcr")

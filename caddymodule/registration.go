@@ -162,16 +162,19 @@ func errTooLargeRequest() error {
 	return verify.Refuse(verify.TooLarge, "size", "the registration request is larger than the %d bytes that are read", verify.MaxRequest)
 }
 
-// certificate is protection 1.
+// certificate is protection 1, and counts the requests of whoever has one.
 func (d *dcr) certificate() (err error) {
 	d.cert, err = verify.CaptureCertificate(d.r.TLS, d.now())
 	if err != nil && !d.needsCertificate() {
 		d.cert, err = nil, nil
 	}
+	if err != nil {
+		return err
+	}
 	if d.cert != nil {
 		d.note("certificate", d.cert.Thumbprint)
 	}
-	return err
+	return d.RateLimit.take(sender(d.r, d.cert), d.now())
 }
 
 // bearer takes the access token and asks the AS what it is.

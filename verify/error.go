@@ -38,6 +38,8 @@ const (
 	MalformedRequest
 	// TooLarge: the body exceeds its limit.
 	TooLarge
+	// TooManyRequests: somebody asks more often than the operator lets them.
+	TooManyRequests
 	// UnsupportedMediaType: not the media type that this endpoint takes.
 	UnsupportedMediaType
 	// MethodNotAllowed: a verb that the endpoint does not have.
@@ -66,6 +68,7 @@ var errorTable = [...]struct {
 	InvalidClient:               {401, "invalid_client", "client_authentication"},
 	MalformedRequest:            {400, "invalid_request", "request"},
 	TooLarge:                    {413, "invalid_request", "size"},
+	TooManyRequests:             {429, "invalid_request", "rate_limit"},
 	UnsupportedMediaType:        {415, "invalid_request", "media_type"},
 	MethodNotAllowed:            {405, "invalid_request", "method"},
 	NotFound:                    {404, "invalid_request", "path"},
@@ -88,7 +91,7 @@ type Error struct {
 	// Description is told to the TPP: it names the claim, what was found and
 	// how to mend it. Never a key, a token, an address.
 	Description string
-	// RetryAfter is sent with an Unavailable error. Default: DefaultRetryAfter.
+	// RetryAfter is sent with an Unavailable or a TooManyRequests error. Default: DefaultRetryAfter.
 	RetryAfter time.Duration
 	// Cause is for the log only.
 	Cause error

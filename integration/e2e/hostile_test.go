@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
@@ -45,7 +46,7 @@ func refusedProperly(r *tpp.Response) error {
 // token sends is answered otherwise than from the error table, and nothing of it
 // stays.
 func TestHostileRequests(t *testing.T) {
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{gateway.Unlimited}}))
 	token, body, err := p.Prepare(t.Context())
 	if err != nil {
 		t.Fatal(err)

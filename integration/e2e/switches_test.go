@@ -233,3 +233,27 @@ func TestSwitches(t *testing.T) {
 		answered(t, r, err, 400, "invalid_client_metadata")
 	})
 }
+
+// TestRateLimit: who asks too often waits, alone and only for as long as told.
+func TestRateLimit(t *testing.T) {
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
+	reload(t, p, "rate_limit 3 1h")
+	post := func(client *tpp.Client) (*tpp.Response, error) {
+		return client.Do(t.Context(), http.MethodPost, p.Register, http.Header{"Content-Type": {"application/jose"}}, []byte("x"))
+	}
+	for range 3 {
+		r, err := post(p.Client(p.Acme))
+		answered(t, r, err, 401, "invalid_token")
+	}
+	r, err := post(p.Client(p.Acme))
+	if answered(t, r, err, 429, "invalid_request"); r.Header.Get("Retry-After") != "1200" && r.Header.Get("Retry-After") != "1199" {
+		t.Errorf("Retry-After %q", r.Header.Get("Retry-After"))
+	}
+	r, err = p.Client(p.Acme).Read(t.Context(), p.Register, "x", "y")
+	answered(t, r, err, 429, "invalid_request")
+	r, err = post(p.Client(p.Other))
+	answered(t, r, err, 401, "invalid_token")
+	if r, err := p.Client(p.Acme).Discover(t.Context(), p.Issuer); err != nil || r.Status != 200 {
+		t.Errorf("discovery: %v, %v", r, err)
+	}
+}

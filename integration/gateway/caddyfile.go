@@ -29,6 +29,10 @@ type Setting struct {
 // Replacement changes one place of the example.
 type Replacement struct{ Old, New string }
 
+// Unlimited lets one certificate ask as often as it likes: for load, and for
+// tests that send hundreds of requests.
+var Unlimited = Replacement{"\topenbanking_dcr default/obuk {\n", "\topenbanking_dcr default/obuk {\n\t\trate_limit off\n"}
+
 // Caddyfile is the example with the setting in it. Every place that changes must
 // be there exactly once, so that a demo or a test never runs another
 // configuration than it says.

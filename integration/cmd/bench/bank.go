@@ -91,10 +91,11 @@ type change = gateway.Replacement
 
 // withoutToken leaves protection 2 out, withJWT verifies tokens by their signature.
 var (
-	withoutToken = []change{{
+	withoutToken = []change{gateway.Unlimited, {
 		Old: "access_token dcr_register {\n\t\t\tclient registrar {env.REGISTRAR_SECRET}\n\t\t}\n", New: "access_token off\n",
 	}}
 	withJWT = []change{
+		gateway.Unlimited,
 		{Old: "access_token dcr_register {\n\t\t\tclient registrar {env.REGISTRAR_SECRET}\n\t\t}\n", New: "access_token dcr_register\n"},
 		{Old: "\t\t\tclient gateway {env.AS_SECRET}\n", New: "\t\t\tvalidate jwt\n"},
 	}

@@ -1,0 +1,77 @@
+package caddymodule
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+func TestRateLimit(t *testing.T) {
+	l := &RateLimit{Requests: 3, Window: caddy.Duration(30 * time.Second)}
+	if err := l.provision(); err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for i, c := range []struct {
+		who  string
+		at   time.Duration
+		wait time.Duration // 0: taken
+	}{
+		{"a", 0, 0}, {"a", 0, 0}, {"a", 0, 0},
+		{"a", 0, 10 * time.Second},
+		{"a", 4 * time.Second, 6 * time.Second}, // what is refused costs nothing
+		{"b", 4 * time.Second, 0},               // another one's
+		{"a", 10 * time.Second, 0},
+		{"a", 10 * time.Second, 10 * time.Second},
+		{"a", time.Hour, 0}, {"a", time.Hour, 0}, {"a", time.Hour, 0},
+		{"a", time.Hour, 10 * time.Second}, // a long rest gives no more than at the begin
+	} {
+		err := l.take(c.who, begin.Add(c.at))
+		if c.wait == 0 {
+			if err != nil {
+				t.Errorf("request %d: %v", i, err)
+			}
+			continue
+		}
+		var e *verify.Error
+		if !errors.As(err, &e) || e.Status() != 429 || e.Code() != "invalid_request" || e.RetryAfter.Round(time.Millisecond) != c.wait {
+			t.Errorf("request %d: %v, want 429 after %s", i, err, c.wait)
+		}
+	}
+	off := &RateLimit{Off: true}
+	if err := off.provision(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 * defaultRequests {
+		if err := off.take("a", begin); err != nil {
+			t.Fatal(err)
+		}
+	}
+	usual := new(RateLimit)
+	if err := errors.Join(usual.provision(), (&RateLimit{Requests: 1}).provision()); err != nil || usual.Requests != defaultRequests || time.Duration(usual.Window) != defaultWindow {
+		t.Errorf("defaults %+v, %v", usual, err)
+	}
+	if (&RateLimit{Window: -1}).provision() == nil || (&RateLimit{Requests: -1}).provision() == nil {
+		t.Error("a negative limit is accepted")
+	}
+}
+
+// What nobody will ask again is forgotten, so that certificates cannot fill the memory.
+func TestRateLimitForgets(t *testing.T) {
+	l := new(RateLimit)
+	if err := l.provision(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range maxLimited + 100 {
+		if err := l.take(time.Duration(i).String(), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := l.seen.Len(); n != maxLimited {
+		t.Errorf("%d are remembered", n)
+	}
+}
