@@ -178,6 +178,18 @@ func TestRSABounds(t *testing.T) {
 	}
 }
 
+// What is no algorithm of the list fits no key, however its name begins, and
+// although the key itself does not say what it is for.
+func TestNoOtherAlgorithmFits(t *testing.T) {
+	for _, alg := range []string{"", "none", "HS256", "PS", "PS1", "RS1", "RS", "RSA1_5", "RSA-OAEP", "ES", "ES256K", "EdDSA ", "Ed25519", "Ed448", "ps256", "ECDH-ES", "A128KW"} {
+		for _, kind := range kinds {
+			if err := kind.key.fits(alg); err == nil {
+				t.Errorf("%q fits %+v", alg, kind.key)
+			}
+		}
+	}
+}
+
 // An unknown kid asks the source once more, and only an unknown kid does.
 func TestVerifyWithRefresh(t *testing.T) {
 	oldKey, newKey := parseKeys(t, jwkOf(directoryKey().Public(), "kid", "old")), parseKeys(t, jwkOf(softwareKey().Public(), "kid", "new"))

@@ -126,6 +126,15 @@ func TestSize(t *testing.T) {
 	}
 }
 
+func TestHeaderSize(t *testing.T) {
+	for size, ok := range map[int]bool{32 << 10: true, 65 << 10: false, 1 << 20: false} {
+		d := newDirectory(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Test", strings.Repeat("x", size)) })
+		if _, err := client(t, jwks.Options{PrivateRanges: true}, d).Get(context.Background(), d.URL); (err == nil) != ok {
+			t.Errorf("%d bytes of header: %v", size, err)
+		}
+	}
+}
+
 // A server that never ends its answer holds nobody for longer than Timeout.
 func TestTimeout(t *testing.T) {
 	for name, begin := range map[string]func(w http.ResponseWriter){

@@ -130,3 +130,22 @@ func TestWaitersShareOutcome(t *testing.T) {
 		})
 	}
 }
+
+// A caller that decided to fetch before another's attempt ended, and comes after
+// it, takes its outcome, good or bad.
+func TestLateCaller(t *testing.T) {
+	d := newDirectory(t, text(set("a"), ""))
+	s := source(t, d)
+	having := func(tries uint64) func(context.Context) ([]verify.Key, error) {
+		return func(ctx context.Context) ([]verify.Key, error) { return s.Fetch(ctx, tries) }
+	}
+	d.want(t, having(0), "a", 1)
+	d.set(text(set("b"), ""))
+	d.want(t, having(0), "a", 1)
+	d.want(t, having(1), "b", 2)
+	d.set(status(500))
+	d.want(t, having(2), "", 3)
+	d.set(text(set("c"), ""))
+	d.want(t, having(2), "", 3)
+	d.want(t, having(3), "c", 4)
+}
