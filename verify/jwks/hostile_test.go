@@ -140,31 +140,31 @@ func TestEndlessAnswers(t *testing.T) {
 
 // The time is that of the whole exchange, however the server spreads it.
 func TestDrips(t *testing.T) {
-	var paces atomic.Int32
-	drip := func(w io.Writer, text string) {
-		pace := time.NewTicker(5 * time.Millisecond)
-		defer pace.Stop()
-		for range pace.C {
-			paces.Add(1)
-			if _, err := io.WriteString(w, text); err != nil {
-				return
-			}
-		}
-	}
-	for name, answer := range map[string]http.HandlerFunc{
-		"header": raw(func(w io.Writer) { fmt.Fprint(w, ok+"X: "); drip(w, "x") }),
-		"hints":  raw(func(w io.Writer) { drip(w, "HTTP/1.1 103 Early Hints\r\n\r\n") }),
-		"body":   raw(func(w io.Writer) { fmt.Fprint(w, ok+"\r\n"); drip(w, " ") }),
-		"chunks": raw(func(w io.Writer) { fmt.Fprint(w, ok+"Transfer-Encoding: chunked\r\n\r\n"); drip(w, "1\r\n \r\n") }),
+	for name, tc := range map[string]struct{ begin, drop string }{
+		"header": {ok + "X: ", "x"},
+		"hints":  {"", "HTTP/1.1 103 Early Hints\r\n\r\n"},
+		"body":   {ok + "\r\n", " "},
+		"chunks": {ok + "Transfer-Encoding: chunked\r\n\r\n", "1\r\n \r\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			paces.Store(0)
-			d := newDirectory(t, answer)
-			_, err := client(t, jwks.Options{PrivateRanges: true, Timeout: 100 * time.Millisecond}, d).Get(context.Background(), d.URL)
+			t.Parallel()
+			var drops atomic.Int32
+			d := newDirectory(t, raw(func(w io.Writer) {
+				fmt.Fprint(w, tc.begin)
+				pace := time.NewTicker(10 * time.Millisecond)
+				defer pace.Stop()
+				for range pace.C {
+					if _, err := io.WriteString(w, tc.drop); err != nil {
+						return
+					}
+					drops.Add(1)
+				}
+			}))
+			_, err := client(t, jwks.Options{PrivateRanges: true, Timeout: time.Second}, d).Get(context.Background(), d.URL)
 			if timeout := (net.Error)(nil); !errors.As(err, &timeout) || !timeout.Timeout() {
 				t.Errorf("got %v", err)
 			}
-			if paces.Load() == 0 {
+			if drops.Load() == 0 {
 				t.Error("fixture: nothing dripped")
 			}
 		})
