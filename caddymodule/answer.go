@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"cmp"
-	"fmt"
 	"log/slog"
 	"math"
 	"net/http"
@@ -100,25 +99,6 @@ func (x *exchange) refuse(err error) {
 	body = append(body, `,"error_description":`...)
 	body = verify.AppendString(body, e.Description)
 	x.answer(e.Status(), append(body, '}'))
-}
-
-// storedStatement reads the software statement out of a stored request. A client
-// of no directory has none.
-func storedStatement(c *registry.Client, request []byte) (raw []byte, claims verify.Object, err error) {
-	if c.Directory == "" {
-		return nil, verify.Object{}, nil
-	}
-	body, err := verify.StoredClaims(request)
-	if err == nil {
-		raw, _, err = body.Bytes("software_statement")
-	}
-	if err == nil {
-		claims, err = verify.StoredClaims(raw)
-	}
-	if err != nil {
-		return nil, claims, fmt.Errorf("stored request of client %s: %w", c.ID, err)
-	}
-	return raw, claims, nil
 }
 
 // registrationJSON is the answer to POST, GET and PUT: our record, then the

@@ -38,7 +38,7 @@ func TestRegistrationJSON(t *testing.T) {
 		ResponseTypes: []string{"code id_token"}, ApplicationType: "web", IDTokenSigningAlg: "PS256", RequestObjectSigningAlg: "PS256",
 		Scope: "openid accounts", TLSClientAuthSubjectDN: `CN=a\,b,C=GB`,
 	}}
-	raw, claims, err := storedStatement(c, []byte(request))
+	raw, claims, err := c.Statement([]byte(request))
 	if err != nil {
 		t.Fatal(err)
 	}

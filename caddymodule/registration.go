@@ -105,7 +105,7 @@ func (d *dcr) read(id string) error {
 	if err != nil {
 		return err
 	}
-	raw, claims, err := storedStatement(c, request)
+	raw, claims, err := c.Statement(request)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,26 @@
+package registry
+
+import (
+	"fmt"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// Statement reads the software statement out of a stored request (Document). A
+// client of no directory has none.
+func (c *Client) Statement(request []byte) (raw []byte, claims verify.Object, err error) {
+	if c.Directory == "" {
+		return nil, verify.Object{}, nil
+	}
+	body, err := verify.StoredClaims(request)
+	if err == nil {
+		raw, _, err = body.Bytes("software_statement")
+	}
+	if err == nil {
+		claims, err = verify.StoredClaims(raw)
+	}
+	if err != nil {
+		return nil, claims, fmt.Errorf("stored request of client %s: %w", c.ID, err)
+	}
+	return raw, claims, nil
+}
