@@ -39,6 +39,7 @@ type clientMetadata struct {
 	LogoURI                 string   `json:"logo_uri,omitempty"`
 	PolicyURI               string   `json:"policy_uri,omitempty"`
 	TOSURI                  string   `json:"tos_uri,omitempty"`
+	SoftwareStatement       string   `json:"software_statement,omitempty"`
 }
 
 // clientMetadata writes what the AS is told of a client (RFC 7591 2).
@@ -51,6 +52,9 @@ func (s *Server) clientMetadata(m *Metadata, c *registry.Client) (*clientMetadat
 		BackchannelAlg: c.Metadata.BackchannelAlg, BackchannelUserCode: c.Metadata.BackchannelUserCode,
 		BoundAccessTokens: m.bindsTokens, JWKSURI: c.JWKSURI, ClientName: c.ClientName,
 		ClientURI: c.ClientURI, LogoURI: c.LogoURI, PolicyURI: c.PolicyURI, TOSURI: c.TOSURI,
+	}
+	if s.SendStatement {
+		o.SoftwareStatement = string(c.SoftwareStatement)
 	}
 	switch o.TokenEndpointAuthMethod {
 	case "tls_client_auth":

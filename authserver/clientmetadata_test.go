@@ -198,6 +198,29 @@ func (e *edge) checkNarrowed(p *registry.Provisioned, err error, want verify.Met
 	}
 }
 
+// TestSendStatement: the AS sees a software statement only where the operator
+// wants it to, in both calls.
+func TestSendStatement(t *testing.T) {
+	for _, send := range []bool{false, true} {
+		e := newEdge(t, func(_ *edge, o *authserver.Options) { o.SendStatement = send })
+		e.on(register, registered(http.StatusCreated))
+		e.on("PUT /as/reg/client-1", registered(http.StatusOK))
+		c := managed(t)
+		c.SoftwareStatement = []byte("header.claims.signature")
+		if _, err := e.Create(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Update(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		for _, call := range []string{register, "PUT /as/reg/client-1"} {
+			if told := strings.Contains(e.only(call).body, `"software_statement":"header.claims.signature"`); told != send {
+				t.Errorf("%s: told %v, want %v", call, told, send)
+			}
+		}
+	}
+}
+
 // TestSANStored: an AS that does not compare the name that was registered would
 // take any certificate, or none.
 func TestSANStored(t *testing.T) {

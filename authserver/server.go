@@ -58,6 +58,9 @@ type Options struct {
 	RegistrarID, RegistrarSecret string
 	// InitialAccessToken authorizes registrations (RFC 7591 3). Default: none is sent.
 	InitialAccessToken string
+	// SendStatement tells the AS the software statement too. Default: false, no AS
+	// needs it: the metadata say what the gateway made of it.
+	SendStatement bool
 	// ClientIDHeader carries the client_id that the gateway chooses. Default: the AS chooses.
 	ClientIDHeader string
 	// DNFormat is RFC4514, OpenSSL or Go. Default: RFC4514.

@@ -60,6 +60,8 @@ type Provision struct {
 	// an AS that honours it a registration can be repeated safely. Default: none,
 	// the AS chooses.
 	ClientIDHeader string `json:"client_id_header,omitempty"`
+	// SendStatement tells the AS the software statement too. Default: false.
+	SendStatement bool `json:"send_software_statement,omitempty"`
 }
 
 func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.Acceptable) error {
@@ -95,7 +97,7 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 		URL: c.URL,
 		// The operator wrote the address, so that a private one is right.
 		Client:         jwks.NewClient(jwks.Options{Roots: roots, PrivateRanges: true, Timeout: authserver.Timeout, MaxConnections: 256}),
-		ClientIDHeader: c.Provision.ClientIDHeader, DNFormat: c.DNFormat, Validate: c.Validate,
+		ClientIDHeader: c.Provision.ClientIDHeader, SendStatement: c.Provision.SendStatement, DNFormat: c.DNFormat, Validate: c.Validate,
 		Accept: accept, Logger: h.log, Documents: documents{h},
 	}
 	if o.InitialAccessToken, err = secret("initial_access_token", c.Provision.InitialAccessToken); err != nil {

@@ -145,6 +145,7 @@ func client(d *caddyfile.Dispenser) (*Credentials, error) {
 //	provision rfc7591 {
 //	    initial_access_token <placeholder>
 //	    client_id_header     <name>
+//	    send                 software_statement
 //	}
 func (p *Provision) unmarshal(d *caddyfile.Dispenser) error {
 	if err := oneOf(d, &p.Method, "rfc7591"); err != nil {
@@ -156,6 +157,10 @@ func (p *Provision) unmarshal(d *caddyfile.Dispenser) error {
 			return placeholderArg(d, &p.InitialAccessToken)
 		case "client_id_header":
 			return oneArg(d, &p.ClientIDHeader)
+		case "send":
+			var what string
+			p.SendStatement = true
+			return oneOf(d, &what, "software_statement")
 		}
 		return unknown(d)
 	})

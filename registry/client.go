@@ -69,6 +69,9 @@ type Client struct {
 	// Sealed are the Credentials, encrypted.
 	Sealed []byte `json:"sealed,omitempty"`
 
+	// SoftwareStatement is the statement as received, nil when none was demanded.
+	// Only in the copy that a Provisioner gets.
+	SoftwareStatement []byte `json:"-"`
 	// Credentials are what the AS gave the gateway for this client. Only in the
 	// copy that a Provisioner gets.
 	Credentials Credentials `json:"-"`

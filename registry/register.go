@@ -224,6 +224,7 @@ func (c *Client) describe(in Registration) {
 	ssa := in.Request.Statement
 	c.SoftwareID, c.OrgID, c.ClientName, c.Directory = ssa.SoftwareID, ssa.OrgID, ssa.ClientName, ssa.Issuer.Name
 	c.Metadata, c.Subject, c.JWKSURI = in.Checked.Metadata, in.Checked.RawSubject, ssa.JWKSEndpoint
+	c.SoftwareStatement = ssa.Raw
 	for _, a := range []struct {
 		claim string
 		to    *string

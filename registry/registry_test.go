@@ -25,6 +25,8 @@ type as struct {
 	scopes  map[string]string
 	revoked []string
 	calls   []string
+	// statements are the software statements of creates and updates.
+	statements []string
 	// fail answers a call in the AS's place; carriedOut says that it did its work first.
 	fail       map[string][]error
 	carriedOut bool
@@ -88,6 +90,7 @@ func (a *as) Create(ctx context.Context, c *registry.Client) (*registry.Provisio
 	a.next++
 	a.clients[id] = registry.Credentials{RegistrationAccessToken: fmt.Sprintf("rat-%d", a.next), RegistrationPath: "/reg/" + id}
 	a.scopes[id] = c.Metadata.Scope
+	a.statements = append(a.statements, string(c.SoftwareStatement))
 	if during := a.during; during != nil {
 		a.during = nil
 		during()
@@ -109,6 +112,7 @@ func (a *as) Update(ctx context.Context, c *registry.Client) (*registry.Provisio
 		return nil, registry.ErrDetached
 	}
 	a.scopes[c.ClientID] = c.Metadata.Scope
+	a.statements = append(a.statements, string(c.SoftwareStatement))
 	if a.crash {
 		a.crash = false
 		runtime.Goexit()

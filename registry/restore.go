@@ -27,6 +27,14 @@ func (r *Registry) restore(ctx context.Context, ws Workspace, k work) error {
 		if err := r.unseal(c); err != nil {
 			return err
 		}
+		request, err := get(w, key("document", c.Document))
+		if err != nil {
+			return err
+		}
+		// One that cannot be read must not leave the AS with other metadata than ours.
+		if raw, _, err := c.Statement(request); err == nil {
+			c.SoftwareStatement = raw
+		}
 		c.Change, c.ChangeUntil = holder, leaseEnd(now)
 		return putClient(w, c)
 	})

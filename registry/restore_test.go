@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"encoding/base64"
 	"errors"
 	"slices"
 	"sync"
@@ -222,5 +223,28 @@ func TestNoTimeLeft(t *testing.T) {
 				t.Errorf("%q: the new credentials were not kept", x.as.calls)
 			}
 		})
+	})
+}
+
+// TestStatementGoesAlong: whoever makes the AS take a client's metadata, the
+// software statement of those metadata is at hand, after a crash too.
+func TestStatementGoesAlong(t *testing.T) {
+	run(t, false, func(x *fixture) {
+		signed := func(in registry.Registration, statement string) registry.Registration {
+			in.Request.Raw = []byte("e30." + base64.RawURLEncoding.EncodeToString([]byte(`{"software_statement":"`+statement+`"}`)) + ".AA")
+			in.Request.Statement.Raw = []byte(statement)
+			return in
+		}
+		c := x.register(signed(request("jti1", ""), "e30.e30.old"))
+		x.as.fail["update"], x.as.carriedOut = []error{registry.ErrLost}, true
+		if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, signed(narrower("jti2"), "e30.e30.new")); !errors.Is(err, registry.ErrLost) {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute) // fake: the lease ends, and the outbox restores
+		x.settle()
+		x.together(c.ClientID, "openid accounts")
+		if want := []string{"e30.e30.old", "e30.e30.new", "e30.e30.old"}; !slices.Equal(x.as.statements, want) {
+			t.Errorf("the AS was told %q, want %q", x.as.statements, want)
+		}
 	})
 }
