@@ -60,7 +60,7 @@ func (s *Server) introspect(ctx context.Context, m *Metadata, raw string) (*veri
 		return nil, verify.Refuse(verify.InvalidToken, "access_token", "access token: not active at the authorization server; get a new one")
 	}
 	if iss, ok, err := claims.String("iss"); err != nil || ok && iss != m.Issuer {
-		return nil, verify.Refuse(verify.InvalidToken, "access_token", "access token: of another issuer")
+		return nil, verify.Refuse(verify.InvalidToken, "access_token", "access token: of another issuer; get one from this authorization server")
 	}
 	return verify.ReadAccessToken(raw, claims)
 }
@@ -109,7 +109,7 @@ func (s *Server) Revoke(ctx context.Context, token string, registration bool) er
 }
 
 func notRevoked(cause error) error {
-	return verify.Refuse(verify.AccessDenied, "revocation", "the authorization server does not revoke this token").Because(cause)
+	return verify.Refuse(verify.AccessDenied, "revocation", "the authorization server does not revoke this token; it stays valid there until it expires").Because(cause)
 }
 
 // form is the request that introspection and revocation share (RFC 7662 2.1, RFC 7009 2.1).

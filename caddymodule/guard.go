@@ -49,7 +49,7 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request) error {
 	for _, id := range who.ClientIDs {
 		c, err := store.Client(r.Context(), h.Workspace, id)
 		if errors.Is(err, registry.ErrAlike) {
-			return verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: client_id is not written as it was given out").Because(err)
+			return verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: client_id is not written as it was given out; send it exactly so").Because(err)
 		}
 		if errors.Is(err, registry.ErrNotFound) {
 			continue
@@ -67,7 +67,7 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request) error {
 // checkClient holds a request against a client of the registry.
 func (h *Handler) checkClient(r *http.Request, who *verify.ClientAuthentication, c *registry.Client) error {
 	if c.Status != registry.Active {
-		return verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: this client was deleted")
+		return verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: this client was deleted; register a new one")
 	}
 	cert, err := verify.CaptureCertificate(r.TLS, h.now())
 	if err != nil {
@@ -97,9 +97,9 @@ func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (string, erro
 	body, err := readBody(w, r, verify.MaxForm)
 	switch {
 	case errors.Is(err, errTooLarge):
-		return "", verify.Refuse(verify.TooLarge, "size", "the request is larger than the %d bytes that are read", verify.MaxForm)
+		return "", verify.Refuse(verify.TooLarge, "size", "the request is larger than the %d bytes that are read; send less", verify.MaxForm)
 	case err != nil:
-		return "", verify.Refuse(verify.MalformedRequest, "body", "the request did not arrive whole in time").Because(err)
+		return "", verify.Refuse(verify.MalformedRequest, "body", "the request did not arrive whole in time; send it again").Because(err)
 	}
 	r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
 	if len(body) == 0 {

@@ -22,7 +22,7 @@ func (h *Handler) serveRegistration(w http.ResponseWriter, r *http.Request, id s
 	if id == "" && r.Method != http.MethodPost || operation == "" || id != "" && h.methodNotAllowed(r.Method) {
 		x.operation = "method"
 		w.Header().Set("Allow", allow)
-		x.refuse(verify.Refuse(verify.MethodNotAllowed, "method", "this address takes %s", allow))
+		x.refuse(verify.Refuse(verify.MethodNotAllowed, "method", "method: not one of this address; it takes %s", allow))
 		return nil
 	}
 	store, err := h.app.Enter()
@@ -159,7 +159,7 @@ func (d *dcr) checkMediaType() error {
 }
 
 func errTooLargeRequest() error {
-	return verify.Refuse(verify.TooLarge, "size", "the registration request is larger than the %d bytes that are read", verify.MaxRequest)
+	return verify.Refuse(verify.TooLarge, "size", "the registration request is larger than the %d bytes that are read; send less", verify.MaxRequest)
 }
 
 // certificate is protection 1, and counts the requests of whoever has one.
@@ -250,7 +250,7 @@ func (d *dcr) verifyBody(registered *verify.Registered) (*registry.Registration,
 	case errors.Is(err, errTooLarge):
 		return nil, errTooLargeRequest()
 	case err != nil:
-		return nil, verify.Refuse(verify.InvalidClientMetadata, "body", "the registration request did not arrive whole in time").Because(err)
+		return nil, verify.Refuse(verify.InvalidClientMetadata, "body", "the registration request did not arrive whole in time; send it again").Because(err)
 	}
 	metadata, err := d.as.Metadata(d.r.Context())
 	if err != nil {

@@ -35,7 +35,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	case registrations, registration:
 		return h.serveRegistration(w, r, id)
 	case hidden:
-		h.exchange(w, r, "hidden").refuse(verify.Refuse(verify.NotFound, "path", "nothing is served at this address"))
+		h.exchange(w, r, "hidden").refuse(verify.Refuse(verify.NotFound, "path", "nothing is served at this address; the discovery document names those that there are"))
 		return nil
 	case authentication:
 		return h.serveGuarded(w, r, next)
@@ -77,7 +77,7 @@ func (h *Handler) serveDiscovery(w http.ResponseWriter, r *http.Request, t *tabl
 		return next.ServeHTTP(w, r) // CORS as the AS has it
 	default:
 		w.Header().Set("Allow", "GET, HEAD")
-		h.exchange(w, r, "discovery").refuse(verify.Refuse(verify.MethodNotAllowed, "method", "the discovery document is read with GET"))
+		h.exchange(w, r, "discovery").refuse(verify.Refuse(verify.MethodNotAllowed, "method", "method: not one of this address; read the discovery document with GET"))
 		return nil
 	}
 	header := w.Header()

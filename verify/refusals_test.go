@@ -119,7 +119,7 @@ func TestEveryRefusalIsHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	texts := 0
-	for text, where := range sourceTexts(t) {
+	for text, where := range sourceTexts(t, "*.go", formats) {
 		if isInner(text, where.Filename) {
 			continue
 		}
@@ -145,9 +145,37 @@ func pattern(format string) *regexp.Regexp {
 	return regexp.MustCompile(strings.Join(parts, ".*"))
 }
 
-// sourceTexts are the formats of Refuse, its wrappers, fmt.Errorf and errors.New.
-func sourceTexts(t *testing.T) map[string]token.Position {
-	names, err := filepath.Glob("*.go")
+// formats are the functions that take a text, and which argument it is.
+var formats = map[string]int{"Refuse": 2, "refuseRequest": 1, "refuse": 0, "Errorf": 0, "New": 0}
+
+// TestRefusalsElsewhere holds the texts of the other packages: what could not be
+// said about a request before its metadata, or after them.
+func TestRefusalsElsewhere(t *testing.T) {
+	const file = "testdata/refusals_elsewhere.golden"
+	var lines []string
+	for _, folder := range []string{"authserver", "caddymodule", "registry"} {
+		for text := range sourceTexts(t, "../"+folder+"/*.go", map[string]int{"Refuse": 2}) {
+			if !strings.Contains(text, "; ") {
+				t.Errorf("%s does not say how to mend it: %s", folder, text)
+			}
+			lines = append(lines, folder+": "+text)
+		}
+	}
+	slices.Sort(lines)
+	got := strings.Join(lines, "\n") + "\n"
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if golden, err := os.ReadFile(file); err != nil || string(golden) != got {
+		t.Errorf("%s is another (go test ./verify -update), %v:\n%s", file, err, got)
+	}
+}
+
+// sourceTexts are the formats that functions are called with.
+func sourceTexts(t *testing.T, glob string, formats map[string]int) map[string]token.Position {
+	names, err := filepath.Glob(glob)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,27 +189,19 @@ func sourceTexts(t *testing.T) map[string]token.Position {
 		if err != nil {
 			t.Fatal(err)
 		}
-		collect(t, files, file, out)
+		collect(t, files, file, formats, out)
 	}
 	return out
 }
 
-func collect(t *testing.T, files *token.FileSet, file *ast.File, out map[string]token.Position) {
+func collect(t *testing.T, files *token.FileSet, file *ast.File, formats map[string]int, out map[string]token.Position) {
 	ast.Inspect(file, func(n ast.Node) bool {
 		call, ok := n.(*ast.CallExpr)
 		if !ok {
 			return true
 		}
-		at := -1
-		switch name := called(call); name {
-		case "Refuse":
-			at = 2
-		case "refuseRequest":
-			at = 1
-		case "refuse", "Errorf", "New":
-			at = 0
-		}
-		if at < 0 || at >= len(call.Args) {
+		at, ok := formats[called(call)]
+		if !ok || at >= len(call.Args) {
 			return true
 		}
 		literal, ok := call.Args[at].(*ast.BasicLit)
