@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
@@ -66,6 +67,7 @@ func (d *dcr) register() error {
 	if err := d.certificate(); err != nil {
 		return err
 	}
+	d.provider()
 	if err := d.registrationToken(); err != nil {
 		return err
 	}
@@ -175,6 +177,25 @@ func (d *dcr) certificate() (err error) {
 		d.note("certificate", d.cert.Thumbprint)
 	}
 	return d.RateLimit.take(sender(d.r, d.cert), d.now())
+}
+
+// provider notes what the certificate says of its holder as a payment service
+// provider (ETSI TS 119 495), for operators who ask who was let in.
+func (d *dcr) provider() {
+	if d.cert == nil {
+		return
+	}
+	if id, err := d.cert.OrganizationIdentifier(); err == nil {
+		d.note("organization_identifier", verify.Quote(id))
+	}
+	q, err := d.cert.QCStatements()
+	switch {
+	case err != nil:
+		d.note("qc_statements", err.Error())
+	case q.PSD2 != nil:
+		d.note("psd2_roles", strings.Join(q.PSD2.Roles, " "))
+		d.note("nca", verify.Quote(q.PSD2.NCAID))
+	}
 }
 
 // bearer takes the access token and asks the AS what it is.

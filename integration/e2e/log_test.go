@@ -63,7 +63,7 @@ func TestLogFields(t *testing.T) {
 		body func() (string, error)
 		want map[string]string
 	}{
-		{"accepted", func() (string, error) { return p.Acme.Request(nil) }, map[string]string{"outcome": "accepted", "client_id": "*"}},
+		{"accepted", func() (string, error) { return p.Acme.Request(nil) }, map[string]string{"outcome": "accepted", "client_id": "*", "organization_identifier": `"PSDGB-FCA-123456"`}},
 		{"metadata", func() (string, error) { return p.Acme.Request(map[string]any{"response_types": []string{"token"}}) },
 			map[string]string{"outcome": "refused", "error": "invalid_client_metadata", "rule": "response_types"}},
 		{"signature", func() (string, error) { return forged, nil }, map[string]string{"outcome": "refused", "rule": "signature"}},
