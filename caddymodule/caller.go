@@ -1,0 +1,113 @@
+package caddymodule
+
+import (
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// Who asks: certificate and token of a DCR request, before its body is read.
+
+// certificate is protection 1, and counts the requests of whoever has one.
+func (d *dcr) certificate() (err error) {
+	d.cert, err = verify.CaptureCertificate(d.r.TLS, d.now())
+	if err != nil && !d.needsCertificate() {
+		d.cert, err = nil, nil
+	}
+	if err != nil {
+		return err
+	}
+	if d.cert != nil {
+		d.note("certificate", d.cert.Thumbprint)
+	}
+	return d.RateLimit.take(sender(d.r, d.cert), d.now())
+}
+
+// provider notes what the certificate says of its holder as a payment service
+// provider (ETSI TS 119 495), for operators who ask who was let in.
+func (d *dcr) provider() {
+	if d.cert == nil {
+		return
+	}
+	if id, err := d.cert.OrganizationIdentifier(); err == nil {
+		d.note("organization_identifier", verify.Quote(id))
+	}
+	q, err := d.cert.QCStatements()
+	switch {
+	case err != nil:
+		d.note("qc_statements", err.Error())
+	case q.PSD2 != nil:
+		d.note("psd2_roles", strings.Join(q.PSD2.Roles, " "))
+		d.note("nca", verify.Quote(q.PSD2.NCAID))
+	}
+}
+
+// bearer takes the access token and asks the AS what it is.
+func (d *dcr) bearer() error {
+	raw, err := verify.BearerToken(d.r.Header["Authorization"])
+	if err != nil {
+		return err
+	}
+	d.token, err = d.as.CheckToken(d.r.Context(), raw)
+	return err
+}
+
+// registrationToken is protection 2.
+func (d *dcr) registrationToken() error {
+	if !d.needsToken() {
+		return nil
+	}
+	if err := d.bearer(); err != nil {
+		return err
+	}
+	return d.token.CheckRegistration(d.cert, d.now())
+}
+
+// client finds the client that a management request is about, and only for the
+// client itself: its certificate, its token. Whatever is wrong with the token,
+// the answer is the same, so that nobody learns which ids exist.
+func (d *dcr) client(id string) (*registry.Client, error) {
+	if err := d.certificate(); err != nil {
+		return nil, err
+	}
+	clientID, err := url.PathUnescape(id)
+	if err != nil {
+		return nil, verify.NotYours(err)
+	}
+	if err := d.bearer(); err != nil {
+		if e := verify.AsError(err); e.Kind == verify.InvalidToken {
+			return nil, verify.NotYours(err)
+		}
+		return nil, err
+	}
+	c, err := d.store.Client(d.r.Context(), d.Workspace, clientID)
+	if err != nil && !errors.Is(err, registry.ErrNotFound) {
+		return nil, err
+	}
+	if err := d.token.CheckManagement(clientID, d.cert, d.now()); err != nil {
+		return nil, err
+	}
+	if c == nil || c.Status != registry.Active {
+		return nil, verify.NotYours(errors.New("unknown or deleted client"))
+	}
+	d.note("client_id", c.ClientID)
+	d.note("software_id", c.SoftwareID)
+	d.note("org_id", c.OrgID)
+	if d.needsCertificate() {
+		a, err := d.authenticator(c)
+		if err != nil {
+			return nil, err
+		}
+		if !a.Presents(d.cert) {
+			return nil, verify.NotYours(errors.New("another certificate than the client's"))
+		}
+	}
+	if !slices.Contains(d.methods(), d.r.Method) {
+		return nil, verify.Refuse(verify.AccessDenied, "management", "%s: this server does not let clients do this with their registrations; ask the bank", d.r.Method)
+	}
+	return c, nil
+}
