@@ -20,29 +20,37 @@ func (r *Registry) Update(ctx context.Context, ws Workspace, clientID string, in
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Deadline)
-	defer cancel()
 	before := *c
 	c.describe(in)
+	c.Document = change
+	return r.apply(ctx, ws, &before, c, hold, restore, in.Request.Raw)
+}
+
+// apply brings a change of the record to the AS, and then into the registry, or
+// leaves both as they were. request replaces the document where c names another
+// one than before.
+func (r *Registry) apply(ctx context.Context, ws Workspace, before, c *Client, hold reservation, restore work, request []byte) (*Client, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Deadline)
+	defer cancel()
 	p, theirs, err := r.update(ctx, ws, c)
 	if p != nil {
 		c.Credentials = p.Credentials
 	}
 	if err != nil {
-		if releaseErr := r.releaseUpdate(ctx, &before, hold, restore, c.Credentials, theirs); releaseErr != nil {
-			r.log.Error("a failed update could not be released; its lease ends by itself", slog.String("client_id", clientID), slog.Any("error", releaseErr))
+		if releaseErr := r.releaseUpdate(ctx, before, hold, restore, c.Credentials, theirs); releaseErr != nil {
+			r.log.Error("a failed update could not be released; its lease ends by itself", slog.String("client_id", c.ClientID), slog.Any("error", releaseErr))
 		}
 		if theirs == perhapsChanged {
 			return nil, afterLease(err)
 		}
 		return nil, err
 	}
-	c.Metadata, c.UpdatedAt, c.Document = p.Metadata, r.now().Unix(), change
+	c.Metadata, c.UpdatedAt = p.Metadata, r.now().Unix()
 	c.Change, c.ChangeUntil = "", 0
 	if err := r.seal(c, c.Credentials); err != nil {
 		return nil, err
 	}
-	if err := r.finishUpdate(ctx, &before, c, hold, restore, in.Request.Raw); err != nil {
+	if err := r.finishUpdate(ctx, before, c, hold, restore, request); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -168,7 +176,11 @@ func (r *Registry) finishUpdate(ctx context.Context, before, after *Client, hold
 				return err
 			}
 		}
-		return errors.Join(hold.keep(w), w.Delete(restore.key), w.Delete(key("document", before.Document)),
-			w.Put(key("document", after.Document), request), putClient(w, after))
+		if after.Document != before.Document {
+			if err := errors.Join(w.Delete(key("document", before.Document)), w.Put(key("document", after.Document), request)); err != nil {
+				return err
+			}
+		}
+		return errors.Join(hold.keep(w), w.Delete(restore.key), putClient(w, after))
 	})
 }
