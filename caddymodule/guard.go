@@ -57,7 +57,7 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		if err := h.checkClient(r, who, c); err != nil {
+		if err := h.checkClient(r, store, who, c); err != nil {
 			return err
 		}
 	}
@@ -65,7 +65,7 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request) error {
 }
 
 // checkClient holds a request against a client of the registry.
-func (h *Handler) checkClient(r *http.Request, who *verify.ClientAuthentication, c *registry.Client) error {
+func (h *Handler) checkClient(r *http.Request, store *registry.Registry, who *verify.ClientAuthentication, c *registry.Client) error {
 	if c.Status != registry.Active {
 		return verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: this client was deleted; register a new one")
 	}
@@ -77,7 +77,10 @@ func (h *Handler) checkClient(r *http.Request, who *verify.ClientAuthentication,
 	if err != nil {
 		return err
 	}
-	return who.CheckClient(a, cert)
+	if err := who.CheckClient(a, cert); err != nil || cert == nil {
+		return err
+	}
+	return h.renew(r.Context(), store, a, cert)
 }
 
 // authenticator is how a client shows who it is.

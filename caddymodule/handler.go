@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
@@ -75,6 +76,7 @@ type Handler struct {
 	issuerPath string
 	log        *slog.Logger
 	table      atomic.Pointer[table]
+	renewals   singleflight.Group
 }
 
 // AccessToken configures protection 2.

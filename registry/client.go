@@ -51,6 +51,9 @@ type Client struct {
 	// the one that authenticates it, otherwise that of the certificate that
 	// registered it. Empty where no such certificate was seen: then the DN's text counts.
 	Subject []byte `json:"subject,omitempty"`
+	// SubjectFrom is the NotBefore of the certificate that has this DN, seconds since
+	// 1970; 0 when none was seen.
+	SubjectFrom int64 `json:"subject_from,omitempty"`
 	// Thumbprint is x5t#S256 of the certificate that registered it. Empty when none was demanded.
 	Thumbprint string `json:"thumbprint,omitempty"`
 	// JWKSURI is the statement's software_jwks_endpoint; ClientURI, LogoURI,

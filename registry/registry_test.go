@@ -27,6 +27,8 @@ type as struct {
 	calls   []string
 	// statements are the software statements of creates and updates.
 	statements []string
+	// names are the DNs that came with them.
+	names []string
 	// fail answers a call in the AS's place; carriedOut says that it did its work first.
 	fail       map[string][]error
 	carriedOut bool
@@ -91,6 +93,7 @@ func (a *as) Create(ctx context.Context, c *registry.Client) (*registry.Provisio
 	a.clients[id] = registry.Credentials{RegistrationAccessToken: fmt.Sprintf("rat-%d", a.next), RegistrationPath: "/reg/" + id}
 	a.scopes[id] = c.Metadata.Scope
 	a.statements = append(a.statements, string(c.SoftwareStatement))
+	a.names = append(a.names, c.Metadata.TLSClientAuthSubjectDN)
 	if during := a.during; during != nil {
 		a.during = nil
 		during()
@@ -113,6 +116,7 @@ func (a *as) Update(ctx context.Context, c *registry.Client) (*registry.Provisio
 	}
 	a.scopes[c.ClientID] = c.Metadata.Scope
 	a.statements = append(a.statements, string(c.SoftwareStatement))
+	a.names = append(a.names, c.Metadata.TLSClientAuthSubjectDN)
 	if a.crash {
 		a.crash = false
 		runtime.Goexit()

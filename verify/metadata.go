@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Metadata is what a client is registered with: the client metadata of RFC 7591
@@ -81,6 +82,8 @@ type Checked struct {
 	// RawSubject its DER where a certificate with it was seen.
 	Subject    DN
 	RawSubject []byte
+	// SubjectFrom is the NotBefore of that certificate.
+	SubjectFrom time.Time
 }
 
 // evaluation is the state that the rows of the table share: what was read so

@@ -37,7 +37,7 @@ func checkSubjectDN(e *evaluation) error {
 		if len(e.Certificate.Subject) == 0 { // it would equal nothing, ever
 			return errors.New("missing, and the transport certificate has an empty subject; use another certificate")
 		}
-		e.settle(e.Certificate.Subject.String(), e.Certificate.Subject, e.Certificate.Leaf.RawSubject)
+		e.settle(e.Certificate.Subject.String(), e.Certificate.Subject, e.Certificate.Leaf)
 		return nil
 	}
 	name, err := ParseDN(text)
@@ -49,15 +49,15 @@ func checkSubjectDN(e *evaluation) error {
 		return nil
 	}
 	if name.Equal(e.Certificate.Subject) {
-		e.settle(text, e.Certificate.Subject, e.Certificate.Leaf.RawSubject)
+		e.settle(text, e.Certificate.Subject, e.Certificate.Leaf)
 		return nil
 	}
-	subject, raw, err := e.published(name)
+	subject, leaf, err := e.published(name)
 	switch {
 	case err != nil:
 		return err
-	case raw != nil:
-		e.settle(text, subject, raw)
+	case leaf != nil:
+		e.settle(text, subject, leaf)
 		return nil
 	}
 	return fmt.Errorf("%s is not the subject of the presented certificate, which is %s; send that, or leave the claim out", Quote(text), quote(e.Certificate.Subject.String(), longestDN))
@@ -66,7 +66,7 @@ func checkSubjectDN(e *evaluation) error {
 // published looks for a transport certificate with this subject in the
 // software's JWKS: the one that will be used at the token endpoint need not be
 // the one of this connection. A PUT without a signature cannot bring a new one.
-func (e *evaluation) published(name DN) (subject DN, raw []byte, err error) {
+func (e *evaluation) published(name DN) (subject DN, leaf *x509.Certificate, err error) {
 	source, err := e.ssa.softwareKeys("software_jwks_endpoint", e.ssa.JWKSEndpoint)
 	if err != nil || source == nil || e.Registered != nil && e.Request.Unsigned {
 		return nil, nil, err
@@ -84,15 +84,18 @@ func (e *evaluation) published(name DN) (subject DN, raw []byte, err error) {
 			continue
 		}
 		if subject, err := ParseSubject(leaf.RawSubject); err == nil && name.Equal(subject) {
-			return subject, leaf.RawSubject, nil
+			return subject, leaf, nil
 		}
 	}
 	return nil, nil, nil
 }
 
-func (e *evaluation) settle(text string, subject DN, raw []byte) {
-	e.out.Metadata.TLSClientAuthSubjectDN = text
-	e.out.Subject, e.out.RawSubject = subject, raw
+// settle writes the outcome; leaf is the certificate with that DN, nil when none was seen.
+func (e *evaluation) settle(text string, subject DN, leaf *x509.Certificate) {
+	e.out.Metadata.TLSClientAuthSubjectDN, e.out.Subject = text, subject
+	if leaf != nil {
+		e.out.RawSubject, e.out.SubjectFrom = leaf.RawSubject, leaf.NotBefore
+	}
 }
 
 // claimedDN reads the DN under both its names: RFC 8705's, and the one of DCR

@@ -3,10 +3,12 @@ package e2e_test
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/directory"
@@ -186,4 +188,46 @@ func TestRevokedKey(t *testing.T) {
 			t.Errorf("%s: %v", c.name, r)
 		}
 	}
+}
+
+// TestRenewedCertificate: with dn_match the AS, which compares the whole DN,
+// knows that of a renewed certificate before it sees the certificate.
+func TestRenewedCertificate(t *testing.T) {
+	each(t, story.Options{Replace: []gateway.Replacement{
+		{Old: "\topenbanking_dcr default/obuk {\n", New: "\topenbanking_dcr default/obuk {\n\t\tdn_match attributes organizationIdentifier\n"},
+	}}, func(t *testing.T, p *story.Play) {
+		id, err := p.RegisterAnother(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		renewed := func(organization string, from time.Time) *tpp.Client {
+			certificate, err := p.Acme.IssueTransport(directory.TransportOptions{
+				Subject: []directory.Attribute{{Type: asn1.ObjectIdentifier{2, 5, 4, 6}, Value: "GB"}, {Type: directory.OrganizationIdentifier, Value: organization}, {Type: asn1.ObjectIdentifier{2, 5, 4, 3}, Value: "renewed"}},
+				Change:  func(c *x509.Certificate) { c.NotBefore = from },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return presenting(t, p, certificate)
+		}
+		token := func(client *tpp.Client, status int) string {
+			t.Helper()
+			r, err := client.Token(t.Context(), p.Endpoint("token_endpoint"), tpp.ClientCredentials(""), tpp.TLSClientAuth(id))
+			if err != nil || r.Status != status {
+				t.Fatalf("%v, %v, want %d", r, err, status)
+			}
+			return r.Text("access_token")
+		}
+		young, older := renewed("PSDGB-FCA-123456", time.Now()), renewed("PSDGB-FCA-123456", time.Now().Add(-24*time.Hour))
+		token(p.Client(p.Acme), 200)
+		token(renewed("PSDGB-FCA-999999", time.Now()), 401)
+		token(older, 401)
+		own := token(young, 200)
+		token(young, 200)
+		token(p.Client(p.Acme), 401) // the old one has ended
+		r, err := young.Read(t.Context(), p.Register, id, own)
+		if answered(t, r, err, 200, ""); !strings.HasPrefix(r.Text("tls_client_auth_subject_dn"), "CN=renewed,") {
+			t.Errorf("got %v", r)
+		}
+	})
 }

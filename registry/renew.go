@@ -1,0 +1,55 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// Renew makes the DN of a renewed certificate the one that authenticates a client.
+// Whoever calls has found that the certificate is the client's although its DN is
+// another (verify.DNMatch); the AS compares on its own, so that it must know the
+// new one before it sees the certificate. Everything else stays.
+//
+// Only a certificate that is younger than the one whose DN counts renews it:
+// otherwise two certificates in use side by side would change the AS with every
+// request.
+//
+// Errors: InvalidClient for an older certificate; those of Update.
+func (r *Registry) Renew(ctx context.Context, ws Workspace, clientID string, cert *verify.Certificate) (*Client, error) {
+	change := uuid.NewString()
+	none := reservation{holder: change}
+	c, restore, err := r.beginUpdate(ctx, ws, clientID, none)
+	if err != nil {
+		return nil, err
+	}
+	before := *c
+	release := func(cause error) (*Client, error) {
+		return nil, errors.Join(cause, r.releaseUpdate(ctx, &before, none, restore, before.Credentials, unchanged))
+	}
+	switch {
+	case bytes.Equal(c.Subject, cert.Leaf.RawSubject): // by another request meanwhile
+		_, err := release(nil)
+		return c, err
+	case cert.Leaf.NotBefore.Unix() <= c.SubjectFrom:
+		return release(errOlder())
+	}
+	_, request, err := r.Document(ctx, c)
+	if err != nil {
+		return release(err)
+	}
+	if raw, _, err := c.Statement(request); err == nil {
+		c.SoftwareStatement = raw
+	}
+	c.Subject, c.SubjectFrom, c.Metadata.TLSClientAuthSubjectDN = cert.Leaf.RawSubject, cert.Leaf.NotBefore.Unix(), cert.Subject.String()
+	c.Thumbprint = cert.Thumbprint
+	return r.apply(ctx, ws, &before, c, none, restore, nil)
+}
+
+func errOlder() error {
+	return verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: this certificate was renewed; connect with the newer one")
+}
