@@ -145,16 +145,17 @@ func (d *dcr) delete(id string) error {
 	return nil
 }
 
+// checkMediaType looks at the declared size and type of a body that is not read yet.
 func (d *dcr) checkMediaType() error {
+	if d.r.ContentLength > verify.MaxRequest {
+		return errTooLargeRequest()
+	}
 	accepted, what := d.Version.MediaTypes(), "a signed request (compact JWS)"
 	if d.rules.Unsigned {
 		accepted, what = []string{"application/json"}, "the client's metadata"
 	}
 	if !slices.Contains(accepted, mediaType(d.r)) || d.r.Header.Get("Content-Encoding") != "" {
 		return verify.Refuse(verify.UnsupportedMediaType, "media_type", "Content-Type: %s; send %s as %s", verify.Quote(d.r.Header.Get("Content-Type")), what, accepted[0])
-	}
-	if d.r.ContentLength > verify.MaxRequest {
-		return errTooLargeRequest()
 	}
 	return nil
 }
