@@ -30,13 +30,17 @@ type exchange struct {
 }
 
 func (h *Handler) exchange(w http.ResponseWriter, r *http.Request, operation string) *exchange {
-	x := &exchange{Handler: h, w: w, r: r, operation: operation}
-	if id, err := uuid.Parse(r.Header.Get(interactionID)); err == nil {
-		x.support = id.String()
-	} else {
-		x.support = uuid.NewString()
+	return &exchange{Handler: h, w: w, r: r, operation: operation, support: supportCode(r)}
+}
+
+// supportCode is the request's interaction id, letter for letter: its sender will
+// look for nothing else. What is not exactly one UUID is replaced.
+func supportCode(r *http.Request) string {
+	sent := r.Header.Values(interactionID)
+	if len(sent) == 1 && len(sent[0]) == 36 && uuid.Validate(sent[0]) == nil {
+		return sent[0]
 	}
-	return x
+	return uuid.NewString()
 }
 
 // note adds to the log line.

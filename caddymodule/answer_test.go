@@ -97,7 +97,7 @@ func TestRefuse(t *testing.T) {
 					t.Errorf("%s: %q, want %q", name, got, value)
 				}
 			}
-			for name, value := range map[string]string{"Content-Type": "application/json", "Cache-Control": "no-store", "Pragma": "no-cache", "x-fapi-interaction-id": "93bac548-d2de-4546-b106-880a5018460d"} {
+			for name, value := range map[string]string{"Content-Type": "application/json", "Cache-Control": "no-store", "Pragma": "no-cache", "x-fapi-interaction-id": "93BAC548-D2DE-4546-B106-880A5018460D"} {
 				if got := w.Header().Get(name); got != value {
 					t.Errorf("%s: %q, want %q", name, got, value)
 				}
