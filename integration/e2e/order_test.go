@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -20,6 +21,8 @@ type draft struct {
 	// forgedStatement and forged are signed with a key that nobody publishes.
 	forgedStatement, forged bool
 	notJWS, huge            bool
+	// bare sends the claims as JSON, unsigned.
+	bare bool
 }
 
 // finish writes the body.
@@ -46,7 +49,13 @@ func (d *draft) finish(t *testing.T, p *story.Play) story.Call {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.Body = sign(d.forged, p.Acme.Signing, claims)
+	if d.Body = sign(d.forged, p.Acme.Signing, claims); d.bare {
+		raw, err := json.Marshal(claims)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Body, d.ContentType = string(raw), "application/json"
+	}
 	if d.notJWS {
 		d.Body = strings.ReplaceAll(d.Body, ".", "")
 	}
