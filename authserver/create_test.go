@@ -141,8 +141,10 @@ func TestCreateRefused(t *testing.T) {
 		description string // in what the TPP is told
 		cause       string // in the log's text
 	}{
-		{"metadata", 400, `{"error":"invalid_client_metadata","error_description":"scope is \"odd\"\\\n\u0007\u00fc"}`, nil, verify.InvalidClientMetadata, 0,
-			"the authorization server refuses the client metadata (invalid_client_metadata: scope is 'odd'/???)", ""},
+		{"metadata", 400, `{"error":"invalid_client_metadata","error_description":"scope is \"odd\"\\\u0007\u00fc\n at /srv/as.js:1"}`, nil, verify.InvalidClientMetadata, 0,
+			"the authorization server refuses the client metadata (invalid_client_metadata: scope is 'odd'/??)", "at /srv/as.js:1"},
+		{"its neighbours", 400, `{"error":"invalid_client_metadata","error_description":"jwks_uri: 10.1.2.3:443, 192.168.0.1, [fd00::1]:443, ::1, fd00:1:2:3:4:5:6:7, localhost:5432, db.internal:5432 at 12:30:45 for https://tpp.example/jwks"}`, nil, verify.InvalidClientMetadata, 0,
+			"(invalid_client_metadata: jwks_uri: ***, ***, [***]:443, ***, ***, ***, *** at 12:30:45 for https://tpp.example/jwks)", "db.internal:5432"},
 		{"long metadata", 400, `{"error":"invalid_client_metadata","error_description":"` + long + `"}`, nil, verify.InvalidClientMetadata, 0,
 			"refuses the client metadata (invalid_client_metadata: " + long[:175] + "...)", ""},
 		{"redirect URI", 400, `{"error":"invalid_redirect_uri","error_description":"no"}`, nil, verify.InvalidRedirectURI, 0, "refuses the redirect URIs (invalid_redirect_uri: no)", ""},

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -131,7 +132,7 @@ func unexpected(res *reply) *verify.Error {
 const maxWords = 200
 
 // words are error and error_description of an answer, cut. Some ASs repeat the
-// token that they refuse, and these words go into the log and to TPPs.
+// token that they refuse, and these words go into the log.
 func words(res *reply) string {
 	code, description := oauthError(res)
 	text := code
@@ -150,6 +151,16 @@ func words(res *reply) string {
 		text = text[:maxWords] + "..."
 	}
 	return text
+}
+
+// networkAddress finds IP addresses, and hosts with a port.
+var networkAddress = regexp.MustCompile(`(?i)\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|[0-9a-f:]*::[0-9a-f:.]*|(?:[0-9a-f]{1,4}:){4,7}[0-9a-f]{1,4}|\b(?:localhost|[a-z0-9-]+(?:\.[a-z0-9-]+)+):\d{2,5}\b`)
+
+// told are words for a TPP. Which addresses an AS has around it, and what comes
+// after a line end, a stack mostly, is for the log alone.
+func told(res *reply) string {
+	text, _, _ := strings.Cut(words(res), "\n")
+	return networkAddress.ReplaceAllString(text, "***")
 }
 
 // oauthError reads RFC 6749 5.2 and RFC 7591 3.2.2; what cannot be read is empty.

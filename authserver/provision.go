@@ -173,11 +173,12 @@ func refusal(res *reply) error {
 		return unexpected(res)
 	}
 	code, _ := oauthError(res)
+	cause := errors.New(words(res))
 	switch code {
 	case "invalid_redirect_uri":
-		return verify.Refuse(verify.InvalidRedirectURI, "authorization_server", "the authorization server refuses the redirect URIs (%s); register others, or ask the bank", words(res))
+		return verify.Refuse(verify.InvalidRedirectURI, "authorization_server", "the authorization server refuses the redirect URIs (%s); register others, or ask the bank", told(res)).Because(cause)
 	case "invalid_client_metadata", "invalid_software_statement", "unapproved_software_statement", "invalid_request", "invalid_scope":
-		return verify.Refuse(verify.InvalidClientMetadata, "authorization_server", "the authorization server refuses the client metadata (%s); register others, or ask the bank", words(res))
+		return verify.Refuse(verify.InvalidClientMetadata, "authorization_server", "the authorization server refuses the client metadata (%s); register others, or ask the bank", told(res)).Because(cause)
 	}
 	return unexpected(res)
 }

@@ -143,7 +143,8 @@ func TestRefusedByTheServer(t *testing.T) {
 		{"redirect URI", `{"error":"invalid_redirect_uri"}`, row{400, "invalid_redirect_uri", "", "the authorization server refuses the redirect URIs ("}, "(invalid_redirect_uri)"},
 		{"statement", `{"error":"invalid_software_statement"}`, refused, "(invalid_software_statement)"},
 		{"long", `{"error":"invalid_client_metadata","error_description":"` + strings.Repeat("x", 5000) + `"}`, refused, "x...)"},
-		{"quotes and letters", `{"error":"invalid_client_metadata","error_description":"\"é\\\u0000\n"}`, refused, "invalid_client_metadata: '?/??"},
+		{"quotes and letters", `{"error":"invalid_client_metadata","error_description":"\"é\\\u0000\n"}`, refused, "(invalid_client_metadata: '?/?)"},
+		{"what is behind it", `{"error":"invalid_client_metadata","error_description":"connect ECONNREFUSED 127.0.0.1:5432\n    at TCPConnectWrap (node:net:1555)"}`, refused, "(invalid_client_metadata: connect ECONNREFUSED ***)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			token, body, err := p.Prepare(t.Context())
