@@ -30,6 +30,8 @@ func TestUnsignedBody(t *testing.T) {
 		{"expired", jsonOf(with(bare, "exp", noon.Unix())), InvalidClientMetadata, "exp: expired"},
 		{"of tomorrow", jsonOf(with(bare, "iat", noon.Unix()+61)), InvalidClientMetadata, "iat: "},
 		{"for ever", jsonOf(with(bare, "exp", noon.Unix()+86401)), InvalidClientMetadata, "exp: 24h0m1s after iat"},
+		{"of last year", jsonOf(with(bare, "iat", noon.Unix()-365*86400)), 0, ""},
+		{"of last year, and ended", jsonOf(with(bare, "iat", noon.Unix()-365*86400, "exp", noon.Unix()+1)), InvalidClientMetadata, "exp: 8760h0m1s after iat"},
 		{"jti that is none", jsonOf(with(bare, "jti", "x")), InvalidClientMetadata, "jti: 'x'"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

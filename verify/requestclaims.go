@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -119,8 +120,8 @@ func (r *Request) checkTimes(rules *RequestRules, now time.Time) error {
 			return refuseRequest(name, "missing; send seconds since 1970")
 		case name == "iat": // unsigned
 			at[i] = now
-		case name == "exp":
-			at[i] = now.Add(skew)
+		case name == "exp": // and so it lives no longer
+			at[i], most = now.Add(skew), math.MaxInt64
 		}
 	}
 	iat, exp, nbf := at[0], at[1], at[2]
