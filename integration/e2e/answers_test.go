@@ -174,7 +174,7 @@ func TestMethods(t *testing.T) {
 				if method == "HEAD" {
 					continue // has no body
 				}
-				if err := (row{405, "invalid_request", "", "this address takes " + strings.Join(a.allow, ", ")}).isIn(p, r, nil); err != nil && a.passed == "" {
+				if err := (row{405, "invalid_request", "", "method: not one of this address; it takes " + strings.Join(a.allow, ", ")}).isIn(p, r, nil); err != nil && a.passed == "" {
 					t.Errorf("%s %s: %v", method, a.url, err)
 				}
 			}
