@@ -1,0 +1,146 @@
+package e2e_test
+
+import (
+	"fmt"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/story"
+)
+
+// spellings are other ways to write a path that some server takes for the same.
+var spellings = map[string]func(string) string{
+	"upper case":           strings.ToUpper,
+	"slash at the end":     func(p string) string { return p + "/" },
+	"escaped letter":       func(p string) string { return p[:len(p)-1] + fmt.Sprintf("%%%02x", p[len(p)-1]) },
+	"escaped in capitals":  func(p string) string { return p[:len(p)-1] + fmt.Sprintf("%%%02X", p[len(p)-1]) },
+	"escaped twice":        func(p string) string { return p[:len(p)-1] + fmt.Sprintf("%%25%02x", p[len(p)-1]) },
+	"escaped slash":        func(p string) string { return p[:1] + strings.Replace(p[1:], "/", "%2f", 1) },
+	"parameter":            func(p string) string { return p + ";v=1" },
+	"parameter before":     func(p string) string { return p[:1] + strings.Replace(p[1:], "/", ";v=1/", 1) },
+	"two slashes":          func(p string) string { return "/" + p },
+	"two slashes within":   func(p string) string { return p[:1] + strings.Replace(p[1:], "/", "//", 1) },
+	"dot segment":          func(p string) string { return "/." + p },
+	"dot segment at end":   func(p string) string { return p + "/." },
+	"double dot segment":   func(p string) string { return "/x/.." + p },
+	"escaped dot segment":  func(p string) string { return "/%2e" + p },
+	"backslash":            func(p string) string { return p[:1] + strings.Replace(p[1:], "/", "%5C", 1) },
+	"blank at the end":     func(p string) string { return p + "%20" },
+	"NUL at the end":       func(p string) string { return p + "%00" },
+	"line end at the end":  func(p string) string { return p + "%0a" },
+	"escaped question":     func(p string) string { return p + "%3fx" },
+	"escaped number sign":  func(p string) string { return p + "%23" },
+	"parent of a child":    func(p string) string { return p + "/x/.." },
+	"escaped parent":       func(p string) string { return p + "/x/%2e%2e" },
+	"dots with parameters": func(p string) string { return p + "/x/..;/" },
+}
+
+// TestSpellings: an address of the gateway, or one that it guards, has one
+// spelling. In any other it is 404, and the AS does not see it.
+func TestSpellings(t *testing.T) {
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
+	internal, err := p.InternalRegistration(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths := append([]string{strings.TrimPrefix(p.Register, siteOf(p)), internal}, wellKnown...)
+	for _, name := range []string{"token_endpoint", "pushed_authorization_request_endpoint", "introspection_endpoint", "revocation_endpoint", "userinfo_endpoint", "authorization_endpoint"} {
+		path, ok := strings.CutPrefix(p.Endpoint(name), siteOf(p))
+		if !ok || path == "" {
+			t.Fatalf("%s is %q", name, p.Endpoint(name))
+		}
+		paths = append(paths, path)
+	}
+	if err := p.AS.ResetRequests(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		for name, spell := range spellings {
+			for _, method := range []string{"GET", "POST"} {
+				r, err := p.Client(p.Acme).Do(t.Context(), method, siteOf(p)+spell(path), http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, []byte("a=b"))
+				if err := notFound.isIn(p, r, err); err != nil {
+					t.Errorf("%s %s (%s): %v", method, spell(path), name, err)
+				}
+			}
+		}
+	}
+	// Below the AS's own registration everything is the AS's own registration.
+	for _, below := range []string{"", "/abc", "/abc/def", "?tenant=1"} {
+		for _, method := range []string{"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"} {
+			r, err := p.Client(p.Acme).Do(t.Context(), method, siteOf(p)+internal+below, http.Header{"Content-Type": {"application/json"}}, []byte("{}"))
+			if err := notFound.isIn(p, r, err); err != nil {
+				t.Errorf("%s %s: %v", method, internal+below, err)
+			}
+		}
+	}
+	if seen, err := p.AS.Requests(t.Context()); err != nil || len(seen) > 0 {
+		t.Errorf("the authorization server saw %v, %v", seen, err)
+	}
+}
+
+// TestUntouched: what is not the gateway's arrives as it was sent, and so does
+// the answer.
+func TestUntouched(t *testing.T) {
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
+	const answer = `{"b": 1.0,  "a":"\u0041"}`
+	if err := p.AS.Fault(t.Context(), authserverprocess.Fault{PathContains: "/elsewhere", Times: -1, Status: 299, Body: answer, Header: map[string]string{"Cache-Control": "private", "X-Own": "1", "Content-Type": "text/x-own"}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ method, path, query, body string }{
+		{"GET", "/elsewhere/accounts", "", ""},
+		{"GET", story.Prefix + "/elsewhere", "a=%2F&b=c;d&a=+", ""},
+		{"POST", "/elsewhere/Payments", "x", "\x00\xff body"},
+		{"PUT", "/elsewhere/a.b~c", "", strings.Repeat("x", 16<<10)},
+		{"DELETE", "/elsewhere/x", "", ""},
+		{"PATCH", "/elsewhere/x", "", "{}"},
+		{"OPTIONS", "/elsewhere/x", "", ""},
+		{"PROPFIND", "/elsewhere/x", "", ""},
+		{"GET", story.Prefix + "/openbankinguk/dcr/v3.2/registers/elsewhere", "", ""},
+	} {
+		t.Run(c.method+" "+c.path, func(t *testing.T) {
+			if err := p.AS.ResetRequests(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			url := siteOf(p) + c.path
+			if c.query != "" {
+				url += "?" + c.query
+			}
+			header := http.Header{
+				"Authorization": {"Bearer of-somebody"}, "X-Own": {"a", "b"}, "Content-Type": {"application/x-own"}, "Cookie": {"a=b"},
+				"X-Fapi-Interaction-Id": {"not-a-uuid"}, "Accept": {"*/*;q=0.1"}, "User-Agent": {"own/1"}, "Digest": {"SHA-256=x"}, "X-Jws-Signature": {"a..b"},
+			}
+			var body []byte
+			if c.body != "" {
+				body = []byte(c.body)
+			}
+			r, err := p.Client(p.Acme).Do(t.Context(), c.method, url, header, body)
+			if err != nil || r.Status != 299 || string(r.Body) != answer {
+				t.Fatalf("%v, %v", r, err)
+			}
+			for name, want := range map[string]string{"Cache-Control": "private", "X-Own": "1", "Content-Type": "text/x-own", "Pragma": "", "X-Fapi-Interaction-Id": ""} {
+				if got := r.Header.Get(name); got != want {
+					t.Errorf("answered with %s %q", name, got)
+				}
+			}
+			seen, err := p.AS.Requests(t.Context())
+			if err != nil || len(seen) != 1 {
+				t.Fatalf("the authorization server saw %d requests, %v", len(seen), err)
+			}
+			got := seen[0]
+			if got.Method != c.method || got.Path != c.path || got.Query != c.query || got.BodyLength != len(c.body) || got.Body != strings.ToValidUTF8(c.body, "\ufffd") {
+				t.Errorf("the authorization server saw %+v", got)
+			}
+			for name, want := range header {
+				if !reflect.DeepEqual(got.Header[name], want) {
+					t.Errorf("the authorization server saw %s: %q", name, got.Header[name])
+				}
+			}
+			if got.Header.Get("Client-Cert") != "" {
+				t.Error("the certificate went where it is not needed")
+			}
+		})
+	}
+}
