@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
@@ -22,7 +23,7 @@ func (h *Handler) serveRegistration(w http.ResponseWriter, r *http.Request, id s
 	if id == "" && r.Method != http.MethodPost || operation == "" || id != "" && h.methodNotAllowed(r.Method) {
 		x.operation = "method"
 		w.Header().Set("Allow", allow)
-		x.refuse(verify.Refuse(verify.MethodNotAllowed, "method", "method: not one of this address; it takes %s", allow))
+		x.refuse(verify.Refuse(verify.MethodNotAllowed, "method", "method: not one of this address; it takes %s", cmp.Or(allow, "no method")))
 		return nil
 	}
 	store, err := h.app.Enter()
