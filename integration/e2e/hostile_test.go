@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -56,7 +57,7 @@ func TestHostileRequests(t *testing.T) {
 		t.Helper()
 		r, err := client.Do(t.Context(), method, url, header, []byte(body))
 		if err == nil {
-			err = refusedProperly(r)
+			err = errors.Join(refusedProperly(r), fitForTPPs(p, r.Text("error_description")))
 		}
 		if err != nil {
 			t.Errorf("%s %s %.60q %v: %v", method, url, body, header, err)
