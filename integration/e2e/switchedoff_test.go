@@ -29,7 +29,9 @@ func TestSwitchedOff(t *testing.T) {
 	denied := func(method string) row {
 		return row{403, "access_denied", "", method + ": this server does not let clients do this"}
 	}
-	not := func(allow string) row { return row{405, "invalid_request", "", "method: not one of this address; it takes " + allow} }
+	not := func(allow string) row {
+		return row{405, "invalid_request", "", "method: not one of this address; it takes " + allow}
+	}
 	for _, c := range []struct {
 		words string
 		// rows by method for the client itself, another's token, no token, no certificate.
