@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 )
@@ -38,6 +39,8 @@ type table struct {
 	// document is the published discovery document, tag its entity tag.
 	document []byte
 	tag      string
+	// elsewhere: it was asked for at another host, and that was logged.
+	elsewhere sync.Once
 }
 
 type route struct {

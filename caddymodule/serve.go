@@ -8,8 +8,10 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"log/slog"
 	"mime"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -80,6 +82,7 @@ func (h *Handler) serveDiscovery(w http.ResponseWriter, r *http.Request, t *tabl
 		h.exchange(w, r, "discovery").refuse(verify.Refuse(verify.MethodNotAllowed, "method", "method: not one of this address; read the discovery document with GET"))
 		return nil
 	}
+	h.checkHost(t, r.Host)
 	header := w.Header()
 	header["Content-Type"] = []string{"application/json"}
 	header["Cache-Control"] = []string{"public, max-age=300"}
@@ -95,6 +98,20 @@ func (h *Handler) serveDiscovery(w http.ResponseWriter, r *http.Request, t *tabl
 	}
 	_, err := w.Write(t.document)
 	return err
+}
+
+// checkHost warns, once for each document, when it is asked for at another host
+// than the issuer's: software looks for it under the issuer alone (RFC 8414 3.3),
+// and the addresses in it would lead round this gateway.
+func (h *Handler) checkHost(t *table, host string) {
+	at := strings.TrimSuffix("https://"+strings.ToLower(host), ":443")
+	if at == strings.TrimSuffix(origin(t.metadata.Issuer), ":443") || at == strings.TrimSuffix(h.MTLSOrigin, ":443") {
+		return
+	}
+	t.elsewhere.Do(func() {
+		h.log.Warn("discovery is asked for at another host than the issuer's; give the authorization server the public URL of this site as issuer",
+			slog.String("issuer", t.metadata.Issuer), slog.String("host", verify.Quote(host)))
+	})
 }
 
 // bodyTimeout is how long a body may take to arrive.

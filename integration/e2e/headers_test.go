@@ -65,6 +65,7 @@ func TestForgedCertificateHeaders(t *testing.T) {
 			{"in the trailer", request("POST", p.Endpoint("token_endpoint"), chunked, "Transfer-Encoding: chunked", "Trailer: Client-Cert"), "200", true},
 			{"an unguarded path", request("GET", p.Issuer+"/nothing", "", "Client-Cert: "+forged, "x-ssl-client-verify: SUCCESS"), "404", false},
 			{"userinfo", request("GET", p.Endpoint("userinfo_endpoint"), "", "Client-Cert: "+forged, "Authorization: Bearer nothing"), "401", true},
+			{"userinfo, named in Connection", request("GET", p.Endpoint("userinfo_endpoint"), "", "Connection: close, Client-Cert", "Authorization: Bearer nothing"), "401", true},
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				if err := p.AS.ResetRequests(t.Context()); err != nil {

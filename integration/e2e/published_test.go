@@ -195,6 +195,21 @@ func TestPublishedDocument(t *testing.T) {
 		t.Errorf("%v, %v", r, err)
 	}
 	// Another issuer than the address is warned of, and left as it is.
+	const misplaced = "discovery is asked for at another host than the issuer's"
+	if strings.Contains(p.Gateway.Log(), misplaced) {
+		t.Error("a warning where the issuer is the address")
+	}
+	pretend(t, p, 1, map[string]any{"issuer": "https://elsewhere.example" + story.Prefix})
+	reload(t, p, "")
+	for range 3 {
+		if r, err = client.Discover(t.Context(), p.Issuer); err != nil || r.Text("issuer") != "https://elsewhere.example"+story.Prefix {
+			t.Errorf("%v, %v", r, err)
+		}
+	}
+	warning = map[string]string{"level": "warn", "issuer": "https://elsewhere.example" + story.Prefix, "host": `"` + strings.TrimPrefix(siteOf(p), "https://") + `"`}
+	if err := story.Eventually(t.Context(), 5*time.Second, func() error { return logged(p, warning) }); err != nil {
+		t.Error(err)
+	}
 	pretend(t, p, 1, map[string]any{"issuer": siteOf(p) + "/elsewhere"})
 	reload(t, p, "")
 	if r, err = client.Discover(t.Context(), p.Issuer); err != nil || r.Text("issuer") != siteOf(p)+"/elsewhere" {
