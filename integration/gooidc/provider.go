@@ -46,6 +46,11 @@ func newProvider(config authserverprocess.Config, store *store) (http.Handler, e
 		provider.WithClientCredentialsGrant(),
 		provider.WithRefreshTokenGrant(store),
 		provider.WithPAR(store),
+		provider.WithCIBAGrant(store, goidc.CIBADeliveryModePoll, goidc.CIBADeliveryModePing),
+		provider.WithCIBAJAR(goidc.PS256, goidc.ES256),
+		provider.WithJWTBearerGrant(func(context.Context, string) (string, error) {
+			return "", errors.New("nobody asserts anything here: clients only register for it")
+		}),
 		provider.WithPolicies(goidc.NewPolicy("approve", approvable, approve)),
 
 		provider.WithTokenAuthnMethods(goidc.AuthnMethodTLS, goidc.AuthnMethodPrivateKeyJWT, goidc.AuthnMethodSecretBasic),

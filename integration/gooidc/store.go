@@ -25,10 +25,13 @@ type store struct {
 	grants   table[goidc.Grant]
 	sessions table[goidc.AuthnSession]
 	// indexes: to the id of the grant or session
-	codes    table[string]
-	refresh  table[string]
-	pushed   table[string]
-	consumed table[struct{}]
+	codes   table[string]
+	refresh table[string]
+	pushed  table[string]
+	// backchannel and approved are those of CIBA, to the session and to the grant.
+	backchannel table[string]
+	approved    table[string]
+	consumed    table[struct{}]
 }
 
 func newStore() *store { return &store{} }
@@ -65,6 +68,9 @@ func (s *store) SaveGrant(_ context.Context, g *goidc.Grant) error {
 	if g.RefreshToken != "" {
 		s.refresh.put(g.RefreshToken, g.ID)
 	}
+	if g.AuthReqID != "" {
+		s.approved.put(g.AuthReqID, g.ID)
+	}
 	return nil
 }
 
@@ -93,6 +99,9 @@ func (s *store) SaveSession(_ context.Context, as *goidc.AuthnSession) error {
 	if as.PushedAuthReqID != "" {
 		s.pushed.put(as.PushedAuthReqID, as.ID)
 	}
+	if as.AuthReqID != "" {
+		s.backchannel.put(as.AuthReqID, as.ID)
+	}
 	return nil
 }
 
@@ -106,6 +115,22 @@ func (s *store) SessionByPushedAuthReqID(_ context.Context, id string) (*goidc.A
 		return nil, err
 	}
 	return s.sessions.get(*session)
+}
+
+func (s *store) SessionByAuthReqID(_ context.Context, id string) (*goidc.AuthnSession, error) {
+	session, err := s.backchannel.get(id)
+	if err != nil {
+		return nil, err
+	}
+	return s.sessions.get(*session)
+}
+
+func (s *store) GrantByAuthReqID(_ context.Context, id string) (*goidc.Grant, error) {
+	grant, err := s.approved.get(id)
+	if err != nil {
+		return nil, err
+	}
+	return s.grants.get(*grant)
 }
 
 func (s *store) consumeJTI(_ context.Context, jti string) error {

@@ -1,0 +1,157 @@
+// Package contract holds answers of the gateway against the official OpenAPI
+// files of the Open Banking UK Dynamic Client Registration API. The files are
+// data that is not part of this repository.
+package contract
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/dlclark/regexp2/v2"
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
+// Versions are those that there are files of.
+var Versions = []string{"3.2", "3.3", "3.4"}
+
+// Specification is one file. Where and why the product goes another way is in
+// disagreements.go.
+type Specification struct {
+	// Version is 3.2, 3.3 or 3.4.
+	Version string
+
+	document *openapi3.T
+	shown    map[int]bool // disagreements that an answer has shown
+}
+
+// Open reads the file of a version in a folder. A folder that is not there is an
+// error of os.ErrNotExist: then there is nothing to hold answers against.
+func Open(folder, version string) (*Specification, error) {
+	file := filepath.Join(folder, "client-registration-openapi-v"+version+".yaml")
+	if _, err := os.Stat(file); err != nil {
+		return nil, err
+	}
+	document, err := openapi3.NewLoader().LoadFromFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return &Specification{Version: version, document: document, shown: map[int]bool{}}, nil
+}
+
+// Answer is one answer of the registration endpoint.
+type Answer struct {
+	Method string
+	// Client is the id in the address, empty at the register address itself.
+	Client string
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// Check returns what of the answer violates the specification, without the known
+// disagreements.
+func (s *Specification) Check(a Answer) (violations []string) {
+	for _, v := range s.violations(a) {
+		if i := s.known(a, v); i >= 0 {
+			s.shown[i] = true
+			continue
+		}
+		violations = append(violations, fmt.Sprintf("v%s %s %d: %s", s.Version, a.Method, a.Status, v))
+	}
+	return violations
+}
+
+// Forgotten are the known disagreements of this version that no answer has shown.
+func (s *Specification) Forgotten() (out []string) {
+	for i, d := range disagreements {
+		if d.in(s.Version) && !s.shown[i] {
+			out = append(out, fmt.Sprintf("v%s: no answer shows any more: %s (%s)", s.Version, d.violation, d.why))
+		}
+	}
+	return out
+}
+
+func (s *Specification) violations(a Answer) []string {
+	path := "/register"
+	if a.Client != "" {
+		path += "/{ClientId}"
+	}
+	operation := s.document.Paths.Value(path).GetOperation(a.Method)
+	if operation == nil {
+		return []string{"the method is not listed"}
+	}
+	response := operation.Responses.Value(strconv.Itoa(a.Status))
+	if response == nil {
+		return []string{fmt.Sprintf("the status %d is not listed", a.Status)}
+	}
+	var out []string
+	for name, h := range response.Value.Headers {
+		schema := h.Value.Schema.Value
+		if err := schema.VisitJSON(a.Header.Get(name), options...); err != nil {
+			out = append(out, "header "+name+": "+flat("", err)[0])
+		}
+	}
+	if len(response.Value.Content) == 0 {
+		return out // it may have any body
+	}
+	mediaType, _, err := mime.ParseMediaType(a.Header.Get("Content-Type"))
+	if err != nil {
+		return append(out, "no media type")
+	}
+	content := response.Value.Content.Get(mediaType)
+	if content == nil {
+		return append(out, "the media type "+mediaType+" is not listed")
+	}
+	var body any
+	if err := json.Unmarshal(a.Body, &body); err != nil {
+		return append(out, "the body is not JSON")
+	}
+	if err := content.Schema.Value.VisitJSON(body, options...); err != nil {
+		out = append(out, flat("", err)...)
+	}
+	return out
+}
+
+// options check formats and patterns; v3.4 has a pattern with lookahead, which
+// only regexp2 knows.
+var options = []openapi3.SchemaValidationOption{
+	openapi3.MultiErrors(), openapi3.VisitAsResponse(), openapi3.EnableFormatValidation(),
+	openapi3.SetSchemaRegexCompiler(func(pattern string) (openapi3.RegexMatcher, error) {
+		re, err := regexp2.Compile(pattern, regexp2.ECMAScript)
+		return matcher{re}, err
+	}),
+}
+
+type matcher struct{ *regexp2.Regexp }
+
+func (m matcher) MatchString(s string) bool {
+	ok, err := m.Regexp.MatchString(s)
+	return ok && err == nil
+}
+
+// flat are the errors inside an error, each with the path of the member.
+func flat(at string, err error) (out []string) {
+	var several openapi3.MultiError
+	if errors.As(err, &several) {
+		for _, e := range several {
+			out = append(out, flat(at, e)...)
+		}
+		return out
+	}
+	var schema *openapi3.SchemaError
+	if !errors.As(err, &schema) {
+		return []string{err.Error()}
+	}
+	at += strings.TrimSuffix("/"+strings.Join(schema.JSONPointer(), "/"), "/")
+	if schema.Origin != nil {
+		return flat(at, schema.Origin)
+	}
+	return []string{strings.TrimSpace(at + " " + schema.Reason)}
+}
