@@ -34,7 +34,8 @@ type Member struct {
 	Value []byte
 }
 
-// ParseObject reads exactly one JSON object. The result shares data's memory.
+// ParseObject reads exactly one JSON object. The values share data's memory, which
+// must not be changed any more; the names share a copy of it.
 func ParseObject(data []byte) (Object, error) {
 	p := parser{data: data}
 	if !utf8.Valid(data) {
@@ -161,7 +162,7 @@ func (o Object) Strings(name string) (list []string, ok bool, err error) {
 		if err := p.str(); err != nil {
 			return nil, true, err
 		}
-		list = append(list, string(unquote(raw[start:p.at])))
+		list = append(list, p.name(start))
 	}
 	return list, true, nil
 }
