@@ -1,9 +1,14 @@
 package caddymodule
 
 import (
+	"errors"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 )
@@ -33,5 +38,41 @@ func TestCheckHost(t *testing.T) {
 		if n := strings.Count(log.String(), "level=WARN"); n != c.warnings {
 			t.Errorf("issuer %s asked for at %s: %d warnings\n%s", c.issuer, c.hosts, n, &log)
 		}
+	}
+}
+
+// TestRegistryNotReachable: without the registry every registration call, and the
+// token endpoint for whoever may be a client of it, is 503 with Retry-After, and
+// the reason is for the log.
+func TestRegistryNotReachable(t *testing.T) {
+	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	a := configuration(t, &counted{key: t.Name(), fail: errors.New("disk is full at /var/lib")}, "")
+	var log strings.Builder
+	h := a.workspaces[0]
+	h.app, h.log = a, slog.New(slog.NewTextHandler(&log, nil))
+	passed := false
+	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { passed = true; return nil })
+	for _, c := range []struct{ method, id, body string }{
+		{"POST", "", "x"}, {"GET", "id", ""}, {"PUT", "id", "x"}, {"DELETE", "id", ""}, {"POST", "guarded", "client_id=id"},
+	} {
+		log.Reset()
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(c.method, "/", strings.NewReader(c.body))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		var err error
+		if c.id == "guarded" {
+			err = h.serveGuarded(w, r, next)
+		} else {
+			err = h.serveRegistration(w, r, c.id)
+		}
+		if err != nil || w.Code != 503 || w.Header().Get("Retry-After") != "5" || !strings.HasPrefix(w.Body.String(), `{"error":"temporarily_unavailable",`) {
+			t.Errorf("%s %s: %d %v %s, %v", c.method, c.id, w.Code, w.Header(), w.Body, err)
+		}
+		if strings.Contains(w.Body.String(), "disk") || !strings.Contains(log.String(), "disk is full") {
+			t.Errorf("%s %s: answered %s, logged %s", c.method, c.id, w.Body, &log)
+		}
+	}
+	if passed {
+		t.Error("the authorization server was asked")
 	}
 }

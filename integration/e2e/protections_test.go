@@ -4,9 +4,11 @@ import (
 	"encoding/asn1"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,6 +37,8 @@ func without(t *testing.T, p *story.Play, protections ...string) (pairs []string
 	}
 	for _, protection := range protections {
 		switch protection {
+		case "nothing": // is said of any
+			pairs = append(pairs, block("access_token"), "", "\t\tsigned_request_body\n", "")
 		case "client_certificate":
 			pairs = append(pairs, "\t\taudience ", "\t\tclient_certificate off\n\t\taudience ")
 		case "access_token":
@@ -55,8 +59,8 @@ func without(t *testing.T, p *story.Play, protections ...string) (pairs []string
 	return pairs
 }
 
-// TestOneProtectionOff: what is switched off is not demanded, and the three others
-// still refuse what they refuse.
+// TestOneProtectionOff: all are on by default; what is switched off is not
+// demanded, and the three others still refuse what they refuse.
 func TestOneProtectionOff(t *testing.T) {
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	stages := map[string]stage{
@@ -65,7 +69,7 @@ func TestOneProtectionOff(t *testing.T) {
 		"software_statement":  {"statement", func(d *draft) { d.forgedStatement = true }, row{400, "invalid_software_statement", "", "software_statement: "}},
 		"signed_request_body": {"signature", func(d *draft) { d.forged = true }, row{400, "invalid_client_metadata", "", "registration request has a signature"}},
 	}
-	for off := range stages {
+	for _, off := range append(slices.Collect(maps.Keys(stages)), "nothing") {
 		reload(t, p, "", without(t, p, off)...)
 		for name, s := range stages {
 			t.Run(off+" off, "+name+" broken", func(t *testing.T) {
