@@ -60,7 +60,7 @@ func (p *parser) object(depth int, keep *Object) error {
 	if keep == nil {
 		keep = &nested
 	}
-	p.at++ // {
+	p.at++                   // {
 	var many map[string]bool // the names, from fewMembers on
 	for p.space(); p.peek() != '}'; p.space() {
 		if len(keep.members) > 0 {
