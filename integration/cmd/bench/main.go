@@ -30,6 +30,7 @@ var parts = []struct {
 	name string
 	run  func(*bench, context.Context) error
 }{
+	{"verification", (*bench).verification},
 	{"transparent", (*bench).transparent},
 	{"register", (*bench).register},
 	{"memory", (*bench).memory},
@@ -46,11 +47,20 @@ type bench struct {
 
 func main() {
 	quick := flag.Bool("quick", false, "a few seconds for each part: does it run, not how fast")
-	only := flag.String("only", "", "the parts to run, of transparent,register,memory (default all)")
+	only := flag.String("only", "", "the parts to run, of verification,transparent,register,memory (default all)")
 	profile := flag.String("profile", "", "file for a CPU profile of the gateway while clients register")
+	hostile := flag.Int("hostile", 0, "be the process that refuses so many hostile requests (the bench starts it)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if *hostile > 0 {
+		if err := refuseAll(ctx, *hostile, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			stop()
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(ctx, *quick, *only, *profile); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		stop()
