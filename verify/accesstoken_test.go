@@ -125,6 +125,7 @@ func TestReadAccessToken(t *testing.T) {
 		{"exp with exponent", `{"exp":1e9}`, AccessToken{}, "exp"},
 		{"client_id a number", `{"client_id":1,"sub":"s"}`, AccessToken{}, "client_id"},
 		{"sub an object", `{"client_id":"c","sub":{}}`, AccessToken{}, "sub"},
+		{"jti a number", `{"jti":1}`, AccessToken{}, "jti"},
 		{"scope a number", `{"scope":1}`, AccessToken{}, "scope"},
 		{"scope a mixed list", `{"scope":["dcr_register",1]}`, AccessToken{}, "scope"},
 		{"cnf a string", `{"cnf":"t"}`, AccessToken{}, "cnf"},

@@ -47,7 +47,7 @@ func TestRefusalsOfJWS(t *testing.T) {
 			wantRefusal(t, err, InvalidClientMetadata, "registration request "+tc.word)
 		})
 	}
-	for name, raw := range map[string]string{"header": b64(`{"alg"}`) + ".e30.", "payload": b64(`{"alg":"none"}`) + "." + b64("[]") + ".", "segments": "e30."} {
+	for name, raw := range map[string]string{"header's alphabet": "e30=.e30.", "payload's alphabet": "e30.e30=.", "header": b64(`{"alg"}`) + ".e30.", "payload": b64(`{"alg":"none"}`) + "." + b64("[]") + ".", "segments": "e30."} {
 		t.Run("unsigned statement, "+name, func(t *testing.T) {
 			_, err := VerifySoftwareStatement(context.Background(), []byte(raw), directories(t), noon)
 			wantRefusal(t, err, InvalidSoftwareStatement, "software_statement: ")
