@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -71,10 +72,22 @@ func (e *evaluation) published(name DN) (subject DN, leaf *x509.Certificate, err
 	if err != nil || source == nil || e.Registered != nil && e.Request.Unsigned {
 		return nil, nil, err
 	}
-	keys, err := source.Keys(e)
-	if err != nil {
-		return nil, nil, unavailableKeys(err)
+	// A renewed certificate may be newer than the keys that are at hand.
+	for _, ask := range []func(context.Context) ([]Key, error){source.Keys, source.Refresh} {
+		keys, err := ask(e)
+		if err != nil {
+			return nil, nil, unavailableKeys(err)
+		}
+		if subject, leaf := transportOf(keys, name); leaf != nil {
+			return subject, leaf, nil
+		}
 	}
+	return nil, nil, nil
+}
+
+// transportOf is the transport certificate with this subject among the keys, nil
+// when there is none.
+func transportOf(keys []Key, name DN) (DN, *x509.Certificate) {
 	for _, k := range keys {
 		if k.Use != "tls" || len(k.Certificates) == 0 {
 			continue
@@ -84,10 +97,10 @@ func (e *evaluation) published(name DN) (subject DN, leaf *x509.Certificate, err
 			continue
 		}
 		if subject, err := ParseSubject(leaf.RawSubject); err == nil && name.Equal(subject) {
-			return subject, leaf, nil
+			return subject, leaf
 		}
 	}
-	return nil, nil, nil
+	return nil, nil
 }
 
 // settle writes the outcome; leaf is the certificate with that DN, nil when none was seen.

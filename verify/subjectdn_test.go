@@ -94,3 +94,40 @@ func TestSubjectDNWithoutKeys(t *testing.T) {
 		t.Errorf("the presented one needs no keys: %v", err)
 	}
 }
+
+// A renewed certificate may be newer than the keys that are at hand: they are
+// asked for once more, and only then.
+func TestSubjectDNOfFreshKeys(t *testing.T) {
+	cert, err := ReadCertificate(issue(t, subjectDER(t, rdn(utf8String("2.5.4.3", "x"))), ecKey()), noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	with509 := func(cn string) []Key {
+		return parseKeys(t, `{"x5c":["`+stdBase64(issue(t, subjectDER(t, rdn(utf8String("2.5.4.3", cn))), ecKey()).Raw)+`"],`+jwkOf(ecKey().Public(), "kid", cn, "use", "tls")[1:])
+	}
+	for _, tc := range []struct {
+		name  string
+		keys  *scriptedKeys
+		asked int
+		kind  Kind // 0: accepted
+	}{
+		{"at hand", &scriptedKeys{keys: with509("y"), refreshErr: errors.New("down")}, 0, 0},
+		{"after a fetch", &scriptedKeys{keys: with509("z"), refreshed: with509("y")}, 1, 0},
+		{"nowhere", &scriptedKeys{keys: with509("z"), refreshed: with509("z")}, 1, InvalidClientMetadata},
+		{"source down", &scriptedKeys{keys: with509("z"), refreshErr: errors.New("down")}, 1, Unavailable},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			in := metadataInput(t, with(requestClaims, "token_endpoint_auth_method", "tls_client_auth", "tls_client_auth_subject_dn", "CN=y"), ssaClaims)
+			in.Certificate, in.Request.Statement.Issuer.SoftwareKeys = cert, sourceOf(tc.keys)
+			_, err := CheckMetadata(context.Background(), in)
+			if tc.kind != 0 {
+				wantRefusal(t, err, tc.kind)
+			} else if err != nil {
+				t.Error(err)
+			}
+			if tc.keys.askedRefresh != tc.asked {
+				t.Errorf("asked for newer keys %d times", tc.keys.askedRefresh)
+			}
+		})
+	}
+}

@@ -64,6 +64,9 @@ func TestLogFields(t *testing.T) {
 		want map[string]string
 	}{
 		{"accepted", func() (string, error) { return p.Acme.Request(nil) }, map[string]string{"outcome": "accepted", "client_id": "*", "organization_identifier": `"PSDGB-FCA-123456"`}},
+		{"cannot manage itself", func() (string, error) {
+			return p.Acme.Request(map[string]any{"grant_types": []string{"authorization_code", "refresh_token"}})
+		}, map[string]string{"outcome": "accepted", "warning": "*"}},
 		{"metadata", func() (string, error) { return p.Acme.Request(map[string]any{"response_types": []string{"token"}}) },
 			map[string]string{"outcome": "refused", "error": "invalid_client_metadata", "rule": "response_types"}},
 		{"signature", func() (string, error) { return forged, nil }, map[string]string{"outcome": "refused", "rule": "signature"}},
