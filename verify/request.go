@@ -89,6 +89,11 @@ func VerifyRequest(ctx context.Context, raw []byte, rules *RequestRules, now tim
 			return r, err
 		}
 	}
+	// Whoever verifies with other keys tells the AS of these all the same: it fetches
+	// them for private_key_jwt.
+	if _, err := r.Statement.softwareKeys("software_jwks_endpoint", r.Statement.JWKSEndpoint); err != nil {
+		return r, err
+	}
 	if err := r.checkClaims(rules, now); err != nil {
 		return r, err
 	}

@@ -31,11 +31,12 @@ func registration(t testing.TB, request, ssa claims) []byte {
 // rules accept the requests of softwareKey from statements of directoryKey.
 func rules(t testing.TB) *RequestRules {
 	issuers := directories(t)
+	keys := parseKeys(t, jwkOf(softwareKey().Public(), "kid", "tpp"))
 	issuers[1].SoftwareKeys = func(endpoint string) (KeySource, error) {
 		if endpoint != "https://keystore.example/0015/65d1.jwks" {
 			return nil, errors.New("host is not allowed")
 		}
-		return parseKeys(t, jwkOf(softwareKey().Public(), "kid", "tpp")), nil
+		return keys, nil
 	}
 	return &RequestRules{Issuers: issuers, Audiences: []string{"0015800001041REAAY", "https://bank.example"}}
 }

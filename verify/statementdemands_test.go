@@ -106,6 +106,7 @@ func TestUnsignedStatement(t *testing.T) {
 		{"jku", true, false, unsecured(`{"alg":"none","jku":"https://x"}`, ssaClaims), "dir", InvalidSoftwareStatement, "has an empty signature"},
 		{"padded", true, false, unsecured(`{"alg":"none"} `, ssaClaims)[:19] + "=" + unsecured(none, ssaClaims)[18:], "dir", InvalidSoftwareStatement, "base64url"},
 		{"other demands hold", true, false, unsecured(none, with(ssaClaims, "org_id", "other")), "dir", UnapprovedSoftwareStatement, "its org_id is 'other'"},
+		{"keys where no other statement may have them", true, false, unsecured(none, with(ssaClaims, "software_jwks_endpoint", "https://169.254.169.254/")), "dir", UnapprovedSoftwareStatement, "software_jwks_endpoint 'https://169.254.169.254/' is not at a host"},
 		{"expired", true, false, unsecured(none, with(ssaClaims, "exp", noon.Unix())), "dir", InvalidSoftwareStatement, "expired"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
