@@ -151,7 +151,7 @@ func plain(path string) bool {
 			if next := path[i+1]; next == '/' || next == '.' {
 				return false
 			}
-		case c >= 'A' && c <= 'Z', c == '%', c == ';', c == '\\', c <= ' ', c >= 0x7f:
+		case c >= 'A' && c <= 'Z', c == '%', c == ';', c == '\\', c == '?', c == '#', c <= ' ', c >= 0x7f:
 			return false
 		}
 	}
