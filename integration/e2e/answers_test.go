@@ -186,14 +186,7 @@ func TestMethods(t *testing.T) {
 // every method, and the AS never sees it.
 func TestBelowRegister(t *testing.T) {
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
-	id, err := p.RegisterAnother(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	token, err := p.ClientToken(t.Context(), p.Acme, id)
-	if err != nil {
-		t.Fatal(err)
-	}
+	id, token := registered(t, p)
 	if err := p.AS.ResetRequests(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -85,14 +85,7 @@ func TestBadRequests(t *testing.T) {
 	// What may be demanded of statements and certificates is demanded.
 	reload(t, p, "bind_certificate ssa_jwks", "\t\tsoftware_statement \"OpenBanking Ltd\" {\n",
 		"\t\tsoftware_statement \"OpenBanking Ltd\" {\n\t\t\torg_status Active\n\t\t\tsoftware_mode Live\n\t\t\torg_id "+p.Acme.OrgID+"\n")
-	id, err := p.RegisterAnother(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	own, err := p.ClientToken(t.Context(), p.Acme, id)
-	if err != nil {
-		t.Fatal(err)
-	}
+	id, own := registered(t, p)
 	token, good, err := p.Prepare(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -180,14 +173,7 @@ func TestBadRequests(t *testing.T) {
 // TestUpdateOfOther: a PUT is of the same client, software and organisation.
 func TestUpdateOfOther(t *testing.T) {
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
-	id, err := p.RegisterAnother(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	own, err := p.ClientToken(t.Context(), p.Acme, id)
-	if err != nil {
-		t.Fatal(err)
-	}
+	id, own := registered(t, p)
 	put := func(body string) (*row, error) {
 		r, err := p.Make(t.Context(), story.Call{Method: http.MethodPut, URL: p.Register + "/" + id, As: p.Acme, Token: own, Body: body})
 		if err != nil {

@@ -15,14 +15,7 @@ import (
 // WWW-Authenticate says, letter for letter.
 func TestChallenges(t *testing.T) {
 	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
-		id, err := p.RegisterAnother(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		own, err := p.ClientToken(t.Context(), p.Acme, id)
-		if err != nil {
-			t.Fatal(err)
-		}
+		id, own := registered(t, p)
 		token, body, err := p.Prepare(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -100,14 +93,7 @@ func TestWhoIsThere(t *testing.T) {
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	var ids, tokens []string
 	for range 3 {
-		id, err := p.RegisterAnother(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		token, err := p.ClientToken(t.Context(), p.Acme, id)
-		if err != nil {
-			t.Fatal(err)
-		}
+		id, token := registered(t, p)
 		ids, tokens = append(ids, id), append(tokens, token)
 	}
 	mine, foreign, deleted := ids[0], ids[1], ids[2]
@@ -164,14 +150,7 @@ func TestWhoIsThere(t *testing.T) {
 // token; discovery and the rest of the site need none.
 func TestNoCertificate(t *testing.T) {
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
-	id, err := p.RegisterAnother(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	own, err := p.ClientToken(t.Context(), p.Acme, id)
-	if err != nil {
-		t.Fatal(err)
-	}
+	id, own := registered(t, p)
 	token, body, err := p.Prepare(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -15,14 +15,7 @@ import (
 // AS for the client itself, and not for anybody else who names it.
 func TestGuardedEndpoints(t *testing.T) {
 	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
-		id, err := p.RegisterAnother(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		own, err := p.ClientToken(t.Context(), p.Acme, id)
-		if err != nil {
-			t.Fatal(err)
-		}
+		id, own := registered(t, p)
 		none := tpp.NewClient(tpp.ClientOptions{Roots: p.Directory.Roots()})
 		defer none.Close()
 		for _, name := range []string{"token_endpoint", "pushed_authorization_request_endpoint", "introspection_endpoint", "revocation_endpoint"} {

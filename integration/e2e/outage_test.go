@@ -34,14 +34,7 @@ func TestUnknownAuthorizationServer(t *testing.T) {
 // after a restart of its own; what needs the AS is put off, and burns nothing.
 func TestAuthorizationServerDown(t *testing.T) {
 	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
-		id, err := p.RegisterAnother(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		management, err := p.ClientToken(t.Context(), p.Acme, id)
-		if err != nil {
-			t.Fatal(err)
-		}
+		id, management := registered(t, p)
 		token, body, err := p.Prepare(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -105,14 +98,7 @@ func TestAuthorizationServerDown(t *testing.T) {
 // error of the AS does not keep it from forgetting it.
 func TestDeleteWhileTheServerFails(t *testing.T) {
 	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
-		id, err := p.RegisterAnother(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		token, err := p.ClientToken(t.Context(), p.Acme, id)
-		if err != nil {
-			t.Fatal(err)
-		}
+		id, token := registered(t, p)
 		if err := p.AS.Fault(t.Context(), authserverprocess.Fault{Method: http.MethodDelete, Status: 500, Times: 1}); err != nil {
 			t.Fatal(err)
 		}

@@ -138,31 +138,19 @@ func TestCertificateOff(t *testing.T) {
 	reload(t, p, "", without(t, p, "client_certificate")...)
 	none := tpp.NewClient(tpp.ClientOptions{Roots: p.Directory.Roots()})
 	defer none.Close()
-	register := func(overrides map[string]any) (*tpp.Response, error) {
-		t.Helper()
-		token, _, err := p.Prepare(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := p.Acme.Request(overrides)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return none.Register(t.Context(), p.Register, token, body)
-	}
-	r, err := register(map[string]any{"tls_client_auth_subject_dn": nil})
-	if err := (row{400, "invalid_client_metadata", "", "tls_client_auth_subject_dn: missing"}).isIn(p, r, err); err != nil {
+	r := registers(t, p, none, map[string]any{"tls_client_auth_subject_dn": nil})
+	if err := (row{400, "invalid_client_metadata", "", "tls_client_auth_subject_dn: missing"}).isIn(p, r, nil); err != nil {
 		t.Error(err)
 	}
 	const claimed = "CN=whoever,O=Nobody Ltd,C=GB"
-	r, err = register(map[string]any{"tls_client_auth_subject_dn": claimed})
-	answered(t, r, err, 201, "")
+	r = registers(t, p, none, map[string]any{"tls_client_auth_subject_dn": claimed})
+	answered(t, r, nil, 201, "")
 	if r.Text("tls_client_auth_subject_dn") != claimed || r.Text("tls_client_auth_dn") != claimed {
 		t.Errorf("the DN: %s", r)
 	}
 	whoever := r.Text("client_id")
-	r, err = register(nil)
-	id := answered(t, r, err, 201, "").Text("client_id")
+	r = registers(t, p, none, nil)
+	id := answered(t, r, nil, 201, "").Text("client_id")
 
 	for _, c := range []struct {
 		id     string

@@ -16,24 +16,6 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
 
-// registers posts a request of Acme's with other claims and a new token.
-func registers(t *testing.T, p *story.Play, client *tpp.Client, overrides map[string]any) *tpp.Response {
-	t.Helper()
-	token, _, err := p.Prepare(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	body, err := p.Acme.Request(overrides)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := client.Register(t.Context(), p.Register, token, body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
 // TestSameStatement: conformance tools use one statement for all that they do,
 // and each registration is a client of its own.
 func TestSameStatement(t *testing.T) {

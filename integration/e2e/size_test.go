@@ -118,14 +118,7 @@ func post(t *testing.T, p *story.Play, token, body string, chunked bool) (*tpp.R
 // through to an unsigned body or to one that must be decoded first.
 func TestMediaTypes(t *testing.T) {
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
-	id, err := p.RegisterAnother(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	own, err := p.ClientToken(t.Context(), p.Acme, id)
-	if err != nil {
-		t.Fatal(err)
-	}
+	id, own := registered(t, p)
 	token, body, err := p.Prepare(t.Context())
 	if err != nil {
 		t.Fatal(err)

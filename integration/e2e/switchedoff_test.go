@@ -14,14 +14,7 @@ import (
 // nobody else learns of it; only where the operator wants it so it is 405.
 func TestSwitchedOff(t *testing.T) {
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
-	id, err := p.RegisterAnother(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	own, err := p.ClientToken(t.Context(), p.Acme, id)
-	if err != nil {
-		t.Fatal(err)
-	}
+	id, own := registered(t, p)
 	token, body, err := p.Prepare(t.Context())
 	if err != nil {
 		t.Fatal(err)

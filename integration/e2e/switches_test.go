@@ -14,48 +14,12 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
 
-// reload gives the running gateway the words at the begin of the workspace, and
-// the pairs of replacements; the next call begins with the first Caddyfile again.
-func reload(t *testing.T, p *story.Play, words string, pairs ...string) {
-	t.Helper()
-	caddyfile := strings.Replace(p.Caddyfile, "openbanking_dcr default/obuk {\n", "openbanking_dcr default/obuk {\n"+words+"\n", 1)
-	for i := 0; i < len(pairs); i += 2 {
-		if strings.Count(caddyfile, pairs[i]) != 1 {
-			t.Fatalf("%q is in the Caddyfile %d times", pairs[i], strings.Count(caddyfile, pairs[i]))
-		}
-		caddyfile = strings.Replace(caddyfile, pairs[i], pairs[i+1], 1)
-	}
-	if err := p.Gateway.Reload(t.Context(), caddyfile); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// answered holds status and error of an answer, and the challenge of a 401 and 403.
-func answered(t *testing.T, r *tpp.Response, err error, status int, code string) *tpp.Response {
-	t.Helper()
-	if err != nil || r.Status != status || r.Text("error") != code {
-		t.Fatalf("got %v, %v, want %d %s", r, err, status, code)
-	}
-	challenge := r.Header.Get("WWW-Authenticate")
-	if need := status == 401 || status == 403; need != strings.HasPrefix(challenge, "Bearer realm=") {
-		t.Errorf("%d with the challenge %q", status, challenge)
-	}
-	return r
-}
-
 // TestSwitches: what an operator switches off is off, for everybody and at once,
 // and what is registered goes on.
 func TestSwitches(t *testing.T) {
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	client := p.Client(p.Acme)
-	id, err := p.RegisterAnother(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	token, err := p.ClientToken(t.Context(), p.Acme, id)
-	if err != nil {
-		t.Fatal(err)
-	}
+	id, token := registered(t, p)
 	body := func() string {
 		b, err := p.Acme.Request(nil)
 		if err != nil {

@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/json"
@@ -16,14 +15,6 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
-
-// presenting is a client of the stage with another certificate.
-func presenting(t *testing.T, p *story.Play, certificate tls.Certificate) *tpp.Client {
-	t.Helper()
-	c := tpp.NewClient(tpp.ClientOptions{Roots: p.Directory.Roots(), Certificate: &certificate})
-	t.Cleanup(c.Close)
-	return c
-}
 
 // TestUnsignedRequest: bare JSON registers where the certificate is bound to the
 // statement, and whoever has only seen the statement does not get in with it.
@@ -101,23 +92,10 @@ func TestSubjectAlternativeName(t *testing.T) {
 		return presenting(t, p, certificate)
 	}
 	mine := named("acme.example", "other.example")
-	register := func(client *tpp.Client, overrides map[string]any) (*tpp.Response, error) {
-		t.Helper()
-		token, _, err := p.Prepare(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := p.Acme.Request(overrides)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return client.Register(t.Context(), p.Register, token, body)
-	}
 	by := func(claim, value string) map[string]any {
 		return map[string]any{"tls_client_auth_subject_dn": nil, claim: value}
 	}
-	r, err := register(mine, by("tls_client_auth_san_dns", "acme.example"))
-	answered(t, r, err, 201, "")
+	r := answered(t, registers(t, p, mine, by("tls_client_auth_san_dns", "acme.example")), nil, 201, "")
 	if r.Text("tls_client_auth_san_dns") != "acme.example" || r.JSON["tls_client_auth_subject_dn"] != nil {
 		t.Errorf("got %v", r)
 	}
@@ -146,10 +124,8 @@ func TestSubjectAlternativeName(t *testing.T) {
 			t.Errorf("another certificate reads with the token of %s: %v, %v", c.name, r, err)
 		}
 	}
-	r, err = register(mine, by("tls_client_auth_san_dns", "third.example"))
-	answered(t, r, err, 400, "invalid_client_metadata")
-	r, err = register(mine, by("tls_client_auth_san_email", "ops@acme.example")) // the AS does not know these
-	answered(t, r, err, 400, "invalid_client_metadata")
+	answered(t, registers(t, p, mine, by("tls_client_auth_san_dns", "third.example")), nil, 400, "invalid_client_metadata")
+	answered(t, registers(t, p, mine, by("tls_client_auth_san_email", "ops@acme.example")), nil, 400, "invalid_client_metadata")
 }
 
 // TestRevokedKey: a key that the directory has revoked signs no registration,

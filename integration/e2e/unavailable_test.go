@@ -15,14 +15,7 @@ import (
 // registered the client, they are held until that is settled, a minute at most.
 func TestUnavailable(t *testing.T) {
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
-	id, err := p.RegisterAnother(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	own, err := p.ClientToken(t.Context(), p.Acme, id)
-	if err != nil {
-		t.Fatal(err)
-	}
+	id, own := registered(t, p)
 	internal, err := p.InternalRegistration(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -125,14 +118,7 @@ func TestRefusedByTheServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := p.RegisterAnother(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	own, err := p.ClientToken(t.Context(), p.Acme, id)
-	if err != nil {
-		t.Fatal(err)
-	}
+	id, own := registered(t, p)
 	refused := row{400, "invalid_client_metadata", "", "the authorization server refuses the client metadata ("}
 	for _, c := range []struct {
 		name, body string

@@ -181,15 +181,20 @@ func (s *Stage) enrol() error {
 // Client is the software's own client, with its certificate and kept connections.
 func (s *Stage) Client(software *tpp.Software) *tpp.Client { return s.clients[software.SoftwareID] }
 
-// Close ends everything. The files stay.
-func (s *Stage) Close() error {
-	var errs []error
+// CloseIdle closes connections that wait for another request.
+func (s *Stage) CloseIdle() {
 	for _, c := range s.clients {
 		c.Close()
 	}
 	if s.anonymous != nil {
 		s.anonymous.Close()
 	}
+}
+
+// Close ends everything. The files stay.
+func (s *Stage) Close() error {
+	var errs []error
+	s.CloseIdle()
 	if s.Gateway != nil {
 		errs = append(errs, s.Gateway.Stop())
 	}

@@ -1,0 +1,83 @@
+package e2e_test
+
+import (
+	"crypto/tls"
+	"strings"
+	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/integration/story"
+	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
+)
+
+// What most tests here do with a stage, each step fatal when it fails.
+
+// reload gives the running gateway the words at the begin of the workspace, and
+// the pairs of replacements; the next call begins with the first Caddyfile again.
+func reload(t *testing.T, p *story.Play, words string, pairs ...string) {
+	t.Helper()
+	caddyfile := strings.Replace(p.Caddyfile, "openbanking_dcr default/obuk {\n", "openbanking_dcr default/obuk {\n"+words+"\n", 1)
+	for i := 0; i < len(pairs); i += 2 {
+		if strings.Count(caddyfile, pairs[i]) != 1 {
+			t.Fatalf("%q is in the Caddyfile %d times", pairs[i], strings.Count(caddyfile, pairs[i]))
+		}
+		caddyfile = strings.Replace(caddyfile, pairs[i], pairs[i+1], 1)
+	}
+	if err := p.Gateway.Reload(t.Context(), caddyfile); err != nil {
+		t.Fatal(err)
+	}
+	// The server of before closes its idle connections meanwhile; what is sent on one
+	// of them gets no answer, and no Caddy could give one.
+	p.CloseIdle()
+}
+
+// answered holds status and error of an answer, and the challenge of a 401 and 403.
+func answered(t *testing.T, r *tpp.Response, err error, status int, code string) *tpp.Response {
+	t.Helper()
+	if err != nil || r.Status != status || r.Text("error") != code {
+		t.Fatalf("got %v, %v, want %d %s", r, err, status, code)
+	}
+	challenge := r.Header.Get("WWW-Authenticate")
+	if need := status == 401 || status == 403; need != strings.HasPrefix(challenge, "Bearer realm=") {
+		t.Errorf("%d with the challenge %q", status, challenge)
+	}
+	return r
+}
+
+// registers posts a request of Acme's with other claims and a new token.
+func registers(t *testing.T, p *story.Play, client *tpp.Client, overrides map[string]any) *tpp.Response {
+	t.Helper()
+	token, _, err := p.Prepare(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := p.Acme.Request(overrides)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := client.Register(t.Context(), p.Register, token, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// presenting is a client of the stage with another certificate.
+func presenting(t *testing.T, p *story.Play, certificate tls.Certificate) *tpp.Client {
+	t.Helper()
+	c := tpp.NewClient(tpp.ClientOptions{Roots: p.Directory.Roots(), Certificate: &certificate})
+	t.Cleanup(c.Close)
+	return c
+}
+
+// registered is a new client of Acme's, and a token of its own.
+func registered(t *testing.T, p *story.Play) (id, token string) {
+	t.Helper()
+	id, err := p.RegisterAnother(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token, err = p.ClientToken(t.Context(), p.Acme, id); err != nil {
+		t.Fatal(err)
+	}
+	return id, token
+}
