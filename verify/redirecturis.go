@@ -103,5 +103,5 @@ func plainHost(uri string) (host string, ok bool) {
 			return "", false
 		}
 	}
-	return rest[:end], end > 0 && strings.IndexAny(rest[end:], "%#") < 0
+	return rest[:end], end > 0 && !strings.ContainsAny(rest[end:], "%#")
 }
