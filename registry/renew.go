@@ -21,6 +21,12 @@ import (
 //
 // Errors: InvalidClient for an older certificate; those of Update.
 func (r *Registry) Renew(ctx context.Context, ws Workspace, clientID string, cert *verify.Certificate) (*Client, error) {
+	// First without a write: an older certificate may come with every request.
+	if c, err := r.Client(ctx, ws.Name, clientID); err == nil {
+		if done, err := renewed(c, cert); done || err != nil {
+			return c, err
+		}
+	}
 	change := uuid.NewString()
 	none := reservation{holder: change}
 	c, restore, err := r.beginUpdate(ctx, ws, clientID, none)
@@ -31,12 +37,9 @@ func (r *Registry) Renew(ctx context.Context, ws Workspace, clientID string, cer
 	release := func(cause error) (*Client, error) {
 		return nil, errors.Join(cause, r.releaseUpdate(ctx, &before, none, restore, before.Credentials, unchanged))
 	}
-	switch {
-	case bytes.Equal(c.Subject, cert.Leaf.RawSubject): // by another request meanwhile
-		_, err := release(nil)
+	if done, err := renewed(c, cert); done || err != nil { // by another request meanwhile
+		_, err := release(err)
 		return c, err
-	case cert.Leaf.NotBefore.Unix() <= c.SubjectFrom:
-		return release(errOlder())
 	}
 	_, request, err := r.Document(ctx, c)
 	if err != nil {
@@ -50,6 +53,14 @@ func (r *Registry) Renew(ctx context.Context, ws Workspace, clientID string, cer
 	return r.apply(ctx, ws, &before, c, none, restore, nil)
 }
 
-func errOlder() error {
-	return verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: this certificate was renewed; connect with the newer one")
+// renewed tells whether the certificate's DN is the client's already, or refuses a
+// certificate that is no younger than the client's.
+func renewed(c *Client, cert *verify.Certificate) (done bool, err error) {
+	switch {
+	case bytes.Equal(c.Subject, cert.Leaf.RawSubject):
+		return true, nil
+	case cert.Leaf.NotBefore.Unix() <= c.SubjectFrom:
+		return false, verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: this certificate was renewed; connect with the newer one")
+	}
+	return false, nil
 }

@@ -65,6 +65,9 @@ func TestRenew(t *testing.T) {
 		}
 		_, err = x.Renew(x.t.Context(), x.ws, c.ClientID, old)
 		refused(t, err, verify.InvalidClient, "client_authentication")
+		if left := x.keys("later/"); len(left) > 0 {
+			t.Errorf("an older certificate leaves %q", left)
+		}
 		_, err = x.Renew(x.t.Context(), x.ws, c.ClientID, certificate(t, "twin", from.Add(time.Hour)))
 		refused(t, err, verify.InvalidClient, "client_authentication")
 		x.together(c.ClientID, "openid accounts")
