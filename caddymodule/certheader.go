@@ -115,6 +115,25 @@ func scrub(r *http.Request) *http.Request {
 	return r
 }
 
+// dropClientIDHeader removes client_id_header: with it whoever reaches the AS's own
+// registration (as_registration passthrough) could choose the client_id of a client
+// of the registry, and an AS that honours the header replaces that client.
+func (h *Handler) dropClientIDHeader(r *http.Request) {
+	own := h.AuthorizationServer.Provision.ClientIDHeader
+	if own == "" {
+		return
+	}
+	own = dashed.Replace(own)
+	for name := range r.Header {
+		if len(name) == len(own) && strings.EqualFold(dashed.Replace(name), own) {
+			delete(r.Header, name)
+		}
+	}
+}
+
+// dashed is a header's name as servers read it that take other characters for dashes.
+var dashed = strings.NewReplacer("_", "-", ".", "-")
+
 // keepConnection leaves in Connection only what concerns the connection itself.
 func keepConnection(r *http.Request) {
 	var keep []string

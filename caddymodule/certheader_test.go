@@ -55,6 +55,17 @@ func TestScrub(t *testing.T) {
 	}
 }
 
+// Only the gateway chooses client_ids.
+func TestClientIDHeader(t *testing.T) {
+	for own, left := range map[string]int{"X-Client-Id": 1, "x_client_id": 1, "": 4} {
+		h := &Handler{AuthorizationServer: &AuthorizationServer{Provision: &Provision{ClientIDHeader: own}}}
+		r := request(http.Header{"X-Client-Id": {"victim"}, "X_client_ID": {"victim"}, "x-Client.id": {"victim"}, "X-Client-Ids": {"x"}})
+		if h.dropClientIDHeader(r); len(r.Header) != left || r.Header.Get("X-Client-Ids") != "x" {
+			t.Errorf("%q: left %v", own, r.Header)
+		}
+	}
+}
+
 // An upgrade to anything but a web socket would be a tunnel that nobody guards.
 func TestScrubUpgrades(t *testing.T) {
 	for _, c := range []struct {

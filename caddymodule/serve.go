@@ -22,6 +22,7 @@ import (
 // ServeHTTP answers what is the gateway's and passes the rest on.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	r = scrub(r)
+	h.dropClientIDHeader(r)
 	path := r.URL.EscapedPath()
 	// Before the AS's endpoints are known, nothing of the site is passed on: they may
 	// be anywhere. Later this is a look at the clock; documents are renewed in the background.

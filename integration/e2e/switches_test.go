@@ -80,7 +80,7 @@ func TestSwitches(t *testing.T) {
 			t.Fatal(err)
 		}
 		post := func() *tpp.Response {
-			r, err := client.Do(t.Context(), http.MethodPost, strings.TrimSuffix(p.Issuer, story.Prefix)+internal, http.Header{"Content-Type": {"application/json"}}, []byte(`{}`))
+			r, err := client.Do(t.Context(), http.MethodPost, strings.TrimSuffix(p.Issuer, story.Prefix)+internal, http.Header{"Content-Type": {"application/json"}, "X-Client-Id": {id}}, []byte(`{}`))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -95,6 +95,8 @@ func TestSwitches(t *testing.T) {
 		r := post()
 		if seen, err := p.AS.RequestsTo(t.Context(), "POST", strings.TrimPrefix(internal, story.Prefix)); err != nil || len(seen) != 1 {
 			t.Errorf("the authorization server saw %v, %v; answer %v", seen, err, r)
+		} else if chosen := seen[0].Header.Get("X-Client-Id"); chosen != "" {
+			t.Errorf("somebody else chose the client_id of a client: %s", chosen)
 		}
 	})
 	t.Run("version", func(t *testing.T) {
