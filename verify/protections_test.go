@@ -85,6 +85,8 @@ func TestNoStatement(t *testing.T) {
 		{"redirect URI to http", []any{"redirect_uris", []string{"https://tpp.example/cb", "http://tpp.example/cb"}}, InvalidRedirectURI, "does not use https", ""},
 		{"iss missing", []any{"iss", absent{}}, InvalidClientMetadata, "iss: '' is not 1 to 22", ""},
 		{"software_id that is not iss", []any{"software_id", "x"}, InvalidClientMetadata, "iss: '65d1f27c4aeA4549'", ""},
+		{"software_id that no directory would issue", []any{"software_id", strings.Repeat("x", 40000)}, InvalidClientMetadata, "software_id: ", ""},
+		{"software_id with a line end", []any{"software_id", "x\ny"}, InvalidClientMetadata, "software_id: 'x/ny' is not", ""},
 		{"name of another type", []any{"client_name", 1}, InvalidClientMetadata, "client_name: is a number", ""},
 		{"name too long", []any{"client_name", strings.Repeat("x", 257)}, InvalidClientMetadata, "client_name: longer than 256", ""},
 	} {
@@ -110,6 +112,18 @@ func TestNoStatement(t *testing.T) {
 			}
 		})
 	}
+	t.Run("bare JSON", func(t *testing.T) { // nobody has vouched for its software_id, and it goes into the log and the registry
+		r := rules(t)
+		r.NoStatement, r.Issuers, r.Unsigned = true, nil, true
+		for _, id := range []string{"", strings.Repeat("x", 40000), "x\ny", "x/y"} {
+			for _, claim := range []string{"iss", "software_id"} {
+				request, err := VerifyRequest(context.Background(), []byte(jsonOf(with(plain, "iss", absent{}, "jti", absent{}, claim, id))), r, noon)
+				if wantRefusal(t, err, InvalidClientMetadata, claim+": "); request.Statement != nil {
+					t.Errorf("%s %.10q is told to the log", claim, id)
+				}
+			}
+		}
+	})
 	t.Run("without keys", func(t *testing.T) {
 		r := rules(t)
 		r.NoStatement = true

@@ -62,6 +62,9 @@ func noStatement(claims Object) (*SoftwareStatement, error) {
 		if err != nil {
 			return nil, refuseRequest(c.name, "%w", err)
 		}
+		if ok && c.to == &s.SoftwareID && !base62.MatchString(v) && !isUUID(v) {
+			return nil, refuseRequest(c.name, "%s is not 1 to 22 letters and digits; send the software_id", Quote(v))
+		}
 		if ok {
 			*c.to = v
 		}
