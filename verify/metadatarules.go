@@ -196,6 +196,9 @@ func checkStatementBinds(e *evaluation) error {
 		{"token_endpoint_auth_signing_alg", []string{m.TokenEndpointSigningAlg}},
 		{"application_type", []string{m.ApplicationType}}, {"id_token_signed_response_alg", []string{m.IDTokenSigningAlg}},
 		{"request_object_signing_alg", []string{m.RequestObjectSigningAlg}},
+		{"backchannel_token_delivery_mode", []string{m.BackchannelMode}},
+		{"backchannel_client_notification_endpoint", []string{m.BackchannelEndpoint}},
+		{"backchannel_authentication_request_signing_alg", []string{m.BackchannelAlg}},
 	} {
 		raw := e.ssa.Claims.Raw(c.name)
 		if raw == nil || bytes.Equal(raw, []byte("null")) {

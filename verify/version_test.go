@@ -77,6 +77,28 @@ func TestVersionMetadata(t *testing.T) {
 	}
 }
 
+// What the directory wrote of CIBA binds like all other metadata of a statement.
+func TestStatementBindsBackchannel(t *testing.T) {
+	ciba := with(requestClaims, "grant_types", []string{"client_credentials", GrantCIBA}, "backchannel_token_delivery_mode", "ping",
+		"backchannel_client_notification_endpoint", "https://tpp.example/ciba", "backchannel_authentication_request_signing_alg", "ES256")
+	for _, tc := range []struct{ claim, same, other string }{
+		{"backchannel_token_delivery_mode", "ping", "poll"},
+		{"backchannel_client_notification_endpoint", "https://tpp.example/ciba", "https://tpp.example/other"},
+		{"backchannel_authentication_request_signing_alg", "ES256", "PS256"},
+	} {
+		for value, word := range map[string]string{tc.same: "", tc.other: "software_statement: its " + tc.claim + " binds and does not hold"} {
+			in := metadataInput(t, ciba, with(ssaClaims, tc.claim, value))
+			in.Acceptable = Version("3.3").Acceptable()
+			_, err := CheckMetadata(context.Background(), in)
+			if word != "" {
+				wantRefusal(t, err, InvalidClientMetadata, word)
+			} else if err != nil {
+				t.Errorf("%s %s: %v", tc.claim, value, err)
+			}
+		}
+	}
+}
+
 // CIBA's claims are there exactly when the grant is.
 func TestBackchannel(t *testing.T) {
 	const mode, endpoint, alg, code = "backchannel_token_delivery_mode", "backchannel_client_notification_endpoint",
