@@ -76,6 +76,8 @@ func (h *Handler) checkProtections() error {
 		return errors.New("software_statement is missing: name a directory whose statements are accepted, or write software_statement off")
 	case !statement && len(h.SoftwareStatements) > 0:
 		return errors.New("software_statement off: and yet a directory is named")
+	case !signed && (h.SignedRequestBody.JWKS != "" || h.SignedRequestBody.JWKSURI != ""):
+		return errors.New("signed_request_body off: and yet keys are named")
 	case !statement && signed && (h.SignedRequestBody == nil || h.SignedRequestBody.JWKS == "" && h.SignedRequestBody.JWKSURI == ""):
 		return errors.New("signed_request_body: without software statements the keys must be named, jwks <file> or jwks_uri <url>, or write signed_request_body off")
 	case !statement && !signed && !h.needsCertificate() && !h.needsToken() && !h.Unprotected:

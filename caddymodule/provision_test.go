@@ -167,6 +167,7 @@ func TestNothingProtected(t *testing.T) {
 		{`"workspace":"w",` + server + `,"software_statements":[null]`, "software_statement"},
 		{`"workspace":"w","software_statements":[{"issuer":"x","jwks_uri":"https://localhost/k"}]`, "authorization_server"},
 		{`"workspace":"w","no_software_statement":true,"signed_request_body":{"off":true},"client_certificate":"off","access_token":{"off":true},` + server, "all four protections are off"},
+		{`"workspace":"w","signed_request_body":{"off":true,"jwks_uri":"https://localhost/k"},"bind_certificate":["common_name"],` + server + statements, "signed_request_body off: and yet keys are named"},
 		{`"workspace":"w","client_certificate":"maybe",` + server + statements, "client_certificate: the only word is off"},
 		{`"workspace":"w","registration":"maybe",` + server + statements, "registration: the only word is off"},
 		{`"workspace":"w","as_registration":"maybe",` + server + statements, "as_registration: the only word is passthrough"},
