@@ -235,10 +235,11 @@ func (c *Client) describe(in Registration) {
 		{"software_client_uri", &c.ClientURI}, {"software_logo_uri", &c.LogoURI},
 		{"software_policy_uri", &c.PolicyURI}, {"software_tos_uri", &c.TOSURI},
 	} {
-		// Of another type than text it is not an address; the AS is told none.
-		if v, ok, err := ssa.Claims.String(a.claim); err == nil && ok {
-			*a.to = v
+		v, _, err := ssa.Claims.String(a.claim)
+		if err != nil {
+			v = "" // of another type than text it is not an address; the AS is told none
 		}
+		*a.to = v
 	}
 	if in.Certificate != nil {
 		c.Thumbprint = in.Certificate.Thumbprint
