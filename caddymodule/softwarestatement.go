@@ -40,7 +40,7 @@ type SoftwareStatement struct {
 	// request's count then. Default: false.
 	UnlistedRedirectURIs bool `json:"unlisted_redirect_uris,omitempty"`
 	// RevokedKeys refuses requests whose key the statement's
-	// software_jwks_revoked_endpoint lists, and all while that cannot be fetched.
+	// software_jwks_revoked_endpoint lists, and all while there is no such list.
 	// Default: false, revoked keys are those that software_jwks_endpoint no longer has.
 	RevokedKeys bool `json:"revoked_keys,omitempty"`
 	// SelfSigned says that the issuer is a TPP's own organisation, which signs its

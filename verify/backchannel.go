@@ -3,7 +3,9 @@ package verify
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
+	"strings"
 )
 
 // The rows of CIBA. They are there exactly when the grant is, and in versions
@@ -52,9 +54,16 @@ func checkBackchannelEndpoint(e *evaluation) error {
 	if err := publicURI(uri); err != nil {
 		return fmt.Errorf("%s %w", Quote(uri), err)
 	}
+	if host, _ := uriHost(uri); !strings.Contains(host, ".") || innerName.MatchString(host) {
+		return fmt.Errorf("%s has a host that only an inner network knows; send a public https URL", Quote(uri))
+	}
 	e.out.Metadata.BackchannelEndpoint = uri
 	return nil
 }
+
+// innerName are names that no public DNS has (RFC 6762, RFC 8375, ICANN's
+// .internal): the AS, which will call the endpoint, may know them.
+var innerName = regexp.MustCompile(`(?i)\.(?:local|localdomain|internal|intranet|lan|home\.arpa|svc|cluster)\.?$`)
 
 func checkBackchannelAlg(e *evaluation) error {
 	const claim = "backchannel_authentication_request_signing_alg"

@@ -22,7 +22,7 @@ const maxRepeats = 4
 // verified.
 type ClientAuthentication struct {
 	// ClientIDs are all different ids that the request names: in the form, the
-	// query, HTTP Basic, the assertion's sub.
+	// query, HTTP Basic, the assertion's sub; without any, the iss of a JWT bearer grant.
 	ClientIDs []string
 	// Secret and Assertion tell which credentials it carries.
 	Secret, Assertion bool
@@ -76,6 +76,13 @@ func ReadClientAuthentication(authorization []string, query, form string) (*Clie
 		c.Assertion = true
 		if !c.assertion(assertion) {
 			return refuse("client_assertion: not a JWT whose sub and iss are the client")
+		}
+	}
+	// RFC 7521 4.1: the assertion of a grant may be all that says who asks.
+	if grants := all["assertion"]; len(c.ClientIDs) == 0 && len(grants) > 0 {
+		if claims, err := UnverifiedClaims([]byte(grants[0])); err == nil {
+			iss, _, _ := claims.String("iss")
+			c.add(iss)
 		}
 	}
 	for _, id := range c.ClientIDs {

@@ -199,6 +199,9 @@ func checkStatementBinds(e *evaluation) error {
 		{"backchannel_token_delivery_mode", []string{m.BackchannelMode}},
 		{"backchannel_client_notification_endpoint", []string{m.BackchannelEndpoint}},
 		{"backchannel_authentication_request_signing_alg", []string{m.BackchannelAlg}},
+		{"tls_client_auth_subject_dn", []string{m.TLSClientAuthSubjectDN}}, {"tls_client_auth_dn", []string{m.TLSClientAuthSubjectDN}},
+		{"tls_client_auth_san_dns", []string{m.TLSClientAuthSANDNS}}, {"tls_client_auth_san_uri", []string{m.TLSClientAuthSANURI}},
+		{"tls_client_auth_san_ip", []string{m.TLSClientAuthSANIP}}, {"tls_client_auth_san_email", []string{m.TLSClientAuthSANEmail}},
 	} {
 		raw := e.ssa.Claims.Raw(c.name)
 		if raw == nil || bytes.Equal(raw, []byte("null")) {
@@ -215,6 +218,10 @@ func checkStatementBinds(e *evaluation) error {
 			for i := range bound {
 				bound[i] = sortWords(bound[i])
 			}
+		case "tls_client_auth_subject_dn", "tls_client_auth_dn": // in whatever form
+			if len(bound) == 1 && e.boundDN(bound[0]) {
+				continue
+			}
 		}
 		for _, v := range c.got {
 			if v != "" && !slices.Contains(bound, v) {
@@ -223,6 +230,12 @@ func checkStatementBinds(e *evaluation) error {
 		}
 	}
 	return nil
+}
+
+// boundDN tells whether a statement's DN is the one that was settled.
+func (e *evaluation) boundDN(text string) bool {
+	name, err := ParseDN(text)
+	return err == nil && name.Equal(e.out.Subject)
 }
 
 // oneOf reads a claim that, when it is there, must be in the list.

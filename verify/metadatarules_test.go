@@ -136,6 +136,8 @@ func TestMetadataRefused(t *testing.T) {
 		{"statement binds application type", nil, []any{"application_type", "mobile"}, "its application_type binds"},
 		{"statement binds id token alg", nil, []any{"id_token_signed_response_alg", "ES256"}, "its id_token_signed_response_alg binds"},
 		{"statement binds request object alg", nil, []any{"request_object_signing_alg", "ES256"}, "its request_object_signing_alg binds"},
+		{"statement binds the DN", []any{"token_endpoint_auth_method", "tls_client_auth", "tls_client_auth_subject_dn", "CN=x,C=GB"}, []any{"tls_client_auth_subject_dn", "CN=y,C=GB"}, "its tls_client_auth_subject_dn binds and does not hold 'CN=x,C=GB'"},
+		{"statement binds the DN under its older name", []any{"token_endpoint_auth_method", "tls_client_auth", "tls_client_auth_subject_dn", "CN=x"}, []any{"tls_client_auth_dn", "nothing"}, "its tls_client_auth_dn binds and does not hold 'CN=x'"},
 		{"statement has a claim of another type", nil, []any{"grant_types", 1}, "software_statement: grant_types is a number"},
 	})
 }
@@ -171,6 +173,10 @@ func TestMetadataAccepted(t *testing.T) {
 		{"statement binds scope as a list", []any{"scope", "openid"}, []any{"scope", []string{"openid", "accounts"}}, func(m *Metadata) { m.Scope = "openid" }},
 		{"statement binds the same", nil, []any{"application_type", "web", "token_endpoint_auth_signing_alg", "PS256"}, func(*Metadata) {}},
 		{"statement binds response types in other word order", nil, []any{"response_types", []string{"id_token code"}}, func(*Metadata) {}},
+		{"statement binds the DN in another form", []any{"token_endpoint_auth_method", "tls_client_auth", "tls_client_auth_subject_dn", "CN=x,C=GB"}, []any{"tls_client_auth_subject_dn", "/C=gb/CN=X"},
+			func(m *Metadata) {
+				m.TokenEndpointAuthMethod, m.TLSClientAuthSubjectDN = "tls_client_auth", "CN=x,C=GB"
+			}},
 		{"statement says null", nil, []any{"grant_types", nil, "scope", nil}, func(*Metadata) {}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -86,6 +86,18 @@ func publicURI(uri string) error {
 	return nil
 }
 
+// uriHost is the host of a URI that publicURI has accepted.
+func uriHost(uri string) (string, error) {
+	if host, ok := plainHost(uri); ok {
+		return strings.TrimSuffix(host, "."), nil
+	}
+	u, err := url.Parse(uri)
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimSuffix(u.Hostname(), "."), nil
+}
+
 // plainHost is the host of a URI in the form that nearly all have: https, a host of
 // letters, digits, dots and hyphens, perhaps a path, and nothing that needs
 // url.Parse to be understood. A software statement has dozens.

@@ -90,7 +90,11 @@ func TestSubjectNamesElsewhere(t *testing.T) {
 	in.Certificate = tppCertificate(t)
 	_, err := CheckMetadata(context.Background(), in)
 	wantRefusal(t, err, InvalidClientMetadata, sanDNS+": not supported by this server; send tls_client_auth_subject_dn")
-	in.Certificate, in.Acceptable.SubjectNames = nil, slices.Clone(SubjectNames)
+	in.Acceptable.SubjectNames = slices.Clone(SubjectNames)
+	in.Request.Statement.Claims = in.Request.Statement.Claims.With(sanDNS, []byte(`"other.example"`))
+	_, err = CheckMetadata(context.Background(), in)
+	wantRefusal(t, err, InvalidClientMetadata, "software_statement: its "+sanDNS+" binds and does not hold 'tpp.example'")
+	in.Certificate, in.Request.Statement.Claims = nil, in.Request.Statement.Claims.Without(sanDNS)
 	if got, err := CheckMetadata(context.Background(), in); err != nil || got.Metadata.TLSClientAuthSANDNS != "tpp.example" {
 		t.Errorf("got %+v, %v", got, err)
 	}
