@@ -69,11 +69,12 @@ func publicURI(uri string) error {
 		}
 		host = u.Hostname()
 	}
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	// Escaped in the URI, and a browser's IDNA may make localhost or digits of it.
+	// Before it is lowered: that makes an ASCII k of the Kelvin sign.
 	if strings.ContainsFunc(host, func(r rune) bool { return r >= 0x80 }) {
 		return errors.New("is not an absolute URI, because its host is not ASCII")
 	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	label := host[strings.LastIndexByte(host, '.')+1:]
 	if host == "localhost" || label == "localhost" {
 		return errors.New("points to localhost")

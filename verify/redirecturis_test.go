@@ -51,6 +51,7 @@ func TestRedirectURIs(t *testing.T) {
 		{"half an escape", "https://tpp.example/%4", relative},
 		{"escaped letter in host", "https://%6cocalhost/cb", relative},
 		{"escaped wide letter in host", "https://%EF%BD%8Cocalhost/cb", relative},
+		{"escaped Kelvin sign in host", "https://%E2%84%AA.example/cb", relative},
 		{"escaped wide digit in host", "https://127.0.0.%EF%BC%91/cb", relative},
 		{"port of letters", "https://tpp.example:x/cb", relative},
 
