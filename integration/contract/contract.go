@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/dlclark/regexp2/v2"
 	"github.com/getkin/kin-openapi/openapi3"
@@ -22,12 +24,13 @@ import (
 var Versions = []string{"3.2", "3.3", "3.4"}
 
 // Specification is one file. Where and why the product goes another way is in
-// disagreements.go.
+// disagreements.go. It may be used at once.
 type Specification struct {
 	// Version is 3.2, 3.3 or 3.4.
 	Version string
 
 	document *openapi3.T
+	mu       sync.Mutex
 	shown    map[int]bool // disagreements that an answer has shown
 }
 
@@ -60,7 +63,9 @@ type Answer struct {
 func (s *Specification) Check(a Answer) (violations []string) {
 	for _, v := range s.violations(a) {
 		if i := s.known(a, v); i >= 0 {
+			s.mu.Lock()
 			s.shown[i] = true
+			s.mu.Unlock()
 			continue
 		}
 		violations = append(violations, fmt.Sprintf("v%s %s %d: %s", s.Version, a.Method, a.Status, v))
@@ -70,6 +75,8 @@ func (s *Specification) Check(a Answer) (violations []string) {
 
 // Forgotten are the known disagreements of this version that no answer has shown.
 func (s *Specification) Forgotten() (out []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for i, d := range disagreements {
 		if d.in(s.Version) && !s.shown[i] {
 			out = append(out, fmt.Sprintf("v%s: no answer shows any more: %s (%s)", s.Version, d.violation, d.why))
@@ -119,14 +126,25 @@ func (s *Specification) violations(a Answer) []string {
 	return out
 }
 
-// options check formats and patterns; v3.4 has a pattern with lookahead, which
-// only regexp2 knows.
+// options check formats and patterns. The library knows neither of the formats uri
+// and JWT, and lets pass what it does not know; v3.4 has a pattern with lookahead,
+// which only regexp2 knows.
 var options = []openapi3.SchemaValidationOption{
 	openapi3.MultiErrors(), openapi3.VisitAsResponse(), openapi3.EnableFormatValidation(),
+	openapi3.WithStringFormatValidator("uri", openapi3.NewCallbackValidator(isURI)),
+	openapi3.WithStringFormatValidator("JWT", openapi3.NewRegexpFormatValidator(`^[\w-]+\.[\w-]+\.[\w-]*$`)),
 	openapi3.SetSchemaRegexCompiler(func(pattern string) (openapi3.RegexMatcher, error) {
 		re, err := regexp2.Compile(pattern, regexp2.ECMAScript)
 		return matcher{re}, err
 	}),
+}
+
+func isURI(text string) error {
+	u, err := url.Parse(text)
+	if err == nil && !u.IsAbs() {
+		err = errors.New("not absolute")
+	}
+	return err
 }
 
 type matcher struct{ *regexp2.Regexp }
@@ -147,7 +165,7 @@ func flat(at string, err error) (out []string) {
 	}
 	var schema *openapi3.SchemaError
 	if !errors.As(err, &schema) {
-		return []string{err.Error()}
+		return []string{strings.TrimSpace(at + " " + err.Error())}
 	}
 	at += strings.TrimSuffix("/"+strings.Join(schema.JSONPointer(), "/"), "/")
 	if schema.Origin != nil {

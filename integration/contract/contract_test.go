@@ -26,7 +26,8 @@ paths:
                     required: [iss, name]
                     properties:
                       name: {type: string, pattern: '^(?=.{1,3}$)[a-z]+$'}
-                      uri: {type: string, format: uri}
+                      uri: {type: array, items: {type: string, format: uri}}
+                      statement: {type: string, format: JWT}
                   - required: [client_id]
         '401':
           description: no
@@ -60,6 +61,9 @@ func TestCheck(t *testing.T) {
 		{"missing", Answer{"POST", "", 201, json, []byte(`{"name":"abc","iss":"i"}`)}, `/client_id property "client_id" is missing`},
 		{"lookahead", Answer{"POST", "", 201, json, []byte(`{"name":"abcd","iss":"i","client_id":"1"}`)}, "/name string doesn't match the regular expression"},
 		{"type", Answer{"POST", "", 201, json, []byte(`{"name":1,"iss":"i","client_id":"1"}`)}, "/name value must be a string"},
+		{"formats", Answer{"POST", "", 201, json, []byte(`{"name":"abc","iss":"i","client_id":"1","uri":["https://a/b"],"statement":"a-_.b."}`)}, ""},
+		{"no URI", Answer{"POST", "", 201, json, []byte(`{"name":"abc","iss":"i","client_id":"1","uri":["https://a/b","/b"]}`)}, "/uri/1 "},
+		{"no JWT", Answer{"POST", "", 201, json, []byte(`{"name":"abc","iss":"i","client_id":"1","statement":"a.b"}`)}, "/statement "},
 		{"not JSON", Answer{"POST", "", 201, json, []byte(`{`)}, "the body is not JSON"},
 		{"media type", Answer{"POST", "", 201, http.Header{"Content-Type": {"text/html"}}, []byte(`{}`)}, "the media type text/html is not listed"},
 		{"no media type", Answer{"POST", "", 201, nil, []byte(`{}`)}, "no media type"},
