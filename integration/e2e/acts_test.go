@@ -64,7 +64,9 @@ func registers(t *testing.T, p *story.Play, client *tpp.Client, overrides map[st
 // presenting is a client of the stage with another certificate.
 func presenting(t *testing.T, p *story.Play, certificate tls.Certificate) *tpp.Client {
 	t.Helper()
-	c := tpp.NewClient(tpp.ClientOptions{Roots: p.Directory.Roots(), Certificate: &certificate})
+	options := p.ClientOptions()
+	options.Certificate = &certificate
+	c := tpp.NewClient(options)
 	t.Cleanup(c.Close)
 	return c
 }

@@ -155,7 +155,7 @@ func TestMethods(t *testing.T) {
 	for _, path := range wellKnown {
 		addresses = append(addresses, address{siteOf(p) + path, []string{"GET", "HEAD"}, "OPTIONS"})
 	}
-	anonymous := tpp.NewClient(tpp.ClientOptions{Roots: p.Directory.Roots()})
+	anonymous := tpp.NewClient(p.ClientOptions())
 	defer anonymous.Close()
 	for _, a := range addresses {
 		for _, method := range all {

@@ -179,7 +179,7 @@ func TestNoCertificate(t *testing.T) {
 			t.Errorf("%s, token: %v, %v", name, r, err)
 		}
 	}
-	none := tpp.NewClient(tpp.ClientOptions{Roots: p.Directory.Roots()})
+	none := tpp.NewClient(p.ClientOptions())
 	t.Cleanup(none.Close)
 	refused("none", none)
 	// In this mode Caddy takes every certificate and verifies none.

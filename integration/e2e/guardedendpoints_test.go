@@ -16,7 +16,7 @@ import (
 func TestGuardedEndpoints(t *testing.T) {
 	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
 		id, own := registered(t, p)
-		none := tpp.NewClient(tpp.ClientOptions{Roots: p.Directory.Roots()})
+		none := tpp.NewClient(p.ClientOptions())
 		defer none.Close()
 		for _, name := range []string{"token_endpoint", "pushed_authorization_request_endpoint", "introspection_endpoint", "revocation_endpoint"} {
 			endpoint := p.Endpoint(name)

@@ -136,7 +136,7 @@ func TestCertificateOff(t *testing.T) {
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.OIDCProvider}))
 	unbound(t, p)
 	reload(t, p, "", without(t, p, "client_certificate")...)
-	none := tpp.NewClient(tpp.ClientOptions{Roots: p.Directory.Roots()})
+	none := tpp.NewClient(p.ClientOptions())
 	defer none.Close()
 	r := registers(t, p, none, map[string]any{"tls_client_auth_subject_dn": nil})
 	if err := (row{400, "invalid_client_metadata", "", "tls_client_auth_subject_dn: missing"}).isIn(p, r, nil); err != nil {
@@ -206,7 +206,7 @@ func unbound(t *testing.T, p *story.Play) {
 // pretend has the AS publish a document with these changes; nil removes a member.
 func pretend(t *testing.T, p *story.Play, times int, changes map[string]any) {
 	t.Helper()
-	anonymous := tpp.NewClient(tpp.ClientOptions{Roots: p.Directory.Roots()})
+	anonymous := tpp.NewClient(p.ClientOptions())
 	defer anonymous.Close()
 	r, err := anonymous.Discover(t.Context(), p.AS.URL())
 	if err != nil || r.Status != 200 {

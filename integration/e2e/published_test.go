@@ -23,7 +23,7 @@ func TestPublishedLists(t *testing.T) {
 			t.Fatal(err)
 		}
 		all := &tpp.Software{Software: enrolled, Audience: story.Bank}
-		client := all.Client(tpp.ClientOptions{Roots: p.Directory.Roots()})
+		client := all.Client(p.ClientOptions())
 		defer client.Close()
 		register := func(overrides map[string]any) (*tpp.Response, error) {
 			t.Helper()

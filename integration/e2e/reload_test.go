@@ -107,7 +107,9 @@ func (c *count) add(t *testing.T, r *tpp.Response, err error, want int) {
 // registerUntil registers clients one after another. A request that got no answer
 // is repeated as it is: had the gateway received it whole, its token would be used up.
 func registerUntil(t *testing.T, p *story.Play, done <-chan struct{}, registered *atomic.Int64) {
-	client := p.Acme.Client(tpp.ClientOptions{Roots: p.Directory.Roots(), NoKeepAlive: true})
+	options := p.ClientOptions()
+	options.NoKeepAlive = true
+	client := p.Acme.Client(options)
 	for {
 		select {
 		case <-done:

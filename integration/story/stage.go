@@ -11,6 +11,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,6 +43,9 @@ type Options struct {
 	Replace []gateway.Replacement
 	// WithoutAS leaves the AS's address to nobody.
 	WithoutAS bool
+	// Answered is given every answer to the TPPs of the stage, possibly several at
+	// once. Default: nobody is.
+	Answered func(*http.Request, *tpp.Response)
 }
 
 // Stage is a directory, an AS, and the gateway in front of it.
@@ -58,6 +62,7 @@ type Stage struct {
 	// directory that the bank does not know.
 	Acme, Other, Stranger *tpp.Software
 
+	answered  func(*http.Request, *tpp.Response)
 	stranger  *directory.Directory
 	anonymous *tpp.Client
 	clients   map[string]*tpp.Client
@@ -72,7 +77,7 @@ func (s *Stage) Secrets() []string { return slices.Clone(s.issued) }
 
 // Open sets the stage.
 func Open(ctx context.Context, o Options) (*Stage, error) {
-	s := &Stage{Dir: o.Dir, clients: map[string]*tpp.Client{}}
+	s := &Stage{Dir: o.Dir, answered: o.Answered, clients: map[string]*tpp.Client{}}
 	if err := s.open(ctx, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -172,10 +177,15 @@ func (s *Stage) enrol() error {
 			return err
 		}
 		*e.to = &tpp.Software{Software: software, Audience: Bank}
-		s.clients[software.SoftwareID] = (*e.to).Client(tpp.ClientOptions{Roots: s.Directory.Roots()})
+		s.clients[software.SoftwareID] = (*e.to).Client(s.ClientOptions())
 	}
-	s.anonymous = tpp.NewClient(tpp.ClientOptions{Roots: s.Directory.Roots()})
+	s.anonymous = tpp.NewClient(s.ClientOptions())
 	return s.Directory.WriteFiles(s.Dir)
+}
+
+// ClientOptions are those of a further client of the gateway.
+func (s *Stage) ClientOptions() tpp.ClientOptions {
+	return tpp.ClientOptions{Roots: s.Directory.Roots(), Answered: s.answered}
 }
 
 // Client is the software's own client, with its certificate and kept connections.

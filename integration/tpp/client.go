@@ -37,6 +37,9 @@ type ClientOptions struct {
 	Connections int
 	// Timeout of a request with its answer. Default: 30 s.
 	Timeout time.Duration
+	// Answered is given every answer that was read to its end, possibly several at
+	// once. Default: nobody is.
+	Answered func(*http.Request, *Response)
 }
 
 // Client is an http client over mTLS. It follows no redirects, keeps no cookies
@@ -44,6 +47,8 @@ type ClientOptions struct {
 type Client struct {
 	// HTTP does the requests.
 	HTTP *http.Client
+
+	answered func(*http.Request, *Response)
 }
 
 // NewClient makes a client. Close it when connections are kept.
@@ -67,7 +72,7 @@ func NewClient(options ClientOptions) *Client {
 			return new(net.Dialer).DialContext(ctx, network, options.Address)
 		}
 	}
-	return &Client{HTTP: &http.Client{
+	return &Client{answered: options.Answered, HTTP: &http.Client{
 		Transport:     transport,
 		Timeout:       cmp.Or(options.Timeout, 30*time.Second),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -136,6 +141,9 @@ func (c *Client) Send(request *http.Request) (*Response, error) {
 	out := &Response{Status: response.StatusCode, Header: response.Header, Body: raw}
 	if err := json.Unmarshal(raw, &out.JSON); err != nil {
 		out.JSON = nil
+	}
+	if c.answered != nil {
+		c.answered(request, out)
 	}
 	return out, nil
 }
