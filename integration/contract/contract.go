@@ -68,7 +68,7 @@ func (s *Specification) Check(a Answer) (violations []string) {
 			s.mu.Unlock()
 			continue
 		}
-		violations = append(violations, fmt.Sprintf("v%s %s %d: %s", s.Version, a.Method, a.Status, v))
+		violations = append(violations, fmt.Sprintf("v%s %s %d: %s", s.Version, a.Method, a.Status, v.text))
 	}
 	return violations
 }
@@ -85,24 +85,30 @@ func (s *Specification) Forgotten() (out []string) {
 	return out
 }
 
-func (s *Specification) violations(a Answer) []string {
+// violation is what is wrong, and the value that is, where there is one.
+type violation struct {
+	text  string
+	value any
+}
+
+func (s *Specification) violations(a Answer) []violation {
 	path := "/register"
 	if a.Client != "" {
 		path += "/{ClientId}"
 	}
 	operation := s.document.Paths.Value(path).GetOperation(a.Method)
 	if operation == nil {
-		return []string{"the method is not listed"}
+		return []violation{{text: "the method is not listed"}}
 	}
 	response := operation.Responses.Value(strconv.Itoa(a.Status))
 	if response == nil {
-		return []string{fmt.Sprintf("the status %d is not listed", a.Status)}
+		return []violation{{text: fmt.Sprintf("the status %d is not listed", a.Status)}}
 	}
-	var out []string
+	var out []violation
 	for name, h := range response.Value.Headers {
 		schema := h.Value.Schema.Value
 		if err := schema.VisitJSON(a.Header.Get(name), options...); err != nil {
-			out = append(out, "header "+name+": "+flat("", err)[0])
+			out = append(out, violation{text: "header " + name + ": " + flat("", err)[0].text})
 		}
 	}
 	if len(response.Value.Content) == 0 {
@@ -110,15 +116,15 @@ func (s *Specification) violations(a Answer) []string {
 	}
 	mediaType, _, err := mime.ParseMediaType(a.Header.Get("Content-Type"))
 	if err != nil {
-		return append(out, "no media type")
+		return append(out, violation{text: "no media type"})
 	}
 	content := response.Value.Content.Get(mediaType)
 	if content == nil {
-		return append(out, "the media type "+mediaType+" is not listed")
+		return append(out, violation{text: "the media type " + mediaType + " is not listed"})
 	}
 	var body any
 	if err := json.Unmarshal(a.Body, &body); err != nil {
-		return append(out, "the body is not JSON")
+		return append(out, violation{text: "the body is not JSON"})
 	}
 	if err := content.Schema.Value.VisitJSON(body, options...); err != nil {
 		out = append(out, flat("", err)...)
@@ -155,7 +161,7 @@ func (m matcher) MatchString(s string) bool {
 }
 
 // flat are the errors inside an error, each with the path of the member.
-func flat(at string, err error) (out []string) {
+func flat(at string, err error) (out []violation) {
 	var several openapi3.MultiError
 	if errors.As(err, &several) {
 		for _, e := range several {
@@ -165,11 +171,11 @@ func flat(at string, err error) (out []string) {
 	}
 	var schema *openapi3.SchemaError
 	if !errors.As(err, &schema) {
-		return []string{strings.TrimSpace(at + " " + err.Error())}
+		return []violation{{text: strings.TrimSpace(at + " " + err.Error())}}
 	}
 	at += strings.TrimSuffix("/"+strings.Join(schema.JSONPointer(), "/"), "/")
 	if schema.Origin != nil {
 		return flat(at, schema.Origin)
 	}
-	return []string{strings.TrimSpace(at + " " + schema.Reason)}
+	return []violation{{strings.TrimSpace(at + " " + schema.Reason), schema.Value}}
 }

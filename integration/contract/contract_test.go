@@ -28,6 +28,7 @@ paths:
                       name: {type: string, pattern: '^(?=.{1,3}$)[a-z]+$'}
                       uri: {type: array, items: {type: string, format: uri}}
                       statement: {type: string, format: JWT}
+                      application_type: {type: string, enum: [web, mobile]}
                   - required: [client_id]
         '401':
           description: no
@@ -62,6 +63,8 @@ func TestCheck(t *testing.T) {
 		{"lookahead", Answer{"POST", "", 201, json, []byte(`{"name":"abcd","iss":"i","client_id":"1"}`)}, "/name string doesn't match the regular expression"},
 		{"type", Answer{"POST", "", 201, json, []byte(`{"name":1,"iss":"i","client_id":"1"}`)}, "/name value must be a string"},
 		{"formats", Answer{"POST", "", 201, json, []byte(`{"name":"abc","iss":"i","client_id":"1","uri":["https://a/b"],"statement":"a-_.b."}`)}, ""},
+		{"known value", Answer{"POST", "", 201, json, []byte(`{"name":"abc","iss":"i","client_id":"1","application_type":"native"}`)}, ""},
+		{"another value than the known", Answer{"POST", "", 201, json, []byte(`{"name":"abc","iss":"i","client_id":"1","application_type":"x"}`)}, "/application_type value is not one"},
 		{"no URI", Answer{"POST", "", 201, json, []byte(`{"name":"abc","iss":"i","client_id":"1","uri":["https://a/b","/b"]}`)}, "/uri/1 "},
 		{"no JWT", Answer{"POST", "", 201, json, []byte(`{"name":"abc","iss":"i","client_id":"1","statement":"a.b"}`)}, "/statement "},
 		{"not JSON", Answer{"POST", "", 201, json, []byte(`{`)}, "the body is not JSON"},
