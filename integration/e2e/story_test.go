@@ -25,14 +25,15 @@ import (
 const shownLog = 16 << 10
 
 // open sets a stage for a test; its logs are shown when the test fails. Whatever
-// a test does, no secret and no token may be in the gateway's log.
+// a test does, no secret and no token may be in the gateway's log, and what its
+// TPPs are answered is as the official files have it.
 func open(t *testing.T, o story.Options) *story.Stage {
 	t.Helper()
 	binary, err := gateway.Build()
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Binary, o.Dir = binary, t.TempDir()
+	o.Binary, o.Dir, o.Answered = binary, t.TempDir(), watch(t).check
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	s, err := story.Open(ctx, o)
