@@ -107,10 +107,13 @@ func (r *RegistrationRules) provisionRegistration() (verify.Acceptable, error) {
 		if role == "" || len(scopes) == 0 || slices.Contains(scopes, verify.ScopeRegister) {
 			return a, fmt.Errorf("role %q: needs scopes, and never %s", role, verify.ScopeRegister)
 		}
-		a.Scopes = append(a.Scopes, scopes...)
+		for _, scope := range scopes {
+			if !slices.Contains(a.Scopes, scope) {
+				a.Scopes = append(a.Scopes, scope)
+			}
+		}
 	}
 	slices.Sort(a.Scopes[1:]) // a map has no order
-	a.Scopes = slices.Compact(a.Scopes)
 	return a, nil
 }
 
