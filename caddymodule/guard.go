@@ -85,7 +85,7 @@ func (h *Handler) checkClient(r *http.Request, store *registry.Registry, who *ve
 
 // authenticator is how a client shows who it is.
 func (h *Handler) authenticator(c *registry.Client) (a *verify.Authenticator, err error) {
-	a = &verify.Authenticator{ClientID: c.ClientID, Method: c.Metadata.TokenEndpointAuthMethod, Match: verify.DNMatch{Attributes: h.DNMatch}}
+	a = &verify.Authenticator{ClientID: c.ClientID, Method: c.Metadata.TokenEndpointAuthMethod, Match: h.match}
 	a.SANClaim, a.SAN = c.Metadata.SAN()
 	a.Subject, err = c.DN()
 	return a, err

@@ -135,7 +135,7 @@ func (h *Handler) provision(ctx caddy.Context) error {
 	if h.AuthorizationServer == nil {
 		return errors.New("authorization_server is missing")
 	}
-	if err := errors.Join(h.check(), h.checkProtections()); err != nil {
+	if err := errors.Join(h.checkSwitches(), h.checkProtections()); err != nil {
 		return err
 	}
 	if h.RateLimit == nil {

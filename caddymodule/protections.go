@@ -52,7 +52,7 @@ func (s *Switches) methodNotAllowed(method string) bool {
 	return s.Management != nil && s.Management.MethodNotAllowed && !slices.Contains(s.Management.Methods, method)
 }
 
-func (s *Switches) check() error {
+func (s *Switches) checkSwitches() error {
 	switch {
 	case s.Registration != "" && s.Registration != "off":
 		return errors.New("registration: the only word is off")

@@ -50,6 +50,8 @@ type RegistrationRules struct {
 	// Roles are the scopes that each software_role gives. openid is always allowed.
 	// Default: AISP accounts, PISP payments, CBPII fundsconfirmations.
 	Roles map[string][]string `json:"roles,omitempty"`
+
+	match verify.DNMatch // of DNMatch
 }
 
 // provisionRegistration checks the rules and makes what a registration may ask
@@ -71,12 +73,12 @@ func (r *RegistrationRules) provisionRegistration() (verify.Acceptable, error) {
 	if err := subset("bind_certificate", r.BindCertificate, verify.BindingForms); err != nil {
 		return a, err
 	}
-	for i, name := range r.DNMatch {
+	for _, name := range r.DNMatch {
 		oid, err := verify.ParseAttributeType(name)
 		if err != nil {
 			return a, fmt.Errorf("dn_match: %w", err)
 		}
-		r.DNMatch[i] = oid
+		r.match.Attributes = append(r.match.Attributes, oid)
 	}
 	if err := subset("algorithms", r.Algorithms, verify.SupportedAlgorithms); err != nil {
 		return a, err

@@ -3,6 +3,8 @@ package caddymodule
 import (
 	"slices"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
 // What the rules offer names each scope once, openid first, whatever the roles list.
@@ -13,5 +15,16 @@ func TestRoles(t *testing.T) {
 	a, err := r.provisionRegistration()
 	if err != nil || !slices.Equal(a.Scopes, []string{"openid", "accounts", "payments"}) {
 		t.Errorf("scopes %q, %v", a.Scopes, err)
+	}
+}
+
+// The operator's words stay as written: Caddy shows the configuration.
+func TestDNMatchWords(t *testing.T) {
+	r := RegistrationRules{DNMatch: []string{"organizationIdentifier", "2.5.4.3"}}
+	if _, err := r.provisionRegistration(); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(r.DNMatch, []string{"organizationIdentifier", "2.5.4.3"}) || !slices.Equal(r.match.Attributes, []string{verify.OrganizationIdentifier, "2.5.4.3"}) {
+		t.Errorf("written %q, understood %q", r.DNMatch, r.match.Attributes)
 	}
 }

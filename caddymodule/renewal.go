@@ -12,7 +12,7 @@ import (
 // certificate, where dn_match has taken it for the client's. Requests that come
 // together share one change.
 func (h *Handler) renew(ctx context.Context, store *registry.Registry, a *verify.Authenticator, cert *verify.Certificate) error {
-	if a.Method != "tls_client_auth" || a.SANClaim != "" || len(h.DNMatch) == 0 || a.Subject.Equal(cert.Subject) {
+	if a.Method != "tls_client_auth" || a.SANClaim != "" || len(a.Match.Attributes) == 0 || a.Subject.Equal(cert.Subject) {
 		return nil
 	}
 	_, err, _ := h.renewals.Do(a.ClientID+" "+cert.Thumbprint, func() (any, error) {
