@@ -51,10 +51,11 @@ func checkBackchannelEndpoint(e *evaluation) error {
 	if err != nil {
 		return err
 	}
-	if err := publicURI(uri); err != nil {
+	host, err := publicURI(uri)
+	switch {
+	case err != nil:
 		return fmt.Errorf("%s %w", Quote(uri), err)
-	}
-	if host, _ := uriHost(uri); !strings.Contains(host, ".") || innerName.MatchString(host) {
+	case !strings.Contains(host, ".") || innerName.MatchString(host):
 		return fmt.Errorf("%s has a host that only an inner network knows; send a public https URL", Quote(uri))
 	}
 	e.out.Metadata.BackchannelEndpoint = uri
@@ -63,7 +64,7 @@ func checkBackchannelEndpoint(e *evaluation) error {
 
 // innerName are names that no public DNS has (RFC 6762, RFC 8375, ICANN's
 // .internal): the AS, which will call the endpoint, may know them.
-var innerName = regexp.MustCompile(`(?i)\.(?:local|localdomain|internal|intranet|lan|home\.arpa|svc|cluster)\.?$`)
+var innerName = regexp.MustCompile(`\.(?:local|localdomain|internal|intranet|lan|home\.arpa|svc|cluster)$`)
 
 func checkBackchannelAlg(e *evaluation) error {
 	const claim = "backchannel_authentication_request_signing_alg"

@@ -18,7 +18,7 @@ func FuzzPublicURI(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, uri string) {
-		if publicURI(uri) != nil {
+		if _, err := publicURI(uri); err != nil {
 			return
 		}
 		u, err := url.Parse(uri)

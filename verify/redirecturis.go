@@ -32,7 +32,7 @@ func checkRedirectURIs(e *evaluation) error {
 		return refuse("missing; send at least one")
 	}
 	for _, uri := range list {
-		if err := publicURI(uri); err != nil {
+		if _, err := publicURI(uri); err != nil {
 			return refuse("%s %w", Quote(uri), err)
 		}
 		if listed && !slices.Contains(e.ssa.RedirectURIs, uri) {
@@ -44,14 +44,14 @@ func checkRedirectURIs(e *evaluation) error {
 }
 
 // publicURI holds a URI that browsers, or the AS, will be sent to against what
-// every such URI must be.
-func publicURI(uri string) error {
+// every such URI must be. host is in lower case, without a dot at its end.
+func publicURI(uri string) (host string, err error) {
 	if len(uri) > maxURI {
-		return fmt.Errorf("is longer than %d characters", maxURI)
+		return "", fmt.Errorf("is longer than %d characters", maxURI)
 	}
 	for i := range len(uri) {
 		if c := uri[i]; c <= 0x20 || c >= 0x7f || strings.IndexByte(`\"<>^{|}`+"`*", c) >= 0 {
-			return errors.New("has a character that a URI cannot have, or a wildcard")
+			return "", errors.New("has a character that a URI cannot have, or a wildcard")
 		}
 	}
 	host, plain := plainHost(uri)
@@ -59,44 +59,32 @@ func publicURI(uri string) error {
 		u, err := url.Parse(uri)
 		switch {
 		case err != nil || u.Opaque != "" || u.Hostname() == "":
-			return errors.New("is not an absolute URI")
+			return "", errors.New("is not an absolute URI")
 		case u.Scheme != "https":
-			return errors.New("does not use https")
+			return "", errors.New("does not use https")
 		case strings.Contains(uri, "#"):
-			return errors.New("has a fragment")
+			return "", errors.New("has a fragment")
 		case u.User != nil:
-			return errors.New("has user information")
+			return "", errors.New("has user information")
 		}
 		host = u.Hostname()
 	}
 	// Escaped in the URI, and a browser's IDNA may make localhost or digits of it.
 	// Before it is lowered: that makes an ASCII k of the Kelvin sign.
 	if strings.ContainsFunc(host, func(r rune) bool { return r >= 0x80 }) {
-		return errors.New("is not an absolute URI, because its host is not ASCII")
+		return "", errors.New("is not an absolute URI, because its host is not ASCII")
 	}
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	label := host[strings.LastIndexByte(host, '.')+1:]
 	if host == "localhost" || label == "localhost" {
-		return errors.New("points to localhost")
+		return "", errors.New("points to localhost")
 	}
 	// A last label of digits is an IPv4 address for browsers, whatever its form (0x7f.1, 2130706433).
 	numeric := label == "" || label[0] >= '0' && label[0] <= '9' && (strings.Trim(label, "0123456789") == "" || strings.HasPrefix(label, "0x"))
 	if numeric || strings.IndexByte(host, ':') >= 0 { // only IPv6 has one
-		return errors.New("has an IP address for a host")
+		return "", errors.New("has an IP address for a host")
 	}
-	return nil
-}
-
-// uriHost is the host of a URI that publicURI has accepted.
-func uriHost(uri string) (string, error) {
-	if host, ok := plainHost(uri); ok {
-		return strings.TrimSuffix(host, "."), nil
-	}
-	u, err := url.Parse(uri)
-	if err != nil {
-		return "", err
-	}
-	return strings.TrimSuffix(u.Hostname(), "."), nil
+	return host, nil
 }
 
 // plainHost is the host of a URI in the form that nearly all have: https, a host of
