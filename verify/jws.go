@@ -50,6 +50,12 @@ func SplitJWS(raw []byte, algorithms, types []string) (*JWS, error) {
 	if line, ok := bytes.CutSuffix(raw, []byte("\n")); ok { // one line end, with CR or without
 		raw = bytes.TrimSuffix(line, []byte("\r"))
 	}
+	return split(raw, algorithms, types, true)
+}
+
+// split reads the three segments. Without signed, raw ends in a period, so the
+// third is empty: an unsecured JWS (RFC 7515 appendix A.5).
+func split(raw []byte, algorithms, types []string, signed bool) (*JWS, error) {
 	first := bytes.IndexByte(raw, '.')
 	last := bytes.LastIndexByte(raw, '.')
 	if bytes.Count(raw, []byte(".")) != 2 {
@@ -63,15 +69,16 @@ func SplitJWS(raw []byte, algorithms, types []string) (*JWS, error) {
 	if err != nil {
 		return nil, err
 	}
-	signature, err := segment(raw[last+1:], "signature")
-	if err != nil {
-		return nil, err
+	t := &JWS{Raw: raw}
+	if signed {
+		if t.signature, err = segment(raw[last+1:], "signature"); err != nil {
+			return nil, err
+		}
 	}
 	h, err := ParseObject(header)
 	if err != nil {
 		return nil, fmt.Errorf("has a header that is no acceptable JSON object (%w)", err)
 	}
-	t := &JWS{Raw: raw, signature: signature}
 	if err := t.readHeader(h, algorithms, types); err != nil {
 		return nil, err
 	}

@@ -1,9 +1,6 @@
 package verify
 
-import (
-	"bytes"
-	"errors"
-)
+import "bytes"
 
 // An issuer block may be a TPP's own organisation: it signs its statements
 // itself, with a key of the JWKS that the operator configured for it, or not at
@@ -12,42 +9,16 @@ import (
 // that same JWKS. So its software_jwks_endpoint verifies nothing, and nothing
 // that it names is fetched before the request is verified.
 
-// splitStatement reads a software statement, signed or not.
+// splitStatement reads a software statement, signed or not, each as strictly. One
+// whose signature was only taken away still has its alg, and is not unsigned.
 func splitStatement(raw []byte) (t *JWS, unsigned bool, err error) {
-	if len(raw) > 0 && raw[len(raw)-1] == '.' {
-		t, err = splitUnsigned(raw)
-		return t, true, err
+	if bytes.HasSuffix(raw, []byte(".")) {
+		if t, err := split(raw, []string{"none"}, nil, false); err == nil {
+			return t, true, nil
+		}
 	}
 	t, err = SplitJWS(raw, SupportedAlgorithms, nil)
 	return t, false, err
-}
-
-// splitUnsigned reads an unsecured JWS as strictly as SplitJWS reads a signed one.
-func splitUnsigned(raw []byte) (*JWS, error) {
-	first := bytes.IndexByte(raw, '.')
-	if bytes.Count(raw, []byte(".")) != 2 {
-		return nil, errors.New("is not a compact JWS of three segments")
-	}
-	header, err := segment(raw[:first], "header")
-	if err != nil {
-		return nil, err
-	}
-	payload, err := segment(raw[first+1:len(raw)-1], "payload")
-	if err != nil {
-		return nil, err
-	}
-	h, err := ParseObject(header)
-	if err != nil {
-		return nil, errors.New("has a header that is no acceptable JSON object")
-	}
-	t := &JWS{Raw: raw}
-	if err := t.readHeader(h, []string{"none"}, nil); err != nil {
-		return nil, errors.New("has an empty signature")
-	}
-	if t.Claims, err = ParseObject(payload); err != nil {
-		return nil, errors.New("has a payload that is no acceptable JSON object")
-	}
-	return t, nil
 }
 
 // noStatement stands for the statement where none is demanded: the software is
