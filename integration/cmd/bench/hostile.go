@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -173,23 +172,6 @@ func mutated(i int, good []byte, signed [][]byte) []byte {
 // last request is left.
 func ownMemory() (resident, peak int64, err error) {
 	runtime.GC()
-	file, err := os.Open("/proc/self/status")
-	if err != nil {
-		return 0, 0, err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	for lines := bufio.NewScanner(file); lines.Scan(); {
-		fields := strings.Fields(lines.Text())
-		if len(fields) < 2 {
-			continue
-		}
-		kibibytes, _ := strconv.ParseInt(fields[1], 10, 64)
-		switch fields[0] {
-		case "VmRSS:":
-			resident = kibibytes << 10
-		case "VmHWM:":
-			peak = kibibytes << 10
-		}
-	}
-	return resident, peak, nil
+	err = readSizes("/proc/self/status", map[string]*int64{"VmRSS": &resident, "VmHWM": &peak})
+	return resident, peak, err
 }
