@@ -138,7 +138,7 @@ func (s *Server) fetchDocument(ctx context.Context) ([]byte, time.Duration, erro
 	if res.Status != http.StatusOK {
 		return nil, 0, fmt.Errorf("status %d", res.Status)
 	}
-	return res.Body, jwks.Age(strings.Join(res.Header.Values("Cache-Control"), ","), defaultAge, minAge, maxAge), nil
+	return res.Body, jwks.Age(res.Header, defaultAge, minAge, maxAge), nil
 }
 
 func (s *Server) save(ctx context.Context, raw []byte) {

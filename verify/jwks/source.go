@@ -3,6 +3,7 @@ package jwks
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"sync"
@@ -164,7 +165,7 @@ func (s *Source) get(ctx context.Context) (fetched, error) {
 	if err != nil {
 		return fetched{}, fmt.Errorf("keys of %s: %w", s.url, err)
 	}
-	age := Age(strings.Join(res.Header.Values("Cache-Control"), ","), DefaultAge, MinAge, MaxAge)
+	age := Age(res.Header, DefaultAge, MinAge, MaxAge)
 	return fetched{keys, len(res.Body), age}, nil
 }
 
@@ -178,13 +179,13 @@ func (s *Source) read(body []byte) (keys []verify.Key, err error) {
 	return s.parse(body)
 }
 
-// Age is how long an answer with this Cache-Control is fresh: its max-age within
-// bounds, the smallest of several, or otherwise. no-store and no-cache are not
+// Age is how long an answer with these headers is fresh: the max-age of its
+// Cache-Control within bounds, the smallest of several, or otherwise. no-store and no-cache are not
 // followed to the letter, or every request would wait for a fetch: with them it is
 // otherwise at most.
-func Age(cacheControl string, otherwise, least, most time.Duration) time.Duration {
+func Age(header http.Header, otherwise, least, most time.Duration) time.Duration {
 	age, said := most, false
-	for part := range strings.SplitSeq(cacheControl, ",") {
+	for part := range strings.SplitSeq(strings.Join(header.Values("Cache-Control"), ","), ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
 		switch strings.ToLower(name) {
 		case "no-store", "no-cache":

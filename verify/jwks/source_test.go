@@ -93,7 +93,7 @@ func TestAge(t *testing.T) {
 		"max-age=60, max-age=90": time.Minute, "max-age=90,max-age=3600": 90 * time.Second, "private, must-revalidate, max-age=90": 90 * time.Second, "x-max-age=90": 7, "max-age =90": 7,
 		"max-age=1": time.Minute, "max-age=60": time.Minute, "max-age=3600": time.Hour, "max-age=3601": time.Hour, "max-age=2147483647": time.Hour,
 	} {
-		if got := jwks.Age(header, 7, time.Minute, time.Hour); got != want {
+		if got := jwks.Age(http.Header{"Cache-Control": {header}}, 7, time.Minute, time.Hour); got != want {
 			t.Errorf("%q: %s, want %s", header, got, want)
 		}
 	}
