@@ -74,7 +74,7 @@ func (l *RateLimit) take(who string, now time.Time) error {
 		return nil
 	}
 	r.CancelAt(now)
-	e := verify.Refuse(verify.TooManyRequests, "rate_limit", "too many requests with this certificate; send at most %d in %s", l.Requests, time.Duration(l.Window))
+	e := verify.Refuse(verify.TooManyRequests, "rate_limit", "too many requests with this certificate or from this address; send at most %d in %s", l.Requests, time.Duration(l.Window))
 	e.RetryAfter = wait
 	return e
 }
