@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -76,32 +75,6 @@ func (r *Registry) Register(ctx context.Context, ws Workspace, in Registration) 
 	}
 	return c, nil
 }
-
-// disown ends a client that the AS made and the registry could not take. One with
-// a client_id chosen here is left to the undo entry. Of another, only the answer
-// at hand says how to delete it.
-func (r *Registry) disown(ctx context.Context, ws Workspace, c *Client, p *Provisioned, undo work, cause error) {
-	if ws.Provisioner.ChoosesClientID() || errors.Is(cause, errTwice) {
-		return
-	}
-	// The time for the AS may be what ended the activation. Twice that is still
-	// within the lease.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Deadline)
-	defer cancel()
-	made := *c
-	made.ClientID, made.Credentials = p.ClientID, p.Credentials
-	if err := ws.Provisioner.Delete(ctx, &made); err != nil {
-		r.log.Error("the authorization server holds a client that the registry could not take", slog.String("client_id", p.ClientID), slog.Any("error", errors.Join(cause, err)))
-		return // the undo entry tells so once more
-	}
-	if err := r.forgetPending(ctx, c.ID, undo); err != nil {
-		r.log.Error("a failed registration could not be removed now; it will be later", slog.String("registration", c.ID), slog.Any("error", err))
-	}
-}
-
-// errTwice is an AS that gives a new client the id of one that is there: it must
-// not be deleted.
-var errTwice = errors.New("registry: the authorization server gave out a client_id twice")
 
 // create asks the AS, and once more when the answer was lost and asking again
 // gives the same client.
@@ -179,46 +152,6 @@ func (r *Registry) activate(ctx context.Context, c *Client, pending []byte, p *P
 	})
 }
 
-// abandon ends a registration that the AS did not carry out. Where it may have
-// been carried out, the undo entry does it: at once when the client_id was
-// chosen here, otherwise there is no way to find the client, and the log says so.
-// It returns what the TPP is told.
-func (r *Registry) abandon(ctx context.Context, ws Workspace, c *Client, undo work, cause error) error {
-	if errors.Is(cause, ErrLost) && ws.Provisioner.ChoosesClientID() {
-		r.log.Error("answer lost: the client will be deleted at the authorization server", slog.String("client_id", c.ClientID), slog.Any("error", cause))
-		return afterLease(cause) // until then token and jti are taken
-	}
-	if errors.Is(cause, ErrLost) {
-		r.log.Error("answer lost: the authorization server may hold a client that the registry does not know",
-			slog.String("workspace", ws.Name), slog.String("software_id", c.SoftwareID), slog.Any("error", cause))
-	}
-	if err := r.forgetPending(ctx, c.ID, undo); err != nil {
-		r.log.Error("a refused registration could not be removed now; it will be later", slog.String("registration", c.ID), slog.Any("error", err))
-	}
-	return cause
-}
-
-// forgetPending removes what Register's first transaction wrote.
-func (r *Registry) forgetPending(ctx context.Context, id string, undo work) error {
-	return r.conclude(ctx, func(w Writer) error {
-		c, err := loadClient(w, undo.Workspace, id)
-		if err != nil && !errors.Is(err, ErrNotFound) {
-			return err
-		}
-		if c != nil && c.Status != Active {
-			for _, k := range undo.Holds {
-				if err := (reservation{key: k, holder: id}).giveBack(w); err != nil {
-					return err
-				}
-			}
-			if err := errors.Join(w.Delete(clientKey(c)), w.Delete(key("document", c.Document))); err != nil {
-				return err
-			}
-		}
-		return w.Delete(undo.key)
-	})
-}
-
 // describe takes what the record needs from an accepted request.
 func (c *Client) describe(in Registration) {
 	ssa := in.Request.Statement
@@ -248,46 +181,3 @@ func (c *Client) describe(in Registration) {
 		}
 	}
 }
-
-func (r *Registry) seal(c *Client, credentials Credentials) error {
-	secret, err := json.Marshal(credentials)
-	if err != nil {
-		return err
-	}
-	c.Sealed, err = r.sealer.Seal(secret, clientKey(c))
-	return err
-}
-
-// unseal fills in the Credentials.
-func (r *Registry) unseal(c *Client) error {
-	if len(c.Sealed) == 0 {
-		return nil
-	}
-	secret, err := r.sealer.Open(c.Sealed, clientKey(c))
-	if err != nil {
-		return fmt.Errorf("registry: the credentials of client %s do not open with this keyset: %w", c.ID, err)
-	}
-	return json.Unmarshal(secret, &c.Credentials)
-}
-
-func clientKey(c *Client) string { return key("client", c.Workspace, c.ID) }
-func idKey(c *Client) string     { return key("id", c.Workspace, c.ClientID) }
-
-func putClient(w Writer, c *Client) error {
-	data, err := json.Marshal(c)
-	if err != nil {
-		return err
-	}
-	return w.Put(clientKey(c), data)
-}
-
-// loadClient returns the record, or ErrNotFound.
-func loadClient(r interface{ Get(string) ([]byte, error) }, workspace, id string) (*Client, error) {
-	data, err := r.Get(key("client", workspace, id))
-	if err != nil {
-		return nil, err
-	}
-	return readClient(data)
-}
-
-func leaseEnd(now time.Time) int64 { return now.Add(lease).Unix() }

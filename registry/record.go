@@ -1,0 +1,50 @@
+package registry
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+func (r *Registry) seal(c *Client, credentials Credentials) error {
+	secret, err := json.Marshal(credentials)
+	if err != nil {
+		return err
+	}
+	c.Sealed, err = r.sealer.Seal(secret, clientKey(c))
+	return err
+}
+
+// unseal fills in the Credentials.
+func (r *Registry) unseal(c *Client) error {
+	if len(c.Sealed) == 0 {
+		return nil
+	}
+	secret, err := r.sealer.Open(c.Sealed, clientKey(c))
+	if err != nil {
+		return fmt.Errorf("registry: the credentials of client %s do not open with this keyset: %w", c.ID, err)
+	}
+	return json.Unmarshal(secret, &c.Credentials)
+}
+
+func clientKey(c *Client) string { return key("client", c.Workspace, c.ID) }
+func idKey(c *Client) string     { return key("id", c.Workspace, c.ClientID) }
+
+func putClient(w Writer, c *Client) error {
+	data, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	return w.Put(clientKey(c), data)
+}
+
+// loadClient returns the record, or ErrNotFound.
+func loadClient(r interface{ Get(string) ([]byte, error) }, workspace, id string) (*Client, error) {
+	data, err := r.Get(key("client", workspace, id))
+	if err != nil {
+		return nil, err
+	}
+	return readClient(data)
+}
+
+func leaseEnd(now time.Time) int64 { return now.Add(lease).Unix() }
