@@ -72,6 +72,9 @@ type Client struct {
 	// Sealed are the Credentials, encrypted.
 	Sealed []byte `json:"sealed,omitempty"`
 
+	// Suspended: the operator has suspended it, its software or its organisation.
+	// Only in what Registry.Client returns.
+	Suspended bool `json:"-"`
 	// SoftwareStatement is the statement as received, nil when none was demanded.
 	// Only in the copy that a Provisioner gets.
 	SoftwareStatement []byte `json:"-"`

@@ -11,13 +11,17 @@ import (
 
 // Client returns the client with the AS's client_id. A client that was deleted
 // comes back with Status Deleted and nothing but its ids; one that is pending is
-// not there yet.
+// not there yet. Suspended is filled in.
 //
 // Errors: ErrNotFound for a client_id that was never registered here; ErrAlike too
 // where one was that an AS could take for the same.
 func (r *Registry) Client(ctx context.Context, workspace, clientID string) (c *Client, err error) {
 	err = r.store.View(ctx, func(v Reader) error {
-		if c, err = findClient(v, workspace, clientID); !errors.Is(err, ErrNotFound) {
+		if c, err = findClient(v, workspace, clientID); err == nil {
+			c.Suspended, err = suspended(v, c)
+			return err
+		}
+		if !errors.Is(err, ErrNotFound) {
 			return err
 		}
 		for _, kind := range []string{"id", "alike"} {
@@ -87,7 +91,7 @@ func (r *Registry) Document(ctx context.Context, c *Client) (now *Client, reques
 func (r *Registry) List(ctx context.Context, workspace string, by Index, value, cursor string, limit int) (list []*Client, next string, err error) {
 	prefix := indexPrefix(by, workspace, value)
 	if cursor != "" && !strings.HasPrefix(cursor, prefix) {
-		return nil, "", errors.New("registry: the cursor is of another list")
+		return nil, "", errCursor
 	}
 	err = r.store.View(ctx, func(v Reader) error {
 		list, next = nil, ""

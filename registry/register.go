@@ -48,6 +48,9 @@ func (r *Registry) Register(ctx context.Context, ws Workspace, in Registration) 
 		return nil, err
 	}
 	err = r.store.Update(ctx, func(w Writer) error {
+		if err := refuseSuspended(w, c); err != nil {
+			return err
+		}
 		for _, h := range holds {
 			if err := h.take(w, now); err != nil {
 				return err

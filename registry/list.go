@@ -1,0 +1,45 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+var errCursor = errors.New("registry: the cursor is of another list")
+
+// workspacePrefix is where the keys of a kind are, of one workspace or of all.
+func workspacePrefix(kind, workspace string) string {
+	if workspace == "" {
+		return key(kind) + "/"
+	}
+	return key(kind, workspace) + "/"
+}
+
+// scanJSON is one page of values.
+func scanJSON[T any](ctx context.Context, r *Registry, prefix, cursor string, limit int) (list []T, next string, err error) {
+	if cursor != "" && !strings.HasPrefix(cursor, prefix) {
+		return nil, "", errCursor
+	}
+	err = r.store.View(ctx, func(v Reader) error {
+		list, next = nil, ""
+		entries, err := v.Scan(prefix, cursor, limit)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			var one T
+			if err := json.Unmarshal(e.Value, &one); err != nil {
+				return fmt.Errorf("registry: unreadable value of %s: %w", e.Key, err)
+			}
+			list = append(list, one)
+		}
+		if len(entries) == limit {
+			next = entries[limit-1].Key
+		}
+		return nil
+	})
+	return list, next, err
+}

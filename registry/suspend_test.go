@@ -1,0 +1,84 @@
+package registry_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+func TestSuspend(t *testing.T) {
+	for kind, value := range map[string]string{registry.SuspendClient: "", registry.SuspendSoftware: "software1", registry.SuspendOrganisation: "org1"} {
+		t.Run(kind, func(t *testing.T) {
+			run(t, true, func(x *fixture) {
+				c := x.register(request("jti1", "token1"))
+				s := registry.Suspension{Workspace: x.ws.Name, Kind: kind, Value: value, Reason: "asked for"}
+				if kind == registry.SuspendClient {
+					s.Value = c.ClientID
+				}
+				if err := x.Suspend(x.t.Context(), s); err != nil {
+					t.Fatal(err)
+				}
+				x.suspended(c.ClientID, true)
+				_, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti2"))
+				refused(t, err, verify.AccessDenied, "suspended")
+				refused(t, x.Registry.Delete(x.t.Context(), x.ws, c.ClientID, &verify.AccessToken{Raw: "t"}), verify.AccessDenied, "suspended")
+				_, err = x.Register(x.t.Context(), x.ws, request("jti3", "token3"))
+				if kind == registry.SuspendClient {
+					if err != nil {
+						t.Error(err)
+					}
+				} else {
+					refused(t, err, verify.AccessDenied, "suspended")
+				}
+				list, next, err := x.Suspensions(x.t.Context(), x.ws.Name, "", 10)
+				if err != nil || next != "" || len(list) != 1 || list[0].Value != s.Value || list[0].Reason != "asked for" || list[0].Since != time.Now().Unix() {
+					t.Errorf("%+v, %q, %v", list, next, err)
+				}
+
+				if err := x.Resume(x.t.Context(), s); err != nil {
+					t.Fatal(err)
+				}
+				if err := x.Resume(x.t.Context(), s); !errors.Is(err, registry.ErrNotFound) {
+					t.Error(err)
+				}
+				x.suspended(c.ClientID, false)
+				if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti2")); err != nil {
+					t.Errorf("the refusal has burnt the request: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func (x *fixture) suspended(clientID string, want bool) {
+	x.t.Helper()
+	c, err := x.Client(x.t.Context(), x.ws.Name, clientID)
+	if err != nil || c.Suspended != want {
+		x.t.Errorf("%+v, %v", c, err)
+	}
+}
+
+func TestSuspensionsAreChecked(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		for _, s := range []registry.Suspension{
+			{}, {Workspace: "a", Kind: "client"}, {Kind: "client", Value: "a"}, {Workspace: "a", Kind: "directory", Value: "a"},
+			{Workspace: "a", Kind: "client", Value: "a", Reason: string(make([]byte, 501))},
+		} {
+			if err := x.Suspend(x.t.Context(), s); err == nil {
+				t.Errorf("%+v", s)
+			}
+		}
+		if err := x.Suspend(x.t.Context(), registry.Suspension{Workspace: "a/b", Kind: "client", Value: "c"}); err != nil {
+			t.Fatal(err)
+		}
+		if list, _, err := x.Suspensions(x.t.Context(), "", "", 10); err != nil || len(list) != 1 || list[0].Workspace != "a/b" {
+			t.Errorf("%v, %v", list, err)
+		}
+		if _, _, err := x.Suspensions(x.t.Context(), "a/b", "elsewhere", 10); err == nil {
+			t.Error("the cursor of another list was taken")
+		}
+	})
+}
