@@ -43,3 +43,35 @@ func scanJSON[T any](ctx context.Context, r *Registry, prefix, cursor string, li
 	})
 	return list, next, err
 }
+
+// List returns at most limit clients that an index names, in the index's order,
+// and the cursor to go on with, empty at the end.
+func (r *Registry) List(ctx context.Context, workspace string, by Index, value, cursor string, limit int) (list []*Client, next string, err error) {
+	prefix := indexPrefix(by, workspace, value)
+	if cursor != "" && !strings.HasPrefix(cursor, prefix) {
+		return nil, "", errCursor
+	}
+	err = r.store.View(ctx, func(v Reader) error {
+		list, next = nil, ""
+		entries, err := v.Scan(prefix, cursor, limit)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			id := e.Key[len(prefix):]
+			if by == ByTime {
+				_, id, _ = strings.Cut(id, "-")
+			}
+			c, err := loadClient(v, workspace, id)
+			if err != nil {
+				return fmt.Errorf("registry: index %s: %w", e.Key, err)
+			}
+			list = append(list, c)
+		}
+		if len(entries) == limit {
+			next = entries[limit-1].Key
+		}
+		return nil
+	})
+	return list, next, err
+}
