@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
@@ -65,27 +66,31 @@ func (s *Server) introspect(ctx context.Context, m *Metadata, raw string) (*veri
 	return verify.ReadAccessToken(raw, claims)
 }
 
-// Revokes tells whether a client for Revoke is configured.
-func (s *Server) Revokes(registration bool) bool {
-	id, _ := s.revoker(registration)
-	return id != ""
+// Revokes tells whether there is a client that Revoke can be asked as.
+func (s *Server) Revokes(v registry.Revocation) bool {
+	id, _ := s.revoker(v)
+	return id != "" || asClient(v)
 }
 
-func (s *Server) revoker(registration bool) (id, secret string) {
-	if registration && s.RegistrarID != "" {
+func (s *Server) revoker(v registry.Revocation) (id, secret string) {
+	if v.Registration && s.RegistrarID != "" {
 		return s.RegistrarID, s.RegistrarSecret
 	}
 	return s.ClientID, s.ClientSecret
 }
 
-// Revoke ends an access token (RFC 7009), a registration token as the client
-// that it belongs to where that is configured: an AS may refuse foreign tokens
-// (2.1). What it refuses is final.
+// asClient tells whether the gateway can be the client that the token belongs to:
+// the AS takes the certificate from it (RFC 9440).
+func asClient(v registry.Revocation) bool { return v.ClientID != "" && len(v.Certificate) > 0 }
+
+// Revoke ends an access token (RFC 7009): a registration token as the client that
+// it belongs to where that is configured, a management token as the client that
+// presented it, both else as the gateway. An AS may refuse foreign tokens (2.1);
+// what it refuses is final.
 //
 // Errors: AccessDenied, Unavailable.
-func (s *Server) Revoke(ctx context.Context, token string, registration bool) error {
-	id, secret := s.revoker(registration)
-	if id == "" {
+func (s *Server) Revoke(ctx context.Context, v registry.Revocation) error {
+	if !s.Revokes(v) {
 		return notRevoked(errors.New("no client at the authorization server is configured"))
 	}
 	m, err := s.Metadata(ctx)
@@ -96,7 +101,19 @@ func (s *Server) Revoke(ctx context.Context, token string, registration bool) er
 	if target == "" {
 		return notRevoked(errors.New("the authorization server has no revocation endpoint"))
 	}
-	res, err := s.send(ctx, form(target, token, id, secret))
+	if asClient(v) {
+		if err = s.revoke(ctx, clientForm(target, v)); err == nil || verify.AsError(err).Kind == verify.Unavailable {
+			return err
+		}
+	}
+	if id, secret := s.revoker(v); id != "" {
+		return s.revoke(ctx, form(target, v.Token, id, secret))
+	}
+	return err
+}
+
+func (s *Server) revoke(ctx context.Context, q request) error {
+	res, err := s.send(ctx, q)
 	switch {
 	case err != nil:
 		return err
@@ -114,10 +131,24 @@ func notRevoked(cause error) error {
 
 // form is the request that introspection and revocation share (RFC 7662 2.1, RFC 7009 2.1).
 func form(target, token, id, secret string) request {
-	body := url.Values{"token": {token}, "token_type_hint": {"access_token"}}
 	return request{
 		method: http.MethodPost, target: target, authorization: basic(id, secret),
-		contentType: "application/x-www-form-urlencoded", body: []byte(body.Encode()),
+		contentType: "application/x-www-form-urlencoded", body: []byte(tokenForm(token).Encode()),
 		secrets: []string{token, secret},
 	}
+}
+
+// clientForm is a revocation as a client with a certificate (RFC 8705 2).
+func clientForm(target string, v registry.Revocation) request {
+	body := tokenForm(v.Token)
+	body.Set("client_id", v.ClientID)
+	return request{
+		method: http.MethodPost, target: target, headers: []string{ClientCertHeader, ClientCert(v.Certificate)},
+		contentType: "application/x-www-form-urlencoded", body: []byte(body.Encode()),
+		secrets: []string{v.Token},
+	}
+}
+
+func tokenForm(token string) url.Values {
+	return url.Values{"token": {token}, "token_type_hint": {"access_token"}}
 }

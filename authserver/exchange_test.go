@@ -127,7 +127,7 @@ func TestNeverSent(t *testing.T) {
 			_, checked := e.CheckToken(ctx, accessToken)
 			for call, err := range map[string]error{
 				"create": created, "update": updated, "check token": checked,
-				"delete": e.Delete(ctx, managed(t)), "revoke": e.Revoke(ctx, accessToken, true),
+				"delete": e.Delete(ctx, managed(t)), "revoke": e.Revoke(ctx, registry.Revocation{Token: accessToken, Registration: true}),
 			} {
 				if e.refused(err, verify.Unavailable); errors.Is(err, registry.ErrLost) || errors.Is(err, registry.ErrDetached) {
 					t.Errorf("%s: %v", call, err)

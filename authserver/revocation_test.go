@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
+	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
@@ -27,7 +28,7 @@ func TestRevokeAs(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			e := newEdge(t, test.change)
 			e.on(revoke, answer(http.StatusOK, ""))
-			if err := e.Revoke(t.Context(), accessToken+"+/=", test.registration); err != nil {
+			if err := e.Revoke(t.Context(), registry.Revocation{Token: accessToken + "+/=", Registration: test.registration}); err != nil {
 				t.Fatal(err)
 			}
 			asked := e.only(revoke)
@@ -37,6 +38,48 @@ func TestRevokeAs(t *testing.T) {
 			}
 			if asked.body != "token="+accessToken+"%2B%2F%3D&token_type_hint=access_token" || asked.header.Get("Content-Type") != "application/x-www-form-urlencoded" {
 				t.Errorf("asked %+v", asked)
+			}
+		})
+	}
+}
+
+// TestRevokeAsClient: first as the client that the token belongs to, and as the
+// gateway where the AS does not take that.
+func TestRevokeAsClient(t *testing.T) {
+	v := registry.Revocation{Token: accessToken, ClientID: "tpp&1", Certificate: []byte("DER")}
+	for _, test := range []struct {
+		name    string
+		change  func(*edge, *authserver.Options)
+		answers []http.HandlerFunc
+		kind    verify.Kind // 0: done
+		asked   int
+	}{
+		{"taken", nil, []http.HandlerFunc{answer(200, "")}, 0, 1},
+		{"not taken", nil, []http.HandlerFunc{answer(401, `{"error":"invalid_client"}`), answer(200, "")}, 0, 2},
+		{"taken of nobody", nil, []http.HandlerFunc{answer(401, ""), answer(403, "")}, verify.AccessDenied, 2},
+		{"down", nil, []http.HandlerFunc{answer(503, "")}, verify.Unavailable, 1},
+		{"no client of the gateway's", func(_ *edge, o *authserver.Options) { o.ClientID, o.ClientSecret = "", "" }, []http.HandlerFunc{answer(401, "")}, verify.AccessDenied, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := newEdge(t, test.change)
+			e.on(revoke, test.answers...)
+			err := e.Revoke(t.Context(), v)
+			if test.kind == 0 && err != nil {
+				t.Fatal(err)
+			}
+			if test.kind != 0 {
+				e.refused(err, test.kind)
+			}
+			asked := e.to(revoke)
+			if len(asked) != test.asked {
+				t.Fatalf("asked %d times", len(asked))
+			}
+			first := asked[0]
+			if first.header.Get("Client-Cert") != ":REVS:" || first.header.Get("Authorization") != "" || first.body != "client_id=tpp%261&token="+accessToken+"&token_type_hint=access_token" {
+				t.Errorf("asked %+v", first)
+			}
+			if len(asked) > 1 && (asked[1].header.Get("Client-Cert") != "" || asked[1].header.Get("Authorization") == "") {
+				t.Errorf("then %+v", asked[1])
 			}
 		})
 	}
@@ -67,7 +110,7 @@ func TestRevokeAnswers(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			e := newEdge(t, nil)
 			e.on(revoke, test.answer)
-			err := e.Revoke(t.Context(), accessToken, false)
+			err := e.Revoke(t.Context(), registry.Revocation{Token: accessToken})
 			if test.kind == 0 {
 				if err != nil {
 					t.Error(err)
@@ -85,16 +128,16 @@ func TestRevokeAnswers(t *testing.T) {
 func TestRevokeNowhere(t *testing.T) {
 	e := newEdge(t, nil)
 	e.on(discovery, answer(http.StatusOK, e.document("revocation_endpoint", "")))
-	if err := e.Revoke(t.Context(), accessToken, true); !strings.Contains(e.refused(err, verify.AccessDenied).Error(), "has no revocation endpoint") {
+	if err := e.Revoke(t.Context(), registry.Revocation{Token: accessToken, Registration: true}); !strings.Contains(e.refused(err, verify.AccessDenied).Error(), "has no revocation endpoint") {
 		t.Error(err)
 	}
 
 	e = newEdge(t, nil)
 	e.on(discovery, answer(http.StatusBadGateway, ""))
-	e.refused(e.Revoke(t.Context(), accessToken, true), verify.Unavailable) // to be tried again
+	e.refused(e.Revoke(t.Context(), registry.Revocation{Token: accessToken, Registration: true}), verify.Unavailable) // to be tried again
 
 	e = newEdge(t, func(_ *edge, o *authserver.Options) { o.ClientID, o.ClientSecret, o.RegistrarID = "", "", "" })
-	if err := e.Revoke(t.Context(), accessToken, true); !strings.Contains(e.refused(err, verify.AccessDenied).Error(), "no client at the authorization server is configured") {
+	if err := e.Revoke(t.Context(), registry.Revocation{Token: accessToken, Registration: true}); !strings.Contains(e.refused(err, verify.AccessDenied).Error(), "no client at the authorization server is configured") {
 		t.Error(err)
 	}
 	if len(e.to(discovery)) != 0 {

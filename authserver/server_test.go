@@ -90,8 +90,10 @@ func TestSecretsRepeatedByTheAS(t *testing.T) {
 		{"registration access token of a deletion", "DELETE /as/reg/1", http.StatusForbidden, registrationToken, func(e *edge) error { return e.Delete(t.Context(), managed) }},
 		{"introspected token", introspect, http.StatusBadRequest, accessToken, func(e *edge) error { _, err := e.CheckToken(t.Context(), accessToken); return err }},
 		{"gateway's secret", introspect, http.StatusUnauthorized, gatewaySecret, func(e *edge) error { _, err := e.CheckToken(t.Context(), accessToken); return err }},
-		{"revoked token", revoke, http.StatusBadRequest, accessToken, func(e *edge) error { return e.Revoke(t.Context(), accessToken, false) }},
-		{"registrar's secret", revoke, http.StatusServiceUnavailable, registrarSecret, func(e *edge) error { return e.Revoke(t.Context(), accessToken, true) }},
+		{"revoked token", revoke, http.StatusBadRequest, accessToken, func(e *edge) error { return e.Revoke(t.Context(), registry.Revocation{Token: accessToken}) }},
+		{"registrar's secret", revoke, http.StatusServiceUnavailable, registrarSecret, func(e *edge) error {
+			return e.Revoke(t.Context(), registry.Revocation{Token: accessToken, Registration: true})
+		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			e := newEdge(t, nil)

@@ -3,17 +3,15 @@ package caddymodule
 import (
 	"bytes"
 	"crypto/x509"
-	"encoding/base64"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	lru "github.com/hashicorp/golang-lru/v2"
-)
 
-// clientCertHeader carries the verified certificate to the AS (RFC 9440 2).
-const clientCertHeader = "Client-Cert"
+	"github.com/caddy-dcr/caddy-dcr/authserver"
+)
 
 // certificateHeaders are the beginnings (lower case, dashes) of the names in which
 // servers and load balancers carry a client's certificate, or what one says.
@@ -167,8 +165,7 @@ func newCertificateCache() *lru.Cache[*x509.Certificate, string] {
 	return c
 }
 
-// setClientCert hands the verified certificate on (RFC 9440 2.1: a byte sequence
-// of RFC 8941).
+// setClientCert hands the verified certificate on.
 func setClientCert(r *http.Request, now time.Time) {
 	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 || len(r.TLS.VerifiedChains[0]) == 0 {
 		return
@@ -179,8 +176,8 @@ func setClientCert(r *http.Request, now time.Time) {
 	}
 	value, ok := encodedCertificates.Get(leaf)
 	if !ok {
-		value = ":" + base64.StdEncoding.EncodeToString(leaf.Raw) + ":"
+		value = authserver.ClientCert(leaf.Raw)
 		encodedCertificates.Add(leaf, value)
 	}
-	r.Header[clientCertHeader] = []string{value}
+	r.Header[authserver.ClientCertHeader] = []string{value}
 }

@@ -20,7 +20,7 @@ func (r *Registry) Delete(ctx context.Context, ws Workspace, clientID string, pr
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Deadline)
 	defer cancel()
 	// Real ASs keep the tokens of a deleted client alive, so the token goes first.
-	if err := ws.Provisioner.Revoke(ctx, presented.Raw, false); err != nil {
+	if err := ws.Provisioner.Revoke(ctx, Revocation{Token: presented.Raw}); err != nil {
 		r.log.Info("the token of a deleted client was not revoked at the authorization server", slog.String("client_id", clientID), slog.Any("error", err))
 	}
 	if err := r.finishDelete(ctx, ws, c, todo); err != nil {

@@ -197,7 +197,7 @@ func (r *Registry) do(ctx context.Context, ws Workspace, k work) error {
 		if err != nil {
 			return err
 		}
-		if err := ws.Provisioner.Revoke(ctx, string(token), k.IsRegistration); err != nil {
+		if err := ws.Provisioner.Revoke(ctx, Revocation{Token: string(token), Registration: k.IsRegistration}); err != nil {
 			return err
 		}
 		return r.drop(ctx, k)

@@ -38,11 +38,22 @@ type Provisioner interface {
 	Delete(ctx context.Context, c *Client) error
 	// Revokes tells whether there is a client to ask Revoke as. Without one nothing
 	// is left for the outbox.
-	Revokes(registration bool) bool
-	// Revoke ends an access token at the AS (RFC 7009). registration tells a
-	// dcr_register token from a management token. An AS that refuses for good
+	Revokes(v Revocation) bool
+	// Revoke ends an access token at the AS (RFC 7009). An AS that refuses for good
 	// gives an *verify.Error of kind AccessDenied.
-	Revoke(ctx context.Context, token string, registration bool) error
+	Revoke(ctx context.Context, v Revocation) error
+}
+
+// Revocation is an access token that is to end at the AS, and as whom: an AS may
+// let nobody but its client revoke a token (RFC 7009 2.1).
+type Revocation struct {
+	Token string
+	// Registration tells a dcr_register token from a management token.
+	Registration bool
+	// ClientID and Certificate (DER) are the client that presented a management
+	// token. Empty where it cannot be had: then the gateway revokes as itself.
+	ClientID    string
+	Certificate []byte
 }
 
 // Provisioned is what the AS made of a client.

@@ -69,7 +69,7 @@ func (r *Registry) Register(ctx context.Context, ws Workspace, in Registration) 
 		return nil, r.abandon(ctx, ws, c, undo, err)
 	}
 	token := in.Token
-	if token != nil && !ws.Provisioner.Revokes(true) {
+	if token != nil && !ws.Provisioner.Revokes(Revocation{Registration: true}) {
 		token = nil
 	}
 	if err := r.activate(ctx, c, pending, p, holds, undo, token); err != nil {

@@ -68,7 +68,7 @@ func (a *as) called(ctx context.Context, call string) error {
 
 func (a *as) ChoosesClientID() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.chooses }
 
-func (a *as) Revokes(bool) bool { return !a.noClient }
+func (a *as) Revokes(registry.Revocation) bool { return !a.noClient }
 
 func (a *as) Create(ctx context.Context, c *registry.Client) (*registry.Provisioned, error) {
 	if a.hangs {
@@ -151,13 +151,13 @@ func (a *as) Delete(ctx context.Context, c *registry.Client) error {
 	return nil
 }
 
-func (a *as) Revoke(ctx context.Context, token string, _ bool) error {
+func (a *as) Revoke(ctx context.Context, v registry.Revocation) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if err := a.called(ctx, "revoke"); err != nil {
 		return err
 	}
-	a.revoked = append(a.revoked, token)
+	a.revoked = append(a.revoked, v.Token)
 	return nil
 }
 

@@ -128,12 +128,12 @@ func TestRegistrationToken(t *testing.T) {
 		if err != nil || token.ClientID != config.RegistrarID || !slices.Equal(token.Scopes, []string{verify.ScopeRegister}) || token.Expires.IsZero() {
 			t.Fatalf("%+v, error %v", token, err)
 		}
-		if err := b.Revoke(t.Context(), raw, true); err != nil {
+		if err := b.Revoke(t.Context(), registry.Revocation{Token: raw, Registration: true}); err != nil {
 			t.Fatal(err)
 		}
 		_, err = b.CheckToken(t.Context(), raw)
 		b.refused(err, verify.InvalidToken)
-		if err := b.Revoke(t.Context(), raw, true); err != nil { // RFC 7009 2.2
+		if err := b.Revoke(t.Context(), registry.Revocation{Token: raw, Registration: true}); err != nil { // RFC 7009 2.2
 			t.Errorf("second revocation: %v", err)
 		}
 		_, err = b.CheckToken(t.Context(), "unknown")
@@ -142,7 +142,27 @@ func TestRegistrationToken(t *testing.T) {
 		stranger := b.connector(func(o *authserver.Options) { o.ClientSecret, o.RegistrarSecret = "wrong", "wrong" })
 		_, err = stranger.CheckToken(t.Context(), raw)
 		b.refused(err, verify.Unavailable)
-		b.refused(stranger.Revoke(t.Context(), raw, true), verify.AccessDenied)
+		b.refused(stranger.Revoke(t.Context(), registry.Revocation{Token: raw, Registration: true}), verify.AccessDenied)
+	})
+}
+
+// TestManagementToken is revoked as the client that it belongs to: one of these
+// servers lets nobody else do so, not even the gateway.
+func TestManagementToken(t *testing.T) {
+	eachServer(t, nil, func(t *testing.T, b *bank) {
+		c := b.client()
+		p, err := b.Create(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		take(c, p)
+		_, raw := b.token(c.ClientID, "", "openid")
+		v := registry.Revocation{Token: raw, ClientID: c.ClientID, Certificate: b.software.Transport.Certificate[0]}
+		if err := b.Revoke(t.Context(), v); err != nil {
+			t.Fatal(err)
+		}
+		_, err = b.CheckToken(t.Context(), raw)
+		b.refused(err, verify.InvalidToken)
 	})
 }
 
@@ -169,7 +189,7 @@ func TestJWTAccessTokens(t *testing.T) {
 		}
 		take(c, p)
 		b.manages(c)
-		if err := b.Revoke(t.Context(), raw, true); err != nil {
+		if err := b.Revoke(t.Context(), registry.Revocation{Token: raw, Registration: true}); err != nil {
 			b.refused(err, verify.AccessDenied) // of one that keeps no JWTs
 		}
 	})
