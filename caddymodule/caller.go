@@ -84,15 +84,25 @@ func (d *dcr) client(id string) (*registry.Client, error) {
 		}
 		return nil, err
 	}
+	if ended, err := d.store.TokenEnded(d.r.Context(), d.Workspace, d.token); err != nil {
+		return nil, err
+	} else if ended {
+		return nil, verify.NotYours(errors.New("a token that was ended before"))
+	}
 	c, err := d.store.Client(d.r.Context(), d.Workspace, clientID)
 	if err != nil && !errors.Is(err, registry.ErrNotFound) {
 		return nil, err
 	}
 	if err := d.token.CheckManagement(clientID, d.cert, d.now()); err != nil {
+		// An expired one needs no end, and one that is bound to another certificate was
+		// perhaps not sent by its client, who may need it.
+		if d.token.ClientID != clientID && d.token.CheckUse(d.cert, d.now()) == nil {
+			return nil, d.endToken(err)
+		}
 		return nil, err
 	}
 	if c == nil || c.Status != registry.Active {
-		return nil, verify.NotYours(errors.New("unknown or deleted client"))
+		return nil, d.endToken(verify.NotYours(errors.New("unknown or deleted client")))
 	}
 	d.note("client_id", c.ClientID)
 	d.note("software_id", c.SoftwareID)
@@ -106,8 +116,25 @@ func (d *dcr) client(id string) (*registry.Client, error) {
 			return nil, verify.NotYours(errors.New("another certificate than the client's"))
 		}
 	}
+	if c.Suspended {
+		return nil, registry.Suspended()
+	}
 	if !slices.Contains(d.methods(), d.r.Method) {
 		return nil, verify.Refuse(verify.AccessDenied, "management", "%s: this server does not let clients do this with their registrations; ask the bank", d.r.Method)
 	}
 	return c, nil
+}
+
+// presented is the token of the request and its certificate.
+func (d *dcr) presented() registry.Presented {
+	return registry.Presented{Token: d.token, Certificate: d.cert}
+}
+
+// endToken ends the token of a request for a client that is not there, or another's
+// (DCR v3.2; RFC 7592 2.1), and returns the refusal.
+func (d *dcr) endToken(refused error) error {
+	if err := d.store.EndToken(d.r.Context(), d.lent(), d.presented()); err != nil {
+		return err
+	}
+	return refused
 }

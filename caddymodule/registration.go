@@ -139,7 +139,7 @@ func (d *dcr) delete(id string) error {
 	if err != nil {
 		return err
 	}
-	if err := d.store.Delete(d.r.Context(), d.lent(), c.ClientID, d.token); err != nil {
+	if err := d.store.Delete(d.r.Context(), d.lent(), c.ClientID, d.presented()); err != nil {
 		return err
 	}
 	d.answer(http.StatusNoContent, nil)

@@ -111,7 +111,7 @@ func TestUnknownClients(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		_, unknown := x.Update(x.t.Context(), x.ws, "nobody", request("jti1", ""))
 		refused(t, unknown, verify.InvalidToken, "access_token")
-		refused(t, x.Delete(x.t.Context(), x.ws, "nobody", &verify.AccessToken{Raw: "t"}), verify.InvalidToken, "access_token")
+		refused(t, x.Delete(x.t.Context(), x.ws, "nobody", presented("t")), verify.InvalidToken, "access_token")
 		if _, err := x.Client(x.t.Context(), x.ws.Name, "nobody"); !errors.Is(err, registry.ErrNotFound) {
 			t.Error(err)
 		}
@@ -125,7 +125,7 @@ func TestUnknownClients(t *testing.T) {
 func TestDelete(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", ""))
-		if err := x.Delete(x.t.Context(), x.ws, c.ClientID, &verify.AccessToken{Raw: "presented"}); err != nil {
+		if err := x.Delete(x.t.Context(), x.ws, c.ClientID, presented("presented")); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err != nil || got.Status != registry.Deleted {
@@ -148,7 +148,7 @@ func TestDeleteWhileTheASIsDown(t *testing.T) {
 		down := verify.Refuse(verify.Unavailable, "", "down")
 		x.as.fail["delete"] = []error{down, down}
 		x.as.fail["revoke"] = []error{down}
-		if err := x.Delete(x.t.Context(), x.ws, c.ClientID, &verify.AccessToken{Raw: "presented"}); err != nil {
+		if err := x.Delete(x.t.Context(), x.ws, c.ClientID, presented("presented")); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err != nil || got.Status != registry.Deleting {
@@ -212,7 +212,7 @@ func TestDocumentOfAClientThatChanged(t *testing.T) {
 		if err != nil || now.Metadata.Scope != "openid" || string(doc) != "the request jti2" {
 			t.Errorf("%+v, %q, %v", now, doc, err)
 		}
-		if err := x.Delete(x.t.Context(), x.ws, seen.ClientID, &verify.AccessToken{Raw: "t"}); err != nil {
+		if err := x.Delete(x.t.Context(), x.ws, seen.ClientID, presented("t")); err != nil {
 			t.Fatal(err)
 		}
 		_, _, err = x.Document(x.t.Context(), seen)

@@ -4,39 +4,43 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-
-	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
 // Delete ends a client. When it returns nil the client can do nothing any more
-// through the gateway; the AS knows that too, or will as soon as it can be reached.
+// through the gateway; the AS knows that too, or will as soon as it can be
+// reached. The token that asked for it is revoked first.
 //
 // Errors: those of verify.NotYours for a client that is gone; Unavailable.
-func (r *Registry) Delete(ctx context.Context, ws Workspace, clientID string, presented *verify.AccessToken) error {
-	c, todo, err := r.beginDelete(ctx, ws, clientID)
+func (r *Registry) Delete(ctx context.Context, ws Workspace, clientID string, presented Presented) error {
+	c, todo, err := r.beginDelete(ctx, ws, clientID, presented)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Deadline)
 	defer cancel()
-	// Real ASs keep the tokens of a deleted client alive, so the token goes first.
-	if err := ws.Provisioner.Revoke(ctx, Revocation{Token: presented.Raw}); err != nil {
-		r.log.Info("the token of a deleted client was not revoked at the authorization server", slog.String("client_id", clientID), slog.Any("error", err))
-	}
-	if err := r.finishDelete(ctx, ws, c, todo); err != nil {
+	if err := r.finishDelete(ctx, ws, c, *todo); err != nil {
 		r.log.Warn("the authorization server did not delete a client; the outbox goes on", slog.String("client_id", clientID), slog.Any("error", err))
+		if err := r.reschedule(ctx, *todo, err); err != nil {
+			r.log.Error("outbox: entry not written back", slog.Any("error", err))
+		}
 	}
 	return nil
 }
 
-func (r *Registry) beginDelete(ctx context.Context, ws Workspace, clientID string) (c *Client, todo work, err error) {
+func (r *Registry) beginDelete(ctx context.Context, ws Workspace, clientID string, presented Presented) (c *Client, todo *work, err error) {
 	now := r.now()
+	todo = r.newWork(workDelete, ws.Name)
+	if v := presented.revocation(); ws.Provisioner.Revokes(v) {
+		if err := r.carryToken(todo, presented.Token, v); err != nil {
+			return nil, nil, err
+		}
+	}
 	err = r.store.Update(ctx, func(w Writer) error {
 		if c, err = changeable(w, ws.Name, clientID, now); err != nil {
 			return err
 		}
 		c.Status = Deleting
-		todo = work{key: laterKey(now.Add(lease), c.ID), Kind: workDelete, Workspace: ws.Name, Registration: c.ID}
+		todo.key, todo.Registration = laterKey(now.Add(lease), c.ID), c.ID
 		return errors.Join(putClient(w, c), todo.put(w))
 	})
 	return c, todo, err
@@ -45,6 +49,9 @@ func (r *Registry) beginDelete(ctx context.Context, ws Workspace, clientID strin
 // finishDelete deletes the client at the AS and then what the registry has of it.
 func (r *Registry) finishDelete(ctx context.Context, ws Workspace, c *Client, todo work) error {
 	if err := r.unseal(c); err != nil {
+		return err
+	}
+	if err := r.revokeFirst(ctx, ws, todo); err != nil {
 		return err
 	}
 	err := ws.Provisioner.Delete(ctx, c)

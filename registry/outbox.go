@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
@@ -49,10 +48,13 @@ type work struct {
 	Holds []string `json:"holds,omitempty"`
 	// ID is the entry's own, and the change that a restoration follows.
 	ID string `json:"id,omitempty"`
-	// Token (sealed) and IsRegistration belong to a revocation. Until is when the
-	// token ends, seconds since 1970, 0 for never.
+	// Token (sealed) is to be revoked, before anything else that the entry asks for.
+	// The next three are those of Revocation. Until is when the token ends, seconds
+	// since 1970, 0 for never.
 	Token          []byte `json:"token,omitempty"`
 	IsRegistration bool   `json:"is_registration,omitempty"`
+	ClientID       string `json:"client_id,omitempty"`
+	Certificate    []byte `json:"certificate,omitempty"`
 	Until          int64  `json:"until,omitempty"`
 
 	Attempts  int    `json:"attempts,omitempty"`
@@ -66,20 +68,6 @@ func (k *work) put(w Writer) error {
 		return err
 	}
 	return w.Put(k.key, data)
-}
-
-// revocation makes the entry that ends a token, due at once.
-func (r *Registry) revocation(workspace string, t *verify.AccessToken, registration bool) (*work, error) {
-	id := uuid.NewString()
-	sealed, err := r.sealer.Seal([]byte(t.Raw), key("revoke", id))
-	if err != nil {
-		return nil, err
-	}
-	k := &work{key: outboxKey(r.now(), id), Kind: workRevoke, Workspace: workspace, ID: id, Token: sealed, IsRegistration: registration}
-	if !t.Expires.IsZero() {
-		k.Until = t.Expires.Unix()
-	}
-	return k, nil
 }
 
 // runOutbox carries out what is due, until ctx ends.
@@ -193,11 +181,7 @@ func (r *Registry) carryOut(ctx context.Context, e Entry) {
 func (r *Registry) do(ctx context.Context, ws Workspace, k work) error {
 	switch k.Kind {
 	case workRevoke:
-		token, err := r.sealer.Open(k.Token, key("revoke", k.ID))
-		if err != nil {
-			return err
-		}
-		if err := ws.Provisioner.Revoke(ctx, Revocation{Token: string(token), Registration: k.IsRegistration}); err != nil {
+		if err := r.revoke(ctx, ws, k); err != nil {
 			return err
 		}
 		return r.drop(ctx, k)
@@ -270,11 +254,13 @@ func (k *work) final(err error, now time.Time) bool {
 	if k.Kind != workRevoke && k.Kind != workRestore {
 		return false
 	}
+	return k.refused(err) || errors.Is(err, ErrDetached) || k.ended(now)
+}
+
+// refused tells whether the AS has said no for good.
+func (*work) refused(err error) bool {
 	var refused *verify.Error
-	if errors.As(err, &refused) && refused.Kind != verify.Unavailable || errors.Is(err, ErrDetached) {
-		return true
-	}
-	return k.Until != 0 && now.Unix() >= k.Until
+	return errors.As(err, &refused) && refused.Kind != verify.Unavailable
 }
 
 func (r *Registry) reschedule(ctx context.Context, k work, cause error) error {

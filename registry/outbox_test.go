@@ -81,7 +81,7 @@ func TestOutboxOfAHangingServer(t *testing.T) {
 		x.as.mu.Lock()
 		x.as.fail["delete"] = []error{down}
 		x.as.mu.Unlock()
-		if err := x.Delete(x.t.Context(), x.ws, c.ClientID, &verify.AccessToken{Raw: "t"}); err != nil {
+		if err := x.Delete(x.t.Context(), x.ws, c.ClientID, presented("t")); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Hour)

@@ -68,11 +68,7 @@ func (r *Registry) Register(ctx context.Context, ws Workspace, in Registration) 
 	if err != nil {
 		return nil, r.abandon(ctx, ws, c, undo, err)
 	}
-	token := in.Token
-	if token != nil && !ws.Provisioner.Revokes(Revocation{Registration: true}) {
-		token = nil
-	}
-	if err := r.activate(ctx, c, pending, p, holds, undo, token); err != nil {
+	if err := r.activate(ctx, ws, c, pending, p, holds, undo, in.Token); err != nil {
 		r.disown(ctx, ws, c, p, undo, err)
 		return nil, fmt.Errorf("registration %s at client_id %s: %w", c.ID, p.ClientID, err)
 	}
@@ -96,7 +92,7 @@ func (r *Registry) create(ctx context.Context, ws Workspace, c *Client) (*Provis
 
 // activate is the second transaction: from here on the client exists. pending is
 // the record that the first one wrote: any other has been in an undo's hands.
-func (r *Registry) activate(ctx context.Context, c *Client, pending []byte, p *Provisioned, holds []reservation, undo work, token *verify.AccessToken) error {
+func (r *Registry) activate(ctx context.Context, ws Workspace, c *Client, pending []byte, p *Provisioned, holds []reservation, undo work, token *verify.AccessToken) error {
 	chosen := c.ClientID
 	c.Status, c.ClientID, c.Metadata = Active, p.ClientID, p.Metadata
 	if chosen != "" && chosen != p.ClientID {
@@ -111,8 +107,11 @@ func (r *Registry) activate(ctx context.Context, c *Client, pending []byte, p *P
 	}
 	var revoke *work
 	if token != nil {
-		if revoke, err = r.revocation(c.Workspace, token, true); err != nil {
-			return err
+		if v := (Revocation{Token: token.Raw, Registration: true}); ws.Provisioner.Revokes(v) {
+			revoke = r.newWork(workRevoke, ws.Name)
+			if err := r.carryToken(revoke, token, v); err != nil {
+				return err
+			}
 		}
 	}
 	active, err := json.Marshal(c)

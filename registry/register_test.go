@@ -113,7 +113,7 @@ func TestLostAnswer(t *testing.T) {
 			if !slices.Equal(x.as.calls[:2], []string{"create", "create"}) || x.as.count() != 1 {
 				t.Errorf("calls %q, %d clients", x.as.calls, x.as.count())
 			}
-			if err := x.Delete(x.t.Context(), x.ws, c.ClientID, &verify.AccessToken{Raw: "t"}); err != nil || x.as.count() != 0 {
+			if err := x.Delete(x.t.Context(), x.ws, c.ClientID, presented("t")); err != nil || x.as.count() != 0 {
 				t.Errorf("%v, %d clients: the credentials of the second answer count", err, x.as.count())
 			}
 		})
@@ -261,7 +261,7 @@ func TestClientIDsAlike(t *testing.T) {
 		x.as.ids = []string{"AbC", "plain"}
 		x.register(request("jti1", ""))
 		second := x.register(request("jti2", ""))
-		if err := x.Delete(x.t.Context(), x.ws, second.ClientID, &verify.AccessToken{Raw: "t"}); err != nil {
+		if err := x.Delete(x.t.Context(), x.ws, second.ClientID, presented("t")); err != nil {
 			t.Fatal(err)
 		}
 		for _, id := range []string{"abc", "ABC", " AbC", "AbC\t", "Plain", "plain "} {

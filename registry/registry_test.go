@@ -24,7 +24,9 @@ type as struct {
 	clients map[string]registry.Credentials
 	scopes  map[string]string
 	revoked []string
-	calls   []string
+	// revocations are as whom they were.
+	revocations []registry.Revocation
+	calls       []string
 	// statements are the software statements of creates and updates.
 	statements []string
 	// names are the DNs that came with them.
@@ -158,6 +160,7 @@ func (a *as) Revoke(ctx context.Context, v registry.Revocation) error {
 		return err
 	}
 	a.revoked = append(a.revoked, v.Token)
+	a.revocations = append(a.revocations, v)
 	return nil
 }
 
@@ -277,4 +280,9 @@ func refused(t *testing.T, err error, kind verify.Kind, rule string) {
 
 func jwtWithSignature(sig string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"PS256"}`)) + ".e30." + sig
+}
+
+// presented is a management token without a certificate.
+func presented(token string) registry.Presented {
+	return registry.Presented{Token: &verify.AccessToken{Raw: token, Expires: time.Now().Add(time.Hour)}}
 }

@@ -58,7 +58,7 @@ func (v reservation) take(w Writer, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if s != nil && s.Holder != v.holder && (s.Until == 0 || now.Unix() < s.Until) {
+	if s != nil && s.Holder != v.holder && s.lasts(now) {
 		return v.used
 	}
 	until := now.Add(lease)
@@ -103,8 +103,11 @@ func (v reservation) held(w Writer) error {
 	return nil
 }
 
-func (v reservation) read(w Writer) (*stored, error) {
-	data, err := get(w, v.key)
+// lasts tells whether its lease, or the memory of it, has not ended.
+func (s *stored) lasts(now time.Time) bool { return s.Until == 0 || now.Unix() < s.Until }
+
+func (v reservation) read(r interface{ Get(string) ([]byte, error) }) (*stored, error) {
+	data, err := get(r, v.key)
 	if err != nil || data == nil {
 		return nil, err
 	}

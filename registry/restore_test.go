@@ -53,7 +53,7 @@ func TestLostUpdate(t *testing.T) {
 		// The lost request may still be on its way: nobody else changes the client.
 		_, err = x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti3"))
 		refused(t, err, verify.Unavailable, "change")
-		refused(t, x.Delete(x.t.Context(), x.ws, c.ClientID, &verify.AccessToken{Raw: "t"}), verify.Unavailable, "change")
+		refused(t, x.Delete(x.t.Context(), x.ws, c.ClientID, presented("t")), verify.Unavailable, "change")
 		time.Sleep(time.Minute) // fake: the lease ends
 		x.settle()
 		x.together(c.ClientID, "openid accounts")
@@ -179,7 +179,7 @@ func TestRestoreOfADeletedClient(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		x.settle()
-		if err := x.Delete(x.t.Context(), x.ws, c.ClientID, &verify.AccessToken{Raw: "t"}); err != nil {
+		if err := x.Delete(x.t.Context(), x.ws, c.ClientID, presented("t")); err != nil {
 			t.Fatal(err)
 		}
 		x.as.mu.Lock()

@@ -99,11 +99,15 @@ func suspended(r interface{ Get(string) ([]byte, error) }, c *Client) (bool, err
 	return false, nil
 }
 
-// refuseSuspended is what a TPP is told whose client, software or organisation is suspended.
+// Suspended is what a TPP is told whose client, software or organisation is suspended.
+func Suspended() *verify.Error {
+	return verify.Refuse(verify.AccessDenied, "suspended", "suspended: the bank has suspended this client, its software or its organisation; ask the bank")
+}
+
 func refuseSuspended(r interface{ Get(string) ([]byte, error) }, c *Client) error {
 	stopped, err := suspended(r, c)
 	if err == nil && stopped {
-		err = verify.Refuse(verify.AccessDenied, "suspended", "suspended: the bank has suspended this client, its software or its organisation; ask the bank")
+		err = Suspended()
 	}
 	return err
 }

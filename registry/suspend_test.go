@@ -24,7 +24,7 @@ func TestSuspend(t *testing.T) {
 				x.suspended(c.ClientID, true)
 				_, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti2"))
 				refused(t, err, verify.AccessDenied, "suspended")
-				refused(t, x.Registry.Delete(x.t.Context(), x.ws, c.ClientID, &verify.AccessToken{Raw: "t"}), verify.AccessDenied, "suspended")
+				refused(t, x.Registry.Delete(x.t.Context(), x.ws, c.ClientID, presented("t")), verify.AccessDenied, "suspended")
 				_, err = x.Register(x.t.Context(), x.ws, request("jti3", "token3"))
 				if kind == registry.SuspendClient {
 					if err != nil {

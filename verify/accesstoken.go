@@ -168,7 +168,7 @@ func ReadAccessToken(raw string, claims Object) (*AccessToken, error) {
 //
 // Errors: InvalidToken, InsufficientScope.
 func (t *AccessToken) CheckRegistration(cert *Certificate, now time.Time) error {
-	if err := t.checkUse(cert, now); err != nil {
+	if err := t.CheckUse(cert, now); err != nil {
 		return err
 	}
 	if !slices.Contains(t.Scopes, ScopeRegister) {
@@ -182,7 +182,7 @@ func (t *AccessToken) CheckRegistration(cert *Certificate, now time.Time) error 
 //
 // Errors: InvalidToken, the same for every reason.
 func (t *AccessToken) CheckManagement(clientID string, cert *Certificate, now time.Time) error {
-	err := t.checkUse(cert, now)
+	err := t.CheckUse(cert, now)
 	switch {
 	case err != nil:
 		return NotYours(err)
@@ -200,7 +200,11 @@ func NotYours(cause error) *Error {
 	return badToken("not valid for this registration; use a client credentials token of the client itself").Because(cause)
 }
 
-func (t *AccessToken) checkUse(cert *Certificate, now time.Time) error {
+// CheckUse is what every use of a token needs: that it has not expired, and that it
+// comes with the certificate that it is bound to.
+//
+// Errors: InvalidToken.
+func (t *AccessToken) CheckUse(cert *Certificate, now time.Time) error {
 	switch {
 	case !t.Expires.IsZero() && !t.Expires.After(now):
 		return badToken("expired")

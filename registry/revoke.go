@@ -1,0 +1,134 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// Presented is the access token of a request, and the certificate that it came
+// with; nil where none was demanded.
+type Presented struct {
+	Token       *verify.AccessToken
+	Certificate *verify.Certificate
+}
+
+func (p Presented) revocation() Revocation {
+	v := Revocation{Token: p.Token.Raw, Registration: slices.Contains(p.Token.Scopes, verify.ScopeRegister)}
+	if p.Certificate != nil && p.Certificate.Leaf != nil && !v.Registration {
+		v.ClientID, v.Certificate = p.Token.ClientID, p.Certificate.Leaf.Raw
+	}
+	return v
+}
+
+// EndToken ends a token that was presented for a registration that is not its
+// client's, or not there: the gateway takes it no more, and the AS is told to
+// revoke it (RFC 7592 2.1). A token that is ended already costs no write.
+func (r *Registry) EndToken(ctx context.Context, ws Workspace, p Presented) error {
+	if ended, err := r.TokenEnded(ctx, ws.Name, p.Token); ended || err != nil {
+		return err
+	}
+	holder := "ended " + uuid.NewString()
+	holds := tokenReservations(ws.Name, holder, p.Token)
+	var revoke *work
+	if v := p.revocation(); ws.Provisioner.Revokes(v) {
+		revoke = r.newWork(workRevoke, ws.Name)
+		if err := r.carryToken(revoke, p.Token, v); err != nil {
+			return err
+		}
+	}
+	now := r.now()
+	err := r.store.Update(ctx, func(w Writer) error {
+		for _, h := range holds {
+			if err := h.take(w, now); err != nil {
+				return err
+			}
+			if err := h.keep(w); err != nil {
+				return err
+			}
+		}
+		if revoke == nil {
+			return nil
+		}
+		return revoke.put(w)
+	})
+	if refused := (*verify.Error)(nil); errors.As(err, &refused) && refused.Kind == verify.InvalidToken {
+		return nil // it is registering a client just now, or has: used up either way
+	}
+	return err
+}
+
+// TokenEnded tells whether a token is used up, as a registration token or by EndToken.
+func (r *Registry) TokenEnded(ctx context.Context, workspace string, t *verify.AccessToken) (ended bool, err error) {
+	now := r.now()
+	err = r.store.View(ctx, func(v Reader) error {
+		for _, h := range tokenReservations(workspace, "", t) {
+			s, err := h.read(v)
+			if err != nil {
+				return err
+			}
+			if ended = s != nil && s.Final && s.lasts(now); ended {
+				return nil
+			}
+		}
+		return nil
+	})
+	return ended, err
+}
+
+// newWork makes an entry that is due at once.
+func (r *Registry) newWork(kind, workspace string) *work {
+	id := uuid.NewString()
+	return &work{key: outboxKey(r.now(), id), Kind: kind, Workspace: workspace, ID: id}
+}
+
+// carryToken seals a token into an entry.
+func (r *Registry) carryToken(k *work, t *verify.AccessToken, v Revocation) (err error) {
+	if k.Token, err = r.sealer.Seal([]byte(v.Token), key("revoke", k.ID)); err != nil {
+		return err
+	}
+	k.IsRegistration, k.ClientID, k.Certificate = v.Registration, v.ClientID, v.Certificate
+	if !t.Expires.IsZero() {
+		k.Until = t.Expires.Unix()
+	}
+	return nil
+}
+
+// ended tells whether the entry's token has ended by itself.
+func (k *work) ended(now time.Time) bool { return k.Until != 0 && now.Unix() >= k.Until }
+
+// revoke ends the entry's token at the AS.
+func (r *Registry) revoke(ctx context.Context, ws Workspace, k work) error {
+	token, err := r.sealer.Open(k.Token, key("revoke", k.ID))
+	if err != nil {
+		return err
+	}
+	return ws.Provisioner.Revoke(ctx, Revocation{Token: string(token), Registration: k.IsRegistration, ClientID: k.ClientID, Certificate: k.Certificate})
+}
+
+// revokeAttempts is how often a deletion waits for the revocation that must come
+// first: afterwards a client that lives on at the AS is the greater harm.
+const revokeAttempts = 3
+
+// revokeFirst ends the token that asked for a deletion. Real ASs keep the tokens of
+// a deleted client alive, and then nobody can be the client any more.
+func (r *Registry) revokeFirst(ctx context.Context, ws Workspace, k work) error {
+	if len(k.Token) == 0 || k.ended(r.now()) {
+		return nil
+	}
+	err := r.revoke(ctx, ws, k)
+	if err == nil {
+		return nil
+	}
+	if !k.refused(err) && k.Attempts < revokeAttempts {
+		return err
+	}
+	r.log.Info("the token of a deleted client was not revoked at the authorization server", slog.String("registration", k.Registration), slog.Any("error", err))
+	return nil
+}
