@@ -92,7 +92,8 @@ func TestCreate(t *testing.T) {
 	}
 }
 
-// TestTakenBack: a client that came out wrong may not stay at the AS.
+// TestTakenBack: a client that came out wrong may not stay at the AS. One that
+// cannot be ended at once is returned, for the registry to do so.
 func TestTakenBack(t *testing.T) {
 	const gone = "DELETE /as/reg/client-1"
 	for _, test := range []struct {
@@ -113,7 +114,7 @@ func TestTakenBack(t *testing.T) {
 			e.on(register, registered(http.StatusCreated, test.changes...))
 			e.on(gone, answer(test.status, ""))
 			p, err := e.Create(t.Context(), tpp(t))
-			if e.refused(err, verify.Unavailable); p != nil || errors.Is(err, registry.ErrLost) != test.lost {
+			if e.refused(err, verify.Unavailable); (p != nil) != test.lost || errors.Is(err, registry.ErrLost) != test.lost {
 				t.Errorf("%+v, error %v", p, err)
 			}
 			if test.status == 0 {

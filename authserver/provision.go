@@ -53,20 +53,20 @@ func (s *Server) Create(ctx context.Context, c *registry.Client) (*registry.Prov
 		err = fmt.Errorf("it does not honour the header %s", s.ClientIDHeader)
 	}
 	if err != nil {
-		return nil, s.takeBack(ctx, c, p, err)
+		return s.takeBack(ctx, c, p, err)
 	}
 	return p, nil
 }
 
-// takeBack ends a client that came out wrong.
-func (s *Server) takeBack(ctx context.Context, c *registry.Client, p *registry.Provisioned, cause error) error {
+// takeBack ends a client that came out wrong. It returns one that it could not end.
+func (s *Server) takeBack(ctx context.Context, c *registry.Client, p *registry.Provisioned, cause error) (*registry.Provisioned, error) {
 	s.log.Error("the authorization server registered another client than it was asked to; it is deleted again", slog.String("client_id", p.ClientID), slog.Any("error", cause))
 	wrong := *c
 	wrong.ClientID, wrong.Credentials = p.ClientID, p.Credentials
 	if err := s.Delete(ctx, &wrong); err != nil {
-		return lost(errors.Join(cause, err))
+		return p, lost(errors.Join(cause, err))
 	}
-	return unavailable(cause)
+	return nil, unavailable(cause)
 }
 
 // Update replaces a client's metadata at the AS, in place (RFC 7592 2.2). When

@@ -4,53 +4,43 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 )
 
-// abandon ends a registration that the AS did not carry out. Where it may have
-// been carried out, the undo entry does it: at once when the client_id was
-// chosen here, otherwise there is no way to find the client, and the log says so.
-// It returns what the TPP is told.
+// errTwice is an AS that gives a new client the id of one that is there: it must
+// not be deleted.
+var errTwice = errors.New("registry: the authorization server gave out a client_id twice")
+
+// abandon ends a registration that the AS did not carry out, and returns what the
+// TPP is told. Where it may have been carried out, the undo entry ends it if the
+// client_id was chosen here; otherwise there is no way to find the client, and
+// operators are told.
 func (r *Registry) abandon(ctx context.Context, ws Workspace, c *Client, undo work, cause error) error {
-	if errors.Is(cause, ErrLost) && ws.Provisioner.ChoosesClientID() {
-		r.log.Error("answer lost: the client will be deleted at the authorization server", slog.String("client_id", c.ClientID), slog.Any("error", cause))
-		return afterLease(cause) // until then token and jti are taken
-	}
+	var lost *Divergence
 	if errors.Is(cause, ErrLost) {
-		r.log.Error("answer lost: the authorization server may hold a client that the registry does not know",
-			slog.String("workspace", ws.Name), slog.String("software_id", c.SoftwareID), slog.Any("error", cause))
+		if ws.Provisioner.ChoosesClientID() {
+			r.log.Error("answer lost: the client will be deleted at the authorization server", slog.String("client_id", c.ClientID), slog.Any("error", cause))
+			return afterLease(cause) // until then token and jti are taken
+		}
+		lost = r.answerLost(c, cause)
 	}
-	if err := r.forgetPending(ctx, c.ID, undo); err != nil {
+	if err := r.forgetPending(ctx, c.ID, undo, lost); err != nil {
 		r.log.Error("a refused registration could not be removed now; it will be later", slog.String("registration", c.ID), slog.Any("error", err))
 	}
 	return cause
 }
 
-// forgetPending removes what Register's first transaction wrote.
-func (r *Registry) forgetPending(ctx context.Context, id string, undo work) error {
-	return r.conclude(ctx, func(w Writer) error {
-		c, err := loadClient(w, undo.Workspace, id)
-		if err != nil && !errors.Is(err, ErrNotFound) {
-			return err
-		}
-		if c != nil && c.Status != Active {
-			for _, k := range undo.Holds {
-				if err := (reservation{key: k, holder: id}).giveBack(w); err != nil {
-					return err
-				}
-			}
-			if err := errors.Join(w.Delete(clientKey(c)), w.Delete(key("document", c.Document))); err != nil {
-				return err
-			}
-		}
-		return w.Delete(undo.key)
-	})
+// answerLost logs, and lists, a client that nobody knows.
+func (r *Registry) answerLost(c *Client, cause error) *Divergence {
+	r.log.Error("answer lost: the authorization server may hold a client that the registry does not know",
+		slog.String("workspace", c.Workspace), slog.String("software_id", c.SoftwareID), slog.String("client_id", c.ClientID), slog.Any("error", cause))
+	return r.divergence(AnswerLost, c, cause)
 }
 
-// disown ends a client that the AS made and the registry could not take. One with
-// a client_id chosen here is left to the undo entry. Of another, only the answer
-// at hand says how to delete it.
+// disown ends a client that the AS made and the registry does not take. The answer
+// at hand says how, unless the undo entry can do it: with the client_id chosen here.
 func (r *Registry) disown(ctx context.Context, ws Workspace, c *Client, p *Provisioned, undo work, cause error) {
-	if ws.Provisioner.ChoosesClientID() || errors.Is(cause, errTwice) {
+	if errors.Is(cause, errTwice) || ws.Provisioner.ChoosesClientID() && p.ClientID == c.ClientID {
 		return
 	}
 	// The time for the AS may be what ended the activation. Twice that is still
@@ -59,15 +49,61 @@ func (r *Registry) disown(ctx context.Context, ws Workspace, c *Client, p *Provi
 	defer cancel()
 	made := *c
 	made.ClientID, made.Credentials = p.ClientID, p.Credentials
-	if err := ws.Provisioner.Delete(ctx, &made); err != nil {
-		r.log.Error("the authorization server holds a client that the registry could not take", slog.String("client_id", p.ClientID), slog.Any("error", errors.Join(cause, err)))
-		return // the undo entry tells so once more
+	err := ws.Provisioner.Delete(ctx, &made)
+	if err == nil {
+		err = r.forgetPending(ctx, c.ID, undo, nil)
+	} else {
+		r.log.Warn("the authorization server holds a client that the registry does not take; the outbox goes on", slog.String("client_id", p.ClientID), slog.Any("error", errors.Join(cause, err)))
+		err = r.leaveForDeletion(ctx, &made, undo, err)
 	}
-	if err := r.forgetPending(ctx, c.ID, undo); err != nil {
+	if err != nil {
 		r.log.Error("a failed registration could not be removed now; it will be later", slog.String("registration", c.ID), slog.Any("error", err))
 	}
 }
 
-// errTwice is an AS that gives a new client the id of one that is there: it must
-// not be deleted.
-var errTwice = errors.New("registry: the authorization server gave out a client_id twice")
+// leaveForDeletion gives a client to the outbox that must go at the AS. It was
+// never one here: its client_id is a deleted client's from now on.
+func (r *Registry) leaveForDeletion(ctx context.Context, c *Client, undo work, cause error) error {
+	c.Status = Deleting
+	if err := r.seal(c, c.Credentials); err != nil {
+		return err
+	}
+	todo := r.newWork(workDelete, c.Workspace)
+	todo.key, todo.Registration = outboxKey(r.now().Add(time.Second), c.ID), c.ID
+	todo.Attempts, todo.LastError = 1, errorText(cause)
+	return r.conclude(ctx, func(w Writer) error {
+		if err := giveBackAll(w, undo, c.ID); err != nil {
+			return err
+		}
+		return errors.Join(putClient(w, c), w.Put(idKey(c), []byte{}), w.Delete(undo.key), todo.put(w))
+	})
+}
+
+// forgetPending removes what Register's first transaction wrote, and lists what
+// may be left of it.
+func (r *Registry) forgetPending(ctx context.Context, id string, undo work, lost *Divergence) error {
+	return r.conclude(ctx, func(w Writer) error {
+		c, err := loadClient(w, undo.Workspace, id)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		if c != nil && c.Status != Active {
+			if err := giveBackAll(w, undo, id); err != nil {
+				return err
+			}
+			if err := errors.Join(w.Delete(clientKey(c)), w.Delete(key("document", c.Document)), lost.put(w)); err != nil {
+				return err
+			}
+		}
+		return w.Delete(undo.key)
+	})
+}
+
+func giveBackAll(w Writer, undo work, holder string) error {
+	for _, k := range undo.Holds {
+		if err := (reservation{key: k, holder: holder}).giveBack(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}

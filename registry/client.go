@@ -69,6 +69,8 @@ type Client struct {
 	// 1970; 0 when there is none. Change is who holds it.
 	Change      string `json:"change,omitempty"`
 	ChangeUntil int64  `json:"change_until,omitempty"`
+	// Diverged: there is a Divergence of this client that a change would end.
+	Diverged bool `json:"diverged,omitempty"`
 	// Sealed are the Credentials, encrypted.
 	Sealed []byte `json:"sealed,omitempty"`
 

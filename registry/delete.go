@@ -60,10 +60,11 @@ func (r *Registry) finishDelete(ctx context.Context, ws Workspace, c *Client, to
 			err = ws.Provisioner.Delete(ctx, c)
 		}
 	}
+	var left *Divergence
 	if errors.Is(err, ErrDetached) {
 		// RFC 7592 2.3: 401 is also the answer for a client that is gone.
 		r.log.Error("the authorization server may still hold a deleted client", slog.String("client_id", c.ClientID), slog.Any("error", err))
-		err = nil
+		left, err = r.divergence(NotDeleted, c, err), nil
 	}
 	if err != nil {
 		return err
@@ -78,6 +79,6 @@ func (r *Registry) finishDelete(ctx context.Context, ws Workspace, c *Client, to
 				return err
 			}
 		}
-		return errors.Join(w.Put(idKey(c), []byte{}), w.Delete(clientKey(c)), w.Delete(key("document", c.Document)), w.Delete(todo.key))
+		return errors.Join(settle(w, c), left.put(w), w.Put(idKey(c), []byte{}), w.Delete(clientKey(c)), w.Delete(key("document", c.Document)), w.Delete(todo.key))
 	})
 }

@@ -20,6 +20,7 @@ import (
 //	token/<workspace>/<hash>                   registration tokens, reserved or used
 //	jti/<workspace>/<iss>/<jti>                requests, reserved or used
 //	outbox/<due>/<id>, later/<due>/<id>        work left for the AS, see below
+//	divergence/<workspace>/<kind>/<reg>        see Divergence
 //	suspended/<workspace>/<kind>/<value>       see Suspension
 //	discovery/<workspace>                      the AS's last good document
 func key(parts ...string) string {

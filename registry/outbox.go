@@ -207,6 +207,8 @@ func (r *Registry) drop(ctx context.Context, k work) error {
 	return r.conclude(ctx, func(w Writer) error { return w.Delete(k.key) })
 }
 
+var errCutOff = errors.New("registry: cut off before the answer was kept")
+
 // undo ends what a crash or a lost answer cut off while it was pending. The AS may
 // have created the client. With a client_id chosen here, asking once more gives
 // the credentials to delete it with.
@@ -223,20 +225,20 @@ func (r *Registry) undo(ctx context.Context, ws Workspace, k work) error {
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	if err == nil && c.Status == Deleting {
-		if c.ClientID != "" && ws.Provisioner.ChoosesClientID() {
-			if err := r.reattach(ctx, ws, c); err != nil {
-				return err
-			}
-			if err := ws.Provisioner.Delete(ctx, c); err != nil {
-				return err
-			}
-		} else {
-			r.log.Error("answer lost: the authorization server may hold a client that the registry does not know",
-				slog.String("workspace", ws.Name), slog.String("software_id", c.SoftwareID), slog.String("client_id", c.ClientID))
+	var lost *Divergence
+	switch {
+	case err != nil || c.Status != Deleting:
+	case c.ClientID != "" && ws.Provisioner.ChoosesClientID():
+		if err := r.reattach(ctx, ws, c); err != nil {
+			return err
 		}
+		if err := ws.Provisioner.Delete(ctx, c); err != nil {
+			return err
+		}
+	default:
+		lost = r.answerLost(c, errCutOff)
 	}
-	return r.forgetPending(ctx, k.Registration, k)
+	return r.forgetPending(ctx, k.Registration, k, lost)
 }
 
 func (r *Registry) byID(ctx context.Context, workspace, id string) (c *Client, err error) {
@@ -277,8 +279,11 @@ func (r *Registry) reschedule(ctx context.Context, k work, cause error) error {
 	}
 	k.key = outboxKey(r.now().Add(pause), id)
 	k.Attempts++
-	k.LastError = verify.AsError(cause).Error()
+	k.LastError = errorText(cause)
 	return r.conclude(ctx, func(w Writer) error {
 		return errors.Join(w.Delete(before), k.put(w))
 	})
 }
+
+// errorText is an error for the log and for operators.
+func errorText(err error) string { return verify.AsError(err).Error() }

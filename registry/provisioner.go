@@ -28,7 +28,8 @@ type Provisioner interface {
 	// ChoosesClientID tells whether a new client's ClientID is the gateway's
 	// choice. Then Create may be repeated: it gives the same client and new credentials.
 	ChoosesClientID() bool
-	// Create registers c, with c.ClientID when the gateway chooses.
+	// Create registers c, with c.ClientID when the gateway chooses. A client that the
+	// AS made in another way than it was asked to, and still has, is returned beside the error.
 	Create(ctx context.Context, c *Client) (*Provisioned, error)
 	// Update replaces the metadata of c.ClientID, with c.Credentials. Credentials that
 	// the AS rotated before it failed are returned beside the error.

@@ -65,14 +65,19 @@ func (r *Registry) Register(ctx context.Context, ws Workspace, in Registration) 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Deadline)
 	defer cancel()
 	p, err := r.create(ctx, ws, c)
-	if err != nil {
+	switch {
+	case err != nil && p != nil:
+		r.disown(ctx, ws, c, p, undo, err)
+		return nil, err
+	case err != nil:
 		return nil, r.abandon(ctx, ws, c, undo, err)
 	}
-	if err := r.activate(ctx, ws, c, pending, p, holds, undo, in.Token); err != nil {
+	made := *c
+	if err := r.activate(ctx, ws, &made, pending, p, holds, undo, in.Token); err != nil {
 		r.disown(ctx, ws, c, p, undo, err)
 		return nil, fmt.Errorf("registration %s at client_id %s: %w", c.ID, p.ClientID, err)
 	}
-	return c, nil
+	return &made, nil
 }
 
 // create asks the AS, and once more when the answer was lost and asking again

@@ -45,6 +45,8 @@ type as struct {
 	// noClient is a gateway without a client at the AS; during happens once while it creates one.
 	noClient bool
 	during   func()
+	// madeWrong is the id of a client that it makes in another way than it is asked to.
+	madeWrong string
 	// ids are what it gives out instead of as-1, as-2, ...
 	ids  []string
 	next int
@@ -91,6 +93,9 @@ func (a *as) Create(ctx context.Context, c *registry.Client) (*registry.Provisio
 			id, a.ids = a.ids[0], a.ids[1:]
 		}
 	}
+	if a.madeWrong != "" {
+		id = a.madeWrong
+	}
 	a.next++
 	a.clients[id] = registry.Credentials{RegistrationAccessToken: fmt.Sprintf("rat-%d", a.next), RegistrationPath: "/reg/" + id}
 	a.scopes[id] = c.Metadata.Scope
@@ -102,6 +107,9 @@ func (a *as) Create(ctx context.Context, c *registry.Client) (*registry.Provisio
 	}
 	if err != nil {
 		return nil, err
+	}
+	if a.madeWrong != "" {
+		return &registry.Provisioned{ClientID: id, Credentials: a.clients[id]}, registry.ErrLost
 	}
 	return &registry.Provisioned{ClientID: id, Metadata: c.Metadata, Credentials: a.clients[id]}, nil
 }

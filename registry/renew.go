@@ -35,7 +35,7 @@ func (r *Registry) Renew(ctx context.Context, ws Workspace, clientID string, cer
 	}
 	before := *c
 	release := func(cause error) (*Client, error) {
-		return nil, errors.Join(cause, r.releaseUpdate(ctx, &before, none, restore, before.Credentials, unchanged))
+		return nil, errors.Join(cause, r.releaseUpdate(ctx, &before, none, restore, before.Credentials, unchanged, nil))
 	}
 	if done, err := renewed(c, cert); done || err != nil { // by another request meanwhile
 		_, err := release(err)

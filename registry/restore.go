@@ -45,19 +45,25 @@ func (r *Registry) restore(ctx context.Context, ws Workspace, k work) error {
 	if p != nil {
 		c.Credentials = p.Credentials
 	}
+	var lost *Divergence
 	switch {
 	case err == nil:
 		c.Metadata = p.Metadata
 	case k.final(err, now):
 		// It refuses what it has taken before, or does not know the client any more.
+		kind := OtherMetadata
+		if errors.Is(err, ErrDetached) {
+			kind = Detached
+		}
 		r.log.Error("the authorization server may hold other metadata of a client than the registry", slog.String("client_id", c.ClientID), slog.Any("error", err))
+		lost = r.divergence(kind, c, err)
 	}
-	return errors.Join(err, r.endRestore(ctx, c, k, err == nil, theirs))
+	return errors.Join(err, r.endRestore(ctx, c, k, err == nil, theirs, lost))
 }
 
 // endRestore keeps what the AS rotated and lets go of the client, unless a
 // request may still be on its way: then the next attempt, or time, ends the lease.
-func (r *Registry) endRestore(ctx context.Context, c *Client, k work, done bool, theirs standing) error {
+func (r *Registry) endRestore(ctx context.Context, c *Client, k work, done bool, theirs standing, lost *Divergence) error {
 	if err := r.seal(c, c.Credentials); err != nil {
 		return err
 	}
@@ -70,9 +76,14 @@ func (r *Registry) endRestore(ctx context.Context, c *Client, k work, done bool,
 		if theirs != perhapsChanged || done {
 			current.Change, current.ChangeUntil = "", 0
 		}
-		if err := putClient(w, current); err != nil || !done {
+		if !done {
+			current.Diverged = current.Diverged || lost != nil
+			return errors.Join(putClient(w, current), lost.put(w))
+		}
+		if err := settle(w, current); err != nil {
 			return err
 		}
-		return w.Delete(k.key)
+		current.Diverged = false
+		return errors.Join(putClient(w, current), w.Delete(k.key))
 	})
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
 // Update replaces the metadata of a client, in place: client_id and tokens stay.
@@ -23,7 +25,11 @@ func (r *Registry) Update(ctx context.Context, ws Workspace, clientID string, in
 	before := *c
 	c.describe(in)
 	c.Document = change
-	return r.apply(ctx, ws, &before, c, hold, restore, in.Request.Raw)
+	c, err = r.apply(ctx, ws, &before, c, hold, restore, in.Request.Raw)
+	if errors.Is(err, ErrDetached) && !ws.Provisioner.ChoosesClientID() {
+		err = verify.Refuse(verify.InvalidClientMetadata, "authorization_server", "the authorization server does not let this registration be changed any more, or has lost it; delete it and register a new client, or ask the bank").Because(err)
+	}
+	return c, err
 }
 
 // apply brings a change of the record to the AS, and then into the registry, or
@@ -37,7 +43,11 @@ func (r *Registry) apply(ctx context.Context, ws Workspace, before, c *Client, h
 		c.Credentials = p.Credentials
 	}
 	if err != nil {
-		if releaseErr := r.releaseUpdate(ctx, before, hold, restore, c.Credentials, theirs); releaseErr != nil {
+		var lost *Divergence
+		if errors.Is(err, ErrDetached) {
+			lost = r.divergence(Detached, before, err)
+		}
+		if releaseErr := r.releaseUpdate(ctx, before, hold, restore, c.Credentials, theirs, lost); releaseErr != nil {
 			r.log.Error("a failed update could not be released; its lease ends by itself", slog.String("client_id", c.ClientID), slog.Any("error", releaseErr))
 		}
 		if theirs == perhapsChanged {
@@ -46,7 +56,7 @@ func (r *Registry) apply(ctx context.Context, ws Workspace, before, c *Client, h
 		return nil, err
 	}
 	c.Metadata, c.UpdatedAt = p.Metadata, r.now().Unix()
-	c.Change, c.ChangeUntil = "", 0
+	c.Change, c.ChangeUntil, c.Diverged = "", 0, false
 	if err := r.seal(c, c.Credentials); err != nil {
 		return nil, err
 	}
@@ -116,7 +126,13 @@ func (r *Registry) update(ctx context.Context, ws Workspace, c *Client) (*Provis
 // reattach gets new credentials for a client whose client_id was chosen here.
 func (r *Registry) reattach(ctx context.Context, ws Workspace, c *Client) error {
 	p, err := ws.Provisioner.Create(ctx, c)
-	if err != nil {
+	switch {
+	case err != nil && p != nil: // with another client_id: the AS does not honour the choice any more
+		made := *c
+		made.ClientID = p.ClientID
+		lost := r.answerLost(&made, err)
+		return errors.Join(err, r.conclude(ctx, lost.put))
+	case err != nil:
 		return err
 	}
 	c.Credentials = p.Credentials
@@ -126,7 +142,7 @@ func (r *Registry) reattach(ctx context.Context, ws Workspace, c *Client) error 
 // releaseUpdate leaves the client as it was, but for credentials that the AS
 // rotated before it failed. Where the AS has, or may have, the new metadata, the
 // entry that restores the old ones stays: due at once, or when the lease ends.
-func (r *Registry) releaseUpdate(ctx context.Context, before *Client, hold reservation, restore work, newest Credentials, theirs standing) error {
+func (r *Registry) releaseUpdate(ctx context.Context, before *Client, hold reservation, restore work, newest Credentials, theirs standing, lost *Divergence) error {
 	rotated := *before
 	if newest != before.Credentials {
 		if err := r.seal(&rotated, newest); err != nil {
@@ -138,7 +154,10 @@ func (r *Registry) releaseUpdate(ctx context.Context, before *Client, hold reser
 		if err != nil {
 			return err
 		}
-		c.Sealed = rotated.Sealed
+		c.Sealed, c.Diverged = rotated.Sealed, c.Diverged || lost != nil
+		if err := lost.put(w); err != nil {
+			return err
+		}
 		if theirs == perhapsChanged {
 			return putClient(w, c)
 		}
@@ -181,6 +200,6 @@ func (r *Registry) finishUpdate(ctx context.Context, before, after *Client, hold
 				return err
 			}
 		}
-		return errors.Join(hold.keep(w), w.Delete(restore.key), putClient(w, after))
+		return errors.Join(hold.keep(w), w.Delete(restore.key), settle(w, before), putClient(w, after))
 	})
 }

@@ -1,0 +1,104 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
+// The kinds of Divergence.
+const (
+	// AnswerLost: the AS may hold a client that nobody knows. Plain RFC 7591 has no
+	// way to find it; where the gateway chooses client_ids there is none of these.
+	AnswerLost = "answer_lost"
+	// NotDeleted: the AS does not take the registration access token of a client that
+	// was deleted here. It may still hold it; it may also have lost it before.
+	NotDeleted = "not_deleted"
+	// Detached: the same of a client that is active. It works as it did, and cannot be
+	// changed any more. It ends by itself when a change succeeds, or with the client.
+	Detached = "detached"
+	// OtherMetadata: the AS refuses for good what it is to hold of an active client.
+	OtherMetadata = "other_metadata"
+)
+
+var divergences = []string{AnswerLost, NotDeleted, Detached, OtherMetadata}
+
+// Divergence is something that the AS may have otherwise than the registry, and
+// that the gateway cannot mend. Operators are shown it until they dismiss it.
+type Divergence struct {
+	Schema    int    `json:"v"`
+	Workspace string `json:"workspace"`
+	Kind      string `json:"kind"`
+	// Registration is the registry's id of the client.
+	Registration string `json:"registration"`
+	// ClientID is empty where it is not known.
+	ClientID   string `json:"client_id,omitempty"`
+	SoftwareID string `json:"software_id"`
+	OrgID      string `json:"org_id"`
+	ClientName string `json:"client_name"`
+	// Since is seconds since 1970, of the last time that it was noticed.
+	Since int64 `json:"since"`
+	// Error is what the log said.
+	Error string `json:"error,omitempty"`
+}
+
+// maxDivergenceError bounds Error.
+const maxDivergenceError = 500
+
+func (d *Divergence) key() string { return key("divergence", d.Workspace, d.Kind, d.Registration) }
+
+func (r *Registry) divergence(kind string, c *Client, cause error) *Divergence {
+	d := &Divergence{
+		Schema: schema, Workspace: c.Workspace, Kind: kind, Registration: c.ID, ClientID: c.ClientID,
+		SoftwareID: c.SoftwareID, OrgID: c.OrgID, ClientName: c.ClientName, Since: r.now().Unix(),
+	}
+	text := errorText(cause)
+	d.Error = text[:min(len(text), maxDivergenceError)]
+	return d
+}
+
+// put is for a nil Divergence too.
+func (d *Divergence) put(w Writer) error {
+	if d == nil {
+		return nil
+	}
+	data, err := json.Marshal(d)
+	if err != nil {
+		return err
+	}
+	return w.Put(d.key(), data)
+}
+
+// Divergences lists at most limit divergences of a workspace ("" for all), and the
+// cursor to go on with, empty at the end.
+func (r *Registry) Divergences(ctx context.Context, workspace, cursor string, limit int) (list []Divergence, next string, err error) {
+	return scanJSON[Divergence](ctx, r, workspacePrefix("divergence", workspace), cursor, limit)
+}
+
+// Dismiss takes a divergence off the list, for an operator who has looked after it:
+// Workspace, Kind and Registration name it. One that is not there gives ErrNotFound.
+func (r *Registry) Dismiss(ctx context.Context, d Divergence) error {
+	if !slices.Contains(divergences, d.Kind) {
+		return fmt.Errorf("kind %q: must be one of %v", d.Kind, divergences)
+	}
+	return r.store.Update(ctx, func(w Writer) error {
+		if _, err := w.Get(d.key()); err != nil {
+			return err
+		}
+		return w.Delete(d.key())
+	})
+}
+
+// settle takes the divergences of a client off the list that a change has ended.
+func settle(w Writer, c *Client) error {
+	if !c.Diverged {
+		return nil
+	}
+	for _, kind := range []string{Detached, OtherMetadata} {
+		if err := w.Delete((&Divergence{Workspace: c.Workspace, Kind: kind, Registration: c.ID}).key()); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,168 @@
+package registry_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// diverged holds which kinds of divergence are listed.
+func (x *fixture) diverged(kinds ...string) (list []registry.Divergence) {
+	x.t.Helper()
+	list, next, err := x.Divergences(x.t.Context(), x.ws.Name, "", 10)
+	var got []string
+	for _, d := range list {
+		got = append(got, d.Kind)
+	}
+	if err != nil || next != "" || !slices.Equal(got, kinds) {
+		x.t.Fatalf("%+v, %q, %v; want %q", list, next, err, kinds)
+	}
+	return list
+}
+
+func TestAnswerLostIsListed(t *testing.T) {
+	run(t, false, func(x *fixture) {
+		x.as.fail["create"] = []error{registry.ErrLost}
+		if _, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1")); !errors.Is(err, registry.ErrLost) {
+			t.Fatal(err)
+		}
+		d := x.diverged(registry.AnswerLost)[0]
+		if d.SoftwareID != "software1" || d.OrgID != "org1" || d.ClientName != "A TPP" || d.ClientID != "" || d.Error == "" || d.Since != time.Now().Unix() {
+			t.Errorf("%+v", d)
+		}
+		if err := x.Dismiss(x.t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+		x.diverged()
+		if err := x.Dismiss(x.t.Context(), d); !errors.Is(err, registry.ErrNotFound) {
+			t.Error(err)
+		}
+		if err := x.Dismiss(x.t.Context(), registry.Divergence{Workspace: "a", Kind: "b"}); err == nil || errors.Is(err, registry.ErrNotFound) {
+			t.Error(err)
+		}
+		x.nothingLeft()
+	})
+}
+
+func TestCutOffIsListed(t *testing.T) {
+	run(t, false, func(x *fixture) {
+		x.as.hang = "create"
+		go func() { _, _ = x.Register(x.t.Context(), x.ws, request("jti1", "token1")) }()
+		x.settle()
+		undo := x.keys("later/")
+		if len(undo) != 1 {
+			t.Fatalf("%q", undo)
+		}
+		// As a crash leaves it: the entry comes due and nobody is at work.
+		err := x.store.Update(x.t.Context(), func(w registry.Writer) error {
+			v, err := w.Get(undo[0])
+			return errors.Join(err, w.Put("outbox/0000000000000000/x", v), w.Delete(undo[0]))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		x.settle()
+		x.diverged(registry.AnswerLost)
+		time.Sleep(time.Minute)
+	})
+}
+
+func TestDetached(t *testing.T) {
+	run(t, false, func(x *fixture) {
+		c := x.register(request("jti1", ""))
+		kept := x.as.clients[c.ClientID]
+		delete(x.as.clients, c.ClientID) // behind our back
+		for _, jti := range []string{"jti2", "jti3"} {
+			_, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower(jti))
+			refused(t, err, verify.InvalidClientMetadata, "authorization_server")
+			if d := x.diverged(registry.Detached)[0]; d.ClientID != c.ClientID {
+				t.Errorf("%+v", d)
+			}
+		}
+		if got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err != nil || got.Status != registry.Active || !got.Diverged || got.Metadata.Scope != "openid accounts" {
+			t.Errorf("%+v, %v", got, err)
+		}
+		x.as.clients[c.ClientID] = kept // a backup was restored
+		if c, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti2")); err != nil || c.Diverged {
+			t.Fatalf("%+v, %v", c, err)
+		}
+		x.diverged()
+
+		delete(x.as.clients, c.ClientID)
+		if err := x.Delete(x.t.Context(), x.ws, c.ClientID, presented("t")); err != nil {
+			t.Fatal(err)
+		}
+		x.diverged(registry.NotDeleted)
+	})
+}
+
+// A lost answer to an update takes the new registration access token with it.
+func TestDetachedByALostAnswer(t *testing.T) {
+	run(t, false, func(x *fixture) {
+		c := x.register(request("jti1", ""))
+		x.as.fail["update"] = []error{registry.ErrLost}
+		if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti2")); !errors.Is(err, registry.ErrLost) {
+			t.Fatal(err)
+		}
+		x.as.clients[c.ClientID] = registry.Credentials{RegistrationAccessToken: "rotated"}
+		time.Sleep(2 * time.Minute)
+		x.settle()
+		x.diverged(registry.Detached)
+		if err := x.Delete(x.t.Context(), x.ws, c.ClientID, presented("t")); err != nil {
+			t.Fatal(err)
+		}
+		x.diverged(registry.NotDeleted)
+	})
+}
+
+func TestOtherMetadata(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		c := x.register(request("jti1", ""))
+		x.as.carriedOut = true
+		lost := registry.ErrLost // the third time with credentials that are no longer good
+		x.as.fail["update"] = append([]error{lost, lost, lost}, verify.Refuse(verify.InvalidClientMetadata, "", "no"))
+		if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti2")); !errors.Is(err, registry.ErrLost) {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		x.settle()
+		x.diverged(registry.OtherMetadata)
+		if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti2")); err != nil {
+			t.Fatal(err)
+		}
+		x.diverged()
+	})
+}
+
+// What the AS made and cannot be ended at once is left to the outbox; to the guard
+// it is a deleted client.
+func TestMadeInAnotherWay(t *testing.T) {
+	for _, chooses := range []bool{false, true} {
+		run(t, chooses, func(x *fixture) {
+			down := verify.Refuse(verify.Unavailable, "", "down")
+			x.as.madeWrong, x.as.fail["delete"] = "as-wrong", []error{down, down}
+			_, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1"))
+			if !errors.Is(err, registry.ErrLost) {
+				t.Fatal(err)
+			}
+			if c, err := x.Client(x.t.Context(), x.ws.Name, "as-wrong"); err != nil || c.Status == registry.Active {
+				t.Errorf("%+v, %v", c, err)
+			}
+			x.as.madeWrong = ""
+			x.register(request("jti1", "token1")) // nothing is burnt
+			time.Sleep(time.Minute)
+			x.settle()
+			if x.as.count() != 1 || len(x.keys("outbox/"))+len(x.keys("later/")) != 0 {
+				t.Errorf("%d clients at the AS, %q", x.as.count(), x.keys("outbox/"))
+			}
+			x.diverged()
+			if c, err := x.Client(x.t.Context(), x.ws.Name, "as-wrong"); err != nil || c.Status != registry.Deleted {
+				t.Errorf("%+v, %v", c, err)
+			}
+		})
+	}
+}
