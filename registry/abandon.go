@@ -70,7 +70,7 @@ func (r *Registry) leaveForDeletion(ctx context.Context, c *Client, undo work, c
 	}
 	todo := r.newWork(workDelete, c.Workspace)
 	todo.key, todo.Registration = outboxKey(r.now().Add(time.Second), c.ID), c.ID
-	todo.Attempts, todo.LastError = 1, errorText(cause)
+	todo.Attempts, todo.Tried, todo.LastError = 1, r.now().Unix(), errorText(cause)
 	return r.conclude(ctx, func(w Writer) error {
 		if err := giveBackAll(w, undo, c.ID); err != nil {
 			return err

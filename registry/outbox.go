@@ -57,6 +57,9 @@ type work struct {
 	Certificate    []byte `json:"certificate,omitempty"`
 	Until          int64  `json:"until,omitempty"`
 
+	// Since is when the entry was made, Tried the last attempt, seconds since 1970.
+	Since     int64  `json:"since,omitempty"`
+	Tried     int64  `json:"tried,omitempty"`
 	Attempts  int    `json:"attempts,omitempty"`
 	LastError string `json:"last_error,omitempty"`
 }
@@ -279,7 +282,7 @@ func (r *Registry) reschedule(ctx context.Context, k work, cause error) error {
 	}
 	k.key = outboxKey(r.now().Add(pause), id)
 	k.Attempts++
-	k.LastError = errorText(cause)
+	k.Tried, k.LastError = r.now().Unix(), errorText(cause)
 	return r.conclude(ctx, func(w Writer) error {
 		return errors.Join(w.Delete(before), k.put(w))
 	})

@@ -39,7 +39,7 @@ func (r *Registry) Register(ctx context.Context, ws Workspace, in Registration) 
 	if in.Token != nil {
 		holds = append(holds, tokenReservations(ws.Name, c.ID, in.Token)...)
 	}
-	undo := work{key: laterKey(now.Add(lease), c.ID), Kind: workUndo, Workspace: ws.Name, Registration: c.ID}
+	undo := work{key: laterKey(now.Add(lease), c.ID), Kind: workUndo, Workspace: ws.Name, Registration: c.ID, Since: now.Unix()}
 	for _, h := range holds {
 		undo.Holds = append(undo.Holds, h.key)
 	}

@@ -22,6 +22,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -140,6 +142,13 @@ func (r *Registry) lent(name string) (Workspace, bool) {
 		return Workspace{}, false
 	}
 	return list[len(list)-1].ws, true
+}
+
+// lentNames are the workspaces that are configured now.
+func (r *Registry) lentNames() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Keys(r.loans))
 }
 
 func (r *Registry) nudge() {

@@ -84,8 +84,8 @@ func (r *Registry) TokenEnded(ctx context.Context, workspace string, t *verify.A
 
 // newWork makes an entry that is due at once.
 func (r *Registry) newWork(kind, workspace string) *work {
-	id := uuid.NewString()
-	return &work{key: outboxKey(r.now(), id), Kind: kind, Workspace: workspace, ID: id}
+	id, now := uuid.NewString(), r.now()
+	return &work{key: outboxKey(now, id), Kind: kind, Workspace: workspace, ID: id, Since: now.Unix()}
 }
 
 // carryToken seals a token into an entry.

@@ -81,7 +81,7 @@ func (r *Registry) beginUpdate(ctx context.Context, ws Workspace, clientID strin
 			return err
 		}
 		c.Change, c.ChangeUntil = hold.holder, leaseEnd(now)
-		restore = work{key: laterKey(time.Unix(c.ChangeUntil, 0), hold.holder), Kind: workRestore, Workspace: ws.Name, Registration: c.ID, ID: hold.holder}
+		restore = work{key: laterKey(time.Unix(c.ChangeUntil, 0), hold.holder), Kind: workRestore, Workspace: ws.Name, Registration: c.ID, ID: hold.holder, Since: now.Unix()}
 		return errors.Join(putClient(w, c), restore.put(w))
 	})
 	return c, restore, err

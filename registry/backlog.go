@@ -1,0 +1,159 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Backlog is what one workspace's AS has yet to be told. A number that stays, or an
+// oldest entry that does, is an AS that cannot be reached or does not take it.
+type Backlog struct {
+	Workspace string `json:"workspace"`
+	// Configured: a configuration has lent the connector. Without, entries wait.
+	Configured bool `json:"configured"`
+	// Waiting is the number of entries: due, put off, or overdue after a crash. Not
+	// those of requests that are at work.
+	Waiting int `json:"waiting"`
+	// Oldest is when the oldest of them was made, seconds since 1970; 0 for none.
+	Oldest int64 `json:"oldest,omitempty"`
+	// LastError is that of the last attempt that failed, at LastTried.
+	LastError string `json:"last_error,omitempty"`
+	LastTried int64  `json:"last_tried,omitempty"`
+	// Divergences counts them by kind.
+	Divergences map[string]int `json:"divergences,omitempty"`
+}
+
+// OutboxEntry is work that waits, for operators.
+type OutboxEntry struct {
+	Workspace string `json:"workspace"`
+	// Kind is revoke, undo, delete or restore.
+	Kind string `json:"kind"`
+	// Registration is the registry's id of the client; empty for a revocation.
+	Registration string `json:"registration,omitempty"`
+	// Since, Tried and Due are seconds since 1970: when it was made, last tried, and
+	// when it will be tried next.
+	Since     int64  `json:"since"`
+	Tried     int64  `json:"tried,omitempty"`
+	Due       int64  `json:"due"`
+	Attempts  int    `json:"attempts"`
+	LastError string `json:"last_error,omitempty"`
+}
+
+// backlogPage is how many entries are read in one transaction.
+const backlogPage = 1000
+
+// Backlogs counts the outbox, for every workspace that is configured or has entries.
+func (r *Registry) Backlogs(ctx context.Context) ([]Backlog, error) {
+	found := map[string]*Backlog{}
+	of := func(workspace string) *Backlog {
+		b := found[workspace]
+		if b == nil {
+			_, configured := r.lent(workspace)
+			b = &Backlog{Workspace: workspace, Configured: configured}
+			found[workspace] = b
+		}
+		return b
+	}
+	for _, name := range r.lentNames() {
+		of(name)
+	}
+	err := r.eachEntry(ctx, func(e OutboxEntry) bool {
+		of(e.Workspace).count(e)
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	for cursor := ""; ; {
+		list, next, err := r.Divergences(ctx, "", cursor, backlogPage)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range list {
+			b := of(d.Workspace)
+			if b.Divergences == nil {
+				b.Divergences = map[string]int{}
+			}
+			b.Divergences[d.Kind]++
+		}
+		if cursor = next; next == "" {
+			break
+		}
+	}
+	backlogs := make([]Backlog, 0, len(found))
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		backlogs = append(backlogs, *found[name])
+	}
+	return backlogs, nil
+}
+
+func (b *Backlog) count(e OutboxEntry) {
+	b.Waiting++
+	if b.Oldest == 0 || e.Since < b.Oldest {
+		b.Oldest = e.Since
+	}
+	if e.Tried > b.LastTried || e.Tried == b.LastTried && e.LastError > b.LastError {
+		b.LastTried, b.LastError = e.Tried, e.LastError
+	}
+}
+
+// Outbox lists at most limit entries, those first that are due next.
+func (r *Registry) Outbox(ctx context.Context, limit int) (list []OutboxEntry, err error) {
+	err = r.eachEntry(ctx, func(e OutboxEntry) bool {
+		list = append(list, e)
+		return len(list) < limit
+	})
+	slices.SortStableFunc(list, func(a, b OutboxEntry) int { return cmp.Compare(a.Due, b.Due) })
+	return list, err
+}
+
+// eachEntry calls f for every entry that waits, until f has enough. It reads page
+// by page, so that entries may come and go meanwhile.
+func (r *Registry) eachEntry(ctx context.Context, f func(OutboxEntry) bool) error {
+	now := r.now()
+	for _, prefix := range []string{laterPrefix, outboxPrefix} {
+		for after, full := "", true; full; {
+			var page []Entry
+			err := r.store.View(ctx, func(v Reader) (err error) {
+				page, err = v.Scan(prefix, after, backlogPage)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			full = len(page) == backlogPage
+			for _, e := range page {
+				due := outboxDue(e.Key)
+				if prefix == laterPrefix && due.After(now) {
+					full = false // so are all that follow: leases of requests at work
+					break
+				}
+				one, err := outboxEntry(e, due)
+				if err != nil {
+					return err
+				}
+				if !f(one) {
+					return nil
+				}
+				after = e.Key
+			}
+		}
+	}
+	return nil
+}
+
+func outboxEntry(e Entry, due time.Time) (OutboxEntry, error) {
+	var k work
+	if err := json.Unmarshal(e.Value, &k); err != nil {
+		return OutboxEntry{}, fmt.Errorf("registry: unreadable outbox entry %s: %w", e.Key, err)
+	}
+	return OutboxEntry{
+		Workspace: k.Workspace, Kind: k.Kind, Registration: k.Registration,
+		Since: k.Since, Tried: k.Tried, Due: due.Unix(), Attempts: k.Attempts, LastError: k.LastError,
+	}, nil
+}

@@ -1,0 +1,101 @@
+package registry_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+func TestBacklogs(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		began := time.Now().Unix()
+		if b := x.backlog(); b != (summary{Workspace: x.ws.Name, Configured: true}) {
+			t.Errorf("%+v", b)
+		}
+		down := verify.Refuse(verify.Unavailable, "", "down")
+		x.as.fail["revoke"] = []error{down, down, down, down, down, down}
+		for i := range 2 {
+			x.register(request(fmt.Sprint("jti", i), fmt.Sprint("token", i)))
+		}
+		b := x.backlog()
+		if b.Waiting != 2 || b.Oldest != began || b.LastError == "" || b.LastTried < began {
+			t.Errorf("%+v", b)
+		}
+		list, err := x.Outbox(x.t.Context(), 1)
+		if err != nil || len(list) != 1 || list[0].Kind != "revoke" || list[0].Attempts == 0 || list[0].Due < time.Now().Unix() || list[0].LastError != b.LastError {
+			t.Errorf("%+v, %v", list, err)
+		}
+		time.Sleep(10 * time.Minute)
+		x.settle()
+		if b := x.backlog(); b != (summary{Workspace: x.ws.Name, Configured: true}) {
+			t.Errorf("%+v", b)
+		}
+	})
+}
+
+// A lease of a request at work is no backlog; one that nobody ended is.
+func TestBacklogOfACrash(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		other := registry.Workspace{Name: "gone", Provisioner: newAS(true)}
+		other.Provisioner.(*as).fail["create"] = []error{registry.ErrLost, registry.ErrLost}
+		if _, err := x.Register(x.t.Context(), other, request("jti1", "")); err == nil {
+			t.Fatal("registered")
+		}
+		list, err := x.Backlogs(x.t.Context())
+		if err != nil || len(list) != 1 {
+			t.Errorf("%+v, %v", list, err)
+		}
+		time.Sleep(2 * time.Minute)
+		list, err = x.Backlogs(x.t.Context())
+		if err != nil || len(list) != 2 || list[1].Workspace != "gone" || list[1].Configured || list[1].Waiting != 1 {
+			t.Errorf("%+v, %v", list, err)
+		}
+	})
+}
+
+func TestBacklogOfMany(t *testing.T) {
+	run(t, false, func(x *fixture) {
+		for i := range 2500 {
+			err := x.store.Update(x.t.Context(), func(w registry.Writer) error {
+				return w.Put(fmt.Sprintf("outbox/%016x/%d", time.Now().Add(time.Hour).UnixNano(), i), []byte(`{"workspace":"default/obuk","kind":"revoke","since":7}`))
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		x.as.fail["create"] = []error{registry.ErrLost}
+		if _, err := x.Register(x.t.Context(), x.ws, request("jti1", "")); err == nil {
+			t.Fatal("registered")
+		}
+		list, err := x.Backlogs(x.t.Context())
+		if err != nil || len(list) != 1 || list[0].Waiting != 2500 || list[0].Oldest != 7 || list[0].Divergences[registry.AnswerLost] != 1 {
+			t.Errorf("%+v, %v", list, err)
+		}
+		if page, err := x.Outbox(x.t.Context(), 1500); err != nil || len(page) != 1500 {
+			t.Errorf("%d, %v", len(page), err)
+		}
+	})
+}
+
+// summary is a Backlog that can be compared.
+type summary struct {
+	Workspace         string
+	Configured        bool
+	Waiting           int
+	Oldest, LastTried int64
+	LastError         string
+}
+
+// backlog is the fixture's workspace's, which is the only one.
+func (x *fixture) backlog() summary {
+	x.t.Helper()
+	list, err := x.Backlogs(x.t.Context())
+	if err != nil || len(list) != 1 {
+		x.t.Fatalf("%+v, %v", list, err)
+	}
+	b := list[0]
+	return summary{b.Workspace, b.Configured, b.Waiting, b.Oldest, b.LastTried, b.LastError}
+}
