@@ -27,15 +27,13 @@ func (r *Registry) Renew(ctx context.Context, ws Workspace, clientID string, cer
 			return c, err
 		}
 	}
-	change := uuid.NewString()
-	none := reservation{holder: change}
-	c, restore, err := r.beginUpdate(ctx, ws, clientID, none)
+	ch := &change{id: uuid.NewString()}
+	c, err := r.beginUpdate(ctx, ws, clientID, ch)
 	if err != nil {
 		return nil, err
 	}
-	before := *c
 	release := func(cause error) (*Client, error) {
-		return nil, errors.Join(cause, r.releaseUpdate(ctx, &before, none, restore, before.Credentials, unchanged, nil))
+		return nil, errors.Join(cause, r.releaseUpdate(ctx, ch, ch.before.Credentials, unchanged, nil))
 	}
 	if done, err := renewed(c, cert); done || err != nil { // by another request meanwhile
 		_, err := release(err)
@@ -50,7 +48,7 @@ func (r *Registry) Renew(ctx context.Context, ws Workspace, clientID string, cer
 	}
 	c.Subject, c.SubjectFrom, c.Metadata.TLSClientAuthSubjectDN = cert.Leaf.RawSubject, cert.Leaf.NotBefore.Unix(), cert.Subject.String()
 	c.Thumbprint = cert.Thumbprint
-	return r.apply(ctx, ws, &before, c, none, restore, nil)
+	return r.apply(ctx, ws, c, ch)
 }
 
 // renewed tells whether the certificate's DN is the client's already, or refuses a

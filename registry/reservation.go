@@ -12,7 +12,6 @@ import (
 // request. It is taken before the AS is called, made final with the change, and
 // given back when the change is refused, so that a refusal burns nothing.
 type reservation struct {
-	// key is empty for a change that uses nothing up.
 	key    string
 	holder string
 	// expires is when the thing itself ends; zero when it never does.
@@ -51,9 +50,6 @@ func requestReservation(workspace, holder string, q *verify.Request) reservation
 
 // take reserves the thing, or fails with the refusal that the TPP is told.
 func (v reservation) take(w Writer, now time.Time) error {
-	if v.key == "" {
-		return nil
-	}
 	s, err := v.read(w)
 	if err != nil {
 		return err
@@ -67,9 +63,6 @@ func (v reservation) take(w Writer, now time.Time) error {
 
 // keep makes the reservation final. It fails when it is no longer held.
 func (v reservation) keep(w Writer) error {
-	if v.key == "" {
-		return nil
-	}
 	if err := v.held(w); err != nil {
 		return err
 	}
@@ -82,9 +75,6 @@ func (v reservation) keep(w Writer) error {
 
 // giveBack releases what the holder holds, and nothing else.
 func (v reservation) giveBack(w Writer) error {
-	if v.key == "" {
-		return nil
-	}
 	s, err := v.read(w)
 	if err != nil || s == nil || s.Holder != v.holder || s.Final {
 		return err

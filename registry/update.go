@@ -16,26 +16,38 @@ import (
 //
 // Errors: those of Register, and of verify.NotYours for a client that is gone.
 func (r *Registry) Update(ctx context.Context, ws Workspace, clientID string, in Registration) (*Client, error) {
-	change := uuid.NewString()
-	hold := requestReservation(ws.Name, change, in.Request)
-	c, restore, err := r.beginUpdate(ctx, ws, clientID, hold)
+	ch := &change{id: uuid.NewString(), request: in.Request.Raw}
+	ch.holds = []reservation{requestReservation(ws.Name, ch.id, in.Request)}
+	c, err := r.beginUpdate(ctx, ws, clientID, ch)
 	if err != nil {
 		return nil, err
 	}
-	before := *c
 	c.describe(in)
-	c.Document = change
-	c, err = r.apply(ctx, ws, &before, c, hold, restore, in.Request.Raw)
+	c.Document = ch.id
+	c, err = r.apply(ctx, ws, c, ch)
 	if errors.Is(err, ErrDetached) && !ws.Provisioner.ChoosesClientID() {
 		err = verify.Refuse(verify.InvalidClientMetadata, "authorization_server", "the authorization server does not let this registration be changed any more, or has lost it; delete it and register a new client, or ask the bank").Because(err)
 	}
 	return c, err
 }
 
+// change is one change of a client at work.
+type change struct {
+	// id is who holds the client meanwhile.
+	id string
+	// holds are what it uses up.
+	holds []reservation
+	// request replaces the document where the client names another one than before.
+	request []byte
+	// before is the client as it was, restore the entry that makes the AS's copy so
+	// again: beginUpdate fills them in.
+	before  *Client
+	restore work
+}
+
 // apply brings a change of the record to the AS, and then into the registry, or
-// leaves both as they were. request replaces the document where c names another
-// one than before.
-func (r *Registry) apply(ctx context.Context, ws Workspace, before, c *Client, hold reservation, restore work, request []byte) (*Client, error) {
+// leaves both as they were.
+func (r *Registry) apply(ctx context.Context, ws Workspace, c *Client, ch *change) (*Client, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Deadline)
 	defer cancel()
 	p, theirs, err := r.update(ctx, ws, c)
@@ -45,9 +57,9 @@ func (r *Registry) apply(ctx context.Context, ws Workspace, before, c *Client, h
 	if err != nil {
 		var lost *Divergence
 		if errors.Is(err, ErrDetached) {
-			lost = r.divergence(Detached, before, err)
+			lost = r.divergence(Detached, ch.before, err)
 		}
-		if releaseErr := r.releaseUpdate(ctx, before, hold, restore, c.Credentials, theirs, lost); releaseErr != nil {
+		if releaseErr := r.releaseUpdate(ctx, ch, c.Credentials, theirs, lost); releaseErr != nil {
 			r.log.Error("a failed update could not be released; its lease ends by itself", slog.String("client_id", c.ClientID), slog.Any("error", releaseErr))
 		}
 		if theirs == perhapsChanged {
@@ -60,15 +72,15 @@ func (r *Registry) apply(ctx context.Context, ws Workspace, before, c *Client, h
 	if err := r.seal(c, c.Credentials); err != nil {
 		return nil, err
 	}
-	if err := r.finishUpdate(ctx, before, c, hold, restore, request); err != nil {
+	if err := r.finishUpdate(ctx, ch, c); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-// beginUpdate takes the lease of the client and the jti of the request. The
-// entry that restores the AS's copy is there before the AS is asked.
-func (r *Registry) beginUpdate(ctx context.Context, ws Workspace, clientID string, hold reservation) (c *Client, restore work, err error) {
+// beginUpdate takes the lease of the client and what the change uses up. The entry
+// that restores the AS's copy is there before the AS is asked.
+func (r *Registry) beginUpdate(ctx context.Context, ws Workspace, clientID string, ch *change) (c *Client, err error) {
 	now := r.now()
 	err = r.store.Update(ctx, func(w Writer) error {
 		if c, err = changeable(w, ws.Name, clientID, now); err != nil {
@@ -77,14 +89,18 @@ func (r *Registry) beginUpdate(ctx context.Context, ws Workspace, clientID strin
 		if err := r.unseal(c); err != nil {
 			return err
 		}
-		if err := hold.take(w, now); err != nil {
-			return err
+		for _, h := range ch.holds {
+			if err := h.take(w, now); err != nil {
+				return err
+			}
 		}
-		c.Change, c.ChangeUntil = hold.holder, leaseEnd(now)
-		restore = work{key: laterKey(time.Unix(c.ChangeUntil, 0), hold.holder), Kind: workRestore, Workspace: ws.Name, Registration: c.ID, ID: hold.holder, Since: now.Unix()}
-		return errors.Join(putClient(w, c), restore.put(w))
+		c.Change, c.ChangeUntil = ch.id, leaseEnd(now)
+		before := *c
+		ch.before = &before
+		ch.restore = work{key: laterKey(time.Unix(c.ChangeUntil, 0), ch.id), Kind: workRestore, Workspace: ws.Name, Registration: c.ID, ID: ch.id, Since: now.Unix()}
+		return errors.Join(putClient(w, c), ch.restore.put(w))
 	})
-	return c, restore, err
+	return c, err
 }
 
 // standing is what is known of the AS's copy of a client after a failed update.
@@ -142,15 +158,15 @@ func (r *Registry) reattach(ctx context.Context, ws Workspace, c *Client) error 
 // releaseUpdate leaves the client as it was, but for credentials that the AS
 // rotated before it failed. Where the AS has, or may have, the new metadata, the
 // entry that restores the old ones stays: due at once, or when the lease ends.
-func (r *Registry) releaseUpdate(ctx context.Context, before *Client, hold reservation, restore work, newest Credentials, theirs standing, lost *Divergence) error {
-	rotated := *before
-	if newest != before.Credentials {
+func (r *Registry) releaseUpdate(ctx context.Context, ch *change, newest Credentials, theirs standing, lost *Divergence) error {
+	rotated := *ch.before
+	if newest != ch.before.Credentials {
 		if err := r.seal(&rotated, newest); err != nil {
 			return err
 		}
 	}
 	return r.conclude(ctx, func(w Writer) error {
-		c, err := heldBy(w, before, hold.holder)
+		c, err := heldBy(w, ch.before, ch.id)
 		if err != nil {
 			return err
 		}
@@ -162,18 +178,21 @@ func (r *Registry) releaseUpdate(ctx context.Context, before *Client, hold reser
 			return putClient(w, c)
 		}
 		c.Change, c.ChangeUntil = "", 0
-		errs := []error{putClient(w, c), hold.giveBack(w), w.Delete(restore.key)}
+		errs := []error{putClient(w, c), w.Delete(ch.restore.key)}
+		for _, h := range ch.holds {
+			errs = append(errs, h.giveBack(w))
+		}
 		if theirs == changed {
-			now := restore
-			now.key = outboxKey(r.now(), restore.ID)
+			now := ch.restore
+			now.key = outboxKey(r.now(), ch.id)
 			errs = append(errs, now.put(w))
 		}
 		return errors.Join(errs...)
 	})
 }
 
-func (r *Registry) finishUpdate(ctx context.Context, before, after *Client, hold reservation, restore work, request []byte) error {
-	old, err := indexKeys(before)
+func (r *Registry) finishUpdate(ctx context.Context, ch *change, after *Client) error {
+	old, err := indexKeys(ch.before)
 	if err != nil {
 		return err
 	}
@@ -182,7 +201,7 @@ func (r *Registry) finishUpdate(ctx context.Context, before, after *Client, hold
 		return err
 	}
 	return r.conclude(ctx, func(w Writer) error {
-		if _, err := heldBy(w, before, hold.holder); err != nil {
+		if _, err := heldBy(w, ch.before, ch.id); err != nil {
 			return err
 		}
 		for _, k := range old {
@@ -195,11 +214,16 @@ func (r *Registry) finishUpdate(ctx context.Context, before, after *Client, hold
 				return err
 			}
 		}
-		if after.Document != before.Document {
-			if err := errors.Join(w.Delete(key("document", before.Document)), w.Put(key("document", after.Document), request)); err != nil {
+		if after.Document != ch.before.Document {
+			if err := errors.Join(w.Delete(key("document", ch.before.Document)), w.Put(key("document", after.Document), ch.request)); err != nil {
 				return err
 			}
 		}
-		return errors.Join(hold.keep(w), w.Delete(restore.key), settle(w, before), putClient(w, after))
+		for _, h := range ch.holds {
+			if err := h.keep(w); err != nil {
+				return err
+			}
+		}
+		return errors.Join(w.Delete(ch.restore.key), settle(w, ch.before), putClient(w, after))
 	})
 }
