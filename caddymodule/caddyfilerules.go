@@ -22,6 +22,7 @@ import (
 //	dn_match                    exact | attributes <type...>
 //	role                        <software_role> <scope...>
 //	rate_limit                  off | <requests> <duration>
+//	reregister                  allow|return|update|reject [<duration>]
 //	registration                off
 //	management                  off | <method...> { method_not_allowed }
 //	as_registration             passthrough
@@ -52,6 +53,9 @@ func (h *Handler) rulesWord(d *caddyfile.Dispenser) error {
 	case "rate_limit":
 		h.RateLimit = new(RateLimit)
 		return h.RateLimit.unmarshal(d)
+	case "reregister":
+		h.Reregister = new(Reregister)
+		return h.Reregister.unmarshal(d)
 	case "registration":
 		return oneOf(d, &h.Registration, "off")
 	case "management":

@@ -67,6 +67,9 @@ type Handler struct {
 	// Default: 100 requests, and as many more in each 10s.
 	RateLimit *RateLimit `json:"rate_limit,omitempty"`
 
+	// Reregister is what a POST does that repeats one. Default: it makes another client.
+	Reregister *Reregister `json:"reregister,omitempty"`
+
 	RegistrationRules
 	Switches
 
@@ -135,7 +138,7 @@ func (h *Handler) provision(ctx caddy.Context) error {
 	if h.AuthorizationServer == nil {
 		return errors.New("authorization_server is missing")
 	}
-	if err := errors.Join(h.checkSwitches(), h.checkProtections()); err != nil {
+	if err := errors.Join(h.checkSwitches(), h.checkProtections(), h.checkReregister()); err != nil {
 		return err
 	}
 	if h.RateLimit == nil {
@@ -191,7 +194,7 @@ func (h *Handler) provisionRules(ctx caddy.Context) error {
 
 // lent is the workspace as the registry's outbox needs it.
 func (h *Handler) lent() registry.Workspace {
-	return registry.Workspace{Name: h.Workspace, Provisioner: h.as}
+	return registry.Workspace{Name: h.Workspace, Provisioner: h.as, Reregister: h.reregister()}
 }
 
 // needsCertificate and needsToken are protections 1 and 2.

@@ -81,6 +81,10 @@ func (d *dcr) register() error {
 	}
 	d.note("client_id", c.ClientID)
 	d.warn(c)
+	if c.Repeated {
+		d.note("reregister", d.Reregister.Mode)
+		return d.show(http.StatusCreated, c)
+	}
 	d.answer(http.StatusCreated, registrationJSON(c, in.Request.Statement.Raw, in.Request.Statement.Claims))
 	return nil
 }
@@ -103,6 +107,11 @@ func (d *dcr) read(id string) error {
 	if err != nil {
 		return err
 	}
+	return d.show(http.StatusOK, c)
+}
+
+// show answers with a client as it is registered now.
+func (d *dcr) show(status int, c *registry.Client) error {
 	c, request, err := d.store.Document(d.r.Context(), c)
 	if err != nil {
 		return err
@@ -111,7 +120,7 @@ func (d *dcr) read(id string) error {
 	if err != nil {
 		return err
 	}
-	d.answer(http.StatusOK, registrationJSON(c, raw, claims))
+	d.answer(status, registrationJSON(c, raw, claims))
 	return nil
 }
 

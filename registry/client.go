@@ -47,6 +47,8 @@ type Client struct {
 	UpdatedAt int64 `json:"updated_at,omitempty"`
 	// Metadata is what it is registered with.
 	Metadata verify.Metadata `json:"metadata"`
+	// Asked names what the last accepted request asked for, before the AS narrowed it.
+	Asked string `json:"asked,omitempty"`
 	// Subject is the DER of the DN that may use and manage it: with tls_client_auth
 	// the one that authenticates it, otherwise that of the certificate that
 	// registered it. Empty where no such certificate was seen: then the DN's text counts.
@@ -74,6 +76,8 @@ type Client struct {
 	// Sealed are the Credentials, encrypted.
 	Sealed []byte `json:"sealed,omitempty"`
 
+	// Repeated: the registration was there before. Only in what Registry.Register returns.
+	Repeated bool `json:"-"`
 	// Suspended: the operator has suspended it, its software or its organisation.
 	// Only in what Registry.Client returns.
 	Suspended bool `json:"-"`

@@ -64,7 +64,11 @@ type work struct {
 	LastError string `json:"last_error,omitempty"`
 }
 
+// put is for a nil entry too.
 func (k *work) put(w Writer) error {
+	if k == nil {
+		return nil
+	}
 	k.Schema = schema
 	data, err := json.Marshal(k)
 	if err != nil {

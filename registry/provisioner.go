@@ -73,4 +73,6 @@ type Workspace struct {
 	// Name is the directive's argument, "default/obuk".
 	Name        string
 	Provisioner Provisioner
+	// Reregister is what a POST does that repeats one. Default: another client.
+	Reregister Reregister
 }

@@ -23,21 +23,41 @@ type Registration struct {
 }
 
 // Register makes a new client: in the registry and at the AS, or in neither. It
-// finishes what it began even when the caller's ctx ends meanwhile.
+// finishes what it began even when the caller's ctx ends meanwhile. One that
+// repeats an earlier registration is what ws.Reregister says.
 //
 // Errors: InvalidToken for a token and InvalidClientMetadata for a jti that was
-// used; the AS's refusal; Unavailable.
+// used; AccessDenied for a software or organisation that is suspended; the AS's
+// refusal; Unavailable.
 func (r *Registry) Register(ctx context.Context, ws Workspace, in Registration) (*Client, error) {
+	if ws.Reregister.is(ReregisterReturn, ReregisterUpdate) {
+		return r.awaitFirst(ctx, ws, in)
+	}
+	return r.register(ctx, ws, in)
+}
+
+func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) (*Client, error) {
 	now := r.now()
 	c := &Client{Schema: schema, ID: uuid.NewString(), Workspace: ws.Name, Status: Pending, IssuedAt: now.Unix()}
-	c.describe(in)
+	if err := c.describe(in); err != nil {
+		return nil, err
+	}
 	c.Document = c.ID
 	if ws.Provisioner.ChoosesClientID() {
 		c.ClientID = uuid.NewString()
 	}
-	holds := []reservation{requestReservation(ws.Name, c.ID, in.Request)}
-	if in.Token != nil {
-		holds = append(holds, tokenReservations(ws.Name, c.ID, in.Token)...)
+	revoke, err := r.revocationOf(ws, in.Token)
+	if err != nil {
+		return nil, err
+	}
+	repeat, err := r.repeatReservation(ws, c, now)
+	if err != nil {
+		return nil, err
+	}
+	uses := registrationReservations(ws.Name, c.ID, in)
+	holds := uses
+	if repeat != nil {
+		holds = append(uses[:len(uses):len(uses)], *repeat)
 	}
 	undo := work{key: laterKey(now.Add(lease), c.ID), Kind: workUndo, Workspace: ws.Name, Registration: c.ID, Since: now.Unix()}
 	for _, h := range holds {
@@ -47,9 +67,19 @@ func (r *Registry) Register(ctx context.Context, ws Workspace, in Registration) 
 	if err != nil {
 		return nil, err
 	}
-	err = r.store.Update(ctx, func(w Writer) error {
+	var known *Client
+	err = r.store.Update(ctx, func(w Writer) (err error) {
 		if err := refuseSuspended(w, c); err != nil {
 			return err
+		}
+		if known, err = repeated(w, ws, repeat, now); err != nil {
+			return err
+		}
+		switch {
+		case known != nil && known.Asked == c.Asked:
+			return reuse(w, known, uses, revoke, now)
+		case known != nil:
+			return nil // an update, which begins with a transaction of its own
 		}
 		for _, h := range holds {
 			if err := h.take(w, now); err != nil {
@@ -58,8 +88,14 @@ func (r *Registry) Register(ctx context.Context, ws Workspace, in Registration) 
 		}
 		return errors.Join(w.Put(clientKey(c), pending), w.Put(key("document", c.Document), in.Request.Raw), undo.put(w))
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case known != nil && ws.Reregister.is(ReregisterUpdate) && known.Asked != c.Asked:
+		return r.reregister(ctx, ws, known, in, *repeat)
+	case known != nil:
+		known.Repeated = true
+		return known, nil
 	}
 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Deadline)
@@ -73,7 +109,7 @@ func (r *Registry) Register(ctx context.Context, ws Workspace, in Registration) 
 		return nil, r.abandon(ctx, ws, c, undo, err)
 	}
 	made := *c
-	if err := r.activate(ctx, ws, &made, pending, p, holds, undo, in.Token); err != nil {
+	if err := r.activate(ctx, &made, pending, p, holds, undo, revoke); err != nil {
 		r.disown(ctx, ws, c, p, undo, err)
 		return nil, fmt.Errorf("registration %s at client_id %s: %w", c.ID, p.ClientID, err)
 	}
@@ -97,7 +133,7 @@ func (r *Registry) create(ctx context.Context, ws Workspace, c *Client) (*Provis
 
 // activate is the second transaction: from here on the client exists. pending is
 // the record that the first one wrote: any other has been in an undo's hands.
-func (r *Registry) activate(ctx context.Context, ws Workspace, c *Client, pending []byte, p *Provisioned, holds []reservation, undo work, token *verify.AccessToken) error {
+func (r *Registry) activate(ctx context.Context, c *Client, pending []byte, p *Provisioned, holds []reservation, undo work, revoke *work) error {
 	chosen := c.ClientID
 	c.Status, c.ClientID, c.Metadata = Active, p.ClientID, p.Metadata
 	if chosen != "" && chosen != p.ClientID {
@@ -109,15 +145,6 @@ func (r *Registry) activate(ctx context.Context, ws Workspace, c *Client, pendin
 	indexes, err := indexKeys(c)
 	if err != nil {
 		return err
-	}
-	var revoke *work
-	if token != nil {
-		if v := (Revocation{Token: token.Raw, Registration: true}); ws.Provisioner.Revokes(v) {
-			revoke = r.newWork(workRevoke, ws.Name)
-			if err := r.carryToken(revoke, token, v); err != nil {
-				return err
-			}
-		}
 	}
 	active, err := json.Marshal(c)
 	if err != nil {
@@ -150,17 +177,15 @@ func (r *Registry) activate(ctx context.Context, ws Workspace, c *Client, pendin
 				return err
 			}
 		}
-		if revoke != nil {
-			if err := revoke.put(w); err != nil {
-				return err
-			}
-		}
-		return errors.Join(w.Put(idKey(c), []byte(c.ID)), w.Put(clientKey(c), active), w.Delete(undo.key))
+		return errors.Join(revoke.put(w), w.Put(idKey(c), []byte(c.ID)), w.Put(clientKey(c), active), w.Delete(undo.key))
 	})
 }
 
 // describe takes what the record needs from an accepted request.
-func (c *Client) describe(in Registration) {
+func (c *Client) describe(in Registration) (err error) {
+	if c.Asked, err = asked(&in.Checked.Metadata); err != nil {
+		return err
+	}
 	ssa := in.Request.Statement
 	c.SoftwareID, c.OrgID, c.ClientName, c.Directory = ssa.SoftwareID, ssa.OrgID, ssa.ClientName, ssa.Issuer.Name
 	c.Metadata, c.Subject, c.JWKSURI = in.Checked.Metadata, in.Checked.RawSubject, ssa.JWKSEndpoint
@@ -187,4 +212,5 @@ func (c *Client) describe(in Registration) {
 			c.Subject = in.Certificate.Leaf.RawSubject // manages the client, although it does not authenticate it
 		}
 	}
+	return nil
 }

@@ -14,6 +14,10 @@ import (
 type reservation struct {
 	key    string
 	holder string
+	// fresh: not even the holder may have used it up before.
+	fresh bool
+	// token tells a token from other things.
+	token bool
 	// expires is when the thing itself ends; zero when it never does.
 	expires time.Time
 	used    error
@@ -34,7 +38,7 @@ type stored struct {
 func tokenReservations(workspace, holder string, t *verify.AccessToken) (holds []reservation) {
 	for _, k := range t.Keys() {
 		holds = append(holds, reservation{
-			key: key("token", workspace, k), holder: holder, expires: t.Expires,
+			key: key("token", workspace, k), holder: holder, token: true, expires: t.Expires,
 			used: verify.Refuse(verify.InvalidToken, "access_token", "access token: it has registered a client before, or is doing so now; get a new one"),
 		})
 	}
@@ -48,13 +52,22 @@ func requestReservation(workspace, holder string, q *verify.Request) reservation
 	}
 }
 
+// registrationReservations are everything that a registration uses up.
+func registrationReservations(workspace, holder string, in Registration) []reservation {
+	holds := []reservation{requestReservation(workspace, holder, in.Request)}
+	if in.Token != nil {
+		holds = append(holds, tokenReservations(workspace, holder, in.Token)...)
+	}
+	return holds
+}
+
 // take reserves the thing, or fails with the refusal that the TPP is told.
 func (v reservation) take(w Writer, now time.Time) error {
 	s, err := v.read(w)
 	if err != nil {
 		return err
 	}
-	if s != nil && s.Holder != v.holder && s.lasts(now) {
+	if s != nil && (v.fresh || s.Holder != v.holder) && s.lasts(now) {
 		return v.used
 	}
 	until := now.Add(lease)

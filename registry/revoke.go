@@ -53,9 +53,6 @@ func (r *Registry) EndToken(ctx context.Context, ws Workspace, p Presented) erro
 				return err
 			}
 		}
-		if revoke == nil {
-			return nil
-		}
 		return revoke.put(w)
 	})
 	if refused := (*verify.Error)(nil); errors.As(err, &refused) && refused.Kind == verify.InvalidToken {
@@ -80,6 +77,20 @@ func (r *Registry) TokenEnded(ctx context.Context, workspace string, t *verify.A
 		return nil
 	})
 	return ended, err
+}
+
+// revocationOf is the entry that ends a registration token which has registered, nil
+// where there is no token or nobody to revoke it as.
+func (r *Registry) revocationOf(ws Workspace, t *verify.AccessToken) (*work, error) {
+	if t == nil {
+		return nil, nil
+	}
+	v := Revocation{Token: t.Raw, Registration: true}
+	if !ws.Provisioner.Revokes(v) {
+		return nil, nil
+	}
+	k := r.newWork(workRevoke, ws.Name)
+	return k, r.carryToken(k, t, v)
 }
 
 // newWork makes an entry that is due at once.

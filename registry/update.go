@@ -18,11 +18,18 @@ import (
 func (r *Registry) Update(ctx context.Context, ws Workspace, clientID string, in Registration) (*Client, error) {
 	ch := &change{id: uuid.NewString(), request: in.Request.Raw}
 	ch.holds = []reservation{requestReservation(ws.Name, ch.id, in.Request)}
+	return r.change(ctx, ws, clientID, in, ch)
+}
+
+// change replaces the metadata of a client with those of an accepted request.
+func (r *Registry) change(ctx context.Context, ws Workspace, clientID string, in Registration, ch *change) (*Client, error) {
 	c, err := r.beginUpdate(ctx, ws, clientID, ch)
 	if err != nil {
 		return nil, err
 	}
-	c.describe(in)
+	if err := c.describe(in); err != nil {
+		return nil, err
+	}
 	c.Document = ch.id
 	c, err = r.apply(ctx, ws, c, ch)
 	if errors.Is(err, ErrDetached) && !ws.Provisioner.ChoosesClientID() {
@@ -39,6 +46,8 @@ type change struct {
 	holds []reservation
 	// request replaces the document where the client names another one than before.
 	request []byte
+	// revoke ends a registration token that the change uses up; nil for none.
+	revoke *work
 	// before is the client as it was, restore the entry that makes the AS's copy so
 	// again: beginUpdate fills them in.
 	before  *Client
@@ -224,6 +233,6 @@ func (r *Registry) finishUpdate(ctx context.Context, ch *change, after *Client) 
 				return err
 			}
 		}
-		return errors.Join(w.Delete(ch.restore.key), settle(w, ch.before), putClient(w, after))
+		return errors.Join(ch.revoke.put(w), w.Delete(ch.restore.key), settle(w, ch.before), putClient(w, after))
 	})
 }

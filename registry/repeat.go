@@ -1,0 +1,196 @@
+package registry
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// What a POST does that repeats another one: the same software and certificate, the
+// same metadata. A TPP whose answer was lost sends one.
+const (
+	ReregisterAllow  = "allow"  // it makes another client
+	ReregisterReturn = "return" // it is answered with the registration that is there
+	ReregisterUpdate = "update" // as return; with other metadata it updates that registration
+	ReregisterReject = "reject" // it is refused
+)
+
+// DefaultReregisterWindow is how long a registration is remembered for its repetition.
+const DefaultReregisterWindow = 24 * time.Hour
+
+// Reregister is what a workspace makes of repeated POSTs.
+type Reregister struct {
+	// Mode is one of the four. Default: ReregisterAllow.
+	Mode string
+	// Window is how long after the registration. Default: DefaultReregisterWindow.
+	Window time.Duration
+}
+
+func (m Reregister) is(modes ...string) bool {
+	for _, mode := range modes {
+		if m.Mode == mode {
+			return true
+		}
+	}
+	return false
+}
+
+func (m Reregister) window() time.Duration {
+	if m.Window == 0 {
+		return DefaultReregisterWindow
+	}
+	return m.Window
+}
+
+// asked names what a request asks for: its metadata, without what only the request
+// itself is about (iat, exp, jti).
+func asked(m *verify.Metadata) (string, error) { return digest(m) }
+
+func digest(values ...any) (string, error) {
+	text, err := json.Marshal(values)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(text)
+	return base64.RawURLEncoding.EncodeToString(sum[:]), nil
+}
+
+// repeatReservation remembers a registration for its repetition; nil where repeated
+// POSTs are nothing special. It is a reservation like those of the token and the
+// jti: while the first POST is at work, it tells the others so.
+func (r *Registry) repeatReservation(ws Workspace, c *Client, now time.Time) (*reservation, error) {
+	if !ws.Reregister.is(ReregisterReturn, ReregisterUpdate, ReregisterReject) {
+		return nil, nil
+	}
+	metadata := c.Asked
+	if ws.Reregister.is(ReregisterUpdate) {
+		metadata = "" // one registration whatever it asks for
+	}
+	name, err := digest(c.Directory, c.SoftwareID, c.Thumbprint, metadata)
+	if err != nil {
+		return nil, err
+	}
+	return &reservation{
+		key: key("repeat", ws.Name, name), holder: c.ID, expires: now.Add(ws.Reregister.window()),
+		used: verify.Refuse(verify.InvalidClientMetadata, "reregister", "software_statement: this software has registered these metadata with this certificate before; use that client, or delete it first"),
+	}, nil
+}
+
+// underWay is a POST that waits for another one at work; key is written when that ends.
+type underWay struct{ key string }
+
+func (u *underWay) Error() string { return "registry: the same registration is under way" }
+
+// repeated is the client that an earlier POST has made; nil for a POST that is the
+// first one. In ReregisterReject there is none: the reservation itself refuses.
+func repeated(w Writer, ws Workspace, repeat *reservation, now time.Time) (*Client, error) {
+	if repeat == nil {
+		return nil, nil
+	}
+	s, err := repeat.read(w)
+	switch {
+	case err != nil || s == nil || !s.lasts(now):
+		return nil, err
+	case !s.Final && ws.Reregister.is(ReregisterReject):
+		return nil, nil
+	case !s.Final:
+		return nil, &underWay{repeat.key}
+	}
+	c, err := loadClient(w, ws.Name, s.Holder)
+	switch {
+	case errors.Is(err, ErrNotFound), err == nil && c.Status != Active:
+		return nil, w.Delete(repeat.key) // deleted since: this is a first one again
+	case err != nil || ws.Reregister.is(ReregisterReject):
+		return nil, err
+	}
+	return c, refuseSuspended(w, c)
+}
+
+// reuse uses up what a repeated POST came with, for the registration that is there.
+// What that has used up itself may come again: the answer to it was lost. revoke is
+// put for a token that was not used up yet.
+func reuse(w Writer, c *Client, holds []reservation, revoke *work, now time.Time) error {
+	first := false
+	for _, h := range holds {
+		s, err := h.read(w)
+		if err != nil {
+			return err
+		}
+		if s != nil && s.Final && s.Holder == c.ID && s.lasts(now) {
+			continue
+		}
+		first = first || h.token
+		h.holder = c.ID
+		if err := h.take(w, now); err != nil {
+			return err
+		}
+		if err := h.keep(w); err != nil {
+			return err
+		}
+	}
+	if !first {
+		return nil
+	}
+	return revoke.put(w)
+}
+
+// awaitFirst registers. Of several POSTs that are the same the first is at work, and
+// the others wait for what comes of it.
+func (r *Registry) awaitFirst(ctx context.Context, ws Workspace, in Registration) (*Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, Deadline)
+	defer cancel()
+	watched, changed := "", (<-chan struct{})(nil)
+	for {
+		c, err := r.register(ctx, ws, in)
+		var first *underWay
+		if !errors.As(err, &first) {
+			return c, err
+		}
+		if watched != first.key { // and then once more, for what happened before
+			if changed, err = r.store.Watch(ctx, first.key); err != nil {
+				return nil, err
+			}
+			watched = first.key
+			continue
+		}
+		select {
+		case _, ok := <-changed:
+			if !ok && ctx.Err() == nil {
+				return nil, ErrClosed
+			}
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			return nil, errChanging().Because(first)
+		}
+	}
+}
+
+// reregister is ReregisterUpdate for a POST with other metadata: an update of the
+// registration that is there. What the POST comes with must be new: only a
+// repetition, which has the same metadata, may use again what was used up.
+func (r *Registry) reregister(ctx context.Context, ws Workspace, known *Client, in Registration, repeat reservation) (*Client, error) {
+	revoke, err := r.revocationOf(ws, in.Token)
+	if err != nil {
+		return nil, err
+	}
+	ch := &change{id: uuid.NewString(), request: in.Request.Raw, revoke: revoke}
+	for _, h := range registrationReservations(ws.Name, known.ID, in) {
+		h.fresh = true
+		ch.holds = append(ch.holds, h)
+	}
+	repeat.holder = known.ID
+	ch.holds = append(ch.holds, repeat)
+	c, err := r.change(ctx, ws, known.ClientID, in, ch)
+	if changing := (*verify.Error)(nil); errors.As(err, &changing) && changing.Rule == errChanging().Rule {
+		return nil, &underWay{clientKey(known)}
+	}
+	return c, err
+}
