@@ -106,8 +106,9 @@ func (x *exchange) refuse(err error) {
 }
 
 // registrationJSON is the answer to POST, GET and PUT: our record, then the
-// claims of the software statement. Nothing of it is the AS's echo.
-func registrationJSON(c *registry.Client, raw []byte, ssa verify.Object) []byte {
+// claims of the software statement. Nothing of it is the AS's echo. access is nil
+// where registration access tokens are off.
+func registrationJSON(c *registry.Client, access *registrationAccess, raw []byte, ssa verify.Object) []byte {
 	m := &c.Metadata
 	b := make([]byte, 0, len(raw)+len(raw)*3/4+2048) // the claims are base64 in raw
 	b = append(b, '{')
@@ -125,6 +126,10 @@ func registrationJSON(c *registry.Client, raw []byte, ssa verify.Object) []byte 
 	text("client_id", c.ClientID)
 	b = append(b, `"client_id_issued_at":`...)
 	b = append(strconv.AppendInt(b, c.IssuedAt, 10), ',')
+	if access != nil {
+		text("registration_access_token", access.token)
+		text("registration_client_uri", access.uri)
+	}
 	list("redirect_uris", m.RedirectURIs)
 	text("token_endpoint_auth_method", m.TokenEndpointAuthMethod)
 	text("token_endpoint_auth_signing_alg", m.TokenEndpointSigningAlg)

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,6 +24,7 @@ import (
 //	role                        <software_role> <scope...>
 //	rate_limit                  off | <requests> <duration>
 //	reregister                  allow|return|update|reject [<duration>]
+//	registration_access_token   { ttl <duration>; rotate }
 //	registration                off
 //	management                  off | <method...> { method_not_allowed }
 //	as_registration             passthrough
@@ -56,6 +58,9 @@ func (h *Handler) rulesWord(d *caddyfile.Dispenser) error {
 	case "reregister":
 		h.Reregister = new(Reregister)
 		return h.Reregister.unmarshal(d)
+	case "registration_access_token":
+		h.RegistrationAccessToken = new(RegistrationAccessToken)
+		return h.RegistrationAccessToken.unmarshal(d)
 	case "registration":
 		return oneOf(d, &h.Registration, "off")
 	case "management":
@@ -129,6 +134,45 @@ func (m *Management) unmarshal(d *caddyfile.Dispenser) error {
 		switch d.Val() {
 		case "method_not_allowed":
 			m.MethodNotAllowed = true
+			return noArgs(d)
+		}
+		return unknown(d)
+	})
+}
+
+// unmarshal reads
+//
+//	reregister allow|return|update|reject [<duration>]
+func (r *Reregister) unmarshal(d *caddyfile.Dispenser) error {
+	if !d.NextArg() {
+		return d.ArgErr()
+	}
+	r.Mode = d.Val()
+	if !slices.Contains(reregisterModes, r.Mode) {
+		return d.Errf("reregister: %q is none of %q", r.Mode, reregisterModes)
+	}
+	if d.CountRemainingArgs() > 0 {
+		return duration(d, &r.Window)
+	}
+	return nil
+}
+
+// unmarshal reads
+//
+//	registration_access_token {
+//	    ttl <duration>
+//	    rotate
+//	}
+func (t *RegistrationAccessToken) unmarshal(d *caddyfile.Dispenser) error {
+	if err := noArgs(d); err != nil {
+		return err
+	}
+	return block(d, func() error {
+		switch d.Val() {
+		case "ttl":
+			return duration(d, &t.TTL)
+		case "rotate":
+			t.Rotate = true
 			return noArgs(d)
 		}
 		return unknown(d)

@@ -46,22 +46,16 @@ func (d *dcr) provider() {
 	}
 }
 
-// bearer takes the access token and asks the AS what it is.
-func (d *dcr) bearer() error {
-	raw, err := verify.BearerToken(d.r.Header["Authorization"])
-	if err != nil {
-		return err
-	}
-	d.token, err = d.as.CheckToken(d.r.Context(), raw)
-	return err
-}
-
 // registrationToken is protection 2.
 func (d *dcr) registrationToken() error {
 	if !d.needsToken() {
 		return nil
 	}
-	if err := d.bearer(); err != nil {
+	raw, err := verify.BearerToken(d.r.Header["Authorization"])
+	if err != nil {
+		return err
+	}
+	if d.token, err = d.as.CheckToken(d.r.Context(), raw); err != nil {
 		return err
 	}
 	return d.token.CheckRegistration(d.cert, d.now())
@@ -78,10 +72,44 @@ func (d *dcr) client(id string) (*registry.Client, error) {
 	if err != nil {
 		return nil, verify.NotYours(err)
 	}
-	if err := d.bearer(); err != nil {
+	c, err := d.byToken(clientID)
+	if err != nil {
 		if e := verify.AsError(err); e.Kind == verify.InvalidToken {
 			return nil, verify.NotYours(err)
 		}
+		return nil, err
+	}
+	d.note("client_id", c.ClientID)
+	d.note("software_id", c.SoftwareID)
+	d.note("org_id", c.OrgID)
+	if d.needsCertificate() {
+		a, err := d.authenticator(c)
+		if err != nil {
+			return nil, err
+		}
+		if !a.Presents(d.cert) {
+			return nil, verify.NotYours(errors.New("another certificate than the client's"))
+		}
+	}
+	if c.Suspended {
+		return nil, registry.Suspended()
+	}
+	if !slices.Contains(d.methods(), d.r.Method) {
+		return nil, verify.Refuse(verify.AccessDenied, "management", "%s: this server does not let clients do this with their registrations; ask the bank", d.r.Method)
+	}
+	return c, nil
+}
+
+// byToken finds the client whose token the request carries.
+func (d *dcr) byToken(clientID string) (*registry.Client, error) {
+	raw, err := verify.BearerToken(d.r.Header["Authorization"])
+	if err != nil {
+		return nil, err
+	}
+	if d.RegistrationAccessToken != nil && registry.IsAccessToken(raw) {
+		return d.byAccessToken(clientID, raw)
+	}
+	if d.token, err = d.as.CheckToken(d.r.Context(), raw); err != nil {
 		return nil, err
 	}
 	if ended, err := d.store.TokenEnded(d.r.Context(), d.Workspace, d.token); err != nil {
@@ -103,24 +131,6 @@ func (d *dcr) client(id string) (*registry.Client, error) {
 	}
 	if c == nil || c.Status != registry.Active {
 		return nil, d.endToken(verify.NotYours(errors.New("unknown or deleted client")))
-	}
-	d.note("client_id", c.ClientID)
-	d.note("software_id", c.SoftwareID)
-	d.note("org_id", c.OrgID)
-	if d.needsCertificate() {
-		a, err := d.authenticator(c)
-		if err != nil {
-			return nil, err
-		}
-		if !a.Presents(d.cert) {
-			return nil, verify.NotYours(errors.New("another certificate than the client's"))
-		}
-	}
-	if c.Suspended {
-		return nil, registry.Suspended()
-	}
-	if !slices.Contains(d.methods(), d.r.Method) {
-		return nil, verify.Refuse(verify.AccessDenied, "management", "%s: this server does not let clients do this with their registrations; ask the bank", d.r.Method)
 	}
 	return c, nil
 }

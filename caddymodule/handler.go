@@ -70,6 +70,10 @@ type Handler struct {
 	// Reregister is what a POST does that repeats one. Default: it makes another client.
 	Reregister *Reregister `json:"reregister,omitempty"`
 
+	// RegistrationAccessToken offers registration access tokens (RFC 7592). Default:
+	// off, clients manage their registrations with tokens of the AS.
+	RegistrationAccessToken *RegistrationAccessToken `json:"registration_access_token,omitempty"`
+
 	RegistrationRules
 	Switches
 
@@ -138,7 +142,7 @@ func (h *Handler) provision(ctx caddy.Context) error {
 	if h.AuthorizationServer == nil {
 		return errors.New("authorization_server is missing")
 	}
-	if err := errors.Join(h.checkSwitches(), h.checkProtections(), h.checkReregister()); err != nil {
+	if err := errors.Join(h.checkSwitches(), h.checkProtections(), h.checkReregister(), h.RegistrationAccessToken.check()); err != nil {
 		return err
 	}
 	if h.RateLimit == nil {
@@ -194,7 +198,7 @@ func (h *Handler) provisionRules(ctx caddy.Context) error {
 
 // lent is the workspace as the registry's outbox needs it.
 func (h *Handler) lent() registry.Workspace {
-	return registry.Workspace{Name: h.Workspace, Provisioner: h.as, Reregister: h.reregister()}
+	return registry.Workspace{Name: h.Workspace, Provisioner: h.as, Reregister: h.reregister(), AccessTokens: h.RegistrationAccessToken.accessTokens()}
 }
 
 // needsCertificate and needsToken are protections 1 and 2.

@@ -55,6 +55,8 @@ type dcr struct {
 	store *registry.Registry
 	cert  *verify.Certificate
 	token *verify.AccessToken
+	// accessToken is the registration access token of the request, where it came with one.
+	accessToken string
 }
 
 func (d *dcr) register() error {
@@ -85,7 +87,7 @@ func (d *dcr) register() error {
 		d.note("reregister", d.Reregister.Mode)
 		return d.show(http.StatusCreated, c)
 	}
-	d.answer(http.StatusCreated, registrationJSON(c, in.Request.Statement.Raw, in.Request.Statement.Claims))
+	d.answer(http.StatusCreated, registrationJSON(c, d.registrationAccess(c), in.Request.Statement.Raw, in.Request.Statement.Claims))
 	return nil
 }
 
@@ -112,6 +114,7 @@ func (d *dcr) read(id string) error {
 
 // show answers with a client as it is registered now.
 func (d *dcr) show(status int, c *registry.Client) error {
+	access := d.registrationAccess(c)
 	c, request, err := d.store.Document(d.r.Context(), c)
 	if err != nil {
 		return err
@@ -120,7 +123,7 @@ func (d *dcr) show(status int, c *registry.Client) error {
 	if err != nil {
 		return err
 	}
-	d.answer(status, registrationJSON(c, raw, claims))
+	d.answer(status, registrationJSON(c, access, raw, claims))
 	return nil
 }
 
@@ -139,7 +142,7 @@ func (d *dcr) update(id string) error {
 	if c, err = d.store.Update(d.r.Context(), d.lent(), c.ClientID, *in); err != nil {
 		return err
 	}
-	d.answer(http.StatusOK, registrationJSON(c, in.Request.Statement.Raw, in.Request.Statement.Claims))
+	d.answer(http.StatusOK, registrationJSON(c, d.registrationAccess(c), in.Request.Statement.Raw, in.Request.Statement.Claims))
 	return nil
 }
 

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 )
@@ -50,21 +49,4 @@ func (h *Handler) reregister() registry.Reregister {
 		return registry.Reregister{}
 	}
 	return registry.Reregister{Mode: h.Reregister.Mode, Window: time.Duration(h.Reregister.Window)}
-}
-
-// unmarshal reads
-//
-//	reregister allow|return|update|reject [<duration>]
-func (r *Reregister) unmarshal(d *caddyfile.Dispenser) error {
-	if !d.NextArg() {
-		return d.ArgErr()
-	}
-	r.Mode = d.Val()
-	if !slices.Contains(reregisterModes, r.Mode) {
-		return d.Errf("reregister: %q is none of %q", r.Mode, reregisterModes)
-	}
-	if d.CountRemainingArgs() > 0 {
-		return duration(d, &r.Window)
-	}
-	return nil
 }

@@ -60,8 +60,7 @@ func (h *Handler) current(ctx context.Context) (*table, error) {
 		return before, nil
 	}
 	t := h.newTable(m)
-	// Registration needs a certificate, and tools do not look for an alias of it.
-	register := cmp.Or(h.MTLSOrigin, origin(m.Issuer)) + h.RegisterPath
+	register := h.registerURL(m.Issuer)
 	if h.Registration == "off" {
 		register = ""
 	}
@@ -70,6 +69,12 @@ func (h *Handler) current(ctx context.Context) (*table, error) {
 	t.tag = `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 	h.table.CompareAndSwap(before, t)
 	return t, nil
+}
+
+// registerURL is where clients register. That needs a certificate, and tools do not
+// look for an alias of it.
+func (h *Handler) registerURL(issuer string) string {
+	return cmp.Or(h.MTLSOrigin, origin(issuer)) + h.RegisterPath
 }
 
 // serveDiscovery serves the published document.

@@ -71,11 +71,16 @@ type Client struct {
 	// 1970; 0 when there is none. Change is who holds it.
 	Change      string `json:"change,omitempty"`
 	ChangeUntil int64  `json:"change_until,omitempty"`
+	// AccessTokens are the gateway's own, the newest first, at most two.
+	AccessTokens []accessToken `json:"access_tokens,omitempty"`
 	// Diverged: there is a Divergence of this client that a change would end.
 	Diverged bool `json:"diverged,omitempty"`
 	// Sealed are the Credentials, encrypted.
 	Sealed []byte `json:"sealed,omitempty"`
 
+	// NewAccessToken is the registration access token that Register or Update has given
+	// the client, to be told once. Empty when it has none or keeps the one it has.
+	NewAccessToken string `json:"-"`
 	// Repeated: the registration was there before. Only in what Registry.Register returns.
 	Repeated bool `json:"-"`
 	// Suspended: the operator has suspended it, its software or its organisation.

@@ -30,7 +30,7 @@ func (r *Registry) Delete(ctx context.Context, ws Workspace, clientID string, pr
 func (r *Registry) beginDelete(ctx context.Context, ws Workspace, clientID string, presented Presented) (c *Client, todo *work, err error) {
 	now := r.now()
 	todo = r.newWork(workDelete, ws.Name)
-	if v := presented.revocation(); ws.Provisioner.Revokes(v) {
+	if v := presented.revocation(); v.Token != "" && ws.Provisioner.Revokes(v) {
 		if err := r.carryToken(todo, presented.Token, v); err != nil {
 			return nil, nil, err
 		}

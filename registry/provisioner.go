@@ -75,4 +75,6 @@ type Workspace struct {
 	Provisioner Provisioner
 	// Reregister is what a POST does that repeats one. Default: another client.
 	Reregister Reregister
+	// AccessTokens are the gateway's own registration access tokens. Default: none.
+	AccessTokens *AccessTokens
 }

@@ -67,6 +67,7 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 	if err != nil {
 		return nil, err
 	}
+	token := newAccessToken()
 	var known *Client
 	err = r.store.Update(ctx, func(w Writer) (err error) {
 		if err := refuseSuspended(w, c); err != nil {
@@ -77,7 +78,11 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 		}
 		switch {
 		case known != nil && known.Asked == c.Asked:
-			return reuse(w, known, uses, revoke, now)
+			if err := reuse(w, known, uses, revoke, now); err != nil || ws.AccessTokens == nil {
+				return err
+			}
+			ws.AccessTokens.give(known, token, now) // the first went with the answer that was lost
+			return putClient(w, known)
 		case known != nil:
 			return nil // an update, which begins with a transaction of its own
 		}
@@ -109,6 +114,9 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 		return nil, r.abandon(ctx, ws, c, undo, err)
 	}
 	made := *c
+	if ws.AccessTokens != nil {
+		ws.AccessTokens.give(&made, token, now)
+	}
 	if err := r.activate(ctx, &made, pending, p, holds, undo, revoke); err != nil {
 		r.disown(ctx, ws, c, p, undo, err)
 		return nil, fmt.Errorf("registration %s at client_id %s: %w", c.ID, p.ClientID, err)

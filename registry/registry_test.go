@@ -236,6 +236,19 @@ func (x *fixture) keys(prefix string) (keys []string) {
 	return keys
 }
 
+func (x *fixture) get(key string) (value string) {
+	x.t.Helper()
+	err := x.store.View(x.t.Context(), func(v registry.Reader) error {
+		data, err := v.Get(key)
+		value = string(data)
+		return err
+	})
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	return value
+}
+
 func (x *fixture) nothingLeft() {
 	x.t.Helper()
 	for _, prefix := range []string{"client/", "document/", "id/", "index/", "token/", "jti/", "outbox/", "later/"} {

@@ -12,14 +12,18 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
-// Presented is the access token of a request, and the certificate that it came
-// with; nil where none was demanded.
+// Presented is the access token of a request, nil for one of the gateway's own, and
+// the certificate that it came with, nil where none was demanded.
 type Presented struct {
 	Token       *verify.AccessToken
 	Certificate *verify.Certificate
 }
 
+// revocation is how the AS is told; the zero value where there is nothing to tell.
 func (p Presented) revocation() Revocation {
+	if p.Token == nil {
+		return Revocation{}
+	}
 	v := Revocation{Token: p.Token.Raw, Registration: slices.Contains(p.Token.Scopes, verify.ScopeRegister)}
 	if p.Certificate != nil && p.Certificate.Leaf != nil && !v.Registration {
 		v.ClientID, v.Certificate = p.Token.ClientID, p.Certificate.Leaf.Raw

@@ -31,6 +31,9 @@ func (r *Registry) change(ctx context.Context, ws Workspace, clientID string, in
 		return nil, err
 	}
 	c.Document = ch.id
+	if ws.AccessTokens.due(c, r.now()) {
+		ch.tokens, ch.token = ws.AccessTokens, newAccessToken()
+	}
 	c, err = r.apply(ctx, ws, c, ch)
 	if errors.Is(err, ErrDetached) && !ws.Provisioner.ChoosesClientID() {
 		err = verify.Refuse(verify.InvalidClientMetadata, "authorization_server", "the authorization server does not let this registration be changed any more, or has lost it; delete it and register a new client, or ask the bank").Because(err)
@@ -48,6 +51,9 @@ type change struct {
 	request []byte
 	// revoke ends a registration token that the change uses up; nil for none.
 	revoke *work
+	// token is a registration access token that comes with it, by tokens; empty for none.
+	tokens *AccessTokens
+	token  string
 	// before is the client as it was, restore the entry that makes the AS's copy so
 	// again: beginUpdate fills them in.
 	before  *Client
@@ -210,8 +216,13 @@ func (r *Registry) finishUpdate(ctx context.Context, ch *change, after *Client) 
 		return err
 	}
 	return r.conclude(ctx, func(w Writer) error {
-		if _, err := heldBy(w, ch.before, ch.id); err != nil {
+		now, err := heldBy(w, ch.before, ch.id)
+		if err != nil {
 			return err
+		}
+		after.AccessTokens = now.AccessTokens // a repeated POST may have got one meanwhile
+		if ch.token != "" {
+			ch.tokens.give(after, ch.token, r.now())
 		}
 		for _, k := range old {
 			if err := w.Delete(k); err != nil {
