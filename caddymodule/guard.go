@@ -17,8 +17,15 @@ import (
 // serveGuarded checks who asks an endpoint of the AS at which clients
 // authenticate, before the AS sees the request. Clients that are not the
 // registry's pass untouched.
-func (h *Handler) serveGuarded(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if err := h.guard(w, r); err != nil {
+func (h *Handler) serveGuarded(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, at purpose) error {
+	store, err := h.app.Enter()
+	if err != nil {
+		h.exchange(w, r, "guard").refuse(err)
+		return nil
+	}
+	defer h.app.Leave()
+	form, err := h.guard(w, r, store, at)
+	if err != nil {
 		h.exchange(w, r, "guard").refuse(err)
 		return nil
 	}
@@ -26,48 +33,46 @@ func (h *Handler) serveGuarded(w http.ResponseWriter, r *http.Request, next cadd
 	// would then read another request than the one that was checked.
 	keepConnection(r)
 	setClientCert(r, h.now())
+	if at == introspection {
+		return h.serveIntrospection(w, r, next, store, form)
+	}
 	return next.ServeHTTP(w, r)
 }
 
-func (h *Handler) guard(w http.ResponseWriter, r *http.Request) error {
-	form, err := h.readForm(w, r)
-	if err != nil {
-		return err
+// guard returns the form of a request that may go on.
+func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.Registry, at purpose) (form string, err error) {
+	if form, err = h.readForm(w, r); err != nil {
+		return "", err
 	}
 	who, err := verify.ReadClientAuthentication(r.Header["Authorization"], r.URL.RawQuery, form)
 	if err != nil {
-		return err
+		return "", err
 	}
-	if len(who.ClientIDs) == 0 {
-		return nil
-	}
-	store, err := h.app.Enter()
-	if err != nil {
-		return err
-	}
-	defer h.app.Leave()
 	for _, id := range who.ClientIDs {
 		c, err := store.Client(r.Context(), h.Workspace, id)
 		if errors.Is(err, registry.ErrAlike) {
-			return verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: client_id is not written as it was given out; send it exactly so").Because(err)
+			return "", verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: client_id is not written as it was given out; send it exactly so").Because(err)
 		}
 		if errors.Is(err, registry.ErrNotFound) {
 			continue
 		}
 		if err != nil {
-			return err
+			return "", err
 		}
-		if err := h.checkClient(r, store, who, c); err != nil {
-			return err
+		if err := h.checkClient(r, store, who, c, at); err != nil {
+			return "", err
 		}
 	}
-	return nil
+	return form, nil
 }
 
 // checkClient holds a request against a client of the registry.
-func (h *Handler) checkClient(r *http.Request, store *registry.Registry, who *verify.ClientAuthentication, c *registry.Client) error {
-	if c.Status != registry.Active {
+func (h *Handler) checkClient(r *http.Request, store *registry.Registry, who *verify.ClientAuthentication, c *registry.Client, at purpose) error {
+	switch {
+	case c.Status != registry.Active:
 		return verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: this client was deleted; register a new one")
+	case c.Suspended && at != revocation:
+		return verify.Refuse(verify.InvalidClient, "suspended", "client authentication: the bank has suspended this client, its software or its organisation; ask the bank")
 	}
 	cert, err := verify.CaptureCertificate(r.TLS, h.now())
 	if err != nil {

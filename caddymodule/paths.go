@@ -18,15 +18,17 @@ const (
 	discovery                     // the AS's document, served from the cache
 	registrations                 // POST: register
 	registration                  // GET, PUT, DELETE: manage one client
+	endpoint                      // an endpoint of the AS that needs no guard: passed on with the certificate
 	hidden                        // 404: the AS's own registration, or another spelling of a path that counts
 	authentication                // an endpoint of the AS where clients authenticate: guarded
-	endpoint                      // another endpoint of the AS: passed on with the certificate
+	revocation                    // the same, and open to suspended clients
+	introspection                 // the same, and its answers are checked
 )
 
-// guarded are the AS's endpoints at which clients authenticate.
+// guarded are the AS's endpoints at which clients authenticate, beside revocation
+// and introspection.
 var guarded = []string{
-	"token_endpoint", "pushed_authorization_request_endpoint", "revocation_endpoint", "introspection_endpoint",
-	"device_authorization_endpoint", "backchannel_authentication_endpoint",
+	"token_endpoint", "pushed_authorization_request_endpoint", "device_authorization_endpoint", "backchannel_authentication_endpoint",
 }
 
 // table knows every path that counts, by its normal form. It is made once per
@@ -67,6 +69,10 @@ func (h *Handler) newTable(m *authserver.Metadata) *table {
 		case strings.HasSuffix(e.Name, "registration_endpoint") && h.ASRegistration != "passthrough":
 			own = append(own, e.Path)
 		case e.Name == "jwks_uri": // needs no certificate, and caches should keep it
+		case e.Name == "revocation_endpoint":
+			t.add(e.Path, revocation)
+		case e.Name == "introspection_endpoint":
+			t.add(e.Path, introspection)
 		case slices.Contains(guarded, e.Name):
 			t.add(e.Path, authentication)
 		default:
@@ -89,10 +95,26 @@ func (t *table) add(path string, p purpose) {
 	if err != nil {
 		return
 	}
-	if before, ok := t.exact[normal]; ok && p != hidden && before.purpose != endpoint {
+	before, ok := t.exact[normal]
+	switch {
+	case !ok, p == hidden, before.purpose == endpoint:
+	case before.purpose < authentication, p < authentication:
 		return
+	default:
+		path, p = before.path, stricter(before.purpose, p)
 	}
 	t.exact[normal] = route{path, normal, p}
+}
+
+// stricter is the purpose of a path that is two guarded endpoints.
+func stricter(a, b purpose) purpose {
+	switch {
+	case a == b:
+		return a
+	case a == introspection || b == introspection:
+		return introspection
+	}
+	return authentication
 }
 
 // find tells what a path is, as it was sent. id is the escaped client_id of a

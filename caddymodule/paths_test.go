@@ -70,7 +70,7 @@ func TestFind(t *testing.T) {
 		{"/default/obuk/reg%0ax", hidden, ""},
 		{"/default/obuk/tokens", passThrough, ""},
 		{"/default/obuk/token/sub", passThrough, ""},
-		{"/elsewhere/revoke", authentication, ""},
+		{"/elsewhere/revoke", revocation, ""},
 		{"/elsewhere/Revoke", hidden, ""},
 		{"/default/obuk/userinfo", endpoint, ""},
 		{"/default/obuk/jwks", passThrough, ""},
@@ -94,15 +94,26 @@ func TestFind(t *testing.T) {
 // An AS that names one address for two things gets the stricter of them.
 func TestSharedPaths(t *testing.T) {
 	h := &Handler{RegisterPath: "/bank/register", issuerPath: "/bank"}
-	for _, names := range [][]string{
-		{"userinfo_endpoint", "token_endpoint"}, {"token_endpoint", "userinfo_endpoint"},
+	const token, revoke, introspect = "token_endpoint", "revocation_endpoint", "introspection_endpoint"
+	for _, c := range []struct {
+		names []string
+		want  purpose
+	}{
+		{[]string{"userinfo_endpoint", token}, authentication},
+		{[]string{token, "userinfo_endpoint"}, authentication},
+		{[]string{revoke}, revocation},
+		{[]string{revoke, token}, authentication},
+		{[]string{token, revoke}, authentication},
+		{[]string{introspect, revoke}, introspection},
+		{[]string{token, introspect}, introspection},
+		{[]string{revoke, "userinfo_endpoint"}, revocation},
 	} {
 		m := &authserver.Metadata{}
-		for _, name := range names {
+		for _, name := range c.names {
 			m.Endpoints = append(m.Endpoints, authserver.NewEndpoint(name, "/bank/oauth"))
 		}
-		if got, _ := h.newTable(m).find("/bank/oauth"); got != authentication {
-			t.Errorf("%v: %d", names, got)
+		if got, _ := h.newTable(m).find("/bank/oauth"); got != c.want {
+			t.Errorf("%v: %d", c.names, got)
 		}
 	}
 	m := &authserver.Metadata{Endpoints: []authserver.Endpoint{authserver.NewEndpoint("registration_endpoint", "/bank/oauth"), authserver.NewEndpoint("token_endpoint", "/bank/oauth")}}

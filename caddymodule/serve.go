@@ -40,8 +40,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	case hidden:
 		h.exchange(w, r, "hidden").refuse(verify.Refuse(verify.NotFound, "path", "nothing is served at this address; the discovery document names those that there are"))
 		return nil
-	case authentication:
-		return h.serveGuarded(w, r, next)
+	case authentication, revocation, introspection:
+		return h.serveGuarded(w, r, next, what)
 	case endpoint:
 		keepConnection(r)
 		setClientCert(r, h.now())

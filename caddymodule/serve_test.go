@@ -61,7 +61,7 @@ func TestRegistryNotReachable(t *testing.T) {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		var err error
 		if c.id == "guarded" {
-			err = h.serveGuarded(w, r, next)
+			err = h.serveGuarded(w, r, next, authentication)
 		} else {
 			err = h.serveRegistration(w, r, c.id)
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -117,19 +118,13 @@ func (t *AccessToken) Keys() []string {
 // answer or a verified JWT: both have the same names.
 func ReadAccessToken(raw string, claims Object) (*AccessToken, error) {
 	t := &AccessToken{Raw: raw}
-	for _, name := range []string{"client_id", "azp", "sub"} {
-		v, _, err := claims.String(name)
-		if err != nil {
-			return nil, badToken(name + " " + err.Error())
-		}
-		if name == "sub" {
-			t.Subject = v
-		}
-		if t.ClientID == "" {
-			t.ClientID = v
-		}
-	}
 	var err error
+	if t.ClientID, err = TokenClient(claims); err != nil {
+		return nil, badToken(err.Error())
+	}
+	if t.Subject, _, err = claims.String("sub"); err != nil {
+		return nil, badToken("sub " + err.Error())
+	}
 	if t.ID, _, err = claims.String("jti"); err != nil {
 		return nil, badToken("its jti cannot be read")
 	}
@@ -160,6 +155,21 @@ func ReadAccessToken(raw string, claims Object) (*AccessToken, error) {
 		}
 	}
 	return t, nil
+}
+
+// TokenClient is the client that an access token belongs to, empty when its claims
+// name none.
+func TokenClient(claims Object) (string, error) {
+	for _, name := range []string{"client_id", "azp", "sub"} {
+		v, _, err := claims.String(name)
+		if err != nil {
+			return "", fmt.Errorf("%s %w", name, err)
+		}
+		if v != "" {
+			return v, nil
+		}
+	}
+	return "", nil
 }
 
 // CheckRegistration accepts t as registration token: not expired, the whole

@@ -29,6 +29,11 @@ func TestChallenges(t *testing.T) {
 		if again, err = p.Acme.Request(nil); err != nil {
 			t.Fatal(err)
 		}
+		// A token that is tried on a client which is not its own ends.
+		tried, _, err := p.Prepare(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
 		bad := row{401, "invalid_token", tokenInvalid, "access token: "}
 		for _, c := range []struct {
 			name          string
@@ -47,7 +52,7 @@ func TestChallenges(t *testing.T) {
 			{"two headers", []string{"Bearer " + token, "Bearer " + own}, bad, notYours},
 			{"used up", []string{"Bearer " + used}, bad, notYours},
 			{"without the scope", []string{"Bearer " + own}, row{403, "insufficient_scope", scopeMissing, "access token: it lacks the scope dcr_register"}, row{}},
-			{"with the scope", []string{"Bearer " + token}, row{}, notYours},
+			{"with the scope", []string{"Bearer " + tried}, row{}, notYours},
 		} {
 			send := func(method, url, body string) (*tpp.Response, error) {
 				header := http.Header{"Content-Type": {"application/jose"}}
@@ -100,9 +105,31 @@ func TestWhoIsThere(t *testing.T) {
 	if r, err := p.Client(p.Acme).Delete(t.Context(), p.Register, deleted, tokens[2]); err != nil || r.Status != 204 {
 		t.Fatal(r, err)
 	}
-	registrar, body, err := p.Prepare(t.Context())
+	_, body, err := p.Prepare(t.Context())
 	if err != nil {
 		t.Fatal(err)
+	}
+	// A token that was tried on another client is refused from then on: a new one each time.
+	newToken := func(whose string) string {
+		switch whose {
+		case "mine":
+			whose = mine
+		case "foreign":
+			whose = foreign
+		case "registrar":
+			token, _, err := p.Prepare(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return token
+		default:
+			return whose
+		}
+		token, err := p.ClientToken(t.Context(), p.Acme, whose)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
 	}
 	for _, method := range []string{"GET", "PUT", "DELETE"} {
 		alike := ""
@@ -110,22 +137,22 @@ func TestWhoIsThere(t *testing.T) {
 			name, id, token string
 			as              *tpp.Software
 		}{
-			{"unknown", "4f5a1c3e-7b0d-4c8e-9a51-2d6f0b8c7e11", tokens[0], p.Acme},
-			{"somebody else's", foreign, tokens[0], p.Acme},
+			{"unknown", "4f5a1c3e-7b0d-4c8e-9a51-2d6f0b8c7e11", "mine", p.Acme},
+			{"somebody else's", foreign, "mine", p.Acme},
 			{"deleted, its own token", deleted, tokens[2], p.Acme},
-			{"deleted, another's token", deleted, tokens[0], p.Acme},
-			{"no id of this server", "nobody", tokens[0], p.Acme},
-			{"in capitals", strings.ToUpper(mine), tokens[0], p.Acme},
-			{"with a blank", mine + "%20", tokens[0], p.Acme},
-			{"not UTF-8", "%FF%FE", tokens[0], p.Acme},
-			{"very long", strings.Repeat("a", 5000), tokens[0], p.Acme},
-			{"markup", url.PathEscape("<script>"), tokens[0], p.Acme},
-			{"another certificate", mine, tokens[0], p.Other},
-			{"another token", mine, tokens[1], p.Acme},
+			{"deleted, another's token", deleted, "mine", p.Acme},
+			{"no id of this server", "nobody", "mine", p.Acme},
+			{"in capitals", strings.ToUpper(mine), "mine", p.Acme},
+			{"with a blank", mine + "%20", "mine", p.Acme},
+			{"not UTF-8", "%FF%FE", "mine", p.Acme},
+			{"very long", strings.Repeat("a", 5000), "mine", p.Acme},
+			{"markup", url.PathEscape("<script>"), "mine", p.Acme},
+			{"another certificate", mine, "mine", p.Other},
+			{"another token", mine, "foreign", p.Acme},
 			{"a token of nobody", mine, "nobody-knows-it", p.Acme},
-			{"a registration token", mine, registrar, p.Acme},
+			{"a registration token", mine, "registrar", p.Acme},
 		} {
-			r, err := p.Make(t.Context(), story.Call{Method: method, URL: p.Register + "/" + c.id, As: c.as, Token: c.token, Body: body})
+			r, err := p.Make(t.Context(), story.Call{Method: method, URL: p.Register + "/" + c.id, As: c.as, Token: newToken(c.token), Body: body})
 			if err := notYours.isIn(p, r, err); err != nil {
 				t.Errorf("%s, %s: %v", method, c.name, err)
 				continue

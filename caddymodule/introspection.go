@@ -1,0 +1,149 @@
+package caddymodule
+
+import (
+	"bytes"
+	"errors"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// Real ASs keep the tokens of a client alive that was deleted, and know nothing of
+// one that was suspended. So what they say of a token is checked on its way to the
+// resource server (RFC 7662 2.2).
+
+// maxIntrospection is the size of an answer in bytes, at most.
+const maxIntrospection = 256 << 10
+
+// inactive is all that is said of a token that is good no more.
+var inactive = []byte(`{"active":false}`)
+
+// serveIntrospection passes a request on and its answer back, unless the token is
+// one that the gateway has ended, or its client is one that may do nothing.
+func (h *Handler) serveIntrospection(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, store *registry.Registry, form string) error {
+	delete(r.Header, "Accept-Encoding") // an answer that is packed cannot be read
+	held := &heldAnswer{header: w.Header(), w: w}
+	if err := next.ServeHTTP(held, r); err != nil {
+		return err
+	}
+	if held.status != http.StatusOK {
+		return held.send()
+	}
+	active, err := h.stillActive(r, store, held, form)
+	if err != nil {
+		for name := range w.Header() {
+			delete(w.Header(), name)
+		}
+		h.exchange(w, r, "introspection").refuse(err)
+		return nil
+	}
+	if !active {
+		held.replace(inactive)
+	}
+	return held.send()
+}
+
+// stillActive tells whether an answer of the AS may stand. One that says inactive may.
+func (h *Handler) stillActive(r *http.Request, store *registry.Registry, held *heldAnswer, form string) (bool, error) {
+	claims, err := held.claims()
+	if err != nil {
+		return false, verify.Refuse(verify.Unavailable, "introspection", "the authorization server's answer cannot be read; try again later").Because(err)
+	}
+	if active, _, err := claims.Bool("active"); err == nil && !active {
+		return true, nil
+	}
+	id, err := verify.TokenClient(claims)
+	if err != nil {
+		return false, verify.Refuse(verify.Unavailable, "introspection", "the authorization server's answer cannot be read; try again later").Because(err)
+	}
+	c, err := store.Client(r.Context(), h.Workspace, id)
+	switch {
+	case errors.Is(err, registry.ErrNotFound): // not a client of the registry
+	case err != nil:
+		return false, err
+	case c.Status != registry.Active || c.Suspended:
+		return false, nil
+	}
+	jti, _, _ := claims.String("jti")
+	for _, text := range []string{form, r.URL.RawQuery} {
+		values, err := url.ParseQuery(text)
+		if err != nil {
+			return false, err // the guard has read it before
+		}
+		for _, token := range values["token"] {
+			ended, err := store.TokenEnded(r.Context(), h.Workspace, &verify.AccessToken{Raw: token, ID: jti})
+			if ended || err != nil {
+				return false, err
+			}
+		}
+	}
+	return true, nil
+}
+
+// heldAnswer keeps an answer until it is decided on.
+type heldAnswer struct {
+	header http.Header
+	w      http.ResponseWriter
+	status int
+	body   bytes.Buffer
+}
+
+func (a *heldAnswer) Header() http.Header { return a.header }
+
+func (a *heldAnswer) WriteHeader(status int) {
+	if a.status == 0 && status >= 200 { // what is below is not yet the answer
+		a.status = status
+	}
+}
+
+var errAnswerTooLarge = errors.New("the authorization server's answer is too large")
+
+// Write takes no more than maxIntrospection.
+func (a *heldAnswer) Write(p []byte) (int, error) {
+	a.WriteHeader(http.StatusOK)
+	if a.body.Len()+len(p) > maxIntrospection {
+		return 0, errAnswerTooLarge
+	}
+	return a.body.Write(p)
+}
+
+// claims are those of a JSON answer, or of a signed one (RFC 9701), whose sender the
+// connection tells.
+func (a *heldAnswer) claims() (verify.Object, error) {
+	if t, _, err := mime.ParseMediaType(a.header.Get("Content-Type")); err == nil && t == "application/token-introspection+jwt" {
+		claims, err := verify.UnverifiedClaims(a.body.Bytes())
+		if err != nil {
+			return claims, err
+		}
+		claims, ok, err := claims.Object("token_introspection")
+		if err == nil && !ok {
+			err = errors.New("no token_introspection")
+		}
+		return claims, err
+	}
+	return verify.ParseObject(a.body.Bytes())
+}
+
+// replace puts another body into the answer's place.
+func (a *heldAnswer) replace(body []byte) {
+	for _, name := range []string{"Content-Encoding", "Etag", "Last-Modified", "Digest", "Content-Digest"} {
+		a.header.Del(name)
+	}
+	a.header.Set("Content-Type", "application/json")
+	a.header.Set("Content-Length", strconv.Itoa(len(body)))
+	a.body = *bytes.NewBuffer(body)
+}
+
+func (a *heldAnswer) send() error {
+	if a.status != 0 {
+		a.w.WriteHeader(a.status)
+	}
+	_, err := a.w.Write(a.body.Bytes())
+	return err
+}

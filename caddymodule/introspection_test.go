@@ -1,0 +1,137 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// namer is an AS that gives out the ids that it is asked to.
+type namer struct{ ids []string }
+
+func (*namer) ChoosesClientID() bool { return false }
+
+func (n *namer) Create(_ context.Context, c *registry.Client) (*registry.Provisioned, error) {
+	id := n.ids[0]
+	n.ids = n.ids[1:]
+	return &registry.Provisioned{ClientID: id, Metadata: c.Metadata}, nil
+}
+
+func (*namer) Update(context.Context, *registry.Client) (*registry.Provisioned, error) {
+	return nil, errors.New("not asked")
+}
+func (*namer) Delete(context.Context, *registry.Client) error    { return nil }
+func (*namer) Revokes(registry.Revocation) bool                  { return false }
+func (*namer) Revoke(context.Context, registry.Revocation) error { return nil }
+func signed(payload string) string {
+	part := base64.RawURLEncoding.EncodeToString
+	return part([]byte(`{"alg":"PS256"}`)) + "." + part([]byte(payload)) + ".c2ln"
+}
+
+// TestIntrospection: what the AS says of a token stands, unless its client may do
+// nothing any more, or the gateway has ended the token.
+func TestIntrospection(t *testing.T) {
+	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	a := configuration(t, &counted{key: t.Name()}, "")
+	h := a.workspaces[0]
+	h.app, h.log = a, slog.New(slog.DiscardHandler)
+	store, err := a.Enter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Leave()
+	ws := registry.Workspace{Name: h.Workspace, Provisioner: &namer{ids: []string{"active", "deleted", "suspended"}}}
+	for _, jti := range []string{"1", "2", "3"} {
+		ssa := &verify.SoftwareStatement{SoftwareID: jti, OrgID: "org", Issuer: &verify.Issuer{Name: "OpenBanking Ltd"}}
+		in := registry.Registration{
+			Request: &verify.Request{Raw: []byte("x"), Statement: ssa, Issuer: jti, JTI: jti, Expires: time.Now().Add(time.Hour)},
+			Checked: &verify.Checked{Metadata: verify.Metadata{Scope: "openid", TLSClientAuthSubjectDN: "CN=x"}},
+		}
+		if _, err := store.Register(t.Context(), ws, in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err = errors.Join(
+		store.Delete(t.Context(), ws, "deleted", registry.Presented{}),
+		store.Suspend(t.Context(), registry.Suspension{Workspace: ws.Name, Kind: registry.SuspendSoftware, Value: "3"}),
+		store.EndToken(t.Context(), ws, registry.Presented{Token: &verify.AccessToken{Raw: "ended-token", ID: "ended-jti"}}),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const jwt = "application/token-introspection+jwt"
+	for _, c := range []struct {
+		name, token, contentType string
+		status                   int
+		body                     string
+		want                     string // "": as it was
+		wantStatus               int
+	}{
+		{"active", "t", "", 200, `{"active":true,"client_id":"active","scope":"a"}`, "", 200},
+		{"not the registry's", "t", "", 200, `{"active":true,"client_id":"elsewhere"}`, "", 200},
+		{"of nobody", "t", "", 200, `{"active":true}`, "", 200},
+		{"inactive", "t", "", 200, `{"active":false}`, "", 200},
+		{"inactive, in many words", "ended-token", "", 200, `{"active":false,"client_id":"deleted"}`, "", 200},
+		{"deleted", "t", "", 200, `{"active":true,"client_id":"deleted","scope":"a"}`, `{"active":false}`, 200},
+		{"deleted, by azp", "t", "", 200, `{"active":true,"azp":"deleted","sub":"psu"}`, `{"active":false}`, 200},
+		{"deleted, by sub", "t", "", 200, `{"active":true,"sub":"deleted"}`, `{"active":false}`, 200},
+		{"deleted, active in another form", "t", "", 200, `{"active":"true","client_id":"deleted"}`, `{"active":false}`, 200},
+		{"suspended", "t", "", 200, `{"active":true,"client_id":"suspended"}`, `{"active":false}`, 200},
+		{"ended", "ended-token", "", 200, `{"active":true,"client_id":"active"}`, `{"active":false}`, 200},
+		{"ended, by its jti", "t", "", 200, `{"active":true,"client_id":"active","jti":"ended-jti"}`, `{"active":false}`, 200},
+		{"signed", "t", jwt, 200, signed(`{"iss":"as","token_introspection":{"active":true,"client_id":"active"}}`), "", 200},
+		{"signed, deleted", "t", jwt, 200, signed(`{"token_introspection":{"active":true,"client_id":"deleted"}}`), `{"active":false}`, 200},
+		{"signed, without it", "t", jwt, 200, signed(`{"active":true}`), "temporarily_unavailable", 503},
+		{"two answers in one", "t", "", 200, `{"active":true,"client_id":"active","client_id":"deleted"}`, "temporarily_unavailable", 503},
+		{"no JSON", "t", "", 200, "<p>active", "temporarily_unavailable", 503},
+		{"endless", "t", "", 200, `{"active":true,"x":"` + strings.Repeat("x", maxIntrospection) + `"}`, "", 0},
+		{"refused", "t", "", 401, `{"error":"invalid_client"}`, "", 401},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			next := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+				if r.Header.Get("Accept-Encoding") != "" {
+					t.Error("the answer may come packed")
+				}
+				w.WriteHeader(http.StatusEarlyHints)
+				w.Header().Set("Content-Type", c.contentType)
+				w.Header().Set("Content-Length", "999")
+				w.WriteHeader(c.status)
+				_, err := io.WriteString(w, c.body)
+				return err
+			})
+			w := httptest.NewRecorder()
+			r := httptest.NewRequest("POST", "/introspect", strings.NewReader(url.Values{"token": {c.token}}.Encode()))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.Header.Set("Accept-Encoding", "gzip")
+			err := h.serveGuarded(w, r, next, introspection)
+			if c.wantStatus == 0 {
+				if !errors.Is(err, errAnswerTooLarge) || w.Body.Len() > 0 {
+					t.Errorf("%d, %v", w.Body.Len(), err)
+				}
+				return
+			}
+			if err != nil || w.Code != c.wantStatus {
+				t.Fatalf("%d %s, %v", w.Code, w.Body, err)
+			}
+			switch {
+			case c.want == "" && (w.Body.String() != c.body || w.Header().Get("Content-Type") != c.contentType),
+				c.want != "" && !strings.Contains(w.Body.String(), c.want),
+				c.want == string(inactive) && (w.Body.String() != c.want || w.Header().Get("Content-Length") != "16"):
+				t.Errorf("%v %s", w.Header(), w.Body)
+			}
+		})
+	}
+}
