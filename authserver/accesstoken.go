@@ -134,7 +134,7 @@ func form(target, token, id, secret string) request {
 	return request{
 		method: http.MethodPost, target: target, authorization: basic(id, secret),
 		contentType: "application/x-www-form-urlencoded", body: []byte(tokenForm(token).Encode()),
-		secrets: []string{token, secret},
+		secrets: []string{token, secret}, tokens: true,
 	}
 }
 
@@ -145,7 +145,7 @@ func clientForm(target string, v registry.Revocation) request {
 	return request{
 		method: http.MethodPost, target: target, headers: []string{ClientCertHeader, ClientCert(v.Certificate)},
 		contentType: "application/x-www-form-urlencoded", body: []byte(body.Encode()),
-		secrets: []string{v.Token},
+		secrets: []string{v.Token}, tokens: true,
 	}
 }
 

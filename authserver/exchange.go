@@ -37,6 +37,8 @@ type request struct {
 	headers []string
 	// secrets are what the request carries and nobody else may read.
 	secrets []string
+	// tokens: it is about access tokens, not about a client.
+	tokens bool
 }
 
 // reply is an answer and what is to be blanked in its words.
@@ -45,11 +47,20 @@ type reply struct {
 	secrets []string
 }
 
-// send carries out an exchange. An answer of any status is no error.
+// send carries out an exchange, unless the AS is known to be down. An answer of any
+// status is no error.
 //
 // Errors: Unavailable; with registry.ErrLost in its chain when the request may
 // have reached the AS.
 func (s *Server) send(ctx context.Context, q request) (*reply, error) {
+	f := s.clients
+	if q.tokens {
+		f = s.tokens
+	}
+	return f.do(func() (*reply, error) { return s.exchange(ctx, q) })
+}
+
+func (s *Server) exchange(ctx context.Context, q request) (*reply, error) {
 	// A connection that was never had has carried nothing.
 	var connected atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})

@@ -83,6 +83,8 @@ type Server struct {
 	origin *url.URL
 	log    *slog.Logger
 	known  discovery
+	// clients are exchanges about clients, tokens those about access tokens.
+	clients, tokens *family
 }
 
 // New checks the options. It does not use the network.
@@ -124,6 +126,7 @@ func New(o Options) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.clients, s.tokens = newFamily("registration", openFor, s.log), newFamily("tokens", openFor, s.log)
 	return s, nil
 }
 

@@ -96,7 +96,7 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 	o := authserver.Options{
 		URL: c.URL,
 		// The operator wrote the address, so that a private one is right.
-		Client:         jwks.NewClient(jwks.Options{Roots: roots, PrivateRanges: true, Timeout: authserver.Timeout, MaxConnections: 256}),
+		Client:         jwks.NewClient(jwks.Options{Roots: roots, PrivateRanges: true, Timeout: authserver.Timeout, MaxConnections: 512}),
 		ClientIDHeader: c.Provision.ClientIDHeader, SendStatement: c.Provision.SendStatement, DNFormat: c.DNFormat, Validate: c.Validate,
 		Accept: accept, Logger: h.log, Documents: documents{h},
 	}
