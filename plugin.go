@@ -3,4 +3,8 @@
 // never heard of it. The modules are in caddymodule.
 package caddydcr
 
-import _ "github.com/caddy-dcr/caddy-dcr/caddymodule" // registers the modules
+// They register themselves.
+import (
+	_ "github.com/caddy-dcr/caddy-dcr/caddymodule"
+	_ "github.com/caddy-dcr/caddy-dcr/caddymodule/admin"
+)

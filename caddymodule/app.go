@@ -136,6 +136,14 @@ func (a *App) Leave() {
 	}
 }
 
+// Workspaces are the names of those that are configured.
+func (a *App) Workspaces() (names []string) {
+	for _, h := range a.workspaces {
+		names = append(names, h.Workspace)
+	}
+	return names
+}
+
 // join adds a workspace. Two that could answer one request are an error.
 func (a *App) join(h *Handler) error {
 	for _, other := range a.workspaces {

@@ -25,7 +25,7 @@ const (
 // below; "." is the plugin in the root. A folder that is not here is a decision
 // not yet made.
 var importTable = map[string][]string{
-	".":                  {"caddymodule"},
+	".":                  {"caddymodule", "caddymodule/admin"},
 	"verify":             {},
 	"verify/jwks":        {"verify"},
 	"registry":           {"verify"},

@@ -36,7 +36,8 @@ func (s *Suspension) key() string { return key("suspended", s.Workspace, s.Kind,
 // maxReason bounds what an operator may write.
 const maxReason = 500
 
-func (s *Suspension) check() error {
+// Check tells what is missing.
+func (s *Suspension) Check() error {
 	switch {
 	case s.Workspace == "" || s.Value == "":
 		return fmt.Errorf("suspension: workspace and value are required")
@@ -51,7 +52,7 @@ func (s *Suspension) check() error {
 // Suspend begins a suspension. What is suspended need not be registered yet. One
 // that is there is replaced.
 func (r *Registry) Suspend(ctx context.Context, s Suspension) error {
-	if err := s.check(); err != nil {
+	if err := s.Check(); err != nil {
 		return err
 	}
 	s.Schema, s.Since = schema, r.now().Unix()
@@ -64,7 +65,7 @@ func (r *Registry) Suspend(ctx context.Context, s Suspension) error {
 
 // Resume ends a suspension. One that is not there gives ErrNotFound.
 func (r *Registry) Resume(ctx context.Context, s Suspension) error {
-	if err := s.check(); err != nil {
+	if err := s.Check(); err != nil {
 		return err
 	}
 	return r.store.Update(ctx, func(w Writer) error {

@@ -1,0 +1,162 @@
+// Package admin is what operators ask a running gateway, over Caddy's admin API:
+// what the authorization servers have yet to be told, what they may have otherwise
+// than the registry, and who is suspended.
+//
+//	GET    /openbanking_dcr/backlog
+//	GET    /openbanking_dcr/outbox?limit=
+//	GET    /openbanking_dcr/divergences?workspace=&cursor=&limit=
+//	DELETE /openbanking_dcr/divergences?workspace=&kind=&registration=
+//	GET    /openbanking_dcr/suspensions?workspace=&cursor=&limit=
+//	PUT    /openbanking_dcr/suspensions    {"workspace","kind","value","reason"}
+//	DELETE /openbanking_dcr/suspensions?workspace=&kind=&value=
+//
+// Whoever reaches the admin API may change the whole configuration, so that it is
+// not for others than operators.
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-dcr/caddy-dcr/caddymodule"
+	"github.com/caddy-dcr/caddy-dcr/registry"
+)
+
+func init() {
+	caddy.RegisterModule(API{})
+}
+
+// API is the module. It has no state: Caddy makes it before the app, and never
+// tells it of a reload.
+type API struct{}
+
+// CaddyModule returns the module's name.
+func (API) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "admin.api.openbanking_dcr", New: func() caddy.Module { return new(API) }}
+}
+
+const prefix = "/openbanking_dcr/"
+
+// Routes are the paths of this API.
+func (API) Routes() []caddy.AdminRoute {
+	return []caddy.AdminRoute{{Pattern: prefix, Handler: caddy.AdminHandlerFunc(serve)}}
+}
+
+// call is one request, with the registry open.
+type call struct {
+	r        *http.Request
+	app      *caddymodule.App
+	registry *registry.Registry
+}
+
+// calls are all that there is, by method and path.
+var calls = map[string]func(*call) (any, error){
+	"GET backlog":        (*call).backlog,
+	"GET outbox":         (*call).outbox,
+	"GET divergences":    (*call).divergences,
+	"DELETE divergences": (*call).dismiss,
+	"GET suspensions":    (*call).suspensions,
+	"PUT suspensions":    (*call).suspend,
+	"DELETE suspensions": (*call).resume,
+}
+
+func serve(w http.ResponseWriter, r *http.Request) error {
+	what := r.URL.Path[len(prefix):]
+	run, ok := calls[r.Method+" "+what]
+	if !ok {
+		return notServed(r.Method, what)
+	}
+	running, err := caddy.ActiveContext().AppIfConfigured("openbanking_dcr")
+	if err != nil {
+		return failed(http.StatusNotFound, errors.New("no site has the directive openbanking_dcr"))
+	}
+	app := running.(*caddymodule.App)
+	store, err := app.Enter()
+	if err != nil {
+		return failed(http.StatusServiceUnavailable, err)
+	}
+	defer app.Leave()
+	answer, err := run(&call{r, app, store})
+	switch {
+	case errors.Is(err, registry.ErrNotFound):
+		return failed(http.StatusNotFound, err)
+	case errors.As(err, new(caddy.APIError)):
+		return err
+	case err != nil:
+		return failed(http.StatusServiceUnavailable, err)
+	case answer == nil:
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(answer)
+}
+
+func notServed(method, what string) error {
+	for _, m := range []string{"GET", "PUT", "DELETE"} {
+		if calls[m+" "+what] != nil {
+			return failed(http.StatusMethodNotAllowed, fmt.Errorf("%s is not a method of %s%s", method, prefix, what))
+		}
+	}
+	return failed(http.StatusNotFound, errors.New("there are backlog, outbox, divergences and suspensions"))
+}
+
+func failed(status int, err error) error {
+	return caddy.APIError{HTTPStatus: status, Err: err}
+}
+
+func badRequest(format string, args ...any) error {
+	return failed(http.StatusBadRequest, fmt.Errorf(format, args...))
+}
+
+// query takes exactly the parameters that a call has; those of need must be there.
+func (c *call) query(need []string, may ...string) (map[string]string, error) {
+	values := map[string]string{}
+	for name, v := range c.r.URL.Query() {
+		switch {
+		case !slices.Contains(need, name) && !slices.Contains(may, name):
+			return nil, badRequest("unknown parameter %q", name)
+		case len(v) != 1:
+			return nil, badRequest("%s: more than once", name)
+		}
+		values[name] = v[0]
+	}
+	for _, name := range need {
+		if values[name] == "" {
+			return nil, badRequest("%s is missing", name)
+		}
+	}
+	return values, nil
+}
+
+// Limits of a page.
+const (
+	defaultLimit = 100
+	maxLimit     = 1000
+)
+
+func limit(text string) (int, error) {
+	if text == "" {
+		return defaultLimit, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > maxLimit {
+		return 0, badRequest("limit: a number from 1 to %d", maxLimit)
+	}
+	return n, nil
+}
+
+// page is a part of a list, and where the next one begins.
+type page struct {
+	Entries any    `json:"entries"`
+	Next    string `json:"next,omitempty"`
+}
+
+// Interface guard.
+var _ caddy.AdminRouter = API{}

@@ -1,0 +1,62 @@
+package admin
+
+import (
+	"context"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+)
+
+func (c *call) backlog() (any, error) {
+	if _, err := c.query(nil); err != nil {
+		return nil, err
+	}
+	list, err := c.registry.Backlogs(c.r.Context())
+	return page{Entries: list}, err
+}
+
+func (c *call) outbox() (any, error) {
+	q, err := c.query(nil, "limit")
+	if err != nil {
+		return nil, err
+	}
+	n, err := limit(q["limit"])
+	if err != nil {
+		return nil, err
+	}
+	list, err := c.registry.Outbox(c.r.Context(), n)
+	return page{Entries: nonNil(list)}, err
+}
+
+func (c *call) divergences() (any, error) {
+	return list(c, c.registry.Divergences)
+}
+
+func (c *call) dismiss() (any, error) {
+	q, err := c.query([]string{"workspace", "kind", "registration"})
+	if err != nil {
+		return nil, err
+	}
+	return nil, c.registry.Dismiss(c.r.Context(), registry.Divergence{Workspace: q["workspace"], Kind: q["kind"], Registration: q["registration"]})
+}
+
+// list is one page of a list of the registry.
+func list[T any](c *call, from func(ctx context.Context, workspace, cursor string, limit int) ([]T, string, error)) (any, error) {
+	q, err := c.query(nil, "workspace", "cursor", "limit")
+	if err != nil {
+		return nil, err
+	}
+	n, err := limit(q["limit"])
+	if err != nil {
+		return nil, err
+	}
+	entries, next, err := from(c.r.Context(), q["workspace"], q["cursor"], n)
+	return page{Entries: nonNil(entries), Next: next}, err
+}
+
+// nonNil is [] in JSON where there is nothing.
+func nonNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}

@@ -1,0 +1,82 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+)
+
+func (c *call) suspensions() (any, error) {
+	return list(c, c.registry.Suspensions)
+}
+
+// maxBody is more than a suspension can have.
+const maxBody = 16 << 10
+
+func (c *call) suspend() (any, error) {
+	if _, err := c.query(nil); err != nil {
+		return nil, err
+	}
+	var in struct {
+		Workspace string `json:"workspace"`
+		Kind      string `json:"kind"`
+		Value     string `json:"value"`
+		Reason    string `json:"reason"`
+	}
+	decoder := json.NewDecoder(http.MaxBytesReader(nil, c.r.Body, maxBody))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&in); err != nil {
+		return nil, badRequest(`the body must be {"workspace","kind","value","reason"}: %w`, err)
+	}
+	s := registry.Suspension{Workspace: in.Workspace, Kind: in.Kind, Value: in.Value, Reason: in.Reason}
+	if err := s.Check(); err != nil {
+		return nil, badRequest("%w", err)
+	}
+	clients, err := c.concerned(s)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.registry.Suspend(c.r.Context(), s); err != nil {
+		return nil, err
+	}
+	return map[string]any{"clients": clients}, nil
+}
+
+func (c *call) resume() (any, error) {
+	q, err := c.query([]string{"workspace", "kind", "value"})
+	if err != nil {
+		return nil, err
+	}
+	s := registry.Suspension{Workspace: q["workspace"], Kind: q["kind"], Value: q["value"]}
+	if err := s.Check(); err != nil {
+		return nil, badRequest("%w", err)
+	}
+	return nil, c.registry.Resume(c.r.Context(), s)
+}
+
+// concerned counts, up to maxLimit, the clients that a suspension stops now. A
+// workspace or a client that is not there is a slip of the pen, which must not pass
+// for a suspension.
+func (c *call) concerned(s registry.Suspension) (int, error) {
+	if names := c.app.Workspaces(); !slices.Contains(names, s.Workspace) {
+		return 0, fmt.Errorf("%w: workspace %q; there are %s", registry.ErrNotFound, s.Workspace, strings.Join(names, ", "))
+	}
+	by := registry.BySoftware
+	switch s.Kind {
+	case registry.SuspendClient:
+		found, err := c.registry.Client(c.r.Context(), s.Workspace, s.Value)
+		if err == nil && found.Status == registry.Deleted {
+			err = errors.Join(registry.ErrNotFound, errors.New("this client was deleted"))
+		}
+		return 1, err
+	case registry.SuspendOrganisation:
+		by = registry.ByOrganisation
+	}
+	clients, _, err := c.registry.List(c.r.Context(), s.Workspace, by, s.Value, "", maxLimit)
+	return len(clients), err
+}

@@ -1,0 +1,259 @@
+package e2e_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
+	"github.com/caddy-dcr/caddy-dcr/integration/story"
+	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
+)
+
+var adminListener = regexp.MustCompile(`(?m)^\tadmin (\S+)$`)
+
+// operator asks the gateway's admin API and decodes its answer.
+func operator(t *testing.T, p *story.Play, method, call, body string) (status int, answer map[string]any) {
+	t.Helper()
+	address := adminListener.FindStringSubmatch(p.Caddyfile)
+	r, err := http.NewRequestWithContext(t.Context(), method, "http://"+address[1]+"/openbanking_dcr/"+call, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(bytes.TrimSpace(raw)) > 0 {
+		if err := json.Unmarshal(raw, &answer); err != nil {
+			t.Fatalf("%s: %s", err, raw)
+		}
+	}
+	return res.StatusCode, answer
+}
+
+// listed are the entries of a list that the admin API gives.
+func listed(t *testing.T, p *story.Play, call string) (entries []map[string]any) {
+	t.Helper()
+	status, answer := operator(t, p, http.MethodGet, call, "")
+	if status != http.StatusOK {
+		t.Fatalf("%s: %d %v", call, status, answer)
+	}
+	for _, e := range answer["entries"].([]any) {
+		entries = append(entries, e.(map[string]any))
+	}
+	return entries
+}
+
+func TestOperatorsAskWrongly(t *testing.T) {
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
+	for _, c := range []struct {
+		method, call, body string
+		status             int
+		says               string
+	}{
+		{"GET", "everything", "", 404, "there are backlog"},
+		{"POST", "backlog", "", 405, "not a method"},
+		{"GET", "backlog?all=1", "", 400, "unknown parameter"},
+		{"GET", "outbox?limit=0", "", 400, "limit"},
+		{"GET", "divergences?workspace=a&workspace=b", "", 400, "more than once"},
+		{"DELETE", "divergences?workspace=default/obuk", "", 400, "is missing"},
+		{"DELETE", "divergences?workspace=default/obuk&kind=answer_lost&registration=x", "", 404, "not found"},
+		{"PUT", "suspensions", `{"workspace":"default/obuk","kind":"client","value":"nobody"}`, 404, "not found"},
+		{"PUT", "suspensions", `{"workspace":"default","kind":"client","value":"nobody"}`, 404, "there are default/obuk"},
+		{"PUT", "suspensions", `{"workspace":"default/obuk","kind":"directory","value":"x"}`, 400, "must be one of"},
+		{"PUT", "suspensions", `{"workspace":"default/obuk","kind":"client","id":"x"}`, 400, "unknown field"},
+		{"DELETE", "suspensions?workspace=default/obuk&kind=client&value=nobody", "", 404, "not found"},
+	} {
+		status, answer := operator(t, p, c.method, c.call, c.body)
+		if text, _ := answer["error"].(string); status != c.status || !strings.Contains(text, c.says) {
+			t.Errorf("%s %s %s: %d %v", c.method, c.call, c.body, status, answer)
+		}
+	}
+}
+
+// TestSuspended: what is suspended gets no tokens and manages nothing, and its
+// tokens are no longer active to anybody who asks at this site. It may give them
+// back. Afterwards everything is as before.
+func TestSuspended(t *testing.T) {
+	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
+		id, token := registered(t, p)
+		client := p.Client(p.Acme)
+		for kind, value := range map[string]string{"client": id, "software": p.Acme.SoftwareID, "organisation": p.Acme.OrgID} {
+			body := fmt.Sprintf(`{"workspace":"default/obuk","kind":%q,"value":%q,"reason":"fraud"}`, kind, value)
+			if status, answer := operator(t, p, "PUT", "suspensions", body); status != 200 || answer["clients"] != 1.0 {
+				t.Fatalf("%s: %d %v", kind, status, answer)
+			}
+			if list := listed(t, p, "suspensions?workspace=default/obuk"); len(list) != 1 || list[0]["value"] != value || list[0]["reason"] != "fraud" {
+				t.Errorf("%v", list)
+			}
+			r, err := client.Token(t.Context(), p.Endpoint("token_endpoint"), tpp.ClientCredentials(""), tpp.TLSClientAuth(id))
+			answered(t, r, err, 401, "invalid_client")
+			r, err = client.Read(t.Context(), p.Register, id, token)
+			answered(t, r, err, 403, "access_denied")
+			if active := introspects(t, p, token); active {
+				t.Errorf("%s: the token is active", kind)
+			}
+			if kind != "client" {
+				if r := registers(t, p, client, nil); r.Status != 403 || r.Text("error") != "access_denied" {
+					t.Errorf("%s registers again: %v", kind, r)
+				}
+			}
+			own, err := client.Token(t.Context(), p.Endpoint("revocation_endpoint"), url.Values{"token": {"nobody-knows-it"}}, tpp.TLSClientAuth(id))
+			if err != nil || own.Text("error") == "invalid_client" {
+				t.Errorf("%s: revocation: %v, %v", kind, own, err)
+			}
+			if status, answer := operator(t, p, "DELETE", "suspensions?workspace=default/obuk&kind="+kind+"&value="+value, ""); status != 204 {
+				t.Fatalf("%s: %d %v", kind, status, answer)
+			}
+			if err := reads(t.Context(), p, id); err != nil {
+				t.Errorf("%s: %v", kind, err)
+			}
+			if active := introspects(t, p, token); !active {
+				t.Errorf("%s: the token is not active afterwards", kind)
+			}
+		}
+	})
+}
+
+// introspects asks the proxied endpoint as a resource server does.
+func introspects(t *testing.T, p *story.Play, token string) bool {
+	t.Helper()
+	r, err := p.Make(t.Context(), story.Call{
+		Method: "POST", URL: p.Endpoint("introspection_endpoint"), ID: "gateway", Secret: p.AS.Config.GatewaySecret, Form: url.Values{"token": {token}},
+	})
+	if err != nil || r.Status != 200 {
+		t.Fatal(r, err)
+	}
+	return r.JSON["active"] == true
+}
+
+// TestDeletedTokens: these servers keep the tokens of a client that was deleted.
+func TestDeletedTokens(t *testing.T) {
+	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
+		id, first := registered(t, p)
+		second, err := p.ClientToken(t.Context(), p.Acme, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !introspects(t, p, first) || !introspects(t, p, second) {
+			t.Fatal("not active before")
+		}
+		r, err := p.Client(p.Acme).Delete(t.Context(), p.Register, id, first)
+		if err != nil || r.Status != 204 {
+			t.Fatal(r, err)
+		}
+		for _, token := range []string{first, second} {
+			if introspects(t, p, token) {
+				t.Error("active afterwards")
+			}
+			r, err := p.Client(p.Acme).Read(t.Context(), p.Register, id, token)
+			answered(t, r, err, 401, "invalid_token")
+		}
+		// The one that asked is revoked at the AS itself, as far as it allows.
+		asked, err := p.AS.RequestsTo(t.Context(), http.MethodPost, strings.TrimPrefix(p.Endpoint("revocation_endpoint"), siteOf(p)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		revoked := false
+		for _, r := range asked {
+			revoked = revoked || strings.Contains(r.Body, url.QueryEscape(first)) && r.Status == 200
+		}
+		if !revoked {
+			t.Errorf("asked %+v", asked)
+		}
+	})
+}
+
+// TestBacklog: operators see what the AS was not told, and when it was.
+func TestBacklog(t *testing.T) {
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
+	revocation := strings.TrimPrefix(p.Endpoint("revocation_endpoint"), siteOf(p))
+	if err := p.AS.Fault(t.Context(), authserverprocess.Fault{PathContains: revocation, Times: -1, Status: 503}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.RegisterAnother(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	backlog := func() map[string]any {
+		list := listed(t, p, "backlog")
+		if len(list) != 1 || list[0]["workspace"] != "default/obuk" || list[0]["configured"] != true {
+			t.Fatalf("%v", list)
+		}
+		return list[0]
+	}
+	err := story.Eventually(t.Context(), 10*time.Second, func() error {
+		if b := backlog(); b["waiting"] != 1.0 || b["oldest"] == nil || !strings.Contains(fmt.Sprint(b["last_error"]), "503") {
+			return fmt.Errorf("%v", b)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if list := listed(t, p, "outbox"); len(list) != 1 || list[0]["kind"] != "revoke" || list[0]["attempts"] == 0.0 {
+		t.Errorf("%v", list)
+	}
+	if err := p.AS.ResetFaults(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	err = story.Eventually(t.Context(), 30*time.Second, func() error {
+		if b := backlog(); b["waiting"] != 0.0 {
+			return fmt.Errorf("%v", b)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAnswerLostIsListed: without client_id_header a lost answer leaves a client at
+// the AS that nobody can find. It is listed, until somebody has looked for it.
+func TestAnswerLostIsListed(t *testing.T) {
+	each(t, story.Options{Replace: []gateway.Replacement{{Old: "\t\t\t\tclient_id_header X-Client-Id\n", New: ""}}}, func(t *testing.T, p *story.Play) {
+		path, err := p.InternalRegistration(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.AS.Fault(t.Context(), authserverprocess.Fault{PathContains: path, Method: http.MethodPost, After: true, Drop: true}); err != nil {
+			t.Fatal(err)
+		}
+		token, body, err := p.Prepare(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := p.Client(p.Acme).Register(t.Context(), p.Register, token, body)
+		unavailable(t, "register", r, err)
+		list := listed(t, p, "divergences")
+		if len(list) != 1 || list[0]["kind"] != "answer_lost" || list[0]["software_id"] != p.Acme.SoftwareID || list[0]["org_id"] != p.Acme.OrgID {
+			t.Fatalf("%v", list)
+		}
+		if b := listed(t, p, "backlog"); fmt.Sprint(b[0]["divergences"]) != "map[answer_lost:1]" {
+			t.Errorf("%v", b)
+		}
+		// The TPP is none the worse.
+		r, err = p.Client(p.Acme).Register(t.Context(), p.Register, token, body)
+		answered(t, r, err, 201, "")
+		q := url.Values{"workspace": {"default/obuk"}, "kind": {"answer_lost"}, "registration": {list[0]["registration"].(string)}}
+		if status, answer := operator(t, p, "DELETE", "divergences?"+q.Encode(), ""); status != 204 {
+			t.Errorf("%d %v", status, answer)
+		}
+		if list := listed(t, p, "divergences"); len(list) != 0 {
+			t.Errorf("%v", list)
+		}
+	})
+}
