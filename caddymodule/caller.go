@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"net/url"
 	"slices"
@@ -56,9 +57,23 @@ func (d *dcr) registrationToken() error {
 		return err
 	}
 	if d.token, err = d.as.CheckToken(d.r.Context(), raw); err != nil {
-		return err
+		return d.spentToken(raw, err)
 	}
 	return d.token.CheckRegistration(d.cert, d.now())
+}
+
+// spentToken lets a token pass that the AS does not know any more because it has
+// registered, where the registration may be repeated. The registry decides.
+func (d *dcr) spentToken(raw string, refused error) error {
+	if verify.AsError(refused).Kind != verify.InvalidToken || !d.repeats() {
+		return refused
+	}
+	spent, err := d.store.TokenSpent(d.r.Context(), d.Workspace, raw)
+	if err != nil || !spent {
+		return cmp.Or(err, refused)
+	}
+	d.token, d.spent = &verify.AccessToken{Raw: raw}, refused
+	return nil
 }
 
 // client finds the client that a management request is about, and only for the

@@ -55,6 +55,8 @@ type dcr struct {
 	store *registry.Registry
 	cert  *verify.Certificate
 	token *verify.AccessToken
+	// spent is why the AS refused token, see spentToken.
+	spent error
 	// accessToken is the registration access token of the request, where it came with one.
 	accessToken string
 }
@@ -209,5 +211,5 @@ func (d *dcr) verifyBody(registered *verify.Registered) (*registry.Registration,
 	if err != nil {
 		return nil, err
 	}
-	return &registry.Registration{Request: request, Checked: checked, Certificate: d.cert, Token: d.token}, nil
+	return &registry.Registration{Request: request, Checked: checked, Certificate: d.cert, Token: d.token, Spent: d.spent}, nil
 }

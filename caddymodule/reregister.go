@@ -43,6 +43,11 @@ func (h *Handler) checkReregister() error {
 	return nil
 }
 
+// repeats tells whether a registration may be repeated with what it has used up.
+func (h *Handler) repeats() bool {
+	return h.Reregister != nil && (h.Reregister.Mode == registry.ReregisterReturn || h.Reregister.Mode == registry.ReregisterUpdate)
+}
+
 // reregister is the registry's form.
 func (h *Handler) reregister() registry.Reregister {
 	if h.Reregister == nil {

@@ -20,6 +20,10 @@ type Registration struct {
 	// Certificate and Token are nil where that protection is off.
 	Certificate *verify.Certificate
 	Token       *verify.AccessToken
+	// Spent is why the AS refuses Token, when it was used up before (TokenSpent): good
+	// for a repetition of the registration that used it up, and for nothing else, which
+	// gets this error. Default: the AS has vouched for Token.
+	Spent error
 }
 
 // Register makes a new client: in the registry and at the AS, or in neither. It
@@ -78,11 +82,13 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 		}
 		switch {
 		case known != nil && known.Asked == c.Asked:
-			if err := reuse(w, known, uses, revoke, now); err != nil || ws.AccessTokens == nil {
+			if err := reuse(w, known, in, uses, revoke, now); err != nil || ws.AccessTokens == nil {
 				return err
 			}
 			ws.AccessTokens.give(known, token, now) // the first went with the answer that was lost
 			return putClient(w, known)
+		case in.Spent != nil:
+			return in.Spent
 		case known != nil:
 			return nil // an update, which begins with a transaction of its own
 		}

@@ -116,7 +116,7 @@ func repeated(w Writer, ws Workspace, repeat *reservation, now time.Time) (*Clie
 // reuse uses up what a repeated POST came with, for the registration that is there.
 // What that has used up itself may come again: the answer to it was lost. revoke is
 // put for a token that was not used up yet.
-func reuse(w Writer, c *Client, holds []reservation, revoke *work, now time.Time) error {
+func reuse(w Writer, c *Client, in Registration, holds []reservation, revoke *work, now time.Time) error {
 	first := false
 	for _, h := range holds {
 		s, err := h.read(w)
@@ -125,6 +125,9 @@ func reuse(w Writer, c *Client, holds []reservation, revoke *work, now time.Time
 		}
 		if s != nil && s.Final && s.Holder == c.ID && s.lasts(now) {
 			continue
+		}
+		if h.token && in.Spent != nil {
+			return in.Spent // by another registration, or not at all
 		}
 		first = first || h.token
 		h.holder = c.ID
@@ -139,6 +142,19 @@ func reuse(w Writer, c *Client, holds []reservation, revoke *work, now time.Time
 		return nil
 	}
 	return revoke.put(w)
+}
+
+// TokenSpent tells whether exactly this token has been used up. The AS, which was
+// told to revoke it, does not know it any more; a POST that repeats a registration
+// may come with it all the same (Registration.Spent).
+func (r *Registry) TokenSpent(ctx context.Context, workspace, raw string) (spent bool, err error) {
+	h := exactToken(workspace, "", &verify.AccessToken{Raw: raw})
+	err = r.store.View(ctx, func(v Reader) error {
+		s, err := h.read(v)
+		spent = s != nil && s.Final && s.lasts(r.now())
+		return err
+	})
+	return spent, err
 }
 
 // awaitFirst registers. Of several POSTs that are the same the first is at work, and

@@ -104,6 +104,46 @@ func stolen(in registry.Registration) registry.Registration {
 	return in
 }
 
+// The AS does not know a token any more that has registered. For a repetition it is
+// good all the same, and for nothing else.
+func TestSpentToken(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		x.wants(registry.ReregisterUpdate)
+		c := x.register(request("jti1", jwtWithSignature("QQ")))
+		unknown := verify.Refuse(verify.InvalidToken, "", "not active")
+		for raw, want := range map[string]bool{jwtWithSignature("QQ"): true, jwtWithSignature("QR"): false, "another": false} {
+			if spent, err := x.TokenSpent(x.t.Context(), x.ws.Name, raw); err != nil || spent != want {
+				t.Errorf("%s: spent %v, %v", raw, spent, err)
+			}
+		}
+		spent := func(in registry.Registration, token string) registry.Registration {
+			in.Token, in.Spent = &verify.AccessToken{Raw: token}, unknown
+			return in
+		}
+		for _, jti := range []string{"jti1", "jti2"} {
+			again, err := x.Register(x.t.Context(), x.ws, spent(request(jti, ""), jwtWithSignature("QQ")))
+			if err != nil || again.ID != c.ID || !again.Repeated {
+				t.Errorf("%s: %+v, %v", jti, again, err)
+			}
+		}
+		thief := spent(request("jti3", ""), jwtWithSignature("QQ"))
+		thief.Certificate = &verify.Certificate{Thumbprint: "another"}
+		for name, in := range map[string]registry.Registration{
+			"another certificate": thief,
+			"other metadata":      spent(other("jti3", ""), jwtWithSignature("QQ")),
+			"another spelling":    spent(request("jti1", ""), jwtWithSignature("QR")),
+			"another token":       spent(request("jti1", ""), "another"),
+		} {
+			if _, err := x.Register(x.t.Context(), x.ws, in); !errors.Is(err, unknown) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if x.as.count() != 1 {
+			t.Errorf("%d clients", x.as.count())
+		}
+	})
+}
+
 // Every token that comes is revoked, and none twice.
 func TestRepeatedRevokesItsToken(t *testing.T) {
 	run(t, true, func(x *fixture) {

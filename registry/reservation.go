@@ -52,10 +52,19 @@ func requestReservation(workspace, holder string, q *verify.Request) reservation
 	}
 }
 
+// exactToken is the reservation of a token as it is spelt. Nobody has vouched for a
+// token that was spent, so that no other spelling may pass for it.
+func exactToken(workspace, holder string, t *verify.AccessToken) reservation {
+	return tokenReservations(workspace, holder, t)[0]
+}
+
 // registrationReservations are everything that a registration uses up.
 func registrationReservations(workspace, holder string, in Registration) []reservation {
 	holds := []reservation{requestReservation(workspace, holder, in.Request)}
-	if in.Token != nil {
+	switch {
+	case in.Spent != nil:
+		holds = append(holds, exactToken(workspace, holder, in.Token))
+	case in.Token != nil:
 		holds = append(holds, tokenReservations(workspace, holder, in.Token)...)
 	}
 	return holds

@@ -74,7 +74,7 @@ const distinctive = 22
 
 // Keys name a token in the store. It has several, because it has several spellings
 // that an AS may find active, and one token must not register twice: whoever took
-// any of them has taken the token. They are
+// any of them has taken the token. The first is the token as it is spelt. They are
 //
 //   - the whole token, without regard to case (databases compare so);
 //   - what comes before the last segment of a JWT or JWE, because the last
