@@ -16,7 +16,7 @@ import (
 const (
 	maxAtWork = 256
 	tripAfter = 5
-	openFor   = 5 * time.Second
+	openFor   = 2 * time.Second
 )
 
 // family are exchanges that fail together. What a TPP sends may make the AS slow
