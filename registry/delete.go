@@ -16,6 +16,7 @@ func (r *Registry) Delete(ctx context.Context, ws Workspace, clientID string, pr
 	if err != nil {
 		return err
 	}
+	crashpoint("delete: begun")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Deadline)
 	defer cancel()
 	if err := r.finishDelete(ctx, ws, c, *todo); err != nil {
@@ -54,6 +55,7 @@ func (r *Registry) finishDelete(ctx context.Context, ws Workspace, c *Client, to
 	if err := r.revokeFirst(ctx, ws, todo); err != nil {
 		return err
 	}
+	crashpoint("delete: revoked")
 	err := ws.Provisioner.Delete(ctx, c)
 	if (errors.Is(err, ErrDetached) || errors.Is(err, ErrLost)) && ws.Provisioner.ChoosesClientID() {
 		if err = r.reattach(ctx, ws, c); err == nil {
@@ -69,11 +71,12 @@ func (r *Registry) finishDelete(ctx context.Context, ws Workspace, c *Client, to
 	if err != nil {
 		return err
 	}
+	crashpoint("delete: answered")
 	indexes, err := indexKeys(c)
 	if err != nil {
 		return err
 	}
-	return r.conclude(ctx, func(w Writer) error {
+	err = r.conclude(ctx, func(w Writer) error {
 		for _, k := range indexes {
 			if err := w.Delete(k); err != nil {
 				return err
@@ -81,4 +84,8 @@ func (r *Registry) finishDelete(ctx context.Context, ws Workspace, c *Client, to
 		}
 		return errors.Join(settle(w, c), left.put(w), w.Put(idKey(c), []byte{}), w.Delete(clientKey(c)), w.Delete(key("document", c.Document)), w.Delete(todo.key))
 	})
+	if err == nil {
+		crashpoint("delete: finished")
+	}
+	return err
 }

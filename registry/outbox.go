@@ -19,9 +19,6 @@ const (
 	// them are carried out at the same time.
 	outboxPage    = 64
 	outboxWorkers = 8
-	// outboxIdle is how long the outbox sleeps at most: what is put off, and what
-	// another gateway left, is looked at again then.
-	outboxIdle = 30 * time.Second
 	// outboxPause is the least time between two looks. A look walks over everything
 	// that was deleted since the engine last tidied up.
 	outboxPause = 50 * time.Millisecond
@@ -191,6 +188,7 @@ func (r *Registry) do(ctx context.Context, ws Workspace, k work) error {
 		if err := r.revoke(ctx, ws, k); err != nil {
 			return err
 		}
+		crashpoint("revoke: answered")
 		return r.drop(ctx, k)
 	case workUndo:
 		return r.undo(ctx, ws, k)
@@ -232,6 +230,7 @@ func (r *Registry) undo(ctx context.Context, ws Workspace, k work) error {
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
+	crashpoint("undo: begun")
 	var lost *Divergence
 	switch {
 	case err != nil || c.Status != Deleting:
@@ -239,9 +238,11 @@ func (r *Registry) undo(ctx context.Context, ws Workspace, k work) error {
 		if err := r.reattach(ctx, ws, c); err != nil {
 			return err
 		}
+		crashpoint("undo: reattached")
 		if err := ws.Provisioner.Delete(ctx, c); err != nil {
 			return err
 		}
+		crashpoint("undo: deleted")
 	default:
 		lost = r.answerLost(c, errCutOff)
 	}

@@ -109,6 +109,7 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 		return known, nil
 	}
 
+	crashpoint("register: begun")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Deadline)
 	defer cancel()
 	p, err := r.create(ctx, ws, c)
@@ -119,6 +120,7 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 	case err != nil:
 		return nil, r.abandon(ctx, ws, c, undo, err)
 	}
+	crashpoint("register: answered")
 	made := *c
 	if ws.AccessTokens != nil {
 		ws.AccessTokens.give(&made, token, now)
@@ -127,6 +129,7 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 		r.disown(ctx, ws, c, p, undo, err)
 		return nil, fmt.Errorf("registration %s at client_id %s: %w", c.ID, p.ClientID, err)
 	}
+	crashpoint("register: active")
 	return &made, nil
 }
 

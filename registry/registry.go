@@ -28,18 +28,8 @@ import (
 	"time"
 )
 
-// Times of the registry.
-const (
-	// Deadline bounds what one request asks of the AS, repeats included.
-	Deadline = 20 * time.Second
-	// concludeWithin bounds what is written after the AS was asked.
-	concludeWithin = 5 * time.Second
-	// lease is how long a reservation or a change holds without its holder: longer
-	// than both together, so that nobody else takes over while the holder is at work.
-	lease = time.Minute
-	// skew is how long a used token or jti is remembered after its end.
-	skew = 2 * time.Minute
-)
+// skew is how long a used token or jti is remembered after its end.
+const skew = 2 * time.Minute
 
 // Sealer encrypts secrets before they are stored. context binds a secret to its
 // place: what was sealed for one record opens in no other.

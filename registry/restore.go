@@ -41,10 +41,12 @@ func (r *Registry) restore(ctx context.Context, ws Workspace, k work) error {
 	if err != nil || c == nil {
 		return err
 	}
+	crashpoint("restore: begun")
 	p, theirs, err := r.update(ctx, ws, c)
 	if p != nil {
 		c.Credentials = p.Credentials
 	}
+	crashpoint("restore: answered")
 	var lost *Divergence
 	switch {
 	case err == nil:

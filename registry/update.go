@@ -63,6 +63,7 @@ type change struct {
 // apply brings a change of the record to the AS, and then into the registry, or
 // leaves both as they were.
 func (r *Registry) apply(ctx context.Context, ws Workspace, c *Client, ch *change) (*Client, error) {
+	crashpoint("update: begun")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Deadline)
 	defer cancel()
 	p, theirs, err := r.update(ctx, ws, c)
@@ -70,6 +71,7 @@ func (r *Registry) apply(ctx context.Context, ws Workspace, c *Client, ch *chang
 		c.Credentials = p.Credentials
 	}
 	if err != nil {
+		crashpoint("update: refused")
 		var lost *Divergence
 		if errors.Is(err, ErrDetached) {
 			lost = r.divergence(Detached, ch.before, err)
@@ -82,6 +84,7 @@ func (r *Registry) apply(ctx context.Context, ws Workspace, c *Client, ch *chang
 		}
 		return nil, err
 	}
+	crashpoint("update: answered")
 	c.Metadata, c.UpdatedAt = p.Metadata, r.now().Unix()
 	c.Change, c.ChangeUntil, c.Diverged = "", 0, false
 	if err := r.seal(c, c.Credentials); err != nil {
@@ -90,6 +93,7 @@ func (r *Registry) apply(ctx context.Context, ws Workspace, c *Client, ch *chang
 	if err := r.finishUpdate(ctx, ch, c); err != nil {
 		return nil, err
 	}
+	crashpoint("update: finished")
 	return c, nil
 }
 

@@ -21,11 +21,20 @@ func Root() string {
 // Build builds cmd/gateway once per process, into the ignored .cache, and returns
 // the binary. A process that runs under the race detector gets one that does too.
 var Build = sync.OnceValues(func() (string, error) {
-	name := "gateway"
-	args := []string{"build"}
 	if raceEnabled {
-		name, args = "gateway-race", append(args, "-race")
+		return build("gateway-race", "-race")
 	}
+	return build("gateway")
+})
+
+// BuildCrashing builds the gateway that ends at the point that the variable
+// DCR_CRASH_AT names, and whose leases are a tenth (registry/crashpoint_kill.go).
+var BuildCrashing = sync.OnceValues(func() (string, error) {
+	return build("gateway-crashing", "-race=false", "-tags=crashpoints")
+})
+
+func build(name string, flags ...string) (string, error) {
+	args := append([]string{"build"}, flags...)
 	binary := filepath.Join(Root(), ".cache", name)
 	args = append(args, "-o", binary, "./cmd/gateway")
 	cmd := exec.Command("go", args...)
@@ -36,4 +45,4 @@ var Build = sync.OnceValues(func() (string, error) {
 		return "", fmt.Errorf("go %v: %w\n%s", args, err, out.Bytes())
 	}
 	return binary, nil
-})
+}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -74,7 +75,10 @@ func (p *Process) Shown(args ...string) string {
 }
 
 // Restart runs the gateway again after Stop or Kill.
-func (p *Process) Restart(ctx context.Context) error {
+func (p *Process) Restart(ctx context.Context) error { return p.RestartWith(ctx) }
+
+// RestartWith does so with further variables, for this run alone.
+func (p *Process) RestartWith(ctx context.Context, env ...string) error {
 	// Caddy's own way to tell a parent that it is up: it sends back what it reads.
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -83,7 +87,7 @@ func (p *Process) Restart(ctx context.Context) error {
 	defer listener.Close()
 	secret := []byte(rand.Text())
 	cmd := exec.Command(p.binary, "run", "--config", p.file, "--pingback", listener.Addr().String())
-	cmd.Env, cmd.Dir = p.env, p.dir
+	cmd.Env, cmd.Dir = append(slices.Clone(p.env), env...), p.dir
 	cmd.Stdin = bytes.NewReader(secret)
 	file, err := os.OpenFile(filepath.Join(p.dir, LogFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -178,6 +182,20 @@ func (p *Process) Stop() error { return p.end(os.Interrupt, stopWithin) }
 
 // Kill ends it as a power failure does.
 func (p *Process) Kill() error { return p.end(syscall.SIGKILL, stopWithin) }
+
+// Wait returns when the gateway has ended by itself.
+func (p *Process) Wait(ctx context.Context) error {
+	p.mu.Lock()
+	exited := p.exited
+	p.mu.Unlock()
+	select {
+	case err := <-exited:
+		exited <- err
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("the gateway has not ended: %w", ctx.Err())
+	}
+}
 
 func (p *Process) end(signal os.Signal, within time.Duration) error {
 	p.mu.Lock()

@@ -1,0 +1,175 @@
+// Package crash_test kills the gateway, as a power failure does, wherever it stands
+// between its registry and the bank's authorization server (AS), and looks at what is
+// left on both sides.
+package crash_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-dcr/caddy-dcr/authserver"
+	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
+	"github.com/caddy-dcr/caddy-dcr/integration/story"
+	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
+)
+
+// variant is an AS, and whether the gateway chooses the client_ids.
+type variant struct {
+	kind    authserverprocess.Kind
+	chooses bool
+}
+
+func (v variant) String() string {
+	if v.chooses {
+		return string(v.kind) + " with client_id_header"
+	}
+	return string(v.kind) + " without client_id_header"
+}
+
+// eachVariant runs a test against all of them, side by side.
+func eachVariant(t *testing.T, f func(*testing.T, *bank)) {
+	for _, kind := range authserverprocess.Kinds {
+		for _, chooses := range []bool{true, false} {
+			v := variant{kind, chooses}
+			t.Run(v.String(), func(t *testing.T) {
+				t.Parallel()
+				f(t, openBank(t, v))
+			})
+		}
+	}
+}
+
+// bank is a stage whose gateway can be killed.
+type bank struct {
+	*story.Play
+	variant
+	// registration is the path of the AS's own registration endpoint.
+	registration string
+	tokenPath    string
+}
+
+func openBank(t *testing.T, v variant) *bank {
+	t.Helper()
+	binary, err := gateway.BuildCrashing()
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := "\t\treregister return\n"
+	replace := []gateway.Replacement{{Old: gateway.Unlimited.Old, New: gateway.Unlimited.New + words}}
+	if !v.chooses {
+		replace = append(replace, gateway.Replacement{Old: "\t\t\t\tclient_id_header X-Client-Id\n", New: ""})
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	s, err := story.Open(ctx, story.Options{Binary: binary, Dir: t.TempDir(), Kind: v.kind, Replace: replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bank{Play: &story.Play{Stage: s}, variant: v}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			log := s.Gateway.Log()
+			t.Logf("the gateway's log:\n%s", log[max(0, len(log)-32<<10):])
+			t.Logf("the authorization server's log:\n%s", s.AS.Log())
+		}
+	})
+	if err := b.Learn(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if b.registration, err = b.InternalRegistration(ctx); err != nil {
+		t.Fatal(err)
+	}
+	b.tokenPath = strings.TrimPrefix(b.Endpoint("token_endpoint"), strings.TrimSuffix(b.Issuer, story.Prefix))
+	return b
+}
+
+// token gets a token from the AS itself, also while the gateway is down: a
+// registration token, or one of a client with Acme's certificate.
+func (b *bank) token(ctx context.Context, clientID string) (string, error) {
+	direct := tpp.NewClient(b.ClientOptions())
+	defer direct.Close()
+	form, header := tpp.ClientCredentials("openid"), http.Header{}
+	auth := tpp.TLSClientAuth(clientID)
+	if clientID == "" {
+		form = tpp.ClientCredentials("dcr_register")
+		auth = tpp.Basic(b.AS.Config.RegistrarID, b.AS.Config.RegistrarSecret)
+	} else {
+		header.Set(authserver.ClientCertHeader, authserver.ClientCert(b.Acme.Transport.Certificate[0]))
+	}
+	if err := auth(form, header); err != nil {
+		return "", err
+	}
+	header.Set("Content-Type", "application/x-www-form-urlencoded")
+	u, err := url.Parse(b.AS.URL())
+	if err != nil {
+		return "", err
+	}
+	r, err := direct.Do(ctx, http.MethodPost, "https://"+u.Host+b.tokenPath, header, []byte(form.Encode()))
+	if err == nil && r.Text("access_token") == "" {
+		err = fmt.Errorf("no token for %q: %v", clientID, r)
+	}
+	if err != nil {
+		return "", err
+	}
+	return r.Text("access_token"), nil
+}
+
+// attempt is one registration: a token and a signed request.
+type attempt struct {
+	token, body string
+	// uri is its redirect URI, which no other attempt has: the gateway takes it for a
+	// repetition of none, and on both sides its client is known by it.
+	uri string
+}
+
+func (b *bank) prepare(ctx context.Context) (a attempt, err error) {
+	a.uri = "https://tpp.example/" + uuid.NewString()
+	if a.token, err = b.token(ctx, ""); err != nil {
+		return a, err
+	}
+	a.body, err = b.request(a.uri, a.uri)
+	return a, err
+}
+
+// request asks for one redirect URI, out of a statement that has the URI of a
+// registration and another one below it.
+func (b *bank) request(uri, asked string) (string, error) {
+	statement, err := b.Acme.Statement(map[string]any{"software_redirect_uris": []string{uri, uri + "/updated"}})
+	if err != nil {
+		return "", err
+	}
+	return b.Acme.Request(map[string]any{"software_statement": statement, "redirect_uris": []string{asked}})
+}
+
+var errNoAnswer = errors.New("no answer")
+
+// insist does what a TPP does that got no answer, or a 503: the very same once more.
+func insist(ctx context.Context, call func() (*tpp.Response, error)) (*tpp.Response, error) {
+	ctx, cancel := context.WithTimeout(ctx, 40*time.Second)
+	defer cancel()
+	pause := time.NewTicker(50 * time.Millisecond)
+	defer pause.Stop()
+	for {
+		r, err := call()
+		if err == nil && r.Status != http.StatusServiceUnavailable {
+			return r, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(errNoAnswer, err, fmt.Errorf("last: %v", r))
+		case <-pause.C:
+		}
+	}
+}

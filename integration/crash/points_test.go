@@ -1,0 +1,304 @@
+package crash_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
+)
+
+// scenario is one place at which the gateway ends, and how it gets there.
+type scenario struct {
+	operation string
+	// point is the crash point of the registry's sources; empty for one that only the
+	// AS can see: the gateway is killed while the AS holds its request.
+	point string
+	// fault befalls the AS's registration endpoint first.
+	fault *authserverprocess.Fault
+	// then is the point at which the gateway ends once more, while it recovers.
+	then string
+}
+
+var (
+	before     = &authserverprocess.Fault{Hold: true}
+	after      = &authserverprocess.Fault{Hold: true, After: true}
+	refused    = &authserverprocess.Fault{Status: 400, Body: `{"error":"invalid_client_metadata"}`}
+	unanswered = &authserverprocess.Fault{After: true, Drop: true, Times: 2}
+)
+
+// scenarios are every crash point of the sources, and the AS's side of each call.
+var scenarios = []scenario{
+	{operation: "register", point: "register: begun"},
+	{operation: "register", fault: before},
+	{operation: "register", fault: after},
+	{operation: "register", point: "register: answered"},
+	{operation: "register", point: "register: active"},
+	{operation: "register", point: "register: refused", fault: refused},
+	{operation: "register", point: "register: answered", then: "undo: begun"},
+	{operation: "register", point: "register: answered", then: "undo: reattached"},
+	{operation: "register", point: "register: answered", then: "undo: deleted"},
+	{operation: "register", point: "register: active", then: "revoke: answered"},
+	{operation: "update", point: "update: begun"},
+	{operation: "update", fault: before},
+	{operation: "update", fault: after},
+	{operation: "update", point: "update: answered"},
+	{operation: "update", point: "update: finished"},
+	{operation: "update", point: "update: refused", fault: refused},
+	{operation: "update", point: "update: answered", then: "restore: begun"},
+	{operation: "update", point: "update: answered", then: "restore: answered"},
+	{operation: "delete", point: "delete: begun"},
+	{operation: "delete", point: "delete: revoked"},
+	{operation: "delete", fault: before},
+	{operation: "delete", fault: after},
+	{operation: "delete", point: "delete: answered"},
+	{operation: "delete", point: "delete: finished"},
+}
+
+func (s scenario) String() string {
+	name := s.operation
+	switch s.fault {
+	case before:
+		name += ", before the authorization server has it"
+	case after:
+		name += ", before the authorization server has answered"
+	}
+	for _, point := range []string{s.point, s.then} {
+		if point != "" {
+			name += ", at " + point
+		}
+	}
+	return name
+}
+
+// TestCrashPoints kills the gateway at every step of create, update and delete. Some
+// points are only reached where the gateway chooses client_ids.
+func TestCrashPoints(t *testing.T) {
+	eachVariant(t, func(t *testing.T, b *bank) {
+		c := &counts{}
+		for _, s := range scenarios {
+			if !b.chooses && (s.then == "undo: reattached" || s.then == "undo: deleted") {
+				continue
+			}
+			if !t.Run(s.String(), func(t *testing.T) { b.play(t, s, c) }) {
+				break // what is left would be found by the next one
+			}
+		}
+		t.Logf("%s: %s", b.variant, c)
+	})
+}
+
+// counts are what the issue of a crash run is.
+type counts struct{ kills, acknowledged, lost, orphans, detached int }
+
+func (c *counts) String() string {
+	return fmt.Sprintf("%d kills, %d acknowledged, %d lost, %d orphans, %d detached", c.kills, c.acknowledged, c.lost, c.orphans, c.detached)
+}
+
+func (b *bank) play(t *testing.T, s scenario, c *counts) {
+	switch s.operation {
+	case "register":
+		b.playRegister(t, s, c)
+	case "update":
+		b.playUpdate(t, s, c)
+	case "delete":
+		b.playDelete(t, s, c)
+	}
+}
+
+// crash runs an operation in a gateway that ends at the scenario's point, restarts it
+// and, where the scenario has another point, lets it end there too.
+func (b *bank) crash(t *testing.T, s scenario, method string, operation func()) (kills int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), recovered)
+	defer cancel()
+	fail := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.point != "" {
+		fail(b.Gateway.Stop())
+		fail(b.Gateway.RestartWith(ctx, "DCR_CRASH_AT="+s.point))
+	}
+	if s.fault != nil {
+		fault := *s.fault
+		fault.PathContains, fault.Method = b.registration, method
+		fail(b.AS.Fault(ctx, fault))
+	}
+	done := make(chan struct{})
+	go func() { defer close(done); operation() }()
+	if s.point == "" {
+		fail(b.AS.WaitHeld(ctx, 1))
+		fail(b.Gateway.Kill())
+	}
+	fail(b.Gateway.Wait(ctx))
+	<-done
+	fail(b.AS.ResetFaults(ctx))
+	kills++
+	if s.then != "" {
+		fail(b.Gateway.RestartWith(ctx, "DCR_CRASH_AT="+s.then))
+		fail(b.Gateway.Wait(ctx))
+		kills++
+	}
+	fail(b.Gateway.Restart(ctx))
+	return kills
+}
+
+func (b *bank) playRegister(t *testing.T, s scenario, c *counts) {
+	a, err := b.prepare(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	had, err := b.atAS(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.kills += b.crash(t, s, http.MethodPost, func() {
+		if r, err := b.Client(b.Acme).Register(t.Context(), b.Register, a.token, a.body); err == nil {
+			t.Errorf("an answer: %v", r)
+		}
+	})
+	id := b.register(t, a) // what a TPP does without an answer
+	c.acknowledged++
+	if uri := b.wholly(t, id); uri != a.uri {
+		c.lost++
+		t.Errorf("acknowledged and not there: %q", uri)
+	}
+	known := map[string]bool{id: true}
+	for other := range had {
+		known[other] = true
+	}
+	mayBeLost := 0
+	if !b.chooses {
+		mayBeLost = 1 // plain RFC 7591 has no way to find it
+	}
+	c.orphans += b.onlyThese(t, known, mayBeLost)
+	if again := b.register(t, a); again != id {
+		t.Errorf("registered twice: %s and %s", id, again)
+	}
+	b.usedUp(t, a)
+}
+
+// registered is a client to change or delete.
+func (b *bank) registered(t *testing.T) (id, token string, a attempt) {
+	t.Helper()
+	a, err := b.prepare(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	id = b.register(t, a)
+	if token, err = b.token(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	return id, token, a
+}
+
+func (b *bank) playUpdate(t *testing.T, s scenario, c *counts) {
+	id, token, a := b.registered(t)
+	c.acknowledged++
+	body, err := b.request(a.uri, a.uri+"/updated")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.kills += b.crash(t, s, http.MethodPut, func() {
+		if r, err := b.Client(b.Acme).Update(t.Context(), b.Register, id, token, body); err == nil {
+			t.Errorf("an answer: %v", r)
+		}
+	})
+	if !b.chooses {
+		// The AS may have rotated the registration access token in an answer that nobody
+		// got: then the client stays as it was here, and nobody can make the AS's copy so.
+		if detached := b.isDetached(t, id, token, a); detached {
+			c.detached++
+			return
+		}
+	}
+	if uri := b.wholly(t, id); uri != a.uri && uri != a.uri+"/updated" {
+		c.lost++
+		t.Errorf("registered with %q", uri)
+	}
+	for _, asked := range []string{a.uri, a.uri + "/updated"} {
+		body, err := b.request(a.uri, asked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.updates(t, id, token, body)
+		if uri := b.wholly(t, id); uri != asked {
+			t.Errorf("updated, and registered with %q", uri)
+		}
+	}
+}
+
+func (b *bank) playDelete(t *testing.T, s scenario, c *counts) {
+	id, token, _ := b.registered(t)
+	c.acknowledged++
+	c.kills += b.crash(t, s, http.MethodDelete, func() {
+		if r, err := b.Client(b.Acme).Delete(t.Context(), b.Register, id, token); err == nil {
+			t.Errorf("an answer: %v", r)
+		}
+	})
+	if uri := b.wholly(t, id); uri != "" {
+		t.Errorf("its deletion had begun, and it is there with %q", uri)
+	}
+	r, err := b.Client(b.Acme).Read(t.Context(), b.Register, id, token)
+	if err != nil || r.Status != http.StatusUnauthorized {
+		t.Errorf("reading a deleted client: %v, %v", r, err)
+	}
+}
+
+// TestScenariosAreAll: every crash point of the registry is one of a scenario.
+func TestScenariosAreAll(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(gateway.Root(), "registry", "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var inSources, played []string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`crashpoint\("([^"]+)"\)`).FindAllStringSubmatch(string(text), -1) {
+			inSources = append(inSources, m[1])
+		}
+	}
+	for _, s := range scenarios {
+		for _, point := range []string{s.point, s.then} {
+			if point != "" {
+				played = append(played, point)
+			}
+		}
+	}
+	slices.Sort(inSources)
+	slices.Sort(played)
+	if played = slices.Compact(played); !slices.Equal(inSources, played) {
+		t.Errorf("in the sources are\n%s\nplayed are\n%s", strings.Join(inSources, "\n"), strings.Join(played, "\n"))
+	}
+}
+
+// TestProductHasNoCrashPoints: what operators run cannot be made to end by a variable.
+func TestProductHasNoCrashPoints(t *testing.T) {
+	for name, build := range map[string]func() (string, error){"product": gateway.Build, "crashing": gateway.BuildCrashing} {
+		binary, err := build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		program, err := os.ReadFile(binary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if has := bytes.Contains(program, []byte("DCR_CRASH_AT")); has != (name == "crashing") {
+			t.Errorf("%s: crash points %v", name, has)
+		}
+	}
+}

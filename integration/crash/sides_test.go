@@ -1,0 +1,216 @@
+package crash_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/integration/story"
+	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// sides is what the two systems of record say.
+
+// atAS are the redirect URIs of the AS's clients, by client_id.
+func (b *bank) atAS(ctx context.Context) (map[string]string, error) {
+	clients, err := b.AS.Clients(ctx)
+	found := map[string]string{}
+	for _, c := range clients {
+		found[c["client_id"].(string)] = strings.Trim(fmt.Sprint(c["redirect_uris"]), "[]")
+	}
+	return found, err
+}
+
+// read is the redirect URI that the gateway says a client has; errGone for a client
+// that is nowhere: no token, no registration.
+func (b *bank) read(ctx context.Context, id string) (string, error) {
+	r, err := insist(ctx, func() (*tpp.Response, error) {
+		return b.Client(b.Acme).Token(ctx, b.Endpoint("token_endpoint"), tpp.ClientCredentials("openid"), tpp.TLSClientAuth(id))
+	})
+	switch {
+	case err != nil:
+		return "", err
+	case r.Status == http.StatusUnauthorized && r.Text("error") == "invalid_client":
+		return "", errGone
+	case r.Status != http.StatusOK:
+		return "", fmt.Errorf("token for %s: %v", id, r)
+	}
+	token := r.Text("access_token")
+	r, err = insist(ctx, func() (*tpp.Response, error) { return b.Client(b.Acme).Read(ctx, b.Register, id, token) })
+	switch {
+	case err != nil:
+		return "", err
+	case r.Status != http.StatusOK:
+		return "", fmt.Errorf("reading %s: %v", id, r)
+	}
+	return strings.Trim(fmt.Sprint(r.JSON["redirect_uris"]), "[]"), nil
+}
+
+var errGone = errors.New("gone")
+
+// recovered is how long what a crash has left may take: a lease of a tenth, and a few
+// attempts, on a machine that runs other tests too.
+const recovered = 60 * time.Second
+
+// wholly waits until a client is the same on both sides, and tells how: with a
+// redirect URI, or "" for gone.
+func (b *bank) wholly(t *testing.T, id string) (uri string) {
+	t.Helper()
+	err := story.Eventually(t.Context(), recovered, func() error {
+		have, err := b.atAS(t.Context())
+		if err != nil {
+			return err
+		}
+		uri, err = b.read(t.Context(), id)
+		if errors.Is(err, errGone) {
+			uri, err = "", nil
+		}
+		if err == nil && uri != have[id] {
+			err = fmt.Errorf("client %s: the registry has %q, the authorization server %q", id, uri, have[id])
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	return uri
+}
+
+// onlyThese waits until the AS has no other clients than these, and returns how
+// many others there are in the end: with client_id_header there must be none.
+func (b *bank) onlyThese(t *testing.T, ids map[string]bool, mayBeLost int) (orphans int) {
+	t.Helper()
+	err := story.Eventually(t.Context(), recovered, func() error {
+		have, err := b.atAS(t.Context())
+		if err != nil {
+			return err
+		}
+		missing := 0
+		orphans = 0
+		for id := range have {
+			if !ids[id] {
+				orphans++
+			}
+		}
+		for id := range ids {
+			if _, ok := have[id]; !ok {
+				missing++
+			}
+		}
+		if missing > 0 || orphans > mayBeLost {
+			return fmt.Errorf("the authorization server lacks %d clients and has %d that nobody was told of, %d may be", missing, orphans, mayBeLost)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	return orphans
+}
+
+// updates puts a request until there is an answer, and holds that it is a 200.
+func (b *bank) updates(t *testing.T, id, token, body string) {
+	t.Helper()
+	r, err := insist(t.Context(), func() (*tpp.Response, error) {
+		return b.Client(b.Acme).Update(t.Context(), b.Register, id, token, body)
+	})
+	if err != nil || r.Status != http.StatusOK {
+		t.Errorf("an update afterwards: %v, %v", r, err)
+	}
+}
+
+// isDetached waits until what a cut update has left is settled, and tells whether the
+// AS does not let the client be changed any more. Such a client works as before, and
+// operators are shown it.
+func (b *bank) isDetached(t *testing.T, id, token string, a attempt) bool {
+	t.Helper()
+	body, err := b.request(a.uri, a.uri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := insist(t.Context(), func() (*tpp.Response, error) {
+		return b.Client(b.Acme).Update(t.Context(), b.Register, id, token, body)
+	})
+	if err != nil || r.Status == http.StatusOK {
+		return false // or the next check says so
+	}
+	if r.Status != http.StatusBadRequest || !strings.Contains(r.Text("error_description"), "delete it and register a new client") {
+		t.Errorf("an update of a client whose update was cut: %v", r)
+	}
+	if uri, err := b.read(t.Context(), id); err != nil || !strings.HasPrefix(uri, a.uri) {
+		t.Errorf("it has %q, %v", uri, err)
+	}
+	if list, err := b.divergences(t.Context()); err != nil || !strings.Contains(list, id) {
+		t.Errorf("operators are not shown %s: %s, %v", id, list, err)
+	}
+	return true
+}
+
+var adminListener = regexp.MustCompile(`(?m)^\tadmin (\S+)$`)
+
+// divergences is what operators are shown.
+func (b *bank) divergences(ctx context.Context) (string, error) {
+	address := "http://" + adminListener.FindStringSubmatch(b.Caddyfile)[1] + "/openbanking_dcr/divergences?limit=1000"
+	client := tpp.NewClient(tpp.ClientOptions{NoKeepAlive: true})
+	r, err := client.Do(ctx, http.MethodGet, address, nil, nil)
+	if err != nil {
+		return "", err
+	}
+	return string(r.Body), nil
+}
+
+// register posts until there is an answer, and holds that it is a 201.
+func (b *bank) register(t *testing.T, a attempt) (id string) {
+	t.Helper()
+	r, err := insist(t.Context(), func() (*tpp.Response, error) {
+		return b.Client(b.Acme).Register(t.Context(), b.Register, a.token, a.body)
+	})
+	if err != nil || r.Status != http.StatusCreated {
+		t.Fatalf("the same registration once more: %v, %v", r, err)
+	}
+	return r.Text("client_id")
+}
+
+// usedUp holds that nothing of an attempt that was acknowledged registers another client.
+func (b *bank) usedUp(t *testing.T, a attempt) {
+	t.Helper()
+	fresh, err := b.prepare(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, try := range map[string]attempt{
+		"token with another request": {token: a.token, body: fresh.body},
+		"jti in another request":     {token: fresh.token, body: b.withJTIOf(t, a)},
+	} {
+		r, err := insist(t.Context(), func() (*tpp.Response, error) {
+			return b.Client(b.Acme).Register(t.Context(), b.Register, try.token, try.body)
+		})
+		if err != nil || r.Status != http.StatusUnauthorized && r.Status != http.StatusBadRequest {
+			t.Errorf("%s: %v, %v", name, r, err)
+		}
+	}
+}
+
+// withJTIOf is another request with the jti of an attempt.
+func (b *bank) withJTIOf(t *testing.T, a attempt) string {
+	t.Helper()
+	claims, err := verify.UnverifiedClaims([]byte(a.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	jti, _, err := claims.String("jti")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := b.Acme.Request(map[string]any{"jti": jti})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
