@@ -93,6 +93,7 @@ func TestCrashPoints(t *testing.T) {
 			}
 		}
 		t.Logf("%s: %s", b.variant, c)
+		b.nothingPending(t)
 	})
 }
 

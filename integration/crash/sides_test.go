@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/registry/badger"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
@@ -213,4 +216,54 @@ func (b *bank) withJTIOf(t *testing.T, a attempt) string {
 		t.Fatal(err)
 	}
 	return body
+}
+
+// bothSidesAgree holds the metadata of all clients against each other. Without
+// client_id_header an update that was cut may leave the AS with the new ones: then
+// operators are shown the client.
+func (b *bank) bothSidesAgree(t *testing.T, ids map[string]bool, l *log) {
+	t.Helper()
+	shown, err := b.divergences(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	have, err := b.atAS(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id := range ids {
+		if have[id] != l.told[id].has && (b.chooses || !strings.Contains(shown, id)) {
+			b.wholly(t, id) // what was cut off last may still be on its way
+		}
+	}
+}
+
+// nothingPending stops the gateway and holds that its registry has only clients that
+// are active, and no work left for the AS.
+func (b *bank) nothingPending(t *testing.T) {
+	t.Helper()
+	if err := b.Gateway.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	store, err := badger.Open(badger.Options{Dir: filepath.Join(b.Dir, "store")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = store.View(t.Context(), func(r registry.Reader) error {
+		for _, prefix := range []string{"later/", "outbox/", "client/"} {
+			entries, err := r.Scan(prefix, "", 100_000)
+			if err != nil {
+				return err
+			}
+			for _, e := range entries {
+				if prefix != "client/" || !strings.Contains(string(e.Value), `"status":"active"`) {
+					t.Errorf("left behind: %s %.200s", e.Key, e.Value)
+				}
+			}
+		}
+		return nil
+	})
+	if err = errors.Join(err, store.Close()); err != nil {
+		t.Error(err)
+	}
 }
