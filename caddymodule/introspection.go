@@ -58,32 +58,60 @@ func (h *Handler) stillActive(r *http.Request, store *registry.Registry, held *h
 	if active, _, err := claims.Bool("active"); err == nil && !active {
 		return true, nil
 	}
-	id, err := verify.TokenClient(claims)
+	tokens, err := introspectedTokens(r, form)
 	if err != nil {
-		return false, verify.Refuse(verify.Unavailable, "introspection", "the authorization server's answer cannot be read; try again later").Because(err)
-	}
-	c, err := store.Client(r.Context(), h.Workspace, id)
-	switch {
-	case errors.Is(err, registry.ErrNotFound): // not a client of the registry
-	case err != nil:
 		return false, err
-	case c.Status != registry.Active || c.Suspended:
-		return false, nil
+	}
+	// RFC 7662 2.2 does not demand client_id: then the token itself may say whose it is.
+	for _, claims := range append([]verify.Object{claims}, tokenClaims(claims, tokens)...) {
+		id, err := verify.TokenClient(claims)
+		if err != nil {
+			return false, verify.Refuse(verify.Unavailable, "introspection", "the authorization server's answer cannot be read; try again later").Because(err)
+		}
+		c, err := store.Client(r.Context(), h.Workspace, id)
+		switch {
+		case errors.Is(err, registry.ErrNotFound): // not a client of the registry
+		case err != nil:
+			return false, err
+		case c.Status != registry.Active || c.Suspended:
+			return false, nil
+		}
 	}
 	jti, _, _ := claims.String("jti")
-	for _, text := range []string{form, r.URL.RawQuery} {
-		values, err := url.ParseQuery(text)
-		if err != nil {
-			return false, err // the guard has read it before
-		}
-		for _, token := range values["token"] {
-			ended, err := store.TokenEnded(r.Context(), h.Workspace, &verify.AccessToken{Raw: token, ID: jti})
-			if ended || err != nil {
-				return false, err
-			}
+	for _, token := range tokens {
+		ended, err := store.TokenEnded(r.Context(), h.Workspace, &verify.AccessToken{Raw: token, ID: jti})
+		if ended || err != nil {
+			return false, err
 		}
 	}
 	return true, nil
+}
+
+// introspectedTokens are the tokens that a request asks about: one, or several of
+// which an AS may take any.
+func introspectedTokens(r *http.Request, form string) (tokens []string, err error) {
+	for _, text := range []string{form, r.URL.RawQuery} {
+		values, err := url.ParseQuery(text)
+		if err != nil {
+			return nil, err // the guard has read it before
+		}
+		tokens = append(tokens, values["token"]...)
+	}
+	return tokens, nil
+}
+
+// tokenClaims are those of tokens that are JWTs, where the AS does not name the client.
+// Nothing in them is believed but that they are a dead client's.
+func tokenClaims(answer verify.Object, tokens []string) (list []verify.Object) {
+	if answer.Has("client_id") {
+		return nil
+	}
+	for _, token := range tokens {
+		if claims, err := verify.UnverifiedClaims([]byte(token)); err == nil {
+			list = append(list, claims)
+		}
+	}
+	return list
 }
 
 // heldAnswer keeps an answer until it is decided on.

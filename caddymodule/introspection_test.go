@@ -89,6 +89,8 @@ func TestIntrospection(t *testing.T) {
 		{"deleted, by azp", "t", "", 200, `{"active":true,"azp":"deleted","sub":"psu"}`, `{"active":false}`, 200},
 		{"deleted, by sub", "t", "", 200, `{"active":true,"sub":"deleted"}`, `{"active":false}`, 200},
 		{"deleted, active in another form", "t", "", 200, `{"active":"true","client_id":"deleted"}`, `{"active":false}`, 200},
+		{"deleted, as its token says", signed(`{"client_id":"deleted"}`), "", 200, `{"active":true,"sub":"psu"}`, `{"active":false}`, 200},
+		{"deleted, as its token says and the server does not", signed(`{"client_id":"deleted"}`), "", 200, `{"active":true,"client_id":"active"}`, "", 200},
 		{"suspended", "t", "", 200, `{"active":true,"client_id":"suspended"}`, `{"active":false}`, 200},
 		{"ended", "ended-token", "", 200, `{"active":true,"client_id":"active"}`, `{"active":false}`, 200},
 		{"ended, by its jti", "t", "", 200, `{"active":true,"client_id":"active","jti":"ended-jti"}`, `{"active":false}`, 200},

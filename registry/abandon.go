@@ -73,6 +73,10 @@ func (r *Registry) leaveForDeletion(ctx context.Context, c *Client, undo work, c
 	todo.key, todo.Registration = outboxKey(r.now().Add(time.Second), c.ID), c.ID
 	todo.Attempts, todo.Tried, todo.LastError = 1, r.now().Unix(), errorText(cause)
 	return r.conclude(ctx, func(w Writer) error {
+		taken, err := get(w, idKey(c))
+		if err != nil || len(taken) > 0 {
+			return errors.Join(err, errTwice)
+		}
 		if err := giveBackAll(w, undo, c.ID); err != nil {
 			return err
 		}
