@@ -1,21 +1,53 @@
 // Package registry keeps the clients: who is registered, with what, and where
 // the bank's authorization server (AS) stands with it.
 //
-// A client lives in two systems of record with a network between them. The
-// registry makes that one change at a time:
+// A client lives in two systems of record with a network between them, and no
+// transaction holds both. So every change is two transactions of the store with a
+// call of the AS between them, and the first leaves an outbox entry that says how to
+// go on should the second never come. Who makes a transition, and what a crash
+// leaves that comes after it and before the next line:
 //
-//	POST    nothing -> pending      one transaction: record, request, token and jti reserved, undo entry
-//	        pending -> active       after the AS created it: indexes, token and jti used up, revocation queued
-//	        pending -> nothing      the AS refused, or the undo entry came due: everything released
-//	PUT     active  -> active       one transaction: a lease on the record, the jti reserved, restore entry
-//	        active  -> active       after the AS took them: the new metadata, the jti used up
-//	        active  -> active       the AS refused, or the restore entry came due: the old metadata at both
-//	DELETE  active  -> deleting     from here on the client can do nothing; the outbox will finish it
-//	        deleting -> deleted     after the AS forgot it: record, request and indexes gone, the client_id stays taken
+//	POST    Register
+//	        nothing -> pending       record, request; token and jti reserved; an undo entry, due when the lease ends
+//	          crash: the AS knows nothing. The undo entry comes due, finds nothing there, and releases everything.
+//	        the AS creates the client
+//	          crash: it has one that was told to nobody. The undo entry asks for it once more, by the client_id chosen
+//	          here, and deletes it. Where the AS chooses, nobody can find it: Divergence AnswerLost.
+//	        pending -> active        indexes; token and jti used up; the token's revocation queued; no undo entry any more
+//	          crash: the client is whole, and the TPP has no answer. Its repetition is what Reregister says.
+//	        pending -> nothing       Register, when the AS refuses or does nothing: everything released
+//	        pending -> deleting      Register, when the AS made another client than it was asked to and keeps it
 //
-// A crash or a lost answer between two steps leaves an outbox entry whose time
-// comes: undo for pending, restore for a PUT, delete for deleting. Leases end by
-// themselves, and no earlier than the request can have reached the AS.
+//	PUT     Update, Renew, and Register in ReregisterUpdate
+//	        active (a change begins) the client is leased to the change; jti reserved; a restore entry, due with the lease's end
+//	          crash: the old metadata count. The restore entry tells the AS so again.
+//	        the AS takes the new metadata
+//	          crash: the same. A registration access token that it rotated meanwhile is lost: with a client_id chosen
+//	          here another is had by asking for the client once more, otherwise: Divergence Detached.
+//	        active (the change ends) new metadata, credentials, request and indexes; jti used up; no restore entry any more
+//	          crash: done, and the TPP has no answer.
+//	        active (released)        Update, when the AS refuses: as before, but for credentials that it rotated
+//
+//	DELETE  Delete
+//	        active -> deleting       from here on the client can do nothing; a delete entry with the token that asked
+//	          crash: the outbox goes on with what follows.
+//	        the AS revokes the token, and then deletes the client
+//	          crash: it is asked again; that the client is gone is no error.
+//	        deleting -> deleted      record, request and indexes gone; the client_id stays taken. 204 is answered
+//	                                 with the client deleting at the latest
+//
+//	later   the outbox (runOutbox), one runner for a store, from Open to Close
+//	        pending -> deleting      undo takes the record out of the hands of a holder that is still at work
+//	        deleting -> nothing      undo, when the AS has deleted it or never had it
+//	        active -> active         restore, with a lease of its own
+//	        deleting -> deleted      delete
+//	        an entry is put off      with growing pauses and jitter, when the AS cannot be reached
+//	        an entry is given up     when the AS refuses a revocation or metadata for good
+//
+// Suspension is beside all that: keys of their own, which changes and the guard read.
+//
+// Leases end by themselves, and no earlier than the request can have reached the AS.
+// The crash tests (integration/crash) end the process at every line of this table.
 package registry
 
 import (
