@@ -10,6 +10,8 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -24,6 +26,10 @@ import (
 type authServer struct {
 	// URL is where it is, with the issuer's path.
 	URL string
+
+	// revocations is locked while no revocation is to be answered, revoked counts them.
+	revocations sync.RWMutex
+	revoked     atomic.Int64
 
 	issuer string
 	key    directory.Key
@@ -46,7 +52,7 @@ func startAuthServer(ctx context.Context, issuer string, certificate tls.Certifi
 	}
 	document, err := json.Marshal(map[string]any{
 		"issuer": issuer, "authorization_endpoint": issuer + "/auth", "token_endpoint": issuer + "/token",
-		"registration_endpoint": issuer + "/reg", "jwks_uri": issuer + "/jwks",
+		"registration_endpoint": issuer + "/reg", "jwks_uri": issuer + "/jwks", "revocation_endpoint": issuer + "/revoke",
 		"token_endpoint_auth_methods_supported":            []string{"tls_client_auth", "private_key_jwt"},
 		"token_endpoint_auth_signing_alg_values_supported": []string{"PS256", "ES256"},
 		"grant_types_supported":                            []string{"authorization_code", "implicit", "refresh_token", "client_credentials"},
@@ -69,6 +75,12 @@ func startAuthServer(ctx context.Context, issuer string, certificate tls.Certifi
 	mux.Handle("GET "+story.Prefix+"/jwks", fixed(keys))
 	mux.HandleFunc("POST "+story.Prefix+"/reg", register)
 	a := &authServer{URL: "https://" + listener.Addr().String() + story.Prefix, issuer: issuer, key: key, served: make(chan error, 1)}
+	mux.HandleFunc("POST "+story.Prefix+"/revoke", func(w http.ResponseWriter, _ *http.Request) {
+		a.revocations.RLock()
+		defer a.revocations.RUnlock()
+		a.revoked.Add(1)
+		w.WriteHeader(http.StatusOK)
+	})
 	a.server = &http.Server{
 		Handler:           mux,
 		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{certificate}},

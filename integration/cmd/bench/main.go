@@ -33,6 +33,7 @@ var parts = []struct {
 	{"verification", (*bench).verification},
 	{"transparent", (*bench).transparent},
 	{"register", (*bench).register},
+	{"outbox", (*bench).outbox},
 	{"memory", (*bench).memory},
 }
 
@@ -47,7 +48,7 @@ type bench struct {
 
 func main() {
 	quick := flag.Bool("quick", false, "a few seconds for each part: does it run, not how fast")
-	only := flag.String("only", "", "the parts to run, of verification,transparent,register,memory (default all)")
+	only := flag.String("only", "", "the parts to run, of verification,transparent,register,outbox,memory (default all)")
 	profile := flag.String("profile", "", "file for a CPU profile of the gateway while clients register")
 	hostile := flag.Int("hostile", 0, "be the process that refuses so many hostile requests (the bench starts it)")
 	flag.Parse()

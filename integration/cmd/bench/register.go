@@ -17,12 +17,12 @@ import (
 
 // registerTarget is registrations a second that one core must carry, over all
 // the CPU time that the gateway spends.
-const registerTarget = 1600
+const registerTarget = 2000
 
 // verificationsTarget is nearly the same for a machine of another speed: the CPU
 // time of a registration in PS256 verifications, of which it has two. The target
 // above was set where one takes 25 us.
-const verificationsTarget = 25
+const verificationsTarget = 20
 
 // registered is what one run of registrations came to.
 type registered struct {
