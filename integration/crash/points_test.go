@@ -29,10 +29,9 @@ type scenario struct {
 }
 
 var (
-	before     = &authserverprocess.Fault{Hold: true}
-	after      = &authserverprocess.Fault{Hold: true, After: true}
-	refused    = &authserverprocess.Fault{Status: 400, Body: `{"error":"invalid_client_metadata"}`}
-	unanswered = &authserverprocess.Fault{After: true, Drop: true, Times: 2}
+	before  = &authserverprocess.Fault{Hold: true}
+	after   = &authserverprocess.Fault{Hold: true, After: true}
+	refused = &authserverprocess.Fault{Status: 400, Body: `{"error":"invalid_client_metadata"}`}
 )
 
 // scenarios are every crash point of the sources, and the AS's side of each call.
