@@ -82,15 +82,15 @@ func (r *Registry) Suspensions(ctx context.Context, workspace, cursor string, li
 	return scanJSON[Suspension](ctx, r, workspacePrefix("suspended", workspace), cursor, limit)
 }
 
-// suspended tells whether a client is suspended in one of the ways that there are.
-// One without a client_id is not registered yet.
+// suspended tells whether a client is suspended in one of the ways that there are. The
+// client_id of one that is pending is nobody's yet.
 func suspended(r interface{ Get(string) ([]byte, error) }, c *Client) (bool, error) {
 	for _, s := range []Suspension{
 		{Workspace: c.Workspace, Kind: SuspendClient, Value: c.ClientID},
 		{Workspace: c.Workspace, Kind: SuspendSoftware, Value: c.SoftwareID},
 		{Workspace: c.Workspace, Kind: SuspendOrganisation, Value: c.OrgID},
 	} {
-		if s.Value == "" {
+		if s.Value == "" || s.Kind == SuspendClient && c.Status == Pending {
 			continue
 		}
 		if found, err := get(r, s.key()); err != nil || found != nil {
