@@ -98,11 +98,9 @@ func (d *dcr) client(id string) (*registry.Client, error) {
 	d.note("software_id", c.SoftwareID)
 	d.note("org_id", c.OrgID)
 	if d.needsCertificate() {
-		a, err := d.authenticator(c)
-		if err != nil {
+		if own, err := d.isOf(c); err != nil {
 			return nil, err
-		}
-		if !a.Presents(d.cert) {
+		} else if !own {
 			return nil, verify.NotYours(errors.New("another certificate than the client's"))
 		}
 	}
@@ -156,10 +154,29 @@ func (d *dcr) presented() registry.Presented {
 }
 
 // endToken ends the token of a request for a client that is not there, or another's
-// (DCR v3.2; RFC 7592 2.1), and returns the refusal.
+// (DCR v3.2; RFC 7592 2.1), and returns the refusal. It is revoked as the client that
+// it belongs to only where the certificate is that client's.
 func (d *dcr) endToken(refused error) error {
-	if err := d.store.EndToken(d.r.Context(), d.lent(), d.presented()); err != nil {
+	presented := d.presented()
+	own, err := d.store.Client(d.r.Context(), d.Workspace, d.token.ClientID)
+	is := err == nil && own.Status == registry.Active
+	if is {
+		is, err = d.isOf(own)
+	}
+	if err != nil && !errors.Is(err, registry.ErrNotFound) {
+		return err
+	}
+	if !is {
+		presented.Certificate = nil
+	}
+	if err := d.store.EndToken(d.r.Context(), d.lent(), presented); err != nil {
 		return err
 	}
 	return refused
+}
+
+// isOf tells whether the request came with a client's certificate.
+func (d *dcr) isOf(c *registry.Client) (bool, error) {
+	a, err := d.authenticator(c)
+	return err == nil && d.cert != nil && a.Presents(d.cert), err
 }
