@@ -10,8 +10,6 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 	"golang.org/x/sync/errgroup"
-
-	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
 const (
@@ -23,56 +21,6 @@ const (
 	// that was deleted since the engine last tidied up.
 	outboxPause = 50 * time.Millisecond
 )
-
-// The kinds of work that is left for the AS.
-const (
-	workRevoke  = "revoke"  // end an access token
-	workUndo    = "undo"    // end a registration that was cut off while pending
-	workDelete  = "delete"  // end a client that the registry has ended
-	workRestore = "restore" // tell the AS what a client is registered with
-)
-
-// work is one entry of the outbox. It is retried with growing pauses until it is
-// done or finally refused.
-type work struct {
-	key string
-
-	Schema       int    `json:"v"`
-	Kind         string `json:"kind"`
-	Workspace    string `json:"workspace"`
-	Registration string `json:"registration,omitempty"`
-	// Holds are the reservations of an undo.
-	Holds []string `json:"holds,omitempty"`
-	// ID is the entry's own, and the change that a restoration follows.
-	ID string `json:"id,omitempty"`
-	// Token (sealed) is to be revoked, before anything else that the entry asks for.
-	// The next three are those of Revocation. Until is when the token ends, seconds
-	// since 1970, 0 for never.
-	Token          []byte `json:"token,omitempty"`
-	IsRegistration bool   `json:"is_registration,omitempty"`
-	ClientID       string `json:"client_id,omitempty"`
-	Certificate    []byte `json:"certificate,omitempty"`
-	Until          int64  `json:"until,omitempty"`
-
-	// Since is when the entry was made, Tried the last attempt, seconds since 1970.
-	Since     int64  `json:"since,omitempty"`
-	Tried     int64  `json:"tried,omitempty"`
-	Attempts  int    `json:"attempts,omitempty"`
-	LastError string `json:"last_error,omitempty"`
-}
-
-// put is for a nil entry too.
-func (k *work) put(w Writer) error {
-	if k == nil {
-		return nil
-	}
-	k.Schema = schema
-	data, err := json.Marshal(k)
-	if err != nil {
-		return err
-	}
-	return w.Put(k.key, data)
-}
 
 // runOutbox carries out what is due, until ctx ends.
 func (r *Registry) runOutbox(ctx context.Context, changed <-chan struct{}) {
@@ -212,65 +160,12 @@ func (r *Registry) drop(ctx context.Context, k work) error {
 	return r.conclude(ctx, func(w Writer) error { return w.Delete(k.key) })
 }
 
-var errCutOff = errors.New("registry: cut off before the answer was kept")
-
-// undo ends what a crash or a lost answer cut off while it was pending. The AS may
-// have created the client. With a client_id chosen here, asking once more gives
-// the credentials to delete it with.
-func (r *Registry) undo(ctx context.Context, ws Workspace, k work) error {
-	// First out of the hands of a holder that is still at work, however late.
-	var c *Client
-	err := r.store.Update(ctx, func(w Writer) (err error) {
-		if c, err = loadClient(w, k.Workspace, k.Registration); err != nil || c.Status != Pending {
-			return err
-		}
-		c.Status = Deleting
-		return putClient(w, c)
-	})
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return err
-	}
-	crashpoint("undo: begun")
-	var lost *Divergence
-	switch {
-	case err != nil || c.Status != Deleting:
-	case c.ClientID != "" && ws.Provisioner.ChoosesClientID():
-		if err := r.reattach(ctx, ws, c); err != nil {
-			return err
-		}
-		crashpoint("undo: reattached")
-		if err := ws.Provisioner.Delete(ctx, c); err != nil {
-			return err
-		}
-		crashpoint("undo: deleted")
-	default:
-		lost = r.answerLost(c, errCutOff)
-	}
-	return r.forgetPending(ctx, k.Registration, k, lost)
-}
-
 func (r *Registry) byID(ctx context.Context, workspace, id string) (c *Client, err error) {
 	err = r.store.View(ctx, func(v Reader) error {
 		c, err = loadClient(v, workspace, id)
 		return err
 	})
 	return c, err
-}
-
-// final tells whether trying again is of no use: the AS refuses a revocation (RFC
-// 7009 2.1 lets it refuse foreign tokens) or its own client's metadata for good,
-// has no such client, or the token has ended by itself.
-func (k *work) final(err error, now time.Time) bool {
-	if k.Kind != workRevoke && k.Kind != workRestore {
-		return false
-	}
-	return k.refused(err) || errors.Is(err, ErrDetached) || k.ended(now)
-}
-
-// refused tells whether the AS has said no for good.
-func (*work) refused(err error) bool {
-	var refused *verify.Error
-	return errors.As(err, &refused) && refused.Kind != verify.Unavailable
 }
 
 func (r *Registry) reschedule(ctx context.Context, k work, cause error) error {
@@ -292,6 +187,3 @@ func (r *Registry) reschedule(ctx context.Context, k work, cause error) error {
 		return errors.Join(w.Delete(before), k.put(w))
 	})
 }
-
-// errorText is an error for the log and for operators.
-func errorText(err error) string { return verify.AsError(err).Error() }

@@ -44,7 +44,7 @@ func (r *Registry) Client(ctx context.Context, workspace, clientID string) (c *C
 // case, or in blanks at its ends, only. To an AS it may be that client.
 var ErrAlike = fmt.Errorf("%w: a client_id of which another spelling is registered", ErrNotFound)
 
-func findClient(v interface{ Get(string) ([]byte, error) }, workspace, clientID string) (*Client, error) {
+func findClient(v getter, workspace, clientID string) (*Client, error) {
 	id, err := v.Get(key("id", workspace, clientID))
 	if err != nil {
 		return nil, err

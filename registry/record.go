@@ -39,7 +39,7 @@ func putClient(w Writer, c *Client) error {
 }
 
 // loadClient returns the record, or ErrNotFound.
-func loadClient(r interface{ Get(string) ([]byte, error) }, workspace, id string) (*Client, error) {
+func loadClient(r getter, workspace, id string) (*Client, error) {
 	data, err := r.Get(key("client", workspace, id))
 	if err != nil {
 		return nil, err

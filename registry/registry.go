@@ -213,8 +213,13 @@ func (r *Registry) conclude(ctx context.Context, f func(Writer) error) error {
 	return r.store.Update(ctx, f)
 }
 
+// getter is a Reader or a Writer.
+type getter interface {
+	Get(key string) ([]byte, error)
+}
+
 // get reads a key that may be absent.
-func get(r interface{ Get(string) ([]byte, error) }, key string) ([]byte, error) {
+func get(r getter, key string) ([]byte, error) {
 	v, err := r.Get(key)
 	if errors.Is(err, ErrNotFound) {
 		return nil, nil

@@ -118,7 +118,7 @@ func (v reservation) held(w Writer) error {
 // lasts tells whether its lease, or the memory of it, has not ended.
 func (s *stored) lasts(now time.Time) bool { return s.Until == 0 || now.Unix() < s.Until }
 
-func (v reservation) read(r interface{ Get(string) ([]byte, error) }) (*stored, error) {
+func (v reservation) read(r getter) (*stored, error) {
 	data, err := get(r, v.key)
 	if err != nil || data == nil {
 		return nil, err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -97,12 +96,6 @@ func (r *Registry) revocationOf(ws Workspace, t *verify.AccessToken) (*work, err
 	return k, r.carryToken(k, t, v)
 }
 
-// newWork makes an entry that is due at once.
-func (r *Registry) newWork(kind, workspace string) *work {
-	id, now := uuid.NewString(), r.now()
-	return &work{key: outboxKey(now, id), Kind: kind, Workspace: workspace, ID: id, Since: now.Unix()}
-}
-
 // carryToken seals a token into an entry.
 func (r *Registry) carryToken(k *work, t *verify.AccessToken, v Revocation) (err error) {
 	if k.Token, err = r.sealer.Seal([]byte(v.Token), key("revoke", k.ID)); err != nil {
@@ -114,9 +107,6 @@ func (r *Registry) carryToken(k *work, t *verify.AccessToken, v Revocation) (err
 	}
 	return nil
 }
-
-// ended tells whether the entry's token has ended by itself.
-func (k *work) ended(now time.Time) bool { return k.Until != 0 && now.Unix() >= k.Until }
 
 // revoke ends the entry's token at the AS.
 func (r *Registry) revoke(ctx context.Context, ws Workspace, k work) error {

@@ -84,7 +84,7 @@ func (r *Registry) Suspensions(ctx context.Context, workspace, cursor string, li
 
 // suspended tells whether a client is suspended in one of the ways that there are. The
 // client_id of one that is pending is nobody's yet.
-func suspended(r interface{ Get(string) ([]byte, error) }, c *Client) (bool, error) {
+func suspended(r getter, c *Client) (bool, error) {
 	for _, s := range []Suspension{
 		{Workspace: c.Workspace, Kind: SuspendClient, Value: c.ClientID},
 		{Workspace: c.Workspace, Kind: SuspendSoftware, Value: c.SoftwareID},
@@ -105,7 +105,7 @@ func Suspended() *verify.Error {
 	return verify.Refuse(verify.AccessDenied, "suspended", "suspended: the bank has suspended this client, its software or its organisation; ask the bank")
 }
 
-func refuseSuspended(r interface{ Get(string) ([]byte, error) }, c *Client) error {
+func refuseSuspended(r getter, c *Client) error {
 	stopped, err := suspended(r, c)
 	if err == nil && stopped {
 		err = Suspended()
