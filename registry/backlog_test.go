@@ -16,7 +16,7 @@ func TestBacklogs(t *testing.T) {
 			t.Errorf("%+v", b)
 		}
 		down := verify.Refuse(verify.Unavailable, "", "down")
-		x.as.fail["revoke"] = []error{down, down, down, down, down, down}
+		x.as.set(func() { x.as.fail["revoke"] = []error{down, down, down, down, down, down} })
 		for i := range 2 {
 			x.register(request(fmt.Sprint("jti", i), fmt.Sprint("token", i)))
 		}
@@ -66,7 +66,7 @@ func TestBacklogOfMany(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		x.as.fail["create"] = []error{registry.ErrLost}
+		x.as.set(func() { x.as.fail["create"] = []error{registry.ErrLost} })
 		if _, err := x.Register(x.t.Context(), x.ws, request("jti1", "")); err == nil {
 			t.Fatal("registered")
 		}

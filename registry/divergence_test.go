@@ -26,7 +26,7 @@ func (x *fixture) diverged(kinds ...string) (list []registry.Divergence) {
 
 func TestAnswerLostIsListed(t *testing.T) {
 	run(t, false, func(x *fixture) {
-		x.as.fail["create"] = []error{registry.ErrLost}
+		x.as.set(func() { x.as.fail["create"] = []error{registry.ErrLost} })
 		if _, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1")); !errors.Is(err, registry.ErrLost) {
 			t.Fatal(err)
 		}
@@ -50,7 +50,7 @@ func TestAnswerLostIsListed(t *testing.T) {
 
 func TestCutOffIsListed(t *testing.T) {
 	run(t, false, func(x *fixture) {
-		x.as.hang = "create"
+		x.as.set(func() { x.as.hangsAt = "create" })
 		go func() { _, _ = x.Register(x.t.Context(), x.ws, request("jti1", "token1")) }()
 		x.settle()
 		undo := x.keys("later/")
@@ -74,8 +74,9 @@ func TestCutOffIsListed(t *testing.T) {
 func TestDetached(t *testing.T) {
 	run(t, false, func(x *fixture) {
 		c := x.register(request("jti1", ""))
-		kept := x.as.clients[c.ClientID]
-		delete(x.as.clients, c.ClientID) // behind our back
+		var kept registry.Credentials
+		x.as.set(func() { kept = x.as.clients[c.ClientID] })
+		x.as.set(func() { delete(x.as.clients, c.ClientID) }) // behind our back
 		for _, jti := range []string{"jti2", "jti3"} {
 			_, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower(jti))
 			refused(t, err, verify.InvalidClientMetadata, "authorization_server")
@@ -86,13 +87,13 @@ func TestDetached(t *testing.T) {
 		if got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err != nil || got.Status != registry.Active || !got.Diverged || got.Metadata.Scope != "openid accounts" {
 			t.Errorf("%+v, %v", got, err)
 		}
-		x.as.clients[c.ClientID] = kept // a backup was restored
+		x.as.set(func() { x.as.clients[c.ClientID] = kept }) // a backup was restored
 		if c, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti2")); err != nil || c.Diverged {
 			t.Fatalf("%+v, %v", c, err)
 		}
 		x.diverged()
 
-		delete(x.as.clients, c.ClientID)
+		x.as.set(func() { delete(x.as.clients, c.ClientID) })
 		if err := x.Delete(x.t.Context(), x.ws, c.ClientID, presented("t")); err != nil {
 			t.Fatal(err)
 		}
@@ -104,11 +105,11 @@ func TestDetached(t *testing.T) {
 func TestDetachedByALostAnswer(t *testing.T) {
 	run(t, false, func(x *fixture) {
 		c := x.register(request("jti1", ""))
-		x.as.fail["update"] = []error{registry.ErrLost}
+		x.as.set(func() { x.as.fail["update"] = []error{registry.ErrLost} })
 		if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti2")); !errors.Is(err, registry.ErrLost) {
 			t.Fatal(err)
 		}
-		x.as.clients[c.ClientID] = registry.Credentials{RegistrationAccessToken: "rotated"}
+		x.as.set(func() { x.as.clients[c.ClientID] = registry.Credentials{RegistrationAccessToken: "rotated"} })
 		time.Sleep(2 * time.Minute)
 		x.settle()
 		x.diverged(registry.Detached)
@@ -122,9 +123,11 @@ func TestDetachedByALostAnswer(t *testing.T) {
 func TestOtherMetadata(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", ""))
-		x.as.carriedOut = true
+		x.as.set(func() { x.as.carriedOut = true })
 		lost := registry.ErrLost // the third time with credentials that are no longer good
-		x.as.fail["update"] = append([]error{lost, lost, lost}, verify.Refuse(verify.InvalidClientMetadata, "", "no"))
+		x.as.set(func() {
+			x.as.fail["update"] = append([]error{lost, lost, lost}, verify.Refuse(verify.InvalidClientMetadata, "", "no"))
+		})
 		if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti2")); !errors.Is(err, registry.ErrLost) {
 			t.Fatal(err)
 		}
@@ -144,7 +147,7 @@ func TestMadeInAnotherWay(t *testing.T) {
 	for _, chooses := range []bool{false, true} {
 		run(t, chooses, func(x *fixture) {
 			down := verify.Refuse(verify.Unavailable, "", "down")
-			x.as.madeWrong, x.as.fail["delete"] = "as-wrong", []error{down, down}
+			x.as.set(func() { x.as.madeWrong, x.as.fail["delete"] = "as-wrong", []error{down, down} })
 			_, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1"))
 			if !errors.Is(err, registry.ErrLost) {
 				t.Fatal(err)
@@ -152,7 +155,7 @@ func TestMadeInAnotherWay(t *testing.T) {
 			if c, err := x.Client(x.t.Context(), x.ws.Name, "as-wrong"); err != nil || c.Status == registry.Active {
 				t.Errorf("%+v, %v", c, err)
 			}
-			x.as.madeWrong = ""
+			x.as.set(func() { x.as.madeWrong = "" })
 			x.register(request("jti1", "token1")) // nothing is burnt
 			time.Sleep(time.Minute)
 			x.settle()

@@ -36,8 +36,8 @@ type as struct {
 	carriedOut bool
 	// crash ends the goroutine of the next update after it was carried out.
 	crash bool
-	// hang makes the next call take all the time that it has, and its answer get lost.
-	hang string
+	// hangsAt makes the next call take all the time that it has, and its answer get lost.
+	hangsAt string
 	// hangs makes all calls take all the time that they have.
 	hangs bool
 	// slow is how long an update's answer takes after it was carried out.
@@ -58,8 +58,8 @@ func newAS(chooses bool) *as {
 
 func (a *as) called(ctx context.Context, call string) error {
 	a.calls = append(a.calls, call)
-	if a.hang == call {
-		a.hang = ""
+	if a.hangsAt == call {
+		a.hangsAt = ""
 		<-ctx.Done()
 		return registry.ErrLost
 	}
@@ -75,7 +75,7 @@ func (a *as) ChoosesClientID() bool { a.mu.Lock(); defer a.mu.Unlock(); return a
 func (a *as) Revokes(registry.Revocation) bool { return !a.noClient }
 
 func (a *as) Create(ctx context.Context, c *registry.Client) (*registry.Provisioned, error) {
-	if a.hangs {
+	if a.isHanging() {
 		<-ctx.Done()
 		return nil, registry.ErrLost
 	}
@@ -174,8 +174,14 @@ func (a *as) Revoke(ctx context.Context, v registry.Revocation) error {
 
 func (a *as) answersAfter(d time.Duration) { a.mu.Lock(); defer a.mu.Unlock(); a.slow = d }
 func (a *as) scope(id string) string       { a.mu.Lock(); defer a.mu.Unlock(); return a.scopes[id] }
-func (a *as) count() int                   { a.mu.Lock(); defer a.mu.Unlock(); return len(a.clients) }
-func (a *as) ended() int                   { a.mu.Lock(); defer a.mu.Unlock(); return len(a.revoked) }
+
+// set changes something of the AS while it may be asked.
+func (a *as) set(change func()) { a.mu.Lock(); defer a.mu.Unlock(); change() }
+
+func (a *as) hang(all bool)   { a.mu.Lock(); defer a.mu.Unlock(); a.hangs = all }
+func (a *as) isHanging() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.hangs }
+func (a *as) count() int      { a.mu.Lock(); defer a.mu.Unlock(); return len(a.clients) }
+func (a *as) ended() int      { a.mu.Lock(); defer a.mu.Unlock(); return len(a.revoked) }
 
 // plain seals by doing nothing but telling contexts apart.
 type plain struct{}

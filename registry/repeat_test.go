@@ -59,7 +59,7 @@ func TestRepeated(t *testing.T) {
 				run(t, true, func(x *fixture) {
 					x.wants(mode)
 					before := x.register(first())
-					x.as.calls = nil
+					x.as.set(func() { x.as.calls = nil })
 					c, err := x.Register(x.t.Context(), x.ws, test.second())
 					if kind, ok := want.(verify.Kind); ok {
 						refused(t, err, kind, verify.AsError(err).RuleName())
@@ -267,7 +267,7 @@ func TestRepeatedAtOnce(t *testing.T) {
 func TestFirstOfManyFails(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		x.wants(registry.ReregisterUpdate)
-		x.as.fail["create"] = []error{verify.Refuse(verify.Unavailable, "", "down")}
+		x.as.set(func() { x.as.fail["create"] = []error{verify.Refuse(verify.Unavailable, "", "down")} })
 		var group sync.WaitGroup
 		var failed, made int
 		var mu sync.Mutex
@@ -291,7 +291,7 @@ func TestFirstOfManyFails(t *testing.T) {
 		if failed != 1 || made != 9 || x.as.count() != 1 {
 			t.Errorf("%d failed, %d answered, %d clients", failed, made, x.as.count())
 		}
-		x.as.calls = nil
+		x.as.set(func() { x.as.calls = nil })
 		many(func(i int) registry.Registration { return other(fmt.Sprint("jti", i), fmt.Sprint("token", i)) })
 		x.settle()
 		updates := slices.DeleteFunc(x.as.calls, func(c string) bool { return c != "update" })
@@ -305,7 +305,7 @@ func TestFirstOfManyFails(t *testing.T) {
 func TestWaitForTheFirstIsBounded(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		x.wants(registry.ReregisterReturn)
-		x.as.hangs = true
+		x.as.hang(true)
 		var first, second error
 		var group sync.WaitGroup
 		began := time.Now()
@@ -317,7 +317,7 @@ func TestWaitForTheFirstIsBounded(t *testing.T) {
 			t.Errorf("%v after %s", first, time.Since(began))
 		}
 		refused(t, second, verify.Unavailable, "change")
-		x.as.hangs = false
+		x.as.hang(false)
 		time.Sleep(2 * time.Minute)
 		x.settle()
 		if _, err := x.Register(x.t.Context(), x.ws, request("jti", "token")); err != nil {

@@ -198,7 +198,7 @@ func TestRestoreOfADeletedClient(t *testing.T) {
 func TestNoTimeLeft(t *testing.T) {
 	t.Run("register", func(t *testing.T) {
 		run(t, false, func(x *fixture) {
-			x.as.hang = "create"
+			x.as.hangsAt = "create"
 			if _, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1")); !errors.Is(err, registry.ErrLost) {
 				t.Fatal(err)
 			}
@@ -209,7 +209,7 @@ func TestNoTimeLeft(t *testing.T) {
 		run(t, true, func(x *fixture) {
 			c := x.register(request("jti1", ""))
 			x.as.fail["update"] = []error{registry.ErrDetached}
-			x.as.during = func() { x.as.hang = "update" } // the one after the repeated registration
+			x.as.during = func() { x.as.hangsAt = "update" } // the one after the repeated registration
 			if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti2")); !errors.Is(err, registry.ErrLost) {
 				t.Fatal(err)
 			}

@@ -73,7 +73,7 @@ func TestEndARegistrationToken(t *testing.T) {
 
 func TestNobodyToEndATokenAs(t *testing.T) {
 	run(t, true, func(x *fixture) {
-		x.as.noClient = true
+		x.as.set(func() { x.as.noClient = true })
 		if err := x.EndToken(x.t.Context(), x.ws, presented("token1")); err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +103,7 @@ func TestRevokedBeforeDeleted(t *testing.T) {
 			run(t, true, func(x *fixture) {
 				c := x.register(request("jti1", ""))
 				before := len(x.as.calls)
-				x.as.fail["revoke"] = test.fails
+				x.as.set(func() { x.as.fail["revoke"] = test.fails })
 				if err := x.Delete(x.t.Context(), x.ws, c.ClientID, presented("t")); err != nil {
 					t.Fatal(err)
 				}
@@ -123,7 +123,7 @@ func TestRevokedBeforeDeleted(t *testing.T) {
 func TestNoRevocationOfATokenThatHasExpired(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", ""))
-		x.as.fail["revoke"] = []error{verify.Refuse(verify.Unavailable, "", "down")}
+		x.as.set(func() { x.as.fail["revoke"] = []error{verify.Refuse(verify.Unavailable, "", "down")} })
 		p := registry.Presented{Token: &verify.AccessToken{Raw: "t", Expires: time.Now().Add(time.Second / 2)}}
 		if err := x.Delete(x.t.Context(), x.ws, c.ClientID, p); err != nil {
 			t.Fatal(err)
