@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"crypto/tls"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -82,4 +83,35 @@ func registered(t *testing.T, p *story.Play) (id, token string) {
 		t.Fatal(err)
 	}
 	return id, token
+}
+
+// outcome is what a request that somebody waits for has come to.
+type outcome struct {
+	*tpp.Response
+	err error
+}
+
+// holdsRegistration posts a registration of Acme's and returns when the AS holds it,
+// before or after it has carried it out: until p.AS.Release.
+func holdsRegistration(t *testing.T, p *story.Play, after bool) (token, body string, answer <-chan outcome) {
+	t.Helper()
+	path, err := p.InternalRegistration(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token, body, err = p.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.AS.Hold(t.Context(), http.MethodPost, path, after); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		r, err := p.Client(p.Acme).Register(t.Context(), p.Register, token, body)
+		done <- outcome{r, err}
+	}()
+	if err := p.AS.WaitHeld(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	return token, body, done
 }

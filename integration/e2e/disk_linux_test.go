@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
-	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
 
 // diskSize leaves the store the room that it wants, and not much more.
@@ -150,36 +148,18 @@ func TestDiskFullMeanwhile(t *testing.T) {
 	for _, kind := range authserverprocess.Kinds {
 		t.Run(string(kind), func(t *testing.T) {
 			p, disk := onDisk(t, kind)
-			path, err := p.InternalRegistration(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			token, body, err := p.Prepare(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := p.AS.Hold(t.Context(), http.MethodPost, path, true); err != nil {
-				t.Fatal(err)
-			}
-			answer := make(chan *tpp.Response, 1)
-			go func() {
-				r, err := p.Client(p.Acme).Register(t.Context(), p.Register, token, body)
-				unavailable(t, "register", r, err)
-				answer <- r
-			}()
-			if err := p.AS.WaitHeld(t.Context(), 1); err != nil {
-				t.Fatal(err)
-			}
+			token, body, answer := holdsRegistration(t, p, true)
 			empty := fill(t, disk)
 			if err := p.AS.Release(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			<-answer
+			r := <-answer
+			unavailable(t, "register", r.Response, r.err)
 			empty()
 			if err := story.Eventually(t.Context(), time.Minute, func() error { return noClients(t, p) }); err != nil {
 				t.Errorf("the authorization server keeps the client: %v", err)
 			}
-			err = story.Eventually(t.Context(), time.Minute, func() error {
+			err := story.Eventually(t.Context(), time.Minute, func() error {
 				r, err := p.Client(p.Acme).Register(t.Context(), p.Register, token, body)
 				if err == nil && r.Status != 201 {
 					err = fmt.Errorf("the same registration once more: %v", r)

@@ -167,35 +167,16 @@ func TestReloadWithoutTheDirective(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		token, body, err := p.Prepare(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		path, err := p.InternalRegistration(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := p.AS.Hold(t.Context(), http.MethodPost, path, false); err != nil {
-			t.Fatal(err)
-		}
-		var r *tpp.Response
-		answered := make(chan error, 1)
-		go func() {
-			var err error
-			r, err = p.Client(p.Acme).Register(t.Context(), p.Register, token, body)
-			answered <- err
-		}()
-		if err := p.AS.WaitHeld(t.Context(), 1); err != nil {
-			t.Fatal(err)
-		}
+		_, _, answer := holdsRegistration(t, p, false)
 		if err := p.Gateway.Reload(t.Context(), without); err != nil {
 			t.Fatal(err)
 		}
 		if err := p.AS.Release(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if err := <-answered; err != nil || r.Status != http.StatusCreated {
-			t.Fatalf("%v, %v", r, err)
+		r := <-answer
+		if r.err != nil || r.Status != http.StatusCreated {
+			t.Fatalf("%v, %v", r.Response, r.err)
 		}
 		if err := p.Gateway.Reload(t.Context(), p.Caddyfile); err != nil {
 			t.Fatal(err)

@@ -10,7 +10,6 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
-	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
 
 // stopping stops the gateway and returns when it has begun to.
@@ -34,34 +33,13 @@ func stopping(t *testing.T, p *story.Play) (stopped <-chan error) {
 // the outbox has begun is ended.
 func TestStop(t *testing.T) {
 	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
-		path, err := p.InternalRegistration(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		token, body, err := p.Prepare(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := p.AS.Hold(t.Context(), http.MethodPost, path, true); err != nil {
-			t.Fatal(err)
-		}
-		answer := make(chan *tpp.Response, 1)
-		go func() {
-			r, err := p.Client(p.Acme).Register(t.Context(), p.Register, token, body)
-			if err != nil {
-				t.Error(err)
-			}
-			answer <- r
-		}()
-		if err := p.AS.WaitHeld(t.Context(), 1); err != nil {
-			t.Fatal(err)
-		}
+		_, _, answer := holdsRegistration(t, p, true)
 		stopped := stopping(t, p)
 		if err := p.AS.Release(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		r := <-answer
-		if err := <-stopped; err != nil || r == nil || r.Status != 201 {
+		if err := errors.Join(r.err, <-stopped); err != nil || r.Status != 201 {
 			t.Fatal(r, err)
 		}
 		if err := p.Gateway.Restart(t.Context()); err != nil {
