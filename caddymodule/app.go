@@ -67,8 +67,10 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("store: %w", err)
 	}
 	a.engine = engine.(Engine)
-	a.keyset, err = secret("keyset", a.Keyset)
-	return err
+	if a.keyset, err = secret("keyset", a.Keyset); err != nil {
+		return err
+	}
+	return a.offerMetrics()
 }
 
 // Start opens the store, or shares the one that is open.

@@ -58,6 +58,23 @@ func listed(t *testing.T, p *story.Play, call string) (entries []map[string]any)
 	return entries
 }
 
+// metrics are those of the gateway's own, as Caddy's admin API serves them.
+func metrics(t *testing.T, p *story.Play) string {
+	t.Helper()
+	client := tpp.NewClient(tpp.ClientOptions{NoKeepAlive: true})
+	r, err := client.Do(t.Context(), http.MethodGet, "http://"+adminListener.FindStringSubmatch(p.Caddyfile)[1]+"/metrics", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var own []string
+	for line := range strings.Lines(string(r.Body)) {
+		if strings.HasPrefix(line, "caddy_openbanking_dcr_") {
+			own = append(own, line)
+		}
+	}
+	return strings.Join(own, "")
+}
+
 func TestOperatorsAskWrongly(t *testing.T) {
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	for _, c := range []struct {
@@ -204,6 +221,13 @@ func TestBacklog(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+	for _, line := range []string{
+		`caddy_openbanking_dcr_outbox_entries{workspace="default/obuk"} 1`, `caddy_openbanking_dcr_outbox_oldest_timestamp_seconds{workspace="default/obuk"} 1.`,
+	} {
+		if m := metrics(t, p); !strings.Contains(m, line) {
+			t.Errorf("no %s in\n%s", line, m)
+		}
+	}
 	if list := listed(t, p, "outbox"); len(list) != 1 || list[0]["kind"] != "revoke" || list[0]["attempts"] == 0.0 {
 		t.Errorf("%v", list)
 	}
@@ -241,6 +265,9 @@ func TestAnswerLostIsListed(t *testing.T) {
 		list := listed(t, p, "divergences")
 		if len(list) != 1 || list[0]["kind"] != "answer_lost" || list[0]["software_id"] != p.Acme.SoftwareID || list[0]["org_id"] != p.Acme.OrgID {
 			t.Fatalf("%v", list)
+		}
+		if m := metrics(t, p); !strings.Contains(m, `caddy_openbanking_dcr_divergences{kind="answer_lost",workspace="default/obuk"} 1`) {
+			t.Error(m)
 		}
 		if b := listed(t, p, "backlog"); fmt.Sprint(b[0]["divergences"]) != "map[answer_lost:1]" {
 			t.Errorf("%v", b)

@@ -29,11 +29,13 @@ const shownLog = 16 << 10
 // TPPs are answered is as the official files have it.
 func open(t *testing.T, o story.Options) *story.Stage {
 	t.Helper()
-	binary, err := gateway.Build()
-	if err != nil {
-		t.Fatal(err)
+	if o.Binary == "" {
+		var err error
+		if o.Binary, err = gateway.Build(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	o.Binary, o.Dir, o.Answered = binary, t.TempDir(), watch(t).check
+	o.Dir, o.Answered = t.TempDir(), watch(t).check
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	s, err := story.Open(ctx, o)

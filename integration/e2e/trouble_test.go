@@ -124,6 +124,7 @@ func TestDeleteWhileTheServerIsDown(t *testing.T) {
 // TestServerThatHangs: nobody waits for ever, and an answer that breaks off is a lost
 // one. What was registered meanwhile is made whole or is gone.
 func TestServerThatHangs(t *testing.T) {
+	t.Parallel() // it waits, mostly
 	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
 		path, err := p.InternalRegistration(t.Context())
 		if err != nil {

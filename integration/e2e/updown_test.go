@@ -21,7 +21,12 @@ import (
 // has no other.
 func TestUpAndDown(t *testing.T) {
 	const total, workers = 1000, 32
-	each(t, story.Options{Replace: []gateway.Replacement{gateway.Unlimited}}, func(t *testing.T, p *story.Play) {
+	t.Parallel()
+	binary, err := gateway.BuildCrashing() // whose leases are a tenth
+	if err != nil {
+		t.Fatal(err)
+	}
+	each(t, story.Options{Binary: binary, Replace: []gateway.Replacement{gateway.Unlimited}}, func(t *testing.T, p *story.Play) {
 		tokens, bodies := make(chan string, 2*total), make(chan string, 2*total)
 		prepare := func(n int) {
 			for range n {
@@ -33,7 +38,7 @@ func TestUpAndDown(t *testing.T) {
 				bodies <- body
 			}
 		}
-		prepare(total + total/4) // what is held for a minute after a lost answer is not waited for
+		prepare(total + total/4) // what is held for a lease after a lost answer is not waited for
 		path, err := p.InternalRegistration(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -128,7 +133,7 @@ func insist(t *testing.T, p *story.Play, client *tpp.Client, tokens, bodies <-ch
 		switch {
 		case r.Status == 201:
 			return r.Text("client_id"), nil
-		case r.Status == 503 && r.Header.Get("Retry-After") == "60":
+		case r.Status == 503 && r.Header.Get("Retry-After") == "6": // a lease
 			select {
 			case token = <-tokens:
 				body = <-bodies

@@ -1,0 +1,84 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+)
+
+// The metrics of the registry, read from the store when somebody asks: they are the
+// same after a reload and after a restart.
+var (
+	outboxEntries = prometheus.NewDesc("caddy_openbanking_dcr_outbox_entries",
+		"Work that the authorization server has yet to be told of.", []string{"workspace"}, nil)
+	outboxOldest = prometheus.NewDesc("caddy_openbanking_dcr_outbox_oldest_timestamp_seconds",
+		"When the oldest of that work was left, 0 for none.", []string{"workspace"}, nil)
+	divergences = prometheus.NewDesc("caddy_openbanking_dcr_divergences",
+		"What the authorization server may have otherwise than the registry.", []string{"workspace", "kind"}, nil)
+)
+
+// collector is one configuration's: each has a metrics registry of its own.
+type collector struct{ app *App }
+
+func (c collector) Describe(to chan<- *prometheus.Desc) {
+	to <- outboxEntries
+	to <- outboxOldest
+	to <- divergences
+}
+
+// collectWithin is less than what asks usually waits.
+const collectWithin = 5 * time.Second
+
+func (c collector) Collect(to chan<- prometheus.Metric) {
+	store, ok := c.app.enterOpen()
+	if !ok {
+		return // not yet, or not any more
+	}
+	defer c.app.Leave()
+	ctx, cancel := context.WithTimeout(context.Background(), collectWithin)
+	defer cancel()
+	list, err := store.Backlogs(ctx)
+	if err != nil {
+		c.app.log.Error("metrics: the registry cannot be read", slog.Any("error", err))
+		return
+	}
+	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}
+	for _, b := range list {
+		gauge(outboxEntries, float64(b.Waiting), b.Workspace)
+		gauge(outboxOldest, float64(b.Oldest), b.Workspace)
+		for kind, n := range b.Divergences {
+			gauge(divergences, float64(n), b.Workspace, kind)
+		}
+	}
+}
+
+// enterOpen is Enter where the store is open anyway.
+func (a *App) enterOpen() (*registry.Registry, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.users == 0 {
+		return nil, false
+	}
+	a.users++
+	return a.registry, true
+}
+
+// offerMetrics adds them to those of Caddy.
+func (a *App) offerMetrics() error {
+	to := a.ctx.GetMetricsRegistry()
+	if to == nil {
+		return nil
+	}
+	err := to.Register(collector{a})
+	if errors.As(err, new(prometheus.AlreadyRegisteredError)) {
+		return nil
+	}
+	return err
+}
