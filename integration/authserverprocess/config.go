@@ -103,4 +103,7 @@ type Fault struct {
 	Status int               `json:"status,omitempty"`
 	Body   string            `json:"body,omitempty"`
 	Header map[string]string `json:"header,omitempty"`
+	// Set changes members of the server's own JSON answer, with After: an AS that
+	// made something else than it was asked to.
+	Set map[string]any `json:"set,omitempty"`
 }

@@ -55,6 +55,11 @@ func TestFaults(t *testing.T) {
 		fault(Fault{Status: http.StatusBadGateway, After: true, DelayMS: 1})
 		s.status(http.StatusBadGateway, post("b"))
 		known("a", "b")
+		fault(Fault{After: true, Set: map[string]any{"token_endpoint_auth_method": "other"}})
+		if answer := s.json(http.StatusCreated, post("b")); answer["token_endpoint_auth_method"] != "other" || answer["client_id"] != "b" {
+			t.Error(answer)
+		}
+		known("a", "b")
 
 		for _, after := range []bool{false, true} {
 			if err := s.Hold(t.Context(), "POST", "/reg", after); err != nil {
@@ -87,7 +92,7 @@ func TestFaults(t *testing.T) {
 		for _, r := range requests {
 			statuses = append(statuses, r.Status)
 		}
-		if err != nil || !slices.Equal(statuses, []int{503, 503, 0, 201, 502, 201, 201}) {
+		if err != nil || !slices.Equal(statuses, []int{503, 503, 0, 201, 502, 201, 201, 201}) {
 			t.Fatalf("statuses %v; %v", statuses, err)
 		}
 		last := requests[len(requests)-1]

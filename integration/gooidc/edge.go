@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"maps"
 	"net/http"
@@ -78,6 +79,7 @@ func (e *edge) happen(ctx context.Context, fault *authserverprocess.Fault, recor
 		panic(http.ErrAbortHandler)
 	}
 	if fault.Status == 0 {
+		answer.set(fault.Set)
 		return
 	}
 	*answer = buffer{header: http.Header{"Content-Type": {"application/json"}}, status: fault.Status}
@@ -208,6 +210,22 @@ type buffer struct {
 	status int
 	body   bytes.Buffer
 	wrote  bool
+}
+
+// set changes members of a JSON answer; one that is no JSON object stays as it is.
+func (b *buffer) set(members map[string]any) {
+	answer := map[string]any{}
+	if len(members) == 0 || json.Unmarshal(b.body.Bytes(), &answer) != nil {
+		return
+	}
+	maps.Copy(answer, members)
+	raw, err := json.Marshal(answer)
+	if err != nil {
+		return
+	}
+	b.header.Del("Content-Length")
+	b.body.Reset()
+	b.body.Write(raw)
 }
 
 func (b *buffer) Header() http.Header { return b.header }

@@ -1,7 +1,7 @@
 // The control listener, on which tests look at the server and provoke faults.
 // Its client is Process of ../authserverprocess.
 
-const faultFields = new Set(['path_contains', 'method', 'times', 'after', 'hold', 'delay_ms', 'drop', 'status', 'body', 'header']);
+const faultFields = new Set(['path_contains', 'method', 'times', 'after', 'hold', 'delay_ms', 'drop', 'status', 'body', 'header', 'set']);
 
 // controlHandler takes the edge and a function that returns all registered clients.
 export function controlHandler(edge, clients) {

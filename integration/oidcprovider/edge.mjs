@@ -54,7 +54,7 @@ export class Edge {
           answer(res, fault);
           return;
         }
-        res.end(...args);
+        res.end(...changed(res, fault, args));
       });
       return res;
     };
@@ -138,6 +138,15 @@ export class Edge {
   forget() {
     this.requests = [];
   }
+}
+
+// changed are the arguments of res.end with the members of a JSON answer that a
+// fault sets.
+function changed(res, fault, args) {
+  if (!fault.set) return args;
+  const body = JSON.stringify({ ...JSON.parse(args[0].toString()), ...fault.set });
+  res.setHeader('Content-Length', Buffer.byteLength(body));
+  return [body];
 }
 
 function answer(res, fault) {
