@@ -55,6 +55,8 @@ type bank struct {
 	// registration is the path of the AS's own registration endpoint.
 	registration string
 	tokenPath    string
+	// made are the registry's clients as nothingPending has last seen them.
+	made [][]byte
 }
 
 func openBank(t *testing.T, v variant) *bank {

@@ -190,9 +190,9 @@ func (b *bank) holds(t *testing.T, l *log) {
 	if l.kills < 3 || acknowledged == 0 || l.twice > 0 {
 		t.Errorf("%d kills, %d acknowledged, %d twice: too little to prove anything, or too much", l.kills, acknowledged, l.twice)
 	}
-	t.Logf("%s: %d kills, %d acknowledged, %d sent again, %d lost, %d orphans, %d tokens or jti used twice, %d updates without a clear end",
-		b.variant, l.kills, acknowledged, l.repeated, lost, orphans, l.twice, l.detached)
 	b.nothingPending(t)
+	t.Logf("%s: %d kills, %d acknowledged, %d sent again, %d lost, %d orphans, %d tokens and jti used twice, %d client_ids given twice, %d updates without a clear end",
+		b.variant, l.kills, acknowledged, l.repeated, lost, orphans, b.usedTwice(t), l.twice, l.detached)
 }
 
 // readAll reads every client that a TPP was told of, through the gateway, and tells

@@ -15,7 +15,6 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/registry/badger"
-	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
 // sides is what the two systems of record say.
@@ -159,13 +158,29 @@ var adminListener = regexp.MustCompile(`(?m)^\tadmin (\S+)$`)
 
 // divergences is what operators are shown.
 func (b *bank) divergences(ctx context.Context) (string, error) {
-	address := "http://" + adminListener.FindStringSubmatch(b.Caddyfile)[1] + "/openbanking_dcr/divergences?limit=1000"
-	client := tpp.NewClient(tpp.ClientOptions{NoKeepAlive: true})
-	r, err := client.Do(ctx, http.MethodGet, address, nil, nil)
+	r, err := b.admin(ctx, "divergences?limit=1000")
 	if err != nil {
 		return "", err
 	}
 	return string(r.Body), nil
+}
+
+func (b *bank) admin(ctx context.Context, path string) (*tpp.Response, error) {
+	address := "http://" + adminListener.FindStringSubmatch(b.Caddyfile)[1] + "/openbanking_dcr/" + path
+	client := tpp.NewClient(tpp.ClientOptions{NoKeepAlive: true})
+	defer client.Close()
+	return client.Do(ctx, http.MethodGet, address, nil, nil)
+}
+
+// outboxIsEmpty waits until nothing is left for the AS.
+func (b *bank) outboxIsEmpty(ctx context.Context) error {
+	return story.Eventually(ctx, recovered, func() error {
+		r, err := b.admin(ctx, "outbox?limit=1")
+		if err == nil && (r.Status != http.StatusOK || strings.Contains(string(r.Body), `"due"`)) {
+			err = fmt.Errorf("the outbox has %v", r)
+		}
+		return err
+	})
 }
 
 // register posts until there is an answer, and holds that it is a 201.
@@ -178,44 +193,6 @@ func (b *bank) register(t *testing.T, a attempt) (id string) {
 		t.Fatalf("the same registration once more: %v, %v", r, err)
 	}
 	return r.Text("client_id")
-}
-
-// usedUp holds that nothing of an attempt that was acknowledged registers another client.
-func (b *bank) usedUp(t *testing.T, a attempt) {
-	t.Helper()
-	fresh, err := b.prepare(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, try := range map[string]attempt{
-		"token with another request": {token: a.token, body: fresh.body},
-		"jti in another request":     {token: fresh.token, body: b.withJTIOf(t, a)},
-	} {
-		r, err := insist(t.Context(), func() (*tpp.Response, error) {
-			return b.Client(b.Acme).Register(t.Context(), b.Register, try.token, try.body)
-		})
-		if err != nil || r.Status != http.StatusUnauthorized && r.Status != http.StatusBadRequest {
-			t.Errorf("%s: %v, %v", name, r, err)
-		}
-	}
-}
-
-// withJTIOf is another request with the jti of an attempt.
-func (b *bank) withJTIOf(t *testing.T, a attempt) string {
-	t.Helper()
-	claims, err := verify.UnverifiedClaims([]byte(a.body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	jti, _, err := claims.String("jti")
-	if err != nil {
-		t.Fatal(err)
-	}
-	body, err := b.Acme.Request(map[string]any{"jti": jti})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return body
 }
 
 // bothSidesAgree holds the metadata of all clients against each other. Without
@@ -239,17 +216,39 @@ func (b *bank) bothSidesAgree(t *testing.T, ids map[string]bool, l *log) {
 }
 
 // nothingPending stops the gateway and holds that its registry has only clients that
-// are active, and no work left for the AS.
+// are active, none of them made of the same token and request, and no work left for
+// the AS. What was cut off last may wait for the end
+// of a lease, which only the store shows, and that one process has at a time.
 func (b *bank) nothingPending(t *testing.T) {
 	t.Helper()
-	if err := b.Gateway.Stop(); err != nil {
-		t.Fatal(err)
+	err := story.Eventually(t.Context(), recovered, func() error {
+		if err := b.Gateway.Stop(); err != nil {
+			return err
+		}
+		left, err := b.left(t.Context())
+		if err != nil || len(left) == 0 {
+			return err
+		}
+		left = append(left, b.Gateway.Restart(t.Context()), b.outboxIsEmpty(t.Context()))
+		return errors.Join(left...)
+	})
+	if err != nil {
+		t.Error(err)
 	}
+	if twice := b.usedTwice(t); twice > 0 {
+		t.Errorf("%d tokens, each with its jti, have registered more than one client", twice)
+	}
+}
+
+// left is what the store has of work and of clients that are not active, while the
+// gateway does not run.
+func (b *bank) left(ctx context.Context) (left []error, err error) {
 	store, err := badger.Open(badger.Options{Dir: filepath.Join(b.Dir, "store")})
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	err = store.View(t.Context(), func(r registry.Reader) error {
+	err = store.View(ctx, func(r registry.Reader) error {
+		left, b.made = nil, nil
 		for _, prefix := range []string{"later/", "outbox/", "client/"} {
 			entries, err := r.Scan(prefix, "", 100_000)
 			if err != nil {
@@ -257,13 +256,14 @@ func (b *bank) nothingPending(t *testing.T) {
 			}
 			for _, e := range entries {
 				if prefix != "client/" || !strings.Contains(string(e.Value), `"status":"active"`) {
-					t.Errorf("left behind: %s %.200s", e.Key, e.Value)
+					left = append(left, fmt.Errorf("left behind: %s %.200s", e.Key, e.Value))
+				}
+				if prefix == "client/" {
+					b.made = append(b.made, e.Value)
 				}
 			}
 		}
 		return nil
 	})
-	if err = errors.Join(err, store.Close()); err != nil {
-		t.Error(err)
-	}
+	return left, errors.Join(err, store.Close())
 }
