@@ -20,6 +20,7 @@ func (r *Registry) abandon(ctx context.Context, ws Workspace, c *Client, undo wo
 	if errors.Is(cause, ErrLost) {
 		if ws.Provisioner.ChoosesClientID() {
 			r.log.Error("answer lost: the client will be deleted at the authorization server", slog.String("client_id", c.ClientID), slog.Any("error", cause))
+			crashpoint("register: lost")
 			return afterLease(cause) // until then token and jti are taken
 		}
 		lost = r.answerLost(c, cause)
@@ -28,6 +29,7 @@ func (r *Registry) abandon(ctx context.Context, ws Workspace, c *Client, undo wo
 	if err := r.forgetPending(ctx, c.ID, undo, lost); err != nil {
 		r.log.Error("a refused registration could not be removed now; it will be later", slog.String("registration", c.ID), slog.Any("error", err))
 	}
+	crashpoint("register: forgotten")
 	return cause
 }
 
@@ -44,6 +46,7 @@ func (r *Registry) disown(ctx context.Context, ws Workspace, c *Client, p *Provi
 	if errors.Is(cause, errTwice) || ws.Provisioner.ChoosesClientID() && p.ClientID == c.ClientID {
 		return
 	}
+	crashpoint("disown: begun")
 	// The time for the AS may be what ended the activation. Twice that is still
 	// within the lease.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Deadline)
@@ -52,6 +55,7 @@ func (r *Registry) disown(ctx context.Context, ws Workspace, c *Client, p *Provi
 	made.ClientID, made.Credentials = p.ClientID, p.Credentials
 	err := ws.Provisioner.Delete(ctx, &made)
 	if err == nil {
+		crashpoint("disown: deleted")
 		err = r.forgetPending(ctx, c.ID, undo, nil)
 	} else {
 		r.log.Warn("the authorization server holds a client that the registry does not take; the outbox goes on", slog.String("client_id", p.ClientID), slog.Any("error", errors.Join(cause, err)))
@@ -60,6 +64,7 @@ func (r *Registry) disown(ctx context.Context, ws Workspace, c *Client, p *Provi
 	if err != nil {
 		r.log.Error("a failed registration could not be removed now; it will be later", slog.String("registration", c.ID), slog.Any("error", err))
 	}
+	crashpoint("disown: ended")
 }
 
 // leaveForDeletion gives a client to the outbox that must go at the AS. It was

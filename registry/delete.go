@@ -12,6 +12,7 @@ import (
 //
 // Errors: those of verify.NotYours for a client that is gone; Unavailable.
 func (r *Registry) Delete(ctx context.Context, ws Workspace, clientID string, presented Presented) error {
+	crashpoint("delete: accepted")
 	c, todo, err := r.beginDelete(ctx, ws, clientID, presented)
 	if err != nil {
 		return err
@@ -24,6 +25,7 @@ func (r *Registry) Delete(ctx context.Context, ws Workspace, clientID string, pr
 		if err := r.reschedule(ctx, *todo, err); err != nil {
 			r.log.Error("outbox: entry not written back", slog.Any("error", err))
 		}
+		crashpoint("delete: put off")
 	}
 	return nil
 }
@@ -59,6 +61,7 @@ func (r *Registry) finishDelete(ctx context.Context, ws Workspace, c *Client, to
 	err := ws.Provisioner.Delete(ctx, c)
 	if (errors.Is(err, ErrDetached) || errors.Is(err, ErrLost)) && ws.Provisioner.ChoosesClientID() {
 		if err = r.reattach(ctx, ws, c); err == nil {
+			crashpoint("delete: reattached")
 			err = ws.Provisioner.Delete(ctx, c)
 		}
 	}

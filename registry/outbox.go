@@ -115,15 +115,18 @@ func (r *Registry) carryOut(ctx context.Context, e Entry) {
 	defer cancel()
 	err := r.do(ctx, ws, k)
 	if err == nil {
+		crashpoint("outbox: done")
 		return
 	}
 	log := r.log.With(slog.String("kind", k.Kind), slog.String("workspace", k.Workspace), slog.Int("attempt", k.Attempts+1), slog.Any("error", err))
 	if k.final(err, r.now()) {
 		log.Warn("outbox: given up")
 		err = r.drop(ctx, k)
+		crashpoint("outbox: given up")
 	} else {
 		log.Info("outbox: will be tried again")
 		err = r.reschedule(ctx, k, err)
+		crashpoint("outbox: put off")
 	}
 	if err != nil {
 		r.log.Error("outbox: entry not written back", slog.Any("error", err))

@@ -73,6 +73,7 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 	}
 	token := newAccessToken()
 	var known *Client
+	crashpoint("register: accepted")
 	err = r.store.Update(ctx, func(w Writer) (err error) {
 		if err := refuseSuspended(w, c); err != nil {
 			return err

@@ -23,6 +23,7 @@ func (r *Registry) Update(ctx context.Context, ws Workspace, clientID string, in
 
 // change replaces the metadata of a client with those of an accepted request.
 func (r *Registry) change(ctx context.Context, ws Workspace, clientID string, in Registration, ch *change) (*Client, error) {
+	crashpoint("update: accepted")
 	c, err := r.beginUpdate(ctx, ws, clientID, ch)
 	if err != nil {
 		return nil, err
@@ -79,6 +80,7 @@ func (r *Registry) apply(ctx context.Context, ws Workspace, c *Client, ch *chang
 		if releaseErr := r.releaseUpdate(ctx, ch, c.Credentials, theirs, lost); releaseErr != nil {
 			r.log.Error("a failed update could not be released; its lease ends by itself", slog.String("client_id", c.ClientID), slog.Any("error", releaseErr))
 		}
+		crashpoint("update: released")
 		if theirs == perhapsChanged {
 			return nil, afterLease(err)
 		}
@@ -154,6 +156,7 @@ func (r *Registry) update(ctx context.Context, ws Workspace, c *Client) (*Provis
 	if err := r.reattach(ctx, ws, c); err != nil {
 		return nil, max(theirs, after(err, nil)), err
 	}
+	crashpoint("update: reattached")
 	p, err = ws.Provisioner.Update(ctx, c)
 	return p, max(theirs, after(err, p)), err
 }
