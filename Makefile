@@ -47,7 +47,7 @@ test: lint node ## lint, then all tests of all modules with the race detector
 .PHONY: test-crash
 test-crash: node ## kill the gateway at every step, and at random under load for CRASH_TIME (1m)
 	@echo "==> go test in integration/crash"
-	@go -C integration test $(RACE) -count=1 -timeout=$(TIMEOUT) -parallel=4 -v $(TESTFLAGS) ./crash | { grep -v '^=== \|^ *--- PASS' || true; }
+	@go -C integration test $(RACE) -count=1 -timeout=$(TIMEOUT) -parallel=8 -v $(TESTFLAGS) ./crash | { grep -v '^=== \|^ *--- PASS' || true; }
 
 .PHONY: lint
 lint: staticcheck ## gofmt, go vet and staticcheck in all modules

@@ -20,12 +20,15 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
+	"github.com/caddy-dcr/caddy-dcr/registry"
 )
 
-// variant is an AS, and whether the gateway chooses the client_ids.
+// variant is an AS, whether the gateway chooses the client_ids, and what a POST does
+// that repeats another one.
 type variant struct {
-	kind    authserverprocess.Kind
-	chooses bool
+	kind       authserverprocess.Kind
+	chooses    bool
+	reregister string
 }
 
 func (v variant) String() string {
@@ -35,11 +38,16 @@ func (v variant) String() string {
 	return string(v.kind) + " without client_id_header"
 }
 
-// eachVariant runs a test against all of them, side by side.
+// eachVariant runs a test against all of them, side by side, with repeated POSTs
+// answered from the record: then a TPP has its answer in the end.
 func eachVariant(t *testing.T, f func(*testing.T, *bank)) {
+	eachVariantThat(t, registry.ReregisterReturn, f)
+}
+
+func eachVariantThat(t *testing.T, reregister string, f func(*testing.T, *bank)) {
 	for _, kind := range authserverprocess.Kinds {
 		for _, chooses := range []bool{true, false} {
-			v := variant{kind, chooses}
+			v := variant{kind, chooses, reregister}
 			t.Run(v.String(), func(t *testing.T) {
 				t.Parallel()
 				f(t, openBank(t, v))
@@ -65,7 +73,7 @@ func openBank(t *testing.T, v variant) *bank {
 	if err != nil {
 		t.Fatal(err)
 	}
-	words := "\t\treregister return\n"
+	words := "\t\treregister " + v.reregister + "\n"
 	replace := []gateway.Replacement{{Old: gateway.Unlimited.Old, New: gateway.Unlimited.New + words}}
 	if !v.chooses {
 		replace = append(replace, gateway.Replacement{Old: "\t\t\t\tclient_id_header X-Client-Id\n", New: ""})

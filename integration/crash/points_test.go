@@ -22,6 +22,7 @@ import (
 // TestCrashPoints kills the gateway at every step of create, update and delete. Some
 // points are only reached where the gateway chooses client_ids.
 func TestCrashPoints(t *testing.T) {
+	t.Parallel()
 	eachVariant(t, func(t *testing.T, b *bank) {
 		c := &counts{}
 		for _, s := range scenarios {
