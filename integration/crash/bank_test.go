@@ -65,6 +65,8 @@ type bank struct {
 	tokenPath    string
 	// made are the registry's clients as nothingPending has last seen them.
 	made [][]byte
+	// acknowledged are the attempts that stayUsedUp looks at.
+	acknowledged []acknowledgement
 }
 
 func openBank(t *testing.T, v variant) *bank {

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 )
@@ -34,6 +35,7 @@ func TestCrashPoints(t *testing.T) {
 			}
 		}
 		t.Logf("%s: %s", b.variant, c)
+		b.stayUsedUp(t)
 		b.nothingPending(t)
 	})
 }
@@ -156,6 +158,7 @@ func (b *bank) playRegister(t *testing.T, s scenario, c *counts) {
 		t.Errorf("registered twice: %s and %s", id, again)
 	}
 	b.usedUp(t, a)
+	b.acknowledged = append(b.acknowledged, acknowledgement{a, time.Now()})
 }
 
 // registered is a client to change or delete.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 	"github.com/caddy-dcr/caddy-dcr/verify"
@@ -37,6 +38,30 @@ func (b *bank) usedUp(t *testing.T, a attempt) {
 	}
 	// Refused for what is used up, it has burnt nothing that is not.
 	b.register(t, fresh)
+}
+
+// stayUsedUp looks at all attempts that were acknowledged once more. Until the lease
+// of a reservation ends, one that was never made final looks as if it had been.
+func (b *bank) stayUsedUp(t *testing.T) {
+	t.Helper()
+	for _, a := range b.acknowledged {
+		wait := time.NewTimer(time.Until(a.at.Add(leased)))
+		select {
+		case <-wait.C:
+		case <-t.Context().Done():
+			t.Fatal(t.Context().Err())
+		}
+		b.usedUp(t, a.attempt)
+	}
+}
+
+// leased is longer than the lease of the gateway with crash points.
+const leased = 7 * time.Second
+
+// acknowledgement is an attempt that a TPP has got a 201 for, and when.
+type acknowledgement struct {
+	attempt
+	at time.Time
 }
 
 // withJTIOf is another request with the jti of an attempt.
