@@ -61,17 +61,23 @@ func lookup(t *testing.T, s *Store, key string) error {
 
 func TestDemand(t *testing.T) {
 	for _, c := range []struct {
-		name  string
-		left  uint64
-		known bool
-		want  error
+		name   string
+		left   uint64
+		known  bool
+		cannot error
+		want   error
 	}{
-		{"enough", 100, true, nil},
-		{"too little", 99, true, ErrFull},
-		{"none", 0, true, ErrFull},
-		{"unknown", 0, false, nil},
+		{"enough", 100, true, nil, nil},
+		{"too little", 99, true, nil, ErrFull},
+		{"none", 0, true, nil, ErrFull},
+		{"unknown", 0, false, nil, nil},
+		{"read-only", 100, true, ErrReadOnly, ErrReadOnly},
 	} {
-		s := space{dir: "d", free: func(dir string) (uint64, bool) { return c.left, c.known && dir == "d" }}
+		s := space{
+			dir:      "d",
+			free:     func(dir string) (uint64, bool) { return c.left, c.known && dir == "d" },
+			writable: func(string) error { return c.cannot },
+		}
 		if err := s.demand(100); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}

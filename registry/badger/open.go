@@ -30,8 +30,8 @@ type Options struct {
 const collectEvery = 10 * time.Minute
 
 // Open opens the directory, or makes an empty store in it. The error is
-// ErrLocked where the directory is held already, ErrFull where the disk has
-// less than 32 MB of room, or says what failed.
+// ErrLocked where the directory is held already, ErrReadOnly where it cannot be
+// written, ErrFull where the disk has less than 32 MB of room, or says what failed.
 func Open(o Options) (*Store, error) {
 	return open(o, func(*badger.Options) {})
 }
@@ -52,10 +52,10 @@ func open(o Options, tune func(*badger.Options)) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("registry/badger: %w", err)
 	}
-	if err := errors.Join(makePrivate(dir, o.Logger), writable(dir)); err != nil {
+	if err := errors.Join(makePrivate(dir, o.Logger), tryFile(dir)); err != nil {
 		return nil, err
 	}
-	space := space{dir: dir, free: free}
+	space := space{dir: dir, free: free, writable: writable}
 	if err := space.demand(openRoom); err != nil {
 		return nil, err
 	}
@@ -138,18 +138,6 @@ func makePrivate(dir string, logger Logger) error {
 	// Not changed: a volume's owner may have meant it (Kubernetes' fsGroup).
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		logger.Warnf("the registry's directory %s has mode %04o, others than its owner can enter it; 0700 is meant", dir, mode)
-	}
-	return nil
-}
-
-// writable tries what Badger would fail at in words of its own.
-func writable(dir string) error {
-	f, err := os.CreateTemp(dir, ".writable-*")
-	if err == nil {
-		err = errors.Join(f.Close(), os.Remove(f.Name()))
-	}
-	if err != nil {
-		return fmt.Errorf("registry/badger: the directory %s cannot be written; it must belong to the user that this process runs as, on a disk that is not read-only: %w", dir, err)
 	}
 	return nil
 }

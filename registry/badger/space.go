@@ -21,13 +21,17 @@ const (
 // space is what the directory's disk has left.
 type space struct {
 	dir string
-	// free is the function of that name but in tests.
-	free func(dir string) (bytes uint64, known bool)
+	// free and writable are the functions of these names but in tests.
+	free     func(dir string) (bytes uint64, known bool)
+	writable func(dir string) error
 }
 
-// demand returns nil, or ErrFull where less than room is left. Where nobody
-// knows, there is room.
+// demand returns nil, ErrReadOnly where no file can be made, or ErrFull where less
+// than room is left. Where nobody knows, there is room.
 func (s space) demand(room uint64) error {
+	if err := s.writable(s.dir); err != nil {
+		return err
+	}
 	left, known := s.free(s.dir)
 	if !known || left >= room {
 		return nil

@@ -25,12 +25,15 @@ var (
 	// ErrFailed is what views and updates return after a commit that failed with
 	// an input or output error. What the disk then holds is unknown until the
 	// directory is opened anew, and answers that may be wrong are not given.
-	ErrFailed = errors.New("registry/badger: stopped after a failed commit, close and open again")
+	ErrFailed = errors.New("registry/badger: stopped after a failed commit, look after the disk and restart this process")
 
 	// ErrFull is what Update returns, without having written anything, and Open,
 	// when the disk has too little room. Views go on, and updates as soon as there
 	// is room again.
 	ErrFull = errors.New("registry/badger: too little room on the disk")
+
+	// ErrReadOnly is the same for a directory in which no file can be made.
+	ErrReadOnly = errors.New("registry/badger: the directory cannot be written")
 
 	// ErrDamaged is what Get and Scan return for a value that is known and cannot
 	// be read, because a file of the value log is damaged or lost.
@@ -83,7 +86,7 @@ func (s *Store) View(ctx context.Context, f func(registry.Reader) error) error {
 // Update runs f in the caller's goroutine when its turn comes, and returns when
 // its writes are on disk together with those of the other updates of the group.
 // ctx ends the wait for the turn; after f has begun it counts no more. The error
-// is f's, or ctx's, registry.ErrTooLarge, registry.ErrClosed, ErrFull or ErrFailed.
+// is f's, or ctx's, registry.ErrTooLarge, registry.ErrClosed, ErrFull, ErrReadOnly or ErrFailed.
 func (s *Store) Update(ctx context.Context, f func(registry.Writer) error) error {
 	if err := s.calls.Begin(); err != nil {
 		return err
