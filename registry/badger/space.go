@@ -36,5 +36,9 @@ func (s space) demand(room uint64) error {
 	if !known || left >= room {
 		return nil
 	}
-	return fmt.Errorf("%w: %s has %d MB left, %d MB are needed", ErrFull, s.dir, left>>20, room>>20)
+	what := fmt.Sprintf("%d MB", left>>20)
+	if left == 0 {
+		what = "no room, or no inodes,"
+	}
+	return fmt.Errorf("%w: %s has %s left, %d MB are needed", ErrFull, s.dir, what, room>>20)
 }
