@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -153,5 +154,8 @@ func openError(dir string, err error) error {
 	if readErr != nil {
 		return fmt.Errorf("%w: %s", ErrLocked, dir)
 	}
-	return fmt.Errorf("%w: %s is held by process %s", ErrLocked, dir, bytes.TrimSpace(holder))
+	if holder := string(bytes.TrimSpace(holder)); holder != strconv.Itoa(os.Getpid()) {
+		return fmt.Errorf("%w: %s is held by process %s", ErrLocked, dir, holder)
+	}
+	return fmt.Errorf("%w: %s is held by this very process, under another name, or because it could not be closed yet, which the log says", ErrLocked, dir)
 }

@@ -102,7 +102,8 @@ func (s *Store) Watch(ctx context.Context, prefix string) (<-chan struct{}, erro
 
 // Close refuses new calls, waits for running ones and for the collection of a
 // value log file under way, and releases the directory. Called again it returns
-// registry.ErrClosed.
+// registry.ErrClosed. The directory stays held where it has too little room or
+// cannot be written (ErrFull, ErrReadOnly): until that has changed, or the process ends.
 func (s *Store) Close() error {
 	if err := s.calls.Close(); err != nil {
 		return err
@@ -112,8 +113,5 @@ func (s *Store) Close() error {
 	s.collector.close()
 	s.calls.Wait()
 	s.committer.close()
-	if err := s.db.Close(); err != nil {
-		return fmt.Errorf("registry/badger: close: %w", err)
-	}
-	return nil
+	return s.release()
 }
