@@ -28,6 +28,7 @@ func (r *Registry) abandon(ctx context.Context, ws Workspace, c *Client, undo wo
 	crashpoint("register: refused")
 	if err := r.forgetPending(ctx, c.ID, undo, lost); err != nil {
 		r.log.Error("a refused registration could not be removed now; it will be later", slog.String("registration", c.ID), slog.Any("error", err))
+		return afterLease(cause)
 	}
 	crashpoint("register: forgotten")
 	return cause

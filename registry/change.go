@@ -16,11 +16,12 @@ func errChanging() *verify.Error {
 	return e
 }
 
-// afterLease is an error whose request may still be on its way to the AS: until
-// the lease ends nothing can be said, and what it holds stays held.
+// afterLease is an error whose request may still be on its way to the AS, or whose
+// end could not be written: what it holds stays held until the lease ends. Sent again
+// before, it would be refused as one that was sent twice.
 func afterLease(err error) *verify.Error {
 	e := verify.AsError(err)
-	e.RetryAfter = lease
+	e.RetryAfter = max(e.RetryAfter, lease)
 	return e
 }
 

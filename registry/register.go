@@ -128,7 +128,7 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 	}
 	if err := r.activate(ctx, &made, pending, p, holds, undo, revoke); err != nil {
 		r.disown(ctx, ws, c, p, undo, err)
-		return nil, fmt.Errorf("registration %s at client_id %s: %w", c.ID, p.ClientID, err)
+		return nil, afterLease(fmt.Errorf("registration %s at client_id %s: %w", c.ID, p.ClientID, err))
 	}
 	crashpoint("register: active")
 	return &made, nil

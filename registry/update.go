@@ -77,11 +77,12 @@ func (r *Registry) apply(ctx context.Context, ws Workspace, c *Client, ch *chang
 		if errors.Is(err, ErrDetached) {
 			lost = r.divergence(Detached, ch.before, err)
 		}
-		if releaseErr := r.releaseUpdate(ctx, ch, c.Credentials, theirs, lost); releaseErr != nil {
+		releaseErr := r.releaseUpdate(ctx, ch, c.Credentials, theirs, lost)
+		if releaseErr != nil {
 			r.log.Error("a failed update could not be released; its lease ends by itself", slog.String("client_id", c.ClientID), slog.Any("error", releaseErr))
 		}
 		crashpoint("update: released")
-		if theirs == perhapsChanged {
+		if releaseErr != nil || theirs == perhapsChanged {
 			return nil, afterLease(err)
 		}
 		return nil, err
@@ -93,7 +94,7 @@ func (r *Registry) apply(ctx context.Context, ws Workspace, c *Client, ch *chang
 		return nil, err
 	}
 	if err := r.finishUpdate(ctx, ch, c); err != nil {
-		return nil, err
+		return nil, afterLease(err)
 	}
 	crashpoint("update: finished")
 	return c, nil
