@@ -42,12 +42,18 @@ func (r *Registry) change(ctx context.Context, ws Workspace, clientID string, in
 	return c, err
 }
 
+// errAsked is a change that another one has made meanwhile.
+var errAsked = errors.New("registry: the client is registered with these metadata already")
+
 // change is one change of a client at work.
 type change struct {
 	// id is who holds the client meanwhile.
 	id string
 	// holds are what it uses up.
 	holds []reservation
+	// unless is what the client may have been asked for meanwhile: then there is nothing
+	// to change (errAsked). Empty for a change that is made in any case.
+	unless string
 	// request replaces the document where the client names another one than before.
 	request []byte
 	// revoke ends a registration token that the change uses up; nil for none.
@@ -107,6 +113,9 @@ func (r *Registry) beginUpdate(ctx context.Context, ws Workspace, clientID strin
 	err = r.store.Update(ctx, func(w Writer) error {
 		if c, err = changeable(w, ws.Name, clientID, now); err != nil {
 			return err
+		}
+		if ch.unless != "" && c.Asked == ch.unless {
+			return errAsked
 		}
 		if err := r.unseal(c); err != nil {
 			return err
