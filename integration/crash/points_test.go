@@ -280,8 +280,10 @@ func TestProductHasNoCrashPoints(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if has := bytes.Contains(program, []byte("DCR_CRASH_AT")); has != (name == "crashing") {
-			t.Errorf("%s: crash points %v", name, has)
+		for _, word := range []string{"DCR_CRASH_AT", ".dcr-test-room"} {
+			if has := bytes.Contains(program, []byte(word)); has != (name == "crashing") {
+				t.Errorf("%s has %s: %v", name, word, has)
+			}
 		}
 	}
 }

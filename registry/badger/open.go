@@ -56,7 +56,7 @@ func open(o Options, tune func(*badger.Options)) (*Store, error) {
 	if err := errors.Join(makePrivate(dir, o.Logger), tryFile(dir)); err != nil {
 		return nil, err
 	}
-	space := space{dir: dir, free: free, writable: writable}
+	space := space{dir: dir, free: asked, writable: writable}
 	if err := space.demand(openRoom); err != nil {
 		return nil, err
 	}

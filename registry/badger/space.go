@@ -26,6 +26,9 @@ type space struct {
 	writable func(dir string) error
 }
 
+// asked is who is asked for the room: the system, but see told.go.
+var asked = free
+
 // demand returns nil, ErrReadOnly where no file can be made, or ErrFull where less
 // than room is left. Where nobody knows, there is room.
 func (s space) demand(room uint64) error {
