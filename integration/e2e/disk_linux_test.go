@@ -3,204 +3,307 @@ package e2e_test
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"net/http"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
+	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
 
-// diskSize leaves the store the room that it wants, and not much more.
-const diskSize = 256 << 20
-
-// onDisk is a play whose store is on a small disk of its own. The gateway's leases are
-// a tenth, so that what a full disk has left is mended within the test.
-func onDisk(t *testing.T, kind authserverprocess.Kind) (p *story.Play, disk string) {
+// restart ends the gateway, as end says, and runs it again.
+func restart(t *testing.T, p *story.Play, end func() error) {
 	t.Helper()
-	dir := t.TempDir()
-	disk = filepath.Join(dir, "store")
-	if err := os.Mkdir(disk, 0o700); err != nil {
+	if err := errors.Join(end(), p.Gateway.Restart(t.Context())); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, fmt.Sprintf("size=%d,mode=0700", diskSize)); err != nil {
-		t.Skipf("left out: a disk that runs full, for which this machine does not let a test mount one: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(disk, syscall.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
-	binary, err := gateway.BuildCrashing()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := story.Open(t.Context(), story.Options{Binary: binary, Dir: dir, Kind: kind})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-		if log := s.Gateway.Log(); t.Failed() {
-			t.Logf("the gateway's log:\n%s", log[max(0, len(log)-shownLog):])
-		}
-	})
-	return learn(t, s), disk
+	p.CloseIdle()
 }
 
-// fill takes so much room that too little is left, and returns what gives it back.
-func fill(t *testing.T, disk string) (empty func()) {
+// refusesWrites holds that what must be written is 503, says nothing of the machine,
+// and has changed nothing; and that reading and the guard go on.
+func refusesWrites(t *testing.T, p *story.Play, id, own string, w writes) {
 	t.Helper()
-	var stat syscall.Statfs_t
-	if err := syscall.Statfs(disk, &stat); err != nil {
-		t.Fatal(err)
-	}
-	room := int64(stat.Bavail) * stat.Bsize
-	ballast := filepath.Join(disk, "ballast")
-	f, err := os.Create(ballast)
+	clients, err := p.AS.Clients(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	const left = 64 << 20
-	chunk := make([]byte, 1<<20)
-	for ; room > left; room -= int64(len(chunk)) {
-		if _, err := f.Write(chunk); err != nil {
-			t.Fatal(err)
+	calls := w.calls(p, id, own)
+	calls = append(calls, story.Call{Method: "DELETE", URL: p.Register + "/" + id, As: p.Acme, Token: own})
+	for _, c := range calls {
+		r, err := p.Make(t.Context(), c)
+		unavailable(t, c.Method, r, err)
+		if r != nil && (r.Text("error_description") != "the registration service cannot answer now; try again later" || r.Header.Get("Retry-After") != "5") {
+			t.Errorf("%s: %v", c.Method, r)
 		}
 	}
-	if err := f.Close(); err != nil {
+	if err := reads(t.Context(), p, id); err != nil {
+		t.Error(err)
+	}
+	r, err := p.Client(p.Other).Token(t.Context(), p.Endpoint("token_endpoint"), tpp.ClientCredentials(""), tpp.TLSClientAuth(id))
+	if err != nil || r.Status != 401 || r.Text("error") != "invalid_client" {
+		t.Errorf("the guard: %v, %v", r, err)
+	}
+	if after, err := p.AS.Clients(t.Context()); err != nil || fmt.Sprint(after) != fmt.Sprint(clients) {
+		t.Errorf("the authorization server had\n%v, has\n%v, %v", clients, after, err)
+	}
+}
+
+// writes are a registration and an update that were not carried out yet.
+type writes struct{ token, body, change string }
+
+func prepared(t *testing.T, p *story.Play) (w writes) {
+	t.Helper()
+	var err error
+	if w.token, w.body, err = p.Prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return func() {
-		if err := os.Remove(ballast); err != nil {
+	if w.change, err = p.Acme.Request(map[string]any{"redirect_uris": []string{"https://tpp.example/other"}}); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// calls are the registration, and the update of a client with a token of its own.
+func (w writes) calls(p *story.Play, id, own string) []story.Call {
+	return []story.Call{
+		{Method: "POST", URL: p.Register, As: p.Acme, Token: w.token, Body: w.body},
+		{Method: "PUT", URL: p.Register + "/" + id, As: p.Acme, Token: own, Body: w.change},
+	}
+}
+
+// areTaken holds that the very same requests succeed now, and returns the new client.
+func (w writes) areTaken(t *testing.T, p *story.Play, id, own string) (made string) {
+	t.Helper()
+	calls := w.calls(p, id, own)
+	for i, status := range []int{201, 200} {
+		r, err := p.Make(t.Context(), calls[i])
+		answered(t, r, err, status, "")
+		if i == 0 {
+			made = r.Text("client_id")
+		}
+		if err := reads(t.Context(), p, r.Text("client_id")); err != nil {
 			t.Error(err)
 		}
 	}
+	return made
 }
 
 // TestDiskFull: what cannot be made durable is not done, and says so; what needs no
-// write goes on. When there is room again, everything is as before.
+// write goes on. When there is room again, everything is as before: at once, after a
+// kill and after a restart.
 func TestDiskFull(t *testing.T) {
-	for _, kind := range authserverprocess.Kinds {
-		t.Run(string(kind), func(t *testing.T) {
-			p, disk := onDisk(t, kind)
-			client := p.Client(p.Acme)
-			id, own := registered(t, p)
-			token, body, err := p.Prepare(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			change, err := p.Acme.Request(nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			empty := fill(t, disk)
-			full := func() {
-				t.Helper()
-				r, err := client.Register(t.Context(), p.Register, token, body)
-				unavailable(t, "register", r, err)
-				if strings.Contains(string(r.Body), disk) || strings.Contains(string(r.Body), "MB") {
-					t.Errorf("the TPP is told of the disk: %v", r)
-				}
-				r, err = client.Update(t.Context(), p.Register, id, own, change)
-				unavailable(t, "update", r, err)
-				r, err = client.Delete(t.Context(), p.Register, id, own)
-				unavailable(t, "delete", r, err)
-				if err := reads(t.Context(), p, id); err != nil { // the guard, and GET
-					t.Error(err)
-				}
-				if clients, err := p.AS.Clients(t.Context()); err != nil || len(clients) != 1 {
-					t.Errorf("%d clients at the authorization server, %v", len(clients), err)
-				}
-			}
-			full()
-			if !strings.Contains(p.Gateway.Log(), "MB are needed") {
-				t.Error("the log does not say what is missing")
-			}
-			if err := errors.Join(p.Gateway.Kill(), p.Gateway.Restart(t.Context())); err != nil {
-				t.Fatalf("killed and started while the disk is full: %v", err)
-			}
-			p.CloseIdle()
-			full()
-			empty()
-			r, err := client.Register(t.Context(), p.Register, token, body)
-			answered(t, r, err, 201, "")
-			r, err = client.Update(t.Context(), p.Register, id, own, change)
-			answered(t, r, err, 200, "")
-			for _, id := range []string{id, r.Text("client_id")} {
-				if err := reads(t.Context(), p, id); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-}
+	eachOnDisk(t, func(t *testing.T, p *story.Play, d *disk) {
+		id, own := registered(t, p)
+		w := prepared(t, p)
+		d.leave(t, littleRoom)
+		refusesWrites(t, p, id, own, w)
+		if !strings.Contains(p.Gateway.Log(), "too little room on the disk: "+d.dir+" has ") || !strings.Contains(p.Gateway.Log(), "128 MB are needed") {
+			t.Error("the log does not say what is missing")
+		}
+		d.empty(t)
+		first := w.areTaken(t, p, id, own)
 
-// TestDiskFullMeanwhile: the disk runs full while the AS registers a client. It can
-// not be taken into the registry, and must not stay at the AS.
-func TestDiskFullMeanwhile(t *testing.T) {
-	for _, kind := range authserverprocess.Kinds {
-		t.Run(string(kind), func(t *testing.T) {
-			p, disk := onDisk(t, kind)
-			token, body, answer := holdsRegistration(t, p, true)
-			empty := fill(t, disk)
-			if err := p.AS.Release(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			r := <-answer
-			unavailable(t, "register", r.Response, r.err)
-			empty()
-			if err := story.Eventually(t.Context(), time.Minute, func() error { return noClients(t, p) }); err != nil {
-				t.Errorf("the authorization server keeps the client: %v", err)
-			}
-			err := story.Eventually(t.Context(), time.Minute, func() error {
-				r, err := p.Client(p.Acme).Register(t.Context(), p.Register, token, body)
-				if err == nil && r.Status != 201 {
-					err = fmt.Errorf("the same registration once more: %v", r)
-				}
-				return err
-			})
-			if err != nil {
+		w = prepared(t, p)
+		d.leave(t, littleRoom)
+		restart(t, p, p.Gateway.Kill)
+		refusesWrites(t, p, id, own, w)
+		d.leave(t, 8*mb)
+		err := errors.Join(p.Gateway.Kill(), p.Gateway.Restart(t.Context()))
+		if err == nil || !strings.Contains(err.Error(), "too little room on the disk: "+d.dir+" has 8 MB left, 32 MB are needed") {
+			t.Errorf("started, or without saying what is missing: %v", err)
+		}
+		d.empty(t)
+		restart(t, p, func() error { return nil })
+		second := w.areTaken(t, p, id, own)
+
+		w = prepared(t, p)
+		d.leaveNoFiles(t)
+		refusesWrites(t, p, id, own, w)
+		if !strings.Contains(p.Gateway.Log(), "has no room, or no inodes, left") {
+			t.Error("the log does not say that files are missing")
+		}
+		d.empty(t)
+		restart(t, p, p.Gateway.Stop)
+		third := w.areTaken(t, p, id, own)
+		for _, id := range []string{id, first, second, third} {
+			if err := reads(t.Context(), p, id); err != nil {
 				t.Error(err)
 			}
-			if clients, err := p.AS.Clients(t.Context()); err != nil || len(clients) != 1 {
-				t.Errorf("%d clients at the authorization server, %v", len(clients), err)
+			own, err := p.ClientToken(t.Context(), p.Acme, id)
+			if err != nil {
+				t.Fatal(err)
 			}
+			r, err := p.Client(p.Acme).Delete(t.Context(), p.Register, id, own)
+			answered(t, r, err, 204, "")
+		}
+		if err := noClients(t, p); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestDiskFullMeanwhile: the disk runs full while the AS registers a client, changes
+// another and deletes a third. In the end both sides are the same, and nobody's
+// request is used up.
+func TestDiskFullMeanwhile(t *testing.T) {
+	eachOnDisk(t, func(t *testing.T, p *story.Play, d *disk) {
+		path, err := p.InternalRegistration(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed, own := registered(t, p)
+		deleted, ownDeleted := registered(t, p)
+		w := prepared(t, p)
+		calls := append(w.calls(p, changed, own), story.Call{Method: "DELETE", URL: p.Register + "/" + deleted, As: p.Acme, Token: ownDeleted})
+		answers := make([]chan outcome, len(calls))
+		for i, c := range calls {
+			if err := p.AS.Hold(t.Context(), c.Method, path, true); err != nil {
+				t.Fatal(err)
+			}
+			answers[i] = make(chan outcome, 1)
+			go func() {
+				r, err := p.Make(t.Context(), c)
+				answers[i] <- outcome{r, err}
+			}()
+		}
+		if err := p.AS.WaitHeld(t.Context(), len(calls)); err != nil {
+			t.Fatal(err)
+		}
+		d.leave(t, littleRoom)
+		if err := p.AS.ResetFaults(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for i, answer := range answers[:2] {
+			a := <-answer
+			unavailable(t, calls[i].Method, a.Response, a.err)
+			if a.Response != nil && a.Header.Get("Retry-After") != "6" { // the lease of these gateways
+				t.Errorf("%s: %v", calls[i].Method, a.Response)
+			}
+		}
+		a := <-answers[2]
+		answered(t, a.Response, a.err, 204, "")
+		if err := reads(t.Context(), p, changed); err != nil {
+			t.Error(err)
+		}
+		d.empty(t)
+		err = story.Eventually(t.Context(), time.Minute, func() error {
+			clients, err := p.AS.Clients(t.Context())
+			if err == nil && (len(clients) != 1 || clients[0]["client_id"] != changed || !strings.Contains(fmt.Sprint(clients[0]["redirect_uris"]), "/callback")) {
+				err = fmt.Errorf("the authorization server has %v", clients)
+			}
+			return err
 		})
+		if err != nil {
+			t.Error(err)
+		}
+		if list := listed(t, p, "divergences"); len(list) > 0 {
+			t.Errorf("%v", list)
+		}
+		var made string
+		err = story.Eventually(t.Context(), time.Minute, func() error { // the last lease may not have ended
+			r, err := p.Make(t.Context(), calls[0])
+			if err == nil && r.Status != 201 {
+				err = fmt.Errorf("the same registration once more: %v", r)
+			}
+			made = r.Text("client_id")
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := p.Make(t.Context(), calls[1])
+		answered(t, r, err, 200, "")
+		if clients, err := p.AS.Clients(t.Context()); err != nil || len(clients) != 2 || !knows(clients, changed) || !knows(clients, made) {
+			t.Errorf("the authorization server has %v, %v", clients, err)
+		}
+	})
+}
+
+// TestDiskFullMeanwhileWithoutAChosenID: where the AS chooses the client_ids the answer
+// at hand is the only way to the client, and it is deleted with it at once.
+func TestDiskFullMeanwhileWithoutAChosenID(t *testing.T) {
+	if ranInNamespace(t) {
+		return
+	}
+	p, d := onDisk(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{chosenByTheAS}})
+	_, _, answer := holdsRegistration(t, p, true)
+	d.leave(t, littleRoom)
+	if err := p.AS.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	a := <-answer
+	unavailable(t, "register", a.Response, a.err)
+	if err := noClients(t, p); err != nil {
+		t.Errorf("after the answer: %v", err)
+	}
+	d.empty(t)
+	if asked, err := p.AS.RequestsTo(t.Context(), http.MethodDelete, ""); err != nil || len(asked) != 1 {
+		t.Errorf("%v, %v", asked, err)
 	}
 }
 
-// TestReadOnlyDirectory: the gateway does not start, names the directory, and works
-// when that can be written again.
-func TestReadOnlyDirectory(t *testing.T) {
-	p, disk := onDisk(t, authserverprocess.GoOIDC)
+// TestEndOnAFullDisk: not a byte is left. The gateway ends in order, and so does a
+// configuration whose server goes on without the store.
+func TestEndOnAFullDisk(t *testing.T) {
+	if ranInNamespace(t) {
+		return
+	}
+	p, d := onDisk(t, story.Options{Kind: authserverprocess.GoOIDC})
 	id, _ := registered(t, p)
-	if err := p.Gateway.Stop(); err != nil {
+	without, err := withoutDirective(p.Caddyfile)
+	if err != nil {
 		t.Fatal(err)
 	}
-	remount := func(flags uintptr) {
-		t.Helper()
-		if err := syscall.Mount("", disk, "", syscall.MS_REMOUNT|flags, ""); err != nil {
-			t.Fatal(err)
+	d.leave(t, 0)
+	if err := reads(t.Context(), p, id); err != nil {
+		t.Error(err)
+	}
+	if err := p.Gateway.Reload(t.Context(), without); err != nil {
+		t.Fatal(err)
+	}
+	p.CloseIdle()
+	// The store's keeper may be the last request of before, or the configuration itself.
+	err = story.Eventually(t.Context(), 20*time.Second, func() error {
+		if !strings.Contains(p.Gateway.Log(), "the directory stays in use until it can be closed") {
+			return errors.New("the log does not say that the store is not closed")
 		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
-	remount(syscall.MS_RDONLY)
-	err := p.Gateway.Restart(t.Context())
-	if err == nil || !strings.Contains(err.Error(), disk) || !strings.Contains(err.Error(), "cannot be written") {
-		t.Errorf("started, or without saying why: %v", err)
+	if err := p.Gateway.Reload(t.Context(), p.Caddyfile); err == nil || !strings.Contains(err.Error(), "too little room") {
+		t.Errorf("a reload with the directive: %v", err)
 	}
-	remount(0)
-	if err := p.Gateway.Restart(t.Context()); err != nil {
+	d.empty(t)
+	err = story.Eventually(t.Context(), 20*time.Second, func() error { return p.Gateway.Reload(t.Context(), p.Caddyfile) })
+	if err != nil {
 		t.Fatal(err)
 	}
 	p.CloseIdle()
 	if err := reads(t.Context(), p, id); err != nil {
 		t.Error(err)
 	}
+	d.leave(t, 0)
+	if err := p.Gateway.Stop(); err != nil {
+		t.Error(err)
+	}
+	if !endedInOrder(p) {
+		t.Error("the gateway did not end in order")
+	}
+	d.empty(t)
+	restart(t, p, func() error { return nil })
+	if err := reads(t.Context(), p, id); err != nil {
+		t.Error(err)
+	}
+}
+
+// endedInOrder tells whether the gateway's last words are those of an orderly end.
+func endedInOrder(p *story.Play) bool {
+	lines := strings.Split(strings.TrimSpace(p.Gateway.Log()), "\n")
+	return strings.Contains(lines[len(lines)-1], `"msg":"shutdown complete"`) && strings.Contains(lines[len(lines)-1], `"exit_code":0`)
 }

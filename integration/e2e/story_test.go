@@ -26,7 +26,8 @@ const shownLog = 16 << 10
 
 // open sets a stage for a test; its logs are shown when the test fails. Whatever
 // a test does, no secret and no token may be in the gateway's log, and what its
-// TPPs are answered is as the official files have it.
+// TPPs are answered is as the official files have it. A test may have a binary and a
+// folder of its own.
 func open(t *testing.T, o story.Options) *story.Stage {
 	t.Helper()
 	if o.Binary == "" {
@@ -35,7 +36,10 @@ func open(t *testing.T, o story.Options) *story.Stage {
 			t.Fatal(err)
 		}
 	}
-	o.Dir, o.Answered = t.TempDir(), watch(t).check
+	if o.Dir == "" {
+		o.Dir = t.TempDir()
+	}
+	o.Answered = watch(t).check
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	s, err := story.Open(ctx, o)
