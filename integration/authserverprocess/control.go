@@ -72,6 +72,10 @@ func (p *Process) ResetFaults(ctx context.Context) error {
 	return p.control(ctx, http.MethodPost, "/faults/reset", nil, nil)
 }
 
+// controller keeps no connections: Node closes an idle one after five seconds, perhaps
+// just when a request is on its way, which then has no answer.
+var controller = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
 func (p *Process) control(ctx context.Context, method, path string, in, out any) error {
 	if p.Control == "" {
 		return fmt.Errorf("%s has no control listener: Config.Admin is off", p.Kind)
@@ -88,7 +92,7 @@ func (p *Process) control(ctx context.Context, method, path string, in, out any)
 	if err != nil {
 		return err
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := controller.Do(request)
 	if err != nil {
 		return fmt.Errorf("%s: %w\n%s", p.Kind, err, p.Log())
 	}

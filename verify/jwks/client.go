@@ -86,11 +86,16 @@ func NewClient(o Options) *Client {
 				MaxResponseHeaderBytes: 64 << 10,
 				MaxIdleConnsPerHost:    64,
 				MaxConnsPerHost:        o.MaxConnections,
-				IdleConnTimeout:        90 * time.Second,
+				IdleConnTimeout:        idleFor,
 			},
 		},
 	}
 }
+
+// idleFor is less than servers wait before they close a connection (Node.js 5 s). A
+// request that meets the close gets no answer, and of a registration nobody knows then
+// whether it was carried out.
+const idleFor = 4 * time.Second
 
 // Do sends the request and reads the whole answer. An answer of any status is
 // no error; one that is longer than MaxBytes is, and one that is compressed.
