@@ -52,46 +52,6 @@ func refusesWrites(t *testing.T, p *story.Play, id, own string, w writes) {
 	}
 }
 
-// writes are a registration and an update that were not carried out yet.
-type writes struct{ token, body, change string }
-
-func prepared(t *testing.T, p *story.Play) (w writes) {
-	t.Helper()
-	var err error
-	if w.token, w.body, err = p.Prepare(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if w.change, err = p.Acme.Request(map[string]any{"redirect_uris": []string{"https://tpp.example/other"}}); err != nil {
-		t.Fatal(err)
-	}
-	return w
-}
-
-// calls are the registration, and the update of a client with a token of its own.
-func (w writes) calls(p *story.Play, id, own string) []story.Call {
-	return []story.Call{
-		{Method: "POST", URL: p.Register, As: p.Acme, Token: w.token, Body: w.body},
-		{Method: "PUT", URL: p.Register + "/" + id, As: p.Acme, Token: own, Body: w.change},
-	}
-}
-
-// areTaken holds that the very same requests succeed now, and returns the new client.
-func (w writes) areTaken(t *testing.T, p *story.Play, id, own string) (made string) {
-	t.Helper()
-	calls := w.calls(p, id, own)
-	for i, status := range []int{201, 200} {
-		r, err := p.Make(t.Context(), calls[i])
-		answered(t, r, err, status, "")
-		if i == 0 {
-			made = r.Text("client_id")
-		}
-		if err := reads(t.Context(), p, r.Text("client_id")); err != nil {
-			t.Error(err)
-		}
-	}
-	return made
-}
-
 // TestDiskFull: what cannot be made durable is not done, and says so; what needs no
 // write goes on. When there is room again, everything is as before: at once, after a
 // kill and after a restart.
@@ -151,75 +111,25 @@ func TestDiskFull(t *testing.T) {
 // request is used up.
 func TestDiskFullMeanwhile(t *testing.T) {
 	eachOnDisk(t, func(t *testing.T, p *story.Play, d *disk) {
-		path, err := p.InternalRegistration(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		changed, own := registered(t, p)
-		deleted, ownDeleted := registered(t, p)
-		w := prepared(t, p)
-		calls := append(w.calls(p, changed, own), story.Call{Method: "DELETE", URL: p.Register + "/" + deleted, As: p.Acme, Token: ownDeleted})
-		answers := make([]chan outcome, len(calls))
-		for i, c := range calls {
-			if err := p.AS.Hold(t.Context(), c.Method, path, true); err != nil {
-				t.Fatal(err)
-			}
-			answers[i] = make(chan outcome, 1)
-			go func() {
-				r, err := p.Make(t.Context(), c)
-				answers[i] <- outcome{r, err}
-			}()
-		}
-		if err := p.AS.WaitHeld(t.Context(), len(calls)); err != nil {
-			t.Fatal(err)
-		}
+		h := holdsThree(t, p, true)
 		d.leave(t, littleRoom)
 		if err := p.AS.ResetFaults(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		for i, answer := range answers[:2] {
+		for i, answer := range h.answers[:2] {
 			a := <-answer
-			unavailable(t, calls[i].Method, a.Response, a.err)
+			unavailable(t, h.calls[i].Method, a.Response, a.err)
 			if a.Response != nil && a.Header.Get("Retry-After") != "6" { // the lease of these gateways
-				t.Errorf("%s: %v", calls[i].Method, a.Response)
+				t.Errorf("%s: %v", h.calls[i].Method, a.Response)
 			}
 		}
-		a := <-answers[2]
+		a := <-h.answers[2]
 		answered(t, a.Response, a.err, 204, "")
-		if err := reads(t.Context(), p, changed); err != nil {
+		if err := reads(t.Context(), p, h.changed); err != nil {
 			t.Error(err)
 		}
 		d.empty(t)
-		err = story.Eventually(t.Context(), time.Minute, func() error {
-			clients, err := p.AS.Clients(t.Context())
-			if err == nil && (len(clients) != 1 || clients[0]["client_id"] != changed || !strings.Contains(fmt.Sprint(clients[0]["redirect_uris"]), "/callback")) {
-				err = fmt.Errorf("the authorization server has %v", clients)
-			}
-			return err
-		})
-		if err != nil {
-			t.Error(err)
-		}
-		if list := listed(t, p, "divergences"); len(list) > 0 {
-			t.Errorf("%v", list)
-		}
-		var made string
-		err = story.Eventually(t.Context(), time.Minute, func() error { // the last lease may not have ended
-			r, err := p.Make(t.Context(), calls[0])
-			if err == nil && r.Status != 201 {
-				err = fmt.Errorf("the same registration once more: %v", r)
-			}
-			made = r.Text("client_id")
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := p.Make(t.Context(), calls[1])
-		answered(t, r, err, 200, "")
-		if clients, err := p.AS.Clients(t.Context()); err != nil || len(clients) != 2 || !knows(clients, changed) || !knows(clients, made) {
-			t.Errorf("the authorization server has %v, %v", clients, err)
-		}
+		h.areSettled(t, p)
 	})
 }
 
@@ -300,10 +210,4 @@ func TestEndOnAFullDisk(t *testing.T) {
 	if err := reads(t.Context(), p, id); err != nil {
 		t.Error(err)
 	}
-}
-
-// endedInOrder tells whether the gateway's last words are those of an orderly end.
-func endedInOrder(p *story.Play) bool {
-	lines := strings.Split(strings.TrimSpace(p.Gateway.Log()), "\n")
-	return strings.Contains(lines[len(lines)-1], `"msg":"shutdown complete"`) && strings.Contains(lines[len(lines)-1], `"exit_code":0`)
 }

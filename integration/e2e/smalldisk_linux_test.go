@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
-	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
 
@@ -35,11 +34,7 @@ type disk struct {
 // a tenth, so that what a full disk has left is mended within the test.
 func onDisk(t *testing.T, o story.Options) (*story.Play, *disk) {
 	t.Helper()
-	binary, err := gateway.BuildCrashing()
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.Binary, o.Dir = binary, t.TempDir()
+	o.Binary, o.Dir = crashing(t), t.TempDir()
 	d := &disk{dir: filepath.Join(o.Dir, "store")}
 	if err := os.Mkdir(d.dir, 0o700); err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -8,17 +9,30 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
-	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
+	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
 
-// stopping stops the gateway and returns when it has begun to.
-func stopping(t *testing.T, p *story.Play) (stopped <-chan error) {
+// ways are those in which operators end the gateway.
+var ways = []struct {
+	name string
+	end  func(context.Context, *story.Play) error
+}{
+	{"SIGTERM", func(_ context.Context, p *story.Play) error { return p.Gateway.Stop() }},
+	{"caddy stop", func(ctx context.Context, p *story.Play) error {
+		_, err := p.Gateway.Command(ctx, "stop", "--config", "Caddyfile")
+		return errors.Join(err, p.Gateway.Wait(ctx))
+	}},
+}
+
+// stopping ends the gateway and returns when it takes no more connections.
+func stopping(t *testing.T, p *story.Play, end func(context.Context, *story.Play) error) (stopped <-chan error) {
 	t.Helper()
+	before := len(p.Gateway.Log())
 	done := make(chan error, 1)
-	go func() { done <- p.Gateway.Stop() }()
+	go func() { done <- end(t.Context(), p) }()
 	err := story.Eventually(t.Context(), 20*time.Second, func() error {
-		if !strings.Contains(p.Gateway.Log(), "shutting down") {
+		if !strings.Contains(p.Gateway.Log()[before:], "servers shutting down") {
 			return errors.New("the gateway does not stop")
 		}
 		return nil
@@ -29,82 +43,110 @@ func stopping(t *testing.T, p *story.Play) (stopped <-chan error) {
 	return done
 }
 
-// TestStop: whoever was received whole is answered before the gateway ends, and what
-// the outbox has begun is ended.
+// hasStopped holds that the gateway has ended in order, and let go of its store.
+func hasStopped(t *testing.T, p *story.Play, stopped <-chan error) (left map[string]int) {
+	t.Helper()
+	if err := <-stopped; err != nil || !endedInOrder(p) {
+		t.Fatalf("the gateway did not end in order: %v", err)
+	}
+	return entries(t, p.Stage)
+}
+
+// endedInOrder tells whether the gateway's last words are those of an orderly end.
+func endedInOrder(p *story.Play) bool {
+	lines := strings.Split(strings.TrimSpace(p.Gateway.Log()), "\n")
+	last := lines[len(lines)-1]
+	return strings.Contains(last, `"msg":"shutdown complete"`) && strings.Contains(last, `"exit_code":0`)
+}
+
+// TestStop: whoever is at work is answered before the gateway ends: at the AS, in the
+// middle of a body, or on the way to another endpoint of the AS.
 func TestStop(t *testing.T) {
 	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
-		_, _, answer := holdsRegistration(t, p, true)
-		stopped := stopping(t, p)
-		if err := p.AS.Release(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		r := <-answer
-		if err := errors.Join(r.err, <-stopped); err != nil || r.Status != 201 {
-			t.Fatal(r, err)
-		}
-		if err := p.Gateway.Restart(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		p.CloseIdle()
-		if err := reads(t.Context(), p, r.Text("client_id")); err != nil {
-			t.Error(err)
+		for _, way := range ways {
+			t.Run(way.name, func(t *testing.T) {
+				h := holdsThree(t, p, true)
+				body := halfSent(t, p)
+				proxied := holdsToken(t, p, h.changed)
+				stopped := stopping(t, p, way.end)
+				if err := p.AS.ResetFaults(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				made, half := h.areAnswered(t, p), body.isAnswered(t)
+				token := <-proxied
+				answered(t, token.Response, token.err, 200, "")
+				left := hasStopped(t, p, stopped)
+				if left["later"] > 0 {
+					t.Errorf("left for the next start: %v", left)
+				}
+				restart(t, p, func() error { return nil })
+				h.areKnown(t, p, made, half)
+				for _, id := range []string{h.changed, made, half} { // for the next way
+					own, err := p.ClientToken(t.Context(), p.Acme, id)
+					if err != nil {
+						t.Fatal(err)
+					}
+					r, err := p.Client(p.Acme).Delete(t.Context(), p.Register, id, own)
+					answered(t, r, err, 204, "")
+				}
+				// With nothing at work.
+				hasStopped(t, p, stopping(t, p, way.end))
+				restart(t, p, func() error { return nil })
+			})
 		}
 	})
 }
 
-// TestStopWithinAGracePeriod: what the AS does not answer in time is left as after a
-// crash, and mended at the next start.
-func TestStopWithinAGracePeriod(t *testing.T) {
-	binary, err := gateway.BuildCrashing() // whose leases are a tenth
-	if err != nil {
+// holdsToken asks for a token of a client, and returns when the AS holds the request.
+func holdsToken(t *testing.T, p *story.Play, id string) <-chan outcome {
+	t.Helper()
+	endpoint := p.Endpoint("token_endpoint")
+	if err := p.AS.Hold(t.Context(), http.MethodPost, strings.TrimPrefix(endpoint, siteOf(p)), false); err != nil {
 		t.Fatal(err)
 	}
-	s, err := story.Open(t.Context(), story.Options{
-		Kind: authserverprocess.GoOIDC, Binary: binary, Dir: t.TempDir(),
-		Replace: []gateway.Replacement{{Old: "{\n\topenbanking_dcr {\n", New: "{\n\tgrace_period 100ms\n\topenbanking_dcr {\n"}},
-	})
-	if err != nil {
+	form := tpp.ClientCredentials("")
+	form.Set("client_id", id)
+	answer := makes(t, p, story.Call{Method: "POST", URL: endpoint, As: p.Acme, Form: form})
+	if err := p.AS.WaitHeld(t.Context(), 4); err != nil { // beside the three
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	p := learn(t, s)
-	path, err := p.InternalRegistration(t.Context())
-	if err != nil {
+	return answer
+}
+
+// TestStopInTheOutbox: what the outbox has begun is ended before the gateway ends.
+func TestStopInTheOutbox(t *testing.T) {
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
+	for _, way := range ways {
+		t.Run(way.name, func(t *testing.T) {
+			revocation := holdsRevocation(t, p)
+			stopped := stopping(t, p, way.end)
+			if err := p.AS.Release(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if left := hasStopped(t, p, stopped); left["outbox"] > 0 {
+				t.Errorf("left for the next start: %v", left)
+			}
+			if asked, err := p.AS.RequestsTo(t.Context(), http.MethodPost, revocation); err != nil || len(asked) != 1 || asked[0].Status != 200 {
+				t.Errorf("%v, %v", asked, err)
+			}
+			restart(t, p, func() error { return nil })
+		})
+	}
+}
+
+// holdsRevocation registers a client and returns when the AS holds the revocation of
+// its registration token.
+func holdsRevocation(t *testing.T, p *story.Play) (path string) {
+	t.Helper()
+	path = strings.TrimPrefix(p.Endpoint("revocation_endpoint"), siteOf(p))
+	if err := errors.Join(p.AS.ResetRequests(t.Context()), p.AS.Hold(t.Context(), http.MethodPost, path, false)); err != nil {
 		t.Fatal(err)
 	}
-	token, body, err := p.Prepare(t.Context())
-	if err != nil {
+	if _, err := p.RegisterAnother(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.AS.Fault(t.Context(), authserverprocess.Fault{Method: http.MethodPost, PathContains: path, After: true, Hold: true, Times: 2}); err != nil {
-		t.Fatal(err)
-	}
-	go func() { _, _ = p.Client(p.Acme).Register(t.Context(), p.Register, token, body) }() // gets no answer, or a 503
 	if err := p.AS.WaitHeld(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-stopping(t, p); err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(p.AS.ResetFaults(t.Context()), p.Gateway.Restart(t.Context())); err != nil {
-		t.Fatal(err)
-	}
-	p.CloseIdle()
-	if err := story.Eventually(t.Context(), time.Minute, func() error { return noClients(t, p) }); err != nil {
-		t.Errorf("the authorization server keeps a client that nobody was told of: %v", err)
-	}
-	err = story.Eventually(t.Context(), time.Minute, func() error {
-		r, err := p.Client(p.Acme).Register(t.Context(), p.Register, token, body)
-		if err == nil && r.Status != 201 {
-			err = errNotYet
-		}
-		return err
-	})
-	if err != nil {
-		t.Errorf("the same registration once more: %v", err)
-	}
+	return path
 }

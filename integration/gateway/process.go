@@ -177,8 +177,8 @@ func (p *Process) Pid() int {
 // stopWithin bounds a graceful stop.
 const stopWithin = 30 * time.Second
 
-// Stop ends the gateway as an operator does, and waits for it.
-func (p *Process) Stop() error { return p.end(os.Interrupt, stopWithin) }
+// Stop ends the gateway as a service manager does, and waits for it.
+func (p *Process) Stop() error { return p.end(syscall.SIGTERM, stopWithin) }
 
 // Kill ends it as a power failure does.
 func (p *Process) Kill() error { return p.end(syscall.SIGKILL, stopWithin) }
