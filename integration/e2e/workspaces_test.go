@@ -13,17 +13,16 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
 
-// second is another bank of the same Caddy: a site and a workspace of its own with
-// another AS, and the store of the first. It returns the Caddyfile of both.
-func second(t *testing.T, p *story.Play) (other *story.Play, caddyfile string) {
+// otherPrefix is the path of another bank's issuer, and its workspace.
+const otherPrefix = "/other/bank"
+
+// bankAt is another bank at a site of the same Caddy: with an AS of its own, and the
+// directory and the TPPs of the first.
+func bankAt(t *testing.T, p *story.Play, site string) *story.Play {
 	t.Helper()
-	port, err := gateway.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
 	config := p.AS.Config
-	config.Listen, config.ControlListen, config.Prefix = "", "", "/other/bank"
-	config.Issuer = "https://localhost:" + strconv.Itoa(port) + config.Prefix
+	config.Listen, config.ControlListen, config.Prefix = "", "", otherPrefix
+	config.Issuer = site + config.Prefix
 	as, err := authserverprocess.Start(t.Context(), p.AS.Kind, config)
 	if err != nil {
 		t.Fatal(err)
@@ -33,20 +32,65 @@ func second(t *testing.T, p *story.Play) (other *story.Play, caddyfile string) {
 			t.Error(err)
 		}
 	})
-	site := siteOf(p)
-	at := strings.Index(p.Caddyfile, "\n"+site+" {\n")
-	if at < 0 {
-		t.Fatalf("no site %s", site)
-	}
-	block := strings.NewReplacer(
-		site, "https://localhost:"+strconv.Itoa(port),
-		"openbanking_dcr default/obuk", "openbanking_dcr other/bank",
-		p.AS.URL(), as.URL(), "https://"+p.AS.Listen, "https://"+as.Listen,
-	).Replace(p.Caddyfile[at:])
 	stage := *p.Stage
 	stage.AS, stage.Issuer = as, config.Issuer
 	stage.Register = config.Issuer + "/openbankinguk/dcr/v3.2/register"
-	return &story.Play{Stage: &stage}, p.Caddyfile + block
+	return &story.Play{Stage: &stage}
+}
+
+// forOther is a part of the first bank's Caddyfile as the other has it.
+func forOther(p, other *story.Play, part string) string {
+	return strings.NewReplacer(
+		siteOf(p), strings.TrimSuffix(other.Issuer, otherPrefix), "openbanking_dcr default/obuk", "openbanking_dcr other/bank",
+		p.AS.URL(), other.AS.URL(), "https://"+p.AS.Listen, "https://"+other.AS.Listen,
+	).Replace(part)
+}
+
+// second is another bank with a site and a workspace of its own, and the store of the
+// first. It returns the Caddyfile of both.
+func second(t *testing.T, p *story.Play) (other *story.Play, caddyfile string) {
+	t.Helper()
+	port, err := gateway.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other = bankAt(t, p, "https://localhost:"+strconv.Itoa(port))
+	at := strings.Index(p.Caddyfile, "\n"+siteOf(p)+" {\n")
+	if at < 0 {
+		t.Fatalf("no site %s", siteOf(p))
+	}
+	return other, p.Caddyfile + forOther(p, other, p.Caddyfile[at:])
+}
+
+// areStrangers holds that the client of each is one that the other has never heard of.
+func areStrangers(t *testing.T, p *story.Play, id, token string, other *story.Play, otherID, otherToken string) {
+	t.Helper()
+	for _, c := range []struct {
+		p         *story.Play
+		id, token string
+	}{{p, otherID, otherToken}, {other, id, token}, {p, otherID, token}, {other, id, otherToken}} {
+		r, err := c.p.Client(c.p.Acme).Read(t.Context(), c.p.Register, c.id, c.token)
+		if err := notYours.isIn(c.p, r, err); err != nil {
+			t.Errorf("%s at %s: %v", c.id, c.p.Register, err)
+		}
+	}
+}
+
+// useOneRequest holds that a request is used up only where it was used.
+func useOneRequest(t *testing.T, p, other *story.Play) {
+	t.Helper()
+	token, body, err := p.Prepare(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	otherToken, _, err := other.Prepare(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := p.Client(p.Acme).Register(t.Context(), p.Register, token, body)
+	answered(t, r, err, 201, "")
+	r, err = other.Client(other.Acme).Register(t.Context(), other.Register, otherToken, body)
+	answered(t, r, err, 201, "")
 }
 
 // TestTwoWorkspaces: two sites with a workspace each share one store and one outbox,
@@ -67,35 +111,15 @@ func TestTwoWorkspaces(t *testing.T) {
 	}
 	id, token := registered(t, p)
 	otherID, otherToken := registered(t, other)
-	for _, c := range []struct {
-		p         *story.Play
-		id, token string
-	}{{p, otherID, otherToken}, {other, id, token}, {p, otherID, token}, {other, id, otherToken}} {
-		r, err := c.p.Client(c.p.Acme).Read(t.Context(), c.p.Register, c.id, c.token)
-		if err := notYours.isIn(c.p, r, err); err != nil {
-			t.Errorf("%s at %s: %v", c.id, c.p.Register, err)
-		}
-	}
-	// A request is used up where it was used.
-	token, body, err := p.Prepare(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	otherToken, _, err = other.Prepare(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := p.Client(p.Acme).Register(t.Context(), p.Register, token, body)
-	answered(t, r, err, 201, "")
-	r, err = other.Client(other.Acme).Register(t.Context(), other.Register, otherToken, body)
-	answered(t, r, err, 201, "")
+	areStrangers(t, p, id, token, other, otherID, otherToken)
+	useOneRequest(t, p, other)
 
 	// Work that is left for a workspace waits for it.
 	revocation := strings.TrimPrefix(other.Endpoint("revocation_endpoint"), siteOf(other))
 	if err := other.AS.Fault(t.Context(), authserverprocess.Fault{PathContains: revocation, Times: -1, Status: 503}); err != nil {
 		t.Fatal(err)
 	}
-	otherID, err = other.RegisterAnother(t.Context())
+	left, err := other.RegisterAnother(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +149,7 @@ func TestTwoWorkspaces(t *testing.T) {
 	}
 	loads(both)
 	waits(true, false)
-	if err := errors.Join(reads(t.Context(), p, id), reads(t.Context(), other, otherID)); err != nil {
+	if err := errors.Join(reads(t.Context(), p, id), reads(t.Context(), other, otherID), reads(t.Context(), other, left)); err != nil {
 		t.Error(err)
 	}
 }

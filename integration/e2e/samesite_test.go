@@ -1,0 +1,139 @@
+package e2e_test
+
+import (
+	"errors"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/directory"
+	"github.com/caddy-dcr/caddy-dcr/integration/story"
+	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
+)
+
+// secondOnSite is another bank with a workspace of its own on the site of the first.
+// It returns the Caddyfile of both.
+func secondOnSite(t *testing.T, p *story.Play) (other *story.Play, caddyfile string) {
+	t.Helper()
+	other = bankAt(t, p, siteOf(p))
+	directive := between(t, p.Caddyfile, "\topenbanking_dcr default/obuk {\n", "\n\t}\n")
+	proxy := between(t, p.Caddyfile, "\treverse_proxy ", "\n\t}\n")
+	both := strings.Replace(p.Caddyfile, directive, directive+"\n"+forOther(p, other, directive), 1)
+	return other, strings.Replace(both, proxy, "\thandle "+otherPrefix+"/* {\n"+forOther(p, other, proxy)+"\t}\n\thandle {\n"+proxy+"\t}\n", 1)
+}
+
+// between is a part of a Caddyfile with its begin and its end.
+func between(t *testing.T, caddyfile, begin, end string) string {
+	t.Helper()
+	_, rest, found := strings.Cut(caddyfile, begin)
+	part, _, closed := strings.Cut(rest, end)
+	if !found || !closed {
+		t.Fatalf("%q is not in the Caddyfile", begin)
+	}
+	return begin + part + end
+}
+
+// TestTwoWorkspacesOnOneSite: each answers under its own paths, its clients are unknown
+// to the other, and its AS gets their certificates through the other's guard.
+func TestTwoWorkspacesOnOneSite(t *testing.T) {
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
+	other, both := secondOnSite(t, p)
+	if err := p.Gateway.Reload(t.Context(), both); err != nil {
+		t.Fatal(err)
+	}
+	p.CloseIdle()
+	if err := other.Learn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	id, token := registered(t, p)
+	otherID, otherToken := registered(t, other)
+	if err := errors.Join(reads(t.Context(), p, id), reads(t.Context(), other, otherID)); err != nil {
+		t.Error(err)
+	}
+	areStrangers(t, p, id, token, other, otherID, otherToken)
+	useOneRequest(t, p, other)
+	for _, c := range []struct {
+		at      *story.Play
+		id, own string
+	}{{p, id, otherID}, {other, otherID, id}} {
+		// Nobody but the client itself gets a token; an id of the other workspace is the
+		// AS's business, which knows none.
+		r, err := c.at.Client(c.at.Other).Token(t.Context(), c.at.Endpoint("token_endpoint"), tpp.ClientCredentials(""), tpp.TLSClientAuth(c.id))
+		answered(t, r, err, 401, "invalid_client")
+		r, err = c.at.Client(c.at.Acme).Token(t.Context(), c.at.Endpoint("token_endpoint"), tpp.ClientCredentials(""), tpp.TLSClientAuth(c.own))
+		if err != nil || r.Status != http.StatusUnauthorized || r.Text("error") != "invalid_client" {
+			t.Errorf("%v, %v", r, err)
+		}
+		if hidden, err := c.at.InternalRegistration(t.Context()); err != nil {
+			t.Error(err)
+		} else if r, err := c.at.Client(c.at.Acme).Do(t.Context(), http.MethodPost, siteOf(p)+hidden, nil, []byte("{}")); err != nil || r.Status != 404 {
+			t.Errorf("the registration of %s: %v, %v", c.at.Issuer, r, err)
+		}
+	}
+	// One of the two goes and comes back.
+	if err := p.Gateway.Reload(t.Context(), p.Caddyfile); err != nil {
+		t.Fatal(err)
+	}
+	p.CloseIdle()
+	if err := reads(t.Context(), p, id); err != nil {
+		t.Error(err)
+	}
+	if err := p.Gateway.Reload(t.Context(), both); err != nil {
+		t.Fatal(err)
+	}
+	p.CloseIdle()
+	if err := errors.Join(reads(t.Context(), p, id), reads(t.Context(), other, otherID)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSiteWithSeveralAddresses: one workspace under two names is one workspace. Its
+// discovery document names the issuer's.
+func TestSiteWithSeveralAddresses(t *testing.T) {
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
+	site := siteOf(p)
+	second := strings.Replace(site, "localhost", "matls.bank.example", 1)
+	certificate, err := p.Directory.ServerCertificate("matls.bank.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, key, err := directory.WriteCertificate(p.Dir, "both", certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reload(t, p, "", site+" {", site+", "+second+" {", filepath.Join(p.Dir, "server.pem"), file, filepath.Join(p.Dir, "server.key"), key)
+	there := func(url string) string { return strings.Replace(url, site, second, 1) }
+	options := p.ClientOptions()
+	options.Address = strings.TrimPrefix(site, "https://") // its name does not resolve
+	client, stranger := p.Acme.Client(options), p.Other.Client(options)
+	t.Cleanup(client.Close)
+	t.Cleanup(stranger.Close)
+
+	r, err := client.Discover(t.Context(), there(p.Issuer))
+	if err != nil || r.Status != 200 || r.Text("registration_endpoint") != p.Register || r.Text("issuer") != p.Issuer {
+		t.Errorf("%v, %v", r, err)
+	}
+	token, body, err := p.Prepare(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err = client.Register(t.Context(), there(p.Register), token, body)
+	id := answered(t, r, err, 201, "").Text("client_id")
+	if err := reads(t.Context(), p, id); err != nil {
+		t.Errorf("registered at one address, read at the other: %v", err)
+	}
+	_, again, err := p.Prepare(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err = p.Client(p.Acme).Register(t.Context(), p.Register, token, again)
+	answered(t, r, err, 401, "invalid_token") // used up at both
+	r, err = client.Token(t.Context(), there(p.Endpoint("token_endpoint")), tpp.ClientCredentials(""), tpp.TLSClientAuth(id))
+	answered(t, r, err, 200, "")
+	r, err = client.Read(t.Context(), there(p.Register), id, r.Text("access_token"))
+	answered(t, r, err, 200, "")
+	r, err = stranger.Token(t.Context(), there(p.Endpoint("token_endpoint")), tpp.ClientCredentials(""), tpp.TLSClientAuth(id))
+	answered(t, r, err, 401, "invalid_client")
+}
