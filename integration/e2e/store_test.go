@@ -1,6 +1,9 @@
 package e2e_test
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -10,39 +13,81 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
 
-// TestSecondProcess: a store belongs to one process. Another one does not start,
-// says why, and does no harm.
-func TestSecondProcess(t *testing.T) {
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
-	caddyfile := p.Caddyfile
-	for _, listener := range []string{"admin 127.0.0.1:", "https://localhost:"} {
-		before, rest, _ := strings.Cut(caddyfile, listener)
-		_, after, _ := strings.Cut(rest, "\n")
+// elsewhere is the Caddyfile with another address of the admin API and another port.
+func elsewhere(t *testing.T, p *story.Play) (site, caddyfile string) {
+	t.Helper()
+	caddyfile = p.Caddyfile
+	for _, listener := range []struct{ before, address, after string }{
+		{"\tadmin ", adminListener.FindStringSubmatch(p.Caddyfile)[1], "\n"}, {"\n", siteOf(p), " {\n"},
+	} {
 		port, err := gateway.FreePort()
 		if err != nil {
 			t.Fatal(err)
 		}
-		end := ""
-		if listener == "https://localhost:" {
-			end = " {"
-		}
-		caddyfile = before + listener + strconv.Itoa(port) + end + "\n" + after
+		site = listener.address[:strings.LastIndex(listener.address, ":")+1] + strconv.Itoa(port)
+		caddyfile = strings.Replace(caddyfile, listener.before+listener.address+listener.after, listener.before+site+listener.after, 1)
 	}
+	return site, caddyfile
+}
+
+// TestSecondProcess: a store belongs to one process. Another one does not start, says
+// why, and does no harm. When the first was killed, the second takes its place; the
+// name that it left in the directory keeps nobody out.
+func TestSecondProcess(t *testing.T) {
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
+	id, own := registered(t, p)
+	site, caddyfile := elsewhere(t, p)
 	binary, err := gateway.Build()
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := gateway.Start(t.Context(), binary, t.TempDir(), caddyfile, []string{"AS_SECRET=x", "AS_IAT=x", "REGISTRAR_SECRET=x"})
+	env := []string{"AS_SECRET=" + p.AS.Config.GatewaySecret, "AS_IAT=" + p.AS.Config.InitialAccessToken, "REGISTRAR_SECRET=" + p.AS.Config.RegistrarSecret}
+	holder := func() string {
+		return "the directory is in use: " + filepath.Join(p.Dir, "store") + " is held by process " + strconv.Itoa(p.Gateway.Pid())
+	}
+	second, err := gateway.Start(t.Context(), binary, t.TempDir(), caddyfile, env)
 	if err == nil {
 		t.Fatal(second.Stop())
 	}
-	if !strings.Contains(err.Error(), "the directory is in use") || !strings.Contains(err.Error(), "held by process") {
+	if !strings.Contains(err.Error(), holder()) {
 		t.Errorf("the error does not say what is wrong: %v", err)
 	}
-	id, err := p.RegisterAnother(t.Context())
-	if err != nil {
+	// The first one goes on: it reads, writes, and may be killed and started.
+	if _, err := p.RegisterAnother(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	restart(t, p, p.Gateway.Kill)
+	if err := reads(t.Context(), p, id); err != nil {
+		t.Error(err)
+	}
+	if err := second.Restart(t.Context()); err == nil || !strings.Contains(err.Error(), holder()) {
+		t.Errorf("started beside the first, or without saying why not: %v", err)
+	}
+
+	pid := p.Gateway.Pid()
+	if err := p.Gateway.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadFile(filepath.Join(p.Dir, "store", "LOCK")); err != nil || strings.TrimSpace(string(left)) != strconv.Itoa(pid) {
+		t.Errorf("the killed process left %q, %v: the test proves nothing", left, err)
+	}
+	if err := second.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := second.Kill(); err != nil {
+			t.Error(err)
+		}
+	})
+	r, err := p.Client(p.Acme).Read(t.Context(), strings.Replace(p.Register, siteOf(p), site, 1), id, own)
+	answered(t, r, err, 200, "")
+	if err := p.Gateway.Restart(t.Context()); err == nil || !strings.Contains(err.Error(), "is held by process "+strconv.Itoa(second.Pid())) {
+		t.Errorf("the first one started beside the second: %v", err)
+	}
+	if err := errors.Join(second.Stop(), p.Gateway.Restart(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	p.CloseIdle()
 	if err := reads(t.Context(), p, id); err != nil {
 		t.Error(err)
 	}
