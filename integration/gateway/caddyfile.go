@@ -44,7 +44,9 @@ func (s *Setting) Caddyfile(example string) (string, error) {
 	}
 	for _, r := range append(s.Replace,
 		Replacement{"\topenbanking_dcr {\n\t\tstore badger /var/lib/caddy-dcr\n",
-			"\tadmin " + s.Admin + "\n\tauto_https disable_redirects\n\tdefault_bind 127.0.0.1\n\topenbanking_dcr {\n\t\tstore badger " + s.StoreDirectory + "\n"},
+			// As root Caddy would make the machine trust an authority of its own as soon as
+			// one site has no certificate.
+			"\tadmin " + s.Admin + "\n\tauto_https disable_redirects\n\tskip_install_trust\n\tdefault_bind 127.0.0.1\n\topenbanking_dcr {\n\t\tstore badger " + s.StoreDirectory + "\n"},
 		Replacement{"\nauth.bank.example {\n", fmt.Sprintf("\nhttps://localhost:%d {\n", s.Port)},
 		Replacement{"\ttls {\n", "\ttls " + s.Certificate + " " + s.Key + " {\n"},
 		Replacement{"trust_pool file open-banking-roots.pem", "trust_pool file " + s.ClientRoots},
