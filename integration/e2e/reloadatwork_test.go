@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -52,6 +51,7 @@ func TestReloadThatFails(t *testing.T) {
 	store := "store badger " + filepath.Join(p.Dir, "store")
 	site := siteOf(p) + " {"
 	elsewhere := "https://" + taken.Addr().String() + ", " + site
+	withTaken := "\nhttps://" + taken.Addr().String() + " {\n\t" + strings.TrimSuffix(between(t, p.Caddyfile, "tls ", " {\n"), " {\n") + "\n}\n\n" + site
 	for _, c := range []struct {
 		name, says string
 		pairs      []string
@@ -60,9 +60,9 @@ func TestReloadThatFails(t *testing.T) {
 		{"an unset secret", "NOT_SET", []string{"{env.AS_SECRET}", "{env.NOT_SET}"}},
 		{"another keyset", "the keyset changed while the store is open: restart Caddy instead of reloading it", []string{store, store + "\n\t\tkeyset {file." + keysetFile + "}"}},
 		{"a store that does not open", "not a directory", []string{store, "store badger " + filepath.Join(p.Dir, "Caddyfile", "store")}},
-		{"a port that is taken", "address already in use", []string{"\n" + site, fmt.Sprintf("\nhttps://%s {\n\ttls internal\n}\n\n", taken.Addr()) + site}},
+		{"a port that is taken", "address already in use", []string{"\n" + site, withTaken}},
 		{"another store, and a port that is taken", "address already in use", []string{
-			store, "store badger " + filepath.Join(p.Dir, "another"), "\n" + site, fmt.Sprintf("\nhttps://%s {\n\ttls internal\n}\n\n", taken.Addr()) + site,
+			store, "store badger " + filepath.Join(p.Dir, "another"), "\n" + site, withTaken,
 		}},
 		{"two ports for one site", "workspace default/obuk is configured twice (a site with several addresses on different ports counts several times)", []string{site, elsewhere}},
 	} {
