@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"crypto/tls"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -83,6 +84,15 @@ func registered(t *testing.T, p *story.Play) (id, token string) {
 		t.Fatal(err)
 	}
 	return id, token
+}
+
+// restart ends the gateway, as end says, and runs it again.
+func restart(t *testing.T, p *story.Play, end func() error) {
+	t.Helper()
+	if err := errors.Join(end(), p.Gateway.Restart(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	p.CloseIdle()
 }
 
 // outcome is what a request that somebody waits for has come to.

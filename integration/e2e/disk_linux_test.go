@@ -14,15 +14,6 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
 
-// restart ends the gateway, as end says, and runs it again.
-func restart(t *testing.T, p *story.Play, end func() error) {
-	t.Helper()
-	if err := errors.Join(end(), p.Gateway.Restart(t.Context())); err != nil {
-		t.Fatal(err)
-	}
-	p.CloseIdle()
-}
-
 // refusesWrites holds that what must be written is 503, says nothing of the machine,
 // and has changed nothing; and that reading and the guard go on.
 func refusesWrites(t *testing.T, p *story.Play, id, own string, w writes) {
