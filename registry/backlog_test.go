@@ -25,7 +25,8 @@ func TestBacklogs(t *testing.T) {
 			t.Errorf("%+v", b)
 		}
 		list, err := x.Outbox(x.t.Context(), 1)
-		if err != nil || len(list) != 1 || list[0].Kind != "revoke" || list[0].Attempts == 0 || list[0].Due < time.Now().Unix() || list[0].LastError != b.LastError {
+		// What came due in the last moment waits for the outbox's next look.
+		if err != nil || len(list) != 1 || list[0].Kind != "revoke" || list[0].Attempts == 0 || list[0].Due < time.Now().Unix()-1 || list[0].LastError != b.LastError {
 			t.Errorf("%+v, %v", list, err)
 		}
 		time.Sleep(10 * time.Minute)
