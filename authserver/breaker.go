@@ -55,17 +55,16 @@ func (f *family) do(exchange func() (*reply, error)) (*reply, error) {
 	default:
 		return nil, unavailable(errBusy)
 	}
-	var last *reply
 	res, err := f.breaker.Execute(func() (*reply, error) {
 		res, err := exchange()
 		if err == nil && isDown(res.Status) {
-			last, err = res, errFailing
+			err = errFailing
 		}
 		return res, err
 	})
 	switch {
 	case errors.Is(err, errFailing):
-		return last, nil // its answer counts all the same
+		return res, nil // its answer counts all the same
 	case errors.Is(err, gobreaker.ErrOpenState), errors.Is(err, gobreaker.ErrTooManyRequests):
 		return nil, unavailable(err)
 	}
