@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -102,13 +101,13 @@ func (b *Backlog) count(e OutboxEntry) {
 	}
 }
 
-// Outbox lists at most limit entries, those first that are due next.
+// Outbox lists at most limit entries: first those that a crash has left and whose lease
+// has ended, then the others, each as they are due.
 func (r *Registry) Outbox(ctx context.Context, limit int) (list []OutboxEntry, err error) {
 	err = r.eachEntry(ctx, func(e OutboxEntry) bool {
 		list = append(list, e)
 		return len(list) < limit
 	})
-	slices.SortStableFunc(list, func(a, b OutboxEntry) int { return cmp.Compare(a.Due, b.Due) })
 	return list, err
 }
 

@@ -73,7 +73,7 @@ func (d *Divergence) put(w Writer) error {
 // Divergences lists at most limit divergences of a workspace ("" for all), and the
 // cursor to go on with, empty at the end.
 func (r *Registry) Divergences(ctx context.Context, workspace, cursor string, limit int) (list []Divergence, next string, err error) {
-	return scanJSON[Divergence](ctx, r, workspacePrefix("divergence", workspace), cursor, limit)
+	return page(ctx, r, workspacePrefix("divergence", workspace), cursor, limit, fromJSON[Divergence])
 }
 
 // Dismiss takes a divergence off the list, for an operator who has looked after it:

@@ -18,8 +18,9 @@ func workspacePrefix(kind, workspace string) string {
 	return key(kind, workspace) + "/"
 }
 
-// scanJSON is one page of values.
-func scanJSON[T any](ctx context.Context, r *Registry, prefix, cursor string, limit int) (list []T, next string, err error) {
+// page is one page of what is under a prefix, each entry read by read, and the cursor
+// to go on with, empty at the end.
+func page[T any](ctx context.Context, r *Registry, prefix, cursor string, limit int, read func(Reader, Entry) (T, error)) (list []T, next string, err error) {
 	if cursor != "" && !strings.HasPrefix(cursor, prefix) {
 		return nil, "", errCursor
 	}
@@ -30,9 +31,9 @@ func scanJSON[T any](ctx context.Context, r *Registry, prefix, cursor string, li
 			return err
 		}
 		for _, e := range entries {
-			var one T
-			if err := json.Unmarshal(e.Value, &one); err != nil {
-				return fmt.Errorf("registry: unreadable value of %s: %w", e.Key, err)
+			one, err := read(v, e)
+			if err != nil {
+				return fmt.Errorf("registry: %s: %w", e.Key, err)
 			}
 			list = append(list, one)
 		}
@@ -44,34 +45,21 @@ func scanJSON[T any](ctx context.Context, r *Registry, prefix, cursor string, li
 	return list, next, err
 }
 
+// fromJSON reads a value that is JSON.
+func fromJSON[T any](_ Reader, e Entry) (one T, err error) {
+	err = json.Unmarshal(e.Value, &one)
+	return one, err
+}
+
 // List returns at most limit clients that an index names, in the index's order,
 // and the cursor to go on with, empty at the end.
 func (r *Registry) List(ctx context.Context, workspace string, by Index, value, cursor string, limit int) (list []*Client, next string, err error) {
 	prefix := indexPrefix(by, workspace, value)
-	if cursor != "" && !strings.HasPrefix(cursor, prefix) {
-		return nil, "", errCursor
-	}
-	err = r.store.View(ctx, func(v Reader) error {
-		list, next = nil, ""
-		entries, err := v.Scan(prefix, cursor, limit)
-		if err != nil {
-			return err
+	return page(ctx, r, prefix, cursor, limit, func(v Reader, e Entry) (*Client, error) {
+		id := e.Key[len(prefix):]
+		if by == ByTime {
+			_, id, _ = strings.Cut(id, "-")
 		}
-		for _, e := range entries {
-			id := e.Key[len(prefix):]
-			if by == ByTime {
-				_, id, _ = strings.Cut(id, "-")
-			}
-			c, err := loadClient(v, workspace, id)
-			if err != nil {
-				return fmt.Errorf("registry: index %s: %w", e.Key, err)
-			}
-			list = append(list, c)
-		}
-		if len(entries) == limit {
-			next = entries[limit-1].Key
-		}
-		return nil
+		return loadClient(v, workspace, id)
 	})
-	return list, next, err
 }

@@ -79,7 +79,7 @@ func (r *Registry) Resume(ctx context.Context, s Suspension) error {
 // Suspensions lists at most limit suspensions of a workspace ("" for all), and the
 // cursor to go on with, empty at the end.
 func (r *Registry) Suspensions(ctx context.Context, workspace, cursor string, limit int) (list []Suspension, next string, err error) {
-	return scanJSON[Suspension](ctx, r, workspacePrefix("suspended", workspace), cursor, limit)
+	return page(ctx, r, workspacePrefix("suspended", workspace), cursor, limit, fromJSON[Suspension])
 }
 
 // suspended tells whether a client is suspended in one of the ways that there are. The

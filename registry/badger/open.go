@@ -53,7 +53,10 @@ func open(o Options, tune func(*badger.Options)) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("registry/badger: %w", err)
 	}
-	if err := errors.Join(makePrivate(dir, o.Logger), tryFile(dir)); err != nil {
+	if err := makePrivate(dir, o.Logger); err != nil {
+		return nil, err
+	}
+	if err := tryFile(dir); err != nil {
 		return nil, err
 	}
 	space := space{dir: dir, free: asked, writable: writable}
