@@ -73,8 +73,6 @@ type Client struct {
 	ChangeUntil int64  `json:"change_until,omitempty"`
 	// AccessTokens are the gateway's own, the newest first, at most two.
 	AccessTokens []accessToken `json:"access_tokens,omitempty"`
-	// Diverged: there is a Divergence of this client that a change would end.
-	Diverged bool `json:"diverged,omitempty"`
 	// Sealed are the Credentials, encrypted.
 	Sealed []byte `json:"sealed,omitempty"`
 

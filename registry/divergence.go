@@ -92,11 +92,13 @@ func (r *Registry) Dismiss(ctx context.Context, d Divergence) error {
 
 // settle takes the divergences of a client off the list that a change has ended.
 func settle(w Writer, c *Client) error {
-	if !c.Diverged {
-		return nil
-	}
 	for _, kind := range []string{Detached, OtherMetadata} {
-		if err := w.Delete((&Divergence{Workspace: c.Workspace, Kind: kind, Registration: c.ID}).key()); err != nil {
+		k := (&Divergence{Workspace: c.Workspace, Kind: kind, Registration: c.ID}).key()
+		found, err := get(w, k)
+		if err == nil && found != nil {
+			err = w.Delete(k)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -79,13 +79,8 @@ func (r *Registry) endRestore(ctx context.Context, c *Client, k work, done bool,
 			current.Change, current.ChangeUntil = "", 0
 		}
 		if !done {
-			current.Diverged = current.Diverged || lost != nil
 			return errors.Join(putClient(w, current), lost.put(w))
 		}
-		if err := settle(w, current); err != nil {
-			return err
-		}
-		current.Diverged = false
-		return errors.Join(putClient(w, current), w.Delete(k.key))
+		return errors.Join(putClient(w, current), settle(w, current), w.Delete(k.key))
 	})
 }

@@ -95,7 +95,7 @@ func (r *Registry) apply(ctx context.Context, ws Workspace, c *Client, ch *chang
 	}
 	crashpoint("update: answered")
 	c.Metadata, c.UpdatedAt = p.Metadata, r.now().Unix()
-	c.Change, c.ChangeUntil, c.Diverged = "", 0, false
+	c.Change, c.ChangeUntil = "", 0
 	if err := r.seal(c, c.Credentials); err != nil {
 		return nil, err
 	}
@@ -202,7 +202,7 @@ func (r *Registry) releaseUpdate(ctx context.Context, ch *change, newest Credent
 		if err != nil {
 			return err
 		}
-		c.Sealed, c.Diverged = rotated.Sealed, c.Diverged || lost != nil
+		c.Sealed = rotated.Sealed
 		if err := lost.put(w); err != nil {
 			return err
 		}
