@@ -71,7 +71,10 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 	if err != nil {
 		return nil, err
 	}
-	token := newAccessToken()
+	token := ""
+	if ws.AccessTokens != nil {
+		token = newAccessToken()
+	}
 	var known *Client
 	crashpoint("register: accepted")
 	err = r.store.Update(ctx, func(w Writer) (err error) {

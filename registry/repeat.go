@@ -77,10 +77,11 @@ func (r *Registry) repeatReservation(ws Workspace, c *Client, now time.Time) (*r
 	if err != nil {
 		return nil, err
 	}
-	return &reservation{
-		key: key("repeat", ws.Name, name), holder: c.ID, expires: now.Add(ws.Reregister.window()),
-		used: verify.Refuse(verify.InvalidClientMetadata, "reregister", "software_statement: this software has registered these metadata with this certificate before; use that client, or delete it first"),
-	}, nil
+	return &reservation{key: key("repeat", ws.Name, name), holder: c.ID, expires: now.Add(ws.Reregister.window()), used: errRegistered}, nil
+}
+
+func errRegistered() *verify.Error {
+	return verify.Refuse(verify.InvalidClientMetadata, "reregister", "software_statement: this software has registered these metadata with this certificate before; use that client, or delete it first")
 }
 
 // underWay is a POST that waits for another one at work; key is written when that ends.

@@ -20,7 +20,16 @@ type reservation struct {
 	token bool
 	// expires is when the thing itself ends; zero when it never does.
 	expires time.Time
-	used    error
+	// used makes the refusal, which nearly no request needs.
+	used func() *verify.Error
+}
+
+func errTokenUsed() *verify.Error {
+	return verify.Refuse(verify.InvalidToken, "access_token", "access token: it has registered a client before, or is doing so now; get a new one")
+}
+
+func errRequestUsed() *verify.Error {
+	return verify.Refuse(verify.InvalidClientMetadata, "jti", "jti: this request was sent before; sign a new one with a new jti")
 }
 
 // stored is a reservation as the store has it. It carries its own end, because
@@ -37,19 +46,13 @@ type stored struct {
 // tokenReservations are one for each key of the token.
 func tokenReservations(workspace, holder string, t *verify.AccessToken) (holds []reservation) {
 	for _, k := range t.Keys() {
-		holds = append(holds, reservation{
-			key: key("token", workspace, k), holder: holder, token: true, expires: t.Expires,
-			used: verify.Refuse(verify.InvalidToken, "access_token", "access token: it has registered a client before, or is doing so now; get a new one"),
-		})
+		holds = append(holds, reservation{key: key("token", workspace, k), holder: holder, token: true, expires: t.Expires, used: errTokenUsed})
 	}
 	return holds
 }
 
 func requestReservation(workspace, holder string, q *verify.Request) reservation {
-	return reservation{
-		key: key("jti", workspace, q.Issuer, q.JTI), holder: holder, expires: q.Expires,
-		used: verify.Refuse(verify.InvalidClientMetadata, "jti", "jti: this request was sent before; sign a new one with a new jti"),
-	}
+	return reservation{key: key("jti", workspace, q.Issuer, q.JTI), holder: holder, expires: q.Expires, used: errRequestUsed}
 }
 
 // exactToken is the reservation of a token as it is spelt. Nobody has vouched for a
@@ -77,7 +80,7 @@ func (v reservation) take(w Writer, now time.Time) error {
 		return err
 	}
 	if s != nil && (v.fresh || s.Holder != v.holder) && s.lasts(now) {
-		return v.used
+		return v.used()
 	}
 	until := now.Add(lease)
 	return v.write(w, stored{Holder: v.holder, Until: until.Unix()}, until)
