@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
@@ -148,8 +149,8 @@ func (r *Reregister) unmarshal(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	r.Mode = d.Val()
-	if !slices.Contains(reregisterModes, r.Mode) {
-		return d.Errf("reregister: %q is none of %q", r.Mode, reregisterModes)
+	if !slices.Contains(registry.ReregisterModes, r.Mode) {
+		return d.Errf("reregister: %q is none of %q", r.Mode, registry.ReregisterModes)
 	}
 	if d.CountRemainingArgs() > 0 {
 		return duration(d, &r.Window)

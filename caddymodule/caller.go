@@ -65,7 +65,7 @@ func (d *dcr) registrationToken() error {
 // spentToken lets a token pass that the AS does not know any more because it has
 // registered, where the registration may be repeated. The registry decides.
 func (d *dcr) spentToken(raw string, refused error) error {
-	if verify.AsError(refused).Kind != verify.InvalidToken || !d.repeats() {
+	if verify.AsError(refused).Kind != verify.InvalidToken || !d.reregister().Repeats() {
 		return refused
 	}
 	spent, err := d.store.TokenSpent(d.r.Context(), d.Workspace, raw)

@@ -22,8 +22,6 @@ type Reregister struct {
 	Window caddy.Duration `json:"window,omitempty"`
 }
 
-var reregisterModes = []string{registry.ReregisterAllow, registry.ReregisterReturn, registry.ReregisterUpdate, registry.ReregisterReject}
-
 // checkReregister refuses what would let anybody who has seen a software statement
 // and a signed request find somebody else's registration.
 func (h *Handler) checkReregister() error {
@@ -31,8 +29,8 @@ func (h *Handler) checkReregister() error {
 	switch {
 	case r == nil:
 		return nil
-	case !slices.Contains(reregisterModes, r.Mode):
-		return fmt.Errorf("reregister %q: must be one of %q", r.Mode, reregisterModes)
+	case !slices.Contains(registry.ReregisterModes, r.Mode):
+		return fmt.Errorf("reregister %q: must be one of %q", r.Mode, registry.ReregisterModes)
 	case r.Window < 0 || r.Window > 0 && r.Mode == registry.ReregisterAllow:
 		return errors.New("reregister: a window must be positive, and allow has none")
 	case r.Mode != registry.ReregisterAllow && !h.needsCertificate():
@@ -41,11 +39,6 @@ func (h *Handler) checkReregister() error {
 		return fmt.Errorf("reregister %s: needs software statements, and software_statement is off: they tell one software from another", r.Mode)
 	}
 	return nil
-}
-
-// repeats tells whether a registration may be repeated with what it has used up.
-func (h *Handler) repeats() bool {
-	return h.Reregister != nil && (h.Reregister.Mode == registry.ReregisterReturn || h.Reregister.Mode == registry.ReregisterUpdate)
 }
 
 // reregister is the registry's form.

@@ -10,8 +10,11 @@ import (
 
 var errNotManaged = errors.New("unknown or deleted client")
 
+// errHeld is in the chain of errChanging.
+var errHeld = errors.New("registry: another request holds it")
+
 func errChanging() *verify.Error {
-	e := verify.Refuse(verify.Unavailable, "change", "another change of this client is under way; try again")
+	e := verify.Refuse(verify.Unavailable, "change", "another change of this client is under way; try again").Because(errHeld)
 	e.RetryAfter = time.Second
 	return e
 }

@@ -34,7 +34,7 @@ type Registration struct {
 // used; AccessDenied for a software or organisation that is suspended; the AS's
 // refusal; Unavailable.
 func (r *Registry) Register(ctx context.Context, ws Workspace, in Registration) (*Client, error) {
-	if ws.Reregister.is(ReregisterReturn, ReregisterUpdate) {
+	if ws.Reregister.Repeats() {
 		return r.awaitFirst(ctx, ws, in)
 	}
 	return r.register(ctx, ws, in)
@@ -106,7 +106,7 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 	switch {
 	case err != nil:
 		return nil, err
-	case known != nil && ws.Reregister.is(ReregisterUpdate) && known.Asked != c.Asked:
+	case known != nil && ws.Reregister.Mode == ReregisterUpdate && known.Asked != c.Asked:
 		return r.reregister(ctx, ws, known, in, *repeat)
 	case known != nil:
 		known.Repeated = true

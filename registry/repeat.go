@@ -22,6 +22,9 @@ const (
 	ReregisterReject = "reject" // it is refused
 )
 
+// ReregisterModes are all of them.
+var ReregisterModes = []string{ReregisterAllow, ReregisterReturn, ReregisterUpdate, ReregisterReject}
+
 // DefaultReregisterWindow is how long a registration is remembered for its repetition.
 const DefaultReregisterWindow = 24 * time.Hour
 
@@ -33,14 +36,9 @@ type Reregister struct {
 	Window time.Duration
 }
 
-func (m Reregister) is(modes ...string) bool {
-	for _, mode := range modes {
-		if m.Mode == mode {
-			return true
-		}
-	}
-	return false
-}
+// Repeats tells whether a POST may repeat a registration, and come with what that has
+// used up.
+func (m Reregister) Repeats() bool { return m.Mode == ReregisterReturn || m.Mode == ReregisterUpdate }
 
 func (m Reregister) window() time.Duration {
 	if m.Window == 0 {
@@ -66,11 +64,11 @@ func digest(values ...any) (string, error) {
 // POSTs are nothing special. It is a reservation like those of the token and the
 // jti: while the first POST is at work, it tells the others so.
 func (r *Registry) repeatReservation(ws Workspace, c *Client, now time.Time) (*reservation, error) {
-	if !ws.Reregister.is(ReregisterReturn, ReregisterUpdate, ReregisterReject) {
+	if !ws.Reregister.Repeats() && ws.Reregister.Mode != ReregisterReject {
 		return nil, nil
 	}
 	metadata := c.Asked
-	if ws.Reregister.is(ReregisterUpdate) {
+	if ws.Reregister.Mode == ReregisterUpdate {
 		metadata = "" // one registration whatever it asks for
 	}
 	name, err := digest(c.Directory, c.SoftwareID, c.Thumbprint, metadata)
@@ -99,7 +97,7 @@ func repeated(w Writer, ws Workspace, repeat *reservation, now time.Time) (*Clie
 	switch {
 	case err != nil || s == nil || !s.lasts(now):
 		return nil, err
-	case !s.Final && ws.Reregister.is(ReregisterReject):
+	case !s.Final && ws.Reregister.Mode == ReregisterReject:
 		return nil, nil
 	case !s.Final:
 		return nil, &underWay{repeat.key}
@@ -108,7 +106,7 @@ func repeated(w Writer, ws Workspace, repeat *reservation, now time.Time) (*Clie
 	switch {
 	case errors.Is(err, ErrNotFound), err == nil && c.Status != Active:
 		return nil, w.Delete(repeat.key) // deleted since: this is a first one again
-	case err != nil || ws.Reregister.is(ReregisterReject):
+	case err != nil || ws.Reregister.Mode == ReregisterReject:
 		return nil, err
 	}
 	return c, refuseSuspended(w, c)
@@ -185,7 +183,7 @@ func (r *Registry) awaitFirst(ctx context.Context, ws Workspace, in Registration
 		case <-ctx.Done():
 		}
 		if ctx.Err() != nil {
-			return nil, errChanging().Because(first)
+			return nil, errChanging()
 		}
 	}
 }
@@ -212,7 +210,7 @@ func (r *Registry) reregister(ctx context.Context, ws Workspace, known *Client, 
 	if errors.Is(err, errAsked) {
 		return r.register(ctx, ws, in) // the same POST was faster
 	}
-	if changing := (*verify.Error)(nil); errors.As(err, &changing) && changing.Rule == errChanging().Rule {
+	if errors.Is(err, errHeld) {
 		return nil, &underWay{clientKey(known)}
 	}
 	return c, err
