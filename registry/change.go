@@ -54,8 +54,5 @@ func changeable(w Writer, workspace, clientID string, now time.Time) (*Client, e
 	case c.changing(now):
 		return nil, errChanging()
 	}
-	if err := refuseSuspended(w, c); err != nil {
-		return nil, err
-	}
 	return c, nil
 }

@@ -42,6 +42,9 @@ func (r *Registry) beginDelete(ctx context.Context, ws Workspace, clientID strin
 		if c, err = changeable(w, ws.Name, clientID, now); err != nil {
 			return err
 		}
+		if err := refuseSuspended(w, c); err != nil {
+			return err
+		}
 		c.Status = Deleting
 		todo.key, todo.Registration = laterKey(now.Add(lease), c.ID), c.ID
 		return errors.Join(putClient(w, c), todo.put(w))

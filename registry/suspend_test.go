@@ -82,3 +82,17 @@ func TestSuspensionsAreChecked(t *testing.T) {
 		}
 	})
 }
+
+// A suspended client may revoke its tokens, and for that its renewed certificate must
+// become the one that the AS knows.
+func TestSuspendedClientRenews(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		c := x.register(request("jti1", ""))
+		if err := x.Suspend(x.t.Context(), registry.Suspension{Workspace: x.ws.Name, Kind: registry.SuspendClient, Value: c.ClientID}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := x.Renew(x.t.Context(), x.ws, c.ClientID, certificate(t, "renewed", time.Now().Add(time.Hour))); err != nil {
+			t.Error(err)
+		}
+	})
+}

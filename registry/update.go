@@ -114,6 +114,11 @@ func (r *Registry) beginUpdate(ctx context.Context, ws Workspace, clientID strin
 		if c, err = changeable(w, ws.Name, clientID, now); err != nil {
 			return err
 		}
+		if ch.request != nil { // a renewed certificate is no wish of the client's: it may revoke with it
+			if err := refuseSuspended(w, c); err != nil {
+				return err
+			}
+		}
 		if ch.unless != "" && c.Asked == ch.unless {
 			return errAsked
 		}
