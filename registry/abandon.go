@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"time"
 )
 
 // errTwice is an AS that gives a new client the id of one that is there: it must
@@ -76,8 +75,7 @@ func (r *Registry) leaveForDeletion(ctx context.Context, c *Client, undo work, c
 		return err
 	}
 	todo := r.newWork(workDelete, c.Workspace)
-	todo.key, todo.Registration = outboxKey(r.now().Add(time.Second), c.ID), c.ID
-	todo.Attempts, todo.Tried, todo.LastError = 1, r.now().Unix(), errorText(cause)
+	todo.Registration, todo.Tried, todo.LastError = c.ID, r.now().Unix(), errorText(cause)
 	return r.conclude(ctx, func(w Writer) error {
 		taken, err := get(w, idKey(c))
 		if err != nil || len(taken) > 0 {
