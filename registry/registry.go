@@ -60,6 +60,10 @@ import (
 	"time"
 )
 
+// The lease outlives whatever its holder may still do: asking the AS, taking back what
+// it made, and writing the end of each. Otherwise this does not compile.
+const _ = uint64(lease - 2*(Deadline+concludeWithin) - 1)
+
 // skew is how long a used token or jti is remembered after its end.
 const skew = 2 * time.Minute
 
