@@ -28,7 +28,7 @@ var inactive = []byte(`{"active":false}`)
 // one that the gateway has ended, or its client is one that may do nothing.
 func (h *Handler) serveIntrospection(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, store *registry.Registry, form string) error {
 	delete(r.Header, "Accept-Encoding") // an answer that is packed cannot be read
-	held := &heldAnswer{header: w.Header(), w: w}
+	held := &heldAnswer{w: w}
 	if err := next.ServeHTTP(held, r); err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (h *Handler) serveIntrospection(w http.ResponseWriter, r *http.Request, nex
 func (h *Handler) stillActive(r *http.Request, store *registry.Registry, held *heldAnswer, form string) (bool, error) {
 	claims, err := held.claims()
 	if err != nil {
-		return false, verify.Refuse(verify.Unavailable, "introspection", "the authorization server's answer cannot be read; try again later").Because(err)
+		return false, unreadable(err)
 	}
 	if active, _, err := claims.Bool("active"); err == nil && !active {
 		return true, nil
@@ -66,7 +66,7 @@ func (h *Handler) stillActive(r *http.Request, store *registry.Registry, held *h
 	for _, claims := range append([]verify.Object{claims}, tokenClaims(claims, tokens)...) {
 		id, err := verify.TokenClient(claims)
 		if err != nil {
-			return false, verify.Refuse(verify.Unavailable, "introspection", "the authorization server's answer cannot be read; try again later").Because(err)
+			return false, unreadable(err)
 		}
 		c, err := store.Client(r.Context(), h.Workspace, id)
 		switch {
@@ -85,6 +85,10 @@ func (h *Handler) stillActive(r *http.Request, store *registry.Registry, held *h
 		}
 	}
 	return true, nil
+}
+
+func unreadable(cause error) error {
+	return verify.Refuse(verify.Unavailable, "introspection", "the authorization server's answer cannot be read; try again later").Because(cause)
 }
 
 // introspectedTokens are the tokens that a request asks about: one, or several of
@@ -116,13 +120,12 @@ func tokenClaims(answer verify.Object, tokens []string) (list []verify.Object) {
 
 // heldAnswer keeps an answer until it is decided on.
 type heldAnswer struct {
-	header http.Header
 	w      http.ResponseWriter
 	status int
 	body   bytes.Buffer
 }
 
-func (a *heldAnswer) Header() http.Header { return a.header }
+func (a *heldAnswer) Header() http.Header { return a.w.Header() }
 
 func (a *heldAnswer) WriteHeader(status int) {
 	if a.status == 0 && status >= 200 { // what is below is not yet the answer
@@ -144,7 +147,7 @@ func (a *heldAnswer) Write(p []byte) (int, error) {
 // claims are those of a JSON answer, or of a signed one (RFC 9701), whose sender the
 // connection tells.
 func (a *heldAnswer) claims() (verify.Object, error) {
-	if t, _, err := mime.ParseMediaType(a.header.Get("Content-Type")); err == nil && t == "application/token-introspection+jwt" {
+	if t, _, err := mime.ParseMediaType(a.Header().Get("Content-Type")); err == nil && t == "application/token-introspection+jwt" {
 		claims, err := verify.UnverifiedClaims(a.body.Bytes())
 		if err != nil {
 			return claims, err
@@ -161,10 +164,10 @@ func (a *heldAnswer) claims() (verify.Object, error) {
 // replace puts another body into the answer's place.
 func (a *heldAnswer) replace(body []byte) {
 	for _, name := range []string{"Content-Encoding", "Etag", "Last-Modified", "Digest", "Content-Digest"} {
-		a.header.Del(name)
+		a.Header().Del(name)
 	}
-	a.header.Set("Content-Type", "application/json")
-	a.header.Set("Content-Length", strconv.Itoa(len(body)))
+	a.Header().Set("Content-Type", "application/json")
+	a.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	a.body = *bytes.NewBuffer(body)
 }
 
