@@ -89,9 +89,6 @@ func (d *dcr) client(id string) (*registry.Client, error) {
 	}
 	c, err := d.byToken(clientID)
 	if err != nil {
-		if e := verify.AsError(err); e.Kind == verify.InvalidToken {
-			return nil, verify.NotYours(err)
-		}
 		return nil, err
 	}
 	d.note("client_id", c.ClientID)
@@ -117,13 +114,13 @@ func (d *dcr) client(id string) (*registry.Client, error) {
 func (d *dcr) byToken(clientID string) (*registry.Client, error) {
 	raw, err := verify.BearerToken(d.r.Header["Authorization"])
 	if err != nil {
-		return nil, err
+		return nil, notYours(err)
 	}
 	if d.RegistrationAccessToken != nil && registry.IsAccessToken(raw) {
 		return d.byAccessToken(clientID, raw)
 	}
 	if d.token, err = d.as.CheckToken(d.r.Context(), raw); err != nil {
-		return nil, err
+		return nil, notYours(err)
 	}
 	if ended, err := d.store.TokenEnded(d.r.Context(), d.Workspace, d.token); err != nil {
 		return nil, err
@@ -148,26 +145,39 @@ func (d *dcr) byToken(clientID string) (*registry.Client, error) {
 	return c, nil
 }
 
-// presented is the token of the request and its certificate.
-func (d *dcr) presented() registry.Presented {
-	return registry.Presented{Token: d.token, Certificate: d.cert}
+// notYours makes the one answer of an error that says what is wrong with a token.
+func notYours(err error) error {
+	if verify.AsError(err).Kind == verify.InvalidToken {
+		return verify.NotYours(err)
+	}
+	return err
+}
+
+// presented is the token of the request, which belongs to own. With it goes the
+// certificate where the AS would take it for own's: the gateway must not fail an
+// authentication in somebody's name.
+func (d *dcr) presented(own *registry.Client) (registry.Presented, error) {
+	p := registry.Presented{Token: d.token}
+	if own == nil || own.Status != registry.Active || own.Metadata.TokenEndpointAuthMethod != "tls_client_auth" {
+		return p, nil
+	}
+	is, err := d.isOf(own)
+	if is {
+		p.Certificate = d.cert
+	}
+	return p, err
 }
 
 // endToken ends the token of a request for a client that is not there, or another's
-// (DCR v3.2; RFC 7592 2.1), and returns the refusal. It is revoked as the client that
-// it belongs to only where the certificate is that client's.
+// (DCR v3.2; RFC 7592 2.1), and returns the refusal.
 func (d *dcr) endToken(refused error) error {
-	presented := d.presented()
 	own, err := d.store.Client(d.r.Context(), d.Workspace, d.token.ClientID)
-	is := err == nil && own.Status == registry.Active
-	if is {
-		is, err = d.isOf(own)
-	}
 	if err != nil && !errors.Is(err, registry.ErrNotFound) {
 		return err
 	}
-	if !is {
-		presented.Certificate = nil
+	presented, err := d.presented(own)
+	if err != nil {
+		return err
 	}
 	if err := d.store.EndToken(d.r.Context(), d.lent(), presented); err != nil {
 		return err

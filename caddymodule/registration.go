@@ -153,7 +153,11 @@ func (d *dcr) delete(id string) error {
 	if err != nil {
 		return err
 	}
-	if err := d.store.Delete(d.r.Context(), d.lent(), c.ClientID, d.presented()); err != nil {
+	presented, err := d.presented(c)
+	if err != nil {
+		return err
+	}
+	if err := d.store.Delete(d.r.Context(), d.lent(), c.ClientID, presented); err != nil {
 		return err
 	}
 	d.answer(http.StatusNoContent, nil)
