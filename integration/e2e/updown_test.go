@@ -15,30 +15,28 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
 
-// TestUpAndDown registers a thousand clients while the AS goes up and down under
+// TestUpAndDown registers a thousand clients at once while the AS goes up and down under
 // them: now it is gone before it has seen a request, now after it has carried it out
 // and before it has answered. Every client that a TPP was told of works, and the AS
 // has no other.
 func TestUpAndDown(t *testing.T) {
-	const total, workers = 1000, 32
+	const total = 1000
 	t.Parallel()
 	binary, err := gateway.BuildCrashing() // whose leases are a tenth
 	if err != nil {
 		t.Fatal(err)
 	}
 	each(t, story.Options{Binary: binary, Replace: []gateway.Replacement{gateway.Unlimited}}, func(t *testing.T, p *story.Play) {
+		// What is held for a lease after a lost answer is not waited for.
 		tokens, bodies := make(chan string, 2*total), make(chan string, 2*total)
-		prepare := func(n int) {
-			for range n {
-				token, body, err := p.Prepare(t.Context())
-				if err != nil {
-					t.Fatal(err)
-				}
-				tokens <- token
-				bodies <- body
+		for range cap(tokens) {
+			token, body, err := p.Prepare(t.Context())
+			if err != nil {
+				t.Fatal(err)
 			}
+			tokens <- token
+			bodies <- body
 		}
-		prepare(total + total/4) // what is held for a lease after a lost answer is not waited for
 		path, err := p.InternalRegistration(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -51,33 +49,26 @@ func TestUpAndDown(t *testing.T) {
 		told := map[string]bool{}
 		statuses := map[string]int{}
 		var group sync.WaitGroup
-		todo := make(chan struct{}, total)
 		for range total {
-			todo <- struct{}{}
-		}
-		close(todo)
-		for range workers {
 			group.Go(func() {
 				client := p.Acme.Client(p.ClientOptions())
 				defer client.Close()
-				for range todo {
-					id, err := insist(t, p, client, tokens, bodies, func(r *tpp.Response) {
-						mu.Lock()
-						defer mu.Unlock()
-						statuses[fmt.Sprint(r.Status, " ", r.Text("error"))]++
-					})
-					if err != nil {
-						t.Error(err)
-						return
-					}
+				id, err := insist(t, p, client, tokens, bodies, func(r *tpp.Response) {
 					mu.Lock()
-					if told[id] {
-						t.Errorf("two registrations share client_id %s", id)
-					}
-					told[id] = true
-					mu.Unlock()
-					made <- struct{}{}
+					defer mu.Unlock()
+					statuses[fmt.Sprint(r.Status, " ", r.Text("error"))]++
+				})
+				if err != nil {
+					t.Error(err)
+					return
 				}
+				mu.Lock()
+				defer mu.Unlock()
+				if told[id] {
+					t.Errorf("two registrations share client_id %s", id)
+				}
+				told[id] = true
+				made <- struct{}{}
 			})
 		}
 		group.Wait()
@@ -124,7 +115,7 @@ func TestUpAndDown(t *testing.T) {
 // can be, and with new ones when they are held.
 func insist(t *testing.T, p *story.Play, client *tpp.Client, tokens, bodies <-chan string, tell func(*tpp.Response)) (string, error) {
 	token, body := <-tokens, <-bodies
-	for range 2_000 {
+	for range 400 {
 		r, err := client.Register(t.Context(), p.Register, token, body)
 		if err != nil {
 			return "", err
@@ -146,7 +137,7 @@ func insist(t *testing.T, p *story.Play, client *tpp.Client, tokens, bodies <-ch
 			select {
 			case <-t.Context().Done():
 				return "", t.Context().Err()
-			case <-time.After(50 * time.Millisecond):
+			case <-time.After(500 * time.Millisecond):
 			}
 		}
 	}
@@ -170,7 +161,7 @@ func upAndDown(t *testing.T, as *authserverprocess.Process, path string, made <-
 			t.Error(err)
 			return
 		}
-		for range 60 {
+		for range 150 {
 			if _, more := <-made; !more {
 				return
 			}
