@@ -107,7 +107,7 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 	case err != nil:
 		return nil, err
 	case known != nil && ws.Reregister.Mode == ReregisterUpdate && known.Asked != c.Asked:
-		return r.reregister(ctx, ws, known, in, *repeat)
+		return r.reregister(ctx, ws, known, in, c.Asked, *repeat)
 	case known != nil:
 		known.Repeated = true
 		return known, nil

@@ -191,15 +191,12 @@ func (r *Registry) awaitFirst(ctx context.Context, ws Workspace, in Registration
 // reregister is ReregisterUpdate for a POST with other metadata: an update of the
 // registration that is there. What the POST comes with must be new: only a
 // repetition, which has the same metadata, may use again what was used up.
-func (r *Registry) reregister(ctx context.Context, ws Workspace, known *Client, in Registration, repeat reservation) (*Client, error) {
+func (r *Registry) reregister(ctx context.Context, ws Workspace, known *Client, in Registration, asked string, repeat reservation) (*Client, error) {
 	revoke, err := r.revocationOf(ws, in.Token)
 	if err != nil {
 		return nil, err
 	}
-	ch := &change{id: uuid.NewString(), request: in.Request.Raw, revoke: revoke}
-	if ch.unless, err = asked(&in.Checked.Metadata); err != nil {
-		return nil, err
-	}
+	ch := &change{id: uuid.NewString(), request: in.Request.Raw, revoke: revoke, unless: asked}
 	for _, h := range registrationReservations(ws.Name, known.ID, in) {
 		h.fresh = true
 		ch.holds = append(ch.holds, h)
