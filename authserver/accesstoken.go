@@ -79,9 +79,11 @@ func (s *Server) revoker(v registry.Revocation) (id, secret string) {
 	return s.ClientID, s.ClientSecret
 }
 
-// asClient tells whether the gateway can be the client that the token belongs to:
-// the AS takes the certificate from it (RFC 9440).
-func asClient(v registry.Revocation) bool { return v.ClientID != "" && len(v.Certificate) > 0 }
+// asClient tells whether the gateway can be the client that the token belongs to: the
+// AS takes the certificate from it (RFC 9440), or the secret in bridge mode.
+func asClient(v registry.Revocation) bool {
+	return v.ClientID != "" && (len(v.Certificate) > 0 || v.Bridge != "")
+}
 
 // Revoke ends an access token (RFC 7009): a registration token as the client that
 // it belongs to where that is configured, a management token as the client that
@@ -138,15 +140,24 @@ func form(target, token, id, secret string) request {
 	}
 }
 
-// clientForm is a revocation as a client with a certificate (RFC 8705 2).
+// clientForm is a revocation as a client: with its certificate (RFC 8705 2), or with
+// the secret that the gateway has for it.
 func clientForm(target string, v registry.Revocation) request {
-	body := tokenForm(v.Token)
-	body.Set("client_id", v.ClientID)
-	return request{
-		method: http.MethodPost, target: target, headers: []string{ClientCertHeader, ClientCert(v.Certificate)},
-		contentType: "application/x-www-form-urlencoded", body: []byte(body.Encode()),
-		secrets: []string{v.Token}, tokens: true,
+	q := request{
+		method: http.MethodPost, target: target, contentType: "application/x-www-form-urlencoded",
+		secrets: []string{v.Token, v.ClientSecret}, tokens: true,
 	}
+	parameters := url.Values{"client_id": {v.ClientID}}.Encode()
+	if v.Bridge != "" {
+		q.authorization, parameters = AsClient(v.Bridge, v.ClientID, v.ClientSecret)
+	} else {
+		q.headers = []string{ClientCertHeader, ClientCert(v.Certificate)}
+	}
+	if parameters != "" {
+		parameters += "&"
+	}
+	q.body = []byte(parameters + tokenForm(v.Token).Encode())
+	return q
 }
 
 func tokenForm(token string) url.Values {

@@ -56,8 +56,14 @@ func (s *Server) clientMetadata(m *Metadata, c *registry.Client) (*clientMetadat
 	if s.SendStatement {
 		o.SoftwareStatement = string(c.SoftwareStatement)
 	}
-	switch o.TokenEndpointAuthMethod {
-	case "tls_client_auth":
+	bridge := m.Bridge(o.TokenEndpointAuthMethod)
+	switch {
+	case bridge != "":
+		if o.TokenEndpointAuthMethod == "private_key_jwt" && c.JWKSURI == "" {
+			return nil, verify.Refuse(verify.InvalidClientMetadata, "token_endpoint_auth_method", "token_endpoint_auth_method: private_key_jwt needs a software_jwks_endpoint in the software statement; publish the software's keys at the directory and get a new statement")
+		}
+		o.TokenEndpointAuthMethod = bridge
+	case o.TokenEndpointAuthMethod == "tls_client_auth":
 		if claim, _ := c.Metadata.SAN(); claim != "" {
 			o.SANDNS, o.SANURI = c.Metadata.TLSClientAuthSANDNS, c.Metadata.TLSClientAuthSANURI
 			o.SANIP, o.SANEmail = c.Metadata.TLSClientAuthSANIP, c.Metadata.TLSClientAuthSANEmail
@@ -68,7 +74,7 @@ func (s *Server) clientMetadata(m *Metadata, c *registry.Client) (*clientMetadat
 			return nil, err
 		}
 		o.SubjectDN = dn
-	case "private_key_jwt":
+	case o.TokenEndpointAuthMethod == "private_key_jwt":
 		o.TokenEndpointSigningAlg = c.Metadata.TokenEndpointSigningAlg
 	}
 	if c.Metadata.ApplicationType != "web" {
@@ -90,6 +96,11 @@ func (s *Server) clientMetadata(m *Metadata, c *registry.Client) (*clientMetadat
 	return o, nil
 }
 
+// bridged tells whether the gateway authenticates in the client's place.
+func (o *clientMetadata) bridged() bool {
+	return slices.Contains(bridgeMethods, o.TokenEndpointAuthMethod)
+}
+
 func (o *clientMetadata) encode() ([]byte, error) { return json.Marshal(o) }
 
 // stored holds the AS's answer against what it was told. It may have stored less
@@ -107,7 +118,7 @@ func (o *clientMetadata) stored(answer verify.Object, c *registry.Client) (verif
 			return m, fmt.Errorf("it registered tls_client_auth_subject_dn %s, not %s", verify.Quote(text), verify.Quote(o.SubjectDN))
 		}
 	}
-	if claim, value := m.SAN(); claim != "" {
+	if claim, value := m.SAN(); claim != "" && !o.bridged() {
 		text, _, err := answer.String(claim)
 		if err != nil || !sameSAN(claim, text, value) {
 			return m, fmt.Errorf("it registered %s %s, not %s", claim, verify.Quote(text), verify.Quote(value))

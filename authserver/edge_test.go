@@ -110,6 +110,7 @@ func (e *edge) document(changes ...string) string {
 		"registration_endpoint": "{as}/as/reg?kind=tpp",
 		"introspection_endpoint": "https://bank.example/as/introspect",
 		"revocation_endpoint": "https://bank.example/as/revoke",
+		"token_endpoint_auth_methods_supported": ["client_secret_basic", "private_key_jwt", "tls_client_auth"],
 		"tls_client_certificate_bound_access_tokens": true
 	}`, changes...), "{as}", e.https.URL)
 }

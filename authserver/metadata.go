@@ -1,11 +1,9 @@
 package authserver
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
@@ -27,6 +25,7 @@ type Metadata struct {
 	Acceptable verify.Acceptable
 
 	bindsTokens        bool
+	bridge             bridging
 	listsRequestObject bool
 	keys               verify.KeySource
 }
@@ -74,7 +73,7 @@ func (s *Server) readMetadata(raw []byte) (*Metadata, error) {
 	if m.bindsTokens, _, err = document.Bool("tls_client_certificate_bound_access_tokens"); err != nil {
 		return nil, fmt.Errorf("tls_client_certificate_bound_access_tokens %w", err)
 	}
-	if m.Acceptable, err = acceptable(s.Accept, document); err != nil {
+	if m.Acceptable, m.bridge, err = s.acceptable(document); err != nil {
 		return nil, err
 	}
 	m.listsRequestObject = document.Has("request_object_signing_alg_values_supported")
@@ -130,63 +129,6 @@ func sameHost(a, b *url.URL) bool {
 		return strings.TrimSuffix(strings.TrimSuffix(h, ":443"), ":80")
 	}
 	return host(a) == host(b)
-}
-
-// acceptable cuts the operator's lists down to what the AS says that it can do.
-// The operator's order stays: the preferred value is first.
-func acceptable(a verify.Acceptable, document verify.Object) (verify.Acceptable, error) {
-	sorted := func(v string) string {
-		words := strings.Fields(v)
-		slices.Sort(words)
-		return strings.Join(words, " ")
-	}
-	for _, c := range []struct {
-		name string
-		list *[]string
-		// missing: none in common is an error only where a client cannot do without.
-		needed bool
-	}{
-		{"token_endpoint_auth_methods_supported", &a.AuthMethods, true},
-		{"token_endpoint_auth_signing_alg_values_supported", &a.AuthSigningAlgs, false},
-		{"grant_types_supported", &a.GrantTypes, true},
-		{"response_types_supported", &a.ResponseTypes, true},
-		{"id_token_signing_alg_values_supported", &a.IDTokenAlgs, true},
-		{"request_object_signing_alg_values_supported", &a.RequestObjectAlgs, true},
-		{"scopes_supported", &a.Scopes, true},
-		{"backchannel_token_delivery_modes_supported", &a.BackchannelModes, false},
-		{"backchannel_authentication_request_signing_alg_values_supported", &a.BackchannelAlgs, false},
-	} {
-		supported, ok, err := document.Strings(c.name)
-		if err != nil {
-			return a, fmt.Errorf("%s %w", c.name, err)
-		}
-		if !ok {
-			continue // an AS that does not say is tried
-		}
-		var both []string
-		for _, v := range *c.list {
-			if slices.ContainsFunc(supported, func(o string) bool { return sorted(o) == sorted(v) }) {
-				both = append(both, v)
-			}
-		}
-		if c.needed && len(both) == 0 {
-			return a, fmt.Errorf("%s: the authorization server has %s, registrations need one of %s", c.name,
-				verify.Quote(strings.Join(supported, ", ")), strings.Join(*c.list, ", "))
-		}
-		*c.list = both
-	}
-	if len(a.AuthSigningAlgs) == 0 { // without, only assertions are impossible
-		a.AuthMethods = slices.DeleteFunc(slices.Clone(a.AuthMethods), func(m string) bool { return m == "private_key_jwt" })
-	}
-	// An AS without the endpoint has no CIBA, whatever it leaves unsaid.
-	if !document.Has("backchannel_authentication_endpoint") || !slices.Contains(a.GrantTypes, verify.GrantCIBA) || len(a.BackchannelModes) == 0 || len(a.BackchannelAlgs) == 0 {
-		a.BackchannelModes, a.BackchannelAlgs = nil, nil
-		a.GrantTypes = slices.DeleteFunc(slices.Clone(a.GrantTypes), func(g string) bool { return g == verify.GrantCIBA })
-	}
-	if len(a.AuthMethods) == 0 {
-		return a, errors.New("token_endpoint_auth_signing_alg_values_supported: no algorithm that registrations may use")
-	}
-	return a, nil
 }
 
 // NewEndpoint is an endpoint at a path with or without a query.

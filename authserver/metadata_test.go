@@ -140,7 +140,7 @@ func TestAcceptable(t *testing.T) {
 		{"no algorithm of assertions", []string{"token_endpoint_auth_signing_alg_values_supported", `["RS256"]`}, func(a *verify.Acceptable) {
 			a.AuthMethods, a.AuthSigningAlgs = []string{"tls_client_auth"}, nil
 		}, ""},
-		{"assertions only, and no algorithm", []string{"token_endpoint_auth_signing_alg_values_supported", `[]`, "token_endpoint_auth_methods_supported", `["private_key_jwt"]`}, nil, "no algorithm that registrations may use"},
+		{"assertions only, and no algorithm", []string{"token_endpoint_auth_signing_alg_values_supported", `[]`, "token_endpoint_auth_methods_supported", `["private_key_jwt"]`}, nil, "registrations need one of tls_client_auth, private_key_jwt"},
 		{"fewer grants", []string{"grant_types_supported", `["client_credentials","authorization_code","implicit"]`}, func(a *verify.Acceptable) { a.GrantTypes = []string{"authorization_code", "client_credentials"} }, ""},
 		{"no grant in common", []string{"grant_types_supported", `["password"]`}, nil, "grant_types_supported"},
 		{"words of a response type in another order", []string{"response_types_supported", `["id_token code"]`}, func(a *verify.Acceptable) { a.ResponseTypes = []string{"code id_token"} }, ""},
@@ -154,7 +154,9 @@ func TestAcceptable(t *testing.T) {
 		{"a scope in another spelling", []string{"scopes_supported", `["OpenID"]`}, nil, "scopes_supported"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			e := newEdge(t, func(_ *edge, o *authserver.Options) { o.Accept = verify.DefaultAcceptable() })
+			e := newEdge(t, func(_ *edge, o *authserver.Options) {
+				o.Accept, o.TokenEndpointAuth = verify.DefaultAcceptable(), authserver.Native
+			})
 			e.on(discovery, answer(http.StatusOK, e.document(test.changes...)))
 			m, err := e.Metadata(t.Context())
 			if test.change == nil {

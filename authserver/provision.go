@@ -52,6 +52,9 @@ func (s *Server) Create(ctx context.Context, c *registry.Client) (*registry.Prov
 	if p.Metadata, err = told.stored(answer, c); err == nil && s.ChoosesClientID() && p.ClientID != c.ClientID {
 		err = fmt.Errorf("it does not honour the header %s", s.ClientIDHeader)
 	}
+	if err == nil {
+		err = s.readSecret(p, answer, told)
+	}
 	if err != nil {
 		return s.takeBack(ctx, c, p, err)
 	}
@@ -105,7 +108,10 @@ func (s *Server) Update(ctx context.Context, c *registry.Client) (*registry.Prov
 	if p.ClientID != c.ClientID {
 		return p, lost(errors.New("it answered with another client_id"))
 	}
-	if p.Metadata, err = told.stored(answer, c); err != nil {
+	if p.Metadata, err = told.stored(answer, c); err == nil {
+		err = s.readSecret(p, answer, told)
+	}
+	if err != nil {
 		return p, unavailable(err)
 	}
 	return p, nil

@@ -38,6 +38,13 @@ const (
 	JWT           = "jwt"           // their signature (RFC 9068)
 )
 
+// How clients authenticate at the AS: Options.TokenEndpointAuth.
+const (
+	Auto   = "auto"   // native where the AS lists the client's method, else bridge
+	Native = "native" // the client at the AS itself
+	Bridge = "bridge" // the client at the gateway, and the gateway at the AS with a secret
+)
+
 // Documents keeps the last good discovery document over restarts.
 type Documents interface {
 	Load(ctx context.Context) ([]byte, error)
@@ -63,6 +70,11 @@ type Options struct {
 	SendStatement bool
 	// ClientIDHeader carries the client_id that the gateway chooses. Default: the AS chooses.
 	ClientIDHeader string
+	// TokenEndpointAuth is Auto, Native or Bridge. Default: Auto.
+	TokenEndpointAuth string
+	// BridgeMethod is ClientSecretBasic or ClientSecretPost, how the gateway
+	// authenticates in bridge mode. Default: the first of them that the AS lists.
+	BridgeMethod string
 	// DNFormat is RFC4514, OpenSSL or Go. Default: RFC4514.
 	DNFormat string
 	// Validate is Introspection or JWT. Default: Introspection with a ClientID, else JWT.
@@ -95,6 +107,15 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	case u.Scheme != "https" || u.Host == "" || u.User != nil:
 		return nil, fmt.Errorf("%s: must be an https URL", u.Redacted())
+	}
+	if o.TokenEndpointAuth == "" {
+		o.TokenEndpointAuth = Auto
+	}
+	if modes := []string{Auto, Native, Bridge}; !slices.Contains(modes, o.TokenEndpointAuth) {
+		return nil, fmt.Errorf("token_endpoint_auth %q: must be one of %s", o.TokenEndpointAuth, strings.Join(modes, ", "))
+	}
+	if o.BridgeMethod != "" && !slices.Contains(bridgeMethods, o.BridgeMethod) {
+		return nil, fmt.Errorf("token_endpoint_auth method %q: must be one of %s", o.BridgeMethod, strings.Join(bridgeMethods, ", "))
 	}
 	if o.DNFormat == "" {
 		o.DNFormat = RFC4514

@@ -29,9 +29,16 @@ type AuthorizationServer struct {
 	// Provision is how clients become known to the AS. Required.
 	Provision *Provision `json:"provision,omitempty"`
 
-	// TokenEndpointAuth is how clients authenticate at the AS: native, the AS knows
-	// RFC 8705 itself and is handed the certificate. Default: auto, which takes native.
+	// TokenEndpointAuth is how clients authenticate at the AS. native: the AS does that
+	// itself, and is handed the certificate. bridge: the gateway does it, and
+	// authenticates at the AS in their place, with a secret of which they know nothing.
+	// Default: auto, native for clients whose method the AS's discovery document lists,
+	// else bridge.
 	TokenEndpointAuth string `json:"token_endpoint_auth,omitempty"`
+
+	// BridgeMethod is client_secret_basic or client_secret_post, how the gateway
+	// authenticates in bridge mode. Default: the first of them that the AS lists.
+	BridgeMethod string `json:"bridge_method,omitempty"`
 
 	// DNFormat is how the AS writes a DN: rfc4514, openssl (RFC 2253 as openssl
 	// prints it) or go (crypto/x509/pkix). Default: rfc4514.
@@ -76,13 +83,6 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 	if c.Provision == nil || c.Provision.Method != "rfc7591" {
 		return errors.New("provision rfc7591 is missing: it is how clients become known to the authorization server")
 	}
-	switch c.TokenEndpointAuth {
-	case "", "auto", "native":
-	case "bridge":
-		return errors.New("token_endpoint_auth bridge is not supported yet")
-	default:
-		return fmt.Errorf("token_endpoint_auth %q: must be auto or native", c.TokenEndpointAuth)
-	}
 	if err := subset("san", c.SAN, []string{"dns", "uri", "ip", "email"}); err != nil {
 		return err
 	}
@@ -98,6 +98,7 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 		// The operator wrote the address, so that a private one is right.
 		Client:         jwks.NewClient(jwks.Options{Roots: roots, PrivateRanges: true, Timeout: authserver.Timeout, MaxConnections: 512}),
 		ClientIDHeader: c.Provision.ClientIDHeader, SendStatement: c.Provision.SendStatement, DNFormat: c.DNFormat, Validate: c.Validate,
+		TokenEndpointAuth: c.TokenEndpointAuth, BridgeMethod: c.BridgeMethod,
 		Accept: accept, Logger: h.log, Documents: documents{h},
 	}
 	if o.InitialAccessToken, err = secret("initial_access_token", c.Provision.InitialAccessToken); err != nil {

@@ -76,7 +76,7 @@ func guest(d *caddyfile.Dispenser, namespace, inline string) (json.RawMessage, e
 //	authorization_server <url> {
 //	    client              <id> <placeholder>
 //	    provision           rfc7591 { ... }
-//	    token_endpoint_auth auto|native
+//	    token_endpoint_auth auto|native|bridge { method client_secret_basic|client_secret_post }
 //	    dn_format           rfc4514|openssl|go
 //	    san                 <dns|uri|ip|email...>
 //	    validate            introspection|jwt
@@ -94,7 +94,7 @@ func (c *AuthorizationServer) unmarshal(d *caddyfile.Dispenser) error {
 			c.Provision = new(Provision)
 			err = c.Provision.unmarshal(d)
 		case "token_endpoint_auth":
-			err = oneOf(d, &c.TokenEndpointAuth, "auto", "native")
+			err = c.tokenEndpointAuth(d)
 		case "dn_format":
 			err = oneOf(d, &c.DNFormat, "rfc4514", "openssl", "go")
 		case "san":
@@ -114,13 +114,22 @@ func (c *AuthorizationServer) unmarshal(d *caddyfile.Dispenser) error {
 	return err
 }
 
+func (c *AuthorizationServer) tokenEndpointAuth(d *caddyfile.Dispenser) error {
+	if err := oneOf(d, &c.TokenEndpointAuth, "auto", "native", "bridge"); err != nil {
+		return err
+	}
+	return block(d, func() error {
+		if d.Val() != "method" {
+			return unknown(d)
+		}
+		return oneOf(d, &c.BridgeMethod, "client_secret_basic", "client_secret_post")
+	})
+}
+
 func oneOf(d *caddyfile.Dispenser, to *string, words ...string) error {
 	name := d.Val()
 	if err := oneArg(d, to); err != nil {
 		return err
-	}
-	if name == "token_endpoint_auth" && *to == "bridge" {
-		return d.Err("token_endpoint_auth bridge is not supported yet")
 	}
 	if !slices.Contains(words, *to) {
 		return d.Errf("%s: %q is none of %q", name, *to, words)

@@ -158,7 +158,10 @@ func notYours(err error) error {
 // authentication in somebody's name.
 func (d *dcr) presented(own *registry.Client) (registry.Presented, error) {
 	p := registry.Presented{Token: d.token}
-	if own == nil || own.Status != registry.Active || own.Metadata.TokenEndpointAuthMethod != "tls_client_auth" {
+	if own == nil || own.Status != registry.Active {
+		return p, nil
+	}
+	if p.Bridge = own.Bridge; p.Bridge != "" || own.Metadata.TokenEndpointAuthMethod != "tls_client_auth" {
 		return p, nil
 	}
 	is, err := d.isOf(own)

@@ -1,9 +1,7 @@
 package caddymodule
 
 import (
-	"bytes"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"strings"
@@ -24,7 +22,7 @@ func (h *Handler) serveGuarded(w http.ResponseWriter, r *http.Request, next cadd
 		return nil
 	}
 	defer h.app.Leave()
-	form, err := h.guard(w, r, store, at)
+	form, c, err := h.guard(w, r, store, at)
 	if err != nil {
 		h.exchange(w, r, "guard").refuse(err)
 		return nil
@@ -33,37 +31,46 @@ func (h *Handler) serveGuarded(w http.ResponseWriter, r *http.Request, next cadd
 	// would then read another request than the one that was checked.
 	keepConnection(r)
 	setClientCert(r, h.now())
+	if c != nil && c.Bridge != "" {
+		next = h.bridged(next, store, c, form)
+	}
 	if at == introspection {
 		return h.serveIntrospection(w, r, next, store, form)
 	}
 	return next.ServeHTTP(w, r)
 }
 
-// guard returns the form of a request that may go on.
-func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.Registry, at purpose) (form string, err error) {
+// guard returns the form of a request that may go on, and the client of the registry
+// that sent it, nil for any other.
+func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.Registry, at purpose) (form string, client *registry.Client, err error) {
 	if form, err = h.readForm(w, r); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	who, err := verify.ReadClientAuthentication(r.Header["Authorization"], r.URL.RawQuery, form)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	for _, id := range who.ClientIDs {
 		c, err := store.Client(r.Context(), h.Workspace, id)
 		if errors.Is(err, registry.ErrAlike) {
-			return "", verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: client_id is not written as it was given out; send it exactly so").Because(err)
+			return "", nil, verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: client_id is not written as it was given out; send it exactly so").Because(err)
 		}
 		if errors.Is(err, registry.ErrNotFound) {
 			continue
 		}
 		if err != nil {
-			return "", err
+			return "", nil, err
+		}
+		if r.Method != http.MethodPost { // RFC 6749 3.2
+			w.Header().Set("Allow", http.MethodPost)
+			return "", nil, verify.Refuse(verify.MethodNotAllowed, "method", "method: %s; send a POST", verify.Quote(r.Method))
 		}
 		if err := h.checkClient(r, store, who, c, at); err != nil {
-			return "", err
+			return "", nil, err
 		}
+		client = c
 	}
-	return form, nil
+	return form, client, nil
 }
 
 // checkClient holds a request against a client of the registry.
@@ -82,8 +89,16 @@ func (h *Handler) checkClient(r *http.Request, store *registry.Registry, who *ve
 	if err != nil {
 		return err
 	}
-	if err := who.CheckClient(a, cert); err != nil || cert == nil {
+	if err := who.CheckClient(a, cert); err != nil {
 		return err
+	}
+	if c.Bridge != "" && a.Method == "private_key_jwt" {
+		if err := h.checkAssertion(r.Context(), store, who, c, h.table.Load().audiences); err != nil {
+			return err
+		}
+	}
+	if cert == nil {
+		return nil
 	}
 	return h.renew(r.Context(), store, a, cert)
 }
@@ -109,9 +124,8 @@ func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (string, erro
 	case err != nil:
 		return "", verify.Refuse(verify.MalformedRequest, "body", "the request did not arrive whole in time; send it again").Because(err)
 	}
-	r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
+	setForm(r, body)
 	if len(body) == 0 {
-		r.Body = http.NoBody
 		return "", nil
 	}
 	if t := mediaType(r); t != "application/x-www-form-urlencoded" || r.Header.Get("Content-Encoding") != "" || !inUTF8(r) {

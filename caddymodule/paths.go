@@ -38,6 +38,9 @@ type table struct {
 	exact    map[string]route
 	// below are paths whose whole subtree counts.
 	below []route
+	// audiences are what an assertion for this server may name (RFC 7523 3, OpenID
+	// Connect Core 9): the issuer, and the endpoints where clients authenticate.
+	audiences []string
 	// document is the published discovery document, tag its entity tag.
 	document []byte
 	tag      string
@@ -53,7 +56,7 @@ type route struct {
 
 // newTable is the table of a workspace.
 func (h *Handler) newTable(m *authserver.Metadata) *table {
-	t := &table{metadata: m, exact: map[string]route{}}
+	t := &table{metadata: m, exact: map[string]route{}, audiences: []string{m.Issuer}}
 	t.add(h.RegisterPath, registrations)
 	t.below = append(t.below, route{h.RegisterPath, h.RegisterPath, registration})
 	for _, name := range []string{"openid-configuration", "oauth-authorization-server"} {
@@ -71,10 +74,13 @@ func (h *Handler) newTable(m *authserver.Metadata) *table {
 		case e.Name == "jwks_uri": // needs no certificate, and caches should keep it
 		case e.Name == "revocation_endpoint":
 			t.add(e.Path, revocation)
+			h.addAudience(t, e.Path)
 		case e.Name == "introspection_endpoint":
 			t.add(e.Path, introspection)
+			h.addAudience(t, e.Path)
 		case slices.Contains(guarded, e.Name):
 			t.add(e.Path, authentication)
+			h.addAudience(t, e.Path)
 		default:
 			t.add(e.Path, endpoint)
 		}
@@ -86,6 +92,14 @@ func (h *Handler) newTable(m *authserver.Metadata) *table {
 		}
 	}
 	return t
+}
+
+// addAudience adds an endpoint as it is published.
+func (h *Handler) addAudience(t *table, path string) {
+	t.audiences = append(t.audiences, origin(t.metadata.Issuer)+path)
+	if h.MTLSOrigin != "" {
+		t.audiences = append(t.audiences, h.MTLSOrigin+path)
+	}
 }
 
 // add sets the path's purpose. Where one path has several, hidden and guarded

@@ -84,6 +84,7 @@ func (d *dcr) register() error {
 		return err
 	}
 	d.note("client_id", c.ClientID)
+	d.note("token_endpoint_auth", c.TokenEndpointAuth())
 	d.warn(c)
 	if c.Repeated {
 		d.note("reregister", d.Reregister.Mode)

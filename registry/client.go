@@ -60,11 +60,13 @@ type Client struct {
 	Thumbprint string `json:"thumbprint,omitempty"`
 	// JWKSURI is the statement's software_jwks_endpoint; ClientURI, LogoURI,
 	// PolicyURI and TOSURI its other software_* addresses.
-	JWKSURI   string `json:"jwks_uri,omitempty"`
-	ClientURI string `json:"client_uri,omitempty"`
-	LogoURI   string `json:"logo_uri,omitempty"`
-	PolicyURI string `json:"policy_uri,omitempty"`
-	TOSURI    string `json:"tos_uri,omitempty"`
+	JWKSURI string `json:"jwks_uri,omitempty"`
+	// RevokedJWKSURI is its software_jwks_revoked_endpoint.
+	RevokedJWKSURI string `json:"revoked_jwks_uri,omitempty"`
+	ClientURI      string `json:"client_uri,omitempty"`
+	LogoURI        string `json:"logo_uri,omitempty"`
+	PolicyURI      string `json:"policy_uri,omitempty"`
+	TOSURI         string `json:"tos_uri,omitempty"`
 	// Document names the stored request.
 	Document string `json:"document"`
 	// ChangeUntil is the end of the lease of a change under way, seconds since
@@ -73,6 +75,10 @@ type Client struct {
 	ChangeUntil int64  `json:"change_until,omitempty"`
 	// AccessTokens are the gateway's own, the newest first, at most two.
 	AccessTokens []accessToken `json:"access_tokens,omitempty"`
+	// Bridge is the token_endpoint_auth_method by which the gateway is this client at
+	// the AS, after the client has authenticated here. Empty: native, the client
+	// authenticates at the AS itself. Always that of the Credentials.
+	Bridge string `json:"bridge,omitempty"`
 	// Sealed are the Credentials, encrypted.
 	Sealed []byte `json:"sealed,omitempty"`
 
@@ -99,6 +105,18 @@ type Credentials struct {
 	RegistrationAccessToken string `json:"registration_access_token,omitempty"`
 	// RegistrationPath is path and query of registration_client_uri; its origin is never used.
 	RegistrationPath string `json:"registration_path,omitempty"`
+	// Bridge is Client.Bridge, and ClientSecret what the gateway authenticates with.
+	// Both are empty for a client that authenticates at the AS itself.
+	Bridge       string `json:"bridge,omitempty"`
+	ClientSecret string `json:"client_secret,omitempty"`
+}
+
+// TokenEndpointAuth is native or bridge.
+func (c *Client) TokenEndpointAuth() string {
+	if c.Bridge != "" {
+		return "bridge"
+	}
+	return "native"
 }
 
 // DN is Subject or, without it, the registered text; nil when there is neither.

@@ -19,6 +19,7 @@ import (
 //	index/<name>/<workspace>/<value>/<reg>     one entry per index, empty
 //	token/<workspace>/<hash>                   registration tokens, reserved or used
 //	jti/<workspace>/<iss>/<jti>                requests, reserved or used
+//	assertion/<workspace>/<reg>/<hash>         client assertions that were used
 //	repeat/<workspace>/<hash>                  a registration, for POSTs that repeat it
 //	outbox/<due>/<id>, later/<due>/<id>        work left for the AS, see below
 //	divergence/<workspace>/<kind>/<reg>        see Divergence

@@ -52,9 +52,12 @@ type Revocation struct {
 	// Registration tells a dcr_register token from a management token.
 	Registration bool
 	// ClientID and Certificate (DER) are the client that presented a management
-	// token. Empty where it cannot be had: then the gateway revokes as itself.
-	ClientID    string
-	Certificate []byte
+	// token, or ClientID and Bridge with ClientSecret (Credentials) the client in
+	// bridge mode that it belongs to. Empty where neither can be had: then the gateway
+	// revokes as itself.
+	ClientID             string
+	Certificate          []byte
+	Bridge, ClientSecret string
 }
 
 // Provisioned is what the AS made of a client.

@@ -84,3 +84,16 @@ func (r *Registry) Document(ctx context.Context, c *Client) (now *Client, reques
 	}
 	return now, request, nil
 }
+
+// carryStatement fills in the SoftwareStatement, for an AS that is to be told of it. A
+// stored request that cannot be read is no reason to tell the AS nothing.
+func (r *Registry) carryStatement(ctx context.Context, c *Client) error {
+	_, request, err := r.Document(ctx, c)
+	if err != nil {
+		return err
+	}
+	if raw, _, err := c.Statement(request); err == nil {
+		c.SoftwareStatement = raw
+	}
+	return nil
+}

@@ -11,6 +11,7 @@ func (r *Registry) seal(c *Client, credentials Credentials) error {
 	if err != nil {
 		return err
 	}
+	c.Bridge = credentials.Bridge
 	c.Sealed, err = r.sealer.Seal(secret, clientKey(c))
 	return err
 }

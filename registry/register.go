@@ -210,6 +210,7 @@ func (c *Client) describe(in Registration) (err error) {
 	ssa := in.Request.Statement
 	c.SoftwareID, c.OrgID, c.ClientName, c.Directory = ssa.SoftwareID, ssa.OrgID, ssa.ClientName, ssa.Issuer.Name
 	c.Metadata, c.Subject, c.JWKSURI = in.Checked.Metadata, in.Checked.RawSubject, ssa.JWKSEndpoint
+	c.RevokedJWKSURI = ssa.RevokedEndpoint
 	c.SoftwareStatement, c.SubjectFrom = ssa.Raw, 0
 	if !in.Checked.SubjectFrom.IsZero() {
 		c.SubjectFrom = in.Checked.SubjectFrom.Unix()

@@ -47,6 +47,9 @@ type as struct {
 	during   func()
 	// madeWrong is the id of a client that it makes in another way than it is asked to.
 	madeWrong string
+	// secret is the client's secret after a call, for a client in bridge mode; before is
+	// what it was, empty at its creation. nil: all clients are native.
+	secret func(call, before string) string
 	// ids are what it gives out instead of as-1, as-2, ...
 	ids  []string
 	next int
@@ -68,6 +71,15 @@ func (a *as) called(ctx context.Context, call string) error {
 		return list[0]
 	}
 	return nil
+}
+
+func (a *as) withSecret(call string, c registry.Credentials) registry.Credentials {
+	if a.secret == nil {
+		c.ClientSecret = ""
+		return c
+	}
+	c.Bridge, c.ClientSecret = "client_secret_basic", a.secret(call, c.ClientSecret)
+	return c
 }
 
 func (a *as) ChoosesClientID() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.chooses }
@@ -97,7 +109,9 @@ func (a *as) Create(ctx context.Context, c *registry.Client) (*registry.Provisio
 		id = a.madeWrong
 	}
 	a.next++
-	a.clients[id] = registry.Credentials{RegistrationAccessToken: fmt.Sprintf("rat-%d", a.next), RegistrationPath: "/reg/" + id}
+	a.clients[id] = a.withSecret("create", registry.Credentials{
+		RegistrationAccessToken: fmt.Sprintf("rat-%d", a.next), RegistrationPath: "/reg/" + id, ClientSecret: a.clients[id].ClientSecret,
+	})
 	a.scopes[id] = c.Metadata.Scope
 	a.statements = append(a.statements, string(c.SoftwareStatement))
 	a.names = append(a.names, c.Metadata.TLSClientAuthSubjectDN)
@@ -135,7 +149,9 @@ func (a *as) Update(ctx context.Context, c *registry.Client) (*registry.Provisio
 	if err != nil && !a.chooses {
 		return nil, err // and the credentials stay
 	}
-	rotated := registry.Credentials{RegistrationAccessToken: fmt.Sprintf("rat-%d", a.next), RegistrationPath: c.Credentials.RegistrationPath}
+	rotated := a.withSecret("update", registry.Credentials{
+		RegistrationAccessToken: fmt.Sprintf("rat-%d", a.next), RegistrationPath: c.Credentials.RegistrationPath, ClientSecret: c.Credentials.ClientSecret,
+	})
 	a.clients[c.ClientID] = rotated
 	if errors.Is(err, registry.ErrLost) {
 		return nil, err

@@ -39,12 +39,8 @@ func (r *Registry) Renew(ctx context.Context, ws Workspace, clientID string, cer
 		_, err := release(err)
 		return c, err
 	}
-	_, request, err := r.Document(ctx, c)
-	if err != nil {
+	if err := r.carryStatement(ctx, c); err != nil {
 		return release(err)
-	}
-	if raw, _, err := c.Statement(request); err == nil {
-		c.SoftwareStatement = raw
 	}
 	c.Subject, c.SubjectFrom, c.Metadata.TLSClientAuthSubjectDN = cert.Leaf.RawSubject, cert.Leaf.NotBefore.Unix(), cert.Subject.String()
 	c.Thumbprint = cert.Thumbprint

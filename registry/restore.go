@@ -74,7 +74,7 @@ func (r *Registry) endRestore(ctx context.Context, c *Client, k work, done bool,
 		if err != nil {
 			return err
 		}
-		current.Sealed, current.Metadata = c.Sealed, c.Metadata
+		current.Bridge, current.Sealed, current.Metadata = c.Bridge, c.Sealed, c.Metadata
 		if theirs != perhapsChanged || done {
 			current.Change, current.ChangeUntil = "", 0
 		}

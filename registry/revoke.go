@@ -16,6 +16,8 @@ import (
 type Presented struct {
 	Token       *verify.AccessToken
 	Certificate *verify.Certificate
+	// Bridge is that of the client that the token belongs to (Client.Bridge).
+	Bridge string
 }
 
 // revocation is how the AS is told; the zero value where there is nothing to tell.
@@ -26,6 +28,9 @@ func (p Presented) revocation() Revocation {
 	v := Revocation{Token: p.Token.Raw, Registration: slices.Contains(p.Token.Scopes, verify.ScopeRegister)}
 	if p.Certificate != nil && p.Certificate.Leaf != nil && !v.Registration {
 		v.ClientID, v.Certificate = p.Token.ClientID, p.Certificate.Leaf.Raw
+	}
+	if p.Bridge != "" && !v.Registration {
+		v.ClientID, v.Certificate, v.Bridge = p.Token.ClientID, nil, p.Bridge
 	}
 	return v
 }
@@ -98,7 +103,7 @@ func (r *Registry) carryToken(k *work, t *verify.AccessToken, v Revocation) (err
 	if k.Token, err = r.sealer.Seal([]byte(v.Token), key("revoke", k.ID)); err != nil {
 		return err
 	}
-	k.IsRegistration, k.ClientID, k.Certificate = v.Registration, v.ClientID, v.Certificate
+	k.IsRegistration, k.ClientID, k.Certificate, k.Bridge = v.Registration, v.ClientID, v.Certificate, v.Bridge
 	if !t.Expires.IsZero() {
 		k.Until = t.Expires.Unix()
 	}
@@ -111,7 +116,39 @@ func (r *Registry) revoke(ctx context.Context, ws Workspace, k work) error {
 	if err != nil {
 		return err
 	}
-	return ws.Provisioner.Revoke(ctx, Revocation{Token: string(token), Registration: k.IsRegistration, ClientID: k.ClientID, Certificate: k.Certificate})
+	v := Revocation{Token: string(token), Registration: k.IsRegistration, ClientID: k.ClientID, Certificate: k.Certificate, Bridge: k.Bridge}
+	if v.Bridge == "" {
+		return ws.Provisioner.Revoke(ctx, v)
+	}
+	if err := r.store.View(ctx, func(from Reader) error { return r.bridged(from, k, &v) }); err != nil {
+		return err
+	}
+	return ws.Provisioner.Revoke(ctx, v)
+}
+
+// bridged fills in as whom a token of a client in bridge mode is revoked. A client
+// that is gone meanwhile is nobody to be: then the gateway revokes as itself.
+func (r *Registry) bridged(from Reader, k work, v *Revocation) error {
+	registration := k.Registration // of a deletion, whose client_id names no record any more
+	if registration == "" {
+		id, err := get(from, key("id", k.Workspace, k.ClientID))
+		if err != nil {
+			return err
+		}
+		registration = string(id)
+	}
+	v.ClientID, v.Bridge = "", ""
+	c, err := loadClient(from, k.Workspace, registration)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err == nil {
+		err = r.unseal(c)
+	}
+	if err == nil && c.Credentials.Bridge != "" {
+		v.ClientID, v.Bridge, v.ClientSecret = c.ClientID, c.Credentials.Bridge, c.Credentials.ClientSecret
+	}
+	return err
 }
 
 // revokeAttempts is how often a deletion waits for the revocation that must come

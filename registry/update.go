@@ -61,6 +61,8 @@ type change struct {
 	// token is a registration access token that comes with it, by tokens; empty for none.
 	tokens *AccessTokens
 	token  string
+	// secret: the AS is to give the client another one.
+	secret bool
 	// before is the client as it was, restore the entry that makes the AS's copy so
 	// again: beginUpdate fills them in.
 	before  *Client
@@ -74,6 +76,11 @@ func (r *Registry) apply(ctx context.Context, ws Workspace, c *Client, ch *chang
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Deadline)
 	defer cancel()
 	p, theirs, err := r.update(ctx, ws, c)
+	if err == nil && ch.secret {
+		if p, err = r.newSecret(ctx, ws, c, p); err != nil {
+			theirs = after(err, nil) // the metadata are those that it had
+		}
+	}
 	if p != nil {
 		c.Credentials = p.Credentials
 	}
@@ -207,7 +214,7 @@ func (r *Registry) releaseUpdate(ctx context.Context, ch *change, newest Credent
 		if err != nil {
 			return err
 		}
-		c.Sealed = rotated.Sealed
+		c.Bridge, c.Sealed = rotated.Bridge, rotated.Sealed
 		if err := lost.put(w); err != nil {
 			return err
 		}

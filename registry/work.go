@@ -32,12 +32,13 @@ type work struct {
 	// ID is the entry's own, and the change that a restoration follows.
 	ID string `json:"id,omitempty"`
 	// Token (sealed) is to be revoked, before anything else that the entry asks for.
-	// The next three are those of Revocation. Until is when the token ends, seconds
+	// The next four are those of Revocation. Until is when the token ends, seconds
 	// since 1970, 0 for never.
 	Token          []byte `json:"token,omitempty"`
 	IsRegistration bool   `json:"is_registration,omitempty"`
 	ClientID       string `json:"client_id,omitempty"`
 	Certificate    []byte `json:"certificate,omitempty"`
+	Bridge         string `json:"bridge,omitempty"`
 	Until          int64  `json:"until,omitempty"`
 
 	// Since is when the entry was made, Tried the last attempt, seconds since 1970.

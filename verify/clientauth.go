@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -29,6 +30,14 @@ type ClientAuthentication struct {
 	// Repeated is a parameter that occurs more than once, or empty. One AS takes
 	// the first of two values and another the last.
 	Repeated string
+	// Garbled is a parameter whose name or value is not UTF-8, or has a null byte, at
+	// which some servers stop reading.
+	Garbled string
+	// InQuery: a credential, or the client_id, is in the query (RFC 6749 2.3.1 forbids it).
+	InQuery bool
+
+	// assertion and assertionType are the first of each, as sent.
+	assertion, assertionType string
 }
 
 // ReadClientAuthentication reads the client's identity from the Authorization
@@ -48,18 +57,22 @@ func ReadClientAuthentication(authorization []string, query, form string) (*Clie
 		return refuse("Authorization: the Basic credentials cannot be read")
 	}
 	all := url.Values{}
-	for _, text := range []string{query, form} {
+	for i, text := range []string{query, form} {
 		values, err := url.ParseQuery(text)
 		if err != nil {
 			return refuse("the parameters are not application/x-www-form-urlencoded")
 		}
 		for name, v := range values {
+			c.InQuery = c.InQuery || i == 0 && isCredential(name)
 			all[name] = append(all[name], v...)
 		}
 	}
 	for name, v := range all {
-		if credential(name) {
+		if isCredential(name) && !slices.Contains(credentials, name) {
 			return refuse(Quote(name) + ": spell it as OAuth does")
+		}
+		if c.Garbled == "" && slices.ContainsFunc(append(v[:len(v):len(v)], name), garbled) {
+			c.Garbled = cmp.Or(name, "a parameter without a name")
 		}
 		if len(v) > 1 && (c.Repeated == "" || name < c.Repeated) {
 			c.Repeated = name
@@ -74,10 +87,11 @@ func ReadClientAuthentication(authorization []string, query, form string) (*Clie
 	c.Secret = c.Secret || all.Has("client_secret")
 	for _, assertion := range all["client_assertion"] {
 		c.Assertion = true
-		if !c.assertion(assertion) {
+		if !c.readAssertion(assertion) {
 			return refuse("client_assertion: not a JWT whose sub and iss are the client")
 		}
 	}
+	c.assertion, c.assertionType = all.Get("client_assertion"), all.Get("client_assertion_type")
 	// RFC 7521 4.1: the assertion of a grant may be all that says who asks.
 	if grants := all["assertion"]; len(c.ClientIDs) == 0 && len(grants) > 0 {
 		if claims, err := UnverifiedClaims([]byte(grants[0])); err == nil {
@@ -93,9 +107,12 @@ func ReadClientAuthentication(authorization []string, query, form string) (*Clie
 	return c, nil
 }
 
-// credential tells whether a parameter's name is that of a credential to a server
-// that minds neither case nor punctuation, but not to this gateway.
-func credential(name string) bool {
+// credentials are the parameters by which a client says who it is.
+var credentials = []string{"client_id", "client_secret", "client_assertion", "client_assertion_type"}
+
+// isCredential tells whether a parameter's name is one of them to a server that minds
+// neither case nor punctuation.
+func isCredential(name string) bool {
 	folded := strings.Map(func(r rune) rune {
 		switch {
 		case r == '.' || r == ' ' || r == '-':
@@ -105,12 +122,10 @@ func credential(name string) bool {
 		}
 		return unicode.ToLower(r)
 	}, strings.TrimSpace(name))
-	switch folded {
-	case "client_id", "client_secret", "client_assertion", "client_assertion_type":
-		return name != folded
-	}
-	return false
+	return slices.Contains(credentials, folded)
 }
+
+func garbled(s string) bool { return !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 }
 
 func (c *ClientAuthentication) add(id string) {
 	if id != "" && !slices.Contains(c.ClientIDs, id) {
@@ -146,8 +161,8 @@ func (c *ClientAuthentication) basic(value string) bool {
 	return true
 }
 
-// assertion reads the sub (and iss) of a client assertion without believing it.
-func (c *ClientAuthentication) assertion(raw string) bool {
+// readAssertion reads the sub (and iss) of a client assertion without believing it.
+func (c *ClientAuthentication) readAssertion(raw string) bool {
 	claims, err := UnverifiedClaims([]byte(raw))
 	if err != nil {
 		return false
@@ -197,6 +212,10 @@ func (c *ClientAuthentication) CheckClient(a *Authenticator, cert *Certificate) 
 		return refuse("the request names different clients")
 	case c.Repeated != "":
 		return Refuse(MalformedRequest, "client_authentication", "%s: sent more than once; send it once", Quote(c.Repeated))
+	case c.Garbled != "":
+		return Refuse(MalformedRequest, "client_authentication", "%s: not UTF-8, or with a null byte; send text", Quote(c.Garbled))
+	case c.InQuery:
+		return Refuse(MalformedRequest, "client_authentication", "client_id: in the address, or other credentials are; send them in the body")
 	case c.Secret:
 		return refuse("this client is registered for %s and has no secret", a.Method)
 	}

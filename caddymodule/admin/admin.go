@@ -9,6 +9,8 @@
 //	GET    /openbanking_dcr/suspensions?workspace=&cursor=&limit=
 //	PUT    /openbanking_dcr/suspensions    {"workspace","kind","value","reason"}
 //	DELETE /openbanking_dcr/suspensions?workspace=&kind=&value=
+//	POST   /openbanking_dcr/secrets?workspace=&client_id=
+//	POST   /openbanking_dcr/secrets?workspace=&cursor=&limit=
 //
 // Whoever reaches the admin API may change the whole configuration, so that it is
 // not for others than operators.
@@ -64,6 +66,7 @@ var calls = map[string]func(*call) (any, error){
 	"GET suspensions":    (*call).suspensions,
 	"PUT suspensions":    (*call).suspend,
 	"DELETE suspensions": (*call).resume,
+	"POST secrets":       (*call).rotateSecrets,
 }
 
 func serve(w http.ResponseWriter, r *http.Request) error {
@@ -86,6 +89,8 @@ func serve(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case errors.Is(err, registry.ErrNotFound):
 		return failed(http.StatusNotFound, err)
+	case errors.Is(err, registry.ErrNative), errors.Is(err, registry.ErrNoNewSecret):
+		return failed(http.StatusConflict, err)
 	case errors.As(err, new(caddy.APIError)):
 		return err
 	case err != nil:
@@ -99,12 +104,12 @@ func serve(w http.ResponseWriter, r *http.Request) error {
 }
 
 func notServed(method, what string) error {
-	for _, m := range []string{"GET", "PUT", "DELETE"} {
+	for _, m := range []string{"GET", "PUT", "DELETE", "POST"} {
 		if calls[m+" "+what] != nil {
 			return failed(http.StatusMethodNotAllowed, fmt.Errorf("%s is not a method of %s%s", method, prefix, what))
 		}
 	}
-	return failed(http.StatusNotFound, errors.New("there are backlog, outbox, divergences and suspensions"))
+	return failed(http.StatusNotFound, errors.New("there are backlog, outbox, divergences, suspensions and secrets"))
 }
 
 func failed(status int, err error) error {

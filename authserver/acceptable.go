@@ -1,0 +1,67 @@
+package authserver
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// acceptable cuts the operator's lists down to what the AS says that it can do.
+// The operator's order stays: the preferred value is first. How clients authenticate
+// is not the AS's matter alone: in bridge mode they do so at the gateway.
+func (s *Server) acceptable(document verify.Object) (a verify.Acceptable, b bridging, err error) {
+	a = s.Accept
+	sorted := func(v string) string {
+		words := strings.Fields(v)
+		slices.Sort(words)
+		return strings.Join(words, " ")
+	}
+	for _, c := range []struct {
+		name string
+		list *[]string
+		// missing: none in common is an error only where a client cannot do without.
+		needed bool
+	}{
+		{"token_endpoint_auth_signing_alg_values_supported", &a.AuthSigningAlgs, false},
+		{"grant_types_supported", &a.GrantTypes, true},
+		{"response_types_supported", &a.ResponseTypes, true},
+		{"id_token_signing_alg_values_supported", &a.IDTokenAlgs, true},
+		{"request_object_signing_alg_values_supported", &a.RequestObjectAlgs, true},
+		{"scopes_supported", &a.Scopes, true},
+		{"backchannel_token_delivery_modes_supported", &a.BackchannelModes, false},
+		{"backchannel_authentication_request_signing_alg_values_supported", &a.BackchannelAlgs, false},
+	} {
+		supported, ok, err := document.Strings(c.name)
+		if err != nil {
+			return a, b, fmt.Errorf("%s %w", c.name, err)
+		}
+		if !ok {
+			continue // an AS that does not say is tried
+		}
+		var both []string
+		for _, v := range *c.list {
+			if slices.ContainsFunc(supported, func(o string) bool { return sorted(o) == sorted(v) }) {
+				both = append(both, v)
+			}
+		}
+		if c.needed && len(both) == 0 {
+			return a, b, fmt.Errorf("%s: the authorization server has %s, registrations need one of %s", c.name,
+				verify.Quote(strings.Join(supported, ", ")), strings.Join(*c.list, ", "))
+		}
+		*c.list = both
+	}
+	// An AS without the endpoint has no CIBA, whatever it leaves unsaid.
+	if !document.Has("backchannel_authentication_endpoint") || !slices.Contains(a.GrantTypes, verify.GrantCIBA) || len(a.BackchannelModes) == 0 || len(a.BackchannelAlgs) == 0 {
+		a.BackchannelModes, a.BackchannelAlgs = nil, nil
+		a.GrantTypes = slices.DeleteFunc(slices.Clone(a.GrantTypes), func(g string) bool { return g == verify.GrantCIBA })
+	}
+	if b, a.AuthMethods, err = s.bridging(document, a.AuthSigningAlgs); err != nil {
+		return a, b, err
+	}
+	if !slices.Contains(b.native, "private_key_jwt") && slices.Contains(a.AuthMethods, "private_key_jwt") {
+		a.AuthSigningAlgs = s.Accept.AuthSigningAlgs // of assertions for the gateway
+	}
+	return a, b, nil
+}

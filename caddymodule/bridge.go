@@ -1,0 +1,157 @@
+package caddymodule
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-dcr/caddy-dcr/authserver"
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// Bridge mode: a client has authenticated here, with its certificate or an assertion,
+// and the gateway authenticates at the AS in its place, with a secret.
+
+// checkAssertion authenticates a client in bridge mode by its assertion, and uses that up.
+func (h *Handler) checkAssertion(ctx context.Context, store *registry.Registry, who *verify.ClientAuthentication, c *registry.Client, audiences []string) error {
+	rules := &verify.AssertionRules{ClientID: c.ClientID, Algorithms: h.Algorithms, Audiences: audiences}
+	if alg := c.Metadata.TokenEndpointSigningAlg; alg != "" {
+		rules.Algorithms = []string{alg}
+	}
+	i := slices.IndexFunc(h.rules.Issuers, func(i *verify.Issuer) bool { return i.Name == c.Directory })
+	if i < 0 {
+		return verify.AsError(fmt.Errorf("client_id %s is of the directory %q, which is not configured any more", c.ClientID, c.Directory))
+	}
+	issuer, err := h.rules.Issuers[i], error(nil)
+	if rules.Keys, err = issuer.SoftwareKeys(c.JWKSURI); err != nil {
+		return verify.AsError(err)
+	}
+	if issuer.RevokedKeys != nil && c.RevokedJWKSURI != "" {
+		if rules.Revoked, err = issuer.RevokedKeys(c.RevokedJWKSURI); err != nil {
+			return verify.AsError(err)
+		}
+	}
+	a, err := who.VerifyClientAssertion(ctx, rules, h.now())
+	if err != nil {
+		return err
+	}
+	return store.UseAssertion(ctx, c, a.JTI, a.Expires)
+}
+
+var errSecretRefused = errors.New("the authorization server refuses the secret that the gateway has for this client")
+
+// bridged is next for a client in bridge mode. An AS that refuses the secret may have
+// been given another one meanwhile: then it is asked once more.
+func (h *Handler) bridged(next caddyhttp.Handler, store *registry.Registry, c *registry.Client, form string) caddyhttp.Handler {
+	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		if err := authenticateAs(r, store, c, form); err != nil {
+			return h.refuseBridged(w, r, err)
+		}
+		before := maps.Clone(w.Header())
+		first := &secretAnswer{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
+		if err := next.ServeHTTP(first, r); err != nil || !first.refused {
+			return err
+		}
+		clear(w.Header())
+		maps.Copy(w.Header(), before)
+		newer, err := store.NewerSecret(r.Context(), c)
+		if err == nil && newer != nil {
+			err = authenticateAs(r, store, newer, form)
+			again := &secretAnswer{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
+			if err == nil {
+				if err := next.ServeHTTP(again, r); err != nil || !again.refused {
+					return err
+				}
+				clear(w.Header())
+				maps.Copy(w.Header(), before)
+			}
+		}
+		if err == nil {
+			h.log.Error("a client cannot be authenticated at the authorization server; rotate its secret", slog.String("client_id", c.ClientID))
+			err = errSecretRefused
+		}
+		return h.refuseBridged(w, r, err)
+	})
+}
+
+func (h *Handler) refuseBridged(w http.ResponseWriter, r *http.Request, err error) error {
+	h.exchange(w, r, "bridge").refuse(verify.Refuse(verify.Unavailable, "bridge", "the authorization server does not answer now; try again later").Because(err))
+	return nil
+}
+
+// authenticateAs puts the gateway's authentication as the client into the place of the
+// client's own. Every other parameter stays as it was sent.
+func authenticateAs(r *http.Request, store *registry.Registry, c *registry.Client, form string) error {
+	secret, err := store.Secret(c)
+	if err != nil {
+		return err
+	}
+	authorization, parameters := authserver.AsClient(c.Bridge, c.ClientID, secret)
+	delete(r.Header, "Authorization")
+	if authorization != "" {
+		r.Header["Authorization"] = []string{authorization}
+	}
+	form = verify.WithoutCredentials(form)
+	if parameters != "" {
+		if form = verify.WithoutClientID(form); form != "" {
+			form += "&"
+		}
+		form += parameters
+	}
+	setForm(r, []byte(form))
+	return nil
+}
+
+// setForm makes body the request's.
+func setForm(r *http.Request, body []byte) {
+	r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
+	if len(body) == 0 {
+		r.Body = http.NoBody
+	}
+	if r.Header["Content-Length"] != nil {
+		r.Header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	}
+}
+
+// secretAnswer lets every answer pass but one of 401: RFC 6749 5.2, client
+// authentication failed, and that was the gateway's.
+type secretAnswer struct {
+	*caddyhttp.ResponseWriterWrapper
+	refused bool
+}
+
+func (a *secretAnswer) WriteHeader(status int) {
+	if a.refused = a.refused || status == http.StatusUnauthorized; !a.refused {
+		a.ResponseWriter.WriteHeader(status)
+	}
+}
+
+func (a *secretAnswer) Write(p []byte) (int, error) {
+	if a.refused {
+		return len(p), nil
+	}
+	return a.ResponseWriter.Write(p)
+}
+
+// ReadFrom is Write's, so that nobody goes round it.
+func (a *secretAnswer) ReadFrom(from io.Reader) (int64, error) {
+	return io.Copy(struct{ io.Writer }{a}, from)
+}
+
+// FlushError passes on what has passed.
+func (a *secretAnswer) FlushError() error {
+	if a.refused {
+		return nil
+	}
+	return http.NewResponseController(a.ResponseWriter).Flush()
+}

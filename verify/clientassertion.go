@@ -1,0 +1,118 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// AssertionType is the client_assertion_type of private_key_jwt (RFC 7523 2.2).
+const AssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+// MaxAssertionLifetime is how far exp may lie ahead: the jti is remembered until
+// then. Tools write 30 minutes.
+const MaxAssertionLifetime = time.Hour
+
+// AssertionRules is what the gateway demands of a client assertion that it checks in
+// the AS's place.
+type AssertionRules struct {
+	// ClientID is the client's that is to be authenticated.
+	ClientID string
+	// Algorithms it may be signed with: the one that the client registered.
+	// Default: DefaultAlgorithms.
+	Algorithms []string
+	// Audiences of which aud must hold one: the issuer and the endpoints.
+	Audiences []string
+	// Keys are those of the software's JWKS. Revoked are its revoked ones, nil
+	// where they are not asked for.
+	Keys, Revoked KeySource
+	// Skew is how far the client's clock may be off. Default: DefaultSkew.
+	Skew time.Duration
+}
+
+// ClientAssertion is one that has been verified. Whoever acts on it must use it up
+// before.
+type ClientAssertion struct {
+	// JTI identifies it among those of its client, until Expires.
+	JTI     string
+	Expires time.Time
+}
+
+// VerifyClientAssertion authenticates a client by private_key_jwt (RFC 7523 3,
+// OpenID Connect Core 9): iss and sub are its client_id, aud this server, exp and jti
+// are there, and a key of the software has signed it.
+//
+// Errors: InvalidClient, MalformedRequest, Unavailable.
+func (c *ClientAuthentication) VerifyClientAssertion(ctx context.Context, rules *AssertionRules, now time.Time) (*ClientAssertion, error) {
+	refuse := func(format string, args ...any) error {
+		return Refuse(InvalidClient, "client_assertion", "client authentication: client_assertion %s", mend(fmt.Errorf(format, args...), "sign a new one as RFC 7523 says"))
+	}
+	if c.assertionType != AssertionType {
+		return nil, Refuse(MalformedRequest, "client_assertion_type", "client_assertion_type: %s; send %s", Quote(c.assertionType), AssertionType)
+	}
+	algorithms := rules.Algorithms
+	if len(algorithms) == 0 {
+		algorithms = DefaultAlgorithms
+	}
+	t, err := SplitJWS([]byte(c.assertion), algorithms, nil)
+	if err != nil {
+		return nil, refuse("%w", err)
+	}
+	by, err := t.VerifiedBy(ctx, rules.Keys)
+	if err == nil && rules.Revoked != nil {
+		err = by.CheckRevoked(ctx, rules.Revoked)
+	}
+	if full := (*Error)(nil); errors.As(err, &full) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, refuse("%w; sign with a key that the software's JWKS publishes for signing, and name its kid", err)
+	}
+	for _, name := range []string{"iss", "sub"} {
+		if v, _, err := t.Claims.String(name); err != nil || v != rules.ClientID {
+			return nil, refuse("has another %s than the client_id; send the client_id", name)
+		}
+	}
+	audiences, err := stringOrList(t.Claims, "aud")
+	if err != nil || !slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(rules.Audiences, a) }) {
+		return nil, refuse("has aud %s; send the issuer of this server", Quote(strings.Join(audiences, " ")))
+	}
+	a := &ClientAssertion{}
+	if a.JTI, _, err = t.Claims.String("jti"); err != nil || a.JTI == "" {
+		return nil, refuse("has no jti; send a new one with each")
+	}
+	a.Expires, err = assertionTimes(t.Claims, rules.Skew, now)
+	if err != nil {
+		return nil, refuse("%w", err)
+	}
+	return a, nil
+}
+
+// assertionTimes checks exp, which must be there, and iat and nbf, which may.
+func assertionTimes(claims Object, skew time.Duration, now time.Time) (expires time.Time, err error) {
+	if skew == 0 {
+		skew = DefaultSkew
+	}
+	for _, name := range []string{"exp", "iat", "nbf"} {
+		n, ok, err := claims.Integer(name)
+		at := time.Unix(n, 0)
+		switch {
+		case err != nil:
+			return expires, fmt.Errorf("has %s that %w; send seconds since 1970", name, err)
+		case name == "exp" && !ok:
+			return expires, errors.New("has no exp; send seconds since 1970")
+		case name == "exp" && !at.After(now):
+			return expires, fmt.Errorf("expired at %s, it is %s here", stamp(at), stamp(now))
+		case name == "exp" && at.After(now.Add(MaxAssertionLifetime+skew)):
+			return expires, fmt.Errorf("expires at %s, more than %s ahead; let it live shorter", stamp(at), MaxAssertionLifetime)
+		case name == "exp":
+			expires = at
+		case ok && at.After(now.Add(skew)):
+			return expires, fmt.Errorf("has %s %s, in the future; it is %s here", name, stamp(at), stamp(now))
+		}
+	}
+	return expires, nil
+}
