@@ -8,6 +8,13 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
+// supported are the lists that the operator may correct.
+var supported = []string{
+	authMethods, "token_endpoint_auth_signing_alg_values_supported", "grant_types_supported", "response_types_supported",
+	"id_token_signing_alg_values_supported", "request_object_signing_alg_values_supported", "scopes_supported",
+	"backchannel_token_delivery_modes_supported", "backchannel_authentication_request_signing_alg_values_supported",
+}
+
 // acceptable cuts the operator's lists down to what the AS says that it can do.
 // The operator's order stays: the preferred value is first. How clients authenticate
 // is not the AS's matter alone: in bridge mode they do so at the gateway.

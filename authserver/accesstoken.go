@@ -104,7 +104,7 @@ func (s *Server) Revoke(ctx context.Context, v registry.Revocation) error {
 		return notRevoked(errors.New("the authorization server has no revocation endpoint"))
 	}
 	if asClient(v) {
-		if err = s.revoke(ctx, clientForm(target, v)); err == nil || verify.AsError(err).Kind == verify.Unavailable {
+		if err = s.revoke(ctx, s.clientForm(target, v)); err == nil || verify.AsError(err).Kind == verify.Unavailable {
 			return err
 		}
 	}
@@ -142,7 +142,7 @@ func form(target, token, id, secret string) request {
 
 // clientForm is a revocation as a client: with its certificate (RFC 8705 2), or with
 // the secret that the gateway has for it.
-func clientForm(target string, v registry.Revocation) request {
+func (s *Server) clientForm(target string, v registry.Revocation) request {
 	q := request{
 		method: http.MethodPost, target: target, contentType: "application/x-www-form-urlencoded",
 		secrets: []string{v.Token, v.ClientSecret}, tokens: true,
@@ -151,7 +151,7 @@ func clientForm(target string, v registry.Revocation) request {
 	if v.Bridge != "" {
 		q.authorization, parameters = AsClient(v.Bridge, v.ClientID, v.ClientSecret)
 	} else {
-		q.headers = []string{ClientCertHeader, ClientCert(v.Certificate)}
+		q.headers = s.ClientCertificate.Write(v.Certificate)
 	}
 	if parameters != "" {
 		parameters += "&"

@@ -87,7 +87,7 @@ func (s *Server) exchange(ctx context.Context, q request) (*reply, error) {
 	case err != nil:
 		return nil, unavailable(err)
 	}
-	return &reply{res, q.secrets}, nil
+	return &reply{res, append(q.secrets[:len(q.secrets):len(q.secrets)], s.Secrets...)}, nil
 }
 
 // path is path and query of a URL that the AS named, "" when it has none. Behind

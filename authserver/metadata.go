@@ -25,6 +25,7 @@ type Metadata struct {
 	Acceptable verify.Acceptable
 
 	bindsTokens        bool
+	gatewayBinds       bool
 	bridge             bridging
 	listsRequestObject bool
 	keys               verify.KeySource
@@ -52,11 +53,20 @@ func (m *Metadata) Path(name string) string {
 	return ""
 }
 
+// GatewayBindsTokens tells whether the gateway binds access tokens to certificates,
+// because the AS does not.
+func (m *Metadata) GatewayBindsTokens() bool { return m.gatewayBinds }
+
 // readMetadata understands a document.
 func (s *Server) readMetadata(raw []byte) (*Metadata, error) {
 	document, err := verify.ParseObject(raw)
 	if err != nil {
 		return nil, err
+	}
+	for _, name := range supported { // in one order, so that the published document stays the same
+		if values := s.Supports[name]; values != nil {
+			document = document.With(name, verify.AppendStrings(nil, values))
+		}
 	}
 	m := &Metadata{Document: document}
 	if m.Issuer, _, err = document.String("issuer"); err != nil {
@@ -73,6 +83,7 @@ func (s *Server) readMetadata(raw []byte) (*Metadata, error) {
 	if m.bindsTokens, _, err = document.Bool("tls_client_certificate_bound_access_tokens"); err != nil {
 		return nil, fmt.Errorf("tls_client_certificate_bound_access_tokens %w", err)
 	}
+	m.gatewayBinds = s.BindsTokens && !m.bindsTokens
 	if m.Acceptable, m.bridge, err = s.acceptable(document); err != nil {
 		return nil, err
 	}

@@ -34,6 +34,9 @@ func (m *Metadata) Publish(origin, mtlsOrigin, registrationEndpoint string) []by
 	if mtlsOrigin = strings.TrimSuffix(mtlsOrigin, "/"); mtlsOrigin != "" && mtlsOrigin != strings.TrimSuffix(origin, "/") {
 		d = d.With("mtls_endpoint_aliases", aliases(d, own, mtlsOrigin, registrationEndpoint))
 	}
+	if m.gatewayBinds {
+		d = d.With("tls_client_certificate_bound_access_tokens", []byte("true"))
+	}
 	a := m.Acceptable
 	for _, list := range []struct {
 		name   string

@@ -75,6 +75,16 @@ type Options struct {
 	// BridgeMethod is ClientSecretBasic or ClientSecretPost, how the gateway
 	// authenticates in bridge mode. Default: the first of them that the AS lists.
 	BridgeMethod string
+	// Supports are lists that stand for those of the AS's discovery document. Default:
+	// none, the document counts.
+	Supports map[string][]string
+	// BindsTokens: the gateway binds access tokens to certificates where the AS does
+	// not. Default: false.
+	BindsTokens bool
+	// ClientCertificate is how the AS is told of a client's certificate. Default: RFC 9440.
+	ClientCertificate verify.CertificateHeader
+	// Secrets are what Client sends with every request and no log may show. Default: none.
+	Secrets []string
 	// DNFormat is RFC4514, OpenSSL or Go. Default: RFC4514.
 	DNFormat string
 	// Validate is Introspection or JWT. Default: Introspection with a ClientID, else JWT.
@@ -116,6 +126,16 @@ func New(o Options) (*Server, error) {
 	}
 	if o.BridgeMethod != "" && !slices.Contains(bridgeMethods, o.BridgeMethod) {
 		return nil, fmt.Errorf("token_endpoint_auth method %q: must be one of %s", o.BridgeMethod, strings.Join(bridgeMethods, ", "))
+	}
+	for name := range o.Supports {
+		if !slices.Contains(supported, name) {
+			return nil, fmt.Errorf("supports %q: must be one of %s", name, strings.Join(supported, ", "))
+		}
+	}
+	if o.ClientCertificate.Form == "" {
+		if o.ClientCertificate, err = verify.NewCertificateHeader(verify.FormRFC9440, ""); err != nil {
+			return nil, err
+		}
 	}
 	if o.DNFormat == "" {
 		o.DNFormat = RFC4514

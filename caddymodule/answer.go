@@ -27,10 +27,19 @@ type exchange struct {
 	operation string
 	support   string
 	fields    []slog.Attr
+	// guarded: at an endpoint of the AS where clients authenticate, not at one of DCR.
+	guarded bool
 }
 
 func (h *Handler) exchange(w http.ResponseWriter, r *http.Request, operation string) *exchange {
 	return &exchange{Handler: h, w: w, r: r, operation: operation, support: supportCode(r)}
+}
+
+// guardExchange is one at an endpoint of the AS where clients authenticate.
+func (h *Handler) guardExchange(w http.ResponseWriter, r *http.Request, operation string) *exchange {
+	x := h.exchange(w, r, operation)
+	x.guarded = true
+	return x
 }
 
 // supportCode is the request's interaction id, letter for letter: its sender will
@@ -83,7 +92,11 @@ func (x *exchange) refuse(err error) {
 	if t := x.table.Load(); t != nil && t.metadata != nil {
 		realm = t.metadata.Issuer
 	}
-	if challenge := e.Challenge(realm); challenge != "" {
+	challenge := e.Challenge(realm)
+	if x.guarded {
+		challenge = e.ClientChallenge(realm, x.r.Header.Get("Authorization"))
+	}
+	if challenge != "" {
 		x.w.Header().Set("WWW-Authenticate", challenge)
 	}
 	if e.Kind == verify.Unavailable || e.Kind == verify.TooManyRequests {

@@ -43,6 +43,8 @@ type App struct {
 
 	mu         sync.Mutex
 	workspaces []*Handler
+	// own are the headers of all workspaces: a site may have several.
+	own ownHeaders
 	// users are the requests at work, and the app itself between Start and Cleanup.
 	users    int
 	started  bool
@@ -58,7 +60,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // Provision reads the configuration. The store is not opened before Start:
 // caddy validate provisions too, beside a running server.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.ctx, a.log = ctx, ctx.Slogger()
+	a.ctx, a.log, a.own = ctx, ctx.Slogger(), ownHeaders{}
 	if a.StoreRaw == nil {
 		a.StoreRaw = json.RawMessage(`{"engine":"badger"}`)
 	}

@@ -2,11 +2,13 @@ package caddymodule
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
@@ -39,6 +41,30 @@ type AuthorizationServer struct {
 	// BridgeMethod is client_secret_basic or client_secret_post, how the gateway
 	// authenticates in bridge mode. Default: the first of them that the AS lists.
 	BridgeMethod string `json:"bridge_method,omitempty"`
+
+	// BindAccessTokens has the gateway bind the tokens of its clients to their
+	// certificates (RFC 8705 3), at an AS that does not: it remembers for each which
+	// certificate it was given to, says so where the AS's introspection goes through
+	// it, and holds it against whoever manages a registration. Default: false.
+	BindAccessTokens bool `json:"bind_access_tokens,omitempty"`
+
+	// Supports are lists of the AS's discovery document as they should be, where it
+	// says less, more or something else than the AS can: grant_types_supported, for
+	// instance. Default: none, the document counts.
+	Supports map[string][]string `json:"supports,omitempty"`
+
+	// ClientCertificate is the header in which the AS expects the client's
+	// certificate. Default: rfc9440, Client-Cert and Client-Cert-Chain.
+	ClientCertificate *CertificateHeader `json:"client_certificate,omitempty"`
+
+	// SharedHeader goes with everything that the gateway sends to the AS, so that the
+	// AS, or what stands before it, can refuse whoever goes round the gateway.
+	// Default: none.
+	SharedHeader *SharedHeader `json:"shared_header,omitempty"`
+
+	// TLSClientAuth is the gateway's own certificate, for its own requests to the AS.
+	// Default: none.
+	TLSClientAuth *KeyPair `json:"tls_client_auth,omitempty"`
 
 	// DNFormat is how the AS writes a DN: rfc4514, openssl (RFC 2253 as openssl
 	// prints it) or go (crypto/x509/pkix). Default: rfc4514.
@@ -93,13 +119,26 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 	if err != nil {
 		return err
 	}
+	if h.handedOver, err = c.ClientCertificate.read(); err != nil {
+		return fmt.Errorf("client_certificate header: %w", err)
+	}
+	if err := c.SharedHeader.provision(); err != nil {
+		return err
+	}
+	own, err := c.TLSClientAuth.load()
+	if err != nil {
+		return err
+	}
 	o := authserver.Options{
 		URL: c.URL,
 		// The operator wrote the address, so that a private one is right.
-		Client:         jwks.NewClient(jwks.Options{Roots: roots, PrivateRanges: true, Timeout: authserver.Timeout, MaxConnections: 512}),
+		Client: jwks.NewClient(jwks.Options{
+			Roots: roots, Certificates: own, Header: c.SharedHeader.fields(), PrivateRanges: true, Timeout: authserver.Timeout, MaxConnections: 512,
+		}),
+		Secrets:        c.SharedHeader.secrets(),
 		ClientIDHeader: c.Provision.ClientIDHeader, SendStatement: c.Provision.SendStatement, DNFormat: c.DNFormat, Validate: c.Validate,
 		TokenEndpointAuth: c.TokenEndpointAuth, BridgeMethod: c.BridgeMethod,
-		Accept: accept, Logger: h.log, Documents: documents{h},
+		ClientCertificate: h.handedOver, Supports: c.Supports, BindsTokens: c.BindAccessTokens, Accept: accept, Logger: h.log, Documents: documents{h},
 	}
 	if o.InitialAccessToken, err = secret("initial_access_token", c.Provision.InitialAccessToken); err != nil {
 		return err
@@ -114,6 +153,37 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 	}
 	h.as, err = authserver.New(o)
 	return err
+}
+
+// KeyPair is a certificate with its key.
+type KeyPair struct {
+	// Certificate and Key are files in PEM; a chain after the certificate. They are
+	// read when the configuration is loaded. Required.
+	Certificate string `json:"certificate"`
+	Key         string `json:"key"`
+}
+
+func (k *KeyPair) load() ([]tls.Certificate, error) {
+	if k == nil {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(k.Certificate, k.Key)
+	if err != nil {
+		return nil, fmt.Errorf("tls_client_auth: %w", err)
+	}
+	return []tls.Certificate{pair}, nil
+}
+
+// ownHeaders are the names that this workspace gives to headers of the gateway.
+func (h *Handler) ownHeaders() []string {
+	names := slices.Clone(h.handedOver.Names())
+	if p := h.ClientCertificateHeader; p != nil {
+		names = append(names, p.header.Names()...)
+	}
+	if s := h.AuthorizationServer.SharedHeader; s != nil {
+		names = append(names, s.Name)
+	}
+	return names
 }
 
 func (c *Credentials) resolve() (id, key string, err error) {

@@ -59,33 +59,43 @@ func (h *Handler) bridged(next caddyhttp.Handler, store *registry.Registry, c *r
 		}
 		before := maps.Clone(w.Header())
 		first := &secretAnswer{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
-		if err := next.ServeHTTP(first, r); err != nil || !first.refused {
+		if err := next.ServeHTTP(first, r); err != nil || first.refused == 0 {
 			return err
+		}
+		newer, err := store.NewerSecret(r.Context(), c)
+		if err != nil {
+			return h.refuseBridged(w, r, err)
+		}
+		if newer == nil {
+			return h.refusedSecret(w, r, c, first)
 		}
 		clear(w.Header())
 		maps.Copy(w.Header(), before)
-		newer, err := store.NewerSecret(r.Context(), c)
-		if err == nil && newer != nil {
-			err = authenticateAs(r, store, newer, form)
-			again := &secretAnswer{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
-			if err == nil {
-				if err := next.ServeHTTP(again, r); err != nil || !again.refused {
-					return err
-				}
-				clear(w.Header())
-				maps.Copy(w.Header(), before)
-			}
+		if err := authenticateAs(r, store, newer, form); err != nil {
+			return h.refuseBridged(w, r, err)
 		}
-		if err == nil {
-			h.log.Error("a client cannot be authenticated at the authorization server; rotate its secret", slog.String("client_id", c.ClientID))
-			err = errSecretRefused
+		again := &secretAnswer{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
+		if err := next.ServeHTTP(again, r); err != nil || again.refused == 0 {
+			return err
 		}
-		return h.refuseBridged(w, r, err)
+		return h.refusedSecret(w, r, c, again)
 	})
 }
 
+// refusedSecret ends a request whose sender was authenticated here and not at the AS.
+// RFC 6749 5.2 has 401 for that alone; 403, which some servers answer instead, may be
+// about something else and goes to the client.
+func (h *Handler) refusedSecret(w http.ResponseWriter, r *http.Request, c *registry.Client, a *secretAnswer) error {
+	if a.refused == http.StatusForbidden {
+		return a.send()
+	}
+	h.log.Error("the authorization server does not take the secret of a client; rotate it", slog.String("client_id", c.ClientID))
+	clear(w.Header())
+	return h.refuseBridged(w, r, errSecretRefused)
+}
+
 func (h *Handler) refuseBridged(w http.ResponseWriter, r *http.Request, err error) error {
-	h.exchange(w, r, "bridge").refuse(verify.Refuse(verify.Unavailable, "bridge", "the authorization server does not answer now; try again later").Because(err))
+	h.guardExchange(w, r, "bridge").refuse(verify.Refuse(verify.Unavailable, "bridge", "the authorization server does not answer now; try again later").Because(err))
 	return nil
 }
 
@@ -123,24 +133,42 @@ func setForm(r *http.Request, body []byte) {
 	}
 }
 
-// secretAnswer lets every answer pass but one of 401: RFC 6749 5.2, client
-// authentication failed, and that was the gateway's.
+// secretAnswer lets every answer pass but one that may be about the secret.
 type secretAnswer struct {
 	*caddyhttp.ResponseWriterWrapper
-	refused bool
+	// refused is the status of the answer that has not passed, body the beginning of it.
+	refused int
+	body    bytes.Buffer
 }
 
+// maxRefusal is how much of a refusal is kept.
+const maxRefusal = 64 << 10
+
 func (a *secretAnswer) WriteHeader(status int) {
-	if a.refused = a.refused || status == http.StatusUnauthorized; !a.refused {
+	switch {
+	case a.refused != 0:
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		a.refused = status
+	default:
 		a.ResponseWriter.WriteHeader(status)
 	}
 }
 
 func (a *secretAnswer) Write(p []byte) (int, error) {
-	if a.refused {
-		return len(p), nil
+	if a.refused == 0 {
+		return a.ResponseWriter.Write(p)
 	}
-	return a.ResponseWriter.Write(p)
+	if room := maxRefusal - a.body.Len(); len(p) > room {
+		return 0, errAnswerTooLarge
+	}
+	return a.body.Write(p)
+}
+
+// send passes on what was held back.
+func (a *secretAnswer) send() error {
+	a.ResponseWriter.WriteHeader(a.refused)
+	_, err := a.ResponseWriter.Write(a.body.Bytes())
+	return err
 }
 
 // ReadFrom is Write's, so that nobody goes round it.
@@ -150,7 +178,7 @@ func (a *secretAnswer) ReadFrom(from io.Reader) (int64, error) {
 
 // FlushError passes on what has passed.
 func (a *secretAnswer) FlushError() error {
-	if a.refused {
+	if a.refused != 0 {
 		return nil
 	}
 	return http.NewResponseController(a.ResponseWriter).Flush()

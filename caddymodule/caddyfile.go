@@ -61,6 +61,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, before any) (any, error) {
 //	    authorization_server <url> { ... }
 //	    audience             <value...>
 //	    client_certificate   off
+//	    client_certificate   header <form> [<name>] { trust_pool <module> ... }
 //	    access_token         dcr_register { client <id> <placeholder> }
 //	    access_token         off
 //	    software_statement   <issuer> { ... }      # one for each directory
@@ -107,7 +108,7 @@ func (h *Handler) word(d *caddyfile.Dispenser) error {
 	case "audience":
 		return someArgs(d, &h.Audience)
 	case "client_certificate":
-		return oneOf(d, &h.ClientCertificate, "off")
+		return h.clientCertificate(d)
 	case "access_token":
 		h.AccessToken = new(AccessToken)
 		return h.AccessToken.unmarshal(d)

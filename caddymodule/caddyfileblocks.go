@@ -71,61 +71,6 @@ func guest(d *caddyfile.Dispenser, namespace, inline string) (json.RawMessage, e
 	return caddyconfig.JSONModuleObject(module, inline, name, nil), nil
 }
 
-// unmarshal reads
-//
-//	authorization_server <url> {
-//	    client              <id> <placeholder>
-//	    provision           rfc7591 { ... }
-//	    token_endpoint_auth auto|native|bridge { method client_secret_basic|client_secret_post }
-//	    dn_format           rfc4514|openssl|go
-//	    san                 <dns|uri|ip|email...>
-//	    validate            introspection|jwt
-//	    trust_pool          <module> ...
-//	}
-func (c *AuthorizationServer) unmarshal(d *caddyfile.Dispenser) error {
-	if err := oneArg(d, &c.URL); err != nil {
-		return err
-	}
-	err := block(d, func() (err error) {
-		switch d.Val() {
-		case "client":
-			c.Client, err = client(d)
-		case "provision":
-			c.Provision = new(Provision)
-			err = c.Provision.unmarshal(d)
-		case "token_endpoint_auth":
-			err = c.tokenEndpointAuth(d)
-		case "dn_format":
-			err = oneOf(d, &c.DNFormat, "rfc4514", "openssl", "go")
-		case "san":
-			err = someArgs(d, &c.SAN)
-		case "validate":
-			err = oneOf(d, &c.Validate, "introspection", "jwt")
-		case "trust_pool":
-			c.TrustPoolRaw, err = guest(d, "tls.ca_pool.source.", "provider")
-		default:
-			err = unknown(d)
-		}
-		return err
-	})
-	if err == nil && c.Provision == nil {
-		return d.Err("authorization_server: provision is missing: it is how clients become known to the authorization server")
-	}
-	return err
-}
-
-func (c *AuthorizationServer) tokenEndpointAuth(d *caddyfile.Dispenser) error {
-	if err := oneOf(d, &c.TokenEndpointAuth, "auto", "native", "bridge"); err != nil {
-		return err
-	}
-	return block(d, func() error {
-		if d.Val() != "method" {
-			return unknown(d)
-		}
-		return oneOf(d, &c.BridgeMethod, "client_secret_basic", "client_secret_post")
-	})
-}
-
 func oneOf(d *caddyfile.Dispenser, to *string, words ...string) error {
 	name := d.Val()
 	if err := oneArg(d, to); err != nil {
@@ -147,32 +92,6 @@ func client(d *caddyfile.Dispenser) (*Credentials, error) {
 		return nil, d.WrapErr(err)
 	}
 	return &c, nil
-}
-
-// unmarshal reads
-//
-//	provision rfc7591 {
-//	    initial_access_token <placeholder>
-//	    client_id_header     <name>
-//	    send                 software_statement
-//	}
-func (p *Provision) unmarshal(d *caddyfile.Dispenser) error {
-	if err := oneOf(d, &p.Method, "rfc7591"); err != nil {
-		return err
-	}
-	return block(d, func() error {
-		switch d.Val() {
-		case "initial_access_token":
-			return placeholderArg(d, &p.InitialAccessToken)
-		case "client_id_header":
-			return oneArg(d, &p.ClientIDHeader)
-		case "send":
-			var what string
-			p.SendStatement = true
-			return oneOf(d, &what, "software_statement")
-		}
-		return unknown(d)
-	})
 }
 
 // unmarshal reads

@@ -127,6 +127,9 @@ func (d *dcr) byToken(clientID string) (*registry.Client, error) {
 	} else if ended {
 		return nil, verify.NotYours(errors.New("a token that was ended before"))
 	}
+	if err := d.readBinding(); err != nil {
+		return nil, err
+	}
 	c, err := d.store.Client(d.r.Context(), d.Workspace, clientID)
 	if err != nil && !errors.Is(err, registry.ErrNotFound) {
 		return nil, err

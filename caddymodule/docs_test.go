@@ -92,7 +92,7 @@ func TestDocumentedCaddyfilesStart(t *testing.T) {
 			}
 		}
 		for _, m := range variableNamed.FindAllStringSubmatch(text, -1) {
-			t.Setenv(m[1], "secret")
+			t.Setenv(m[1], "secret-of-a-document")
 		}
 		if strings.Contains(text, "{file.") {
 			text = secretFile.ReplaceAllString(text, "{env.FROM_FILE}")

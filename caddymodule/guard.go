@@ -18,21 +18,25 @@ import (
 func (h *Handler) serveGuarded(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, at purpose) error {
 	store, err := h.app.Enter()
 	if err != nil {
-		h.exchange(w, r, "guard").refuse(err)
+		h.guardExchange(w, r, "guard").refuse(err)
 		return nil
 	}
 	defer h.app.Leave()
 	form, c, err := h.guard(w, r, store, at)
 	if err != nil {
-		h.exchange(w, r, "guard").refuse(err)
+		h.guardExchange(w, r, "guard").refuse(err)
 		return nil
 	}
 	// What Connection names is removed from the request on its way to the AS, which
 	// would then read another request than the one that was checked.
 	keepConnection(r)
-	setClientCert(r, h.now())
+	handOver(r, h.handedOver, h.now())
+	h.vouch(r)
 	if c != nil && c.Bridge != "" {
 		next = h.bridged(next, store, c, form)
+	}
+	if c != nil && at == authentication && h.table.Load().metadata.GatewayBindsTokens() {
+		return h.serveBound(w, r, next, store)
 	}
 	if at == introspection {
 		return h.serveIntrospection(w, r, next, store, form)

@@ -51,6 +51,10 @@ type Handler struct {
 	// "off" switches it off. Default: on.
 	ClientCertificate string `json:"client_certificate,omitempty"`
 
+	// ClientCertificateHeader takes client certificates from a load balancer in front.
+	// Default: none, they are those of the TLS connection.
+	ClientCertificateHeader *ProxyCertificate `json:"client_certificate_header,omitempty"`
+
 	// AccessToken is protection 2, a token with scope dcr_register that registers once.
 	// Default: on.
 	AccessToken *AccessToken `json:"access_token,omitempty"`
@@ -77,6 +81,8 @@ type Handler struct {
 	RegistrationRules
 	Switches
 
+	// handedOver is how the AS is told of a certificate.
+	handedOver verify.CertificateHeader
 	app        *App
 	as         *authserver.Server
 	rules      verify.RequestRules
@@ -159,9 +165,13 @@ func (h *Handler) provision(ctx caddy.Context) error {
 	if err := h.provisionAuthorizationServer(ctx, accept); err != nil {
 		return fmt.Errorf("authorization_server: %w", err)
 	}
+	if err := h.ClientCertificateHeader.provision(ctx); err != nil {
+		return fmt.Errorf("client_certificate header: %w", err)
+	}
 	if err := h.provisionRules(ctx); err != nil {
 		return err
 	}
+	h.app.own.add(h.ownHeaders()...)
 	return h.app.join(h)
 }
 

@@ -40,7 +40,7 @@ func (h *Handler) serveIntrospection(w http.ResponseWriter, r *http.Request, nex
 		for name := range w.Header() {
 			delete(w.Header(), name)
 		}
-		h.exchange(w, r, "introspection").refuse(err)
+		h.guardExchange(w, r, "introspection").refuse(err)
 		return nil
 	}
 	if !active {
@@ -79,8 +79,11 @@ func (h *Handler) stillActive(r *http.Request, store *registry.Registry, held *h
 	}
 	jti, _, _ := claims.String("jti")
 	for _, token := range tokens {
-		ended, err := store.TokenEnded(r.Context(), h.Workspace, &verify.AccessToken{Raw: token, ID: jti})
-		if ended || err != nil {
+		t := &verify.AccessToken{Raw: token, ID: jti}
+		if ended, err := store.TokenEnded(r.Context(), h.Workspace, t); ended || err != nil {
+			return false, err
+		}
+		if err := h.showBinding(r, store, held, claims, t); err != nil {
 			return false, err
 		}
 	}

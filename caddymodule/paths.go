@@ -94,6 +94,27 @@ func (h *Handler) newTable(m *authserver.Metadata) *table {
 	return t
 }
 
+// maxKept bounds how many paths are kept of earlier documents.
+const maxKept = 256
+
+// keep goes on guarding what an earlier document named: an AS that moves an endpoint
+// may answer at its old address too.
+func (t *table) keep(before *table) {
+	if before == nil {
+		return
+	}
+	for normal, r := range before.exact {
+		if _, ok := t.exact[normal]; !ok && (r.purpose >= authentication || r.purpose == hidden) && len(t.exact) < maxKept {
+			t.exact[normal] = r
+		}
+	}
+	for _, r := range before.below {
+		if r.purpose == hidden && !slices.Contains(t.below, r) && len(t.below) < maxKept {
+			t.below = append(t.below, r)
+		}
+	}
+}
+
 // addAudience adds an endpoint as it is published.
 func (h *Handler) addAudience(t *table, path string) {
 	t.audiences = append(t.audiences, origin(t.metadata.Issuer)+path)

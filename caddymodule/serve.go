@@ -21,7 +21,8 @@ import (
 
 // ServeHTTP answers what is the gateway's and passes the rest on.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	r = scrub(r)
+	r, before := h.app.own.scrub(r)
+	r = h.presented(r, before)
 	h.dropClientIDHeader(r)
 	path := r.URL.EscapedPath()
 	// Before the AS's endpoints are known, nothing of the site is passed on: they may
@@ -43,8 +44,19 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	case authentication, revocation, introspection:
 		return h.serveGuarded(w, r, next, what)
 	case endpoint:
+		if h.AuthorizationServer.BindAccessTokens {
+			if err := h.checkBound(r); err != nil {
+				h.exchange(w, r, "bound_token").refuse(err)
+				return nil
+			}
+		}
 		keepConnection(r)
-		setClientCert(r, h.now())
+		handOver(r, h.handedOver, h.now())
+		h.vouch(r)
+	case passThrough:
+		if within(path, h.issuerPath) {
+			h.vouch(r)
+		}
 	}
 	return next.ServeHTTP(w, r)
 }
@@ -60,6 +72,7 @@ func (h *Handler) current(ctx context.Context) (*table, error) {
 		return before, nil
 	}
 	t := h.newTable(m)
+	t.keep(before)
 	register := h.registerURL(m.Issuer)
 	if h.Registration == "off" {
 		register = ""

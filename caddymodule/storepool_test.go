@@ -49,7 +49,7 @@ func configuration(t *testing.T, engine Engine, keyset string) *App {
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
 	t.Cleanup(cancel)
 	a := &App{engine: engine, keyset: keyset, ctx: ctx, log: slog.New(slog.DiscardHandler)}
-	if err := a.join(&Handler{Workspace: "default/obuk", issuerPath: "/default/obuk"}); err != nil {
+	if err := a.join(&Handler{Workspace: "default/obuk", issuerPath: "/default/obuk", AuthorizationServer: new(AuthorizationServer)}); err != nil {
 		t.Fatal(err)
 	}
 	return a

@@ -19,6 +19,7 @@ import (
 //	index/<name>/<workspace>/<value>/<reg>     one entry per index, empty
 //	token/<workspace>/<hash>                   registration tokens, reserved or used
 //	jti/<workspace>/<iss>/<jti>                requests, reserved or used
+//	bound/<workspace>/<hash>                   the certificate that an access token is bound to
 //	assertion/<workspace>/<reg>/<hash>         client assertions that were used
 //	repeat/<workspace>/<hash>                  a registration, for POSTs that repeat it
 //	outbox/<due>/<id>, later/<due>/<id>        work left for the AS, see below

@@ -208,6 +208,8 @@ func (c *ClientAuthentication) CheckClient(a *Authenticator, cert *Certificate) 
 			mend(fmt.Errorf(format, args...), "authenticate as the client was registered"))
 	}
 	switch {
+	case c.Secret:
+		return refuse("this client is registered for %s and has no secret", a.Method)
 	case len(c.ClientIDs) != 1:
 		return refuse("the request names different clients")
 	case c.Repeated != "":
@@ -216,8 +218,6 @@ func (c *ClientAuthentication) CheckClient(a *Authenticator, cert *Certificate) 
 		return Refuse(MalformedRequest, "client_authentication", "%s: not UTF-8, or with a null byte; send text", Quote(c.Garbled))
 	case c.InQuery:
 		return Refuse(MalformedRequest, "client_authentication", "client_id: in the address, or other credentials are; send them in the body")
-	case c.Secret:
-		return refuse("this client is registered for %s and has no secret", a.Method)
 	}
 	switch a.Method {
 	case "private_key_jwt":

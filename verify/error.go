@@ -153,7 +153,7 @@ func (e *Error) Challenge(realm string) string {
 	if s := e.Status(); s != 401 && s != 403 {
 		return ""
 	}
-	v := `Bearer realm="` + clean(strings.NewReplacer(`"`, "", `\`, "").Replace(realm)) + `"`
+	v := `Bearer realm="` + quotable(realm) + `"`
 	switch e.Kind {
 	case InvalidToken:
 		v += `, error="invalid_token"`
@@ -161,6 +161,22 @@ func (e *Error) Challenge(realm string) string {
 		v += `, error="insufficient_scope", scope="` + ScopeRegister + `"`
 	}
 	return v
+}
+
+// ClientChallenge is the WWW-Authenticate value of a 401 at an endpoint where clients
+// authenticate: in the scheme that the client has used (RFC 6749 5.2), which can only
+// be Basic. authorization is the request's.
+func (e *Error) ClientChallenge(realm, authorization string) string {
+	scheme, _, _ := strings.Cut(authorization, " ")
+	if e.Status() != 401 || !strings.EqualFold(scheme, "Basic") {
+		return ""
+	}
+	return `Basic realm="` + quotable(realm) + `"`
+}
+
+// quotable is a realm within quotes.
+func quotable(realm string) string {
+	return clean(strings.NewReplacer(`"`, "", `\`, "").Replace(realm))
 }
 
 // AsError returns err as an *Error. What is none is a fault on our side, told

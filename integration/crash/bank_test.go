@@ -118,7 +118,7 @@ func (b *bank) token(ctx context.Context, clientID string) (string, error) {
 		form = tpp.ClientCredentials("dcr_register")
 		auth = tpp.Basic(b.AS.Config.RegistrarID, b.AS.Config.RegistrarSecret)
 	} else {
-		header.Set(authserver.ClientCertHeader, authserver.ClientCert(b.Acme.Transport.Certificate[0]))
+		header.Set("Client-Cert", ":"+base64.StdEncoding.EncodeToString(b.Acme.Transport.Certificate[0])+":")
 	}
 	if err := auth(form, header); err != nil {
 		return "", err

@@ -28,6 +28,10 @@ const (
 type Options struct {
 	// Roots verify the servers. Default: the system's.
 	Roots *x509.CertPool
+	// Certificates authenticate the gateway to servers that ask for that. Default: none.
+	Certificates []tls.Certificate
+	// Header is sent with every request: for servers of one operator only. Default: none.
+	Header map[string]string
 	// PrivateRanges allows loopback, private and link-local addresses: for URLs
 	// that the operator wrote, or test directories. Default: false.
 	PrivateRanges bool
@@ -46,6 +50,7 @@ type Options struct {
 type Client struct {
 	http     *http.Client
 	dialer   *net.Dialer
+	header   map[string]string
 	maxBytes int64
 }
 
@@ -72,6 +77,7 @@ func NewClient(o Options) *Client {
 		dialer.Control = publicOnly
 	}
 	return &Client{
+		header:   o.Header,
 		maxBytes: o.MaxBytes,
 		dialer:   dialer,
 		http: &http.Client{
@@ -80,7 +86,7 @@ func NewClient(o Options) *Client {
 			Transport: &http.Transport{
 				DialContext:            dialer.DialContext,
 				DisableCompression:     true, // unpacking has no bound on what arrives, and none on its work
-				TLSClientConfig:        &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12},
+				TLSClientConfig:        &tls.Config{RootCAs: o.Roots, Certificates: o.Certificates, MinVersion: tls.VersionTLS12},
 				TLSHandshakeTimeout:    o.Timeout,
 				ResponseHeaderTimeout:  o.Timeout,
 				MaxResponseHeaderBytes: 64 << 10,
@@ -104,6 +110,9 @@ func (c *Client) Do(r *http.Request) (*Response, error) {
 		return nil, fmt.Errorf("%s: only https is spoken", r.URL.Redacted())
 	}
 	r.Header.Set("Accept-Encoding", "identity")
+	for name, value := range c.header {
+		r.Header.Set(name, value)
+	}
 	res, err := c.http.Do(r)
 	if err != nil {
 		return nil, err

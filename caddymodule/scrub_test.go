@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
 func TestForgedHeaders(t *testing.T) {
@@ -20,12 +22,12 @@ func TestForgedHeaders(t *testing.T) {
 		"WL-Proxy-Client-Cert", "$WSCC", "X-WSO2-Mutual-Auth-Cert", "X-WSO2-Client-Certificate", "CF-Client-Cert-Der-Base64", "SSLClientCertB64", "X-Forwarded-Ssl-Client-Cert",
 		"X-Original-Url", "x_original_uri", "X-Rewrite-URL",
 	} {
-		if !isForged(name) {
+		if !(ownHeaders{}).isForged(name) {
 			t.Errorf("%s gets through", name)
 		}
 	}
 	for _, name := range []string{"", "X", "C", "Content-Type", "Cookie", "Connection", "Client", "Client-Id", "X-Client-Id", "Content-Security-Policy", "X-Forwarded-For", "X-Fapi-Interaction-Id", "Authorization", "Xssl"} {
-		if isForged(name) {
+		if (ownHeaders{}).isForged(name) {
 			t.Errorf("%s is removed", name)
 		}
 	}
@@ -41,7 +43,7 @@ func TestScrub(t *testing.T) {
 	r := request(http.Header{
 		"Client-Cert": {"x"}, "ssl_client_cert": {"x"}, "Accept": {"*/*"}, "Connection": {"close, x-thing", "CLIENT_CERT"},
 	})
-	clean := scrub(r)
+	clean, _ := ownHeaders{}.scrub(r)
 	if len(clean.Header) != 2 || clean.Header.Get("Accept") != "*/*" || strings.Join(clean.Header["Connection"], "|") != "close" {
 		t.Errorf("left: %v", clean.Header)
 	}
@@ -50,7 +52,7 @@ func TestScrub(t *testing.T) {
 	}
 	// A second workspace on the same site leaves alone what the first has set.
 	clean.Header["Client-Cert"] = []string{"set by the gateway"}
-	if again := scrub(clean); again.Header.Get("Client-Cert") != "set by the gateway" {
+	if again, _ := (ownHeaders{}).scrub(clean); again.Header.Get("Client-Cert") != "set by the gateway" {
 		t.Error("the gateway's own header was removed")
 	}
 }
@@ -75,7 +77,7 @@ func TestScrubUpgrades(t *testing.T) {
 		{[]string{"h2c"}, ""}, {[]string{"H2C"}, ""}, {[]string{"websocket", "h2c"}, ""}, {[]string{"websocket, h2c"}, ""}, {[]string{"TLS/1.0"}, ""},
 		{[]string{"websocket"}, "websocket"}, {[]string{"WebSocket"}, "WebSocket"},
 	} {
-		r := scrub(request(http.Header{"Connection": {"Upgrade, HTTP2-Settings"}, "Upgrade": c.upgrade, "Http2-Settings": {"AAMAAABk"}}))
+		r, _ := ownHeaders{}.scrub(request(http.Header{"Connection": {"Upgrade, HTTP2-Settings"}, "Upgrade": c.upgrade, "Http2-Settings": {"AAMAAABk"}}))
 		if got := strings.Join(r.Header["Upgrade"], "|"); got != c.want {
 			t.Errorf("%q: %q passes, want %q", c.upgrade, got, c.want)
 		}
@@ -85,10 +87,14 @@ func TestScrubUpgrades(t *testing.T) {
 	}
 }
 
-func TestSetClientCert(t *testing.T) {
+func TestHandOver(t *testing.T) {
 	now := time.Unix(1700000000, 0)
 	leaf := &x509.Certificate{Raw: []byte{0xfb, 0xff, 1}, NotAfter: now}
 	ended := &x509.Certificate{Raw: []byte{0xfb, 0xff, 2}, NotAfter: now.Add(-time.Second)}
+	rfc9440, err := verify.NewCertificateHeader(verify.FormRFC9440, "")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name  string
 		state *tls.ConnectionState
@@ -101,7 +107,7 @@ func TestSetClientCert(t *testing.T) {
 		{"ended during the connection", &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{ended}}}, ""},
 	} {
 		r := &http.Request{Header: http.Header{}, TLS: c.state}
-		setClientCert(r, now)
+		handOver(r, rfc9440, now)
 		if got := r.Header.Get("Client-Cert"); got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}

@@ -2,15 +2,11 @@ package caddymodule
 
 import (
 	"bytes"
-	"crypto/x509"
+	"crypto/tls"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	lru "github.com/hashicorp/golang-lru/v2"
-
-	"github.com/caddy-dcr/caddy-dcr/authserver"
 )
 
 // certificateHeaders are the beginnings (lower case, dashes) of the names in which
@@ -37,9 +33,20 @@ var ordinary = map[string]bool{
 // pathHeaders make some servers serve another path than the one that was checked.
 var pathHeaders = []string{"x-original-ur", "x-rewrite-ur"}
 
-// isForged tells whether a header field from outside may pass for a certificate,
-// or for another path. Underscores and dots count as dashes: some servers read them so.
-func isForged(name string) bool {
+// ownHeaders are the names, folded, that the configuration gives to headers of the
+// gateway: nobody else may send them.
+type ownHeaders map[string]bool
+
+func (o ownHeaders) add(names ...string) {
+	for _, name := range names {
+		o[dashed.Replace(strings.ToLower(name))] = true
+	}
+}
+
+// isForged tells whether a header field from outside may pass for a certificate, for
+// another path, or for a header of the gateway's own. Underscores and dots count as
+// dashes: some servers read them so.
+func (o ownHeaders) isForged(name string) bool {
 	if len(name) > maxHeaderName || ordinary[name] {
 		return false
 	}
@@ -55,6 +62,9 @@ func isForged(name string) bool {
 		buf[i] = c
 	}
 	folded := buf[:len(name)]
+	if o[string(folded)] {
+		return true
+	}
 	for _, prefixes := range [][]string{certificateHeaders, pathHeaders} {
 		for _, prefix := range prefixes {
 			if len(folded) >= len(prefix) && string(folded[:len(prefix)]) == prefix {
@@ -73,28 +83,41 @@ func isForged(name string) bool {
 // maxHeaderName is the longest name that is looked at; no known one is near it.
 const maxHeaderName = 96
 
-// scrubbed marks a request whose headers were cleaned, for a second workspace on
-// the same site: it must leave alone what the first has set.
-const scrubbed = "openbanking_dcr.scrubbed"
+// scrubbed is what a request came with before its headers were cleaned, for the
+// workspaces of its site: the second must leave alone what the first has set, and see
+// the certificate of the connection, not one that the first has taken from a proxy.
+type scrubbed struct {
+	header map[string][]string // what was removed, by canonical name
+	tls    *tls.ConnectionState
+}
+
+const scrubbedVar = "openbanking_dcr.scrubbed"
 
 // scrub removes everything from outside that could pass for a certificate, and
 // returns the request to go on with: one without trailers, which Caddy's proxy
 // would forward. It does so once per request.
-func scrub(r *http.Request) *http.Request {
-	if caddyhttp.GetVar(r.Context(), scrubbed) != nil {
-		return r
+func (o ownHeaders) scrub(r *http.Request) (*http.Request, *scrubbed) {
+	if before, ok := caddyhttp.GetVar(r.Context(), scrubbedVar).(*scrubbed); ok {
+		return r, before
 	}
-	caddyhttp.SetVar(r.Context(), scrubbed, true)
-	for name := range r.Header {
-		if isForged(name) {
-			delete(r.Header, name)
+	before := &scrubbed{tls: r.TLS}
+	caddyhttp.SetVar(r.Context(), scrubbedVar, before)
+	for name, values := range r.Header {
+		if !o.isForged(name) {
+			continue
 		}
+		if before.header == nil {
+			before.header = map[string][]string{}
+		}
+		canonical := http.CanonicalHeaderKey(name)
+		before.header[canonical] = append(before.header[canonical], values...)
+		delete(r.Header, name)
 	}
 	// The proxy removes, after this handler, what Connection names: a way to erase
 	// the header that the gateway sets.
 	for _, v := range r.Header["Connection"] {
 		for token := range strings.SplitSeq(v, ",") {
-			if isForged(strings.TrimSpace(token)) {
+			if o.isForged(strings.TrimSpace(token)) {
 				keepConnection(r)
 			}
 		}
@@ -108,9 +131,9 @@ func scrub(r *http.Request) *http.Request {
 	if r.Trailer != nil || r.ContentLength < 0 {
 		clone := *r
 		clone.Trailer = nil
-		return &clone
+		return &clone, before
 	}
-	return r
+	return r, before
 }
 
 // dropClientIDHeader removes client_id_header: with it whoever reaches the AS's own
@@ -148,36 +171,4 @@ func keepConnection(r *http.Request) {
 		return
 	}
 	r.Header["Connection"] = []string{strings.Join(keep, ", ")}
-}
-
-// encodedCertificates spares the encoding (14 us) on a connection that is kept:
-// a connection's certificate is always the same pointer.
-var encodedCertificates = newCertificateCache()
-
-// maxEncoded bounds the memory: about 3 KiB each.
-const maxEncoded = 2048
-
-func newCertificateCache() *lru.Cache[*x509.Certificate, string] {
-	c, err := lru.New[*x509.Certificate, string](maxEncoded)
-	if err != nil {
-		return nil // only for a size below 1
-	}
-	return c
-}
-
-// setClientCert hands the verified certificate on.
-func setClientCert(r *http.Request, now time.Time) {
-	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 || len(r.TLS.VerifiedChains[0]) == 0 {
-		return
-	}
-	leaf := r.TLS.VerifiedChains[0][0]
-	if now.After(leaf.NotAfter) {
-		return // it ended during the connection
-	}
-	value, ok := encodedCertificates.Get(leaf)
-	if !ok {
-		value = authserver.ClientCert(leaf.Raw)
-		encodedCertificates.Add(leaf, value)
-	}
-	r.Header[authserver.ClientCertHeader] = []string{value}
 }
