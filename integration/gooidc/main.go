@@ -10,22 +10,14 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
-	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/edge"
 )
 
 func main() {
@@ -40,130 +32,15 @@ func main() {
 }
 
 func run(ctx context.Context, file string) error {
-	config, err := readConfig(file)
+	config, err := edge.ReadConfig(file)
 	if err != nil {
 		return err
 	}
-	if config.StopAtStdinEnd {
-		ctx = untilEnd(ctx, os.Stdin)
-	}
-
 	store := newStore()
 	provider, err := newProvider(config, store)
 	if err != nil {
 		return err
 	}
-	tlsConfig, err := serverTLS(config)
-	if err != nil {
-		return err
-	}
-	listener, err := net.Listen("tcp", config.Listen)
-	if err != nil {
-		return err
-	}
-	ready := authserverprocess.Ready{Listen: listener.Addr().String()}
 	handler := withCertificate(config.TrustClientCertHeader, withClientID(config, http.StripPrefix(config.Prefix, provider)))
-	edge := newEdge(handler)
-
-	control := newServer(newControl(edge, store))
-	failed := make(chan error, 2)
-	if config.Admin {
-		handler = edge
-		listener, err := net.Listen("tcp", config.ControlListen)
-		if err != nil {
-			return err
-		}
-		ready.Control = listener.Addr().String()
-		go func() { failed <- control.Serve(listener) }()
-	}
-	server := newServer(handler)
-	go func() { failed <- server.Serve(tls.NewListener(listener, tlsConfig)) }()
-	if err := json.NewEncoder(os.Stdout).Encode(ready); err != nil {
-		return err
-	}
-
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	}
-	edge.reset() // a held request would hold the shutdown too
-	shutdown(server, control)
-	return nil
-}
-
-func shutdown(servers ...*http.Server) {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
-	defer cancel()
-	for _, server := range servers {
-		if server.Shutdown(ctx) != nil {
-			_ = server.Close()
-		}
-	}
-}
-
-func readConfig(file string) (authserverprocess.Config, error) {
-	config := authserverprocess.Config{Listen: "127.0.0.1:0", ControlListen: "127.0.0.1:0"}
-	f, err := os.Open(file)
-	if err != nil {
-		return config, err
-	}
-	defer f.Close()
-	decoder := json.NewDecoder(f)
-	decoder.DisallowUnknownFields() // a misspelt switch would be off without a word
-	if err := decoder.Decode(&config); err != nil {
-		return config, fmt.Errorf("%s: %w", file, err)
-	}
-	switch config.AccessTokens {
-	case "", "opaque", "jwt":
-		return config, nil
-	default:
-		return config, fmt.Errorf("%s: access_tokens %q is neither opaque nor jwt", file, config.AccessTokens)
-	}
-}
-
-// untilEnd ends the context with the reader: whoever started us is gone.
-func untilEnd(parent context.Context, r io.Reader) context.Context {
-	ctx, cancel := context.WithCancel(parent)
-	go func() {
-		_, _ = io.Copy(io.Discard, r)
-		cancel()
-	}()
-	return ctx
-}
-
-func newServer(handler http.Handler) *http.Server {
-	return &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
-	}
-}
-
-// serverTLS offers HTTP/1.1 only, as the Node server does: a fault that drops
-// the connection then looks the same to the gateway.
-func serverTLS(config authserverprocess.Config) (*tls.Config, error) {
-	certificate, err := tls.LoadX509KeyPair(config.TLSCert, config.TLSKey)
-	if err != nil {
-		return nil, err
-	}
-	out := &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"http/1.1"}}
-	if config.ClientCA == "" {
-		return out, nil
-	}
-	out.ClientAuth = tls.VerifyClientCertIfGiven
-	out.ClientCAs, err = readRoots(config.ClientCA)
-	return out, err
-}
-
-func readRoots(file string) (*x509.CertPool, error) {
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(raw) {
-		return nil, errors.New(file + " holds no certificate")
-	}
-	return pool, nil
+	return edge.Serve(ctx, config, handler, store.metadata)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/luikyv/go-oidc/pkg/provider"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/edge"
 )
 
 // tokenLifetime of access tokens, in seconds.
@@ -141,7 +142,7 @@ func newFetcher(roots string) (*http.Client, error) {
 	var pool *x509.CertPool // nil: the system's
 	if roots != "" {
 		var err error
-		if pool, err = readRoots(roots); err != nil {
+		if pool, err = edge.ReadRoots(roots); err != nil {
 			return nil, err
 		}
 	}

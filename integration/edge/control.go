@@ -1,19 +1,16 @@
-package main
+package edge
 
 import (
 	"encoding/json"
-	"maps"
 	"net/http"
 	"strconv"
-
-	"github.com/luikyv/go-oidc/pkg/goidc"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 )
 
 // newControl is the control listener, on which tests look at the server and
 // provoke faults. authserverprocess.Process is its client.
-func newControl(e *edge, s *store) http.Handler {
+func newControl(e *edge, clients Clients) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /requests", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, e.recorded())
@@ -22,12 +19,16 @@ func newControl(e *edge, s *store) http.Handler {
 		e.forget()
 		w.WriteHeader(http.StatusNoContent)
 	})
-	mux.HandleFunc("GET /clients", func(w http.ResponseWriter, _ *http.Request) {
-		clients := []map[string]any{}
-		for _, c := range s.clients.all() {
-			clients = append(clients, metadata(c))
+	mux.HandleFunc("GET /clients", func(w http.ResponseWriter, r *http.Request) {
+		all, err := clients(r.Context())
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
 		}
-		writeJSON(w, clients)
+		if all == nil {
+			all = []map[string]any{}
+		}
+		writeJSON(w, all)
 	})
 	mux.HandleFunc("POST /faults", func(w http.ResponseWriter, r *http.Request) {
 		var fault authserverprocess.Fault
@@ -59,22 +60,6 @@ func newControl(e *edge, s *store) http.Handler {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	return mux
-}
-
-// metadata is a client in the names of RFC 7591.
-func metadata(c goidc.Client) map[string]any {
-	out := map[string]any{}
-	if raw, err := json.Marshal(c.ClientMeta); err == nil {
-		_ = json.Unmarshal(raw, &out)
-	}
-	delete(out, "custom_attributes")
-	maps.Copy(out, c.CustomAttributes)
-	out["client_id"] = c.ID
-	out["client_id_issued_at"] = c.CreatedAt
-	if c.Secret != "" {
-		out["client_secret"] = c.Secret
-	}
-	return out
 }
 
 func writeJSON(w http.ResponseWriter, value any) {

@@ -1,4 +1,7 @@
-package main
+// Package edge is the network's side of the authorization servers that are run
+// from Go: TLS, the recording of requests, faults, and the control listener.
+// integration/oidcprovider has the same on Node.js.
+package edge
 
 import (
 	"bytes"
