@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/integration/debianpackage"
 )
 
 // command returns the program of a server and its arguments before -config.
@@ -28,6 +31,13 @@ func command(kind Kind) ([]string, error) {
 		}
 		node, err := exec.LookPath("node")
 		return []string{node, filepath.Join(dir, "server.mjs")}, err
+	case Glewlwyd:
+		root, err := unpackGlewlwyd()
+		if err != nil {
+			return nil, err
+		}
+		binary, err := buildGlewlwyd()
+		return []string{binary, "-root", root}, err
 	default:
 		return nil, fmt.Errorf("unknown authorization server %q", kind)
 	}
@@ -43,15 +53,24 @@ func moduleDir() (string, error) {
 	return dir, nil
 }
 
-// buildGoOIDC builds integration/gooidc once per process. The binary lives in
-// the repository's ignored .cache, because nothing removes a temporary directory
+// cacheDir is the repository's .cache, beside the module.
+func cacheDir(module string) string { return filepath.Join(filepath.Dir(module), ".cache") }
+
+// The programs in Go are built once per process.
+var (
+	buildGoOIDC   = sync.OnceValues(func() (string, error) { return build("gooidc") })
+	buildGlewlwyd = sync.OnceValues(func() (string, error) { return build("glewlwyd") })
+)
+
+// build builds a command of the integration module. The binary lives in the
+// repository's ignored .cache, because nothing removes a temporary directory
 // that all tests of a process share; the rename lets packages build at once.
-var buildGoOIDC = sync.OnceValues(func() (string, error) {
+func build(name string) (string, error) {
 	dir, err := moduleDir()
 	if err != nil {
 		return "", err
 	}
-	cache := filepath.Join(filepath.Dir(dir), ".cache", "authserver")
+	cache := filepath.Join(cacheDir(dir), "authserver")
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return "", err
 	}
@@ -61,11 +80,24 @@ var buildGoOIDC = sync.OnceValues(func() (string, error) {
 	}
 	defer os.RemoveAll(temporary)
 
-	built, binary := filepath.Join(temporary, "gooidc"), filepath.Join(cache, "gooidc")
-	build := exec.CommandContext(context.Background(), "go", "build", "-o", built, "./gooidc")
-	build.Dir = dir
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build gooidc: %w\n%s", err, out)
+	built, binary := filepath.Join(temporary, name), filepath.Join(cache, name)
+	command := exec.CommandContext(context.Background(), "go", "build", "-o", built, "./"+name)
+	command.Dir = dir
+	if out, err := command.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
 	}
 	return binary, os.Rename(built, binary)
+}
+
+// unpackGlewlwyd fetches Debian's packages the first time, and leaves them in
+// .cache. sqlite3 makes the database.
+var unpackGlewlwyd = sync.OnceValues(func() (string, error) {
+	dir, err := moduleDir()
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	root := filepath.Join(cacheDir(dir), "glewlwyd")
+	return root, debianpackage.Unpack(ctx, root, "glewlwyd", "sqlite3")
 })

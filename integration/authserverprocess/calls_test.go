@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	. "github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/debianpackage"
 )
 
 const issuer = "https://localhost:8443/default/obuk"
@@ -27,35 +29,41 @@ type server struct {
 // eachServer runs a test against both, with Client-Cert trusted unless change says otherwise.
 func eachServer(t *testing.T, change func(*Config), test func(*testing.T, *server)) {
 	for _, kind := range Kinds {
-		t.Run(string(kind), func(t *testing.T) {
-			s := &server{t: t, authority: newAuthority(t)}
-			certificate, key := s.authority.files(s.authority.issue(transportName("localhost")))
-			config := Config{
-				TLSCert: certificate, TLSKey: key, ClientCA: s.authority.roots, JWKSCA: s.authority.roots,
-				Issuer: issuer, Prefix: "/default/obuk", InitialAccessToken: "initial", ClientIDHeader: "X-Client-Id",
-				GatewayID: "gateway", GatewaySecret: "gateway-secret-of-32-characters--",
-				RegistrarID: "registrar", RegistrarSecret: "registrar-secret-of-32-characters",
-				TrustClientCertHeader: true, Admin: true,
-			}
-			if change != nil {
-				change(&config)
-			}
-			var err error
-			if s.Process, err = Start(t.Context(), kind, config); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() {
-				if err := s.Stop(); err != nil {
-					t.Error(err)
-				}
-				if t.Failed() {
-					t.Log(s.Log())
-				}
-			})
-			s.discovery = s.json(http.StatusOK, s.request("GET", "/.well-known/openid-configuration", nil))
-			test(t, s)
-		})
+		t.Run(string(kind), func(t *testing.T) { test(t, start(t, kind, change)) })
 	}
+}
+
+// start starts a server that the test stops at its end.
+func start(t *testing.T, kind Kind, change func(*Config)) *server {
+	t.Helper()
+	s := &server{t: t, authority: newAuthority(t)}
+	certificate, key := s.authority.files(s.authority.issue(transportName("localhost")))
+	config := Config{
+		TLSCert: certificate, TLSKey: key, ClientCA: s.authority.roots, JWKSCA: s.authority.roots,
+		Issuer: issuer, Prefix: "/default/obuk", InitialAccessToken: "initial", ClientIDHeader: "X-Client-Id",
+		GatewayID: "gateway", GatewaySecret: "gateway-secret-of-32-characters--",
+		RegistrarID: "registrar", RegistrarSecret: "registrar-secret-of-32-characters",
+		TrustClientCertHeader: true, Admin: true,
+	}
+	if change != nil {
+		change(&config)
+	}
+	var err error
+	if s.Process, err = Start(t.Context(), kind, config); errors.Is(err, debianpackage.ErrNoApt) {
+		t.Skip(err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Log(s.Log())
+		}
+	})
+	s.discovery = s.json(http.StatusOK, s.request("GET", "/.well-known/openid-configuration", nil))
+	return s
 }
 
 // call is a request under the prefix and who makes it.

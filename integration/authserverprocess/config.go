@@ -12,13 +12,23 @@ type Kind string
 const (
 	GoOIDC       Kind = "go-oidc"       // integration/gooidc
 	OIDCProvider Kind = "oidc-provider" // integration/oidcprovider, on Node.js
+
+	// Glewlwyd is Debian's server in C behind integration/glewlwyd. It is not one
+	// of Kinds, because it cannot do all that the other two do: it registers no
+	// client for tls_client_auth, names clients itself (ClientIDHeader), fetches
+	// a jwks_uri by the system's roots only (JWKSCA), takes no certificate from a
+	// header (TrustClientCertHeader), and its access tokens are JWTs, by default too
+	// (AccessTokens). The issuer needs a path of at least two segments. Start
+	// returns debianpackage.ErrNoApt on a system that is not like Debian; the first
+	// start fetches the packages.
+	Glewlwyd Kind = "glewlwyd"
 )
 
-// Kinds are all authorization servers, for table tests.
+// Kinds are the authorization servers of table tests.
 var Kinds = []Kind{GoOIDC, OIDCProvider}
 
-// Config is the file that both servers read; they differ in nothing that is
-// written here. File names are PEM files.
+// Config is the file that all servers read; those of Kinds differ in nothing that
+// is written here. File names are PEM files.
 type Config struct {
 	// Listen is the TLS address. Default: 127.0.0.1:0.
 	Listen string `json:"listen,omitempty"`
