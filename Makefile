@@ -10,7 +10,9 @@ MAKEFLAGS += --no-print-directory
 MODULES := $(sort $(patsubst %/,%,$(dir $(shell find . -name node_modules -prune -o -path './.*' -prune -o -name go.mod -print))))
 ROOT := $(CURDIR)
 STATICCHECK := $(ROOT)/.cache/staticcheck
-NPM := integration/oidcprovider
+# Folders with npm packages.
+NPM := integration/oidcprovider integration/openidclient
+INSTALLED := $(NPM:%=%/node_modules/.package-lock.json)
 
 # How long each fuzz target runs.
 FUZZTIME ?= 1m
@@ -70,11 +72,11 @@ staticcheck:
 	@go -C integration build -o $(STATICCHECK) honnef.co/go/tools/cmd/staticcheck
 
 .PHONY: node
-node: $(NPM)/node_modules/.package-lock.json
+node: $(INSTALLED)
 
-$(NPM)/node_modules/.package-lock.json: $(NPM)/package-lock.json
-	@echo "==> npm ci in $(NPM)"
-	@cd $(NPM) && npm ci --no-audit --no-fund --loglevel=error
+$(INSTALLED): %/node_modules/.package-lock.json: %/package-lock.json
+	@echo "==> npm ci in $*"
+	@cd $* && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 .PHONY: bench
@@ -95,4 +97,4 @@ fuzz: ## run every fuzz target for FUZZTIME (1m)
 
 .PHONY: clean
 clean: ## remove what was built and fetched into this folder
-	@rm -rf caddy .cache .demo $(NPM)/node_modules
+	@rm -rf caddy .cache .demo $(NPM:%=%/node_modules)
