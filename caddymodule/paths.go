@@ -18,6 +18,7 @@ const (
 	discovery                     // the AS's document, served from the cache
 	registrations                 // POST: register
 	registration                  // GET, PUT, DELETE: manage one client
+	named                         // an address of the AS that needs nothing: passed on
 	endpoint                      // an endpoint of the AS that needs no guard: passed on with the certificate
 	hidden                        // 404: the AS's own registration, or another spelling of a path that counts
 	authentication                // an endpoint of the AS where clients authenticate: guarded
@@ -72,6 +73,7 @@ func (h *Handler) newTable(m *authserver.Metadata) *table {
 		case strings.HasSuffix(e.Name, "registration_endpoint") && h.ASRegistration != "passthrough":
 			own = append(own, e.Path)
 		case e.Name == "jwks_uri": // needs no certificate, and caches should keep it
+			t.add(e.Path, named)
 		case e.Name == "revocation_endpoint":
 			t.add(e.Path, revocation)
 			h.addAudience(t, e.Path)
@@ -132,7 +134,7 @@ func (t *table) add(path string, p purpose) {
 	}
 	before, ok := t.exact[normal]
 	switch {
-	case !ok, p == hidden, before.purpose == endpoint:
+	case !ok, p == hidden, before.purpose == named, before.purpose == endpoint && p != named:
 	case before.purpose < authentication, p < authentication:
 		return
 	default:
@@ -164,10 +166,13 @@ func (t *table) find(path string) (p purpose, id string) {
 		}
 	}
 	if r, ok := t.exact[normal]; ok {
-		if path != r.path {
-			return hidden, ""
+		switch {
+		case path == r.path:
+			return r.purpose, ""
+		case r.purpose == named:
+			return passThrough, ""
 		}
-		return r.purpose, ""
+		return hidden, ""
 	}
 	for _, r := range t.below {
 		// As it was sent, too: not every server takes /register/.. for its parent.

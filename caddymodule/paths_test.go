@@ -73,7 +73,8 @@ func TestFind(t *testing.T) {
 		{"/elsewhere/revoke", revocation, ""},
 		{"/elsewhere/Revoke", hidden, ""},
 		{"/default/obuk/userinfo", endpoint, ""},
-		{"/default/obuk/jwks", passThrough, ""},
+		{"/default/obuk/jwks", named, ""},
+		{"/default/obuk/JWKS", passThrough, ""},
 
 		{"/default/obuk/Reg", hidden, ""},
 		{"/default/obuk/reg", hidden, ""},

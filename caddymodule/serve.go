@@ -53,6 +53,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		keepConnection(r)
 		handOver(r, h.handedOver, h.now())
 		h.vouch(r)
+	case named:
+		h.vouch(r)
 	case passThrough:
 		if within(path, h.issuerPath) {
 			h.vouch(r)

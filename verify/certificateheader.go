@@ -218,7 +218,7 @@ func byteSequences(value string, most int) (out [][]byte, err error) {
 		inner, ends := strings.CutSuffix(inner, ":")
 		der, err := decodeCertificate(inner)
 		if !begins || !ends || err != nil || len(out) == most {
-			return nil, errors.New("not one byte sequence of RFC 8941, :base64:")
+			return nil, errors.New("not one byte sequence (base64 between colons, RFC 8941)")
 		}
 		out = append(out, der)
 	}

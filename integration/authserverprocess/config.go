@@ -62,6 +62,11 @@ type Config struct {
 	// TrustClientCertHeader takes the certificate from RFC 9440 Client-Cert and from
 	// nowhere else. Default: from the TLS connection only.
 	TrustClientCertHeader bool `json:"trust_client_cert_header,omitempty"`
+	// LockHeader and LockSecret: whoever comes without this header gets 403. Default: nobody does.
+	LockHeader string `json:"lock_header,omitempty"`
+	LockSecret string `json:"lock_secret,omitempty"`
+	// LockMTLS ends the handshake with whoever has no certificate of ClientCA.
+	LockMTLS bool `json:"lock_mtls,omitempty"`
 	// AccessTokens are "opaque" or "jwt" (at+jwt, PS256). Default: opaque.
 	AccessTokens string `json:"access_tokens,omitempty"`
 

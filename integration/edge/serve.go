@@ -36,6 +36,7 @@ func Serve(ctx context.Context, config authserverprocess.Config, handler http.Ha
 		return err
 	}
 	ready := authserverprocess.Ready{Listen: listener.Addr().String()}
+	handler = locked(config, handler)
 	edge := newEdge(handler)
 
 	control := newServer(newControl(edge, clients))
@@ -63,6 +64,20 @@ func Serve(ctx context.Context, config authserverprocess.Config, handler http.Ha
 	edge.reset() // a held request would hold the shutdown too
 	shutdown(server, control)
 	return nil
+}
+
+// locked keeps out whoever goes round the gateway.
+func locked(config authserverprocess.Config, next http.Handler) http.Handler {
+	if config.LockHeader == "" {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if values := r.Header.Values(config.LockHeader); len(values) != 1 || values[0] != config.LockSecret {
+			http.Error(w, "only through the gateway", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func shutdown(servers ...*http.Server) {
@@ -126,6 +141,9 @@ func serverTLS(config authserverprocess.Config) (*tls.Config, error) {
 		return out, nil
 	}
 	out.ClientAuth = tls.VerifyClientCertIfGiven
+	if config.LockMTLS {
+		out.ClientAuth = tls.RequireAndVerifyClientCert
+	}
 	out.ClientCAs, err = ReadRoots(config.ClientCA)
 	return out, err
 }

@@ -22,6 +22,8 @@ type Setting struct {
 	ASURL, ASRoots, DNFormat string
 	// DirectoryJWKS is the directory's address, DirectoryRoots verify it.
 	DirectoryJWKS, DirectoryRoots string
+	// Transport are further words of the proxy's transport, a line each. Default: none.
+	Transport string
 	// Replace are further replacements in the example, before the others.
 	Replace []Replacement
 }
@@ -55,7 +57,7 @@ func (s *Setting) Caddyfile(example string) (string, error) {
 		Replacement{"jwks_uri https://keystore.openbanking.org.uk/keystore/openbanking.jwks",
 			"jwks_uri " + s.DirectoryJWKS + "\n\t\t\tprivate_addresses\n\t\t\ttrust_pool file " + s.DirectoryRoots},
 		Replacement{"\treverse_proxy https://as.internal:9443\n",
-			"\treverse_proxy " + origin + " {\n\t\ttransport http {\n\t\t\ttls_trust_pool file " + s.ASRoots + "\n\t\t}\n\t}\n"},
+			"\treverse_proxy " + origin + " {\n\t\ttransport http {\n\t\t\ttls_trust_pool file " + s.ASRoots + "\n" + s.Transport + "\t\t}\n\t}\n"},
 	) {
 		if n := strings.Count(example, r.Old); n != 1 {
 			return "", fmt.Errorf("the example Caddyfile holds %q %d times, not once", r.Old, n)

@@ -22,7 +22,7 @@ console.log = console.error;
 const known = new Set([
   'listen', 'tls_cert', 'tls_key', 'client_ca', 'issuer', 'prefix', 'initial_access_token', 'client_id_header',
   'gateway_id', 'gateway_secret', 'registrar_id', 'registrar_secret', 'jwks_ca', 'trust_client_cert_header',
-  'access_tokens', 'admin', 'control_listen', 'stop_at_stdin_end',
+  'lock_header', 'lock_secret', 'lock_mtls', 'access_tokens', 'admin', 'control_listen', 'stop_at_stdin_end',
 ]);
 
 function readConfig() {
@@ -58,6 +58,18 @@ function mount(provider, prefix) {
   };
 }
 
+// locked keeps out whoever goes round the gateway.
+function locked(config, next) {
+  if (!config.lock_header) return next;
+  return (req, res) => {
+    if (req.headers[config.lock_header.toLowerCase()] !== config.lock_secret) {
+      res.writeHead(403).end('only through the gateway');
+      return;
+    }
+    next(req, res);
+  };
+}
+
 function listen(server, address) {
   const colon = address.lastIndexOf(':');
   return new Promise((resolve, reject) => {
@@ -71,14 +83,14 @@ function listen(server, address) {
 
 async function main() {
   const config = readConfig();
-  const serve = mount(newProvider(config), config.prefix);
+  const serve = locked(config, mount(newProvider(config), config.prefix));
   const edge = new Edge(serve);
   const server = https.createServer({
     cert: readFileSync(config.tls_cert),
     key: readFileSync(config.tls_key),
     // A certificate is asked for, never required: certificate.mjs looks at socket.authorized.
     requestCert: Boolean(config.client_ca),
-    rejectUnauthorized: false,
+    rejectUnauthorized: Boolean(config.lock_mtls),
     ca: config.client_ca ? readFileSync(config.client_ca) : undefined,
   }, config.admin ? edge.handler : serve);
   // Go's transports keep idle connections for 90 s; Node's default of 5 s closes them under a POST.

@@ -11,6 +11,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -41,6 +42,12 @@ type Options struct {
 	AccessTokens string
 	// Replace changes further places of Caddyfile.example.
 	Replace []gateway.Replacement
+	// AS changes the configuration of the AS. Default: nobody does.
+	AS func(*authserverprocess.Config)
+	// Environment are further variables of the gateway, secrets all.
+	Environment map[string]string
+	// Transport are further words of the transport of the site's reverse_proxy.
+	Transport string
 	// WithoutAS leaves the AS's address to nobody.
 	WithoutAS bool
 	// Answered is given every answer to the TPPs of the stage, possibly several at
@@ -125,13 +132,16 @@ func (s *Stage) open(ctx context.Context, o Options) (err error) {
 	}
 	url := "https://localhost:" + strconv.Itoa(as) + Prefix
 	if !o.WithoutAS {
-		s.AS, err = authserverprocess.Start(ctx, o.Kind, authserverprocess.Config{
+		config := authserverprocess.Config{
 			TLSCert: certificate, TLSKey: key, Issuer: s.Issuer, Prefix: Prefix, ClientIDHeader: "X-Client-Id",
 			InitialAccessToken: secrets["AS_IAT"], GatewayID: "gateway", GatewaySecret: secrets["AS_SECRET"],
 			RegistrarID: "registrar", RegistrarSecret: secrets["REGISTRAR_SECRET"], JWKSCA: ca,
 			TrustClientCertHeader: true, AccessTokens: o.AccessTokens, Admin: true,
-		})
-		if err != nil {
+		}
+		if o.AS != nil {
+			o.AS(&config)
+		}
+		if s.AS, err = authserverprocess.Start(ctx, o.Kind, config); err != nil {
 			return err
 		}
 		url = s.AS.URL()
@@ -143,11 +153,12 @@ func (s *Stage) open(ctx context.Context, o Options) (err error) {
 	setting := gateway.Setting{
 		Port: port, Admin: "127.0.0.1:" + strconv.Itoa(admin), StoreDirectory: filepath.Join(s.Dir, "store"),
 		Certificate: certificate, Key: key, ClientRoots: ca, ASURL: url, ASRoots: ca, DNFormat: dnFormat,
-		DirectoryJWKS: s.Directory.JWKSURL(), DirectoryRoots: ca, Replace: o.Replace,
+		DirectoryJWKS: s.Directory.JWKSURL(), DirectoryRoots: ca, Replace: o.Replace, Transport: o.Transport,
 	}
 	if s.Caddyfile, err = setting.Caddyfile(string(example)); err != nil {
 		return err
 	}
+	maps.Copy(secrets, o.Environment)
 	var env []string
 	for name, value := range secrets {
 		env = append(env, name+"="+value)
