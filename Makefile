@@ -41,9 +41,15 @@ test: lint node ## lint, then all tests of all modules with the race detector
 	@$(if $(RACE),,echo "no C compiler: the tests run without the race detector" >&2)
 	@for module in $(MODULES); do \
 		echo "==> go test in $$module"; \
-		go -C "$$module" test $(RACE) -count=1 -timeout=$(TIMEOUT) $(TESTFLAGS) $$(go -C "$$module" list ./... | grep -v '/integration/crash$$'); \
+		go -C "$$module" test $(RACE) -count=1 -timeout=$(TIMEOUT) $(TESTFLAGS) $$(go -C "$$module" list ./... | grep -v '/integration/\(crash\|interop\)$$'); \
 	done
+	@$(MAKE) test-interop
 	@$(MAKE) test-crash
+
+.PHONY: test-interop
+test-interop: node ## every authorization server, every step: a matrix
+	@echo "==> go test in integration/interop"
+	@go -C integration test $(RACE) -count=1 -timeout=$(TIMEOUT) -v $(TESTFLAGS) ./interop | { grep -v '^=== \|^ *--- PASS' || true; }
 
 # Most of the time of these tests is waiting for leases to end.
 .PHONY: test-crash

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -23,17 +22,7 @@ var adminListener = regexp.MustCompile(`(?m)^\tadmin (\S+)$`)
 // operator asks the gateway's admin API and decodes its answer.
 func operator(t *testing.T, p *story.Play, method, call, body string) (status int, answer map[string]any) {
 	t.Helper()
-	address := adminListener.FindStringSubmatch(p.Caddyfile)
-	r, err := http.NewRequestWithContext(t.Context(), method, "http://"+address[1]+"/openbanking_dcr/"+call, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	raw, err := io.ReadAll(res.Body)
+	status, raw, err := p.Operator(t.Context(), method, call, body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +31,7 @@ func operator(t *testing.T, p *story.Play, method, call, body string) (status in
 			t.Fatalf("%s: %s", err, raw)
 		}
 	}
-	return res.StatusCode, answer
+	return status, answer
 }
 
 // listed are the entries of a list that the admin API gives.

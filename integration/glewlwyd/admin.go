@@ -90,7 +90,8 @@ func (a *admin) call(ctx context.Context, session, method, path string, body any
 }
 
 // registered lists the clients that registered themselves, in glewlwyd's own
-// names. One that was deleted is only disabled, and is left out.
+// names, and redirect_uris as RFC 7591 calls them. One that was deleted is only
+// disabled, and is left out.
 func (a *admin) registered(static []string) edge.Clients {
 	return func(ctx context.Context) ([]map[string]any, error) {
 		session, err := a.loginAdministrator(ctx)
@@ -105,6 +106,9 @@ func (a *admin) registered(static []string) edge.Clients {
 		var all []map[string]any
 		if err := json.NewDecoder(answer.Body).Decode(&all); err != nil {
 			return nil, err
+		}
+		for _, client := range all {
+			client["redirect_uris"] = client["redirect_uri"]
 		}
 		return slices.DeleteFunc(all, func(client map[string]any) bool {
 			id, _ := client["client_id"].(string)

@@ -40,6 +40,13 @@ type Input struct {
 	AuthMethod string
 	// Scope is registered, and asked for.
 	Scope string
+	// ResponseTypes are registered, the first is asked for. Default: code id_token.
+	ResponseTypes []string
+	// TokenScope is what the first token is asked for with. Default: no scope at all.
+	TokenScope string
+	// PlainRequests are authorization requests without a signed request object, for an
+	// AS that does not fetch the software's keys.
+	PlainRequests bool
 }
 
 // Step is how one step went.
@@ -122,6 +129,10 @@ func (i *Input) document(dir string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	types := i.ResponseTypes
+	if len(types) == 0 {
+		types = []string{"code id_token"}
+	}
 	return json.Marshal(map[string]any{
 		"issuer": i.Issuer, "ca_file": i.Roots, "transport_certificate_file": certificate, "transport_key_file": key,
 		"signing_key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: signing})),
@@ -129,6 +140,7 @@ func (i *Input) document(dir string) ([]byte, error) {
 		"software_statement": statement, "software_id": i.Software.SoftwareID, "audience": i.Software.Audience,
 		"registration_token": i.RegistrationToken, "auth_method": i.AuthMethod,
 		"redirect_uris": i.Software.RedirectURIs, "scope": i.Scope,
+		"response_types": types, "token_scope": i.TokenScope, "sign_requests": !i.PlainRequests,
 	})
 }
 

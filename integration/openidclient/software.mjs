@@ -9,6 +9,7 @@ import { PrivateKeyJwt, TlsClientAuth } from 'openid-client';
 const fields = [
   'issuer', 'ca_file', 'transport_certificate_file', 'transport_key_file', 'signing_key', 'signing_kid', 'signing_alg',
   'software_statement', 'software_id', 'audience', 'registration_token', 'auth_method', 'redirect_uris', 'scope',
+  'response_types', 'token_scope', 'sign_requests',
 ];
 
 // readInput reads the document. Input of run.go is the same.
@@ -44,7 +45,7 @@ export function metadata(input, redirectURIs) {
     software_statement: input.software_statement,
     redirect_uris: redirectURIs,
     grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
-    response_types: ['code id_token'],
+    response_types: input.response_types,
     application_type: 'web',
     id_token_signed_response_alg: input.signing_alg,
     request_object_signing_alg: input.signing_alg,

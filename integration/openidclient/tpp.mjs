@@ -50,7 +50,7 @@ class TPP {
     this.config = new client.Configuration(this.config.serverMetadata(), registered.client_id, registered, this.authentication);
     this.config[client.customFetch] = this.connection.fetch;
     this.config.timeout = this.options.timeout;
-    client.useCodeIdTokenResponseType(this.config);
+    if (this.input.response_types.includes('code id_token')) client.useCodeIdTokenResponseType(this.config);
   }
 
   registered() {
@@ -61,7 +61,8 @@ class TPP {
 
   async getToken() {
     // openid-client sends no scope unless it is told one.
-    const answer = await client.clientCredentialsGrant(this.config);
+    const { token_scope: scope } = this.input;
+    const answer = await client.clientCredentialsGrant(this.config, scope ? { scope } : undefined);
     this.token = answer.access_token;
     return described(answer);
   }
@@ -109,19 +110,23 @@ class TPP {
     return this.registered();
   }
 
-  // push sends a signed request object (RFC 9101) to the PAR endpoint (RFC 9126).
+  // push sends a request, signed (RFC 9101) where the server takes that, to the PAR
+  // endpoint (RFC 9126).
   async push() {
     if (!this.config.serverMetadata().pushed_authorization_request_endpoint) return 'the authorization server has none';
-    const signed = await client.buildAuthorizationUrlWithJAR(this.config, {
+    const parameters = {
       redirect_uri: this.input.redirect_uris[0],
       scope: this.input.scope,
-      response_type: 'code id_token',
+      response_type: this.input.response_types[0],
       nonce: client.randomNonce(),
       state: client.randomState(),
       code_challenge: await client.calculatePKCECodeChallenge(client.randomPKCECodeVerifier()),
       code_challenge_method: 'S256',
-    }, this.key);
-    const url = await client.buildAuthorizationUrlWithPAR(this.config, signed.searchParams);
+    };
+    const { searchParams } = this.input.sign_requests
+      ? await client.buildAuthorizationUrlWithJAR(this.config, parameters, this.key)
+      : client.buildAuthorizationUrl(this.config, parameters);
+    const url = await client.buildAuthorizationUrlWithPAR(this.config, searchParams);
     expect(url.searchParams.get('request_uri'), 'no request_uri');
     return `to ${url.pathname} with ${[...url.searchParams.keys()].join(' and ')}`;
   }

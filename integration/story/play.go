@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
@@ -105,13 +106,21 @@ func (p *Play) Invitation(ctx context.Context) (string, error) {
 
 // ClientToken gets a token for a client, with the software's certificate.
 func (p *Play) ClientToken(ctx context.Context, software *tpp.Software, clientID string) (string, error) {
-	form := tpp.ClientCredentials("")
+	form := tpp.ClientCredentials(p.scope)
 	form.Set("client_id", clientID)
-	r, err := p.call(ctx, Call{Method: "POST", URL: p.tokenEndpoint, As: software, Form: form}, 200, "")
+	r, err := p.call(ctx, Call{Method: "POST", URL: p.ClientTokens(), As: software, Form: form}, 200, "")
 	if err != nil {
 		return "", err
 	}
 	return r.Text("access_token"), nil
+}
+
+// ClientTokens is where clients get their tokens.
+func (p *Play) ClientTokens() string {
+	if p.direct {
+		return p.AS.URL() + strings.TrimPrefix(p.tokenEndpoint, p.Issuer)
+	}
+	return p.tokenEndpoint
 }
 
 // Learn takes the endpoints from the discovery document: for a play that does

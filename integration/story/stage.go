@@ -11,12 +11,14 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/directory"
@@ -42,6 +44,13 @@ type Options struct {
 	AccessTokens string
 	// Replace changes further places of Caddyfile.example.
 	Replace []gateway.Replacement
+	// Claims are those of every registration request, in place of the usual ones.
+	Claims map[string]any
+	// Scope is what clients ask for when they get a token. Default: scope= without a value.
+	Scope string
+	// Direct: clients get their tokens from the AS itself, over mTLS. Default: through
+	// the gateway.
+	Direct bool
 	// AS changes the configuration of the AS. Default: nobody does.
 	AS func(*authserverprocess.Config)
 	// Environment are further variables of the gateway, secrets all.
@@ -69,6 +78,10 @@ type Stage struct {
 	// directory that the bank does not know.
 	Acme, Other, Stranger *tpp.Software
 
+	admin     string
+	claims    map[string]any
+	scope     string
+	direct    bool
 	answered  func(*http.Request, *tpp.Response)
 	stranger  *directory.Directory
 	anonymous *tpp.Client
@@ -84,7 +97,7 @@ func (s *Stage) Secrets() []string { return slices.Clone(s.issued) }
 
 // Open sets the stage.
 func Open(ctx context.Context, o Options) (*Stage, error) {
-	s := &Stage{Dir: o.Dir, answered: o.Answered, clients: map[string]*tpp.Client{}}
+	s := &Stage{Dir: o.Dir, claims: o.Claims, scope: o.Scope, direct: o.Direct, answered: o.Answered, clients: map[string]*tpp.Client{}}
 	if err := s.open(ctx, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -106,6 +119,7 @@ func (s *Stage) open(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
+	s.admin = "127.0.0.1:" + strconv.Itoa(admin)
 	s.Issuer = "https://localhost:" + strconv.Itoa(port) + Prefix
 	s.Register = s.Issuer + "/openbankinguk/dcr/v3.2/register"
 	if err := s.enrol(); err != nil {
@@ -151,7 +165,7 @@ func (s *Stage) open(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	setting := gateway.Setting{
-		Port: port, Admin: "127.0.0.1:" + strconv.Itoa(admin), StoreDirectory: filepath.Join(s.Dir, "store"),
+		Port: port, Admin: s.admin, StoreDirectory: filepath.Join(s.Dir, "store"),
 		Certificate: certificate, Key: key, ClientRoots: ca, ASURL: url, ASRoots: ca, DNFormat: dnFormat,
 		DirectoryJWKS: s.Directory.JWKSURL(), DirectoryRoots: ca, Replace: o.Replace, Transport: o.Transport,
 	}
@@ -187,7 +201,7 @@ func (s *Stage) enrol() error {
 		if err != nil {
 			return err
 		}
-		*e.to = &tpp.Software{Software: software, Audience: Bank}
+		*e.to = &tpp.Software{Software: software, Audience: Bank, Claims: s.claims}
 		s.clients[software.SoftwareID] = (*e.to).Client(s.ClientOptions())
 	}
 	s.anonymous = tpp.NewClient(s.ClientOptions())
@@ -197,6 +211,21 @@ func (s *Stage) enrol() error {
 // ClientOptions are those of a further client of the gateway.
 func (s *Stage) ClientOptions() tpp.ClientOptions {
 	return tpp.ClientOptions{Roots: s.Directory.Roots(), Answered: s.answered}
+}
+
+// Operator asks the gateway's admin API.
+func (s *Stage) Operator(ctx context.Context, method, call, body string) (status int, answer []byte, err error) {
+	r, err := http.NewRequestWithContext(ctx, method, "http://"+s.admin+"/openbanking_dcr/"+call, strings.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer res.Body.Close()
+	answer, err = io.ReadAll(res.Body)
+	return res.StatusCode, answer, err
 }
 
 // Client is the software's own client, with its certificate and kept connections.

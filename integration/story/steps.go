@@ -88,7 +88,7 @@ func (p *Play) register(ctx context.Context) error {
 		"tls_client_auth_subject_dn": claims["tls_client_auth_subject_dn"], "tls_client_auth_dn": claims["tls_client_auth_subject_dn"],
 		"redirect_uris":      []any{"https://tpp.example/callback", "https://tpp.example/other"},
 		"software_statement": claims["software_statement"], "software_id": p.Acme.SoftwareID, "org_id": p.Acme.OrgID, "org_name": "Acme Ltd", "software_roles": []any{"AISP"},
-		"software_jwks_endpoint": p.Acme.JWKSEndpoint(), "response_types": []any{"code id_token"}, "application_type": "web",
+		"software_jwks_endpoint": p.Acme.JWKSEndpoint(), "response_types": claims["response_types"], "application_type": "web",
 	})
 }
 
@@ -127,12 +127,15 @@ func (p *Play) getToken(ctx context.Context) error {
 	if err := p.AS.ResetRequests(ctx); err != nil {
 		return err
 	}
-	form := tpp.ClientCredentials("")
+	form := tpp.ClientCredentials(p.scope)
 	form.Set("client_id", p.clientID)
 	for _, other := range []*tpp.Software{p.Other, nil} {
-		if _, err := p.call(ctx, Call{Method: "POST", URL: p.tokenEndpoint, As: other, Form: form}, 401, "invalid_client"); err != nil {
+		if _, err := p.call(ctx, Call{Method: "POST", URL: p.ClientTokens(), As: other, Form: form}, 401, "invalid_client"); err != nil {
 			return err
 		}
+	}
+	if p.direct {
+		return nil // the AS has refused them
 	}
 	return p.unseen(ctx, p.tokenEndpoint)
 }
@@ -225,8 +228,8 @@ func (p *Play) end(ctx context.Context) error {
 	if len(clients) != 0 {
 		return fmt.Errorf("the authorization server still has %v", clients)
 	}
-	form := tpp.ClientCredentials("")
+	form := tpp.ClientCredentials(p.scope)
 	form.Set("client_id", p.clientID)
-	_, err = p.call(ctx, Call{Method: "POST", URL: p.tokenEndpoint, As: p.Acme, Form: form}, 401, "invalid_client")
+	_, err = p.call(ctx, Call{Method: "POST", URL: p.ClientTokens(), As: p.Acme, Form: form}, 401, "invalid_client")
 	return err
 }

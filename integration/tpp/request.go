@@ -20,6 +20,8 @@ type Software struct {
 	// Audience is aud of its registration requests: a string, or a []string.
 	// Default: no aud.
 	Audience any
+	// Claims are those of every request, in place of the usual ones. Default: none.
+	Claims map[string]any
 }
 
 // Request is a signed registration request as it is sent in POST and PUT.
@@ -66,10 +68,12 @@ func (s *Software) RequestClaims(overrides map[string]any) (map[string]any, erro
 	if claims["tls_client_auth_subject_dn"], err = directory.SubjectDN(s.Transport.Leaf.RawSubject); err != nil {
 		return nil, fmt.Errorf("transport certificate: %w", err)
 	}
-	maps.Copy(claims, overrides)
-	for name, value := range overrides {
-		if value == nil {
-			delete(claims, name)
+	for _, changes := range []map[string]any{s.Claims, overrides} {
+		maps.Copy(claims, changes)
+		for name, value := range changes {
+			if value == nil {
+				delete(claims, name)
+			}
 		}
 	}
 	return claims, nil
