@@ -12,6 +12,7 @@ require (
 	github.com/google/uuid v1.6.0
 	github.com/luikyv/go-oidc v0.20.0
 	github.com/quic-go/quic-go v0.63.0
+	golang.org/x/sync v0.23.0
 )
 
 require (
@@ -184,7 +185,6 @@ require (
 	golang.org/x/mod v0.41.0 // indirect
 	golang.org/x/net v0.60.0 // indirect
 	golang.org/x/oauth2 v0.37.0 // indirect
-	golang.org/x/sync v0.23.0 // indirect
 	golang.org/x/sys v0.48.0 // indirect
 	golang.org/x/term v0.46.0 // indirect
 	golang.org/x/text v0.42.0 // indirect

@@ -124,10 +124,15 @@ func (b *bank) proxied(caddyfile string) (string, error) {
 	return "", errors.New("the example has not exactly one reverse_proxy")
 }
 
-// plainSite is a site like the gateway's, without the directive.
-func (b *bank) plainSite() string {
+// plainSite is a site like the gateway's, without the directive. proxy are lines
+// of its reverse_proxy.
+func (b *bank) plainSite(proxy ...string) string {
+	upstream := b.upstream.URL
+	if len(proxy) > 0 {
+		upstream += " {\n\t\t" + strings.Join(proxy, "\n\t\t") + "\n\t}"
+	}
 	return fmt.Sprintf("https://%s {\n\ttls %s %s {\n\t\tclient_auth {\n\t\t\tmode verify_if_given\n\t\t\ttrust_pool file %s\n\t\t}\n\t}\n\treverse_proxy %s\n}\n",
-		b.address(b.plain), b.certificate, b.key, b.roots, b.upstream.URL)
+		b.address(b.plain), b.certificate, b.key, b.roots, upstream)
 }
 
 // plainCaddyfile is a whole configuration with that site alone.

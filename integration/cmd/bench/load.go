@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -75,21 +76,27 @@ func (l *load) together(f func(*connection) error) (time.Duration, error) {
 	return took, first
 }
 
-// during repeats one request for a time and returns how often it was answered.
-func (l *load) during(d time.Duration, r request, status int) (answered int, took time.Duration, err error) {
-	var total atomic.Int64
+// during sends any of the requests, again and again for a time, and returns how
+// long each waited for its answer, sorted.
+func (l *load) during(d time.Duration, requests []request, status int) (latencies []time.Duration, took time.Duration, err error) {
+	var mu sync.Mutex
 	end := time.Now().Add(d)
 	took, err = l.together(func(c *connection) error {
-		n := 0
-		for ; time.Now().Before(end); n++ {
-			if err := c.exchange(r, status); err != nil {
+		var own []time.Duration
+		for began := time.Now(); began.Before(end); {
+			if err := c.exchange(requests[rand.IntN(len(requests))], status); err != nil {
 				return err
 			}
+			answered := time.Now()
+			own, began = append(own, answered.Sub(began)), answered
 		}
-		total.Add(int64(n))
+		mu.Lock()
+		defer mu.Unlock()
+		latencies = append(latencies, own...)
 		return nil
 	})
-	return int(total.Load()), took, err
+	slices.Sort(latencies)
+	return latencies, took, err
 }
 
 // once sends every request once, and returns how long each waited for its answer, sorted.

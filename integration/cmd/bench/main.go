@@ -32,6 +32,7 @@ var parts = []struct {
 }{
 	{"verification", (*bench).verification},
 	{"transparent", (*bench).transparent},
+	{"guard", (*bench).guard},
 	{"register", (*bench).register},
 	{"outbox", (*bench).outbox},
 	{"memory", (*bench).memory},
@@ -48,8 +49,8 @@ type bench struct {
 
 func main() {
 	quick := flag.Bool("quick", false, "a few seconds for each part: does it run, not how fast")
-	only := flag.String("only", "", "the parts to run, of verification,transparent,register,outbox,memory (default all)")
-	profile := flag.String("profile", "", "file for a CPU profile of the gateway while clients register")
+	only := flag.String("only", "", "the parts to run, of verification,transparent,guard,register,outbox,memory (default all)")
+	profile := flag.String("profile", "", "file for a CPU profile of the gateway while clients register, with -only guard: while they authenticate")
 	hostile := flag.Int("hostile", 0, "be the process that refuses so many hostile requests (the bench starts it)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -5,14 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/registry/badger"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
@@ -118,26 +115,11 @@ func (b *bench) draining(ctx context.Context, entries int, warmUp, requests []re
 
 // fillOutbox makes the store of a gateway in dir, with entries that wait.
 func fillOutbox(ctx context.Context, dir string, entries int) error {
-	keyset, text, err := registry.NewKeyset()
+	r, err := makeStore(ctx, dir)
 	if err != nil {
 		return err
 	}
-	data := filepath.Join(dir, "data", "caddy", "openbanking_dcr") // where Caddy keeps what nobody configured
-	if err := os.MkdirAll(data, 0o700); err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(data, "keyset.json"), text, 0o600); err != nil {
-		return err
-	}
-	store, err := badger.Open(badger.Options{Dir: filepath.Join(dir, "store")})
-	if err != nil {
-		return err
-	}
-	r, err := registry.Open(ctx, registry.Options{Store: store, Sealer: keyset})
-	if err != nil {
-		return errors.Join(err, store.Close())
-	}
-	ws := registry.Workspace{Name: "default/obuk", Provisioner: revoker{}}
+	ws := registry.Workspace{Name: workspace, Provisioner: revoker{}}
 	for range entries {
 		token := &verify.AccessToken{Raw: uuid.NewString(), Expires: time.Now().Add(time.Hour)}
 		if err := r.EndToken(ctx, ws, registry.Presented{Token: token}); err != nil {
