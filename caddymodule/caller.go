@@ -193,6 +193,6 @@ func (d *dcr) endToken(refused error) error {
 
 // isOf tells whether the request came with a client's certificate.
 func (d *dcr) isOf(c *registry.Client) (bool, error) {
-	a, err := d.authenticator(c)
+	a, err := d.authenticator(c, d.cert)
 	return err == nil && d.cert != nil && a.Presents(d.cert), err
 }

@@ -85,11 +85,11 @@ func (h *Handler) checkClient(r *http.Request, store *registry.Registry, who *ve
 	case c.Suspended && at != revocation:
 		return verify.Refuse(verify.InvalidClient, "suspended", "client authentication: the bank has suspended this client, its software or its organisation; ask the bank")
 	}
-	cert, err := verify.CaptureCertificate(r.TLS, h.now())
+	cert, err := captureCertificate(r.TLS, h.now())
 	if err != nil {
 		cert = nil // CheckClient tells what is missing
 	}
-	a, err := h.authenticator(c)
+	a, err := h.authenticator(c, cert)
 	if err != nil {
 		return err
 	}
@@ -107,10 +107,15 @@ func (h *Handler) checkClient(r *http.Request, store *registry.Registry, who *ve
 	return h.renew(r.Context(), store, a, cert)
 }
 
-// authenticator is how a client shows who it is.
-func (h *Handler) authenticator(c *registry.Client) (a *verify.Authenticator, err error) {
+// authenticator is how a client shows who it is. cert is what was presented, nil when
+// nothing was.
+func (h *Handler) authenticator(c *registry.Client, cert *verify.Certificate) (a *verify.Authenticator, err error) {
 	a = &verify.Authenticator{ClientID: c.ClientID, Method: c.Metadata.TokenEndpointAuthMethod, Match: h.match}
 	a.SANClaim, a.SAN = c.Metadata.SAN()
+	if cert != nil && bytes.Equal(c.Subject, cert.Leaf.RawSubject) {
+		a.Subject = cert.Subject // read from the same bytes
+		return a, nil
+	}
 	a.Subject, err = c.DN()
 	return a, err
 }

@@ -40,26 +40,39 @@ func CaptureCertificate(state *tls.ConnectionState, now time.Time) (*Certificate
 //
 // Errors: NoCertificate.
 func ReadCertificate(leaf *x509.Certificate, now time.Time) (*Certificate, error) {
-	refuse := func(why string) *Error {
-		return Refuse(NoCertificate, "client_certificate", "client certificate: %s", mend(errors.New(why), "use the software's transport certificate"))
+	c := &Certificate{Leaf: leaf}
+	if err := c.Check(now); err != nil {
+		return nil, err
 	}
-	switch {
-	case now.After(leaf.NotAfter):
-		return nil, refuse("expired at " + leaf.NotAfter.UTC().Format(time.RFC3339) + "; renew it")
-	case now.Before(leaf.NotBefore):
-		return nil, refuse("not valid before " + leaf.NotBefore.UTC().Format(time.RFC3339))
-	case leaf.IsCA:
-		return nil, refuse("is a CA certificate; use the software's transport certificate")
-	}
-	if !authenticatesClients(leaf) {
-		return nil, refuse("its extended key usage does not allow client authentication")
-	}
-	subject, err := ParseSubject(leaf.RawSubject)
-	if err != nil {
-		return nil, refuse("its subject cannot be read").Because(err)
+	var err error
+	if c.Subject, err = ParseSubject(leaf.RawSubject); err != nil {
+		return nil, refuseCertificate("its subject cannot be read").Because(err)
 	}
 	sum := sha256.Sum256(leaf.Raw)
-	return &Certificate{Leaf: leaf, Subject: subject, Thumbprint: base64.RawURLEncoding.EncodeToString(sum[:])}, nil
+	c.Thumbprint = base64.RawURLEncoding.EncodeToString(sum[:])
+	return c, nil
+}
+
+// Check checks a certificate that was captured at another time once more.
+//
+// Errors: NoCertificate.
+func (c *Certificate) Check(now time.Time) error {
+	leaf := c.Leaf
+	switch {
+	case now.After(leaf.NotAfter):
+		return refuseCertificate("expired at " + leaf.NotAfter.UTC().Format(time.RFC3339) + "; renew it")
+	case now.Before(leaf.NotBefore):
+		return refuseCertificate("not valid before " + leaf.NotBefore.UTC().Format(time.RFC3339))
+	case leaf.IsCA:
+		return refuseCertificate("is a CA certificate; use the software's transport certificate")
+	case !authenticatesClients(leaf):
+		return refuseCertificate("its extended key usage does not allow client authentication")
+	}
+	return nil
+}
+
+func refuseCertificate(why string) *Error {
+	return Refuse(NoCertificate, "client_certificate", "client certificate: %s", mend(errors.New(why), "use the software's transport certificate"))
 }
 
 var extKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}

@@ -81,7 +81,10 @@ var attributeShort = map[string]string{
 // may be in fully reversed order, because RFC 4514 writes them so and half of
 // all software does not. An empty name equals nothing.
 func (d DN) Equal(other DN) bool {
-	return len(d) > 0 && len(d) == len(other) && d.Canonical() == other.Canonical()
+	if len(d) == 0 || len(d) != len(other) {
+		return false
+	}
+	return &d[0] == &other[0] || d.Canonical() == other.Canonical() // one name, or two texts of it
 }
 
 // Canonical is a text that two names share exactly when they are Equal: values
