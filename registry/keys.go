@@ -28,6 +28,11 @@ import (
 //	discovery/<workspace>                      the AS's last good document
 func key(parts ...string) string {
 	var b strings.Builder
+	n := len(parts)
+	for _, p := range parts {
+		n += len(p)
+	}
+	b.Grow(n)
 	for i, p := range parts {
 		if i > 0 {
 			b.WriteByte('/')

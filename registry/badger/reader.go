@@ -82,7 +82,6 @@ const reads = 3
 // cause may be the collector, which moved the value and removed its file after
 // item was found: then the transaction finds the new place. Else the file is damaged.
 func value(txn *badger.Txn, item *badger.Item) ([]byte, error) {
-	key := item.KeyCopy(nil)
 	for range reads {
 		data, err := item.ValueCopy([]byte{})
 		if err != nil {
@@ -91,7 +90,7 @@ func value(txn *badger.Txn, item *badger.Item) ([]byte, error) {
 		if len(data) > 0 || item.ValueSize() == 0 {
 			return data, nil
 		}
-		if item, err = find(txn, key); err != nil {
+		if item, err = find(txn, item.KeyCopy(nil)); err != nil {
 			return nil, err
 		}
 	}
