@@ -137,10 +137,22 @@ func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (string, erro
 	if len(body) == 0 {
 		return "", nil
 	}
-	if t := mediaType(r); t != "application/x-www-form-urlencoded" || r.Header.Get("Content-Encoding") != "" || !inUTF8(r) {
+	if !isForm(r) {
 		return "", verify.Refuse(verify.UnsupportedMediaType, "media_type", "Content-Type: %s; this endpoint takes application/x-www-form-urlencoded", verify.Quote(strings.Join(r.Header["Content-Type"], ", ")))
 	}
 	return string(body), nil
+}
+
+// isForm tells whether the body is a form, as OAuth knows it.
+func isForm(r *http.Request) bool {
+	const form = "application/x-www-form-urlencoded"
+	if r.Header.Get("Content-Encoding") != "" {
+		return false
+	}
+	if t := r.Header["Content-Type"]; len(t) == 1 && t[0] == form {
+		return true // as nearly all send it
+	}
+	return mediaType(r) == form && inUTF8(r)
 }
 
 // inUTF8 tells whether a body is in the one character set that OAuth has (RFC

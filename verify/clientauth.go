@@ -58,12 +58,25 @@ func ReadClientAuthentication(authorization []string, query, form string) (*Clie
 	}
 	all := url.Values{}
 	for i, text := range []string{query, form} {
+		if text == "" {
+			continue
+		}
 		values, err := url.ParseQuery(text)
 		if err != nil {
 			return refuse("the parameters are not application/x-www-form-urlencoded")
 		}
+		if i == 0 {
+			for name := range values {
+				c.InQuery = c.InQuery || isCredential(name)
+			}
+			all = values
+			continue
+		}
+		if len(all) == 0 {
+			all = values
+			continue
+		}
 		for name, v := range values {
-			c.InQuery = c.InQuery || i == 0 && isCredential(name)
 			all[name] = append(all[name], v...)
 		}
 	}
