@@ -8,7 +8,8 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
-// Client returns the client with the AS's client_id. A client that was deleted
+// Client returns the client with the AS's client_id. What it reads of a client that is
+// there, Lookup must count the writes of. A client that was deleted
 // comes back with Status Deleted and nothing but its ids; one that is pending is
 // not there yet. Suspended is filled in.
 //

@@ -93,6 +93,8 @@ type Registry struct {
 	now    func() time.Time
 	log    *slog.Logger
 
+	generations *generations
+
 	mu    sync.Mutex
 	loans map[string][]*loan
 
@@ -103,8 +105,9 @@ type Registry struct {
 
 // Open starts a Registry and its outbox. It does not end with ctx but with Close.
 func Open(ctx context.Context, o Options) (*Registry, error) {
+	generations := newGenerations(o.Store)
 	r := &Registry{
-		store: o.Store, sealer: o.Sealer, now: o.Now, log: o.Logger,
+		store: counting{o.Store, generations}, generations: generations, sealer: o.Sealer, now: o.Now, log: o.Logger,
 		loans: map[string][]*loan{}, wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	if r.now == nil {

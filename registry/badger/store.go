@@ -15,7 +15,10 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/registry/engine"
 )
 
-var _ registry.Store = (*Store)(nil)
+var (
+	_ registry.Store     = (*Store)(nil)
+	_ registry.Exclusive = (*Store)(nil)
+)
 
 var (
 	// ErrLocked is what Open returns when another process, or another Store of
@@ -99,6 +102,9 @@ func (s *Store) Update(ctx context.Context, f func(registry.Writer) error) error
 func (s *Store) Watch(ctx context.Context, prefix string) (<-chan struct{}, error) {
 	return s.watchers.Watch(ctx, prefix)
 }
+
+// Exclusive is registry.Exclusive's: one process holds the directory.
+func (s *Store) Exclusive() {}
 
 // Close refuses new calls, waits for running ones and for the collection of a
 // value log file under way, and releases the directory. Called again it returns

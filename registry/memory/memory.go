@@ -12,7 +12,10 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/registry/engine"
 )
 
-var _ registry.Store = (*Store)(nil)
+var (
+	_ registry.Store     = (*Store)(nil)
+	_ registry.Exclusive = (*Store)(nil)
+)
 
 // Options of a Store. The zero value is fine.
 type Options struct {
@@ -111,6 +114,9 @@ func (s *Store) snapshot() snapshot { return snapshot{s.newest.Load(), s.options
 func (s *Store) Watch(ctx context.Context, prefix string) (<-chan struct{}, error) {
 	return s.watchers.Watch(ctx, prefix)
 }
+
+// Exclusive is registry.Exclusive's.
+func (s *Store) Exclusive() {}
 
 // Close waits for running views and updates and forgets everything. Called
 // again it returns registry.ErrClosed.
