@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"mime"
 	"net/http"
@@ -45,7 +47,8 @@ func (h *Handler) serveGuarded(w http.ResponseWriter, r *http.Request, next cadd
 }
 
 // guard returns the form of a request that may go on, and the client of the registry
-// that sent it, nil for any other.
+// that sent it: nil for any other, and for one with whose request there is nothing to do
+// but to pass it on.
 func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.Registry, at purpose) (form string, client *registry.Client, err error) {
 	if form, err = h.readForm(w, r); err != nil {
 		return "", nil, err
@@ -54,8 +57,16 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.
 	if err != nil {
 		return "", nil, err
 	}
+	cert, err := captureCertificate(r.TLS, h.now())
+	if err != nil {
+		cert = nil // CheckClient tells what is missing
+	}
+	asked, usual := h.usual(r.Method, who, cert, at)
+	if usual && h.passed.before(asked, store) {
+		return form, nil, nil
+	}
 	for _, id := range who.ClientIDs {
-		c, err := store.Client(r.Context(), h.Workspace, id)
+		c, reading, err := store.Lookup(r.Context(), h.Workspace, id)
 		if errors.Is(err, registry.ErrAlike) {
 			return "", nil, verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: client_id is not written as it was given out; send it exactly so").Because(err)
 		}
@@ -69,8 +80,11 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.
 			w.Header().Set("Allow", http.MethodPost)
 			return "", nil, verify.Refuse(verify.MethodNotAllowed, "method", "method: %s; send a POST", verify.Quote(r.Method))
 		}
-		if err := h.checkClient(r, store, who, c, at); err != nil {
+		if err := h.checkClient(r.Context(), store, who, c, cert, at); err != nil {
 			return "", nil, err
+		}
+		if usual && c.Bridge == "" { // in bridge mode the request needs the client itself
+			h.passed.remember(asked, reading)
 		}
 		client = c
 	}
@@ -78,16 +92,12 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.
 }
 
 // checkClient holds a request against a client of the registry.
-func (h *Handler) checkClient(r *http.Request, store *registry.Registry, who *verify.ClientAuthentication, c *registry.Client, at purpose) error {
+func (h *Handler) checkClient(ctx context.Context, store *registry.Registry, who *verify.ClientAuthentication, c *registry.Client, cert *verify.Certificate, at purpose) error {
 	switch {
 	case c.Status != registry.Active:
 		return verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: this client was deleted; register a new one")
 	case c.Suspended && at != revocation:
 		return verify.Refuse(verify.InvalidClient, "suspended", "client authentication: the bank has suspended this client, its software or its organisation; ask the bank")
-	}
-	cert, err := captureCertificate(r.TLS, h.now())
-	if err != nil {
-		cert = nil // CheckClient tells what is missing
 	}
 	a, err := h.authenticator(c, cert)
 	if err != nil {
@@ -97,14 +107,14 @@ func (h *Handler) checkClient(r *http.Request, store *registry.Registry, who *ve
 		return err
 	}
 	if c.Bridge != "" && a.Method == "private_key_jwt" {
-		if err := h.checkAssertion(r.Context(), store, who, c, h.table.Load().audiences); err != nil {
+		if err := h.checkAssertion(ctx, store, who, c, h.table.Load().audiences); err != nil {
 			return err
 		}
 	}
 	if cert == nil {
 		return nil
 	}
-	return h.renew(r.Context(), store, a, cert)
+	return h.renew(ctx, store, a, cert)
 }
 
 // authenticator is how a client shows who it is. cert is what was presented, nil when

@@ -90,6 +90,7 @@ type Handler struct {
 	log        *slog.Logger
 	table      atomic.Pointer[table]
 	renewals   singleflight.Group
+	passed     passed
 }
 
 // AccessToken configures protection 2.

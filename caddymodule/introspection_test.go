@@ -15,7 +15,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
@@ -49,7 +48,6 @@ func TestIntrospection(t *testing.T) {
 	a := configuration(t, &counted{key: t.Name()}, "")
 	h := a.workspaces[0]
 	h.app, h.log = a, slog.New(slog.DiscardHandler)
-	h.table.Store(&table{metadata: &authserver.Metadata{Issuer: "https://bank.example"}})
 	store, err := a.Enter()
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/registry/memory"
 )
@@ -49,7 +50,9 @@ func configuration(t *testing.T, engine Engine, keyset string) *App {
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
 	t.Cleanup(cancel)
 	a := &App{engine: engine, keyset: keyset, ctx: ctx, log: slog.New(slog.DiscardHandler)}
-	if err := a.join(&Handler{Workspace: "default/obuk", issuerPath: "/default/obuk", AuthorizationServer: new(AuthorizationServer)}); err != nil {
+	h := &Handler{Workspace: "default/obuk", issuerPath: "/default/obuk", AuthorizationServer: new(AuthorizationServer)}
+	h.table.Store(&table{metadata: new(authserver.Metadata)})
+	if err := a.join(h); err != nil {
 		t.Fatal(err)
 	}
 	return a

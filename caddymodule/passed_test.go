@@ -1,0 +1,158 @@
+package caddymodule
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/registry/memory"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// inMemory is an engine whose store is exclusive.
+type inMemory struct{ key string }
+
+func (e inMemory) Key() string { return e.key }
+func (inMemory) Open(context.Context, *slog.Logger) (registry.Store, error) {
+	return memory.Open(memory.Options{}), nil
+}
+
+// guardingHandler is one with a client of tls_client_auth.
+type guardingHandler struct {
+	*Handler
+	t     testing.TB
+	store *registry.Registry
+	ws    registry.Workspace
+}
+
+func newGuarding(t *testing.T, subject []byte) *guardingHandler {
+	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	a := configuration(t, inMemory{t.Name()}, "")
+	h := a.workspaces[0]
+	h.app, h.log = a, slog.New(slog.DiscardHandler)
+	store, err := a.Enter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.Leave)
+	g := &guardingHandler{Handler: h, t: t, store: store, ws: registry.Workspace{Name: h.Workspace, Provisioner: &namer{ids: []string{"client", "other"}}}}
+	for _, jti := range []string{"1", "2"} {
+		_, err := store.Register(t.Context(), g.ws, registry.Registration{
+			Request: &verify.Request{Raw: []byte("x"), Issuer: jti, JTI: jti, Expires: time.Now().Add(time.Hour), Statement: &verify.SoftwareStatement{SoftwareID: jti, OrgID: "org", Issuer: &verify.Issuer{Name: "OpenBanking Ltd"}}},
+			Checked: &verify.Checked{RawSubject: subject, Metadata: verify.Metadata{TokenEndpointAuthMethod: "tls_client_auth"}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return g
+}
+
+// leaf is a certificate as the TLS layer has verified it.
+func leaf(t testing.TB, cn string, until time.Time) *x509.Certificate {
+	t.Helper()
+	subject, err := asn1.Marshal(pkix.Name{CommonName: cn}.ToRDNSequence())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &x509.Certificate{Raw: []byte("certificate of " + cn), RawSubject: subject, NotBefore: time.Now().Add(-time.Hour), NotAfter: until}
+}
+
+// ask sends a request and returns the status; 200 is the AS's.
+func (g *guardingHandler) ask(leaf *x509.Certificate, at purpose, form string) int {
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest("POST", "/token", strings.NewReader(form))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if leaf != nil {
+		r.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{leaf}}}
+	}
+	next := caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error { w.WriteHeader(200); return nil })
+	if err := g.serveGuarded(w, r, next, at); err != nil {
+		g.t.Error(err)
+	}
+	return w.Code
+}
+
+// TestPassed: a request that was let through before is let through for what it was,
+// and for as long as the client may do what it asked.
+func TestPassed(t *testing.T) {
+	until := time.Now().Add(time.Hour)
+	tpp, stranger := leaf(t, "tpp", until), leaf(t, "stranger", until)
+	g := newGuarding(t, tpp.RawSubject)
+	wants := func(what string, status int, leaf *x509.Certificate, at purpose, form string) {
+		t.Helper()
+		for range 2 {
+			if got := g.ask(leaf, at, form); got != status {
+				t.Errorf("%s: %d, want %d", what, got, status)
+			}
+		}
+	}
+	of := func(kind, value string) registry.Suspension {
+		return registry.Suspension{Workspace: g.Workspace, Kind: kind, Value: value}
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := func(what string, status int) {
+		t.Helper()
+		wants(what, status, tpp, authentication, "client_id=client")
+		wants(what+", revocation", 200, tpp, revocation, "client_id=client")
+		wants(what+", another client", 200, tpp, authentication, "client_id=other")
+		wants(what+", a stranger", 401, stranger, authentication, "client_id=client")
+		wants(what+", no certificate", 401, nil, authentication, "client_id=client")
+		wants(what+", a secret", 401, tpp, authentication, "client_id=client&client_secret=x")
+		wants(what+", a null byte", 400, tpp, authentication, "client_id=client&x=%00")
+		wants(what+", two clients", 401, tpp, authentication, "client_id=client&client_id=other")
+	}
+	all("at first", 200)
+	for _, s := range []registry.Suspension{of(registry.SuspendClient, "client"), of(registry.SuspendSoftware, "1")} {
+		must(g.store.Suspend(t.Context(), s))
+		all("suspended by "+s.Kind, 401)
+		must(g.store.Resume(t.Context(), s))
+		all("resumed", 200)
+	}
+	tpp.NotAfter = time.Now().Add(-time.Minute)
+	wants("expired", 401, tpp, authentication, "client_id=client")
+	tpp.NotAfter = until
+	all("valid again", 200)
+	must(g.store.Delete(t.Context(), g.ws, "client", registry.Presented{}))
+	wants("deleted", 401, tpp, authentication, "client_id=client")
+	wants("deleted, revocation", 401, tpp, revocation, "client_id=client")
+}
+
+// TestPassedForgets: more than there is room for, and the newest is there.
+func TestPassedForgets(t *testing.T) {
+	tpp := leaf(t, "tpp", time.Now().Add(time.Hour))
+	g := newGuarding(t, tpp.RawSubject)
+	_, reading, err := g.store.Lookup(t.Context(), g.Workspace, "client")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range passSets * passWays * 2 {
+		g.passed.remember(usual{clientID: "client", thumbprint: string(rune(i))}, reading)
+	}
+	last := usual{clientID: "last"}
+	if g.passed.before(last, g.store) {
+		t.Error("what never passed has passed")
+	}
+	for range 2 {
+		g.passed.remember(last, reading)
+	}
+	if !g.passed.before(last, g.store) {
+		t.Error("the newest was forgotten")
+	}
+}
