@@ -2,16 +2,11 @@ package caddymodule
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
-	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
 func TestForgedHeaders(t *testing.T) {
@@ -87,29 +82,17 @@ func TestScrubUpgrades(t *testing.T) {
 	}
 }
 
-func TestHandOver(t *testing.T) {
-	now := time.Unix(1700000000, 0)
-	leaf := &x509.Certificate{Raw: []byte{0xfb, 0xff, 1}, NotAfter: now}
-	ended := &x509.Certificate{Raw: []byte{0xfb, 0xff, 2}, NotAfter: now.Add(-time.Second)}
-	rfc9440, err := verify.NewCertificateHeader(verify.FormRFC9440, "")
-	if err != nil {
-		t.Fatal(err)
+// TestScrubOwn: headers that the configuration names are nobody else's, in whatever
+// spelling, and what was removed is kept for who may read it.
+func TestScrubOwn(t *testing.T) {
+	own := ownHeaders{}
+	own.add("X-Hop", "X-Own-Cert")
+	r := request(http.Header{"X-Hop": {"a"}, "x_hop": {"b"}, "x.own.cert": {"c"}, "X-Hops": {"d"}, "Connection": {"close, X-HOP"}})
+	clean, before := own.scrub(r)
+	if len(clean.Header) != 2 || clean.Header.Get("X-Hops") != "d" || clean.Header.Get("Connection") != "close" {
+		t.Errorf("left: %v", clean.Header)
 	}
-	for _, c := range []struct {
-		name  string
-		state *tls.ConnectionState
-		want  string
-	}{
-		{"no TLS", nil, ""},
-		{"no certificate", &tls.ConnectionState{}, ""},
-		{"unverified", &tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}}, ""},
-		{"verified", &tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}, VerifiedChains: [][]*x509.Certificate{{leaf}}}, ":+/8B:"},
-		{"ended during the connection", &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{ended}}}, ""},
-	} {
-		r := &http.Request{Header: http.Header{}, TLS: c.state}
-		handOver(r, rfc9440, now)
-		if got := r.Header.Get("Client-Cert"); got != c.want {
-			t.Errorf("%s: %q, want %q", c.name, got, c.want)
-		}
+	if len(before.header["X-Hop"]) != 1 || before.header["X-Hop"][0] != "a" {
+		t.Errorf("removed: %v", before.header)
 	}
 }

@@ -2,13 +2,17 @@ package e2e_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
+	"net/url"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
+	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
 
 // spellings are other ways to write a path that some server takes for the same.
@@ -79,6 +83,55 @@ func TestSpellings(t *testing.T) {
 	if seen, err := p.AS.Requests(t.Context()); err != nil || len(seen) > 0 {
 		t.Errorf("the authorization server saw %v, %v", seen, err)
 	}
+}
+
+// TestSpellingsThatServersTake asks the servers themselves for a client's token at every
+// spelling of their token endpoint. Whatever they take, nobody else gets it through the
+// gateway.
+func TestSpellingsThatServersTake(t *testing.T) {
+	each(t, story.Options{Replace: []gateway.Replacement{gateway.Unlimited}}, func(t *testing.T, p *story.Play) {
+		id, err := p.RegisterAnother(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := strings.TrimPrefix(p.Endpoint("token_endpoint"), siteOf(p))
+		all := maps.Clone(spellings)
+		all["as it is"] = func(p string) string { return p }
+		for first, one := range spellings { // and every two of them together
+			for second, other := range spellings {
+				all[first+", "+second] = func(p string) string { return other(one(p)) }
+			}
+		}
+		for name, spell := range maps.Clone(all) { // of what the AS itself calls its path
+			all[name+", below the prefix"] = func(p string) string {
+				return story.Prefix + spell(strings.TrimPrefix(p, story.Prefix))
+			}
+		}
+		direct, form := tpp.NewClient(p.ClientOptions()), []byte("grant_type=client_credentials&scope=&client_id="+id)
+		defer direct.Close()
+		asForm := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+		own := http.Header{"Content-Type": asForm["Content-Type"], "Client-Cert": {clientCert(p.Acme)}}
+		taken := 0
+		for name, spell := range all {
+			address := strings.TrimSuffix(p.AS.URL(), story.Prefix) + spell(path)
+			if _, err := url.Parse(address); err != nil {
+				continue // no client sends it
+			}
+			r, err := direct.Do(t.Context(), http.MethodPost, address, own, form)
+			if err != nil || r.Text("access_token") == "" {
+				continue
+			}
+			taken++
+			r, err = p.Client(p.Other).Do(t.Context(), http.MethodPost, siteOf(p)+spell(path), asForm, form)
+			if err != nil || r.Status < 400 || r.Text("access_token") != "" {
+				t.Errorf("%s: the server takes %s, and so does the gateway: %v, %v", name, spell(path), r, err)
+			}
+		}
+		t.Logf("of %d spellings the server takes %d", len(all), taken)
+		if taken == 0 {
+			t.Error("the server does not even take the endpoint as it is")
+		}
+	})
 }
 
 // TestUntouched: what is not the gateway's arrives as it was sent, and so does

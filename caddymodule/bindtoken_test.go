@@ -1,0 +1,147 @@
+package caddymodule
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// binding is a handler that binds the tokens that an AS gives out.
+func binding(t *testing.T) (*guardingHandler, func(leaf *x509.Certificate, answer string, status int) *httptest.ResponseRecorder) {
+	g := newGuarding(t, nil)
+	g.AuthorizationServer.BindAccessTokens = true
+	return g, func(leaf *x509.Certificate, answer string, status int) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		next := caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(status)
+			_, err := w.Write([]byte(answer))
+			return err
+		})
+		if err := g.serveBound(w, presenting(leaf, ""), next, g.store); err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+}
+
+// presenting is a request on a connection with a certificate.
+func presenting(leaf *x509.Certificate, token string) *http.Request {
+	r := httptest.NewRequest("POST", "/", nil)
+	if leaf != nil {
+		r.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{leaf}}}
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	return r
+}
+
+func TestBoundTokens(t *testing.T) {
+	g, ask := binding(t)
+	until := time.Now().Add(time.Hour)
+	tpp, other := leaf(t, "tpp", until), leaf(t, "other", until)
+	const token = "0123456789abcdefghijklmnopqrstuvwxyz"
+	for _, c := range []struct {
+		name   string
+		leaf   *x509.Certificate
+		answer string
+		status int
+		want   int
+	}{
+		{"a token", tpp, `{"access_token":"` + token + `","expires_in":60}`, 200, 200},
+		{"a refusal", tpp, `{"error":"invalid_grant"}`, 400, 400},
+		{"an answer without a token", tpp, `{"request_uri":"urn:x"}`, 200, 200},
+		{"no certificate", nil, `{"access_token":"x"}`, 200, 401},
+		{"no JSON", tpp, `access_token=x`, 200, 503},
+		{"a token of another type", tpp, `{"access_token":1}`, 200, 503},
+		{"a life of another type", tpp, `{"access_token":"x","expires_in":"60"}`, 200, 503},
+	} {
+		if w := ask(c.leaf, c.answer, c.status); w.Code != c.want || c.want == c.status && w.Body.String() != c.answer {
+			t.Errorf("%s: %d %s", c.name, w.Code, w.Body)
+		} else if c.want != c.status && strings.Contains(w.Body.String(), `"access_token":`) {
+			t.Errorf("%s: a token that is not bound: %s", c.name, w.Body)
+		}
+	}
+	cert, err := verify.ReadCertificate(tpp, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound, err := g.store.TokenBinding(t.Context(), g.Workspace, &verify.AccessToken{Raw: token})
+	if err != nil || bound != cert.Thumbprint {
+		t.Fatalf("bound to %q, %v, want %s", bound, err, cert.Thumbprint)
+	}
+	if bound, err := g.store.TokenBinding(t.Context(), "another/workspace", &verify.AccessToken{Raw: token}); err != nil || bound != "" {
+		t.Errorf("in another workspace: %q, %v", bound, err)
+	}
+
+	// At another endpoint, userinfo.
+	for name, c := range map[string]struct {
+		leaf  *x509.Certificate
+		token string
+		good  bool
+	}{
+		"its certificate": {tpp, token, true}, "another": {other, token, false}, "none": {nil, token, false},
+		"a token that is nobody's": {other, "unbound", true}, "no token": {nil, "", true},
+	} {
+		if err := g.checkBound(presenting(c.leaf, c.token)); (err == nil) != c.good {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// For management.
+	d := &dcr{exchange: g.exchange(httptest.NewRecorder(), presenting(tpp, token), "read"), store: g.store, token: &verify.AccessToken{Raw: token}}
+	if err := d.readBinding(); err != nil || d.token.Thumbprint != cert.Thumbprint {
+		t.Errorf("for management: %+v, %v", d.token, err)
+	}
+	d.token = &verify.AccessToken{Raw: token, Thumbprint: "the AS's"}
+	if err := d.readBinding(); err != nil || d.token.Thumbprint != "the AS's" {
+		t.Errorf("what the AS says: %+v, %v", d.token, err)
+	}
+	// Introspected.
+	for name, c := range map[string]struct{ token, answer, want string }{
+		"bound":            {token, `{"active":true}`, `{"x5t#S256":"` + cert.Thumbprint + `"}`},
+		"bound by the AS":  {token, `{"active":true,"cnf":{"x5t#S256":"the AS's"}}`, `{"x5t#S256":"the AS's"}`},
+		"bound by nobody":  {"unbound", `{"active":true}`, ""},
+		"of another place": {"", `{"active":true}`, ""},
+	} {
+		held := &heldAnswer{w: httptest.NewRecorder()}
+		if _, err := held.Write([]byte(c.answer)); err != nil {
+			t.Fatal(err)
+		}
+		claims, err := held.claims()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := g.showBinding(presenting(nil, ""), g.store, held, claims, &verify.AccessToken{Raw: c.token}); err != nil {
+			t.Fatal(err)
+		}
+		var got map[string]json.RawMessage
+		if err := json.Unmarshal(held.body.Bytes(), &got); err != nil || string(got["cnf"]) != c.want || string(got["active"]) != "true" {
+			t.Errorf("%s: %s, %v", name, held.body.Bytes(), err)
+		}
+	}
+}
+
+// A token without an end, or with one that is no number of seconds, is bound for ever.
+func TestBoundForEver(t *testing.T) {
+	g, ask := binding(t)
+	tpp := leaf(t, "tpp", time.Now().Add(time.Hour))
+	for i, life := range []string{"", `,"expires_in":0`, `,"expires_in":-5`, `,"expires_in":4000000000`} {
+		token := strings.Repeat(string(rune('a'+i)), 30)
+		if w := ask(tpp, `{"access_token":"`+token+`"`+life+`}`, 200); w.Code != 200 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		if bound, err := g.store.TokenBinding(t.Context(), g.Workspace, &verify.AccessToken{Raw: token}); err != nil || bound == "" {
+			t.Errorf("%s: %q, %v", life, bound, err)
+		}
+	}
+}
