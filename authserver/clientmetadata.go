@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -34,16 +35,20 @@ type clientMetadata struct {
 	BackchannelAlg          string   `json:"backchannel_authentication_request_signing_alg,omitempty"`
 	BackchannelUserCode     *bool    `json:"backchannel_user_code_parameter_supported,omitempty"`
 	JWKSURI                 string   `json:"jwks_uri,omitempty"`
-	ClientName              string   `json:"client_name,omitempty"`
-	ClientURI               string   `json:"client_uri,omitempty"`
-	LogoURI                 string   `json:"logo_uri,omitempty"`
-	PolicyURI               string   `json:"policy_uri,omitempty"`
-	TOSURI                  string   `json:"tos_uri,omitempty"`
-	SoftwareStatement       string   `json:"software_statement,omitempty"`
+	// JWKS are the keys themselves, keys their name.
+	JWKS              json.RawMessage `json:"jwks,omitempty"`
+	ClientName        string          `json:"client_name,omitempty"`
+	ClientURI         string          `json:"client_uri,omitempty"`
+	LogoURI           string          `json:"logo_uri,omitempty"`
+	PolicyURI         string          `json:"policy_uri,omitempty"`
+	TOSURI            string          `json:"tos_uri,omitempty"`
+	SoftwareStatement string          `json:"software_statement,omitempty"`
+
+	keys string
 }
 
 // clientMetadata writes what the AS is told of a client (RFC 7591 2).
-func (s *Server) clientMetadata(m *Metadata, c *registry.Client) (*clientMetadata, error) {
+func (s *Server) clientMetadata(ctx context.Context, m *Metadata, c *registry.Client) (*clientMetadata, error) {
 	o := &clientMetadata{
 		RedirectURIs: c.Metadata.RedirectURIs, TokenEndpointAuthMethod: c.Metadata.TokenEndpointAuthMethod,
 		GrantTypes: c.Metadata.GrantTypes, ResponseTypes: c.Metadata.ResponseTypes,
@@ -52,6 +57,13 @@ func (s *Server) clientMetadata(m *Metadata, c *registry.Client) (*clientMetadat
 		BackchannelAlg: c.Metadata.BackchannelAlg, BackchannelUserCode: c.Metadata.BackchannelUserCode,
 		BoundAccessTokens: m.bindsTokens, JWKSURI: c.JWKSURI, ClientName: c.ClientName,
 		ClientURI: c.ClientURI, LogoURI: c.LogoURI, PolicyURI: c.PolicyURI, TOSURI: c.TOSURI,
+	}
+	if s.Keys != nil && c.JWKSURI != "" {
+		keys, err := s.Keys(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		o.JWKSURI, o.JWKS, o.keys = "", verify.AppendJWKS(nil, keys), verify.KeysName(keys)
 	}
 	if s.SendStatement {
 		o.SoftwareStatement = string(c.SoftwareStatement)

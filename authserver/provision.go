@@ -25,7 +25,7 @@ func (s *Server) Create(ctx context.Context, c *registry.Client) (*registry.Prov
 	if q.target == "" {
 		return nil, unavailable(errors.New("the authorization server publishes no registration_endpoint"))
 	}
-	told, err := s.clientMetadata(m, c)
+	told, err := s.clientMetadata(ctx, m, c)
 	if err != nil {
 		return nil, err
 	}
@@ -49,6 +49,7 @@ func (s *Server) Create(ctx context.Context, c *registry.Client) (*registry.Prov
 	if err != nil {
 		return nil, lost(err)
 	}
+	p.Keys = told.keys
 	if p.Metadata, err = told.stored(answer, c); err == nil && s.ChoosesClientID() && p.ClientID != c.ClientID {
 		err = fmt.Errorf("it does not honour the header %s", s.ClientIDHeader)
 	}
@@ -79,7 +80,7 @@ func (s *Server) Update(ctx context.Context, c *registry.Client) (*registry.Prov
 	if err != nil {
 		return nil, err
 	}
-	told, err := s.clientMetadata(m, c)
+	told, err := s.clientMetadata(ctx, m, c)
 	if err != nil {
 		return nil, err
 	}
@@ -108,6 +109,7 @@ func (s *Server) Update(ctx context.Context, c *registry.Client) (*registry.Prov
 	if p.ClientID != c.ClientID {
 		return p, lost(errors.New("it answered with another client_id"))
 	}
+	p.Keys = told.keys
 	if p.Metadata, err = told.stored(answer, c); err == nil {
 		err = s.readSecret(p, answer, told)
 	}

@@ -75,6 +75,9 @@ type Options struct {
 	// BridgeMethod is ClientSecretBasic or ClientSecretPost, how the gateway
 	// authenticates in bridge mode. Default: the first of them that the AS lists.
 	BridgeMethod string
+	// Keys are the software's, for an AS that is told them in place of where they are
+	// (keys inline). Default: nil, it is told jwks_uri.
+	Keys func(ctx context.Context, c *registry.Client) ([]verify.Key, error)
 	// Supports are lists that stand for those of the AS's discovery document. Default:
 	// none, the document counts.
 	Supports map[string][]string

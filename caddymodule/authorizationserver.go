@@ -93,9 +93,15 @@ type Provision struct {
 	// an AS that honours it a registration can be repeated safely. Default: none,
 	// the AS chooses.
 	ClientIDHeader string `json:"client_id_header,omitempty"`
+	// Keys is inline where the AS is told the software's keys (jwks) in place of their
+	// address (jwks_uri), because it has no way out. The gateway tells it again when
+	// they change. Default: the address.
+	Keys string `json:"keys,omitempty"`
 	// SendStatement tells the AS the software statement too. Default: false.
 	SendStatement bool `json:"send_software_statement,omitempty"`
 }
+
+func (c *AuthorizationServer) inlineKeys() bool { return c.Provision != nil && c.Provision.Keys != "" }
 
 func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.Acceptable) error {
 	c := h.AuthorizationServer
@@ -108,6 +114,9 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 	}
 	if c.Provision == nil || c.Provision.Method != "rfc7591" {
 		return errors.New("provision rfc7591 is missing: it is how clients become known to the authorization server")
+	}
+	if c.Provision.Keys != "" && c.Provision.Keys != "inline" {
+		return fmt.Errorf("keys %q: the only word is inline", c.Provision.Keys)
 	}
 	if err := subset("san", c.SAN, []string{"dns", "uri", "ip", "email"}); err != nil {
 		return err
@@ -139,6 +148,9 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 		ClientIDHeader: c.Provision.ClientIDHeader, SendStatement: c.Provision.SendStatement, DNFormat: c.DNFormat, Validate: c.Validate,
 		TokenEndpointAuth: c.TokenEndpointAuth, BridgeMethod: c.BridgeMethod,
 		ClientCertificate: h.handedOver, Supports: c.Supports, BindsTokens: c.BindAccessTokens, Accept: accept, Logger: h.log, Documents: documents{h},
+	}
+	if c.inlineKeys() {
+		o.Keys = h.inlineKeys
 	}
 	if o.InitialAccessToken, err = secret("initial_access_token", c.Provision.InitialAccessToken); err != nil {
 		return err

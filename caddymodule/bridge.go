@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"maps"
 	"net/http"
-	"slices"
 	"strconv"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -28,18 +26,9 @@ func (h *Handler) checkAssertion(ctx context.Context, store *registry.Registry, 
 	if alg := c.Metadata.TokenEndpointSigningAlg; alg != "" {
 		rules.Algorithms = []string{alg}
 	}
-	i := slices.IndexFunc(h.rules.Issuers, func(i *verify.Issuer) bool { return i.Name == c.Directory })
-	if i < 0 {
-		return verify.AsError(fmt.Errorf("client_id %s is of the directory %q, which is not configured any more", c.ClientID, c.Directory))
-	}
-	issuer, err := h.rules.Issuers[i], error(nil)
-	if rules.Keys, err = issuer.SoftwareKeys(c.JWKSURI); err != nil {
+	var err error
+	if rules.Keys, rules.Revoked, err = h.softwareKeys(c); err != nil {
 		return verify.AsError(err)
-	}
-	if issuer.RevokedKeys != nil && c.RevokedJWKSURI != "" {
-		if rules.Revoked, err = issuer.RevokedKeys(c.RevokedJWKSURI); err != nil {
-			return verify.AsError(err)
-		}
 	}
 	a, err := who.VerifyClientAssertion(ctx, rules, h.now())
 	if err != nil {

@@ -167,6 +167,7 @@ func (h *Handler) clientCertificate(d *caddyfile.Dispenser) error {
 //	provision rfc7591 {
 //	    initial_access_token <placeholder>
 //	    client_id_header     <name>
+//	    keys                 inline
 //	    send                 software_statement
 //	}
 func (p *Provision) unmarshal(d *caddyfile.Dispenser) error {
@@ -179,6 +180,8 @@ func (p *Provision) unmarshal(d *caddyfile.Dispenser) error {
 			return placeholderArg(d, &p.InitialAccessToken)
 		case "client_id_header":
 			return oneArg(d, &p.ClientIDHeader)
+		case "keys":
+			return oneOf(d, &p.Keys, "inline")
 		case "send":
 			var what string
 			p.SendStatement = true

@@ -111,6 +111,7 @@ func (h *Handler) checkClient(ctx context.Context, store *registry.Registry, who
 			return err
 		}
 	}
+	h.refreshKeys(ctx, store, who, c)
 	if cert == nil {
 		return nil
 	}

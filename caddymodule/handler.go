@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
@@ -90,6 +91,7 @@ type Handler struct {
 	log        *slog.Logger
 	table      atomic.Pointer[table]
 	renewals   singleflight.Group
+	refreshed  *lru.Cache[string, time.Time]
 	passed     passed
 }
 
@@ -163,6 +165,9 @@ func (h *Handler) provision(ctx caddy.Context) error {
 		return err
 	}
 	h.app = app.(*App)
+	if h.refreshed, err = newRefreshed(); err != nil {
+		return err
+	}
 	if err := h.provisionAuthorizationServer(ctx, accept); err != nil {
 		return fmt.Errorf("authorization_server: %w", err)
 	}

@@ -21,7 +21,7 @@ type usual struct {
 
 func (h *Handler) usual(method string, who *verify.ClientAuthentication, cert *verify.Certificate, at purpose) (usual, bool) {
 	if method != http.MethodPost || cert == nil || len(who.ClientIDs) != 1 || who.Repeated != "" || who.Garbled != "" || who.InQuery || who.Secret || who.Assertion ||
-		h.AuthorizationServer.BindAccessTokens { // the answer is looked at too
+		h.AuthorizationServer.BindAccessTokens || h.AuthorizationServer.inlineKeys() { // there is more to do
 		return usual{}, false
 	}
 	return usual{clientID: who.ClientIDs[0], thumbprint: cert.Thumbprint, revokes: at == revocation}, true

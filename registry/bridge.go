@@ -70,22 +70,14 @@ func (r *Registry) RotateSecret(ctx context.Context, workspace, clientID string)
 	if !ok {
 		return fmt.Errorf("%w: workspace %q", ErrNotFound, workspace)
 	}
-	if c, err := r.Client(ctx, workspace, clientID); err != nil || c.Status != Active {
+	c, err := r.Client(ctx, workspace, clientID)
+	if err != nil || c.Status != Active {
 		return cmp.Or(err, fmt.Errorf("%w: this client was deleted", ErrNotFound))
 	}
-	ch := &change{id: uuid.NewString(), secret: true}
-	c, err := r.beginUpdate(ctx, ws, clientID, ch)
-	if err != nil {
-		return err
-	}
 	if c.Bridge == "" {
-		return errors.Join(ErrNative, r.releaseUpdate(ctx, ch, ch.before.Credentials, unchanged, nil))
+		return ErrNative
 	}
-	if err := r.carryStatement(ctx, c); err != nil {
-		return errors.Join(err, r.releaseUpdate(ctx, ch, ch.before.Credentials, unchanged, nil))
-	}
-	_, err = r.apply(ctx, ws, c, ch)
-	return err
+	return r.tellAgain(ctx, ws, clientID, &change{id: uuid.NewString(), secret: true})
 }
 
 // newSecret goes on where an update has left a client its secret.

@@ -61,6 +61,9 @@ type Client struct {
 	// JWKSURI is the statement's software_jwks_endpoint; ClientURI, LogoURI,
 	// PolicyURI and TOSURI its other software_* addresses.
 	JWKSURI string `json:"jwks_uri,omitempty"`
+	// Keys names the set of the software's keys that the AS was told; empty where it
+	// fetches them itself.
+	Keys string `json:"keys,omitempty"`
 	// RevokedJWKSURI is its software_jwks_revoked_endpoint.
 	RevokedJWKSURI string `json:"revoked_jwks_uri,omitempty"`
 	ClientURI      string `json:"client_uri,omitempty"`

@@ -69,6 +69,8 @@ type Provisioned struct {
 	Metadata verify.Metadata
 	// Credentials are the newest: an answer may rotate them.
 	Credentials Credentials
+	// Keys is Client.Keys.
+	Keys string
 }
 
 // Workspace is one AS issuer with its own clients.

@@ -156,7 +156,7 @@ func (r *Registry) create(ctx context.Context, ws Workspace, c *Client) (*Provis
 // the record that the first one wrote: any other has been in an undo's hands.
 func (r *Registry) activate(ctx context.Context, c *Client, pending []byte, p *Provisioned, holds []reservation, undo work, revoke *work) error {
 	chosen := c.ClientID
-	c.Status, c.ClientID, c.Metadata = Active, p.ClientID, p.Metadata
+	c.Status, c.ClientID, c.Metadata, c.Keys = Active, p.ClientID, p.Metadata, p.Keys
 	if chosen != "" && chosen != p.ClientID {
 		return fmt.Errorf("%w: another client_id than the one chosen", ErrLost)
 	}

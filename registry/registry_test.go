@@ -50,13 +50,15 @@ type as struct {
 	// secret is the client's secret after a call, for a client in bridge mode; before is
 	// what it was, empty at its creation. nil: all clients are native.
 	secret func(call, before string) string
+	// keys names the keys of a software that it is told.
+	keys string
 	// ids are what it gives out instead of as-1, as-2, ...
 	ids  []string
 	next int
 }
 
 func newAS(chooses bool) *as {
-	return &as{chooses: chooses, clients: map[string]registry.Credentials{}, scopes: map[string]string{}, fail: map[string][]error{}}
+	return &as{chooses: chooses, keys: "keys-1", clients: map[string]registry.Credentials{}, scopes: map[string]string{}, fail: map[string][]error{}}
 }
 
 func (a *as) called(ctx context.Context, call string) error {
@@ -125,7 +127,7 @@ func (a *as) Create(ctx context.Context, c *registry.Client) (*registry.Provisio
 	if a.madeWrong != "" {
 		return &registry.Provisioned{ClientID: id, Credentials: a.clients[id]}, registry.ErrLost
 	}
-	return &registry.Provisioned{ClientID: id, Metadata: c.Metadata, Credentials: a.clients[id]}, nil
+	return &registry.Provisioned{ClientID: id, Metadata: c.Metadata, Credentials: a.clients[id], Keys: a.keys}, nil
 }
 
 func (a *as) Update(ctx context.Context, c *registry.Client) (*registry.Provisioned, error) {
@@ -161,7 +163,7 @@ func (a *as) Update(ctx context.Context, c *registry.Client) (*registry.Provisio
 		return nil, registry.ErrLost
 	case <-time.After(a.slow):
 	}
-	return &registry.Provisioned{ClientID: c.ClientID, Metadata: c.Metadata, Credentials: rotated}, err
+	return &registry.Provisioned{ClientID: c.ClientID, Metadata: c.Metadata, Credentials: rotated, Keys: a.keys}, err
 }
 
 func (a *as) Delete(ctx context.Context, c *registry.Client) error {

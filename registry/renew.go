@@ -58,3 +58,24 @@ func renewed(c *Client, cert *verify.Certificate) (done bool, err error) {
 	}
 	return false, nil
 }
+
+// RefreshKeys tells the AS what keys the software has now, where it does not fetch
+// them itself. Everything else stays.
+//
+// Errors: those of Update.
+func (r *Registry) RefreshKeys(ctx context.Context, ws Workspace, clientID string) error {
+	return r.tellAgain(ctx, ws, clientID, &change{id: uuid.NewString()})
+}
+
+// tellAgain is a change that leaves the metadata as they are.
+func (r *Registry) tellAgain(ctx context.Context, ws Workspace, clientID string, ch *change) error {
+	c, err := r.beginUpdate(ctx, ws, clientID, ch)
+	if err != nil {
+		return err
+	}
+	if err := r.carryStatement(ctx, c); err != nil {
+		return errors.Join(err, r.releaseUpdate(ctx, ch, ch.before.Credentials, unchanged, nil))
+	}
+	_, err = r.apply(ctx, ws, c, ch)
+	return err
+}

@@ -50,7 +50,7 @@ func (r *Registry) restore(ctx context.Context, ws Workspace, k work) error {
 	var lost *Divergence
 	switch {
 	case err == nil:
-		c.Metadata = p.Metadata
+		c.Metadata, c.Keys = p.Metadata, p.Keys
 	case k.final(err, now):
 		// It refuses what it has taken before, or does not know the client any more.
 		kind := OtherMetadata
@@ -74,7 +74,7 @@ func (r *Registry) endRestore(ctx context.Context, c *Client, k work, done bool,
 		if err != nil {
 			return err
 		}
-		current.Bridge, current.Sealed, current.Metadata = c.Bridge, c.Sealed, c.Metadata
+		current.Bridge, current.Sealed, current.Metadata, current.Keys = c.Bridge, c.Sealed, c.Metadata, c.Keys
 		if theirs != perhapsChanged || done {
 			current.Change, current.ChangeUntil = "", 0
 		}

@@ -101,7 +101,7 @@ func (r *Registry) apply(ctx context.Context, ws Workspace, c *Client, ch *chang
 		return nil, err
 	}
 	crashpoint("update: answered")
-	c.Metadata, c.UpdatedAt = p.Metadata, r.now().Unix()
+	c.Metadata, c.Keys, c.UpdatedAt = p.Metadata, p.Keys, r.now().Unix()
 	c.Change, c.ChangeUntil = "", 0
 	if err := r.seal(c, c.Credentials); err != nil {
 		return nil, err

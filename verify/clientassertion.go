@@ -91,6 +91,25 @@ func (c *ClientAuthentication) VerifyClientAssertion(ctx context.Context, rules 
 	return a, nil
 }
 
+// AssertionKeyID is the kid of the assertion that came, empty for none. Nothing of it
+// is verified.
+func (c *ClientAuthentication) AssertionKeyID() string {
+	header, _, _ := strings.Cut(c.assertion, ".")
+	text, err := segment([]byte(header), "header")
+	if err != nil {
+		return ""
+	}
+	o, err := ParseObject(text)
+	if err != nil {
+		return ""
+	}
+	kid, _, err := o.String("kid")
+	if err != nil {
+		return ""
+	}
+	return kid
+}
+
 // assertionTimes checks exp, which must be there, and iat and nbf, which may.
 func assertionTimes(claims Object, skew time.Duration, now time.Time) (expires time.Time, err error) {
 	if skew == 0 {

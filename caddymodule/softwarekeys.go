@@ -1,0 +1,91 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// The keys of a client's software, for the gateway that checks assertions itself, and
+// for an AS that is told them (keys inline).
+
+// softwareKeys are those of the statement that a client is registered with, and the
+// revoked ones, nil where they are not asked for.
+func (h *Handler) softwareKeys(c *registry.Client) (keys, revoked verify.KeySource, err error) {
+	i := slices.IndexFunc(h.rules.Issuers, func(i *verify.Issuer) bool { return i.Name == c.Directory })
+	if i < 0 {
+		return nil, nil, fmt.Errorf("client_id %s is of the directory %q, which is not configured", c.ClientID, c.Directory)
+	}
+	issuer := h.rules.Issuers[i]
+	if keys, err = issuer.SoftwareKeys(c.JWKSURI); err != nil {
+		return nil, nil, err
+	}
+	if issuer.RevokedKeys != nil && c.RevokedJWKSURI != "" {
+		revoked, err = issuer.RevokedKeys(c.RevokedJWKSURI)
+	}
+	return keys, revoked, err
+}
+
+// inlineKeys are what the AS is told.
+func (h *Handler) inlineKeys(ctx context.Context, c *registry.Client) ([]verify.Key, error) {
+	source, _, err := h.softwareKeys(c)
+	if err != nil {
+		return nil, verify.AsError(err)
+	}
+	keys, err := source.Keys(ctx)
+	if err != nil {
+		return nil, verify.Refuse(verify.Unavailable, "jwks", "the software's keys cannot be fetched now; try again later").Because(err)
+	}
+	return keys, nil
+}
+
+// refreshEvery is how often the AS is told a client's keys again, at most: while it
+// refuses them, and by whoever signs with one new kid after the other.
+const refreshEvery = 30 * time.Second
+
+// maxRefreshed bounds of how many clients that is remembered.
+const maxRefreshed = 4096
+
+func newRefreshed() (*lru.Cache[string, time.Time], error) {
+	return lru.New[string, time.Time](maxRefreshed)
+}
+
+// refreshKeys tells the AS the keys of a client's software again where they have changed
+// since, before it sees a request that may be signed with a new one. An AS that does not
+// take them has those of before: what comes of the request is for it to say.
+func (h *Handler) refreshKeys(ctx context.Context, store *registry.Registry, who *verify.ClientAuthentication, c *registry.Client) {
+	if !h.AuthorizationServer.inlineKeys() || c.JWKSURI == "" {
+		return
+	}
+	source, _, err := h.softwareKeys(c)
+	if err != nil {
+		h.log.Warn("the keys of a client's software", slog.String("client_id", c.ClientID), slog.Any("error", err))
+		return
+	}
+	keys, err := source.Keys(ctx)
+	if kid := who.AssertionKeyID(); err == nil && kid != "" && !slices.ContainsFunc(keys, func(k verify.Key) bool { return k.ID == kid }) {
+		keys, err = source.Refresh(ctx)
+	}
+	if err != nil || verify.KeysName(keys) == c.Keys {
+		return
+	}
+	if last, ok := h.refreshed.Get(c.ID); ok && h.now().Sub(last) < refreshEvery {
+		return
+	}
+	_, err, _ = h.renewals.Do("keys of "+c.ID, func() (any, error) {
+		h.refreshed.Add(c.ID, h.now())
+		return nil, store.RefreshKeys(context.WithoutCancel(ctx), h.lent(), c.ClientID) // shared: not one caller's to cancel
+	})
+	if err != nil {
+		h.log.Warn("the authorization server was not told the new keys of a client", slog.String("client_id", c.ClientID), slog.Any("error", err))
+		return
+	}
+	h.log.Info("new keys", slog.String("client_id", c.ClientID))
+}

@@ -1,0 +1,56 @@
+package registry_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+func TestBindToken(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		bound := func(raw, want string) {
+			x.t.Helper()
+			got, err := x.TokenBinding(x.t.Context(), x.ws.Name, &verify.AccessToken{Raw: raw})
+			if err != nil || got != want {
+				x.t.Errorf("%s: bound to %q, %v, want %q", raw, got, err, want)
+			}
+		}
+		jwt := jwtWithSignature("QQ")
+		for raw, until := range map[string]time.Time{jwt: time.Now().Add(time.Hour), "for-ever": {}} {
+			if err := x.BindToken(x.t.Context(), x.ws.Name, &verify.AccessToken{Raw: raw, Expires: until}, "thumb"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		bound(jwt, "thumb")
+		bound(jwtWithSignature("QR"), "thumb") // another spelling
+		bound("for-ever", "thumb")
+		bound("another", "")
+		time.Sleep(time.Hour + time.Minute) // for clocks that are behind
+		bound(jwt, "thumb")
+		time.Sleep(3 * time.Minute)
+		bound(jwt, "")
+		bound("for-ever", "thumb")
+	})
+}
+
+func TestRefreshKeys(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		c := x.register(request("jti1", ""))
+		if c.Keys != "keys-1" {
+			t.Fatalf("%+v", c)
+		}
+		x.as.set(func() { x.as.keys = "keys-2" })
+		if err := x.RefreshKeys(x.t.Context(), x.ws, c.ClientID); err != nil {
+			t.Fatal(err)
+		}
+		now, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID)
+		if err != nil || now.Keys != "keys-2" || now.Metadata.Scope != c.Metadata.Scope || now.Document != c.Document {
+			t.Errorf("%+v, %v", now, err)
+		}
+		refused(t, x.RefreshKeys(x.t.Context(), x.ws, "nobody"), verify.InvalidToken, "access_token")
+		if n := len(x.keys("later/")) + len(x.keys("outbox/")); n != 0 {
+			t.Errorf("%d entries of work are left", n)
+		}
+	})
+}
