@@ -161,6 +161,41 @@ func TestDiscoveryWhileTheASIsDown(t *testing.T) {
 	}
 }
 
+// TestDocumentsThatCannotBeUsed: whatever an AS publishes, the last good document counts
+// until it publishes another good one. A large one is good.
+func TestDocumentsThatCannotBeUsed(t *testing.T) {
+	e := newEdge(t, nil)
+	large := e.document("x", `"`+strings.Repeat("a", 500<<10)+`"`)
+	for name, bad := range map[string]http.HandlerFunc{
+		"nothing":                    answer(http.StatusOK, ""),
+		"half of it":                 answer(http.StatusOK, e.document()[:200]),
+		"a page":                     answer(http.StatusOK, "<html>login</html>"),
+		"a list":                     answer(http.StatusOK, `[`+e.document()+`]`),
+		"a member twice":             answer(http.StatusOK, strings.Replace(e.document(), `{`, `{"issuer":"https://evil.example",`, 1)),
+		"something after it":         answer(http.StatusOK, e.document()+"{}"),
+		"another type of the issuer": answer(http.StatusOK, e.document("issuer", `["https://bank.example/as"]`)),
+		"no issuer":                  answer(http.StatusOK, e.document("issuer", "")),
+		"an issuer over http":        answer(http.StatusOK, e.document("issuer", `"http://bank.example/as"`)),
+		"lists of another type":      answer(http.StatusOK, e.document("token_endpoint_auth_methods_supported", `"tls_client_auth"`)),
+		"too large":                  answer(http.StatusOK, e.document("x", `"`+strings.Repeat("a", 513<<10)+`"`)),
+		"gone":                       answer(http.StatusNotFound, ""),
+		"forbidden":                  answer(http.StatusForbidden, ""),
+		"moved":                      answer(http.StatusFound, "", "Location", "https://evil.example/document"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEdge(t, nil)
+			e.on(discovery, answer(http.StatusOK, e.document()), bad, answer(http.StatusOK, large))
+			first := e.metadata()
+			e.later(time.Hour)
+			eventually(t, "the failure is known", func() bool {
+				return e.metadata() == first && strings.Contains(e.log.String(), "cannot be had")
+			})
+			e.later(10 * time.Second)
+			eventually(t, "the large document is known", func() bool { return e.metadata() != first })
+		})
+	}
+}
+
 func TestFirstDiscoveryIsShared(t *testing.T) {
 	e := newEdge(t, nil)
 	arrived, gate := make(chan struct{}), make(chan struct{})

@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
@@ -56,11 +57,31 @@ func (m *Metadata) Publish(origin, mtlsOrigin, registrationEndpoint string) []by
 		}
 		d = d.With(list.name, verify.AppendStrings(nil, list.values))
 	}
+	// Where clients authenticate at the gateway they do so at every endpoint. What others
+	// may do there, a resource server that introspects, stays.
+	if m.bridge.method != "" {
+		for _, name := range []string{"revocation_endpoint_auth_methods_supported", "introspection_endpoint_auth_methods_supported"} {
+			if listed, ok, err := d.Strings(name); ok && err == nil {
+				d = d.With(name, verify.AppendStrings(nil, union(a.AuthMethods, listed)))
+			}
+		}
+	}
 	if len(a.BackchannelModes) > 0 { // otherwise CIBA is none of the gateway's business
 		d = d.With("backchannel_token_delivery_modes_supported", verify.AppendStrings(nil, a.BackchannelModes))
 		d = d.With("backchannel_authentication_request_signing_alg_values_supported", verify.AppendStrings(nil, a.BackchannelAlgs))
 	}
 	return d.AppendJSON(nil)
+}
+
+// union is a, and what of b is not in it.
+func union(a, b []string) []string {
+	out := slices.Clone(a)
+	for _, v := range b {
+		if !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return out
 }
 
 // mutual are the endpoints at which a certificate counts (RFC 8705 5).

@@ -49,6 +49,7 @@ func TestPublish(t *testing.T) {
 		{"methods, preferred first", []string{"token_endpoint_auth_methods_supported", `["client_secret_basic","private_key_jwt","tls_client_auth"]`}, "token_endpoint_auth_methods_supported", `["tls_client_auth","private_key_jwt"]`},
 		{"algorithms of assertions", []string{"token_endpoint_auth_signing_alg_values_supported", `["RS256","ES256","PS256"]`}, "token_endpoint_auth_signing_alg_values_supported", `["PS256","ES256"]`},
 		{"algorithms of assertions for the gateway", []string{"token_endpoint_auth_signing_alg_values_supported", `["RS256"]`}, "token_endpoint_auth_signing_alg_values_supported", `["PS256","ES256"]`},
+		{"methods of another endpoint, for clients too", []string{"token_endpoint_auth_methods_supported", `["client_secret_basic"]`, "revocation_endpoint_auth_methods_supported", `["client_secret_basic"]`}, "revocation_endpoint_auth_methods_supported", `["tls_client_auth","private_key_jwt","client_secret_basic"]`},
 		{"an empty list is left out (RFC 8414 3.2)", []string{"token_endpoint_auth_methods_supported", `["tls_client_auth"]`, "token_endpoint_auth_signing_alg_values_supported", `["RS256"]`}, "token_endpoint_auth_signing_alg_values_supported", ""},
 		{"grants, without implicit", []string{"grant_types_supported", `["implicit","authorization_code","client_credentials"]`}, "grant_types_supported", `["authorization_code","client_credentials"]`},
 		{"response types", []string{"response_types_supported", `["code","id_token code"]`}, "response_types_supported", `["code id_token","code"]`},

@@ -109,7 +109,7 @@ func (h *Handler) serveDiscovery(w http.ResponseWriter, r *http.Request, t *tabl
 	header["Cache-Control"] = []string{"public, max-age=300"}
 	header["Access-Control-Allow-Origin"] = []string{"*"}
 	header["Etag"] = []string{t.tag}
-	if r.Header.Get("If-None-Match") == t.tag {
+	if isTag(r.Header["If-None-Match"], t.tag) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
@@ -119,6 +119,18 @@ func (h *Handler) serveDiscovery(w http.ResponseWriter, r *http.Request, t *tabl
 	}
 	_, err := w.Write(t.document)
 	return err
+}
+
+// isTag tells whether If-None-Match names an entity tag, weak or not (RFC 9110 13.1.2).
+func isTag(fields []string, tag string) bool {
+	for _, field := range fields {
+		for one := range strings.SplitSeq(field, ",") {
+			if one = strings.TrimSpace(one); one == "*" || strings.TrimPrefix(one, "W/") == tag {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // checkHost warns, once for each document, when it is asked for at another host

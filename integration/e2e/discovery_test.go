@@ -38,6 +38,8 @@ func TestDiscovery(t *testing.T) {
 			{"GET", "/.well-known/openid-configuration" + story.Prefix, nil, 200},
 			{"HEAD", story.Prefix + "/.well-known/openid-configuration", nil, 200},
 			{"GET", story.Prefix + "/.well-known/openid-configuration", http.Header{"If-None-Match": {tag}}, 304},
+			{"GET", story.Prefix + "/.well-known/openid-configuration", http.Header{"If-None-Match": {`"other", W/` + tag}}, 304},
+			{"HEAD", story.Prefix + "/.well-known/openid-configuration", http.Header{"If-None-Match": {"*"}}, 304},
 			{"GET", story.Prefix + "/.well-known/openid-configuration", http.Header{"If-None-Match": {`"other"`}}, 200},
 			{"POST", story.Prefix + "/.well-known/openid-configuration", nil, 405},
 			{"GET", story.Prefix + "/.WELL-known/openid-configuration", nil, 404},

@@ -18,7 +18,11 @@ func TestGuardedEndpoints(t *testing.T) {
 		id, own := registered(t, p)
 		none := tpp.NewClient(p.ClientOptions())
 		defer none.Close()
-		for _, name := range []string{"token_endpoint", "pushed_authorization_request_endpoint", "introspection_endpoint", "revocation_endpoint"} {
+		names := []string{"token_endpoint", "pushed_authorization_request_endpoint", "introspection_endpoint", "revocation_endpoint"}
+		if p.Endpoint("backchannel_authentication_endpoint") != "" {
+			names = append(names, "backchannel_authentication_endpoint")
+		}
+		for _, name := range names {
 			endpoint := p.Endpoint(name)
 			path, ok := strings.CutPrefix(endpoint, p.Issuer)
 			if !ok {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
+	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
 
 // TestBodyThatNeverEnds: a body that stops arriving is answered from the error
@@ -19,6 +20,8 @@ func TestBodyThatNeverEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	form := make(chan *tpp.Response, 1)
+	go func() { form <- slowForm(t, p) }()
 	reader, writer := io.Pipe()
 	defer writer.Close()
 	go func() { _, _ = io.WriteString(writer, body[:len(body)/2]) }() // the rest never comes
@@ -38,8 +41,30 @@ func TestBodyThatNeverEnds(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+	if r := <-form; r == nil || r.Status != http.StatusBadRequest || r.Text("error") != "invalid_request" {
+		t.Errorf("the token endpoint answered %v", r)
+	}
 	again, err := p.Make(t.Context(), story.Call{Method: http.MethodPost, URL: p.Register, As: p.Acme, Token: token, Body: body})
 	if err != nil || again.Status != http.StatusCreated {
 		t.Errorf("the whole body afterwards: %v, %v", again, err)
 	}
+}
+
+// slowForm sends half a form to the token endpoint.
+func slowForm(t *testing.T, p *story.Play) *tpp.Response {
+	reader, writer := io.Pipe()
+	defer writer.Close()
+	go func() { _, _ = io.WriteString(writer, "grant_type=client_credentials&client_") }()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.Endpoint("token_endpoint"), reader)
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	r.ContentLength = 100
+	r.Header = http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+	answer, err := p.Client(p.Other).Send(r)
+	if err != nil {
+		t.Error(err)
+	}
+	return answer
 }
