@@ -18,7 +18,7 @@
 //	        pending -> nothing       Register, when the AS refuses or does nothing: everything released
 //	        pending -> deleting      Register, when the AS made another client than it was asked to and keeps it
 //
-//	PUT     Update, Renew, and Register in ReregisterUpdate
+//	PUT     Update, Renew, RefreshKeys, RotateSecret, and Register in ReregisterUpdate
 //	        active (a change begins) the client is leased to the change; jti reserved; a restore entry, due with the lease's end
 //	          crash: the old metadata count. The restore entry tells the AS so again.
 //	        the AS takes the new metadata

@@ -1,12 +1,14 @@
 package e2e_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
@@ -252,6 +254,56 @@ func TestRotatedSecret(t *testing.T) {
 			if strings.Contains(log, secret) {
 				t.Error("the log has a secret")
 			}
+		}
+	})
+}
+
+// TestRotatedSecretSurvivesCrash: the gateway is killed when the AS has given a client
+// another secret and the answer is on its way. It finds the secret out by itself.
+func TestRotatedSecretSurvivesCrash(t *testing.T) {
+	each(t, story.Options{Binary: crashing(t), Replace: []gateway.Replacement{bridge, gateway.Unlimited}}, func(t *testing.T, p *story.Play) {
+		client := p.Client(p.Acme)
+		id := registers(t, p, client, nil).Text("client_id")
+		before := secretOf(t, p, id)
+		path, err := p.InternalRegistration(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, method := range []string{http.MethodPut, http.MethodPost} {
+			if err := p.AS.Fault(t.Context(), authserverprocess.Fault{PathContains: path, Method: method, After: true, Hold: true, Times: -1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// Of a server that leaves the secret in an update, the registration that follows it.
+		rotated := make(chan struct{})
+		go func() {
+			defer close(rotated)
+			_, _, _ = p.Operator(t.Context(), http.MethodPost, "secrets?workspace=default/obuk&client_id="+id, "")
+		}()
+		for secretOf(t, p, id) == before {
+			if err := p.AS.WaitHeld(t.Context(), 1); err != nil {
+				t.Fatal(err)
+			}
+			if secretOf(t, p, id) == before {
+				if err := p.AS.Release(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		restart(t, p, func() error {
+			err := p.Gateway.Kill()
+			<-rotated
+			return errors.Join(err, p.AS.ResetFaults(t.Context()))
+		})
+		err = story.Eventually(t.Context(), 30*time.Second, func() error {
+			r, err := client.Token(t.Context(), p.Endpoint("token_endpoint"), tpp.ClientCredentials(""), tpp.TLSClientAuth(id))
+			if err == nil && r.Status != http.StatusOK {
+				err = errors.New(r.String())
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
 		}
 	})
 }
