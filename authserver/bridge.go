@@ -33,9 +33,10 @@ type bridging struct {
 }
 
 // Bridge is how the gateway authenticates at the AS for a client that is registered
-// for a token_endpoint_auth_method; empty where the client does so itself.
+// for a token_endpoint_auth_method; empty where the client does so itself, and for a
+// method that no registration may have: the gateway could not check it.
 func (m *Metadata) Bridge(method string) string {
-	if slices.Contains(m.bridge.native, method) {
+	if slices.Contains(m.bridge.native, method) || !slices.Contains(m.Acceptable.AuthMethods, method) {
 		return ""
 	}
 	return m.bridge.method
