@@ -60,7 +60,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // Provision reads the configuration. The store is not opened before Start:
 // caddy validate provisions too, beside a running server.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.ctx, a.log, a.own = ctx, ctx.Slogger(), ownHeaders{}
+	a.ctx, a.log = ctx, ctx.Slogger()
 	if a.StoreRaw == nil {
 		a.StoreRaw = json.RawMessage(`{"engine":"badger"}`)
 	}

@@ -178,6 +178,7 @@ func (h *Handler) provision(ctx caddy.Context) error {
 		return err
 	}
 	h.app.own.add(h.ownHeaders()...)
+	h.app.own.fromProxy = h.app.own.fromProxy || h.ClientCertificateHeader != nil
 	return h.app.join(h)
 }
 

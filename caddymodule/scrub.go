@@ -33,20 +33,27 @@ var ordinary = map[string]bool{
 // pathHeaders make some servers serve another path than the one that was checked.
 var pathHeaders = []string{"x-original-ur", "x-rewrite-ur"}
 
-// ownHeaders are the names, folded, that the configuration gives to headers of the
-// gateway: nobody else may send them.
-type ownHeaders map[string]bool
+// ownHeaders are the headers of the gateway that the configuration names: nobody else
+// may send them.
+type ownHeaders struct {
+	names map[string]bool // folded
+	// fromProxy: a load balancer may send certificates, and what was removed is looked at.
+	fromProxy bool
+}
 
-func (o ownHeaders) add(names ...string) {
+func (o *ownHeaders) add(names ...string) {
+	if o.names == nil {
+		o.names = map[string]bool{}
+	}
 	for _, name := range names {
-		o[dashed.Replace(strings.ToLower(name))] = true
+		o.names[dashed.Replace(strings.ToLower(name))] = true
 	}
 }
 
 // isForged tells whether a header field from outside may pass for a certificate, for
 // another path, or for a header of the gateway's own. Underscores and dots count as
 // dashes: some servers read them so.
-func (o ownHeaders) isForged(name string) bool {
+func (o *ownHeaders) isForged(name string) bool {
 	if len(name) > maxHeaderName || ordinary[name] {
 		return false
 	}
@@ -62,7 +69,7 @@ func (o ownHeaders) isForged(name string) bool {
 		buf[i] = c
 	}
 	folded := buf[:len(name)]
-	if o[string(folded)] {
+	if o.names[string(folded)] {
 		return true
 	}
 	for _, prefixes := range [][]string{certificateHeaders, pathHeaders} {
@@ -91,26 +98,31 @@ type scrubbed struct {
 	tls    *tls.ConnectionState
 }
 
+// nothingKept is of a request of which nobody looks at what was removed.
+var nothingKept = new(scrubbed)
+
 const scrubbedVar = "openbanking_dcr.scrubbed"
 
 // scrub removes everything from outside that could pass for a certificate, and
 // returns the request to go on with: one without trailers, which Caddy's proxy
 // would forward. It does so once per request.
-func (o ownHeaders) scrub(r *http.Request) (*http.Request, *scrubbed) {
+func (o *ownHeaders) scrub(r *http.Request) (*http.Request, *scrubbed) {
 	if before, ok := caddyhttp.GetVar(r.Context(), scrubbedVar).(*scrubbed); ok {
 		return r, before
 	}
-	before := &scrubbed{tls: r.TLS}
+	before := nothingKept
+	if o.fromProxy {
+		before = &scrubbed{header: map[string][]string{}, tls: r.TLS}
+	}
 	caddyhttp.SetVar(r.Context(), scrubbedVar, before)
 	for name, values := range r.Header {
 		if !o.isForged(name) {
 			continue
 		}
-		if before.header == nil {
-			before.header = map[string][]string{}
+		if o.fromProxy {
+			canonical := http.CanonicalHeaderKey(name)
+			before.header[canonical] = append(before.header[canonical], values...)
 		}
-		canonical := http.CanonicalHeaderKey(name)
-		before.header[canonical] = append(before.header[canonical], values...)
 		delete(r.Header, name)
 	}
 	// The proxy removes, after this handler, what Connection names: a way to erase

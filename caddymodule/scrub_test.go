@@ -17,12 +17,12 @@ func TestForgedHeaders(t *testing.T) {
 		"WL-Proxy-Client-Cert", "$WSCC", "X-WSO2-Mutual-Auth-Cert", "X-WSO2-Client-Certificate", "CF-Client-Cert-Der-Base64", "SSLClientCertB64", "X-Forwarded-Ssl-Client-Cert",
 		"X-Original-Url", "x_original_uri", "X-Rewrite-URL",
 	} {
-		if !(ownHeaders{}).isForged(name) {
+		if !new(ownHeaders).isForged(name) {
 			t.Errorf("%s gets through", name)
 		}
 	}
 	for _, name := range []string{"", "X", "C", "Content-Type", "Cookie", "Connection", "Client", "Client-Id", "X-Client-Id", "Content-Security-Policy", "X-Forwarded-For", "X-Fapi-Interaction-Id", "Authorization", "Xssl"} {
-		if (ownHeaders{}).isForged(name) {
+		if new(ownHeaders).isForged(name) {
 			t.Errorf("%s is removed", name)
 		}
 	}
@@ -38,7 +38,7 @@ func TestScrub(t *testing.T) {
 	r := request(http.Header{
 		"Client-Cert": {"x"}, "ssl_client_cert": {"x"}, "Accept": {"*/*"}, "Connection": {"close, x-thing", "CLIENT_CERT"},
 	})
-	clean, _ := ownHeaders{}.scrub(r)
+	clean, _ := new(ownHeaders).scrub(r)
 	if len(clean.Header) != 2 || clean.Header.Get("Accept") != "*/*" || strings.Join(clean.Header["Connection"], "|") != "close" {
 		t.Errorf("left: %v", clean.Header)
 	}
@@ -47,7 +47,7 @@ func TestScrub(t *testing.T) {
 	}
 	// A second workspace on the same site leaves alone what the first has set.
 	clean.Header["Client-Cert"] = []string{"set by the gateway"}
-	if again, _ := (ownHeaders{}).scrub(clean); again.Header.Get("Client-Cert") != "set by the gateway" {
+	if again, _ := new(ownHeaders).scrub(clean); again.Header.Get("Client-Cert") != "set by the gateway" {
 		t.Error("the gateway's own header was removed")
 	}
 }
@@ -72,7 +72,7 @@ func TestScrubUpgrades(t *testing.T) {
 		{[]string{"h2c"}, ""}, {[]string{"H2C"}, ""}, {[]string{"websocket", "h2c"}, ""}, {[]string{"websocket, h2c"}, ""}, {[]string{"TLS/1.0"}, ""},
 		{[]string{"websocket"}, "websocket"}, {[]string{"WebSocket"}, "WebSocket"},
 	} {
-		r, _ := ownHeaders{}.scrub(request(http.Header{"Connection": {"Upgrade, HTTP2-Settings"}, "Upgrade": c.upgrade, "Http2-Settings": {"AAMAAABk"}}))
+		r, _ := new(ownHeaders).scrub(request(http.Header{"Connection": {"Upgrade, HTTP2-Settings"}, "Upgrade": c.upgrade, "Http2-Settings": {"AAMAAABk"}}))
 		if got := strings.Join(r.Header["Upgrade"], "|"); got != c.want {
 			t.Errorf("%q: %q passes, want %q", c.upgrade, got, c.want)
 		}
@@ -85,7 +85,7 @@ func TestScrubUpgrades(t *testing.T) {
 // TestScrubOwn: headers that the configuration names are nobody else's, in whatever
 // spelling, and what was removed is kept for who may read it.
 func TestScrubOwn(t *testing.T) {
-	own := ownHeaders{}
+	own := &ownHeaders{fromProxy: true}
 	own.add("X-Hop", "X-Own-Cert")
 	r := request(http.Header{"X-Hop": {"a"}, "x_hop": {"b"}, "x.own.cert": {"c"}, "X-Hops": {"d"}, "Connection": {"close, X-HOP"}})
 	clean, before := own.scrub(r)

@@ -22,7 +22,9 @@ import (
 // ServeHTTP answers what is the gateway's and passes the rest on.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	r, before := h.app.own.scrub(r)
-	r = h.presented(r, before)
+	if h.app.own.fromProxy {
+		r = h.presented(r, before)
+	}
 	h.dropClientIDHeader(r)
 	path := r.URL.EscapedPath()
 	// Before the AS's endpoints are known, nothing of the site is passed on: they may

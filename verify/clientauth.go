@@ -81,10 +81,10 @@ func ReadClientAuthentication(authorization []string, query, form string) (*Clie
 		}
 	}
 	for name, v := range all {
-		if isCredential(name) && !slices.Contains(credentials, name) {
+		if !slices.Contains(credentials, name) && isCredential(name) {
 			return refuse(Quote(name) + ": spell it as OAuth does")
 		}
-		if c.Garbled == "" && slices.ContainsFunc(append(v[:len(v):len(v)], name), garbled) {
+		if c.Garbled == "" && (garbled(name) || slices.ContainsFunc(v, garbled)) {
 			c.Garbled = cmp.Or(name, "a parameter without a name")
 		}
 		if len(v) > 1 && (c.Repeated == "" || name < c.Repeated) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http"
@@ -32,6 +33,9 @@ type bank struct {
 	site, plain, admin, plainAdmin int
 
 	certificate, key, roots string
+	// clientRoots hold the authority that issues the TPPs' certificates, so that there is
+	// no chain to hand on and both sites send the same header.
+	clientRoots string
 }
 
 func openBank(ctx context.Context, dir string) (*bank, error) {
@@ -67,6 +71,11 @@ func (b *bank) open(ctx context.Context) (err error) {
 		return err
 	}
 	b.software = &tpp.Software{Software: software, Audience: story.Bank}
+	b.clientRoots = filepath.Join(b.dir, "client-roots.pem")
+	issuing := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: software.Transport.Certificate[1]})
+	if err := os.WriteFile(b.clientRoots, append(issuing, b.directory.RootPEM()...), 0o600); err != nil {
+		return err
+	}
 	if b.as, err = startAuthServer(ctx, b.issuer(), server); err != nil {
 		return err
 	}
@@ -109,7 +118,7 @@ func (b *bank) caddyfile(dir string, changes []change) (string, error) {
 	}
 	setting := gateway.Setting{
 		Port: b.site, Admin: b.address(b.admin), StoreDirectory: filepath.Join(dir, "store"),
-		Certificate: b.certificate, Key: b.key, ClientRoots: b.roots, ASURL: b.as.URL, ASRoots: b.roots,
+		Certificate: b.certificate, Key: b.key, ClientRoots: b.clientRoots, ASURL: b.as.URL, ASRoots: b.roots,
 		DirectoryJWKS: b.directory.JWKSURL(), DirectoryRoots: b.roots, Replace: changes,
 	}
 	return setting.Caddyfile(string(example))
@@ -132,7 +141,7 @@ func (b *bank) plainSite(proxy ...string) string {
 		upstream += " {\n\t\t" + strings.Join(proxy, "\n\t\t") + "\n\t}"
 	}
 	return fmt.Sprintf("https://%s {\n\ttls %s %s {\n\t\tclient_auth {\n\t\t\tmode verify_if_given\n\t\t\ttrust_pool file %s\n\t\t}\n\t}\n\treverse_proxy %s\n}\n",
-		b.address(b.plain), b.certificate, b.key, b.roots, upstream)
+		b.address(b.plain), b.certificate, b.key, b.clientRoots, upstream)
 }
 
 // plainCaddyfile is a whole configuration with that site alone.
