@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -15,13 +16,16 @@ import (
 // Access tokens that the gateway binds to certificates (RFC 8705 3), because the AS
 // does not: bind_access_tokens.
 
+func errNoBinding() *verify.Error {
+	return verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: tokens of this server are bound to a certificate; connect with the software's transport certificate")
+}
+
 // serveBound passes a request of a client of the registry on, and remembers with which
 // certificate the token of the answer is good. Nobody gets a token that is not bound.
 func (h *Handler) serveBound(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, store *registry.Registry) error {
 	cert, err := verify.CaptureCertificate(r.TLS, h.now())
 	if err != nil {
-		h.guardExchange(w, r, "guard").refuse(verify.Refuse(verify.InvalidClient, "client_authentication",
-			"client authentication: tokens of this server are bound to a certificate; connect with the software's transport certificate").Because(err))
+		h.guardExchange(w, r, "guard").refuse(errNoBinding().Because(err))
 		return nil
 	}
 	delete(r.Header, "Accept-Encoding") // an answer that is packed cannot be read
@@ -29,7 +33,7 @@ func (h *Handler) serveBound(w http.ResponseWriter, r *http.Request, next caddyh
 	if err := next.ServeHTTP(held, r); err != nil {
 		return err
 	}
-	if held.status != http.StatusOK {
+	if held.status/100 != 2 {
 		return held.send()
 	}
 	if err := h.bind(r, store, held, cert); err != nil {
@@ -42,8 +46,9 @@ func (h *Handler) serveBound(w http.ResponseWriter, r *http.Request, next caddyh
 	return held.send()
 }
 
-// forEver is a life of a token that is not counted.
-const forEver = 10 * 365 * 24 * time.Hour
+// longest is how long the certificate of a token is remembered, at most, and of one
+// whose end the AS does not tell.
+const longest = 365 * 24 * time.Hour
 
 // bind remembers the certificate of the token in an answer. An answer without one is
 // not of the token endpoint.
@@ -60,10 +65,10 @@ func (h *Handler) bind(r *http.Request, store *registry.Registry, held *heldAnsw
 	if err != nil {
 		return err
 	}
-	t := &verify.AccessToken{Raw: token}
-	if lives > 0 && lives < int64(forEver/time.Second) {
-		t.Expires = h.now().Add(time.Duration(lives) * time.Second)
+	if most := int64(longest / time.Second); lives <= 0 || lives > most {
+		lives = most
 	}
+	t := &verify.AccessToken{Raw: token, Expires: h.now().Add(time.Duration(lives) * time.Second)}
 	return store.BindToken(r.Context(), h.Workspace, t, cert.Thumbprint)
 }
 
@@ -74,11 +79,18 @@ func (h *Handler) showBinding(r *http.Request, store *registry.Registry, held *h
 		return nil
 	}
 	thumbprint, err := store.TokenBinding(r.Context(), h.Workspace, t)
-	if err != nil || thumbprint == "" || claims.Has("cnf") {
+	if err != nil || thumbprint == "" {
 		return err
 	}
-	cnf := append(verify.AppendString([]byte(`{"x5t#S256":`), thumbprint), '}')
-	held.replace(claims.With("cnf", cnf).AppendJSON(nil))
+	cnf, _, err := claims.Object("cnf")
+	if err != nil { // null, for instance, which says nothing
+		cnf = verify.Object{}
+	}
+	if theirs, _, err := cnf.String("x5t#S256"); err == nil && theirs != "" {
+		return nil
+	}
+	cnf = cnf.Without("x5t#S256").With("x5t#S256", verify.AppendString(nil, thumbprint))
+	held.replace(claims.Without("cnf").With("cnf", cnf.AppendJSON(nil)).AppendJSON(nil))
 	return nil
 }
 
@@ -95,10 +107,13 @@ func (d *dcr) readBinding() error {
 
 // checkBound holds the token of a request to another endpoint of the AS, userinfo, against
 // the certificate of the connection.
-func (h *Handler) checkBound(r *http.Request) error {
+func (h *Handler) checkBound(w http.ResponseWriter, r *http.Request) error {
+	if err := h.checkNoToken(w, r); err != nil || len(r.Header["Authorization"]) == 0 {
+		return err
+	}
 	raw, err := verify.BearerToken(r.Header["Authorization"])
 	if err != nil {
-		return nil // the AS's affair
+		return err // the AS could read it otherwise
 	}
 	store, err := h.app.Enter()
 	if err != nil {
@@ -114,4 +129,23 @@ func (h *Handler) checkBound(r *http.Request) error {
 		return err
 	}
 	return t.CheckUse(cert, h.now())
+}
+
+// checkNoToken refuses a token in the address or in a form (RFC 6750 2.2 and 2.3), where
+// nobody holds it against a certificate.
+func (h *Handler) checkNoToken(w http.ResponseWriter, r *http.Request) error {
+	form := ""
+	if mediaType(r) == formType || r.Header["Content-Type"] == nil {
+		var err error
+		if form, err = h.readForm(w, r); err != nil {
+			return err
+		}
+	}
+	for _, text := range []string{r.URL.RawQuery, form} {
+		values, err := url.ParseQuery(text)
+		if err != nil || values.Has("access_token") {
+			return verify.Refuse(verify.MalformedRequest, "access_token", "access_token: in the address or the body, or parameters that cannot be read; send Authorization: Bearer")
+		}
+	}
+	return nil
 }

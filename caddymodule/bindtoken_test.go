@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -59,6 +60,8 @@ func TestBoundTokens(t *testing.T) {
 		want   int
 	}{
 		{"a token", tpp, `{"access_token":"` + token + `","expires_in":60}`, 200, 200},
+		{"another 2xx", tpp, `{"access_token":"` + token + `x","expires_in":60}`, 201, 201},
+		{"another 2xx without a certificate", nil, `{"access_token":"x"}`, 201, 401},
 		{"a refusal", tpp, `{"error":"invalid_grant"}`, 400, 400},
 		{"an answer without a token", tpp, `{"request_uri":"urn:x"}`, 200, 200},
 		{"no certificate", nil, `{"access_token":"x"}`, 200, 401},
@@ -93,8 +96,23 @@ func TestBoundTokens(t *testing.T) {
 		"its certificate": {tpp, token, true}, "another": {other, token, false}, "none": {nil, token, false},
 		"a token that is nobody's": {other, "unbound", true}, "no token": {nil, "", true},
 	} {
-		if err := g.checkBound(presenting(c.leaf, c.token)); (err == nil) != c.good {
+		if err := g.checkBound(httptest.NewRecorder(), presenting(c.leaf, c.token)); (err == nil) != c.good {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// Where nobody holds it against a certificate there may be none.
+	form := presenting(tpp, "")
+	form.Body, form.Header = io.NopCloser(strings.NewReader("access_token="+token)), http.Header{"Content-Type": {formType}}
+	query := httptest.NewRequest("GET", "/me?access_token="+token, nil)
+	scheme := presenting(tpp, "")
+	scheme.Header.Set("Authorization", "DPoP "+token)
+	blank := presenting(tpp, "")
+	blank.Header.Set("Authorization", " Bearer "+token)
+	twice := presenting(tpp, token)
+	twice.Header["Authorization"] = append(twice.Header["Authorization"], "Bearer x")
+	for name, r := range map[string]*http.Request{"form": form, "query": query, "scheme": scheme, "blank": blank, "twice": twice} {
+		if err := g.checkBound(httptest.NewRecorder(), r); err == nil {
+			t.Errorf("%s: passes", name)
 		}
 	}
 	// For management.
@@ -110,6 +128,9 @@ func TestBoundTokens(t *testing.T) {
 	for name, c := range map[string]struct{ token, answer, want string }{
 		"bound":            {token, `{"active":true}`, `{"x5t#S256":"` + cert.Thumbprint + `"}`},
 		"bound by the AS":  {token, `{"active":true,"cnf":{"x5t#S256":"the AS's"}}`, `{"x5t#S256":"the AS's"}`},
+		"null":             {token, `{"active":true,"cnf":null}`, `{"x5t#S256":"` + cert.Thumbprint + `"}`},
+		"bound to a key":   {token, `{"active":true,"cnf":{"jkt":"x"}}`, `{"jkt":"x","x5t#S256":"` + cert.Thumbprint + `"}`},
+		"an empty one":     {token, `{"active":true,"cnf":{"x5t#S256":""}}`, `{"x5t#S256":"` + cert.Thumbprint + `"}`},
 		"bound by nobody":  {"unbound", `{"active":true}`, ""},
 		"of another place": {"", `{"active":true}`, ""},
 	} {
@@ -131,7 +152,7 @@ func TestBoundTokens(t *testing.T) {
 	}
 }
 
-// A token without an end, or with one that is no number of seconds, is bound for ever.
+// A token without an end, or with a far one, is bound for a year.
 func TestBoundForEver(t *testing.T) {
 	g, ask := binding(t)
 	tpp := leaf(t, "tpp", time.Now().Add(time.Hour))

@@ -51,6 +51,9 @@ func (h *Handler) bridged(next caddyhttp.Handler, store *registry.Registry, c *r
 		if err := next.ServeHTTP(first, r); err != nil || first.refused == 0 {
 			return err
 		}
+		if !first.aboutSecret() {
+			return first.send()
+		}
 		newer, err := store.NewerSecret(r.Context(), c)
 		if err != nil {
 			return h.refuseBridged(w, r, err)
@@ -151,6 +154,20 @@ func (a *secretAnswer) Write(p []byte) (int, error) {
 		return 0, errAnswerTooLarge
 	}
 	return a.body.Write(p)
+}
+
+// aboutSecret tells whether the answer may be about client authentication, of which a
+// request that is sent again has used nothing up. A 403 that says something else is not.
+func (a *secretAnswer) aboutSecret() bool {
+	if a.refused != http.StatusForbidden || a.body.Len() == 0 {
+		return true
+	}
+	o, err := verify.ParseObject(a.body.Bytes())
+	if err != nil {
+		return false
+	}
+	code, _, err := o.String("error")
+	return err == nil && code == "invalid_client"
 }
 
 // send passes on what was held back.

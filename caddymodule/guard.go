@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"mime"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -106,6 +106,9 @@ func (h *Handler) checkClient(ctx context.Context, store *registry.Registry, who
 	if err := who.CheckClient(a, cert); err != nil {
 		return err
 	}
+	if cert == nil && at == authentication && h.table.Load().metadata.GatewayBindsTokens() {
+		return errNoBinding()
+	}
 	if c.Bridge != "" && a.Method == "private_key_jwt" {
 		if err := h.checkAssertion(ctx, store, who, c, h.table.Load().audiences); err != nil {
 			return err
@@ -154,22 +157,15 @@ func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (string, erro
 	return string(body), nil
 }
 
+const formType = "application/x-www-form-urlencoded"
+
+// formTypes are the ways to write it that all servers read alike, in the one character
+// set that OAuth has (RFC 6749 appendix B): in another, client_id could be spelt without
+// these letters.
+var formTypes = regexp.MustCompile(`(?i)^application/x-www-form-urlencoded *(; *charset=(utf-8|"utf-8") *)?;?$`)
+
 // isForm tells whether the body is a form, as OAuth knows it.
 func isForm(r *http.Request) bool {
-	const form = "application/x-www-form-urlencoded"
-	if r.Header.Get("Content-Encoding") != "" {
-		return false
-	}
-	if t := r.Header["Content-Type"]; len(t) == 1 && t[0] == form {
-		return true // as nearly all send it
-	}
-	return mediaType(r) == form && inUTF8(r)
-}
-
-// inUTF8 tells whether a body is in the one character set that OAuth has (RFC
-// 6749 appendix B): in another, client_id could be spelt without these letters.
-func inUTF8(r *http.Request) bool {
-	_, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	charset, ok := parameters["charset"]
-	return err == nil && (!ok || strings.EqualFold(charset, "utf-8"))
+	t := r.Header["Content-Type"]
+	return len(r.Header["Content-Encoding"]) == 0 && len(t) == 1 && (t[0] == formType || formTypes.MatchString(t[0]))
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -29,6 +30,7 @@ type ProxyCertificate struct {
 
 	header verify.CertificateHeader
 	roots  *x509.CertPool
+	warned sync.Once
 	known  *lru.Cache[[sha256.Size]byte, *verified]
 }
 
@@ -70,8 +72,10 @@ func (h *Handler) presented(r *http.Request, before *scrubbed) *http.Request {
 	state := before.tls
 	if p := h.ClientCertificateHeader; p != nil && (state == nil || len(state.PeerCertificates) == 0) {
 		chains, err := p.chains(r, before.header, h.now())
-		if err != nil {
-			h.log.Warn("a client certificate in a header does not count", slog.String("remote", r.RemoteAddr), slog.Any("error", err))
+		if errors.Is(err, errNotTrusted) {
+			p.warned.Do(func() { h.notCounted(r, err) }) // anybody can send it, and often
+		} else if err != nil {
+			h.notCounted(r, err)
 		}
 		if chains != nil {
 			state = &tls.ConnectionState{}
@@ -87,6 +91,10 @@ func (h *Handler) presented(r *http.Request, before *scrubbed) *http.Request {
 	clone := *r
 	clone.TLS = state
 	return &clone
+}
+
+func (h *Handler) notCounted(r *http.Request, err error) {
+	h.log.Warn("a client certificate in a header does not count", slog.String("remote", r.RemoteAddr), slog.Any("error", err))
 }
 
 // chains verifies the certificate in the headers that were removed.

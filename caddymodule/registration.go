@@ -174,7 +174,7 @@ func (d *dcr) checkMediaType() error {
 	if d.rules.Unsigned {
 		accepted, what = []string{"application/json"}, "the client's metadata"
 	}
-	if !slices.Contains(accepted, mediaType(d.r)) || d.r.Header.Get("Content-Encoding") != "" {
+	if !slices.Contains(accepted, mediaType(d.r)) || len(d.r.Header["Content-Encoding"]) > 0 {
 		return verify.Refuse(verify.UnsupportedMediaType, "media_type", "Content-Type: %s; send %s as %s", verify.Quote(d.r.Header.Get("Content-Type")), what, accepted[0])
 	}
 	return nil

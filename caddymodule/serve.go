@@ -47,7 +47,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.serveGuarded(w, r, next, what)
 	case endpoint:
 		if h.AuthorizationServer.BindAccessTokens {
-			if err := h.checkBound(r); err != nil {
+			if err := h.checkBound(w, r); err != nil {
 				h.exchange(w, r, "bound_token").refuse(err)
 				return nil
 			}
@@ -99,6 +99,7 @@ func (h *Handler) serveDiscovery(w http.ResponseWriter, r *http.Request, t *tabl
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 	case http.MethodOptions:
+		h.vouch(r)
 		return next.ServeHTTP(w, r) // CORS as the AS has it
 	default:
 		w.Header().Set("Allow", "GET, HEAD")

@@ -24,7 +24,7 @@ type AssertionRules struct {
 	// Algorithms it may be signed with: the one that the client registered.
 	// Default: DefaultAlgorithms.
 	Algorithms []string
-	// Audiences of which aud must hold one: the issuer and the endpoints.
+	// Audiences are what aud may hold: the issuer and the endpoints.
 	Audiences []string
 	// Keys are those of the software's JWKS. Revoked are its revoked ones, nil
 	// where they are not asked for.
@@ -77,8 +77,9 @@ func (c *ClientAuthentication) VerifyClientAssertion(ctx context.Context, rules 
 		}
 	}
 	audiences, err := stringOrList(t.Claims, "aud")
-	if err != nil || !slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(rules.Audiences, a) }) {
-		return nil, refuse("has aud %s; send the issuer of this server", Quote(strings.Join(audiences, " ")))
+	// All of them: another server that is named too could send the assertion here.
+	if err != nil || len(audiences) == 0 || slices.ContainsFunc(audiences, func(a string) bool { return !slices.Contains(rules.Audiences, a) }) {
+		return nil, refuse("has aud %s; send the issuer of this server alone", Quote(strings.Join(audiences, " ")))
 	}
 	a := &ClientAssertion{}
 	if a.JTI, _, err = t.Claims.String("jti"); err != nil || a.JTI == "" {

@@ -42,7 +42,7 @@ func TestVerifyClientAssertion(t *testing.T) {
 	for name, c := range map[string]claims{
 		"issuer":             assertionClaims,
 		"endpoint":           with(assertionClaims, "aud", "https://bank.example/token"),
-		"one of a list":      with(assertionClaims, "aud", []string{"https://other.example", "https://bank.example"}),
+		"a list":             with(assertionClaims, "aud", []string{"https://bank.example/token", "https://bank.example"}),
 		"without iat":        with(assertionClaims, "iat", absent{}),
 		"half an hour":       with(assertionClaims, "exp", now+1800),
 		"an hour":            with(assertionClaims, "exp", now+3600),
@@ -99,6 +99,8 @@ func TestVerifyClientAssertionRefuses(t *testing.T) {
 		{"no iss", assertion(t, assertionHeader, with(assertionClaims, "iss", absent{})), nil, InvalidClient, "another iss"},
 		{"aud of another server", assertion(t, assertionHeader, with(assertionClaims, "aud", "https://bank.example.evil")), nil, InvalidClient, "aud"},
 		{"aud with a slash more", assertion(t, assertionHeader, with(assertionClaims, "aud", "https://bank.example/")), nil, InvalidClient, "aud"},
+		{"aud of another server too", assertion(t, assertionHeader, with(assertionClaims, "aud", []string{"https://bank.example", "https://other.example"})), nil, InvalidClient, "alone"},
+		{"no aud in a list", assertion(t, assertionHeader, with(assertionClaims, "aud", []string{})), nil, InvalidClient, "aud"},
 		{"no aud", assertion(t, assertionHeader, with(assertionClaims, "aud", absent{})), nil, InvalidClient, "aud"},
 		{"aud of another type", assertion(t, assertionHeader, with(assertionClaims, "aud", 1)), nil, InvalidClient, "aud"},
 		{"no jti", assertion(t, assertionHeader, with(assertionClaims, "jti", absent{})), nil, InvalidClient, "jti"},

@@ -61,6 +61,9 @@ func ReadClientAuthentication(authorization []string, query, form string) (*Clie
 		if text == "" {
 			continue
 		}
+		if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) { // characters of another set begin so
+			return refuse("the parameters have control characters")
+		}
 		values, err := url.ParseQuery(text)
 		if err != nil {
 			return refuse("the parameters are not application/x-www-form-urlencoded")
@@ -124,16 +127,18 @@ func ReadClientAuthentication(authorization []string, query, form string) (*Clie
 var credentials = []string{"client_id", "client_secret", "client_assertion", "client_assertion_type"}
 
 // isCredential tells whether a parameter's name is one of them to a server that minds
-// neither case nor punctuation.
+// neither case nor punctuation, takes it for a list, or drops what it does not see: a
+// byte order mark, a blank without a width.
 func isCredential(name string) bool {
+	name, _, _ = strings.Cut(name, "[")
 	folded := strings.Map(func(r rune) rune {
-		switch {
-		case r == '.' || r == ' ' || r == '-':
+		switch r = unicode.ToLower(unicode.ToUpper(r)); {
+		case r == '.' || r == ' ' || r == '-' || r == '_':
 			return '_'
-		case r == '[' || r == ']' || r < ' ':
-			return -1
+		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
+			return r
 		}
-		return unicode.ToLower(r)
+		return -1
 	}, strings.TrimSpace(name))
 	return slices.Contains(credentials, folded)
 }
@@ -149,8 +154,8 @@ func (c *ClientAuthentication) add(id string) {
 // basic reads HTTP Basic (RFC 6749 2.3.1: both parts are form-encoded). Another
 // scheme authenticates no client here and is left to the AS.
 func (c *ClientAuthentication) basic(value string) bool {
-	if strings.ContainsFunc(value, unicode.IsControl) {
-		return false // a tab, which some servers take for the blank
+	if strings.ContainsFunc(value, unicode.IsControl) || strings.TrimSpace(value) != value {
+		return false // a tab, which some servers take for the blank; blanks that a proxy removes
 	}
 	scheme, rest, _ := strings.Cut(value, " ")
 	if !strings.EqualFold(scheme, "Basic") {

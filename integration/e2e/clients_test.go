@@ -188,6 +188,8 @@ func TestNobodyElsesClient(t *testing.T) {
 			{"the id in upper case", "", form, "grant_type=client_credentials&scope=&client_id=" + strings.ToUpper(id)},
 			{"Basic with a tab", "", with("Authorization", "Basic\t"+basic(id, "")), "grant_type=client_credentials&scope="},
 			{"the id in Basic in lower case", "", with("Authorization", "basic "+basic(id, "")), "grant_type=client_credentials&scope="},
+			{"a byte order mark", "", with("Content-Type", "application/x-www-form-urlencoded; charset=utf-8"), "\ufeffclient_id=" + id + "&grant_type=client_credentials&scope="},
+			{"characters of another set", "", with("Content-Type", "application/x-www-form-urlencoded; charset*=utf-8''utf-8; charset=iso-2022-jp"), "\x1b(Bclient_id=" + id + "&grant_type=client_credentials&scope="},
 			{"many ids", "", form, own + strings.Repeat("&client_id=x", 5)},
 			{"a compressed body", "", with("Content-Encoding", "gzip"), own},
 		} {
