@@ -267,8 +267,9 @@ func deletedToken(ctx context.Context, s *stage) (string, error) {
 // openIDClient is the whole life of a client of the npm package's.
 func openIDClient(method string) func(context.Context, *stage) (string, error) {
 	return func(ctx context.Context, s *stage) (string, error) {
+		direct := ""
 		if s.variant.options("").Direct {
-			return "at the AS's own address only", nil
+			direct = strings.TrimSuffix(s.AS.URL(), story.Prefix)
 		}
 		var token string
 		err := story.Eventually(ctx, 10*time.Second, func() (err error) {
@@ -281,7 +282,7 @@ func openIDClient(method string) func(context.Context, *stage) (string, error) {
 		types, _ := s.Acme.Claims["response_types"].([]string)
 		steps, err := openidclient.Run(ctx, openidclient.Input{
 			Issuer: s.Issuer, Roots: filepath.Join(s.Dir, "ca.pem"), Software: s.Acme, RegistrationToken: token,
-			AuthMethod: method, Scope: "openid accounts", ResponseTypes: types, TokenScope: s.variant.options("").Scope, PlainRequests: s.AS.Kind == authserverprocess.Glewlwyd,
+			AuthMethod: method, Scope: "openid accounts", ResponseTypes: types, TokenScope: s.variant.options("").Scope, DirectOrigin: direct, PlainRequests: s.AS.Kind == authserverprocess.Glewlwyd,
 		})
 		if err == nil && len(steps) == 0 {
 			err = errors.New("no steps")

@@ -54,11 +54,6 @@ var variants = []variant{
 				c.TrustClientCertHeader, c.ClientCA = false, filepath.Join(dir, "ca.pem")
 			}}
 		},
-		deviations: map[string]string{
-			// These go through the gateway, and this server believes no header.
-			"openid-client, tls_client_auth": "at the AS's own address only",
-			"openid-client, private_key_jwt": "at the AS's own address only",
-		},
 	},
 	{
 		name: "oidc-provider, bridge", bridged: true, options: func(string) story.Options {

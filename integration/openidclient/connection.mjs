@@ -35,9 +35,16 @@ export class Connection {
       headers.set('content-type', 'application/jose');
       body = await this.sign(JSON.parse(body));
     }
-    const response = await fetch(url, { ...options, headers, body, dispatcher: this.agent });
+    const response = await fetch(this.address(url, headers), { ...options, headers, body, dispatcher: this.agent });
     this.status = response.status;
     return response;
+  }
+
+  // address is where a request goes: forms to the authorization server itself, where
+  // that takes certificates at an address of its own.
+  address(url, headers) {
+    if (!this.input.direct_origin || headers.get('content-type')?.split(';')[0] !== 'application/x-www-form-urlencoded') return url;
+    return String(url).replace(new URL(url).origin, this.input.direct_origin);
   }
 
   // sign makes a registration request of metadata (Open Banking DCR v3.2): an

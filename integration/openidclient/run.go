@@ -44,6 +44,9 @@ type Input struct {
 	ResponseTypes []string
 	// TokenScope is what the first token is asked for with. Default: no scope at all.
 	TokenScope string
+	// DirectOrigin is where the AS takes certificates itself. Default: clients
+	// authenticate through the gateway.
+	DirectOrigin string
 	// PlainRequests are authorization requests without a signed request object, for an
 	// AS that does not fetch the software's keys.
 	PlainRequests bool
@@ -140,7 +143,7 @@ func (i *Input) document(dir string) ([]byte, error) {
 		"software_statement": statement, "software_id": i.Software.SoftwareID, "audience": i.Software.Audience,
 		"registration_token": i.RegistrationToken, "auth_method": i.AuthMethod,
 		"redirect_uris": i.Software.RedirectURIs, "scope": i.Scope,
-		"response_types": types, "token_scope": i.TokenScope, "sign_requests": !i.PlainRequests,
+		"response_types": types, "token_scope": i.TokenScope, "sign_requests": !i.PlainRequests, "direct_origin": i.DirectOrigin,
 	})
 }
 

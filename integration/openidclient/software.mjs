@@ -9,7 +9,7 @@ import { PrivateKeyJwt, TlsClientAuth } from 'openid-client';
 const fields = [
   'issuer', 'ca_file', 'transport_certificate_file', 'transport_key_file', 'signing_key', 'signing_kid', 'signing_alg',
   'software_statement', 'software_id', 'audience', 'registration_token', 'auth_method', 'redirect_uris', 'scope',
-  'response_types', 'token_scope', 'sign_requests',
+  'response_types', 'token_scope', 'sign_requests', 'direct_origin',
 ];
 
 // readInput reads the document. Input of run.go is the same.
