@@ -134,12 +134,9 @@ func (h *Handler) checkBound(w http.ResponseWriter, r *http.Request) error {
 // checkNoToken refuses a token in the address or in a form (RFC 6750 2.2 and 2.3), where
 // nobody holds it against a certificate.
 func (h *Handler) checkNoToken(w http.ResponseWriter, r *http.Request) error {
-	form := ""
-	if mediaType(r) == formType || r.Header["Content-Type"] == nil {
-		var err error
-		if form, err = h.readForm(w, r); err != nil {
-			return err
-		}
+	form, err := h.readForm(w, r) // a body that is no form, an AS may take for one
+	if err != nil {
+		return err
 	}
 	for _, text := range []string{r.URL.RawQuery, form} {
 		values, err := url.ParseQuery(text)

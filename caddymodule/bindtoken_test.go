@@ -103,6 +103,8 @@ func TestBoundTokens(t *testing.T) {
 	// Where nobody holds it against a certificate there may be none.
 	form := presenting(tpp, "")
 	form.Body, form.Header = io.NopCloser(strings.NewReader("access_token="+token)), http.Header{"Content-Type": {formType}}
+	odd := presenting(tpp, "") // two types, of which a server may take the second
+	odd.Body, odd.Header = io.NopCloser(strings.NewReader("access_token="+token)), http.Header{"Content-Type": {"text/plain", formType}}
 	query := httptest.NewRequest("GET", "/me?access_token="+token, nil)
 	scheme := presenting(tpp, "")
 	scheme.Header.Set("Authorization", "DPoP "+token)
@@ -110,7 +112,7 @@ func TestBoundTokens(t *testing.T) {
 	blank.Header.Set("Authorization", " Bearer "+token)
 	twice := presenting(tpp, token)
 	twice.Header["Authorization"] = append(twice.Header["Authorization"], "Bearer x")
-	for name, r := range map[string]*http.Request{"form": form, "query": query, "scheme": scheme, "blank": blank, "twice": twice} {
+	for name, r := range map[string]*http.Request{"form": form, "a body of two types": odd, "query": query, "scheme": scheme, "blank": blank, "twice": twice} {
 		if err := g.checkBound(httptest.NewRecorder(), r); err == nil {
 			t.Errorf("%s: passes", name)
 		}

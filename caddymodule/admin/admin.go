@@ -23,6 +23,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -138,6 +139,15 @@ func (c *call) query(need []string, may ...string) (map[string]string, error) {
 		}
 	}
 	return values, nil
+}
+
+// configured refuses a workspace that is not there: a slip of the pen, which must not
+// pass for work that is done.
+func (c *call) configured(workspace string) error {
+	if names := c.app.Workspaces(); !slices.Contains(names, workspace) {
+		return fmt.Errorf("%w: workspace %q; there are %s", registry.ErrNotFound, workspace, strings.Join(names, ", "))
+	}
+	return nil
 }
 
 // Limits of a page.

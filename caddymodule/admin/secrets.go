@@ -17,6 +17,9 @@ func (c *call) rotateSecrets() (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.configured(q["workspace"]); err != nil {
+		return nil, err
+	}
 	if id := q["client_id"]; id != "" {
 		return map[string]any{"rotated": 1}, c.registry.RotateSecret(c.r.Context(), q["workspace"], id)
 	}

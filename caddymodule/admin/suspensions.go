@@ -3,10 +3,7 @@ package admin
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
-	"slices"
-	"strings"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 )
@@ -59,12 +56,11 @@ func (c *call) resume() (any, error) {
 	return nil, c.registry.Resume(c.r.Context(), s)
 }
 
-// concerned counts, up to maxLimit, the clients that a suspension stops now. A
-// workspace or a client that is not there is a slip of the pen, which must not pass
-// for a suspension.
+// concerned counts, up to maxLimit, the clients that a suspension stops now. A client
+// that is not there is a slip of the pen, which must not pass for a suspension.
 func (c *call) concerned(s registry.Suspension) (int, error) {
-	if names := c.app.Workspaces(); !slices.Contains(names, s.Workspace) {
-		return 0, fmt.Errorf("%w: workspace %q; there are %s", registry.ErrNotFound, s.Workspace, strings.Join(names, ", "))
+	if err := c.configured(s.Workspace); err != nil {
+		return 0, err
 	}
 	by := registry.BySoftware
 	switch s.Kind {
