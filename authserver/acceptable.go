@@ -8,12 +8,36 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
-// supported are the lists that the operator may correct.
-var supported = []string{
-	authMethods, "token_endpoint_auth_signing_alg_values_supported", "grant_types_supported", "response_types_supported",
-	"id_token_signing_alg_values_supported", "request_object_signing_alg_values_supported", "scopes_supported",
-	"backchannel_token_delivery_modes_supported", "backchannel_authentication_request_signing_alg_values_supported",
+// list is one of the lists of a discovery document that decide about registrations.
+type list struct {
+	name   string
+	values *[]string
+	// needed: none in common is an error only where a client cannot do without.
+	needed bool
 }
+
+// lists are all of them but that of the authentication methods.
+func lists(a *verify.Acceptable) []list {
+	return []list{
+		{"token_endpoint_auth_signing_alg_values_supported", &a.AuthSigningAlgs, false},
+		{"grant_types_supported", &a.GrantTypes, true},
+		{"response_types_supported", &a.ResponseTypes, true},
+		{"id_token_signing_alg_values_supported", &a.IDTokenAlgs, true},
+		{"request_object_signing_alg_values_supported", &a.RequestObjectAlgs, true},
+		{"scopes_supported", &a.Scopes, true},
+		{"backchannel_token_delivery_modes_supported", &a.BackchannelModes, false},
+		{"backchannel_authentication_request_signing_alg_values_supported", &a.BackchannelAlgs, false},
+	}
+}
+
+// supported are the lists that the operator may correct.
+var supported = func() []string {
+	names := []string{authMethods}
+	for _, l := range lists(new(verify.Acceptable)) {
+		names = append(names, l.name)
+	}
+	return names
+}()
 
 // acceptable cuts the operator's lists down to what the AS says that it can do.
 // The operator's order stays: the preferred value is first. How clients authenticate
@@ -25,21 +49,7 @@ func (s *Server) acceptable(document verify.Object) (a verify.Acceptable, b brid
 		slices.Sort(words)
 		return strings.Join(words, " ")
 	}
-	for _, c := range []struct {
-		name string
-		list *[]string
-		// missing: none in common is an error only where a client cannot do without.
-		needed bool
-	}{
-		{"token_endpoint_auth_signing_alg_values_supported", &a.AuthSigningAlgs, false},
-		{"grant_types_supported", &a.GrantTypes, true},
-		{"response_types_supported", &a.ResponseTypes, true},
-		{"id_token_signing_alg_values_supported", &a.IDTokenAlgs, true},
-		{"request_object_signing_alg_values_supported", &a.RequestObjectAlgs, true},
-		{"scopes_supported", &a.Scopes, true},
-		{"backchannel_token_delivery_modes_supported", &a.BackchannelModes, false},
-		{"backchannel_authentication_request_signing_alg_values_supported", &a.BackchannelAlgs, false},
-	} {
+	for _, c := range lists(&a) {
 		supported, ok, err := document.Strings(c.name)
 		if err != nil {
 			return a, b, fmt.Errorf("%s %w", c.name, err)
@@ -48,16 +58,16 @@ func (s *Server) acceptable(document verify.Object) (a verify.Acceptable, b brid
 			continue // an AS that does not say is tried
 		}
 		var both []string
-		for _, v := range *c.list {
+		for _, v := range *c.values {
 			if slices.ContainsFunc(supported, func(o string) bool { return sorted(o) == sorted(v) }) {
 				both = append(both, v)
 			}
 		}
 		if c.needed && len(both) == 0 {
 			return a, b, fmt.Errorf("%s: the authorization server has %s, registrations need one of %s", c.name,
-				verify.Quote(strings.Join(supported, ", ")), strings.Join(*c.list, ", "))
+				verify.Quote(strings.Join(supported, ", ")), strings.Join(*c.values, ", "))
 		}
-		*c.list = both
+		*c.values = both
 	}
 	// An AS without the endpoint has no CIBA, whatever it leaves unsaid.
 	if !document.Has("backchannel_authentication_endpoint") || !slices.Contains(a.GrantTypes, verify.GrantCIBA) || len(a.BackchannelModes) == 0 || len(a.BackchannelAlgs) == 0 {

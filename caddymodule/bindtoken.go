@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"cmp"
-	"errors"
 	"net/http"
 	"net/url"
 	"time"
@@ -23,27 +22,20 @@ func errNoBinding() *verify.Error {
 // serveBound passes a request of a client of the registry on, and remembers with which
 // certificate the token of the answer is good. Nobody gets a token that is not bound.
 func (h *Handler) serveBound(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, store *registry.Registry) error {
-	cert, err := verify.CaptureCertificate(r.TLS, h.now())
+	cert, err := captureCertificate(r.TLS, h.now())
 	if err != nil {
 		h.guardExchange(w, r, "guard").refuse(errNoBinding().Because(err))
 		return nil
 	}
-	delete(r.Header, "Accept-Encoding") // an answer that is packed cannot be read
-	held := &heldAnswer{w: w}
-	if err := next.ServeHTTP(held, r); err != nil {
-		return err
-	}
-	if held.status/100 != 2 {
-		return held.send()
-	}
-	if err := h.bind(r, store, held, cert); err != nil {
-		for name := range w.Header() {
-			delete(w.Header(), name)
+	return h.serveHeld(w, r, next, "guard", func(held *heldAnswer) error {
+		if held.status/100 != 2 {
+			return nil
 		}
-		h.guardExchange(w, r, "guard").refuse(verify.Refuse(verify.Unavailable, "bind_access_tokens", "the authorization server does not answer now; try again later").Because(err))
+		if err := h.bind(r, store, held, cert); err != nil {
+			return verify.Refuse(verify.Unavailable, "bind_access_tokens", "the authorization server does not answer now; try again later").Because(err)
+		}
 		return nil
-	}
-	return held.send()
+	})
 }
 
 // longest is how long the certificate of a token is remembered, at most, and of one
@@ -89,8 +81,8 @@ func (h *Handler) showBinding(r *http.Request, store *registry.Registry, held *h
 	if theirs, _, err := cnf.String("x5t#S256"); err == nil && theirs != "" {
 		return nil
 	}
-	cnf = cnf.Without("x5t#S256").With("x5t#S256", verify.AppendString(nil, thumbprint))
-	held.replace(claims.Without("cnf").With("cnf", cnf.AppendJSON(nil)).AppendJSON(nil))
+	cnf = cnf.With("x5t#S256", verify.AppendString(nil, thumbprint))
+	held.replace(claims.With("cnf", cnf.AppendJSON(nil)).AppendJSON(nil))
 	return nil
 }
 
@@ -124,9 +116,9 @@ func (h *Handler) checkBound(w http.ResponseWriter, r *http.Request) error {
 	if t.Thumbprint, err = store.TokenBinding(r.Context(), h.Workspace, t); err != nil || t.Thumbprint == "" {
 		return err
 	}
-	cert, err := verify.CaptureCertificate(r.TLS, h.now())
-	if refused := (*verify.Error)(nil); err != nil && !errors.As(err, &refused) {
-		return err
+	cert, err := captureCertificate(r.TLS, h.now())
+	if err != nil {
+		cert = nil // CheckUse tells what is missing
 	}
 	return t.CheckUse(cert, h.now())
 }

@@ -33,7 +33,6 @@ func (h *Handler) serveGuarded(w http.ResponseWriter, r *http.Request, next cadd
 	// would then read another request than the one that was checked.
 	keepConnection(r)
 	handOver(r, h.handedOver, h.now())
-	h.vouch(r)
 	if c != nil && c.Bridge != "" {
 		next = h.bridged(next, store, c, form)
 	}

@@ -27,26 +27,16 @@ var inactive = []byte(`{"active":false}`)
 // serveIntrospection passes a request on and its answer back, unless the token is
 // one that the gateway has ended, or its client is one that may do nothing.
 func (h *Handler) serveIntrospection(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, store *registry.Registry, form string) error {
-	delete(r.Header, "Accept-Encoding") // an answer that is packed cannot be read
-	held := &heldAnswer{w: w}
-	if err := next.ServeHTTP(held, r); err != nil {
-		return err
-	}
-	if held.status != http.StatusOK {
-		return held.send()
-	}
-	active, err := h.stillActive(r, store, held, form)
-	if err != nil {
-		for name := range w.Header() {
-			delete(w.Header(), name)
+	return h.serveHeld(w, r, next, "introspection", func(held *heldAnswer) error {
+		if held.status != http.StatusOK {
+			return nil
 		}
-		h.guardExchange(w, r, "introspection").refuse(err)
-		return nil
-	}
-	if !active {
-		held.replace(inactive)
-	}
-	return held.send()
+		active, err := h.stillActive(r, store, held, form)
+		if err == nil && !active {
+			held.replace(inactive)
+		}
+		return err
+	})
 }
 
 // stillActive tells whether an answer of the AS may stand. One that says inactive may.
@@ -119,6 +109,22 @@ func tokenClaims(answer verify.Object, tokens []string) (list []verify.Object) {
 		}
 	}
 	return list
+}
+
+// serveHeld passes a request on, and its answer back once look has seen, and perhaps
+// changed, it. With look's error the answer goes nowhere.
+func (h *Handler) serveHeld(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, operation string, look func(*heldAnswer) error) error {
+	delete(r.Header, "Accept-Encoding") // an answer that is packed cannot be read
+	held := &heldAnswer{w: w}
+	if err := next.ServeHTTP(held, r); err != nil {
+		return err
+	}
+	if err := look(held); err != nil {
+		clear(w.Header())
+		h.guardExchange(w, r, operation).refuse(err)
+		return nil
+	}
+	return held.send()
 }
 
 // heldAnswer keeps an answer until it is decided on.

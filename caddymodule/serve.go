@@ -35,6 +35,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return nil
 	}
 	what, id := t.find(path)
+	if what != passThrough || within(path, h.issuerPath) {
+		h.vouch(r)
+	}
 	switch what {
 	case discovery:
 		return h.serveDiscovery(w, r, t, next)
@@ -54,13 +57,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		}
 		keepConnection(r)
 		handOver(r, h.handedOver, h.now())
-		h.vouch(r)
-	case named:
-		h.vouch(r)
-	case passThrough:
-		if within(path, h.issuerPath) {
-			h.vouch(r)
-		}
 	}
 	return next.ServeHTTP(w, r)
 }
@@ -99,7 +95,6 @@ func (h *Handler) serveDiscovery(w http.ResponseWriter, r *http.Request, t *tabl
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 	case http.MethodOptions:
-		h.vouch(r)
 		return next.ServeHTTP(w, r) // CORS as the AS has it
 	default:
 		w.Header().Set("Allow", "GET, HEAD")

@@ -8,16 +8,11 @@ import (
 )
 
 // BindToken remembers that an access token is good with one certificate only (RFC
-// 8705 3), until it expires; a token without an end, for ever. thumbprint is the
-// certificate's x5t#S256.
+// 8705 3), until t.Expires. thumbprint is the certificate's x5t#S256.
 func (r *Registry) BindToken(ctx context.Context, workspace string, t *verify.AccessToken, thumbprint string) error {
 	return r.store.Update(ctx, func(w Writer) error {
 		for _, k := range boundKeys(workspace, t) {
-			if t.Expires.IsZero() {
-				if err := w.Put(k, []byte(thumbprint)); err != nil {
-					return err
-				}
-			} else if err := w.PutExpiring(k, []byte(thumbprint), t.Expires.Add(skew)); err != nil {
+			if err := w.PutExpiring(k, []byte(thumbprint), t.Expires.Add(skew)); err != nil {
 				return err
 			}
 		}

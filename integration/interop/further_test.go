@@ -54,6 +54,26 @@ func (s *stage) client(ctx context.Context, overrides map[string]any) (string, e
 	return r.Text("client_id"), nil
 }
 
+// clientWithToken is a new client of Acme's, and a token that it got with its certificate.
+func (s *stage) clientWithToken(ctx context.Context) (id, token string, err error) {
+	if id, err = s.client(ctx, nil); err == nil {
+		token, err = s.granted(ctx, id)
+	}
+	return id, token, err
+}
+
+// granted is a token that a client of Acme's gets with its certificate.
+func (s *stage) granted(ctx context.Context, id string) (string, error) {
+	r, err := s.token(ctx, "accounts", tpp.TLSClientAuth(id))
+	if err == nil && r.Status != http.StatusOK {
+		err = fmt.Errorf("token endpoint: %v", r)
+	}
+	if err != nil {
+		return "", err
+	}
+	return r.Text("access_token"), nil
+}
+
 // token asks the token endpoint with Acme's certificate.
 func (s *stage) token(ctx context.Context, scope string, auth tpp.Auth) (*tpp.Response, error) {
 	return s.Client(s.Acme).Token(ctx, s.ClientTokens(), tpp.ClientCredentials(scope), auth)
@@ -104,18 +124,14 @@ func assertion(ctx context.Context, s *stage) (string, error) {
 
 // boundToken: the token is good with its client's certificate only, by whoever says so.
 func boundToken(ctx context.Context, s *stage) (string, error) {
-	id, err := s.client(ctx, nil)
+	id, token, err := s.clientWithToken(ctx)
 	if err != nil {
 		return "", err
 	}
-	r, err := s.token(ctx, "accounts", tpp.TLSClientAuth(id))
-	if err != nil || r.Status != http.StatusOK {
-		return "", fmt.Errorf("%v, %w", r, err)
-	}
-	token := r.Text("access_token")
 	sum := sha256.Sum256(s.Acme.Transport.Certificate[0])
 	want := map[string]any{"x5t#S256": base64.RawURLEncoding.EncodeToString(sum[:])}
-	if r, err = s.introspect(ctx, token); err != nil || fmt.Sprint(r.JSON["cnf"]) != fmt.Sprint(want) {
+	r, err := s.introspect(ctx, token)
+	if err != nil || fmt.Sprint(r.JSON["cnf"]) != fmt.Sprint(want) {
 		return "", fmt.Errorf("introspection: %v, %w", r, err)
 	}
 	if r, err = s.Client(s.Acme).Read(ctx, s.Register, id, token); err != nil || r.Status != http.StatusOK {
@@ -202,9 +218,8 @@ func rotated(ctx context.Context, s *stage) (string, error) {
 	if err != nil || status != want {
 		return "", fmt.Errorf("%d, %w", status, err)
 	}
-	r, err := s.token(ctx, "accounts", tpp.TLSClientAuth(id))
-	if err != nil || r.Status != http.StatusOK {
-		return "", fmt.Errorf("afterwards: %v, %w", r, err)
+	if _, err := s.granted(ctx, id); err != nil {
+		return "", fmt.Errorf("afterwards: %w", err)
 	}
 	if !s.variant.bridged {
 		return "there is none", nil
@@ -214,19 +229,15 @@ func rotated(ctx context.Context, s *stage) (string, error) {
 
 // nobodys: who is suspended gets nothing.
 func nobodys(ctx context.Context, s *stage) (string, error) {
-	id, err := s.client(ctx, nil)
+	id, token, err := s.clientWithToken(ctx)
 	if err != nil {
 		return "", err
 	}
-	r, err := s.token(ctx, "accounts", tpp.TLSClientAuth(id))
-	if err != nil || r.Status != http.StatusOK {
-		return "", fmt.Errorf("%v, %w", r, err)
-	}
-	token := r.Text("access_token")
 	if status, _, err := s.Operator(ctx, http.MethodPut, "suspensions", `{"workspace":"default/obuk","kind":"client","value":"`+id+`"}`); err != nil || status != http.StatusOK {
 		return "", fmt.Errorf("suspension: %d, %w", status, err)
 	}
-	if r, err = s.Client(s.Acme).Token(ctx, s.Endpoint("token_endpoint"), tpp.ClientCredentials("accounts"), tpp.TLSClientAuth(id)); err != nil || r.Text("error") != "invalid_client" {
+	r, err := s.Client(s.Acme).Token(ctx, s.Endpoint("token_endpoint"), tpp.ClientCredentials("accounts"), tpp.TLSClientAuth(id))
+	if err != nil || r.Text("error") != "invalid_client" {
 		return "", fmt.Errorf("%v, %w", r, err)
 	}
 	if r, err = s.introspect(ctx, token); err != nil || r.JSON["active"] != false {
@@ -238,18 +249,15 @@ func nobodys(ctx context.Context, s *stage) (string, error) {
 // deletedToken: a token of a deleted client is good for nothing through the gateway,
 // whatever the AS keeps.
 func deletedToken(ctx context.Context, s *stage) (string, error) {
-	id, err := s.client(ctx, nil)
+	id, token, err := s.clientWithToken(ctx)
 	if err != nil {
 		return "", err
 	}
-	var tokens []string
-	for range 2 {
-		r, err := s.token(ctx, "accounts", tpp.TLSClientAuth(id))
-		if err != nil || r.Status != http.StatusOK {
-			return "", fmt.Errorf("%v, %w", r, err)
-		}
-		tokens = append(tokens, r.Text("access_token"))
+	another, err := s.granted(ctx, id)
+	if err != nil {
+		return "", err
 	}
+	tokens := []string{token, another}
 	if r, err := s.Client(s.Acme).Delete(ctx, s.Register, id, tokens[0]); err != nil || r.Status != http.StatusNoContent {
 		return "", fmt.Errorf("%v, %w", r, err)
 	}
