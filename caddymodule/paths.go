@@ -69,22 +69,15 @@ func (h *Handler) newTable(m *authserver.Metadata) *table {
 	// every name that ends so (an mTLS alias, a federation's), by path, whatever its query.
 	var own []string
 	for _, e := range m.Endpoints {
-		switch {
-		case strings.HasSuffix(e.Name, "registration_endpoint") && h.ASRegistration != "passthrough":
+		if strings.HasSuffix(e.Name, "registration_endpoint") && h.ASRegistration != "passthrough" {
 			own = append(own, e.Path)
-		case e.Name == "jwks_uri": // needs no certificate, and caches should keep it
-			t.add(e.Path, named)
-		case e.Name == "revocation_endpoint":
-			t.add(e.Path, revocation)
-			h.addAudience(t, e.Path)
-		case e.Name == "introspection_endpoint":
-			t.add(e.Path, introspection)
-			h.addAudience(t, e.Path)
-		case slices.Contains(guarded, e.Name):
-			t.add(e.Path, authentication)
-			h.addAudience(t, e.Path)
-		default:
-			t.add(e.Path, endpoint)
+			continue
+		}
+		p := purposeOf(e.Name)
+		t.add(e.Path, p)
+		if p >= authentication {
+			t.addAudience(origin(m.Issuer), e.Path)
+			t.addAudience(h.MTLSOrigin, e.Path)
 		}
 	}
 	for _, path := range own {
@@ -117,11 +110,25 @@ func (t *table) keep(before *table) {
 	}
 }
 
-// addAudience adds an endpoint as it is published.
-func (h *Handler) addAudience(t *table, path string) {
-	t.audiences = append(t.audiences, origin(t.metadata.Issuer)+path)
-	if h.MTLSOrigin != "" {
-		t.audiences = append(t.audiences, h.MTLSOrigin+path)
+// purposeOf is what the handler does with an endpoint of the AS, by its name.
+func purposeOf(name string) purpose {
+	switch {
+	case name == "jwks_uri": // needs no certificate, and caches should keep it
+		return named
+	case name == "revocation_endpoint":
+		return revocation
+	case name == "introspection_endpoint":
+		return introspection
+	case slices.Contains(guarded, name):
+		return authentication
+	}
+	return endpoint
+}
+
+// addAudience adds an endpoint as it is published at an origin, if there is one.
+func (t *table) addAudience(origin, path string) {
+	if origin != "" {
+		t.audiences = append(t.audiences, origin+path)
 	}
 }
 
