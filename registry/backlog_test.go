@@ -57,6 +57,31 @@ func TestBacklogOfACrash(t *testing.T) {
 	})
 }
 
+// What a lease held is free when what follows it is due, and shown to operators; not
+// up to a second earlier, as it would be if only one of them counted whole seconds.
+func TestBacklogWhenALeaseEnds(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		time.Sleep(900 * time.Millisecond)
+		other := registry.Workspace{Name: "gone", Provisioner: newAS(true)}
+		other.Provisioner.(*as).fail["create"] = []error{registry.ErrLost, registry.ErrLost}
+		if _, err := x.Register(x.t.Context(), other, request("jti1", "")); err == nil {
+			t.Fatal("registered")
+		}
+		for range 1000 {
+			time.Sleep(100 * time.Millisecond)
+			_, err := x.Register(x.t.Context(), other, request("jti1", ""))
+			list, listErr := x.Outbox(x.t.Context(), 1)
+			if free, due := err == nil, len(list) == 1; free != due || listErr != nil {
+				t.Errorf("jti free: %v, work due: %v, %v", free, due, listErr)
+			}
+			if err == nil {
+				return
+			}
+		}
+		t.Error("held for ever")
+	})
+}
+
 func TestBacklogOfMany(t *testing.T) {
 	run(t, false, func(x *fixture) {
 		for i := range 2500 {

@@ -48,4 +48,6 @@ func loadClient(r getter, workspace, id string) (*Client, error) {
 	return readClient(data)
 }
 
-func leaseEnd(now time.Time) int64 { return now.Add(lease).Unix() }
+// leaseEnd is a whole second, as records keep it: what a lease holds is free from the
+// very moment at which the work that follows the lease is due.
+func leaseEnd(now time.Time) time.Time { return time.Unix(now.Add(lease).Unix(), 0) }

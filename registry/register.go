@@ -63,7 +63,7 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 	if repeat != nil {
 		holds = append(uses[:len(uses):len(uses)], *repeat)
 	}
-	undo := work{key: laterKey(now.Add(lease), c.ID), Kind: workUndo, Workspace: ws.Name, Registration: c.ID, Since: now.Unix()}
+	undo := work{key: laterKey(leaseEnd(now), c.ID), Kind: workUndo, Workspace: ws.Name, Registration: c.ID, Since: now.Unix()}
 	for _, h := range holds {
 		undo.Holds = append(undo.Holds, h.key)
 	}

@@ -82,7 +82,7 @@ func (v reservation) take(w Writer, now time.Time) error {
 	if s != nil && (v.fresh || s.Holder != v.holder) && s.lasts(now) {
 		return v.used()
 	}
-	until := now.Add(lease)
+	until := leaseEnd(now)
 	return v.write(w, stored{Holder: v.holder, Until: until.Unix()}, until)
 }
 

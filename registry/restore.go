@@ -35,7 +35,7 @@ func (r *Registry) restore(ctx context.Context, ws Workspace, k work) error {
 		if raw, _, err := c.Statement(request); err == nil {
 			c.SoftwareStatement = raw
 		}
-		c.Change, c.ChangeUntil = holder, leaseEnd(now)
+		c.Change, c.ChangeUntil = holder, leaseEnd(now).Unix()
 		return putClient(w, c)
 	})
 	if err != nil || c == nil {

@@ -137,7 +137,7 @@ func (r *Registry) beginUpdate(ctx context.Context, ws Workspace, clientID strin
 				return err
 			}
 		}
-		c.Change, c.ChangeUntil = ch.id, leaseEnd(now)
+		c.Change, c.ChangeUntil = ch.id, leaseEnd(now).Unix()
 		before := *c
 		ch.before = &before
 		ch.restore = work{key: laterKey(time.Unix(c.ChangeUntil, 0), ch.id), Kind: workRestore, Workspace: ws.Name, Registration: c.ID, ID: ch.id, Since: now.Unix()}
