@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
+	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
 
 // TestCrashPoints kills the gateway at every step of create, update and delete. Some
@@ -60,7 +61,7 @@ func (b *bank) play(t *testing.T, s scenario, c *counts) {
 
 // crash runs an operation in a gateway that ends at the scenario's point, restarts it
 // and, where the scenario has another point, lets it end there too.
-func (b *bank) crash(t *testing.T, s scenario, method string, operation func()) (kills int) {
+func (b *bank) crash(t *testing.T, s scenario, method string, operation func() (*tpp.Response, error)) (kills int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), recovered)
 	defer cancel()
@@ -76,14 +77,26 @@ func (b *bank) crash(t *testing.T, s scenario, method string, operation func()) 
 		fail(b.Gateway.RestartWith(ctx, "DCR_CRASH_AT="+s.point))
 	}
 	fail(b.befall(ctx, s.trouble, method))
-	done := make(chan struct{})
-	go func() { defer close(done); operation() }()
+	waiting, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	cut := make(chan error, 1)
+	go func() {
+		r, err := operation()
+		if err == nil {
+			stop(fmt.Errorf("the gateway goes on, and answers %v", r))
+		}
+		cut <- err
+	}()
 	if s.point == "" {
 		fail(b.AS.WaitHeld(ctx, 1))
 		fail(b.Gateway.Kill())
 	}
-	fail(b.Gateway.Wait(ctx))
-	<-done
+	if err := b.Gateway.Wait(waiting); err != nil {
+		t.Fatalf("%v: %v; the TPP has %v", err, context.Cause(waiting), <-cut)
+	}
+	if err := <-cut; err == nil {
+		t.Fatal(context.Cause(waiting))
+	}
 	fail(b.AS.ResetFaults(ctx))
 	kills++
 	if s.then != "" {
@@ -134,10 +147,8 @@ func (b *bank) playRegister(t *testing.T, s scenario, c *counts) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.kills += b.crash(t, s, http.MethodPost, func() {
-		if r, err := b.Client(b.Acme).Register(t.Context(), b.Register, a.token, a.body); err == nil {
-			t.Errorf("an answer: %v", r)
-		}
+	c.kills += b.crash(t, s, http.MethodPost, func() (*tpp.Response, error) {
+		return b.Client(b.Acme).Register(t.Context(), b.Register, a.token, a.body)
 	})
 	id := b.register(t, a) // what a TPP does without an answer
 	c.acknowledged++
@@ -182,10 +193,8 @@ func (b *bank) playUpdate(t *testing.T, s scenario, c *counts) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.kills += b.crash(t, s, http.MethodPut, func() {
-		if r, err := b.Client(b.Acme).Update(t.Context(), b.Register, id, token, body); err == nil {
-			t.Errorf("an answer: %v", r)
-		}
+	c.kills += b.crash(t, s, http.MethodPut, func() (*tpp.Response, error) {
+		return b.Client(b.Acme).Update(t.Context(), b.Register, id, token, body)
 	})
 	if !b.chooses {
 		// The AS may have rotated the registration access token in an answer that nobody
@@ -214,10 +223,8 @@ func (b *bank) playUpdate(t *testing.T, s scenario, c *counts) {
 func (b *bank) playDelete(t *testing.T, s scenario, c *counts) {
 	id, token, a := b.registered(t)
 	c.acknowledged++
-	c.kills += b.crash(t, s, http.MethodDelete, func() {
-		if r, err := b.Client(b.Acme).Delete(t.Context(), b.Register, id, token); err == nil {
-			t.Errorf("an answer: %v", r)
-		}
+	c.kills += b.crash(t, s, http.MethodDelete, func() (*tpp.Response, error) {
+		return b.Client(b.Acme).Delete(t.Context(), b.Register, id, token)
 	})
 	uri := b.wholly(t, id)
 	if s.point == "delete: accepted" {
