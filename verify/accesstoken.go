@@ -35,6 +35,8 @@ type AccessToken struct {
 	Expires time.Time
 	// Thumbprint is cnf.x5t#S256: the certificate it is bound to. Empty when unbound.
 	Thumbprint string
+	// Claims are all of them, of the introspection answer or the JWT.
+	Claims Object
 }
 
 // BearerToken takes the token from the Authorization header fields (RFC 6750 2.1).
@@ -117,7 +119,7 @@ func (t *AccessToken) Keys() []string {
 // ReadAccessToken reads the claims of an access token, from an introspection
 // answer or a verified JWT: both have the same names.
 func ReadAccessToken(raw string, claims Object) (*AccessToken, error) {
-	t := &AccessToken{Raw: raw}
+	t := &AccessToken{Raw: raw, Claims: claims}
 	var err error
 	if t.ClientID, err = TokenClient(claims); err != nil {
 		return nil, badToken(err.Error())

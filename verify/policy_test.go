@@ -1,0 +1,167 @@
+package verify
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// policyFunc is a policy of one function.
+type policyFunc func(context.Context, *PolicyInput) (Decision, error)
+
+func (f policyFunc) Decide(ctx context.Context, in *PolicyInput) (Decision, error) { return f(ctx, in) }
+
+// Whatever a policy does, its decision is one, and only a clear yes allows.
+func TestEvaluate(t *testing.T) {
+	registration := func() *Metadata {
+		return &Metadata{Scope: "openid accounts payments", GrantTypes: []string{"authorization_code", "client_credentials"}}
+	}
+	for _, tc := range []struct {
+		name   string
+		policy policyFunc
+		in     PolicyInput
+		allow  bool
+		// fault and refused are words of the fault, and of what the TPP is told.
+		fault, refused string
+	}{
+		{name: "yes", policy: func(context.Context, *PolicyInput) (Decision, error) { return Decision{Allowed: true}, nil }, allow: true},
+		{name: "nothing", policy: func(context.Context, *PolicyInput) (Decision, error) { return Decision{}, nil },
+			refused: "unapproved_software_statement (policy): the bank's registration policy does not let this software in; ask the bank: policy p: "},
+		{name: "its own text", policy: func(context.Context, *PolicyInput) (Decision, error) {
+			return Decision{Kind: InvalidClientMetadata, Text: "no payments here", Reason: "rule 7"}, nil
+		}, refused: "invalid_client_metadata (policy): no payments here: policy p: rule 7"},
+		{name: "yes, and an error", policy: func(context.Context, *PolicyInput) (Decision, error) {
+			return Decision{Allowed: true}, errors.New("half done")
+		}, fault: "half done"},
+		{name: "panic", policy: func(context.Context, *PolicyInput) (Decision, error) { panic("oh") }, fault: "panic: oh"},
+		{name: "hangs", policy: func(ctx context.Context, _ *PolicyInput) (Decision, error) {
+			<-ctx.Done()
+			return Decision{}, ctx.Err()
+		}, fault: "deadline"},
+		{name: "yes, too late", policy: func(ctx context.Context, _ *PolicyInput) (Decision, error) {
+			<-ctx.Done()
+			return Decision{Allowed: true}, nil
+		}, fault: "took longer than 20ms"},
+		{name: "another code", policy: func(context.Context, *PolicyInput) (Decision, error) { return Decision{Kind: NotFound}, nil }, fault: "none of a policy's codes"},
+		{name: "narrows", policy: func(context.Context, *PolicyInput) (Decision, error) {
+			return Decision{Allowed: true, Scopes: []string{"accounts", "more"}, GrantTypes: []string{"client_credentials"}}, nil
+		}, in: PolicyInput{Registration: registration()}, allow: true},
+		{name: "leaves no scope", policy: func(context.Context, *PolicyInput) (Decision, error) {
+			return Decision{Allowed: true, Scopes: []string{"more"}}, nil
+		}, in: PolicyInput{Registration: registration()}, fault: `narrows scope to ["more"], which leaves nothing`},
+		{name: "leaves no grant", policy: func(context.Context, *PolicyInput) (Decision, error) {
+			return Decision{Allowed: true, GrantTypes: []string{}}, nil
+		}, in: PolicyInput{Registration: registration()}, fault: "narrows grant_types to []"},
+		{name: "narrows nothing", policy: func(context.Context, *PolicyInput) (Decision, error) {
+			return Decision{Allowed: true, Scopes: []string{"openid"}}, nil
+		}, fault: "registers nothing"},
+		{name: "certificate that cannot be read", policy: func(context.Context, *PolicyInput) (Decision, error) { return Decision{Allowed: true}, nil },
+			in: PolicyInput{CertificateFault: errors.New("unreadable")}, fault: "unreadable"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			d := Evaluate(t.Context(), tc.policy, &tc.in, 20*time.Millisecond)
+			if d.Allowed != tc.allow || (d.Fault != nil) != (tc.fault != "") || d.Fault != nil && !strings.Contains(d.Fault.Error(), tc.fault) {
+				t.Errorf("%+v", d)
+			}
+			err := d.Error("p", "")
+			if (err == nil) != tc.allow {
+				t.Fatalf("%v", err)
+			}
+			if tc.refused != "" && err.Error() != tc.refused {
+				t.Errorf("%v", err)
+			}
+			if tc.fault != "" && (err.Code() != "unapproved_software_statement" || strings.Contains(err.Description, tc.fault)) {
+				t.Errorf("the TPP is told %v", err)
+			}
+		})
+	}
+}
+
+// A policy that says that it does not read the certificate needs none that can be read.
+func TestEvaluateWithoutCertificate(t *testing.T) {
+	in := &PolicyInput{CertificateFault: errors.New("unreadable")}
+	if d := Evaluate(t.Context(), blind{}, in, time.Second); !d.Allowed {
+		t.Errorf("%+v", d)
+	}
+}
+
+type blind struct{}
+
+func (blind) Reads(string) bool { return false }
+func (blind) Decide(context.Context, *PolicyInput) (Decision, error) {
+	return Decision{Allowed: true}, nil
+}
+
+func TestNarrow(t *testing.T) {
+	no := false
+	m := Metadata{Scope: "openid accounts payments", GrantTypes: []string{"authorization_code", "client_credentials", GrantCIBA}, ResponseTypes: []string{"code"},
+		BackchannelMode: "poll", BackchannelAlg: "PS256", BackchannelUserCode: &no}
+	same := m
+	same.Narrow(Decision{Allowed: true})
+	if same.Scope != m.Scope || len(same.GrantTypes) != 3 || same.BackchannelMode != "poll" {
+		t.Errorf("%+v", same)
+	}
+	m.Narrow(Decision{Allowed: true, Scopes: []string{"payments", "openid", "other"}, GrantTypes: []string{"client_credentials"}})
+	if m.Scope != "openid payments" || !slices.Equal(m.GrantTypes, []string{"client_credentials"}) || m.ResponseTypes == nil || len(m.ResponseTypes) > 0 ||
+		m.BackchannelMode+m.BackchannelAlg != "" || m.BackchannelUserCode != nil {
+		t.Errorf("%+v", m)
+	}
+}
+
+// The input as a policy in Rego, and a case of a policy's tests, have it.
+func TestPolicyInputJSON(t *testing.T) {
+	const text = `{"operation":"create","workspace":"w","remote":"192.0.2.1","now":"2026-03-01T12:00:00Z","request":{"iss":"s"},"ssa":{"org_id":"o","x":[1,{"y":null}]},` +
+		`"registration":null,"certificate":null,"token":{"client_id":"c","scopes":["dcr_register"],"claims":{"a":1}},"client":null}`
+	var in PolicyInput
+	if err := json.Unmarshal([]byte(text), &in); err != nil {
+		t.Fatal(err)
+	}
+	back, err := json.Marshal(&in)
+	if err != nil || string(back) != text {
+		t.Errorf("%s, %v", back, err)
+	}
+	if err := json.Unmarshal([]byte(`{"ssa":{"a":1,"a":2}}`), &in); err == nil {
+		t.Error("a claim twice")
+	}
+}
+
+// What the QCStatements say, and that those which cannot be read are no absent ones.
+func TestQCStatementsForPolicy(t *testing.T) {
+	with := func(der []byte) *Certificate {
+		return &Certificate{Leaf: issue(t, subjectDER(t, rdn(utf8String("2.5.4.3", "tpp"))), ecKey(), func(c *x509.Certificate) {
+			c.ExtraExtensions = append(c.ExtraExtensions, pkix.Extension{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 1, 3}, Value: der})
+		})}
+	}
+	p, err := with(sequence(t, sequence(t, asn1OID(t, oidCompliance)), qcType(t, oidWeb), psd2(t, "Financial Conduct Authority", "GB-FCA", role(t, oidAI, "PSP_AI")))).ForPolicy()
+	if err != nil || !p.QWAC || !slices.Equal(p.PSD2Roles, []string{"PSP_AI"}) || p.NCAID != "GB-FCA" || p.NCAName != "Financial Conduct Authority" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if p, err := with([]byte("x")).ForPolicy(); err == nil {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestCertificateForPolicy(t *testing.T) {
+	leaf := issue(t, subjectDER(t, rdn(utf8String("2.5.4.6", "GB")), rdn(utf8String(OrganizationIdentifier, "PSDGB-FCA-123456")), rdn(utf8String("2.5.4.3", "tpp"))), ecKey())
+	c, err := CaptureCertificate(&tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{leaf, leaf}}}, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := c.ForPolicy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Subject != "CN=tpp,organizationIdentifier=PSDGB-FCA-123456,C=GB" || p.CommonName != "tpp" || p.OrganizationIdentifier != "PSDGB-FCA-123456" ||
+		p.Thumbprint != c.Thumbprint || p.Serial == "" || p.Issuer == "" || p.QWAC || len(p.PSD2Roles) != 0 || !p.NotAfter.Equal(leaf.NotAfter) ||
+		!slices.Equal(p.CASPKI, []string{SPKIDigest(leaf)}) {
+		t.Errorf("%+v", p)
+	}
+}
