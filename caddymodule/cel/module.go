@@ -1,0 +1,112 @@
+package cel
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+func init() {
+	caddy.RegisterModule(new(Policy))
+}
+
+// Policy is one expression in CEL. It is checked when the configuration is loaded, and
+// then asked with every registration.
+type Policy struct {
+	// Expression gives true or false, or what allow(), deny(text) and reject(text)
+	// give. Either it or File is required.
+	Expression string `json:"expression,omitempty"`
+	// File holds the expression. Placeholders may be used.
+	File string `json:"file,omitempty"`
+	// CostLimit is how much one decision may cost, in CEL's units: about one for each
+	// step. Default: 100000.
+	CostLimit uint64 `json:"cost_limit,omitempty"`
+
+	program *program
+}
+
+// CaddyModule returns the module's name.
+func (*Policy) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.openbanking_dcr.policies.cel", New: func() caddy.Module { return new(Policy) }}
+}
+
+// Provision reads and checks the expression.
+func (p *Policy) Provision(caddy.Context) error {
+	if (p.Expression == "") == (p.File == "") {
+		return errOneSource
+	}
+	if p.CostLimit == 0 {
+		p.CostLimit = DefaultCostLimit
+	}
+	expression, source := p.Expression, "expression"
+	if p.File != "" {
+		var err error
+		if source, err = caddy.NewReplacer().ReplaceOrErr(p.File, true, true); err != nil {
+			return fmt.Errorf("file: %w", err)
+		}
+		text, err := os.ReadFile(source)
+		if err != nil {
+			return err
+		}
+		expression = string(text)
+	}
+	var err error
+	p.program, err = compile(expression, source, 1, p.CostLimit)
+	return err
+}
+
+// UnmarshalCaddyfile reads
+//
+//	policy cel <expression> | file <path> {
+//	    cost_limit <number>
+//	}
+//
+// An expression is checked here already, where its place in the Caddyfile is known.
+func (p *Policy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // cel
+	args := d.RemainingArgs()
+	switch {
+	case len(args) == 1:
+		p.Expression = args[0]
+	case len(args) == 2 && args[0] == "file":
+		p.File = args[1]
+	default:
+		return d.Err("policy cel: give one expression in backticks, or file and a path")
+	}
+	line := d.Line()
+	if p.Expression != "" {
+		if _, err := compile(p.Expression, d.File(), line, DefaultCostLimit); err != nil {
+			return d.Errf("policy cel:\n%v", err)
+		}
+	}
+	for d.NextBlock(0) {
+		switch d.Val() {
+		case "cost_limit":
+			var text string
+			if !d.AllArgs(&text) {
+				return d.ArgErr()
+			}
+			if _, err := fmt.Sscan(text, &p.CostLimit); err != nil || p.CostLimit == 0 {
+				return d.Errf("cost_limit: %q is no number above 0", text)
+			}
+		default:
+			return d.Errf("unknown word %q", d.Val())
+		}
+	}
+	return nil
+}
+
+var errOneSource = errors.New("give one of expression and file")
+
+// Interface guards.
+var (
+	_ verify.Policy         = (*Policy)(nil)
+	_ verify.Reader         = (*Policy)(nil)
+	_ caddy.Provisioner     = (*Policy)(nil)
+	_ caddyfile.Unmarshaler = (*Policy)(nil)
+)

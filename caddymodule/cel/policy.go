@@ -1,0 +1,154 @@
+// Package cel is the policy language CEL (Common Expression Language): one expression
+// that is true for the registrations that a bank lets in.
+package cel
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/interpreter"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// Decide asks the expression.
+func (p *Policy) Decide(ctx context.Context, in *verify.PolicyInput) (verify.Decision, error) {
+	v, _, err := p.program.ContextEval(ctx, variables{in})
+	if err != nil {
+		return verify.Decision{}, p.failed(ctx, in, err)
+	}
+	switch v := v.(type) {
+	case decision:
+		return v.Decision, nil
+	case types.Bool:
+		if v {
+			return verify.Decision{Allowed: true}, nil
+		}
+		return verify.Decision{Reason: p.why(ctx, in)}, nil
+	}
+	return verify.Decision{}, fmt.Errorf("gives %s, not true or false", v.Type().TypeName())
+}
+
+// Reads tells whether the expression names it.
+func (p *Policy) Reads(name string) bool { return p.program.reads[name] }
+
+// failed is an error for operators, who see where it comes from and how to mend it.
+func (p *Policy) failed(ctx context.Context, in *verify.PolicyInput, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("took too long: %w", ctx.Err())
+	case strings.Contains(err.Error(), "cost limit exceeded"):
+		return fmt.Errorf("costs more than %d; mend the expression, or raise cost_limit", p.CostLimit)
+	}
+	for _, c := range p.Conditions(ctx, in) {
+		if c.Value == errorValue {
+			err = fmt.Errorf("%s fails (line %d): %w", c.Text, c.Line, err)
+			break
+		}
+	}
+	if strings.Contains(err.Error(), "no such key") {
+		err = fmt.Errorf("%w; ask with has() first, or read it as .?name.orValue(...)", err)
+	}
+	return err
+}
+
+// why names the conditions that do not hold. It asks once more, which only denials need.
+func (p *Policy) why(ctx context.Context, in *verify.PolicyInput) string {
+	var reasons []string
+	for _, c := range p.Conditions(ctx, in) {
+		if c.Value == "false" {
+			reasons = append(reasons, fmt.Sprintf("%s is false (line %d)", c.Text, c.Line))
+		}
+	}
+	if len(reasons) == 0 {
+		return "the expression is false"
+	}
+	return strings.Join(reasons, "; ")
+}
+
+// errorValue is a condition's that could not be decided.
+const errorValue = "error"
+
+// Condition is one part of the expression, and what it is for an input.
+type Condition struct {
+	Text string
+	// Line is that of the policy's file.
+	Line int
+	// Value is true, false or error; empty where it was not reached.
+	Value string
+}
+
+// Conditions are the parts that && joins, each with its value.
+func (p *Policy) Conditions(ctx context.Context, in *verify.PolicyInput) []Condition {
+	_, details, _ := p.program.explaining.ContextEval(ctx, variables{in})
+	found := make([]Condition, len(p.program.conditions))
+	for i, c := range p.program.conditions {
+		found[i] = Condition{Text: c.text, Line: c.line}
+		if details == nil || details.State() == nil {
+			continue
+		}
+		if v, ok := details.State().Value(c.id); ok {
+			found[i].Value = shown(v)
+		}
+	}
+	return found
+}
+
+func shown(v ref.Val) string {
+	switch v := v.(type) {
+	case *types.Err, *types.Unknown:
+		return errorValue
+	case types.Bool:
+		return fmt.Sprint(bool(v))
+	case decision:
+		if v.Allowed {
+			return "true"
+		}
+		return "denied"
+	}
+	return v.Type().TypeName()
+}
+
+// variables give an expression the parts of the input that it names.
+type variables struct{ in *verify.PolicyInput }
+
+// ResolveName is one variable's value.
+func (v variables) ResolveName(name string) (any, bool) {
+	in := v.in
+	switch name {
+	case "operation":
+		return types.String(in.Operation), true
+	case "workspace":
+		return types.String(in.Workspace), true
+	case "remote":
+		return types.String(in.Remote), true
+	case "now":
+		return types.Timestamp{Time: in.Now}, true
+	case "request":
+		return claims{in.Request}, true
+	case "ssa":
+		return claims{in.SSA}, true
+	case "registration":
+		return orNull(in.Registration), true
+	case "certificate":
+		return orNull(in.Certificate), true
+	case "client":
+		return orNull(in.Client), true
+	case "token":
+		return orNull(in.Token), true
+	}
+	return nil, false
+}
+
+// Parent is nil: there are no other variables.
+func (variables) Parent() interpreter.Activation { return nil }
+
+func orNull[T any](p *T) any {
+	if p == nil {
+		return types.NullValue
+	}
+	return p
+}

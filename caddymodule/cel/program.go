@@ -1,0 +1,130 @@
+package cel
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	celgo "cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/ext"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+const (
+	// DefaultCostLimit is how much an expression may cost: CEL counts about one for
+	// each step, and more for texts and lists by their length. It is some milliseconds.
+	DefaultCostLimit = 100_000
+	// maxSource is the length of an expression in bytes, at most.
+	maxSource = 64 << 10
+	// checkEvery is after how many turns of a loop the clock is looked at.
+	checkEvery = 64
+)
+
+// names are the variables of an expression, in the order of the documentation.
+var names = []string{"operation", "request", "ssa", "registration", "certificate", "token", "client", "workspace", "remote", "now"}
+
+// environment is what expressions are checked against. It is made once.
+var environment = sync.OnceValues(func() (*celgo.Env, error) {
+	options := []celgo.EnvOption{
+		celgo.EnableMacroCallTracking(),
+		celgo.ParserExpressionSizeLimit(maxSource), celgo.ParserRecursionLimit(100),
+		celgo.OptionalTypes(), ext.Strings(), ext.Sets(),
+		ext.NativeTypes(typesOf[verify.PolicyCertificate](), typesOf[verify.PolicyClient](), typesOf[verify.Metadata](), typesOf[verify.PolicyToken](), ext.ParseStructTag("json")),
+		strictly,
+		celgo.Variable("operation", celgo.StringType), celgo.Variable("workspace", celgo.StringType),
+		celgo.Variable("remote", celgo.StringType), celgo.Variable("now", celgo.TimestampType),
+		celgo.Variable("request", claimsType), celgo.Variable("ssa", claimsType),
+		celgo.Variable("registration", celgo.ObjectType("verify.Metadata")),
+		celgo.Variable("certificate", celgo.ObjectType("verify.PolicyCertificate")),
+		celgo.Variable("token", celgo.ObjectType("verify.PolicyToken")),
+		celgo.Variable("client", celgo.ObjectType("verify.PolicyClient")),
+	}
+	return celgo.NewEnv(append(options, decisions()...)...)
+})
+
+// program is a checked expression, ready to be asked by many at once.
+type program struct {
+	celgo.Program
+	// explaining is the same, slower, and remembers what every part was.
+	explaining celgo.Program
+	// conditions are the parts that && joins; one where it joins none.
+	conditions []condition
+	reads      map[string]bool
+}
+
+// condition is one part of the expression.
+type condition struct {
+	id   int64
+	text string
+	line int
+}
+
+// compile checks an expression. source is its file, for errors; line the one of the
+// file at which it begins.
+func compile(expression, source string, line int, limit uint64) (*program, error) {
+	if strings.TrimSpace(expression) == "" {
+		return nil, fmt.Errorf("%s: there is no expression", source)
+	}
+	env, err := environment()
+	if err != nil {
+		return nil, err
+	}
+	checked, issues := env.Compile(expression)
+	if issues.Err() != nil {
+		return nil, loadError(issues, source, line)
+	}
+	if t := checked.OutputType(); !t.IsExactType(celgo.BoolType) && !t.IsExactType(decisionType) {
+		return nil, fmt.Errorf("%s:%d: the expression gives %s; it must give true or false, or what allow(), deny(text) or reject(text) give", source, line, t)
+	}
+	p := &program{reads: map[string]bool{}}
+	for _, r := range checked.NativeRep().ReferenceMap() {
+		if slices.Contains(names, r.Name) {
+			p.reads[r.Name] = true
+		}
+	}
+	for _, e := range conjuncts(checked.NativeRep().Expr(), nil) {
+		text, err := celgo.ExprToString(e, checked.NativeRep().SourceInfo())
+		if err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", source, line, err)
+		}
+		at := checked.NativeRep().SourceInfo().GetStartLocation(e.ID())
+		p.conditions = append(p.conditions, condition{e.ID(), text, line + at.Line() - 1})
+	}
+	bounds := []celgo.ProgramOption{celgo.CostLimit(limit), celgo.InterruptCheckFrequency(checkEvery)}
+	if p.Program, err = env.Program(checked, append(bounds, celgo.EvalOptions(celgo.OptOptimize))...); err != nil {
+		return nil, fmt.Errorf("%s:%d: %w", source, line, err)
+	}
+	p.explaining, err = env.Program(checked, append(bounds, celgo.EvalOptions(celgo.OptExhaustiveEval))...)
+	return p, err
+}
+
+// conjuncts are the parts that && joins, from left to right.
+func conjuncts(e ast.Expr, found []ast.Expr) []ast.Expr {
+	if e.Kind() != ast.CallKind || e.AsCall().FunctionName() != operators.LogicalAnd {
+		return append(found, e)
+	}
+	for _, part := range e.AsCall().Args() {
+		found = conjuncts(part, found)
+	}
+	return found
+}
+
+// loadError tells every fault with its place.
+func loadError(issues *celgo.Issues, source string, line int) error {
+	var texts []string
+	unknown := false
+	for _, e := range issues.Errors() {
+		texts = append(texts, fmt.Sprintf("%s:%d:%d: %s", source, line+e.Location.Line()-1, e.Location.Column()+1, strings.TrimSuffix(e.Message, " (in container '')")))
+		unknown = unknown || strings.HasPrefix(e.Message, "undeclared reference")
+	}
+	text := strings.Join(texts, "\n")
+	if unknown {
+		text += "\nthe names are " + strings.Join(names, ", ")
+	}
+	return errors.New(text)
+}
