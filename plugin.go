@@ -7,4 +7,5 @@ package caddydcr
 import (
 	_ "github.com/caddy-dcr/caddy-dcr/caddymodule"
 	_ "github.com/caddy-dcr/caddy-dcr/caddymodule/admin"
+	_ "github.com/caddy-dcr/caddy-dcr/caddymodule/cel"
 )

@@ -148,8 +148,8 @@ func (o *clientMetadata) stored(answer verify.Object, c *registry.Client) (verif
 		}
 	}
 	m.Scope = strings.Join(scope, " ")
-	if !slices.Contains(m.GrantTypes, verify.GrantCIBA) {
-		m.BackchannelMode, m.BackchannelEndpoint, m.BackchannelAlg, m.BackchannelUserCode = "", "", "", nil
+	if len(m.GrantTypes) < len(c.Metadata.GrantTypes) {
+		m.FollowGrants()
 	}
 	return m, nil
 }
@@ -157,7 +157,7 @@ func (o *clientMetadata) stored(answer verify.Object, c *registry.Client) (verif
 // narrowed is what of list the answer has. An answer that does not speak of it
 // has changed nothing.
 func narrowed(answer verify.Object, name string, list []string) ([]string, error) {
-	if !answer.Has(name) {
+	if !answer.Has(name) || len(list) == 0 {
 		return list, nil
 	}
 	var have []string

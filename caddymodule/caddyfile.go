@@ -68,6 +68,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, before any) (any, error) {
 //	    software_statement   off
 //	    signed_request_body  [software_jwks_endpoint | jwks <file> | jwks_uri <url>] { ... }
 //	    signed_request_body  off
+//	    policy               <language> ... { ... } # one for each rule of the bank's own
 //	    ...                                        # the words of rulesWord
 //	}
 //
@@ -84,7 +85,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.Errf("openbanking_dcr: unexpected %q after the workspace; this directive takes no request matcher: it guards the whole site", d.Val())
 	}
-	if err := block(d, func() error { return h.word(d) }, "software_statement", "role"); err != nil {
+	if err := block(d, func() error { return h.word(d) }, "software_statement", "role", "policy"); err != nil {
 		return err
 	}
 	if h.AuthorizationServer == nil {
@@ -118,7 +119,9 @@ func (h *Handler) word(d *caddyfile.Dispenser) error {
 		h.SignedRequestBody = new(SignedRequestBody)
 		return h.SignedRequestBody.unmarshal(d)
 	case "policy":
-		return d.Err("policy is not supported yet")
+		p := new(Policy)
+		h.Policies = append(h.Policies, p)
+		return p.unmarshal(d)
 	}
 	return h.rulesWord(d)
 }

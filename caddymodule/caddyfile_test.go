@@ -11,6 +11,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/caddy-dcr/caddy-dcr/caddymodule/cel"
 )
 
 var update = flag.Bool("update", false, "write what adapting gives into the golden files")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/singleflight"
@@ -79,6 +80,9 @@ type Handler struct {
 	// off, clients manage their registrations with tokens of the AS.
 	RegistrationAccessToken *RegistrationAccessToken `json:"registration_access_token,omitempty"`
 
+	// Policies are the bank's own rules for who is let in; all must allow. Default: none.
+	Policies []*Policy `json:"policies,omitempty"`
+
 	RegistrationRules
 	Switches
 
@@ -93,6 +97,8 @@ type Handler struct {
 	renewals   singleflight.Group
 	refreshed  *lru.Cache[string, time.Time]
 	passed     passed
+	ctx        caddy.Context
+	events     *caddyevents.App
 }
 
 // AccessToken configures protection 2.
@@ -175,6 +181,12 @@ func (h *Handler) provision(ctx caddy.Context) error {
 		return fmt.Errorf("client_certificate header: %w", err)
 	}
 	if err := h.provisionRules(ctx); err != nil {
+		return err
+	}
+	if err := h.provisionPolicies(ctx); err != nil {
+		return err
+	}
+	if err := h.provisionEvents(ctx); err != nil {
 		return err
 	}
 	h.app.own.add(h.ownHeaders()...)

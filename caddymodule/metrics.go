@@ -76,9 +76,10 @@ func (a *App) offerMetrics() error {
 	if to == nil {
 		return nil
 	}
-	err := to.Register(collector{a})
-	if errors.As(err, new(prometheus.AlreadyRegisteredError)) {
-		return nil
+	for _, c := range []prometheus.Collector{collector{a}, policyDecisions} {
+		if err := to.Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
+			return err
+		}
 	}
-	return err
+	return nil
 }

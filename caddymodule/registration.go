@@ -112,6 +112,9 @@ func (d *dcr) read(id string) error {
 	if err != nil {
 		return err
 	}
+	if err := d.judge(verify.OperationRead, c, verify.PolicyInput{}); err != nil {
+		return err
+	}
 	return d.show(http.StatusOK, c)
 }
 
@@ -138,7 +141,7 @@ func (d *dcr) update(id string) error {
 	if err := d.checkMediaType(); err != nil {
 		return err
 	}
-	in, err := d.verifyBody(&verify.Registered{ClientID: c.ClientID, SoftwareID: c.SoftwareID, OrgID: c.OrgID})
+	in, err := d.verifyBody(c)
 	if err != nil {
 		return err
 	}
@@ -152,6 +155,9 @@ func (d *dcr) update(id string) error {
 func (d *dcr) delete(id string) error {
 	c, err := d.client(id)
 	if err != nil {
+		return err
+	}
+	if err := d.judge(verify.OperationDelete, c, verify.PolicyInput{}); err != nil {
 		return err
 	}
 	presented, err := d.presented(c)
@@ -184,8 +190,9 @@ func errTooLargeRequest() error {
 	return verify.Refuse(verify.TooLarge, "size", "the registration request is larger than the %d bytes that are read; send less", verify.MaxRequest)
 }
 
-// verifyBody is protections 3 and 4, and the rule table.
-func (d *dcr) verifyBody(registered *verify.Registered) (*registry.Registration, error) {
+// verifyBody is protections 3 and 4, the rule table and the policies. c is the client
+// of a PUT, nil for a POST.
+func (d *dcr) verifyBody(c *registry.Client) (*registry.Registration, error) {
 	raw, err := readBody(d.w, d.r, verify.MaxRequest)
 	switch {
 	case errors.Is(err, errTooLarge):
@@ -203,16 +210,24 @@ func (d *dcr) verifyBody(registered *verify.Registered) (*registry.Registration,
 	if request != nil && request.KeyID != "" {
 		d.note("kid", verify.Quote(request.KeyID))
 	}
-	if request != nil && request.Statement != nil && registered == nil {
+	if request != nil && request.Statement != nil && c == nil {
 		d.note("software_id", request.Statement.SoftwareID)
 		d.note("org_id", request.Statement.OrgID)
 	}
 	if err != nil {
 		return nil, err
 	}
+	operation, registered := verify.OperationCreate, (*verify.Registered)(nil)
+	if c != nil {
+		operation, registered = verify.OperationUpdate, &verify.Registered{ClientID: c.ClientID, SoftwareID: c.SoftwareID, OrgID: c.OrgID}
+	}
 	checked, err := verify.CheckMetadata(d.r.Context(), verify.MetadataInput{
 		Request: request, Certificate: d.cert, Acceptable: metadata.Acceptable, Registered: registered, Bind: d.BindCertificate,
 	})
+	if err != nil {
+		return nil, err
+	}
+	err = d.judge(operation, c, verify.PolicyInput{Request: request.Claims, SSA: request.Statement.Claims, Registration: &checked.Metadata})
 	if err != nil {
 		return nil, err
 	}

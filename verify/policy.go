@@ -87,9 +87,7 @@ func (d Decision) checked(in *PolicyInput) Decision {
 		return Decision{Allowed: true, Scopes: d.Scopes, GrantTypes: d.GrantTypes}
 	}
 	switch d.Kind {
-	case 0:
-		d.Kind = UnapprovedSoftwareStatement
-	case UnapprovedSoftwareStatement, InvalidClientMetadata:
+	case 0, UnapprovedSoftwareStatement, InvalidClientMetadata:
 	default:
 		return fault(fmt.Errorf("denies as %s, which is none of a policy's codes", errorTable[d.Kind].code))
 	}
@@ -123,7 +121,7 @@ func (d Decision) narrows(m *Metadata) error {
 }
 
 // Error is the refusal of a denial; nil for what is allowed. name is the policy's, text
-// what the TPP is told where the decision has no Text; empty for a general one.
+// what the TPP is told where the decision has no Text of its own; empty for a general one.
 func (d Decision) Error(name, text string) *Error {
 	if d.Allowed {
 		return nil
@@ -141,18 +139,22 @@ func (d Decision) Error(name, text string) *Error {
 	return Refuse(kind, "policy", "%s", text).Because(errors.New("policy " + name + ": " + d.Reason))
 }
 
-// Narrow takes from the metadata what decisions have not left, and what makes no sense
-// without it. The receiver's order stays.
+// Narrow takes from the metadata what a decision has not left. Its order stays.
 func (m *Metadata) Narrow(d Decision) {
 	if d.Scopes != nil {
 		m.Scope = strings.Join(keep(strings.Fields(m.Scope), d.Scopes), " ")
 	}
-	if d.GrantTypes == nil {
-		return
+	if d.GrantTypes != nil {
+		m.GrantTypes = keep(m.GrantTypes, d.GrantTypes)
+		m.FollowGrants()
 	}
-	m.GrantTypes = keep(m.GrantTypes, d.GrantTypes)
+}
+
+// FollowGrants takes what makes no sense without a grant that is not there (RFC 7591
+// 2.1, CIBA Core 4).
+func (m *Metadata) FollowGrants() {
 	if !slices.Contains(m.GrantTypes, "authorization_code") {
-		m.ResponseTypes = []string{} // RFC 7591 2.1: they go together
+		m.ResponseTypes = []string{}
 	}
 	if !slices.Contains(m.GrantTypes, GrantCIBA) {
 		m.BackchannelMode, m.BackchannelEndpoint, m.BackchannelAlg, m.BackchannelUserCode = "", "", "", nil

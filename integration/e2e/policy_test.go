@@ -1,0 +1,137 @@
+package e2e_test
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/integration/story"
+)
+
+// TestPolicies: a bank's own rules refuse, narrow and watch, and each new configuration
+// brings its own.
+func TestPolicies(t *testing.T) {
+	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
+		client := p.Client(p.Acme)
+		id := registers(t, p, client, nil).Text("client_id")
+
+		t.Run("refuses", func(t *testing.T) {
+			reload(t, p, "policy cel `ssa.software_mode == \"Test\"` {\n text \"only test software may register here; ask the bank\"\n }")
+			r := answered(t, registers(t, p, client, nil), nil, http.StatusBadRequest, "unapproved_software_statement")
+			if r.Text("error_description") != "only test software may register here; ask the bank" {
+				t.Errorf("%v", r)
+			}
+			token, err := p.ClientToken(t.Context(), p.Acme, id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := p.Acme.Request(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err = client.Update(t.Context(), p.Register, id, token, body)
+			answered(t, r, err, http.StatusBadRequest, "unapproved_software_statement")
+			// What is registered stays so, and nobody asked a policy.
+			r, err = client.Read(t.Context(), p.Register, id, token)
+			answered(t, r, err, http.StatusOK, "")
+			clients, err := p.AS.Clients(t.Context())
+			if err != nil || len(clients) != 1 {
+				t.Errorf("the authorization server has %v, %v", clients, err)
+			}
+			if log := p.Gateway.Log(); !strings.Contains(log, `ssa.software_mode == \"Test\" is false (line `) {
+				t.Error("the log does not say why")
+			}
+		})
+
+		t.Run("refuses as the policy says", func(t *testing.T) {
+			reload(t, p, "policy cel `registration.scope.contains(\"accounts\") ? reject(\"scope: accounts are not open yet; register without\") : allow()`")
+			r := answered(t, registers(t, p, client, nil), nil, http.StatusBadRequest, "invalid_client_metadata")
+			if r.Text("error_description") != "scope: accounts are not open yet; register without" {
+				t.Errorf("%v", r)
+			}
+		})
+
+		t.Run("every operation", func(t *testing.T) {
+			reload(t, p, "policy cel `client == null || operation != \"read\" && ssa.org_id == client.org_id && client.metadata.scope == \"\"` {\n on read delete\n }")
+			token, err := p.ClientToken(t.Context(), p.Acme, id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := client.Read(t.Context(), p.Register, id, token)
+			answered(t, r, err, http.StatusForbidden, "access_denied")
+			r, err = client.Delete(t.Context(), p.Register, id, token)
+			answered(t, r, err, http.StatusForbidden, "access_denied")
+		})
+
+		t.Run("narrows", func(t *testing.T) {
+			reload(t, p, "policy cel `allow().scopes([\"openid\"]).grants([\"client_credentials\", \"refresh_token\"])` {\n name little\n }\n policy cel `registration.scope == \"openid\"`")
+			r := answered(t, registers(t, p, client, nil), nil, http.StatusCreated, "")
+			narrowed := r.Text("client_id")
+			token, err := p.ClientToken(t.Context(), p.Acme, narrowed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := client.Read(t.Context(), p.Register, narrowed, token)
+			for _, r := range []map[string]any{r.JSON, answered(t, got, err, http.StatusOK, "").JSON, atAS(t, p, narrowed)} {
+				if r["scope"] != "openid" || len(r["grant_types"].([]any)) != 2 {
+					t.Errorf("registered with %v, %v", r["scope"], r["grant_types"])
+				}
+			}
+			if m := metrics(t, p); !strings.Contains(m, `policy_decisions_total{mode="enforced",policy="little",verdict="narrowed",workspace="default/obuk"} 1`) {
+				t.Errorf("%s", m)
+			}
+		})
+
+		t.Run("watches", func(t *testing.T) {
+			reload(t, p, "policy cel `false` {\n shadow\n name nobody\n on create read\n }\n policy cel `ssa.nothing == 1` {\n shadow\n name broken\n }")
+			answered(t, registers(t, p, client, nil), nil, http.StatusCreated, "")
+			m := metrics(t, p)
+			for _, line := range []string{`mode="shadow",policy="nobody",verdict="denied"`, `mode="shadow",policy="broken",verdict="failed"`} {
+				if !strings.Contains(m, line) {
+					t.Errorf("no %s in %s", line, m)
+				}
+			}
+			if log := p.Gateway.Log(); !strings.Contains(log, "no such key: nothing") {
+				t.Error("the log does not say what is wrong with the policy")
+			}
+		})
+
+		t.Run("cannot decide", func(t *testing.T) {
+			reload(t, p, "policy cel `ssa.nothing == 1`")
+			r := answered(t, registers(t, p, client, nil), nil, http.StatusBadRequest, "unapproved_software_statement")
+			if strings.Contains(string(r.Body), "nothing") {
+				t.Errorf("the TPP reads of the policy: %v", r)
+			}
+		})
+
+		t.Run("broken file", func(t *testing.T) {
+			file := filepath.Join(p.Dir, "new.cel")
+			if err := os.WriteFile(file, []byte("// Only these.\nssa.org_id in\n  [\"a\" \"b\"]\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			caddyfile := strings.Replace(p.Caddyfile, "openbanking_dcr default/obuk {\n", "openbanking_dcr default/obuk {\npolicy cel file "+file+"\n", 1)
+			err := p.Gateway.Reload(t.Context(), caddyfile)
+			if err == nil || !strings.Contains(err.Error(), "new.cel:3:8: ") {
+				t.Errorf("%v", err)
+			}
+		})
+	})
+}
+
+// atAS is a client as the authorization server has it.
+func atAS(t *testing.T, p *story.Play, id string) map[string]any {
+	t.Helper()
+	clients, err := p.AS.Clients(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range clients {
+		if c["client_id"] == id {
+			return c
+		}
+	}
+	t.Fatalf("the authorization server has no %s", id)
+	return nil
+}
