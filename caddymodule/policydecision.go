@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -14,39 +15,102 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
-// judge asks the workspace's policies, in their order. What they leave of a
-// registration's metadata is in checked when it returns. c is the client of the
-// request, nil for a POST; in its fields are left empty what the request has not.
-func (d *dcr) judge(operation string, c *registry.Client, in verify.PolicyInput) error {
-	var asked []*Policy
-	for _, p := range d.Policies {
+// maxDecisions is how often a registration is decided anew because the software has got
+// another client meanwhile.
+const maxDecisions = 8
+
+// decided asks the policies about a registration, and does it as they leave it. c is
+// the client of a PUT, nil for a POST.
+func (d *dcr) decided(c *registry.Client, in *registry.Registration, do func(registry.Registration) (*registry.Client, error)) (*registry.Client, error) {
+	for range maxDecisions {
+		one := *in
+		if err := d.judgeRegistration(c, &one); err != nil {
+			return nil, err
+		}
+		made, err := do(one)
+		if !errors.Is(err, registry.ErrSoftwareChanged) {
+			return made, err
+		}
+	}
+	return nil, verify.Refuse(verify.Unavailable, "policy", "other registrations of this software are under way; try again later")
+}
+
+// judgeRegistration asks the policies of POST and PUT. What they leave of the metadata
+// is in in when it returns.
+func (d *dcr) judgeRegistration(c *registry.Client, in *registry.Registration) (err error) {
+	operation := verify.OperationCreate
+	if c != nil {
+		operation = verify.OperationUpdate
+	}
+	asked := d.policiesFor(operation)
+	if len(asked) == 0 {
+		return nil
+	}
+	narrowed := *in.Checked
+	in.Asked, in.Checked = &in.Checked.Metadata, &narrowed
+	look := verify.PolicyInput{Request: in.Request.Claims, SSA: in.Request.Statement.Claims, Registration: &narrowed.Metadata}
+	if readBy(asked, "software") {
+		software, err := d.store.SoftwareClients(d.r.Context(), d.lent(), *in, c)
+		if err != nil {
+			return err
+		}
+		look.Software = &verify.PolicySoftware{Clients: int64(software.Count)}
+		if c == nil {
+			in.Software = software
+		}
+	}
+	return d.judge(asked, operation, c, &look)
+}
+
+// judgeRegistered asks the policies of GET and DELETE.
+func (d *dcr) judgeRegistered(operation string, c *registry.Client) (err error) {
+	asked := d.policiesFor(operation)
+	if len(asked) == 0 {
+		return nil
+	}
+	var look verify.PolicyInput
+	if readBy(asked, "ssa") {
+		c, request, err := d.store.Document(d.r.Context(), c)
+		if err != nil {
+			return err
+		}
+		if _, look.SSA, err = c.Statement(request); err != nil {
+			return err
+		}
+	}
+	return d.judge(asked, operation, c, &look)
+}
+
+func (h *Handler) policiesFor(operation string) (asked []*Policy) {
+	for _, p := range h.Policies {
 		if slices.Contains(p.On, operation) {
 			asked = append(asked, p)
 		}
 	}
-	if len(asked) == 0 {
-		return nil
-	}
+	return asked
+}
+
+func readBy(policies []*Policy, name string) bool {
+	return slices.ContainsFunc(policies, func(p *Policy) bool { return verify.Reads(p.policy, name) })
+}
+
+// judge asks policies in their order; the first denial ends it.
+func (d *dcr) judge(asked []*Policy, operation string, c *registry.Client, in *verify.PolicyInput) error {
 	in.Operation, in.Workspace, in.Now, in.Token = operation, d.Workspace, d.now().UTC(), d.token.ForPolicy()
 	in.Remote, _ = caddyhttp.GetVar(d.r.Context(), caddyhttp.ClientIPVarKey).(string)
 	if d.cert != nil {
 		in.Certificate, in.CertificateFault = d.cert.ForPolicy()
 	}
 	in.Client = clientForPolicy(c)
-	if in.Registration == nil && slices.ContainsFunc(asked, func(p *Policy) bool { return verify.Reads(p.policy, "ssa") }) {
-		if err := d.registeredStatement(c, &in); err != nil {
-			return err
-		}
-	}
 	for _, p := range asked {
-		decision := verify.Evaluate(d.r.Context(), p.policy, &in, p.timeout())
+		decision := verify.Evaluate(d.r.Context(), p.policy, in, p.timeout())
 		switch {
 		case in.Registration == nil:
 			decision.Kind = verify.AccessDenied // DCR 3.2 has no 400 for GET and DELETE
 		case decision.Kind == 0:
 			decision.Kind = p.kind
 		}
-		d.report(p, &in, decision)
+		d.report(p, in, decision)
 		if p.Shadow {
 			continue
 		}
@@ -59,15 +123,6 @@ func (d *dcr) judge(operation string, c *registry.Client, in verify.PolicyInput)
 		}
 	}
 	return nil
-}
-
-// registeredStatement is the SSA that a client was registered with.
-func (d *dcr) registeredStatement(c *registry.Client, in *verify.PolicyInput) error {
-	c, request, err := d.store.Document(d.r.Context(), c)
-	if err == nil {
-		_, in.SSA, err = c.Statement(request)
-	}
-	return err
 }
 
 func clientForPolicy(c *registry.Client) *verify.PolicyClient {

@@ -79,7 +79,9 @@ func (d *dcr) register() error {
 	if err != nil {
 		return err
 	}
-	c, err := d.store.Register(d.r.Context(), d.lent(), *in)
+	c, err := d.decided(nil, in, func(in registry.Registration) (*registry.Client, error) {
+		return d.store.Register(d.r.Context(), d.lent(), in)
+	})
 	if err != nil {
 		return err
 	}
@@ -112,7 +114,7 @@ func (d *dcr) read(id string) error {
 	if err != nil {
 		return err
 	}
-	if err := d.judge(verify.OperationRead, c, verify.PolicyInput{}); err != nil {
+	if err := d.judgeRegistered(verify.OperationRead, c); err != nil {
 		return err
 	}
 	return d.show(http.StatusOK, c)
@@ -145,7 +147,10 @@ func (d *dcr) update(id string) error {
 	if err != nil {
 		return err
 	}
-	if c, err = d.store.Update(d.r.Context(), d.lent(), c.ClientID, *in); err != nil {
+	c, err = d.decided(c, in, func(in registry.Registration) (*registry.Client, error) {
+		return d.store.Update(d.r.Context(), d.lent(), c.ClientID, in)
+	})
+	if err != nil {
 		return err
 	}
 	d.answer(http.StatusOK, registrationJSON(c, d.registrationAccess(c), in.Request.Statement.Raw, in.Request.Statement.Claims))
@@ -157,7 +162,7 @@ func (d *dcr) delete(id string) error {
 	if err != nil {
 		return err
 	}
-	if err := d.judge(verify.OperationDelete, c, verify.PolicyInput{}); err != nil {
+	if err := d.judgeRegistered(verify.OperationDelete, c); err != nil {
 		return err
 	}
 	presented, err := d.presented(c)
@@ -190,8 +195,8 @@ func errTooLargeRequest() error {
 	return verify.Refuse(verify.TooLarge, "size", "the registration request is larger than the %d bytes that are read; send less", verify.MaxRequest)
 }
 
-// verifyBody is protections 3 and 4, the rule table and the policies. c is the client
-// of a PUT, nil for a POST.
+// verifyBody is protections 3 and 4, and the rule table. c is the client of a PUT, nil
+// for a POST.
 func (d *dcr) verifyBody(c *registry.Client) (*registry.Registration, error) {
 	raw, err := readBody(d.w, d.r, verify.MaxRequest)
 	switch {
@@ -217,17 +222,13 @@ func (d *dcr) verifyBody(c *registry.Client) (*registry.Registration, error) {
 	if err != nil {
 		return nil, err
 	}
-	operation, registered := verify.OperationCreate, (*verify.Registered)(nil)
+	var registered *verify.Registered
 	if c != nil {
-		operation, registered = verify.OperationUpdate, &verify.Registered{ClientID: c.ClientID, SoftwareID: c.SoftwareID, OrgID: c.OrgID}
+		registered = &verify.Registered{ClientID: c.ClientID, SoftwareID: c.SoftwareID, OrgID: c.OrgID}
 	}
 	checked, err := verify.CheckMetadata(d.r.Context(), verify.MetadataInput{
 		Request: request, Certificate: d.cert, Acceptable: metadata.Acceptable, Registered: registered, Bind: d.BindCertificate,
 	})
-	if err != nil {
-		return nil, err
-	}
-	err = d.judge(operation, c, verify.PolicyInput{Request: request.Claims, SSA: request.Statement.Claims, Registration: &checked.Metadata})
 	if err != nil {
 		return nil, err
 	}

@@ -24,6 +24,11 @@ type Registration struct {
 	// for a repetition of the registration that used it up, and for nothing else, which
 	// gets this error. Default: the AS has vouched for Token.
 	Spent error
+	// Asked is what the request asks for, where policies have narrowed Checked.
+	// Default: Checked's metadata.
+	Asked *verify.Metadata
+	// Software is what policies have decided by. Default: by nothing of it.
+	Software *SoftwareClients
 }
 
 // Register makes a new client: in the registry and at the AS, or in neither. It
@@ -32,7 +37,7 @@ type Registration struct {
 //
 // Errors: InvalidToken for a token and InvalidClientMetadata for a jti that was
 // used; AccessDenied for a software or organisation that is suspended; the AS's
-// refusal; Unavailable.
+// refusal; Unavailable; ErrSoftwareChanged, then it must be decided again.
 func (r *Registry) Register(ctx context.Context, ws Workspace, in Registration) (*Client, error) {
 	if ws.Reregister.Repeats() {
 		return r.awaitFirst(ctx, ws, in)
@@ -100,6 +105,9 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 			if err := h.take(w, now); err != nil {
 				return err
 			}
+		}
+		if err := in.Software.admit(w, c); err != nil {
+			return err
 		}
 		return errors.Join(w.Put(clientKey(c), pending), w.Put(key("document", c.Document), in.Request.Raw), undo.put(w))
 	})
@@ -204,7 +212,11 @@ func (r *Registry) activate(ctx context.Context, c *Client, pending []byte, p *P
 
 // describe takes what the record needs from an accepted request.
 func (c *Client) describe(in Registration) (err error) {
-	if c.Asked, err = asked(&in.Checked.Metadata); err != nil {
+	wish := in.Asked
+	if wish == nil {
+		wish = &in.Checked.Metadata
+	}
+	if c.Asked, err = asked(wish); err != nil {
 		return err
 	}
 	ssa := in.Request.Statement

@@ -8,7 +8,8 @@
 // leaves that comes after it and before the next line:
 //
 //	POST    Register
-//	        nothing -> pending       record, request; token and jti reserved; an undo entry, due when the lease ends
+//	        nothing -> pending       record, request; token and jti reserved; an undo entry, due when the lease ends;
+//	                                 where it was decided by the software's clients, the record is one of them from here
 //	          crash: the AS knows nothing. The undo entry comes due, finds nothing there, and releases everything.
 //	        the AS creates the client
 //	          crash: it has one that was told to nobody. The undo entry asks for it once more, by the client_id chosen

@@ -119,7 +119,7 @@ func TestNarrow(t *testing.T) {
 // The input as a policy in Rego, and a case of a policy's tests, have it.
 func TestPolicyInputJSON(t *testing.T) {
 	const text = `{"operation":"create","workspace":"w","remote":"192.0.2.1","now":"2026-03-01T12:00:00Z","request":{"iss":"s"},"ssa":{"org_id":"o","x":[1,{"y":null}]},` +
-		`"registration":null,"certificate":null,"token":{"client_id":"c","scopes":["dcr_register"],"claims":{"a":1}},"client":null}`
+		`"registration":null,"certificate":null,"token":{"client_id":"c","scopes":["dcr_register"],"claims":{"a":1}},"client":null,"software":{"clients":2}}`
 	var in PolicyInput
 	if err := json.Unmarshal([]byte(text), &in); err != nil {
 		t.Fatal(err)

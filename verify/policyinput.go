@@ -47,6 +47,8 @@ type PolicyInput struct {
 	Token *PolicyToken `json:"token"`
 	// Client is the stored registration; on create nil.
 	Client *PolicyClient `json:"client"`
+	// Software is what is registered of the software already.
+	Software *PolicySoftware `json:"software"`
 
 	// CertificateFault is why Certificate cannot be read: policies that read it deny.
 	CertificateFault error `json:"-"`
@@ -106,6 +108,13 @@ type PolicyClient struct {
 	Thumbprint string `json:"thumbprint"`
 	// Metadata is what it is registered with.
 	Metadata *Metadata `json:"metadata"`
+}
+
+// PolicySoftware is a software's other registrations as policies see them.
+type PolicySoftware struct {
+	// Clients is how many clients of the workspace it has, those being made now
+	// included; not the one that the request is about, or repeats. At most 1000.
+	Clients int64 `json:"clients"`
 }
 
 // ForPolicy is the certificate as policies see it. It is read once.

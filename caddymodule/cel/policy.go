@@ -137,6 +137,8 @@ func (v variables) ResolveName(name string) (any, bool) {
 		return orNull(in.Certificate), true
 	case "client":
 		return orNull(in.Client), true
+	case "software":
+		return orNull(in.Software), true
 	case "token":
 		return orNull(in.Token), true
 	}

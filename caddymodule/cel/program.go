@@ -26,7 +26,7 @@ const (
 )
 
 // names are the variables of an expression, in the order of the documentation.
-var names = []string{"operation", "request", "ssa", "registration", "certificate", "token", "client", "workspace", "remote", "now"}
+var names = []string{"operation", "request", "ssa", "registration", "certificate", "token", "client", "software", "workspace", "remote", "now"}
 
 // environment is what expressions are checked against. It is made once.
 var environment = sync.OnceValues(func() (*celgo.Env, error) {
@@ -34,7 +34,7 @@ var environment = sync.OnceValues(func() (*celgo.Env, error) {
 		celgo.EnableMacroCallTracking(),
 		celgo.ParserExpressionSizeLimit(maxSource), celgo.ParserRecursionLimit(100),
 		celgo.OptionalTypes(), ext.Strings(), ext.Sets(),
-		ext.NativeTypes(typesOf[verify.PolicyCertificate](), typesOf[verify.PolicyClient](), typesOf[verify.Metadata](), typesOf[verify.PolicyToken](), ext.ParseStructTag("json")),
+		ext.NativeTypes(typesOf[verify.PolicyCertificate](), typesOf[verify.PolicyClient](), typesOf[verify.PolicySoftware](), typesOf[verify.Metadata](), typesOf[verify.PolicyToken](), ext.ParseStructTag("json")),
 		strictly,
 		celgo.Variable("operation", celgo.StringType), celgo.Variable("workspace", celgo.StringType),
 		celgo.Variable("remote", celgo.StringType), celgo.Variable("now", celgo.TimestampType),
@@ -43,6 +43,7 @@ var environment = sync.OnceValues(func() (*celgo.Env, error) {
 		celgo.Variable("certificate", celgo.ObjectType("verify.PolicyCertificate")),
 		celgo.Variable("token", celgo.ObjectType("verify.PolicyToken")),
 		celgo.Variable("client", celgo.ObjectType("verify.PolicyClient")),
+		celgo.Variable("software", celgo.ObjectType("verify.PolicySoftware")),
 	}
 	return celgo.NewEnv(append(options, decisions()...)...)
 })

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
 
@@ -117,6 +118,35 @@ func TestPolicies(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		})
+	})
+}
+
+// TestOneClientForEachSoftware: many at once have one client, and a repeated POST has
+// its answer.
+func TestOneClientForEachSoftware(t *testing.T) {
+	words := gateway.Replacement{Old: gateway.Unlimited.Old, New: gateway.Unlimited.New + "\t\treregister return\n\t\tpolicy cel `software.clients == 0` {\n\t\t\ttext \"one client for each software; delete the other one first\"\n\t\t}\n"}
+	each(t, story.Options{Replace: []gateway.Replacement{words}}, func(t *testing.T, p *story.Play) {
+		var tokens, bodies []string
+		for i := range crowd {
+			token, _, err := p.Prepare(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			scope := []string{"openid", "openid accounts"}[i%2] // a repetition only of every second one
+			body, err := p.Acme.Request(map[string]any{"scope": scope})
+			if err != nil {
+				t.Fatal(err)
+			}
+			tokens, bodies = append(tokens, token), append(bodies, body)
+		}
+		count, ids := tally(atOnce(t, p, tokens, bodies))
+		if len(ids) != 1 || count["201"]+count["400 unapproved_software_statement"] != crowd || count["201"] > crowd/2 {
+			t.Errorf("%v, %d clients", count, len(ids))
+		}
+		clients, err := p.AS.Clients(t.Context())
+		if err != nil || len(clients) != 1 {
+			t.Errorf("the authorization server has %d clients, %v", len(clients), err)
+		}
 	})
 }
 

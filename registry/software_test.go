@@ -1,0 +1,115 @@
+package registry_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+var errEnough = errors.New("it has one")
+
+// only registers what is the only client of its software, and decides anew while that
+// number changes.
+func (x *fixture) only(in registry.Registration) (*registry.Client, error) {
+	for {
+		n, err := x.SoftwareClients(x.t.Context(), x.ws, in, nil)
+		if err != nil {
+			return nil, err
+		}
+		if n.Count > 0 {
+			return nil, errEnough
+		}
+		in.Software = n
+		c, err := x.Register(x.t.Context(), x.ws, in)
+		if !errors.Is(err, registry.ErrSoftwareChanged) {
+			return c, err
+		}
+	}
+}
+
+// Of many that are decided at once by the number of clients, exactly one is made.
+func TestOnlyClientOfItsSoftware(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		var group sync.WaitGroup
+		made := make(chan *registry.Client, 50)
+		for i := range 50 {
+			group.Go(func() {
+				c, err := x.only(request(fmt.Sprint("jti", i), fmt.Sprint("token", i)))
+				if err == nil {
+					made <- c
+				} else if !errors.Is(err, errEnough) {
+					x.t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		if len(made) != 1 {
+			t.Fatalf("%d clients", len(made))
+		}
+		c := <-made
+		if _, err := x.only(request("later", "later")); !errors.Is(err, errEnough) {
+			t.Errorf("a second one: %v", err)
+		}
+		if n, err := x.SoftwareClients(x.t.Context(), x.ws, request("x", ""), c); err != nil || n.Count != 0 {
+			t.Errorf("beside itself it has %+v, %v", n, err)
+		}
+		if err := x.Delete(x.t.Context(), x.ws, c.ClientID, presented("mine")); err != nil {
+			t.Fatal(err)
+		}
+		x.settle()
+		if _, err := x.only(request("again", "again")); err != nil {
+			t.Errorf("after the only one was deleted: %v", err)
+		}
+	})
+}
+
+// One that the AS refuses counts no more, and one whose answer is lost counts until it
+// is undone.
+func TestOnlyClientThatFails(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		x.as.set(func() {
+			x.as.fail["create"] = []error{verify.Refuse(verify.InvalidClientMetadata, "x", "no")}
+		})
+		if _, err := x.only(request("jti1", "token1")); err == nil || errors.Is(err, errEnough) {
+			t.Fatalf("%v", err)
+		}
+		x.as.set(func() { x.as.fail["create"] = []error{registry.ErrLost, registry.ErrLost} })
+		if _, err := x.only(request("jti2", "token2")); err == nil || errors.Is(err, errEnough) {
+			t.Fatalf("%v", err)
+		}
+		if _, err := x.only(request("jti3", "token3")); !errors.Is(err, errEnough) {
+			t.Errorf("beside one that may be there: %v", err)
+		}
+		time.Sleep(2 * time.Minute)
+		x.settle()
+		x.nothingLeft()
+		if _, err := x.only(request("jti4", "token4")); err != nil {
+			t.Errorf("after it was undone: %v", err)
+		}
+	})
+}
+
+// A POST that repeats the only one is answered with it.
+func TestOnlyClientRepeated(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		x.wants(registry.ReregisterReturn)
+		in := request("jti1", "token1")
+		wish := in.Checked.Metadata
+		in.Asked = &wish
+		in.Checked.Metadata.Scope = "openid" // a policy's doing
+		first, err := x.only(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := request("jti1", "token1")
+		c, err := x.only(again)
+		if err != nil || c.ClientID != first.ClientID || !c.Repeated || c.Metadata.Scope != "openid" {
+			t.Errorf("%+v, %v", c, err)
+		}
+	})
+}
