@@ -8,4 +8,5 @@ import (
 	_ "github.com/caddy-dcr/caddy-dcr/caddymodule"
 	_ "github.com/caddy-dcr/caddy-dcr/caddymodule/admin"
 	_ "github.com/caddy-dcr/caddy-dcr/caddymodule/cel"
+	_ "github.com/caddy-dcr/caddy-dcr/caddymodule/command"
 )

@@ -25,7 +25,7 @@ const (
 // below; "." is the plugin in the root. A folder that is not here is a decision
 // not yet made.
 var importTable = map[string][]string{
-	".":                  {"caddymodule", "caddymodule/admin"},
+	".":                  {"caddymodule", "caddymodule/admin", "caddymodule/cel", "caddymodule/command"},
 	"verify":             {},
 	"verify/jwks":        {"verify"},
 	"registry":           {"verify"},

@@ -1,8 +1,10 @@
 package e2e_test
 
 import (
+	"errors"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -148,6 +150,31 @@ func TestOneClientForEachSoftware(t *testing.T) {
 			t.Errorf("the authorization server has %d clients, %v", len(clients), err)
 		}
 	})
+}
+
+// TestPolicyCommand: the binary tests policies as the documentation says.
+func TestPolicyCommand(t *testing.T) {
+	t.Parallel()
+	binary, err := gateway.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	test := func(folder string) (string, error) {
+		command := exec.CommandContext(t.Context(), binary, "dcr", "policy", "test", folder)
+		command.Dir = gateway.Root()
+		out, err := command.CombinedOutput()
+		return string(out), err
+	}
+	if out, err := test("docs/policies"); err != nil || !strings.Contains(out, ", 0 failed\n") {
+		t.Errorf("%s, %v", out, err)
+	}
+	var exit *exec.ExitError
+	if out, err := test("docs"); err != nil {
+		t.Errorf("%s, %v", out, err)
+	}
+	if out, err := test(t.TempDir()); !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Errorf("%s, %v", out, err)
+	}
 }
 
 // atAS is a client as the authorization server has it.
