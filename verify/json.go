@@ -235,6 +235,27 @@ func (o Object) Object(name string) (v Object, ok bool, err error) {
 	return v, true, err
 }
 
+// Items are the items of an array that a member of an Object has or holds, as JSON
+// text. They share its memory.
+func Items(raw []byte) (items [][]byte) {
+	p := parser{data: raw, at: 1}
+	for p.space(); p.peek() != ']' && p.peek() != 0; p.space() {
+		if p.peek() == ',' {
+			p.at++
+			continue
+		}
+		start := p.at
+		if p.value(1) != nil {
+			return items
+		}
+		items = append(items, raw[start:p.at])
+	}
+	return items
+}
+
+// Text is the text of a string that a member of an Object has or holds.
+func Text(raw []byte) string { return string(unquote(raw)) }
+
 func typeOf(raw []byte) string {
 	switch raw[0] {
 	case '"':

@@ -131,3 +131,28 @@ func TestAppendStrings(t *testing.T) {
 		t.Errorf("nil is %s", got)
 	}
 }
+
+// Items and Text read what encoding/json does.
+func TestItems(t *testing.T) {
+	for _, text := range []string{`[]`, `[ ]`, `["a"]`, `[1, -2.5e3 ,true,null,"\u00e4\\\"x"]`, `[[1,[2]],{"a":[3,"]"]}, "]"]`} {
+		o := object(t, `{"a":`+text+`}`)
+		var want []json.RawMessage
+		if err := json.Unmarshal([]byte(text), &want); err != nil {
+			t.Fatal(err)
+		}
+		got := Items(o.Raw("a"))
+		if len(got) != len(want) {
+			t.Errorf("%s: %q", text, got)
+			continue
+		}
+		for i := range got {
+			if string(got[i]) != string(want[i]) {
+				t.Errorf("%s: %s, want %s", text, got[i], want[i])
+			}
+			var s string
+			if got[i][0] == '"' && (json.Unmarshal(want[i], &s) != nil || Text(got[i]) != s) {
+				t.Errorf("%s: %s", text, Text(got[i]))
+			}
+		}
+	}
+}

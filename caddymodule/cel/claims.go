@@ -1,7 +1,6 @@
 package cel
 
 import (
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -14,37 +13,49 @@ import (
 )
 
 // claims is a JSON object as a map of CEL. Its members are decoded when an expression
-// reads them: most of a software statement nobody reads.
-type claims struct{ verify.Object }
+// reads them, once in a decision: most of a software statement nobody reads.
+type claims struct {
+	verify.Object
+	decoded []ref.Val
+}
 
-var _ traits.Mapper = claims{}
+var _ traits.Mapper = (*claims)(nil)
 
 // Find is for keys that may be absent.
-func (c claims) Find(key ref.Val) (ref.Val, bool) {
+func (c *claims) Find(key ref.Val) (ref.Val, bool) {
 	name, ok := key.(types.String)
 	if !ok {
 		return types.MaybeNoSuchOverloadErr(key), false
 	}
-	raw := c.Raw(string(name))
-	if raw == nil {
-		return nil, false
+	members := c.Members()
+	for i := range members {
+		if members[i].Name == string(name) {
+			return c.value(i), true
+		}
 	}
-	return value(raw), true
+	return nil, false
+}
+
+func (c *claims) value(i int) ref.Val {
+	if c.decoded == nil {
+		c.decoded = make([]ref.Val, len(c.Members()))
+	}
+	if c.decoded[i] == nil {
+		c.decoded[i] = value(c.Members()[i].Value)
+	}
+	return c.decoded[i]
 }
 
 // Get is an error for a claim that is absent.
-func (c claims) Get(key ref.Val) ref.Val {
+func (c *claims) Get(key ref.Val) ref.Val {
 	v, ok := c.Find(key)
-	switch {
-	case ok:
-		return v
-	case v != nil:
+	if ok || v != nil {
 		return v
 	}
-	return types.NewErr("there is no claim %v; ask with has() whether there is, or read it as .?%v.orValue(...)", key, key)
+	return types.NewErr("no such key: %v", key)
 }
 
-func (c claims) Contains(key ref.Val) ref.Val {
+func (c *claims) Contains(key ref.Val) ref.Val {
 	v, ok := c.Find(key)
 	if !ok && v != nil {
 		return v
@@ -52,13 +63,13 @@ func (c claims) Contains(key ref.Val) ref.Val {
 	return types.Bool(ok)
 }
 
-func (c claims) Size() ref.Val { return types.Int(len(c.Members())) }
+func (c *claims) Size() ref.Val { return types.Int(len(c.Members())) }
 
-func (c claims) Type() ref.Type { return types.MapType }
+func (c *claims) Type() ref.Type { return types.MapType }
 
-func (c claims) Value() any { return c.Object }
+func (c *claims) Value() any { return c.Object }
 
-func (c claims) Iterator() traits.Iterator {
+func (c *claims) Iterator() traits.Iterator {
 	names := make([]string, 0, len(c.Members()))
 	for _, m := range c.Members() {
 		names = append(names, m.Name)
@@ -67,9 +78,9 @@ func (c claims) Iterator() traits.Iterator {
 }
 
 // Equal compares with another map as CEL does.
-func (c claims) Equal(other ref.Val) ref.Val { return c.whole().Equal(other) }
+func (c *claims) Equal(other ref.Val) ref.Val { return c.whole().Equal(other) }
 
-func (c claims) ConvertToType(t ref.Type) ref.Val {
+func (c *claims) ConvertToType(t ref.Type) ref.Val {
 	switch t {
 	case types.MapType:
 		return c
@@ -79,12 +90,12 @@ func (c claims) ConvertToType(t ref.Type) ref.Val {
 	return types.NewErr("claims are no %s", t.TypeName())
 }
 
-func (c claims) ConvertToNative(t reflect.Type) (any, error) { return c.whole().ConvertToNative(t) }
+func (c *claims) ConvertToNative(t reflect.Type) (any, error) { return c.whole().ConvertToNative(t) }
 
-func (c claims) whole() ref.Val {
+func (c *claims) whole() ref.Val {
 	m := make(map[ref.Val]ref.Val, len(c.Members()))
-	for _, member := range c.Members() {
-		m[types.String(member.Name)] = value(member.Value)
+	for i, member := range c.Members() {
+		m[types.String(member.Name)] = c.value(i)
 	}
 	return types.NewRefValMap(types.DefaultTypeAdapter, m)
 }
@@ -98,23 +109,16 @@ func value(raw []byte) ref.Val {
 		if err != nil {
 			return types.WrapErr(err)
 		}
-		return claims{o}
+		return &claims{Object: o}
 	case '[':
-		var items []json.RawMessage
-		if err := json.Unmarshal(raw, &items); err != nil {
-			return types.WrapErr(err)
-		}
+		items := verify.Items(raw)
 		list := make([]ref.Val, len(items))
 		for i, item := range items {
 			list[i] = value(item)
 		}
 		return types.NewRefValList(types.DefaultTypeAdapter, list)
 	case '"':
-		var s string
-		if err := json.Unmarshal(raw, &s); err != nil {
-			return types.WrapErr(err)
-		}
-		return types.String(s)
+		return types.String(verify.Text(raw))
 	case 't', 'f':
 		return types.Bool(raw[0] == 't')
 	case 'n':

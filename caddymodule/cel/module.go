@@ -24,7 +24,7 @@ type Policy struct {
 	// File holds the expression. Placeholders may be used.
 	File string `json:"file,omitempty"`
 	// CostLimit is how much one decision may cost, in CEL's units: about one for each
-	// step. Default: 100000.
+	// step. Default: 1000000.
 	CostLimit uint64 `json:"cost_limit,omitempty"`
 
 	program *program

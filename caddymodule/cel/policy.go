@@ -16,7 +16,11 @@ import (
 
 // Decide asks the expression.
 func (p *Policy) Decide(ctx context.Context, in *verify.PolicyInput) (verify.Decision, error) {
-	v, _, err := p.program.ContextEval(ctx, variables{in})
+	program := p.program.Program
+	if p.program.uncounted != nil && isUsual(in) {
+		program = p.program.uncounted
+	}
+	v, _, err := program.ContextEval(ctx, variablesOf(in))
 	if err != nil {
 		return verify.Decision{}, p.failed(ctx, in, err)
 	}
@@ -83,7 +87,7 @@ type Condition struct {
 
 // Conditions are the parts that && joins, each with its value.
 func (p *Policy) Conditions(ctx context.Context, in *verify.PolicyInput) []Condition {
-	_, details, _ := p.program.explaining.ContextEval(ctx, variables{in})
+	_, details, _ := p.program.explaining.ContextEval(ctx, variablesOf(in))
 	found := make([]Condition, len(p.program.conditions))
 	for i, c := range p.program.conditions {
 		found[i] = Condition{Text: c.text, Line: c.line}
@@ -112,11 +116,18 @@ func shown(v ref.Val) string {
 	return v.Type().TypeName()
 }
 
-// variables give an expression the parts of the input that it names.
-type variables struct{ in *verify.PolicyInput }
+// variables give an expression the parts of the input that it names, for one decision.
+type variables struct {
+	in           *verify.PolicyInput
+	request, ssa claims
+}
+
+func variablesOf(in *verify.PolicyInput) *variables {
+	return &variables{in: in, request: claims{Object: in.Request}, ssa: claims{Object: in.SSA}}
+}
 
 // ResolveName is one variable's value.
-func (v variables) ResolveName(name string) (any, bool) {
+func (v *variables) ResolveName(name string) (any, bool) {
 	in := v.in
 	switch name {
 	case "operation":
@@ -128,9 +139,9 @@ func (v variables) ResolveName(name string) (any, bool) {
 	case "now":
 		return types.Timestamp{Time: in.Now}, true
 	case "request":
-		return claims{in.Request}, true
+		return &v.request, true
 	case "ssa":
-		return claims{in.SSA}, true
+		return &v.ssa, true
 	case "registration":
 		return orNull(in.Registration), true
 	case "certificate":
@@ -146,7 +157,7 @@ func (v variables) ResolveName(name string) (any, bool) {
 }
 
 // Parent is nil: there are no other variables.
-func (variables) Parent() interpreter.Activation { return nil }
+func (*variables) Parent() interpreter.Activation { return nil }
 
 func orNull[T any](p *T) any {
 	if p == nil {

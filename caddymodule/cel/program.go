@@ -18,7 +18,7 @@ import (
 const (
 	// DefaultCostLimit is how much an expression may cost: CEL counts about one for
 	// each step, and more for texts and lists by their length. It is some milliseconds.
-	DefaultCostLimit = 100_000
+	DefaultCostLimit = 1_000_000
 	// maxSource is the length of an expression in bytes, at most.
 	maxSource = 64 << 10
 	// checkEvery is after how many turns of a loop the clock is looked at.
@@ -51,6 +51,9 @@ var environment = sync.OnceValues(func() (*celgo.Env, error) {
 // program is a checked expression, ready to be asked by many at once.
 type program struct {
 	celgo.Program
+	// uncounted is the same, faster, for inputs of usual size; nil where it might cost
+	// more than its limit.
+	uncounted celgo.Program
 	// explaining is the same, slower, and remembers what every part was.
 	explaining celgo.Program
 	// conditions are the parts that && joins; one where it joins none.
@@ -96,7 +99,13 @@ func compile(expression, source string, line int, limit uint64) (*program, error
 		at := checked.NativeRep().SourceInfo().GetStartLocation(e.ID())
 		p.conditions = append(p.conditions, condition{e.ID(), text, line + at.Line() - 1})
 	}
-	bounds := []celgo.ProgramOption{celgo.CostLimit(limit), celgo.InterruptCheckFrequency(checkEvery)}
+	timed := celgo.InterruptCheckFrequency(checkEvery)
+	if costsLess(env, checked, limit) {
+		if p.uncounted, err = env.Program(checked, timed, celgo.EvalOptions(celgo.OptOptimize)); err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", source, line, err)
+		}
+	}
+	bounds := []celgo.ProgramOption{celgo.CostLimit(limit), timed}
 	if p.Program, err = env.Program(checked, append(bounds, celgo.EvalOptions(celgo.OptOptimize))...); err != nil {
 		return nil, fmt.Errorf("%s:%d: %w", source, line, err)
 	}

@@ -37,7 +37,7 @@ func (p provider) FindStructFieldType(structType, field string) (*types.FieldTyp
 				if !ok || t == nil {
 					return nil, errNull
 				}
-				return claims{t.Claims}, nil
+				return &claims{Object: t.Claims}, nil
 			},
 		}, true
 	}
