@@ -4,7 +4,6 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
@@ -101,7 +100,7 @@ func (d *dcr) judge(asked []*Policy, operation string, c *registry.Client, in *v
 	if d.cert != nil {
 		in.Certificate, in.CertificateFault = d.cert.ForPolicy()
 	}
-	in.Client = clientForPolicy(c)
+	in.Client = c.ForPolicy()
 	for _, p := range asked {
 		decision := verify.Evaluate(d.r.Context(), p.policy, in, p.timeout())
 		switch {
@@ -123,19 +122,6 @@ func (d *dcr) judge(asked []*Policy, operation string, c *registry.Client, in *v
 		}
 	}
 	return nil
-}
-
-func clientForPolicy(c *registry.Client) *verify.PolicyClient {
-	if c == nil {
-		return nil
-	}
-	p := &verify.PolicyClient{
-		ClientID: c.ClientID, SoftwareID: c.SoftwareID, OrgID: c.OrgID, ClientName: c.ClientName, Directory: c.Directory,
-		IssuedAt: time.Unix(c.IssuedAt, 0).UTC(), UpdatedAt: time.Unix(max(c.IssuedAt, c.UpdatedAt), 0).UTC(), Thumbprint: c.Thumbprint,
-	}
-	metadata := c.Metadata
-	p.Metadata = &metadata
-	return p
 }
 
 // policyDecisions counts them since the process began, over reloads.

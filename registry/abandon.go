@@ -100,7 +100,7 @@ func (r *Registry) forgetPending(ctx context.Context, id string, undo work, lost
 			if err := giveBackAll(w, undo, id); err != nil {
 				return err
 			}
-			if err := errors.Join(w.Delete(clientKey(c)), w.Delete(key("document", c.Document)), lost.put(w)); err != nil {
+			if err := errors.Join(w.Delete(clientKey(c)), deleteDocument(w, c), lost.put(w)); err != nil {
 				return err
 			}
 		}

@@ -88,7 +88,7 @@ func (r *Registry) finishDelete(ctx context.Context, ws Workspace, c *Client, to
 				return err
 			}
 		}
-		return errors.Join(settle(w, c), left.put(w), w.Put(idKey(c), []byte{}), w.Delete(clientKey(c)), w.Delete(key("document", c.Document)), w.Delete(todo.key))
+		return errors.Join(settle(w, c), left.put(w), w.Put(idKey(c), []byte{}), w.Delete(clientKey(c)), deleteDocument(w, c), w.Delete(todo.key))
 	})
 	if err == nil {
 		crashpoint("delete: finished")

@@ -58,8 +58,14 @@ func (r *Registry) List(ctx context.Context, workspace string, by Index, value, 
 	return page(ctx, r, prefix, cursor, limit, func(v Reader, e Entry) (*Client, error) {
 		id := e.Key[len(prefix):]
 		if by == ByTime {
-			_, id, _ = strings.Cut(id, "-")
+			id = timeEntryID(id)
 		}
 		return loadClient(v, workspace, id)
 	})
+}
+
+// timeEntryID is the client of an entry of ByTime.
+func timeEntryID(entry string) string {
+	_, id, _ := strings.Cut(entry, "-")
+	return id
 }

@@ -74,7 +74,7 @@ func (r *Registry) Document(ctx context.Context, c *Client) (now *Client, reques
 		case err != nil:
 			return err
 		}
-		request, err = v.Get(key("document", now.Document))
+		request, err = v.Get(documentKey(now))
 		if errors.Is(err, ErrNotFound) {
 			err = fmt.Errorf("registry: the request of registration %s is gone", c.ID)
 		}

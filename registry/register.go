@@ -72,6 +72,10 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 	for _, h := range holds {
 		undo.Holds = append(undo.Holds, h.key)
 	}
+	whole, err := documentOf(in)
+	if err != nil {
+		return nil, err
+	}
 	pending, err := json.Marshal(c)
 	if err != nil {
 		return nil, err
@@ -109,7 +113,7 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 		if err := in.Software.admit(w, c); err != nil {
 			return err
 		}
-		return errors.Join(w.Put(clientKey(c), pending), w.Put(key("document", c.Document), in.Request.Raw), undo.put(w))
+		return errors.Join(w.Put(clientKey(c), pending), whole.put(w, c), undo.put(w))
 	})
 	switch {
 	case err != nil:

@@ -275,7 +275,7 @@ func (x *fixture) get(key string) (value string) {
 
 func (x *fixture) nothingLeft() {
 	x.t.Helper()
-	for _, prefix := range []string{"client/", "document/", "id/", "index/", "token/", "jti/", "outbox/", "later/"} {
+	for _, prefix := range []string{"client/", "document/", "certificate/", "id/", "index/", "token/", "jti/", "outbox/", "later/"} {
 		if keys := x.keys(prefix); len(keys) > 0 {
 			x.t.Errorf("left behind: %q", keys)
 		}

@@ -196,7 +196,11 @@ func (r *Registry) reregister(ctx context.Context, ws Workspace, known *Client, 
 	if err != nil {
 		return nil, err
 	}
-	ch := &change{id: uuid.NewString(), request: in.Request.Raw, revoke: revoke, unless: asked}
+	whole, err := documentOf(in)
+	if err != nil {
+		return nil, err
+	}
+	ch := &change{id: uuid.NewString(), document: whole, revoke: revoke, unless: asked}
 	for _, h := range registrationReservations(ws.Name, known.ID, in) {
 		h.fresh = true
 		ch.holds = append(ch.holds, h)

@@ -16,7 +16,11 @@ import (
 //
 // Errors: those of Register, and of verify.NotYours for a client that is gone.
 func (r *Registry) Update(ctx context.Context, ws Workspace, clientID string, in Registration) (*Client, error) {
-	ch := &change{id: uuid.NewString(), request: in.Request.Raw}
+	whole, err := documentOf(in)
+	if err != nil {
+		return nil, err
+	}
+	ch := &change{id: uuid.NewString(), document: whole}
 	ch.holds = []reservation{requestReservation(ws.Name, ch.id, in.Request)}
 	return r.change(ctx, ws, clientID, in, ch)
 }
@@ -54,8 +58,8 @@ type change struct {
 	// unless is what the client may have been asked for meanwhile: then there is nothing
 	// to change (errAsked). Empty for a change that is made in any case.
 	unless string
-	// request replaces the document where the client names another one than before.
-	request []byte
+	// document replaces the one before where the client names another.
+	document document
 	// revoke ends a registration token that the change uses up; nil for none.
 	revoke *work
 	// token is a registration access token that comes with it, by tokens; empty for none.
@@ -121,7 +125,7 @@ func (r *Registry) beginUpdate(ctx context.Context, ws Workspace, clientID strin
 		if c, err = changeable(w, ws.Name, clientID, now); err != nil {
 			return err
 		}
-		if ch.request != nil { // a renewed certificate is no wish of the client's: it may revoke with it
+		if ch.document.request != nil { // a renewed certificate is no wish of the client's: it may revoke with it
 			if err := refuseSuspended(w, c); err != nil {
 				return err
 			}
@@ -264,7 +268,7 @@ func (r *Registry) finishUpdate(ctx context.Context, ch *change, after *Client) 
 			}
 		}
 		if after.Document != ch.before.Document {
-			if err := errors.Join(w.Delete(key("document", ch.before.Document)), w.Put(key("document", after.Document), ch.request)); err != nil {
+			if err := errors.Join(deleteDocument(w, ch.before), ch.document.put(w, after)); err != nil {
 				return err
 			}
 		}

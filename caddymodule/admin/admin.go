@@ -11,6 +11,7 @@
 //	DELETE /openbanking_dcr/suspensions?workspace=&kind=&value=
 //	POST   /openbanking_dcr/secrets?workspace=&client_id=
 //	POST   /openbanking_dcr/secrets?workspace=&cursor=&limit=
+//	GET    /openbanking_dcr/registrations?workspace=&cursor=&limit=
 //
 // Whoever reaches the admin API may change the whole configuration, so that it is
 // not for others than operators.
@@ -68,6 +69,7 @@ var calls = map[string]func(*call) (any, error){
 	"PUT suspensions":    (*call).suspend,
 	"DELETE suspensions": (*call).resume,
 	"POST secrets":       (*call).rotateSecrets,
+	"GET registrations":  (*call).registrations,
 }
 
 func serve(w http.ResponseWriter, r *http.Request) error {
@@ -110,7 +112,7 @@ func notServed(method, what string) error {
 			return failed(http.StatusMethodNotAllowed, fmt.Errorf("%s is not a method of %s%s", method, prefix, what))
 		}
 	}
-	return failed(http.StatusNotFound, errors.New("there are backlog, outbox, divergences, suspensions and secrets"))
+	return failed(http.StatusNotFound, errors.New("there are backlog, outbox, divergences, suspensions, secrets and registrations"))
 }
 
 func failed(status int, err error) error {

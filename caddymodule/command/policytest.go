@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -11,43 +12,67 @@ import (
 
 func policy() *cobra.Command {
 	c := &cobra.Command{Use: "policy", Short: "Tries registration policies"}
-	c.AddCommand(&cobra.Command{
-		Use:   "test <folder>",
-		Short: "Holds policies to their cases",
+	var a against
+	test := &cobra.Command{
+		Use:   "test <folder> | --policy <file> --against registry --workspace <name>",
+		Short: "Holds policies to their cases, or to what is registered",
 		Long: `Runs the tests of all policies below a folder: each file whose ending is a policy
 language, like policy.cel, is asked about every case in the folder cases beside it.
-What differs is printed, and how many cases there were. The exit status is 0 when
-all policies decide as their cases say, and 1 otherwise.`,
-		Example:      "  caddy dcr policy test docs/policies",
-		Args:         cobra.ExactArgs(1),
+What differs is printed, and how many cases there were.
+
+With --policy and --against registry, asks a policy that is not in service about every
+registration of a workspace of the running gateway, and prints those that it would
+refuse. Nothing is changed.
+
+The exit status is 0 when all policies decide as their cases say, or when every
+registration would pass, and 1 otherwise.`,
+		Example: `  caddy dcr policy test docs/policies
+  caddy dcr policy test --policy new.cel --against registry --workspace default/obuk`,
+		Args:         cobra.MaximumNArgs(1),
 		SilenceUsage: true,
 		RunE: func(c *cobra.Command, args []string) error {
-			if _, err := os.Stat(args[0]); err != nil {
+			used, err := a.used(args)
+			switch {
+			case err != nil:
 				return err
+			case used:
+				return a.run(c)
+			case len(args) == 0:
+				return errors.New("give a folder with cases, or --policy and --against registry")
 			}
-			results, err := policycases.Run(c.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			failed, policies := 0, map[string]bool{}
-			for _, r := range results {
-				policies[r.Policy] = true
-				if r.Err == nil {
-					continue
-				}
-				failed++
-				if _, err := fmt.Fprintf(c.OutOrStdout(), "%s, %s:\n    %v\n", r.Policy, r.Case, r.Err); err != nil {
-					return err
-				}
-			}
-			if _, err := fmt.Fprintf(c.OutOrStdout(), "%d cases of %d policies, %d failed\n", len(results), len(policies), failed); err != nil {
-				return err
-			}
-			if failed > 0 {
-				return fmt.Errorf("%d cases failed", failed)
-			}
-			return nil
+			return testCases(c, args[0])
 		},
-	})
+	}
+	a.flags(test)
+	c.AddCommand(test)
 	return c
+}
+
+// testCases runs the cases below a folder.
+func testCases(c *cobra.Command, folder string) error {
+	if _, err := os.Stat(folder); err != nil {
+		return err
+	}
+	results, err := policycases.Run(c.Context(), folder)
+	if err != nil {
+		return err
+	}
+	failed, policies := 0, map[string]bool{}
+	for _, r := range results {
+		policies[r.Policy] = true
+		if r.Err == nil {
+			continue
+		}
+		failed++
+		if _, err := fmt.Fprintf(c.OutOrStdout(), "%s, %s:\n    %v\n", r.Policy, r.Case, r.Err); err != nil {
+			return err
+		}
+	}
+	if _, err := fmt.Fprintf(c.OutOrStdout(), "%d cases of %d policies, %d failed\n", len(results), len(policies), failed); err != nil {
+		return err
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d cases failed", failed)
+	}
+	return nil
 }

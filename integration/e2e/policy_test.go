@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
@@ -150,6 +151,52 @@ func TestOneClientForEachSoftware(t *testing.T) {
 			t.Errorf("the authorization server has %d clients, %v", len(clients), err)
 		}
 	})
+}
+
+// TestPolicyAgainstRegistry: a candidate is held to what is registered, the certificate
+// included.
+func TestPolicyAgainstRegistry(t *testing.T) {
+	t.Parallel()
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
+	client := p.Client(p.Acme)
+	first := registers(t, p, client, nil).Text("client_id")
+	second := registers(t, p, client, map[string]any{"scope": "openid"}).Text("client_id")
+	test := func(expression string, more ...string) (string, error) {
+		file := filepath.Join(p.Dir, "candidate.cel")
+		if err := os.WriteFile(file, []byte(expression), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return p.Gateway.Command(t.Context(), append([]string{"dcr", "policy", "test", "--policy", file, "--against", "registry", "--workspace", "default/obuk", "--config", "Caddyfile"}, more...)...)
+	}
+	out, err := test(`certificate.organization_identifier == "PSDGB-FCA-123456" && certificate.ca_spki.size() > 0 && ssa.org_status == "Active" && client == null && software.clients == 1 && operation == "create"`)
+	if err != nil || !strings.Contains(out, "0 of 2 registrations would be refused, 0 cannot be decided") {
+		t.Errorf("%s, %v", out, err)
+	}
+	out, err = test(`registration.scope != "openid" && client.client_id != ""`, "--operation", "update")
+	if err == nil || !strings.Contains(out, second) || strings.Contains(out, first) || !strings.Contains(out, "1 of 2 registrations would be refused") {
+		t.Errorf("%s, %v", out, err)
+	}
+	out, err = test(`token.client_id == "registrar"`)
+	if err == nil || !strings.Contains(out, "0 of 2 registrations would be refused, 2 cannot be decided") {
+		t.Errorf("%s, %v", out, err)
+	}
+	if out, err = test(`sssa.x == 1`); err == nil || !strings.Contains(out, "candidate.cel:1:1: undeclared reference") {
+		t.Errorf("%s, %v", out, err)
+	}
+	out, err = test(`true`, "--workspace", "default/none")
+	if err == nil || !strings.Contains(out, "default/none") {
+		t.Errorf("%s, %v", out, err)
+	}
+	// It is no more than what is there.
+	token, err := p.ClientToken(t.Context(), p.Acme, second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := client.Delete(t.Context(), p.Register, second, token)
+	answered(t, r, err, http.StatusNoContent, "")
+	if out, err = test(`software.clients == 0`); err != nil || !strings.Contains(out, "0 of 1 registrations") {
+		t.Errorf("%s, %v", out, err)
+	}
 }
 
 // TestPolicyCommand: the binary tests policies as the documentation says.
