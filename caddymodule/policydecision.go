@@ -146,8 +146,18 @@ func verdict(d verify.Decision) string {
 	return "allowed"
 }
 
-// longestReason bounds what one log line says of a decision.
-const longestReason = 2000
+// What one log line says of a decision and of whom it is about is bounded, in bytes.
+const (
+	longestReason = 2000
+	longestID     = 80
+)
+
+func cut(s string, most int) string {
+	if len(s) > most {
+		return s[:most] + "..."
+	}
+	return s
+}
 
 // report tells operators of a decision: the metric always, log and event where it is
 // not a plain yes.
@@ -160,31 +170,28 @@ func (d *dcr) report(p *Policy, in *verify.PolicyInput, decision verify.Decision
 	if said == "allowed" {
 		return
 	}
-	reason := decision.Reason
-	if len(reason) > longestReason {
-		reason = reason[:longestReason] + "..."
-	}
 	text := func(o verify.Object, name string) string {
 		v, _, err := o.String(name)
 		if err != nil {
 			return ""
 		}
-		return verify.Quote(v)
+		return cut(v, longestID)
 	}
+	reason, softwareID, orgID := cut(decision.Reason, longestReason), text(in.SSA, "software_id"), text(in.SSA, "org_id")
 	level := slog.LevelInfo
 	if said == "failed" {
 		level = slog.LevelError
 	}
 	d.log.LogAttrs(d.r.Context(), level, "policy", slog.String("policy", p.Name), slog.String("mode", mode), slog.String("verdict", said),
 		slog.String("reason", reason), slog.String("operation", in.Operation), slog.String("support_code", d.support),
-		slog.String("software_id", text(in.SSA, "software_id")), slog.String("org_id", text(in.SSA, "org_id")),
+		slog.String("software_id", softwareID), slog.String("org_id", orgID),
 		slog.Any("scopes", decision.Scopes), slog.Any("grant_types", decision.GrantTypes))
 	if said == "narrowed" || !d.events.ShouldEmit(policyDenied) {
 		return
 	}
 	d.events.Emit(d.ctx, policyDenied, map[string]any{
 		"workspace": d.Workspace, "policy": p.Name, "mode": mode, "verdict": said, "reason": reason, "operation": in.Operation, "support_code": d.support,
-		"software_id": text(in.SSA, "software_id"), "org_id": text(in.SSA, "org_id"),
+		"software_id": softwareID, "org_id": orgID,
 	})
 }
 

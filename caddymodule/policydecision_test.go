@@ -1,0 +1,108 @@
+package caddymodule
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// listener keeps the events that it is told.
+type listener struct{ heard []caddy.Event }
+
+func (l *listener) Handle(_ context.Context, e caddy.Event) error {
+	l.heard = append(l.heard, e)
+	return nil
+}
+
+// TestReport: what operators are told of a decision, and that a long reason of a
+// stranger's making is cut.
+func TestReport(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		shadow   bool
+		decision verify.Decision
+		mode     string
+		verdict  string
+		logged   bool
+		event    bool
+	}{
+		{"allowed", false, verify.Decision{Allowed: true}, "enforced", "allowed", false, false},
+		{"narrowed", false, verify.Decision{Allowed: true, Scopes: []string{"openid"}}, "enforced", "narrowed", true, false},
+		{"denied", false, verify.Decision{Reason: strings.Repeat("x\n", longestReason)}, "enforced", "denied", true, true},
+		{"denied in shadow", true, verify.Decision{Reason: "no"}, "shadow", "denied", true, true},
+		{"failed", true, verify.Decision{Reason: "no", Fault: context.Canceled}, "shadow", "failed", true, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
+			defer cancel()
+			events, heard := new(caddyevents.App), new(listener)
+			if err := events.Provision(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if err := events.On(policyDenied, heard); err != nil {
+				t.Fatal(err)
+			}
+			if err := events.Start(); err != nil {
+				t.Fatal(err)
+			}
+			var log bytes.Buffer
+			h := &Handler{Workspace: "w/" + tc.name, log: slog.New(slog.NewJSONHandler(&log, nil)), ctx: ctx, events: events}
+			d := &dcr{exchange: h.exchange(httptest.NewRecorder(), httptest.NewRequest("POST", "/", nil), "register")}
+			ssa, err := verify.ParseObject([]byte(`{"software_id":"s\n1","org_id":7}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.report(&Policy{Name: "p", Shadow: tc.shadow}, &verify.PolicyInput{Operation: "create", SSA: ssa}, tc.decision)
+			if n := decisionsWith(t, h.Workspace, tc.mode, tc.verdict); n != 1 {
+				t.Errorf("counted %v", n)
+			}
+			if (log.Len() > 0) != tc.logged || log.Len() > 2*longestReason+1000 || tc.logged && !strings.Contains(log.String(), `"verdict":"`+tc.verdict+`"`) {
+				t.Errorf("logged %d bytes: %.300s", log.Len(), log.String())
+			}
+			if (len(heard.heard) == 1) != tc.event {
+				t.Fatalf("%d events", len(heard.heard))
+			}
+			if tc.event {
+				data := heard.heard[0].Data
+				if data["policy"] != "p" || data["mode"] != tc.mode || data["verdict"] != tc.verdict || data["software_id"] != "s\n1" || data["support_code"] != d.support || len(data["reason"].(string)) > longestReason+3 {
+					t.Errorf("%v", data)
+				}
+			}
+		})
+	}
+}
+
+// decisionsWith is how many decisions with these labels there were.
+func decisionsWith(t *testing.T, labels ...string) (n float64) {
+	t.Helper()
+	r := prometheus.NewRegistry()
+	if err := r.Register(policyDecisions); err != nil {
+		t.Fatal(err)
+	}
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range families[0].GetMetric() {
+		found := 0
+		for _, l := range m.GetLabel() {
+			if slices.Contains(labels, l.GetValue()) {
+				found++
+			}
+		}
+		if found == len(labels) {
+			n += m.GetCounter().GetValue()
+		}
+	}
+	return n
+}
