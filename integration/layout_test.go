@@ -35,6 +35,7 @@ var importTable = map[string][]string{
 	"registry/storetest": {"registry", "verify"},
 	"authserver/...":     {"authserver/...", "verify", "verify/jwks", "registry"},
 	"caddymodule/...":    {"caddymodule/...", "authserver/...", "registry/...", "verify", "verify/jwks"},
+	"caddymodule/rego":   {"verify"}, // a module of its own
 	"integration/...":    {"integration/...", "caddymodule/...", "authserver/...", "registry/...", "verify", "verify/jwks", "."},
 }
 
@@ -53,6 +54,7 @@ var onlyIn = map[string][]string{
 	"github.com/dgraph-io/badger":   {"registry/badger"},
 	"github.com/lestrrat-go/jwx":    {"verify"},
 	"github.com/caddyserver/xcaddy": {"integration/..."},
+	"github.com/open-policy-agent":  {"caddymodule/rego"},
 }
 
 // emptyNames say nothing about what is in a file or package.

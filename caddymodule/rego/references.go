@@ -1,0 +1,225 @@
+package rego
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// references are the places of the input that a policy's rules name: what is converted
+// for it, and what must be there.
+type references struct {
+	read  part
+	needs []need
+	// nulls are the terms that are compared with null.
+	nulls  map[*ast.Term]bool
+	faults ast.Errors
+}
+
+// part is a place of the input that is read.
+type part struct {
+	*node
+	// whole: with all its members.
+	whole bool
+	parts map[string]*part
+}
+
+// need is what must be there for the rules to mean what they say.
+type need struct {
+	path ast.Ref // below input
+	text string
+	// notNull is for objects; collection: its elements are read.
+	notNull, collection bool
+	at                  *ast.Location
+}
+
+func newReferences() *references {
+	return &references{read: part{node: inputShape, parts: map[string]*part{}}, nulls: map[*ast.Term]bool{}}
+}
+
+func (p *part) part(name string, n *node) *part {
+	if p.parts[name] == nil {
+		p.parts[name] = &part{node: n, parts: map[string]*part{}}
+	}
+	return p.parts[name]
+}
+
+func (r *references) fault(at *ast.Location, format string, args ...any) {
+	e := ast.NewError(ast.CompileErr, at, format, args...)
+	if !slices.ContainsFunc(r.faults, func(o *ast.Error) bool { return o.Error() == e.Error() }) {
+		r.faults = append(r.faults, e)
+	}
+}
+
+func (r *references) need(n need) {
+	n.text = n.path.String()
+	if !slices.ContainsFunc(r.needs, func(o need) bool {
+		return o.text == n.text && o.notNull == n.notNull && o.collection == n.collection
+	}) {
+		r.needs = append(r.needs, n)
+	}
+}
+
+// understood are functions that the walk gives a meaning. A rule of that name would
+// have another.
+var understood = []string{"object", "is_null", "equal", "eq", "neq", "assign", "internal"}
+
+// module walks a module as it was parsed: the compiler makes variables of much.
+func (r *references) module(m *ast.Module) {
+	for _, i := range m.Imports {
+		path, _ := i.Path.Value.(ast.Ref)
+		if path.HasPrefix(ast.InputRootRef) {
+			r.fault(i.Location, "import %v: what is read of input must be named where it is read", path)
+		}
+		if name := string(i.Name()); slices.Contains(understood, name) || name == "input" {
+			r.fault(i.Location, "import %v: the name %s is taken", path, name)
+		}
+	}
+	for _, rule := range m.Rules {
+		if name := rule.Head.Ref()[0].Value.String(); slices.Contains(understood, name) || name == "input" {
+			r.fault(rule.Location, "the name %s is taken", name)
+		}
+		ast.NewGenericVisitor(r.visit).Walk(rule)
+	}
+}
+
+// visit tells that it has seen to what is below.
+func (r *references) visit(x any) bool {
+	switch x := x.(type) {
+	case *ast.Head:
+		for _, t := range x.Reference[min(1, len(x.Reference)):] {
+			r.walk(t)
+		}
+	case *ast.With:
+		r.fault(x.Location, "with belongs in tests")
+		return true
+	case *ast.Not, *ast.LogicalAnd, *ast.LogicalOr:
+		r.fault(x.(ast.Node).Loc(), "this form of Rego is not known here")
+		return true
+	case *ast.Expr:
+		return r.expression(x)
+	case *ast.Every:
+		r.elements(x.Domain)
+	case *ast.Term:
+		return r.term(x)
+	}
+	return false
+}
+
+func (r *references) walk(t *ast.Term) { ast.NewGenericVisitor(r.visit).Walk(t) }
+
+// expression is one line of a rule.
+func (r *references) expression(e *ast.Expr) bool {
+	if len(e.With) > 0 {
+		r.fault(e.Location, "with belongs in tests")
+	}
+	switch t := e.Terms.(type) {
+	case *ast.Term:
+		if isInput(t) {
+			r.place(t, use{alone: true, negated: e.Negated})
+			return true
+		}
+	case []*ast.Term:
+		r.call(t)
+		return true
+	}
+	return false
+}
+
+func (r *references) term(t *ast.Term) bool {
+	switch v := t.Value.(type) {
+	case ast.Call:
+		r.call(v)
+		return true
+	case ast.Var:
+		if v == "input" {
+			r.place(t, use{})
+			return true
+		}
+	case ast.Ref:
+		if isInput(t) {
+			r.place(t, use{})
+			return true
+		}
+	}
+	return false
+}
+
+// isInput tells whether a term is input, or something of it.
+func isInput(t *ast.Term) bool {
+	switch v := t.Value.(type) {
+	case ast.Var:
+		return v == "input"
+	case ast.Ref:
+		return v[0].Value.Compare(ast.Var("input")) == 0
+	}
+	return false
+}
+
+func refOf(t *ast.Term) ast.Ref {
+	if ref, ok := t.Value.(ast.Ref); ok {
+		return ref
+	}
+	return ast.Ref{t}
+}
+
+// call is a function with its arguments.
+func (r *references) call(terms []*ast.Term) {
+	name, args := terms[0].Value.String(), terms[1:]
+	switch {
+	case name == "object.get" && len(args) >= 2 && isInput(args[0]):
+		r.get(args[0], args[1])
+		args = args[2:]
+	case name == "object.keys" && len(args) >= 1 && isInput(args[0]):
+		r.place(args[0], use{keys: true})
+		args = args[1:]
+	case (name == "equal" || name == "eq" || name == "neq") && len(args) == 2:
+		for i, t := range args {
+			if _, null := args[1-i].Value.(ast.Null); null && isInput(t) {
+				r.nulls[t] = true
+				r.place(t, use{null: true})
+				return
+			}
+		}
+	case name == "is_null" && len(args) == 1 && isInput(args[0]):
+		r.nulls[args[0]] = true
+		r.place(args[0], use{null: true})
+		return
+	case name == "internal.member_2" && len(args) == 2, name == "internal.member_3" && len(args) == 3:
+		r.elements(args[len(args)-1])
+	}
+	for _, t := range append(slices.Clone(refOf(terms[0])[1:]), args...) {
+		r.walk(t)
+	}
+}
+
+// elements demands that a claim has some.
+func (r *references) elements(t *ast.Term) {
+	if isInput(t) {
+		r.place(t, use{collection: true})
+	}
+}
+
+// get is object.get, which reads what may be absent.
+func (r *references) get(from, key *ast.Term) {
+	ref := slices.Clone(refOf(from))
+	if path, ok := key.Value.(*ast.Array); ok && path.Len() > 0 {
+		path.Foreach(func(t *ast.Term) { ref = append(ref, t) })
+	} else if _, ok := key.Value.(ast.String); ok {
+		ref = append(ref, key)
+	} else {
+		r.fault(key.Location, "object.get(%v, %v, ...): the key must be a string or an array of strings, as in [%v]", from, key, key)
+		return
+	}
+	r.place(&ast.Term{Value: ref, Location: from.Location}, use{optional: true, given: len(refOf(from))})
+}
+
+// names of an object, for errors.
+func (n *node) list() string { return strings.Join(n.names, ", ") }
+
+// describe is how errors tell what kind of value has no members.
+func describe(n *node) string {
+	return fmt.Sprintf("is %s, and has no members", map[shape]string{list: "an array", text: "a string", boolean: "a boolean", number: "a number"}[n.shape])
+}
