@@ -46,9 +46,7 @@ func compile(ctx context.Context, s *sources, path ast.Ref) (*program, error) {
 		return nil, err
 	}
 	p.allows = has[ruleAllow]
-	for _, name := range slices.Sorted(maps.Keys(modules)) {
-		p.references.module(modules[name])
-	}
+	p.references.modules(modules)
 	store := inmem.NewFromObjectWithOpts(orEmpty(s.data), inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
 	compiler, err := p.check(ctx, modules, store)
 	if err != nil {
@@ -84,7 +82,7 @@ func (s *sources) parse(path ast.Ref) (map[string]*ast.Module, error) {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		case !strings.HasSuffix(name, "_test.rego"):
 			modules[name] = m
-		case m.Package.Path.Equal(path) && slices.ContainsFunc(m.Rules, func(r *ast.Rule) bool { return decides(r) != "" }):
+		case slices.ContainsFunc(m.Rules, func(r *ast.Rule) bool { return decides(r, path) != "" }):
 			return nil, fmt.Errorf("%s: is a test by its name, but has a rule that decides", name)
 		}
 	}

@@ -100,56 +100,99 @@ func (n *need) missing(input value) error {
 	if name, _ := first.(ast.String); byNature[string(name)] && null(input, n.path[:1]) {
 		return nil
 	}
-	found, err := input.Find(n.path)
-	switch {
-	case n.notNull && (err != nil || found.Compare(ast.NullValue) == 0):
-		return fmt.Errorf("reads below %s, which is null; compare it with null in a policy of its own, or read it as %s", n.shown(), n.getNull())
-	case n.notNull:
-		return nil
-	case err != nil:
-		return fmt.Errorf("reads %s, which the request does not have; read it as %s", n.shown(), n.get())
-	}
-	if n.collection {
-		switch found.(type) {
-		case *ast.Array, ast.Object:
-		default:
-			return fmt.Errorf("reads elements of %s, which is %s", n.shown(), ast.ValueName(found))
+	if n.notNull {
+		if null(input, n.path) {
+			return fmt.Errorf("reads below %s, which is null; let that be denied, or read it as %s", n.shown(), n.getNull())
 		}
+		return nil
+	}
+	return n.below(input, n.path)
+}
+
+// below follows the rest of a path.
+func (n *need) below(v value, rest ast.Ref) error {
+	for i, step := range rest {
+		if _, every := step.Value.(ast.Var); every {
+			return n.each(v, rest[i+1:])
+		}
+		found, err := v.Find(rest[i : i+1])
+		if err != nil {
+			return fmt.Errorf("reads %s, which the request does not have; read it as %s", n.shown(), n.get())
+		}
+		v = found
+	}
+	if n.collection && !hasElements(v) {
+		return n.noElements(v)
 	}
 	return nil
 }
 
+// each follows the rest of a path below every element. There may be none, but what
+// cannot have any is an error.
+func (n *need) each(v value, rest ast.Ref) (err error) {
+	check := func(element *ast.Term) {
+		if err == nil {
+			err = n.below(element.Value, rest)
+		}
+	}
+	switch v := v.(type) {
+	case *ast.Array:
+		v.Foreach(check)
+	case ast.Object:
+		v.Foreach(func(_, element *ast.Term) { check(element) })
+	default:
+		return n.noElements(v)
+	}
+	return err
+}
+
+func (n *need) noElements(v value) error {
+	return fmt.Errorf("reads elements of %s, but there is %s", n.shown(), ast.ValueName(v))
+}
+
+func hasElements(v value) bool {
+	switch v.(type) {
+	case *ast.Array, ast.Object:
+		return true
+	}
+	return false
+}
+
 func null(input value, path ast.Ref) bool {
 	found, err := input.Find(path)
-	return err == nil && found.Compare(ast.NullValue) == 0
+	return err != nil || found.Compare(ast.NullValue) == 0
 }
 
 // shown is the path as rules write it.
 func (n *need) shown() string { return ast.InputRootRef.Concat(n.path).String() }
 
-// get is how a rule reads what may be absent.
+// get is how a rule reads what may be absent: object.get, from what is there.
 func (n *need) get() string {
-	claims := 1
+	from := 1
 	if n.path[0].Value.Compare(ast.String("token")) == 0 {
-		claims = 2
+		from = 2
 	}
-	rest := n.path[claims:]
-	key := rest[0].String()
-	if len(rest) > 1 {
-		keys := make([]string, len(rest))
-		for i := range rest {
-			keys[i] = rest[i].String()
+	for i, step := range n.path[:len(n.path)-1] {
+		if !fixed(step) {
+			from = i + 1
 		}
-		key = "[" + strings.Join(keys, ", ") + "]"
 	}
-	return fmt.Sprintf(`object.get(%v, %s, "")`, ast.InputRootRef.Concat(n.path[:claims]), key)
+	return getting(n.path[:from], n.path[from:])
 }
 
 // getNull is how a rule reads a member of what may be null.
 func (n *need) getNull() string {
-	keys := make([]string, len(n.path))
-	for i := range n.path {
-		keys[i] = n.path[i].String()
+	return getting(nil, append(n.path.Copy(), ast.StringTerm("name")))
+}
+
+func getting(from, path ast.Ref) string {
+	keys := make([]string, len(path))
+	for i := range path {
+		keys[i] = path[i].String()
 	}
-	return fmt.Sprintf(`object.get(input, [%s, "name"], "")`, strings.Join(keys, ", "))
+	key := strings.Join(keys, ", ")
+	if len(keys) > 1 {
+		key = "[" + key + "]"
+	}
+	return fmt.Sprintf(`object.get(%v, %s, "")`, ast.InputRootRef.Concat(from), key)
 }

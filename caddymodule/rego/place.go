@@ -51,6 +51,10 @@ func (r *references) place(t *ast.Term, u use) {
 				r.fault(t.Location, "%v: %v is an array", ref, so)
 				return
 			}
+			if r.lookup(ref[i]) && !u.optional {
+				r.fault(t.Location, "%v: which element of %v it is cannot be followed", ref, so)
+				return
+			}
 			if u.alone && !u.negated {
 				u.alone = false // it asks whether there is one
 			}
@@ -103,15 +107,19 @@ func (r *references) claim(ref ast.Ref, i int, p *part, u use, at *ast.Location)
 		return
 	}
 	p.part(string(name), &node{}).whole = true
-	end := i + 1
-	for end < len(ref) && fixed(ref[end]) {
-		end++
+	named := true
+	for _, step := range ref[i+1:] {
+		_, variable := step.Value.(ast.Var)
+		named = named && !variable
+		if r.lookup(step) && !u.optional {
+			r.fault(at, "%v: which member of a claim %v is cannot be followed; read it with object.get and a default", ref, step)
+			return
+		}
 	}
-	whole := end == len(ref)
-	if u.optional || u.alone && u.negated && whole {
+	if u.optional || u.alone && u.negated && named {
 		return
 	}
-	r.need(need{path: ref[1:end].Copy(), collection: u.collection || !whole, at: at})
+	r.need(need{path: ref[1:].Copy(), collection: u.collection, at: at})
 }
 
 // fixed tells whether a step is a name or an index.

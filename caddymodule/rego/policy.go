@@ -28,10 +28,10 @@
 // lets in. So nothing may be missing:
 //
 //   - A claim below input.request, input.ssa or input.token.claims that any rule names,
-//     at any depth of fixed names and indexes, must be there, or the policy fails, which
-//     denies. A claim whose elements are read ([_], some, every, in) must have elements. A
-//     claim that may be absent is read as object.get(input.ssa, "name", default), or asked
-//     for with not input.ssa.name alone.
+//     to its last name, must be there, or the policy fails, which denies. Where elements
+//     are read ([_], some, every, in) there must be an array or an object, and the names
+//     after [_] must be in each of its elements. A claim that may be absent is read as
+//     object.get(input.ssa, "name", default), or asked for with not input.ssa.name alone.
 //   - input.certificate and input.token must not be null if any rule reads below them;
 //     object.get(input, ["certificate", "subject"], "") may.
 //   - input.client is null on create, input.registration on read and delete: what reads
@@ -39,11 +39,13 @@
 //   - A name below data that is in no file and no rule is a load error.
 //   - Reads that cannot be followed are load errors: input itself and its objects as
 //     values (variables, imports, arguments of functions, walk, some k, v in input.ssa),
-//     members by variable (input[x], input.ssa[x]), and with, which belongs in tests.
+//     members by a name that is computed (input[x], input.ssa[x], input.ssa.address[x]
+//     where x has a value), and with, which belongs in tests.
 //   - A member that is always there is no condition by itself, and none with not.
 //
-// Not followed are claims below a claim that went through a variable: after
-// a := input.ssa.address the path a.city may be undefined, like any value of Rego's own.
+// Not followed is what comes after a variable: with a := input.ssa.address, or some a in
+// input.ssa.addresses, the claim must be there, but a.city may be undefined, like any
+// value of Rego's own. Nor are types: "5" < 6 is false in Rego, and no error.
 //
 // A denial with a text stands even if a claim is missing elsewhere.
 //

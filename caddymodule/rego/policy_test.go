@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
@@ -107,6 +108,12 @@ func TestVerdicts(t *testing.T) {
 		`input.request.esc == "a\"é\\"`:                                                                  true,
 		`count(input.request.empty) == 0`:                                                                true,
 		`time.parse_rfc3339_ns(input.now) < time.parse_rfc3339_ns("2026-06-01T00:00:00Z")`:               true,
+		`some i; input.ssa.software_roles[i] == "PISP"`:                                                  true,
+		`input.ssa.org[_] == "Active"`:                                                                   true,
+		`count([r | r := input.ssa.software_roles[_]]) == 2`:                                             true,
+		`k := "status"; object.get(input.ssa.org, [k], "none") == "Active"`:                              true,
+		`print(input.ssa.org_id)`:                                                                        true,
+		`some i; input.ssa.software_roles[i] == "PISP"; input.ssa.software_roles[i] != "x"`:              true,
 		`input.now == "2026-03-01T12:00:00Z"`:                                                            true,
 		`$"{input.ssa.org_id}!" == "org!"`:                                                               true,
 		`"input.ssa.org_idd" == "x"`:                                                                     false,
@@ -225,6 +232,12 @@ func TestLate(t *testing.T) {
 	p.program.late.Store(maxLate)
 	if d := ask(t, p, in); d.Allowed || d.Fault != errLate {
 		t.Errorf("%+v", d)
+	}
+}
+
+func TestPanic(t *testing.T) {
+	if d, err := new(program).recovered(nil, topdown.NewCancel()); err == nil || !strings.Contains(err.Error(), "panic") || d.Allowed {
+		t.Errorf("%+v, %v", d, err)
 	}
 }
 

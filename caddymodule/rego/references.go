@@ -2,6 +2,7 @@ package rego
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -14,7 +15,11 @@ type references struct {
 	read  part
 	needs []need
 	// nulls are the terms that are compared with null.
-	nulls  map[*ast.Term]bool
+	nulls map[*ast.Term]bool
+	// bound are variables of the rule that is walked.
+	bound map[ast.Var]bool
+	// rules are the names of the rules of each package.
+	rules  map[string][]ast.Var
 	faults ast.Errors
 }
 
@@ -28,7 +33,7 @@ type part struct {
 
 // need is what must be there for the rules to mean what they say.
 type need struct {
-	path ast.Ref // below input
+	path ast.Ref // below input; a variable stands for every element
 	text string
 	// notNull is for objects; collection: its elements are read.
 	notNull, collection bool
@@ -36,7 +41,22 @@ type need struct {
 }
 
 func newReferences() *references {
-	return &references{read: part{node: inputShape, parts: map[string]*part{}}, nulls: map[*ast.Term]bool{}}
+	return &references{read: part{node: inputShape, parts: map[string]*part{}}, nulls: map[*ast.Term]bool{}, rules: map[string][]ast.Var{}}
+}
+
+// modules walks all modules, in the order of their names.
+func (r *references) modules(modules map[string]*ast.Module) {
+	for _, m := range modules {
+		for _, rule := range m.Rules {
+			if name, ok := rule.Head.Ref()[0].Value.(ast.Var); ok {
+				path := m.Package.Path.String()
+				r.rules[path] = append(r.rules[path], name)
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(modules)) {
+		r.module(modules[name])
+	}
 }
 
 func (p *part) part(name string, n *node) *part {
@@ -77,7 +97,15 @@ func (r *references) module(m *ast.Module) {
 			r.fault(i.Location, "import %v: the name %s is taken", path, name)
 		}
 	}
+	names := map[ast.Var]bool{}
+	for _, i := range m.Imports {
+		names[i.Name()] = true
+	}
+	for _, name := range r.rules[m.Package.Path.String()] {
+		names[name] = true
+	}
 	for _, rule := range m.Rules {
+		r.bind(names, rule)
 		if name := rule.Head.Ref()[0].Value.String(); slices.Contains(understood, name) || name == "input" {
 			r.fault(rule.Location, "the name %s is taken", name)
 		}

@@ -9,11 +9,13 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// decides is the rule that decides to which a rule belongs; empty for others.
-func decides(r *ast.Rule) string {
-	name := r.Head.Ref()[0].Value.String()
-	if name == ruleDeny || name == ruleAllow || name == ruleNarrow {
-		return name
+// decides is the rule that decides to which a rule belongs, in whatever package it is
+// written; empty for others.
+func decides(r *ast.Rule, path ast.Ref) string {
+	for _, name := range []string{ruleDeny, ruleAllow, ruleNarrow} {
+		if r.Ref().HasPrefix(path.Append(ast.StringTerm(name))) {
+			return name
+		}
 	}
 	return ""
 }
@@ -25,18 +27,18 @@ func decisive(s *sources, modules map[string]*ast.Module, path ast.Ref) (map[str
 	var faults ast.Errors
 	for _, name := range slices.Sorted(maps.Keys(modules)) {
 		m := modules[name]
-		if !m.Package.Path.Equal(path) {
-			others[strings.TrimPrefix(m.Package.Path.String(), "data.")] = true
-			continue
-		}
 		for _, r := range m.Rules {
-			rule := decides(r)
-			if rule == "" {
+			rule := decides(r, path)
+			switch {
+			case rule == "" && m.Package.Path.Equal(path):
 				others[r.Head.Ref()[0].Value.String()] = true
+				continue
+			case rule == "":
+				others["package "+strings.TrimPrefix(m.Package.Path.String(), "data.")] = true
 				continue
 			}
 			has[rule] = true
-			if text := form(rule, r); text != "" {
+			if text := form(rule, r, len(r.Ref()) > len(path)+1); text != "" {
 				faults = append(faults, ast.NewError(ast.CompileErr, r.Location, "%s", text))
 			}
 		}
@@ -54,14 +56,14 @@ func decisive(s *sources, modules map[string]*ast.Module, path ast.Ref) (map[str
 	return has, nil
 }
 
-// form is what is wrong with a rule's.
-func form(name string, r *ast.Rule) string {
+// form is what is wrong with a rule's; below: it is for a member.
+func form(name string, r *ast.Rule, below bool) string {
 	switch set := r.Head.RuleKind() == ast.MultiValue; {
 	case len(r.Head.Args) > 0:
 		return name + " must not be a function"
-	case name == ruleDeny && (!set || len(r.Head.Ref()) > 1):
+	case name == ruleDeny && (!set || below):
 		return `deny must be a set: deny contains "text" if ...`
-	case name == ruleAllow && (set || len(r.Head.Ref()) > 1):
+	case name == ruleAllow && (set || below):
 		return "allow must be true or false: allow if ..."
 	case name == ruleNarrow && set:
 		return "narrow must be an object: narrow := {\"scopes\": [...]} if ..."
