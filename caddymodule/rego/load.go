@@ -78,9 +78,16 @@ func (s *sources) text(name string) (string, error) {
 
 // readDirectory reads Rego itself, for its names, and leaves data to OPA's loader.
 func readDirectory(directory string) (*sources, error) {
+	directory, err := filepath.EvalSymlinks(directory)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := os.Stat(directory); err != nil || !info.IsDir() {
+		return nil, fmt.Errorf("%s: is no directory", directory)
+	}
 	s := &sources{from: directory, rego: map[string]string{}}
 	data := false
-	err := filepath.WalkDir(directory, func(name string, entry fs.DirEntry, err error) error {
+	err = filepath.WalkDir(directory, func(name string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err

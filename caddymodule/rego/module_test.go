@@ -71,8 +71,28 @@ func TestSources(t *testing.T) {
 		}
 	}
 	t.Setenv("REGO_TEST_FOLDER", files(t, several))
+	// As Kubernetes mounts a ConfigMap: the files are links into a hidden folder.
+	mounted := t.TempDir()
+	for _, link := range [][2]string{{files(t, several), "..data"}, {"..data/dcr.rego", "dcr.rego"}, {"..data/more/rules.rego", "rules.rego"}} {
+		if err := os.Symlink(link[0], filepath.Join(mounted, link[1])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"banks/data.json", "more/data.yaml"} {
+		if err := os.MkdirAll(filepath.Join(mounted, filepath.Dir(name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink("../..data/"+name, filepath.Join(mounted, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(mounted, link); err != nil {
+		t.Fatal(err)
+	}
 	for name, p := range map[string]*Policy{
 		"directory": {Directory: "{env.REGO_TEST_FOLDER}"},
+		"links":     {Directory: link},
 		"bundle":    {Bundle: bundled(t, packed)},
 		"package":   {File: filepath.Join(files(t, map[string]string{"x.rego": "package a.b\n\nallow if input.ssa.org_id == \"org\""}), "x.rego"), Package: "a.b"},
 	} {
@@ -111,6 +131,7 @@ func TestSourceErrors(t *testing.T) {
 		"placeholder":       {Policy{File: "{env.REGO_TEST_UNSET}"}, "REGO_TEST_UNSET"},
 		"no file":           {Policy{File: filepath.Join(t.TempDir(), "x.rego")}, "no such file"},
 		"no directory":      {Policy{Directory: filepath.Join(t.TempDir(), "x")}, "no such file"},
+		"a file":            {Policy{Directory: file}, "is no directory"},
 		"no bundle":         {Policy{Bundle: file}, "gzip"},
 		"bad package":       {Policy{File: file, Package: "a b"}, "is no name of a package"},
 		"no rules":          {Policy{File: file}, "has neither deny nor allow; there is nothing"},

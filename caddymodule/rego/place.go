@@ -9,14 +9,14 @@ type use struct {
 	alone, negated bool // it is a line by itself, after not
 	optional       bool // there is a default, for all but the first given steps
 	given          int
+	own            int  // where the steps begin that are written here, not where a variable is set
 	null           bool // it is compared with null
 	keys           bool // its names alone are read
 	collection     bool // its elements are read
 }
 
 // place follows a reference through the input.
-func (r *references) place(t *ast.Term, u use) {
-	ref := refOf(t)
+func (r *references) place(ref ast.Ref, at *ast.Location, u use) {
 	for _, step := range ref[1:] {
 		r.walk(step)
 	}
@@ -24,35 +24,35 @@ func (r *references) place(t *ast.Term, u use) {
 	for i := 1; i < len(ref); i++ {
 		so := ref[:i]
 		if n.nullable && (!u.optional || i <= u.given) {
-			r.need(need{path: so[1:].Copy(), notNull: true, at: t.Location})
+			r.need(need{path: so[1:].Copy(), notNull: true, at: at})
 		}
 		switch n.shape {
 		case claims:
-			r.claim(ref, i, p, u, t.Location)
+			r.claim(ref, i, p, u, at)
 			return
 		case object:
 			name, ok := ref[i].Value.(ast.String)
 			if !ok {
-				r.fault(t.Location, "%v: which member of %v it is cannot be followed; name one of %s", ref, so, n.list())
+				r.fault(at, "%v: which member of %v it is cannot be followed; name one of %s", ref, so, n.list())
 				return
 			}
 			child, _ := n.member(string(name))
 			if child == nil {
-				r.fault(t.Location, "%v has no %s; it has %s", so, string(name), n.list())
+				r.fault(at, "%v has no %s; it has %s", so, string(name), n.list())
 				return
 			}
 			n, p = child, p.part(string(name), child)
 		case list:
 			p.whole = true
 			if fixed(ref[i]) && !u.optional {
-				r.need(need{path: ref[1 : i+1].Copy(), at: t.Location})
+				r.need(need{path: ref[1 : i+1].Copy(), at: at})
 			}
 			if _, wrong := ref[i].Value.(ast.String); wrong || n.item.shape == object {
-				r.fault(t.Location, "%v: %v is an array", ref, so)
+				r.fault(at, "%v: %v is an array", ref, so)
 				return
 			}
 			if r.lookup(ref[i]) && !u.optional {
-				r.fault(t.Location, "%v: which element of %v it is cannot be followed", ref, so)
+				r.fault(at, "%v: which element of %v it is cannot be followed", ref, so)
 				return
 			}
 			if u.alone && !u.negated {
@@ -60,11 +60,11 @@ func (r *references) place(t *ast.Term, u use) {
 			}
 			n = n.item
 		default:
-			r.fault(t.Location, "%v: %v %s", ref, so, describe(n))
+			r.fault(at, "%v: %v %s", ref, so, describe(n))
 			return
 		}
 	}
-	r.end(ref, n, p, u, t.Location)
+	r.end(ref, n, p, u, at)
 }
 
 // end is a reference to something that is always there.
@@ -108,9 +108,9 @@ func (r *references) claim(ref ast.Ref, i int, p *part, u use, at *ast.Location)
 	}
 	p.part(string(name), &node{}).whole = true
 	named := true
-	for _, step := range ref[i+1:] {
+	for j, step := range ref[i+1:] {
 		_, variable := step.Value.(ast.Var)
-		named = named && !variable
+		named = named && (!variable || i+1+j < u.own)
 		if r.lookup(step) && !u.optional {
 			r.fault(at, "%v: which member of a claim %v is cannot be followed; read it with object.get and a default", ref, step)
 			return

@@ -114,6 +114,15 @@ func TestVerdicts(t *testing.T) {
 		`k := "status"; object.get(input.ssa.org, [k], "none") == "Active"`:                              true,
 		`print(input.ssa.org_id)`:                                                                        true,
 		`some i; input.ssa.software_roles[i] == "PISP"; input.ssa.software_roles[i] != "x"`:              true,
+		`o.status == "Active"` + "\n}\no := input.ssa.org if {\n true":                                   true,
+		`a := input.ssa.org; not a.gone`:                                                                 true,
+		`a := input.ssa.org; a.status == "Active"`:                                                       true,
+		`a := input.ssa.org; object.get(a, "gone", 1) == 1`:                                              true,
+		`some a in input.request.deep.a; not a.gone`:                                                     true,
+		`some a in input.request.deep.a; is_object(a); object.get(a, "b", false)`:                        true,
+		`r := input.certificate.psd2_roles; "PSP_AI" in r`:                                               true,
+		`some r in input.certificate.psd2_roles; startswith(r, "PSP_")`:                                  true,
+		`q := input.certificate.qwac; not q`:                                                             true,
 		`input.now == "2026-03-01T12:00:00Z"`:                                                            true,
 		`$"{input.ssa.org_id}!" == "org!"`:                                                               true,
 		`"input.ssa.org_idd" == "x"`:                                                                     false,
@@ -218,7 +227,7 @@ func TestDeadline(t *testing.T) {
 // Nobody waits for a function that is slow by itself, and there are never many of them.
 func TestLate(t *testing.T) {
 	p, in := load(t, `deny contains "x" if regex.match(input.request.long, input.request.long)`), input(t)
-	in.Request = parsed(t, `{"long":"`+strings.Repeat("a", 10000)+`"}`)
+	in.Request = parsed(t, `{"long":"`+strings.Repeat("a", 4000)+`"}`)
 	for i := range maxLate + 1 {
 		start := time.Now()
 		d := verify.Evaluate(t.Context(), p, in, 10*time.Millisecond)

@@ -18,8 +18,10 @@ type references struct {
 	nulls map[*ast.Term]bool
 	// bound are variables of the rule that is walked.
 	bound map[ast.Var]bool
-	// rules are the names of the rules of each package.
-	rules  map[string][]ast.Var
+	// aliases are places that its variables stand for.
+	aliases map[ast.Var][]ast.Ref
+	// rules are the names of the rules of each package, and the places they stand for.
+	rules  map[string]map[ast.Var][]ast.Ref
 	faults ast.Errors
 }
 
@@ -41,16 +43,19 @@ type need struct {
 }
 
 func newReferences() *references {
-	return &references{read: part{node: inputShape, parts: map[string]*part{}}, nulls: map[*ast.Term]bool{}, rules: map[string][]ast.Var{}}
+	return &references{read: part{node: inputShape, parts: map[string]*part{}}, nulls: map[*ast.Term]bool{}, rules: map[string]map[ast.Var][]ast.Ref{}}
 }
 
 // modules walks all modules, in the order of their names.
 func (r *references) modules(modules map[string]*ast.Module) {
 	for _, m := range modules {
 		for _, rule := range m.Rules {
+			path := m.Package.Path.String()
+			if r.rules[path] == nil {
+				r.rules[path] = map[ast.Var][]ast.Ref{}
+			}
 			if name, ok := rule.Head.Ref()[0].Value.(ast.Var); ok {
-				path := m.Package.Path.String()
-				r.rules[path] = append(r.rules[path], name)
+				r.rules[path][name] = append(r.rules[path][name], valueOf(rule)...)
 			}
 		}
 	}
@@ -97,15 +102,8 @@ func (r *references) module(m *ast.Module) {
 			r.fault(i.Location, "import %v: the name %s is taken", path, name)
 		}
 	}
-	names := map[ast.Var]bool{}
-	for _, i := range m.Imports {
-		names[i.Name()] = true
-	}
-	for _, name := range r.rules[m.Package.Path.String()] {
-		names[name] = true
-	}
 	for _, rule := range m.Rules {
-		r.bind(names, rule)
+		r.bind(m, rule)
 		if name := rule.Head.Ref()[0].Value.String(); slices.Contains(understood, name) || name == "input" {
 			r.fault(rule.Location, "the name %s is taken", name)
 		}
@@ -129,7 +127,7 @@ func (r *references) visit(x any) bool {
 	case *ast.Expr:
 		return r.expression(x)
 	case *ast.Every:
-		r.elements(x.Domain)
+		r.each(x.Domain, use{collection: true})
 	case *ast.Term:
 		return r.term(x)
 	}
@@ -145,10 +143,7 @@ func (r *references) expression(e *ast.Expr) bool {
 	}
 	switch t := e.Terms.(type) {
 	case *ast.Term:
-		if isInput(t) {
-			r.place(t, use{alone: true, negated: e.Negated})
-			return true
-		}
+		return r.each(t, use{alone: true, negated: e.Negated})
 	case []*ast.Term:
 		r.call(t)
 		return true
@@ -161,18 +156,20 @@ func (r *references) term(t *ast.Term) bool {
 	case ast.Call:
 		r.call(v)
 		return true
-	case ast.Var:
-		if v == "input" {
-			r.place(t, use{})
-			return true
-		}
-	case ast.Ref:
-		if isInput(t) {
-			r.place(t, use{})
-			return true
-		}
+	case ast.Var, ast.Ref:
+		return r.each(t, use{})
 	}
 	return false
+}
+
+// each follows a term to the places that it is; there are none if it is none of input.
+func (r *references) each(t *ast.Term, u use) bool {
+	refs := r.inputs(t, 0)
+	for _, ref := range refs {
+		u.own = len(ref) - len(refOf(t)) + 1
+		r.place(ref, t.Location, u)
+	}
+	return len(refs) > 0
 }
 
 // isInput tells whether a term is input, or something of it.
@@ -197,51 +194,46 @@ func refOf(t *ast.Term) ast.Ref {
 func (r *references) call(terms []*ast.Term) {
 	name, args := terms[0].Value.String(), terms[1:]
 	switch {
-	case name == "object.get" && len(args) >= 2 && isInput(args[0]):
+	case name == "object.get" && len(args) >= 2 && len(r.inputs(args[0], 0)) > 0:
 		r.get(args[0], args[1])
 		args = args[2:]
 	case name == "object.keys" && len(args) >= 1 && isInput(args[0]):
-		r.place(args[0], use{keys: true})
+		r.each(args[0], use{keys: true})
 		args = args[1:]
 	case (name == "equal" || name == "eq" || name == "neq") && len(args) == 2:
 		for i, t := range args {
 			if _, null := args[1-i].Value.(ast.Null); null && isInput(t) {
 				r.nulls[t] = true
-				r.place(t, use{null: true})
+				r.each(t, use{null: true})
 				return
 			}
 		}
 	case name == "is_null" && len(args) == 1 && isInput(args[0]):
 		r.nulls[args[0]] = true
-		r.place(args[0], use{null: true})
+		r.each(args[0], use{null: true})
 		return
 	case name == "internal.member_2" && len(args) == 2, name == "internal.member_3" && len(args) == 3:
-		r.elements(args[len(args)-1])
+		r.each(args[len(args)-1], use{collection: true})
 	}
 	for _, t := range append(slices.Clone(refOf(terms[0])[1:]), args...) {
 		r.walk(t)
 	}
 }
 
-// elements demands that a claim has some.
-func (r *references) elements(t *ast.Term) {
-	if isInput(t) {
-		r.place(t, use{collection: true})
-	}
-}
-
 // get is object.get, which reads what may be absent.
 func (r *references) get(from, key *ast.Term) {
-	ref := slices.Clone(refOf(from))
+	var steps []*ast.Term
 	if path, ok := key.Value.(*ast.Array); ok && path.Len() > 0 {
-		path.Foreach(func(t *ast.Term) { ref = append(ref, t) })
+		path.Foreach(func(t *ast.Term) { steps = append(steps, t) })
 	} else if _, ok := key.Value.(ast.String); ok {
-		ref = append(ref, key)
+		steps = append(steps, key)
 	} else {
 		r.fault(key.Location, "object.get(%v, %v, ...): the key must be a string or an array of strings, as in [%v]", from, key, key)
 		return
 	}
-	r.place(&ast.Term{Value: ref, Location: from.Location}, use{optional: true, given: len(refOf(from))})
+	for _, ref := range r.inputs(from, 0) {
+		r.place(append(ref.Copy(), steps...), from.Location, use{optional: true, given: len(ref)})
+	}
 }
 
 // names of an object, for errors.
