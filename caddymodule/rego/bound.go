@@ -17,6 +17,11 @@ func (r *references) bind(m *ast.Module, rule *ast.Rule) {
 	for name, places := range r.rules[m.Package.Path.String()] {
 		r.bound[name], r.aliases[name] = true, slices.Clone(places)
 	}
+	for rule := rule; rule != nil; rule = rule.Else {
+		for name, places := range r.arguments.of[rule] {
+			r.aliases[name] = append(r.aliases[name], places...)
+		}
+	}
 	all := func(t *ast.Term) {
 		ast.WalkVars(t, func(v ast.Var) bool {
 			r.bound[v] = true

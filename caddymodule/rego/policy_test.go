@@ -115,6 +115,8 @@ func TestVerdicts(t *testing.T) {
 		`print(input.ssa.org_id)`:                                                                        true,
 		`some i; input.ssa.software_roles[i] == "PISP"; input.ssa.software_roles[i] != "x"`:              true,
 		`o.status == "Active"` + "\n}\no := input.ssa.org if {\n true":                                   true,
+		`f(input.ssa.org)` + "\n}\nf(o) if {\n not o.gone":                                               true,
+		`f(input.ssa.org)` + "\n}\nf(o) if {\n o.status == \"Active\"":                                   true,
 		`a := input.ssa.org; not a.gone`:                                                                 true,
 		`a := input.ssa.org; a.status == "Active"`:                                                       true,
 		`a := input.ssa.org; object.get(a, "gone", 1) == 1`:                                              true,

@@ -15,7 +15,10 @@ type references struct {
 	read  part
 	needs []need
 	// nulls are the terms that are compared with null.
-	nulls map[*ast.Term]bool
+	nulls     map[*ast.Term]bool
+	arguments *arguments
+	// in is the module that is walked.
+	in *ast.Module
 	// bound are variables of the rule that is walked.
 	bound map[ast.Var]bool
 	// aliases are places that its variables stand for.
@@ -59,8 +62,15 @@ func (r *references) modules(modules map[string]*ast.Module) {
 			}
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(modules)) {
-		r.module(modules[name])
+	r.arguments = newArguments(modules)
+	for again := true; again; again = r.arguments.grown { // until no function is called with more
+		r.arguments.grown = false
+		for _, name := range slices.Sorted(maps.Keys(modules)) {
+			r.module(modules[name])
+		}
+	}
+	if rule := r.arguments.tooMany; rule != nil {
+		r.fault(rule.Location, "%s is called with more than %d places of input", rule.Ref(), maxPlaces)
 	}
 }
 
@@ -93,6 +103,7 @@ var understood = []string{"object", "is_null", "equal", "eq", "neq", "assign", "
 
 // module walks a module as it was parsed: the compiler makes variables of much.
 func (r *references) module(m *ast.Module) {
+	r.in = m
 	for _, i := range m.Imports {
 		path, _ := i.Path.Value.(ast.Ref)
 		if path.HasPrefix(ast.InputRootRef) {
@@ -214,6 +225,12 @@ func (r *references) call(terms []*ast.Term) {
 		return
 	case name == "internal.member_2" && len(args) == 2, name == "internal.member_3" && len(args) == 3:
 		r.each(args[len(args)-1], use{collection: true})
+	}
+	function := pathOf(r.in, refOf(terms[0]))
+	for i, t := range args {
+		if r.arguments.rules[function] != nil {
+			r.arguments.pass(function, i, r.inputs(t, 0))
+		}
 	}
 	for _, t := range append(slices.Clone(refOf(terms[0])[1:]), args...) {
 		r.walk(t)
