@@ -46,6 +46,9 @@ func TestDocumented(t *testing.T) {
 		if !strings.Contains(page, "```cel\n"+read(t, file)+"```") {
 			t.Errorf("%s is not in it", file)
 		}
+		if other := strings.TrimSuffix(file, "cel") + "rego"; !strings.Contains(page, "```rego\n"+read(t, other)+"```") {
+			t.Errorf("%s is not in it", other)
+		}
 		cases, err := filepath.Glob(filepath.Join(filepath.Dir(file), "cases", "*.json"))
 		if err != nil {
 			t.Fatal(err)

@@ -110,7 +110,7 @@ func TestInputIsJSON(t *testing.T) {
 
 // What is empty is there: no member is left out, and no list is null.
 func TestEmptyInput(t *testing.T) {
-	in := &verify.PolicyInput{Registration: new(verify.Metadata), Certificate: new(verify.PolicyCertificate), Token: new(verify.PolicyToken), Client: new(verify.PolicyClient)}
+	in := &verify.PolicyInput{Registration: new(verify.Metadata), Certificate: new(verify.PolicyCertificate), Token: new(verify.PolicyToken), Client: new(verify.PolicyClient), Software: new(verify.PolicySoftware)}
 	got, err := everything(inputShape).value(reflect.ValueOf(in).Elem())
 	if err != nil {
 		t.Fatal(err)

@@ -21,7 +21,7 @@
 //
 // input is verify.PolicyInput. A name that it does not have is a load error. Its own
 // members are always there, empty where there is nothing to tell: "", [] or, for
-// certificate, token, client and registration, null. Times are RFC 3339 text in UTC.
+// certificate, token, client, software and registration, null. Times are RFC 3339 text in UTC.
 // Claims are what the TPP or the directory wrote.
 //
 // In Rego what is missing makes a rule silently not hold, and a deny that does not hold
@@ -32,7 +32,7 @@
 //     are read ([_], some, every, in) there must be an array or an object, and the names
 //     after [_] must be in each of its elements. A claim that may be absent is read as
 //     object.get(input.ssa, "name", default), or asked for with not input.ssa.name alone.
-//   - input.certificate and input.token must not be null if any rule reads below them;
+//   - input.certificate, input.token and input.software must not be null if any rule reads below them;
 //     object.get(input, ["certificate", "subject"], "") may.
 //   - input.client is null on create, input.registration on read and delete: what reads
 //     below them simply does not hold there.
