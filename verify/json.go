@@ -239,6 +239,7 @@ func (o Object) Object(name string) (v Object, ok bool, err error) {
 // text. They share its memory.
 func Items(raw []byte) (items [][]byte) {
 	p := parser{data: raw, at: 1}
+	items = make([][]byte, 0, min(1+bytes.Count(raw, []byte{','}), 64))
 	for p.space(); p.peek() != ']' && p.peek() != 0; p.space() {
 		if p.peek() == ',' {
 			p.at++

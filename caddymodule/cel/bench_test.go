@@ -22,7 +22,7 @@ func BenchmarkTwenty(b *testing.B) {
 	in := &verify.PolicyInput{
 		Operation: "create", Workspace: "default/obuk", Remote: "192.0.2.1", Now: time.Now(),
 		Request: object(b, `{"iss":"s","exp":1772370000,"iat":1772369000}`),
-		SSA: object(b, `{"org_status":"Active","software_id":"s","software_mode":"Live","software_environment":"sandbox","software_roles":["AISP","PISP"],"software_redirect_uris":["https://tpp.example/a","https://tpp.example/b"],
+		SSA: object(b, `{"org_status":"Active","software_id":"s","software_mode":"Live","software_environment":"sandbox","software_roles":["AISP","PISP"],"software_client_name":"x","iss":"OpenBanking Ltd",
 		"software_on_behalf_of_org":null,"organisation_competent_authority_claims":{"authority_id":"FCAGBR","registration_id":"1","status":"Active","authorisations":[{"member_state":"GB","roles":["AISP"]}]}}`),
 		Registration: &verify.Metadata{TokenEndpointAuthMethod: "tls_client_auth", GrantTypes: []string{"authorization_code", "client_credentials"}, RequestObjectSigningAlg: "PS256"},
 		Certificate:  &verify.PolicyCertificate{Subject: "CN=x,C=GB", OrganizationIdentifier: "PSDGB-FCA-123456", NotAfter: time.Now().Add(99 * time.Hour)},
