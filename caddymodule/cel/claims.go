@@ -1,6 +1,7 @@
 package cel
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -127,8 +128,10 @@ func value(raw []byte) ref.Val {
 	if n, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
 		return types.Int(n)
 	}
+	// What is out of range is infinite, and no error: within a list or a map an error
+	// would be equal to anything.
 	f, err := strconv.ParseFloat(string(raw), 64)
-	if err != nil {
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
 		return types.WrapErr(fmt.Errorf("number %s: %w", verify.Quote(string(raw)), err))
 	}
 	return types.Double(f)

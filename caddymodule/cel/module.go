@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -91,7 +92,8 @@ func (p *Policy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			if !d.AllArgs(&text) {
 				return d.ArgErr()
 			}
-			if _, err := fmt.Sscan(text, &p.CostLimit); err != nil || p.CostLimit == 0 {
+			var err error
+			if p.CostLimit, err = strconv.ParseUint(text, 10, 63); err != nil || p.CostLimit == 0 {
 				return d.Errf("cost_limit: %q is no number above 0", text)
 			}
 		default:

@@ -44,6 +44,8 @@ func (p *Policy) failed(ctx context.Context, in *verify.PolicyInput, err error) 
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("took too long: %w", ctx.Err())
+	case strings.Contains(err.Error(), errNull.Error()):
+		err = errNull
 	case strings.Contains(err.Error(), "cost limit exceeded"):
 		return fmt.Errorf("costs more than %d; mend the expression, or raise cost_limit", p.CostLimit)
 	}

@@ -74,6 +74,11 @@ func compile(expression, source string, line int, limit uint64) (*program, error
 	if strings.TrimSpace(expression) == "" {
 		return nil, fmt.Errorf("%s: there is no expression", source)
 	}
+	for _, placeholder := range []string{"{env.", "{file.", "{$"} {
+		if strings.Contains(expression, placeholder) { // as text it would forbid what nobody has
+			return nil, fmt.Errorf("%s:%d: placeholders like %s...} are not replaced in an expression; write the value itself", source, line, placeholder)
+		}
+	}
 	env, err := environment()
 	if err != nil {
 		return nil, err
@@ -81,6 +86,9 @@ func compile(expression, source string, line int, limit uint64) (*program, error
 	checked, issues := env.Compile(expression)
 	if issues.Err() != nil {
 		return nil, loadError(issues, source, line)
+	}
+	if err := refuseCalls(checked, source, line); err != nil {
+		return nil, err
 	}
 	if t := checked.OutputType(); !t.IsExactType(celgo.BoolType) && !t.IsExactType(decisionType) {
 		return nil, fmt.Errorf("%s:%d: the expression gives %s; it must give true or false, or what allow(), deny(text) or reject(text) give", source, line, t)
@@ -111,6 +119,28 @@ func compile(expression, source string, line int, limit uint64) (*program, error
 	}
 	p.explaining, err = env.Program(checked, append(bounds, celgo.EvalOptions(celgo.OptExhaustiveEval))...)
 	return p, err
+}
+
+// refuseCalls refuses calls that can take any time and memory with a stranger's texts,
+// and that no clock stops.
+func refuseCalls(checked *celgo.Ast, source string, line int) (err error) {
+	native := checked.NativeRep()
+	ast.PostOrderVisit(native.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() != ast.CallKind || err != nil {
+			return
+		}
+		at := native.SourceInfo().GetStartLocation(e.ID())
+		call := e.AsCall()
+		switch name := call.FunctionName(); name {
+		case "matches":
+			if pattern := call.Args()[len(call.Args())-1]; pattern.Kind() != ast.LiteralKind {
+				err = fmt.Errorf("%s:%d:%d: matches: the pattern must be written out, so that nobody else makes it", source, line+at.Line()-1, at.Column()+1)
+			}
+		case "replace", "join", "format":
+			err = fmt.Errorf("%s:%d:%d: %s is not offered: it makes much of little", source, line+at.Line()-1, at.Column()+1, name)
+		}
+	}))
+	return err
 }
 
 // conjuncts are the parts that && joins, from left to right.

@@ -31,7 +31,7 @@ func (p provider) FindStructFieldType(structType, field string) (*types.FieldTyp
 	if structType == "verify.PolicyToken" && field == "claims" {
 		return &types.FieldType{
 			Type:  claimsType,
-			IsSet: func(target any) bool { return !isNull(target) },
+			IsSet: func(target any) bool { return notNull(target) },
 			GetFrom: func(target any) (any, error) {
 				t, ok := target.(*verify.PolicyToken)
 				if !ok || t == nil {
@@ -46,7 +46,7 @@ func (p provider) FindStructFieldType(structType, field string) (*types.FieldTyp
 		return nil, false
 	}
 	strict := *found
-	strict.IsSet = func(target any) bool { return !isNull(target) && found.IsSet(target) }
+	strict.IsSet = func(target any) bool { return notNull(target) && found.IsSet(target) }
 	strict.GetFrom = func(target any) (any, error) {
 		if isNull(target) {
 			return nil, errNull
@@ -54,6 +54,15 @@ func (p provider) FindStructFieldType(structType, field string) (*types.FieldTyp
 		return found.GetFrom(target)
 	}
 	return &strict, true
+}
+
+// notNull is true, or ends the evaluation: !has(certificate.nca_id) must not be true of
+// no certificate. CEL makes an error of a panic, and has no other way here.
+func notNull(target any) bool {
+	if isNull(target) {
+		panic(errNull)
+	}
+	return true
 }
 
 // isNull tells whether a value is no struct.

@@ -1,0 +1,107 @@
+package cel
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// A number that is out of range equals nothing, wherever it stands. CEL takes an item
+// that is an error for equal to every other.
+func TestNumberOutOfRange(t *testing.T) {
+	for _, e := range []string{
+		`request.l == ["accepted"]`, `request.l in [["a"], ["b"]]`, `request.m == {"k": "v"}`, `request.o == {"q": {"k": ["x"]}}`,
+		`request.?l.orValue([]) == ["a"]`, `[request.l] == [["a"]]`,
+	} {
+		in := input(t)
+		in.Request = object(t, `{"l":[1e400],"m":{"k":1e400},"o":{"q":{"k":[1e400]}}}`)
+		if d := verify.Evaluate(t.Context(), load(t, e), in, time.Minute); d.Allowed {
+			t.Errorf("%s is true", e)
+		}
+	}
+}
+
+// What can take any time with a stranger's texts does not load.
+func TestRefusedCalls(t *testing.T) {
+	for expression, want := range map[string]string{
+		`"aaaa".matches(ssa.re)`:                       "expression:1:15: matches: the pattern must be written out",
+		`matches(ssa.a, ssa.re)`:                       "the pattern must be written out",
+		`"a".matches("^" + ssa.re)`:                    "the pattern must be written out",
+		"true &&\n ssa.a.replace(\"\", ssa.b) == \"\"": "expression:2:15: replace is not offered",
+		`ssa.a.join(ssa.b) == ""`:                      "join is not offered",
+	} {
+		if err := (&Policy{Expression: expression}).Provision(caddy.Context{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", expression, err)
+		}
+	}
+}
+
+// Of no certificate nothing is true, not even that it lacks something.
+func TestNull(t *testing.T) {
+	for _, e := range []string{`!has(client.metadata)`, `!has(client.client_id)`, `!(has(client.metadata) && true)`} {
+		if d := verify.Evaluate(t.Context(), load(t, e), input(t), time.Minute); d.Allowed || d.Fault == nil || !strings.Contains(d.Reason, "it is null here") {
+			t.Errorf("%s: %+v", e, d)
+		}
+	}
+}
+
+// A placeholder is not replaced in an expression, so what forbids its value forbids nothing.
+func TestPlaceholder(t *testing.T) {
+	p := new(Policy)
+	if err := p.UnmarshalCaddyfile(caddyfile.NewTestDispenser("cel `ssa.org_id != \"{env.BLOCKED_ORG}\"`")); err == nil {
+		t.Error("loads")
+	}
+}
+
+func TestCostLimit(t *testing.T) {
+	for _, n := range []string{"10abc", "1e9", "1,000,000", `"5 6"`} {
+		p := new(Policy)
+		if err := p.UnmarshalCaddyfile(caddyfile.NewTestDispenser("cel `true` {\n cost_limit " + n + "\n}")); err == nil {
+			t.Errorf("%s is read as %d", n, p.CostLimit)
+		}
+	}
+}
+
+// What the access log and a terminal are told is bounded, and has no control characters.
+func TestReason(t *testing.T) {
+	in := input(t)
+	in.Request = object(t, `{"long":"`+strings.Repeat("a", 50000)+`","esc":"\u001b[2J"}`)
+	for _, e := range []string{`timestamp(request.long) < now`, `deny(request.esc)`} {
+		d := verify.Evaluate(t.Context(), load(t, e), in, time.Minute)
+		if cause := d.Error("p", "").Cause.Error(); len(cause) > 3000 || strings.Contains(cause, "\x1b") {
+			t.Errorf("%s: %d bytes: %.40q", e, len(cause), cause)
+		}
+	}
+}
+
+// One program, many at once, each with another input: none sees another's.
+func TestConcurrent(t *testing.T) {
+	for _, e := range []string{`request.l + ["b"] == ["a","b"]`, `request.l.map(x, x + "!") == ["a!"] && request == request && token.claims.env == "prod"`, `request.l.exists(x, x == "a") && request.o.k == "a"`} {
+		p := load(t, e)
+		var group sync.WaitGroup
+		for g := range 8 {
+			group.Go(func() {
+				v := fmt.Sprint("v", g)
+				if g%2 == 0 {
+					v = "a"
+				}
+				for range 400 {
+					in := input(t)
+					in.Request = object(t, `{"l":["`+v+`"],"o":{"k":"`+v+`"}}`)
+					if d := verify.Evaluate(t.Context(), p, in, 10*time.Second); d.Allowed != (v == "a") || d.Fault != nil {
+						t.Errorf("%s %s: %+v", e, v, d)
+						return
+					}
+				}
+			})
+		}
+		group.Wait()
+	}
+}
