@@ -91,7 +91,7 @@ func readStored(v Reader, c *Client) (s Stored, err error) {
 	if err != nil {
 		return s, fmt.Errorf("stored certificate of client %s: %w", c.ID, err)
 	}
-	s.Others, err = countClients(v, c.Workspace, c.SoftwareID, c.ID, nil)
+	s.Others, err = countClients(v, c, c.ID, nil)
 	return s, err
 }
 

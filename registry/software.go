@@ -13,15 +13,18 @@ import (
 // decides by it. A registration that is decided so is made only while it is true.
 type SoftwareClients struct {
 	// Count is of those that are active, or being made, apart from the one that the
-	// registration repeats or changes. At most MaxCounted.
+	// registration repeats or changes. At most MaxCounted. One that is being made under a
+	// configuration that counts nothing counts from when it is active.
 	Count int
 
 	key  string
 	seen []byte
+	// repeats is the record that was left out because the POST repeats it.
+	repeats string
 }
 
 // MaxCounted is how far the clients of a software are counted.
-const MaxCounted = 1000
+const MaxCounted = 100
 
 // ErrSoftwareChanged is a registration that was decided by a number of clients which
 // has changed meanwhile: it must be decided again.
@@ -37,7 +40,7 @@ type making struct {
 // maxMaking is how many of them there may be at once. More wait.
 const maxMaking = 16
 
-func makingKey(workspace, softwareID string) string { return key("making", workspace, softwareID) }
+func makingKey(c *Client) string { return key("making", c.Workspace, c.Directory, c.SoftwareID) }
 
 // SoftwareClients counts the clients of a registration's software. except is the
 // record of the client that the request changes; nil for a POST, where it is the one
@@ -54,7 +57,7 @@ func (r *Registry) SoftwareClients(ctx context.Context, ws Workspace, in Registr
 			return nil, err
 		}
 	}
-	n := &SoftwareClients{key: makingKey(ws.Name, c.SoftwareID)}
+	n := &SoftwareClients{key: makingKey(c)}
 	err := r.store.View(ctx, func(v Reader) error {
 		own := ""
 		if except != nil {
@@ -65,8 +68,8 @@ func (r *Registry) SoftwareClients(ctx context.Context, ws Workspace, in Registr
 			if err != nil {
 				return err
 			}
-			if s != nil && s.lasts(r.now()) {
-				own = s.Holder
+			if n.repeats = ""; s != nil && s.lasts(r.now()) {
+				own, n.repeats = s.Holder, s.Holder
 			}
 		}
 		seen, m, err := readMaking(v, n.key)
@@ -74,7 +77,7 @@ func (r *Registry) SoftwareClients(ctx context.Context, ws Workspace, in Registr
 			return err
 		}
 		n.seen = seen
-		n.Count, err = countClients(v, ws.Name, c.SoftwareID, own, m.Registrations)
+		n.Count, err = countClients(v, c, own, m.Registrations)
 		return err
 	})
 	if err != nil {
@@ -83,29 +86,43 @@ func (r *Registry) SoftwareClients(ctx context.Context, ws Workspace, in Registr
 	return n, nil
 }
 
-// countClients counts what the index has, and what is on its way into it.
-func countClients(v Reader, workspace, softwareID, except string, making []string) (n int, err error) {
-	prefix := indexPrefix(BySoftware, workspace, softwareID)
-	entries, err := v.Scan(prefix, "", MaxCounted)
-	if err != nil {
-		return 0, err
-	}
-	ids := slices.Clone(making)
-	for _, e := range entries {
-		ids = append(ids, e.Key[len(prefix):])
-	}
-	slices.Sort(ids)
-	for _, id := range slices.Compact(ids) {
-		c, err := loadClient(v, workspace, id)
+// countClients counts what the index has of c's software, and what is on its way into
+// it. Another directory's software of the same id is another one.
+func countClients(v Reader, c *Client, except string, making []string) (n int, err error) {
+	count := func(id string) error {
+		other, err := loadClient(v, c.Workspace, id)
 		if errors.Is(err, ErrNotFound) {
-			continue
+			return nil
 		}
+		if err == nil && other.ID != except && other.Directory == c.Directory && (other.Status == Active || other.Status == Pending) {
+			n++
+		}
+		return err
+	}
+	for _, id := range making {
+		if err := count(id); err != nil {
+			return 0, err
+		}
+	}
+	prefix := indexPrefix(BySoftware, c.Workspace, c.SoftwareID)
+	for after := ""; n < MaxCounted; {
+		entries, err := v.Scan(prefix, after, MaxCounted)
 		if err != nil {
 			return 0, err
 		}
-		if c.ID != except && (c.Status == Active || c.Status == Pending) {
-			n++
+		for _, e := range entries {
+			id := e.Key[len(prefix):]
+			if slices.Contains(making, id) {
+				continue
+			}
+			if err := count(id); err != nil {
+				return 0, err
+			}
 		}
+		if len(entries) < MaxCounted {
+			break
+		}
+		after = entries[len(entries)-1].Key
 	}
 	return min(n, MaxCounted), nil
 }
@@ -122,6 +139,15 @@ func (n *SoftwareClients) admit(w Writer, c *Client) error {
 	}
 	if !bytes.Equal(seen, n.seen) {
 		return ErrSoftwareChanged
+	}
+	if n.repeats != "" { // whoever comes here repeats nothing: that time is over
+		other, err := loadClient(w, c.Workspace, n.repeats)
+		if err == nil && (other.Status == Active || other.Status == Pending) {
+			return ErrSoftwareChanged
+		}
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
 	}
 	next := making{Schema: schema}
 	for _, id := range m.Registrations {

@@ -113,3 +113,85 @@ func TestOnlyClientRepeated(t *testing.T) {
 		}
 	})
 }
+
+// A POST that was decided while it repeated a live client, and is made after the window
+// for that has ended, would be a second live client of the software.
+func TestOnlyClientWhoseWindowEnds(t *testing.T) {
+	for _, mode := range []string{registry.ReregisterReturn, registry.ReregisterUpdate, registry.ReregisterReject} {
+		t.Run(mode, func(t *testing.T) {
+			run(t, true, func(x *fixture) {
+				x.ws.Reregister = registry.Reregister{Mode: mode, Window: time.Hour}
+				first, err := x.only(request("jti1", "token1"))
+				if err != nil {
+					x.t.Fatal(err)
+				}
+				time.Sleep(time.Hour + 2*time.Minute - time.Second) // with the skew
+				in := request("jti2", "token2")
+				n, err := x.SoftwareClients(x.t.Context(), x.ws, in, nil)
+				if err != nil || n.Count != 0 {
+					x.t.Fatalf("%+v, %v", n, err)
+				}
+				in.Software = n
+				time.Sleep(2 * time.Second)
+				second, err := x.Register(x.t.Context(), x.ws, in)
+				if err == nil && second.ClientID != first.ClientID {
+					x.t.Errorf("two live clients: %s and %s", first.ClientID, second.ClientID)
+				}
+			})
+		})
+	}
+}
+
+// Two directories may give out the same software_id: the clients of one are not
+// counted for the other's.
+func TestOnlyClientOfItsDirectory(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		in := request("jti1", "token1")
+		in.Request.Statement.Issuer = &verify.Issuer{Name: "Sandbox Ltd"}
+		if _, err := x.only(in); err != nil {
+			x.t.Fatal(err)
+		}
+		if _, err := x.only(request("jti2", "token2")); errors.Is(err, errEnough) {
+			x.t.Errorf("a client of another directory's software with the same id blocks it")
+		}
+	})
+}
+
+// Clients whose deletion the AS refuses stay in the index, and hide no live ones.
+func TestOnlyClientsBesideDeleted(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		const many = 2 * registry.MaxCounted
+		x.as.set(func() {
+			for range 4 * many {
+				x.as.fail["delete"] = append(x.as.fail["delete"], errors.New("403"))
+			}
+		})
+		made := func(i int) *registry.Client { // as under software.clients < 5
+			in := request(fmt.Sprint("jti", i), fmt.Sprint("token", i))
+			n, err := x.SoftwareClients(x.t.Context(), x.ws, in, nil)
+			if err != nil || n.Count >= 5 {
+				return nil
+			}
+			in.Software = n
+			c, err := x.Register(x.t.Context(), x.ws, in)
+			if err != nil {
+				x.t.Fatal(i, err)
+			}
+			return c
+		}
+		for i := range many {
+			if err := x.Delete(x.t.Context(), x.ws, made(i).ClientID, presented("mine")); err != nil {
+				x.t.Fatal(err)
+			}
+		}
+		live := 0
+		for i := range 20 {
+			if made(many+i) != nil {
+				live++
+			}
+		}
+		if live > 5 {
+			x.t.Errorf("%d live clients of a software that may have five", live)
+		}
+	})
+}

@@ -113,7 +113,7 @@ type PolicyClient struct {
 // PolicySoftware is a software's other registrations as policies see them.
 type PolicySoftware struct {
 	// Clients is how many clients of the workspace it has, those being made now
-	// included; not the one that the request is about, or repeats. At most 1000.
+	// included; not the one that the request is about, or repeats. At most 100.
 	Clients int64 `json:"clients"`
 }
 
