@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"slices"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -32,7 +33,7 @@ func captureCertificate(state *tls.ConnectionState, now time.Time) (*verify.Cert
 		return verify.CaptureCertificate(state, now)
 	}
 	leaf := state.VerifiedChains[0][0]
-	if cert, ok := capturedCertificates.Get(leaf); ok {
+	if cert, ok := capturedCertificates.Get(leaf); ok && slices.Equal(cert.Authorities, state.VerifiedChains[0][1:]) {
 		if err := cert.Check(now); err != nil {
 			return nil, err
 		}

@@ -42,7 +42,8 @@ func (d *dcr) judgeRegistration(c *registry.Client, in *registry.Registration) (
 		operation = verify.OperationUpdate
 	}
 	asked := d.policiesFor(operation)
-	if len(asked) == 0 {
+	// With a token that was used up nothing is registered but what that has registered.
+	if len(asked) == 0 || in.Spent != nil {
 		return nil
 	}
 	narrowed := *in.Checked
@@ -146,11 +147,13 @@ func verdict(d verify.Decision) string {
 	return "allowed"
 }
 
-// What one log line says of a decision and of whom it is about is bounded, in bytes.
+// What one log line says of whom a decision is about is bounded: bytes, and names.
 const (
-	longestReason = 2000
-	longestID     = 80
+	longestID  = 80
+	mostScopes = 32
 )
+
+func few(list []string) []string { return list[:min(len(list), mostScopes)] }
 
 func cut(s string, most int) string {
 	if len(s) > most {
@@ -177,20 +180,20 @@ func (d *dcr) report(p *Policy, in *verify.PolicyInput, decision verify.Decision
 		}
 		return cut(v, longestID)
 	}
-	reason, softwareID, orgID := cut(decision.Reason, longestReason), text(in.SSA, "software_id"), text(in.SSA, "org_id")
+	softwareID, orgID := text(in.SSA, "software_id"), text(in.SSA, "org_id")
 	level := slog.LevelInfo
 	if said == "failed" {
 		level = slog.LevelError
 	}
 	d.log.LogAttrs(d.r.Context(), level, "policy", slog.String("policy", p.Name), slog.String("mode", mode), slog.String("verdict", said),
-		slog.String("reason", reason), slog.String("operation", in.Operation), slog.String("support_code", d.support),
+		slog.String("reason", decision.Reason), slog.String("operation", in.Operation), slog.String("support_code", d.support),
 		slog.String("software_id", softwareID), slog.String("org_id", orgID),
-		slog.Any("scopes", decision.Scopes), slog.Any("grant_types", decision.GrantTypes))
+		slog.Any("scopes", few(decision.Scopes)), slog.Any("grant_types", few(decision.GrantTypes)))
 	if said == "narrowed" || !d.events.ShouldEmit(policyDenied) {
 		return
 	}
 	d.events.Emit(d.ctx, policyDenied, map[string]any{
-		"workspace": d.Workspace, "policy": p.Name, "mode": mode, "verdict": said, "reason": reason, "operation": in.Operation, "support_code": d.support,
+		"workspace": d.Workspace, "policy": p.Name, "mode": mode, "verdict": said, "reason": decision.Reason, "operation": in.Operation, "support_code": d.support,
 		"software_id": softwareID, "org_id": orgID,
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Policy is what one bank demands of registrations beside the protections and the
@@ -70,13 +71,31 @@ func Evaluate(ctx context.Context, p Policy, in *PolicyInput, within time.Durati
 	switch {
 	case err != nil:
 		return fault(err)
+	case d.Fault != nil:
+		return fault(d.Fault)
 	case ctx.Err() != nil: // it has not kept to its time, whatever it says
 		return fault(fmt.Errorf("took longer than %v", within))
 	}
 	return d.checked(in)
 }
 
-func fault(err error) Decision { return Decision{Fault: err, Reason: err.Error()} }
+// maxReason bounds a reason in bytes: it may be made of a stranger's claims.
+const maxReason = 2000
+
+func fault(err error) Decision { return Decision{Fault: err, Reason: bounded(err.Error())} }
+
+// bounded is a text for a log or a terminal: cut, without control characters.
+func bounded(s string) string {
+	if len(s) > maxReason {
+		s = s[:maxReason] + "..."
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+}
 
 // checked holds a decision to what one may be.
 func (d Decision) checked(in *PolicyInput) Decision {
@@ -94,6 +113,7 @@ func (d Decision) checked(in *PolicyInput) Decision {
 	if d.Reason == "" {
 		d.Reason = d.Text
 	}
+	d.Reason = bounded(d.Reason)
 	return d
 }
 

@@ -41,6 +41,9 @@ func TestEvaluate(t *testing.T) {
 		{name: "yes, and an error", policy: func(context.Context, *PolicyInput) (Decision, error) {
 			return Decision{Allowed: true}, errors.New("half done")
 		}, fault: "half done"},
+		{name: "yes, and a fault", policy: func(context.Context, *PolicyInput) (Decision, error) {
+			return Decision{Allowed: true, Fault: errors.New("the database is away")}, nil
+		}, fault: "the database is away"},
 		{name: "panic", policy: func(context.Context, *PolicyInput) (Decision, error) { panic("oh") }, fault: "panic: oh"},
 		{name: "hangs", policy: func(ctx context.Context, _ *PolicyInput) (Decision, error) {
 			<-ctx.Done()
