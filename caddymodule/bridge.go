@@ -39,39 +39,51 @@ func (h *Handler) checkAssertion(ctx context.Context, store *registry.Registry, 
 
 var errSecretRefused = errors.New("the authorization server refuses the secret that the gateway has for this client")
 
+// maxSecrets is how many secrets one request is sent with: those of rotations that
+// follow each other while it is on its way.
+const maxSecrets = 4
+
 // bridged is next for a client in bridge mode. An AS that refuses the secret may have
 // been given another one meanwhile: then it is asked once more.
 func (h *Handler) bridged(next caddyhttp.Handler, store *registry.Registry, c *registry.Client, form string) caddyhttp.Handler {
 	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		if err := authenticateAs(r, store, c, form); err != nil {
-			return h.refuseBridged(w, r, err)
-		}
 		before := maps.Clone(w.Header())
-		first := &secretAnswer{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
-		if err := next.ServeHTTP(first, r); err != nil || first.refused == 0 {
-			return err
+		for try := 1; ; try++ {
+			if err := authenticateAs(r, store, c, form); err != nil {
+				return h.refuseBridged(w, r, err)
+			}
+			answer := &secretAnswer{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
+			if err := next.ServeHTTP(answer, r); err != nil || answer.refused == 0 {
+				return err
+			}
+			if !answer.aboutSecret() {
+				return answer.send()
+			}
+			if try == maxSecrets {
+				return h.refusedSecret(w, r, c, answer)
+			}
+			newer, err := store.NewerSecret(r.Context(), c)
+			if err != nil {
+				return h.refuseBridged(w, r, err)
+			}
+			if newer == nil {
+				return h.refusedSecret(w, r, c, answer)
+			}
+			c, r = newer, withOwnVars(r)
+			clear(w.Header())
+			maps.Copy(w.Header(), before)
 		}
-		if !first.aboutSecret() {
-			return first.send()
-		}
-		newer, err := store.NewerSecret(r.Context(), c)
-		if err != nil {
-			return h.refuseBridged(w, r, err)
-		}
-		if newer == nil {
-			return h.refusedSecret(w, r, c, first)
-		}
-		clear(w.Header())
-		maps.Copy(w.Header(), before)
-		if err := authenticateAs(r, store, newer, form); err != nil {
-			return h.refuseBridged(w, r, err)
-		}
-		again := &secretAnswer{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
-		if err := next.ServeHTTP(again, r); err != nil || again.refused == 0 {
-			return err
-		}
-		return h.refusedSecret(w, r, c, again)
 	})
+}
+
+// withOwnVars is a request whose variables of Caddy are a copy: a connection to the AS
+// that the attempt before has begun to open may read those of its request still.
+func withOwnVars(r *http.Request) *http.Request {
+	vars, ok := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	if !ok {
+		return r
+	}
+	return r.WithContext(context.WithValue(r.Context(), caddyhttp.VarsCtxKey, maps.Clone(vars)))
 }
 
 // refusedSecret ends a request whose sender was authenticated here and not at the AS.
