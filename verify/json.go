@@ -150,11 +150,7 @@ func (o Object) Strings(name string) (list []string, ok bool, err error) {
 	}
 	p := parser{data: raw, at: 1}
 	list = make([]string, 0, min(1+bytes.Count(raw, []byte{','}), 64))
-	for p.space(); p.peek() != ']'; p.space() {
-		if p.peek() == ',' {
-			p.at++
-			continue
-		}
+	for p.item() {
 		if p.peek() != '"' {
 			return nil, true, fmt.Errorf("holds %s, not only strings", typeOf(p.data[p.at:]))
 		}
@@ -178,11 +174,7 @@ func (o Object) Objects(name string) ([]Object, error) {
 	}
 	p := parser{data: raw, at: 1}
 	list := []Object{}
-	for p.space(); p.peek() != ']'; p.space() {
-		if p.peek() == ',' {
-			p.at++
-			continue
-		}
+	for p.item() {
 		if p.peek() != '{' {
 			return nil, fmt.Errorf("holds %s, not only objects", typeOf(p.data[p.at:]))
 		}
@@ -240,14 +232,10 @@ func (o Object) Object(name string) (v Object, ok bool, err error) {
 func Items(raw []byte) (items [][]byte) {
 	p := parser{data: raw, at: 1}
 	items = make([][]byte, 0, min(1+bytes.Count(raw, []byte{','}), 64))
-	for p.space(); p.peek() != ']' && p.peek() != 0; p.space() {
-		if p.peek() == ',' {
-			p.at++
-			continue
-		}
+	for p.item() {
 		start := p.at
 		if p.value(1) != nil {
-			return items
+			return items // of no array that was accepted
 		}
 		items = append(items, raw[start:p.at])
 	}

@@ -134,6 +134,16 @@ func (p *parser) array(depth int) error {
 	return nil
 }
 
+// item goes to the next item of an array that was accepted, and tells whether there is one.
+func (p *parser) item() bool {
+	p.space()
+	if p.peek() == ',' {
+		p.at++
+		p.space()
+	}
+	return p.peek() != ']'
+}
+
 func (p *parser) value(depth int) error {
 	switch c := p.peek(); {
 	case c == '"':
