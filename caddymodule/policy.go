@@ -49,12 +49,6 @@ type Policy struct {
 
 const policyNamespace = "http.openbanking_dcr.policies"
 
-// policyCodes are the values of Code.
-var policyCodes = map[string]verify.Kind{
-	"": verify.UnapprovedSoftwareStatement, "unapproved_software_statement": verify.UnapprovedSoftwareStatement,
-	"invalid_client_metadata": verify.InvalidClientMetadata,
-}
-
 func (h *Handler) provisionPolicies(ctx caddy.Context) error {
 	var names []string
 	for i, p := range h.Policies {
@@ -94,8 +88,7 @@ func (p *Policy) provision(ctx caddy.Context, place int) error {
 	if p.Timeout == 0 {
 		p.Timeout = caddy.Duration(verify.DefaultPolicyTime)
 	}
-	var ok bool
-	if p.kind, ok = policyCodes[p.Code]; !ok {
+	if p.kind = verify.PolicyCodes[p.Code]; p.kind == 0 && p.Code != "" {
 		return fmt.Errorf("code %q: must be unapproved_software_statement or invalid_client_metadata", p.Code)
 	}
 	if len(p.Text) > verify.MaxDescription || strings.ContainsFunc(p.Text, func(r rune) bool { return r < 0x20 || r > 0x7e || r == '"' || r == '\\' }) {
@@ -105,6 +98,7 @@ func (p *Policy) provision(ctx caddy.Context, place int) error {
 	if err != nil {
 		return err
 	}
+	var ok bool
 	if p.policy, ok = guest.(verify.Policy); !ok {
 		return fmt.Errorf("%T is no verify.Policy", guest)
 	}

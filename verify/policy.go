@@ -51,6 +51,12 @@ type Decision struct {
 	Fault error
 }
 
+// PolicyCodes are the error codes that a policy's denial may have.
+var PolicyCodes = map[string]Kind{
+	errorTable[UnapprovedSoftwareStatement].code: UnapprovedSoftwareStatement,
+	errorTable[InvalidClientMetadata].code:       InvalidClientMetadata,
+}
+
 // DefaultPolicyTime is what one policy may take for a decision.
 const DefaultPolicyTime = 50 * time.Millisecond
 

@@ -7,7 +7,6 @@ import (
 	celgo "cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
-	"cel.dev/cel-go/common/types/traits"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
@@ -55,11 +54,11 @@ func decisions() []celgo.EnvOption {
 			if !ok {
 				return types.MaybeNoSuchOverloadErr(from)
 			}
-			names, err := texts(list)
+			names, err := list.ConvertToNative(reflect.TypeFor[[]string]())
 			if err != nil {
 				return types.WrapErr(err)
 			}
-			set(&d.Decision, names)
+			set(&d.Decision, names.([]string))
 			return d
 		})
 	}
@@ -75,20 +74,4 @@ func decisions() []celgo.EnvOption {
 		celgo.Function("grants", celgo.MemberOverload("decision_grants_list", []*celgo.Type{decisionType, list}, decisionType,
 			narrow(func(d *verify.Decision, names []string) { d.GrantTypes = names }))),
 	}
-}
-
-func texts(v ref.Val) ([]string, error) {
-	list, ok := v.(traits.Lister)
-	if !ok {
-		return nil, errors.New("not a list")
-	}
-	names := []string{}
-	for it := list.Iterator(); it.HasNext() == types.True; {
-		s, ok := it.Next().(types.String)
-		if !ok {
-			return nil, errors.New("holds something else than strings")
-		}
-		names = append(names, string(s))
-	}
-	return names, nil
 }

@@ -49,12 +49,12 @@ func (p *Policy) failed(ctx context.Context, in *verify.PolicyInput, err error) 
 	case strings.Contains(err.Error(), "cost limit exceeded"):
 		return fmt.Errorf("costs more than %d; mend the expression, or raise cost_limit", p.CostLimit)
 	}
-	for _, c := range p.Conditions(ctx, in) {
-		if c.Value == errorValue {
-			err = fmt.Errorf("%s fails (line %d): %w", c.Text, c.Line, err)
-			break
+	p.eachCondition(ctx, in, func(c condition, v ref.Val) bool {
+		if types.IsError(v) {
+			err = fmt.Errorf("%s fails (line %d): %w", c.text, c.line, err)
 		}
-	}
+		return !types.IsError(v)
+	})
 	if strings.Contains(err.Error(), "no such key") {
 		err = fmt.Errorf("%w; ask with has() first, or read it as .?name.orValue(...)", err)
 	}
@@ -64,58 +64,30 @@ func (p *Policy) failed(ctx context.Context, in *verify.PolicyInput, err error) 
 // why names the conditions that do not hold. It asks once more, which only denials need.
 func (p *Policy) why(ctx context.Context, in *verify.PolicyInput) string {
 	var reasons []string
-	for _, c := range p.Conditions(ctx, in) {
-		if c.Value == "false" {
-			reasons = append(reasons, fmt.Sprintf("%s is false (line %d)", c.Text, c.Line))
+	p.eachCondition(ctx, in, func(c condition, v ref.Val) bool {
+		if v == types.False {
+			reasons = append(reasons, fmt.Sprintf("%s is false (line %d)", c.text, c.line))
 		}
-	}
+		return true
+	})
 	if len(reasons) == 0 {
 		return "the expression is false"
 	}
 	return strings.Join(reasons, "; ")
 }
 
-// errorValue is a condition's that could not be decided.
-const errorValue = "error"
-
-// Condition is one part of the expression, and what it is for an input.
-type Condition struct {
-	Text string
-	// Line is that of the policy's file.
-	Line int
-	// Value is true, false or error; empty where it was not reached.
-	Value string
-}
-
-// Conditions are the parts that && joins, each with its value.
-func (p *Policy) Conditions(ctx context.Context, in *verify.PolicyInput) []Condition {
+// eachCondition tells f what each of the parts is that && joins, until it has enough.
+func (p *Policy) eachCondition(ctx context.Context, in *verify.PolicyInput, f func(condition, ref.Val) bool) {
+	// The details are there beside an error, too.
 	_, details, _ := p.program.explaining.ContextEval(ctx, variablesOf(in))
-	found := make([]Condition, len(p.program.conditions))
-	for i, c := range p.program.conditions {
-		found[i] = Condition{Text: c.text, Line: c.line}
-		if details == nil || details.State() == nil {
-			continue
-		}
-		if v, ok := details.State().Value(c.id); ok {
-			found[i].Value = shown(v)
+	if details == nil || details.State() == nil {
+		return
+	}
+	for _, c := range p.program.conditions {
+		if v, ok := details.State().Value(c.id); ok && !f(c, v) {
+			return
 		}
 	}
-	return found
-}
-
-func shown(v ref.Val) string {
-	switch v := v.(type) {
-	case *types.Err, *types.Unknown:
-		return errorValue
-	case types.Bool:
-		return fmt.Sprint(bool(v))
-	case decision:
-		if v.Allowed {
-			return "true"
-		}
-		return "denied"
-	}
-	return v.Type().TypeName()
 }
 
 // variables give an expression the parts of the input that it names, for one decision.

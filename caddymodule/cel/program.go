@@ -3,7 +3,6 @@ package cel
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 
@@ -25,8 +24,23 @@ const (
 	checkEvery = 64
 )
 
-// names are the variables of an expression, in the order of the documentation.
-var names = []string{"operation", "request", "ssa", "registration", "certificate", "token", "client", "software", "workspace", "remote", "now"}
+// inputs are the variables of an expression, in the order of the documentation.
+var inputs = []struct {
+	name string
+	of   *celgo.Type
+}{
+	{"operation", celgo.StringType},
+	{"request", claimsType},
+	{"ssa", claimsType},
+	{"registration", celgo.ObjectType("verify.Metadata")},
+	{"certificate", celgo.ObjectType("verify.PolicyCertificate")},
+	{"token", celgo.ObjectType("verify.PolicyToken")},
+	{"client", celgo.ObjectType("verify.PolicyClient")},
+	{"software", celgo.ObjectType("verify.PolicySoftware")},
+	{"workspace", celgo.StringType},
+	{"remote", celgo.StringType},
+	{"now", celgo.TimestampType},
+}
 
 // environment is what expressions are checked against. It is made once.
 var environment = sync.OnceValues(func() (*celgo.Env, error) {
@@ -36,14 +50,9 @@ var environment = sync.OnceValues(func() (*celgo.Env, error) {
 		celgo.OptionalTypes(), ext.Strings(), ext.Sets(),
 		ext.NativeTypes(typesOf[verify.PolicyCertificate](), typesOf[verify.PolicyClient](), typesOf[verify.PolicySoftware](), typesOf[verify.Metadata](), typesOf[verify.PolicyToken](), ext.ParseStructTag("json")),
 		strictly,
-		celgo.Variable("operation", celgo.StringType), celgo.Variable("workspace", celgo.StringType),
-		celgo.Variable("remote", celgo.StringType), celgo.Variable("now", celgo.TimestampType),
-		celgo.Variable("request", claimsType), celgo.Variable("ssa", claimsType),
-		celgo.Variable("registration", celgo.ObjectType("verify.Metadata")),
-		celgo.Variable("certificate", celgo.ObjectType("verify.PolicyCertificate")),
-		celgo.Variable("token", celgo.ObjectType("verify.PolicyToken")),
-		celgo.Variable("client", celgo.ObjectType("verify.PolicyClient")),
-		celgo.Variable("software", celgo.ObjectType("verify.PolicySoftware")),
+	}
+	for _, v := range inputs {
+		options = append(options, celgo.Variable(v.name, v.of))
 	}
 	return celgo.NewEnv(append(options, decisions()...)...)
 })
@@ -95,9 +104,7 @@ func compile(expression, source string, line int, limit uint64) (*program, error
 	}
 	p := &program{reads: map[string]bool{}}
 	for _, r := range checked.NativeRep().ReferenceMap() {
-		if slices.Contains(names, r.Name) {
-			p.reads[r.Name] = true
-		}
+		p.reads[r.Name] = true // and further names, which nobody asks for
 	}
 	for _, e := range conjuncts(checked.NativeRep().Expr(), nil) {
 		text, err := celgo.ExprToString(e, checked.NativeRep().SourceInfo())
@@ -164,7 +171,10 @@ func loadError(issues *celgo.Issues, source string, line int) error {
 	}
 	text := strings.Join(texts, "\n")
 	if unknown {
-		text += "\nthe names are " + strings.Join(names, ", ")
+		text += "\nthe names are"
+		for i, v := range inputs {
+			text += strings.Repeat(",", min(i, 1)) + " " + v.name
+		}
 	}
 	return errors.New(text)
 }

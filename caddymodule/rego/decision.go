@@ -10,12 +10,6 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
-// codes of a denial.
-var codes = map[string]verify.Kind{
-	"unapproved_software_statement": verify.UnapprovedSoftwareStatement,
-	"invalid_client_metadata":       verify.InvalidClientMetadata,
-}
-
 // decision is what the rules say, which question asked for.
 func (p *program) decision(answer any) (verify.Decision, error) {
 	parts, ok := answer.([]any)
@@ -88,7 +82,7 @@ func denialOf(element any) (d denial, err error) {
 	if d.text == "" {
 		return d, errors.New("there is no text")
 	}
-	if codes[d.code] == 0 && d.code != "" {
+	if verify.PolicyCodes[d.code] == 0 && d.code != "" {
 		return d, fmt.Errorf("code %q is none of unapproved_software_statement and invalid_client_metadata", d.code)
 	}
 	d.reason = cmp.Or(d.reason, d.text)
@@ -100,7 +94,7 @@ func denied(all []denial) verify.Decision {
 	for i := range all {
 		reasons[i] = all[i].reason
 	}
-	return verify.Decision{Kind: codes[all[0].code], Text: all[0].text, Reason: strings.Join(reasons, "; ")}
+	return verify.Decision{Kind: verify.PolicyCodes[all[0].code], Text: all[0].text, Reason: strings.Join(reasons, "; ")}
 }
 
 // narrowed is an allowed decision, with what narrow leaves.

@@ -1,7 +1,6 @@
 package rego
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -306,7 +305,7 @@ func BenchmarkDecide(b *testing.B) {
 	p, in := load(b, twenty), input(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		if d := verify.Evaluate(context.Background(), p, in, time.Minute); !d.Allowed {
+		if d := verify.Evaluate(b.Context(), p, in, time.Minute); !d.Allowed {
 			b.Fatal(d)
 		}
 	}
