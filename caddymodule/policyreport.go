@@ -1,0 +1,94 @@
+package caddymodule
+
+import (
+	"log/slog"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// policyDecisions counts them since the process began, over reloads.
+var policyDecisions = prometheus.NewCounterVec(prometheus.CounterOpts{
+	Name: "caddy_openbanking_dcr_policy_decisions_total",
+	Help: "Decisions of registration policies. mode is enforced or shadow, verdict is allowed, narrowed, denied or failed.",
+}, []string{"workspace", "policy", "mode", "verdict"})
+
+// policyDenied is the event of a denial, also of one that is only reported.
+const policyDenied = "openbanking_dcr_policy_denied"
+
+// verdict is a decision in one word, for logs and metrics.
+func verdict(d verify.Decision) string {
+	switch {
+	case d.Fault != nil:
+		return "failed"
+	case !d.Allowed:
+		return "denied"
+	case d.Scopes != nil || d.GrantTypes != nil:
+		return "narrowed"
+	}
+	return "allowed"
+}
+
+// What one log line says of whom a decision is about is bounded: bytes, and names.
+const (
+	longestID  = 80
+	mostScopes = 32
+)
+
+func few(list []string) []string { return list[:min(len(list), mostScopes)] }
+
+func cut(s string, most int) string {
+	if len(s) > most {
+		return s[:most] + "..."
+	}
+	return s
+}
+
+// report tells operators of a decision: the metric always, log and event where it is
+// not a plain yes.
+func (d *dcr) report(p *Policy, in *verify.PolicyInput, decision verify.Decision) {
+	mode, said := "enforced", verdict(decision)
+	if p.Shadow {
+		mode = "shadow"
+	}
+	policyDecisions.WithLabelValues(d.Workspace, p.Name, mode, said).Inc()
+	if said == "allowed" {
+		return
+	}
+	text := func(o verify.Object, name string) string {
+		v, _, err := o.String(name)
+		if err != nil {
+			return ""
+		}
+		return cut(v, longestID)
+	}
+	softwareID, orgID := text(in.SSA, "software_id"), text(in.SSA, "org_id")
+	level := slog.LevelInfo
+	if said == "failed" {
+		level = slog.LevelError
+	}
+	d.log.LogAttrs(d.r.Context(), level, "policy", slog.String("policy", p.Name), slog.String("mode", mode), slog.String("verdict", said),
+		slog.String("reason", decision.Reason), slog.String("operation", in.Operation), slog.String("support_code", d.support),
+		slog.String("software_id", softwareID), slog.String("org_id", orgID),
+		slog.Any("scopes", few(decision.Scopes)), slog.Any("grant_types", few(decision.GrantTypes)))
+	if said == "narrowed" || !d.events.ShouldEmit(policyDenied) {
+		return
+	}
+	d.events.Emit(d.ctx, policyDenied, map[string]any{
+		"workspace": d.Workspace, "policy": p.Name, "mode": mode, "verdict": said, "reason": decision.Reason, "operation": in.Operation, "support_code": d.support,
+		"software_id": softwareID, "org_id": orgID,
+	})
+}
+
+// provisionEvents finds the app that events go to.
+func (h *Handler) provisionEvents(ctx caddy.Context) error {
+	app, err := ctx.App("events")
+	if err != nil {
+		return err
+	}
+	h.ctx, h.events = ctx, app.(*caddyevents.App)
+	return nil
+}
