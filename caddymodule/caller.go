@@ -15,7 +15,7 @@ import (
 
 // certificate is protection 1, and counts the requests of whoever has one.
 func (d *dcr) certificate() (err error) {
-	d.cert, err = verify.CaptureCertificate(d.r.TLS, d.now())
+	d.cert, err = captureCertificate(d.r.TLS, d.now())
 	if err != nil && !d.needsCertificate() {
 		d.cert, err = nil, nil
 	}
