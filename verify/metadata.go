@@ -101,12 +101,30 @@ type evaluation struct {
 // Errors: InvalidClientMetadata, InvalidRedirectURI, InvalidSoftwareStatement, Unavailable.
 func CheckMetadata(ctx context.Context, in MetadataInput) (*Checked, error) {
 	e := &evaluation{Context: ctx, MetadataInput: in, claims: in.Request.Claims, ssa: in.Request.Statement}
+	trace := TraceOf(ctx)
 	for _, rule := range MetadataRules {
+		if trace != nil {
+			trace.Begin("metadata", rule.Claim, rule.Clause, e.looksAt(rule))
+		}
 		if err := rule.check(e); err != nil {
 			return nil, e.refusal(rule, err)
 		}
 	}
 	return &e.out, nil
+}
+
+// looksAt is what a row reads, for a trace.
+func (e *evaluation) looksAt(rule Rule) any {
+	switch rule.Claim {
+	case "software_statement": // whatever it holds of RegistrationNames; it was shown before
+		return nil
+	case "client_certificate":
+		if len(e.Bind) == 0 {
+			return nil
+		}
+		return e.Bind
+	}
+	return e.claims.Raw(rule.Claim)
 }
 
 // refusal completes a row's error: rows that need no other kind or wording

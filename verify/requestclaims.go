@@ -19,16 +19,22 @@ var base62 = regexp.MustCompile(`^[0-9A-Za-z]{1,22}$`)
 
 // checkClaims holds the claims of the JWT itself (not the metadata) against the
 // rules. In an unsigned body each may be absent.
-func (r *Request) checkClaims(rules *RequestRules, now time.Time) error {
+func (r *Request) checkClaims(trace *Trace, rules *RequestRules, now time.Time) error {
 	for _, check := range []struct {
 		claim string
 		run   func(*RequestRules, time.Time) error
 	}{
-		{"iss", r.checkIssuer}, {"aud", r.checkAudience}, {"", r.checkTimes}, {"jti", r.checkJTI},
+		{"iss", r.checkIssuer}, {"aud", r.checkAudience}, {"exp", r.checkTimes}, {"jti", r.checkJTI},
 	} {
-		if rules.Unsigned && check.claim != "" && !r.Claims.Has(check.claim) {
+		if rules.Unsigned && check.claim != "exp" && !r.Claims.Has(check.claim) {
 			continue
 		}
+		trace.begin(check.claim, func() any {
+			if check.claim == "exp" {
+				return r.Claims.Only("iat", "exp", "nbf")
+			}
+			return r.Claims.Raw(check.claim)
+		})
 		if err := check.run(rules, now); err != nil {
 			return err
 		}

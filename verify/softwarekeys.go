@@ -30,6 +30,7 @@ func (s *SoftwareStatement) checkRevoked(ctx context.Context, k Key) error {
 	if err != nil || revoked == nil {
 		return err
 	}
+	TraceOf(ctx).Begin("request", "revoked_keys", "DCR 3.2, software_jwks_revoked_endpoint", k.ID)
 	return k.CheckRevoked(ctx, revoked)
 }
 

@@ -84,10 +84,12 @@ func VerifySoftwareStatement(ctx context.Context, raw []byte, issuers []*Issuer,
 	if len(raw) > MaxSoftwareStatement {
 		return nil, Refuse(TooLarge, "software_statement", "software_statement: %d bytes, at most %d are read; ask the directory for a smaller one", len(raw), MaxSoftwareStatement)
 	}
+	trace := TraceOf(ctx)
 	t, unsigned, err := splitStatement(raw)
 	if err != nil {
 		return nil, refuse("%w", err)
 	}
+	trace.beginStatement("iss", "RFC 7591 3.1.1", func() any { return t.Claims.Raw("iss") })
 	name, _, err := t.Claims.String("iss")
 	if err != nil {
 		return nil, refuse("iss %w", err)
@@ -98,6 +100,7 @@ func VerifySoftwareStatement(ctx context.Context, raw []byte, issuers []*Issuer,
 			"software_statement: its issuer %s is not one that this server accepts; use a statement of an accepted directory", Quote(name))
 	}
 	issuer := issuers[i]
+	trace.beginStatement("signature", "RFC 7515 5.2, FAPI 1 Advanced 8.6", func() any { return signer{t.Algorithm, t.KeyID} })
 	if unsigned && !issuer.Unsigned {
 		return nil, refuse("has an empty signature; use one that the directory has signed")
 	}
@@ -113,18 +116,22 @@ func VerifySoftwareStatement(ctx context.Context, raw []byte, issuers []*Issuer,
 		return nil, refuse("%w", err)
 	}
 	s := &SoftwareStatement{Raw: raw, Claims: t.Claims, Issuer: issuer, Unsigned: unsigned}
+	trace.beginStatement("claims", "RFC 7591 2.3, DCR 3.2", func() any {
+		return t.Claims.Only("software_id", "org_id", "software_client_name", "software_roles", "iat", "exp")
+	})
 	if err := s.read(now); err != nil {
 		return nil, refuse("%w", err)
 	}
-	if err := s.satisfies(issuer.Demands); err != nil {
+	if err := s.satisfies(trace, issuer.Demands); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
 // satisfies holds a statement against what the operator demands of this directory's.
-func (s *SoftwareStatement) satisfies(demands []Demand) error {
+func (s *SoftwareStatement) satisfies(trace *Trace, demands []Demand) error {
 	for _, d := range demands {
+		trace.beginStatement(d.Claim, "what the bank demands of this directory", func() any { return s.Claims.Raw(d.Claim) })
 		v, ok, err := s.Claims.String(d.Claim)
 		if err != nil || !ok || !slices.Contains(d.Values, v) {
 			return Refuse(UnapprovedSoftwareStatement, d.Claim, "software_statement: its %s is %s; this server accepts %s",
@@ -132,6 +139,13 @@ func (s *SoftwareStatement) satisfies(demands []Demand) error {
 		}
 	}
 	return nil
+}
+
+// beginStatement begins a step of the software statement.
+func (t *Trace) beginStatement(rule, clause string, input func() any) {
+	if t != nil {
+		t.Begin("software_statement", rule, clause, input())
+	}
 }
 
 func (i *Issuer) algorithms() []string {

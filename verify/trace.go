@@ -1,0 +1,209 @@
+package verify
+
+import (
+	"context"
+	"encoding/json"
+)
+
+// Step is one check of a request, as operators read it.
+type Step struct {
+	// Step is the station: client_certificate, access_token, software_statement,
+	// request, metadata, policy, registry ...
+	Step string `json:"step"`
+	// Rule is the claim, header or rule that was checked, or a policy's name.
+	Rule string `json:"rule"`
+	// Clause is where the rule comes from. May be empty.
+	Clause string `json:"clause,omitempty"`
+	// Input is what was looked at, as JSON; long ones are cut and a string then. Never
+	// a token, a software statement or a key as a whole.
+	Input json.RawMessage `json:"input,omitempty"`
+	// Verdict is one of the Verdicts.
+	Verdict string `json:"verdict"`
+	// Told is what the TPP is told: error_description.
+	Told string `json:"told,omitempty"`
+	// Reason is for operators alone.
+	Reason string `json:"reason,omitempty"`
+}
+
+// The verdicts of a step.
+const (
+	VerdictPassed      = "passed"
+	VerdictRefused     = "refused"
+	VerdictNarrowed    = "narrowed"     // a policy let it pass with less
+	VerdictWouldRefuse = "would_refuse" // a policy in shadow
+	VerdictUnavailable = "unavailable"  // what had to be asked did not answer
+	VerdictOff         = "off"          // the operator has switched it off
+	VerdictUnknown     = "unknown"      // not checked here, see the reason
+)
+
+// Bounds of a trace.
+const (
+	maxSteps     = 100
+	maxStepInput = 2000     // bytes of one input
+	maxTraceText = 20 << 10 // bytes of all inputs and reasons
+)
+
+// Trace is what was checked of one request, in its order. Each check begins a step;
+// that the next one begins says that it passed. A nil Trace records nothing. It is
+// for the goroutine of the request alone.
+type Trace struct{ steps []traced }
+
+// traced is a step whose text is made only when somebody wants it.
+type traced struct {
+	step, rule, clause string
+	input              any
+	verdict, reason    string
+}
+
+type traceKey struct{}
+
+// WithTrace has the checks of a context recorded.
+func WithTrace(ctx context.Context, t *Trace) context.Context {
+	return context.WithValue(ctx, traceKey{}, t)
+}
+
+// TraceOf is the trace of a context, nil for none.
+func TraceOf(ctx context.Context) *Trace {
+	t, _ := ctx.Value(traceKey{}).(*Trace)
+	return t
+}
+
+// Begin begins a step. input is rendered as JSON when the trace ends, so that it must
+// not change until then; nil for none.
+func (t *Trace) Begin(step, rule, clause string, input any) {
+	if t != nil && len(t.steps) < maxSteps {
+		t.steps = append(t.steps, traced{step: step, rule: rule, clause: clause, input: input})
+	}
+}
+
+// Show gives the step under way its input.
+func (t *Trace) Show(input any) {
+	if last := t.last(); last != nil {
+		last.input = input
+	}
+}
+
+// Conclude gives the step under way another verdict than VerdictPassed.
+func (t *Trace) Conclude(verdict, reason string) {
+	if last := t.last(); last != nil {
+		last.verdict, last.reason = verdict, reason
+	}
+}
+
+// Off records a protection that is switched off.
+func (t *Trace) Off(step, rule, reason string) {
+	t.Begin(step, rule, "", nil)
+	t.Conclude(VerdictOff, reason)
+}
+
+// Unknown records what is not checked here.
+func (t *Trace) Unknown(step, rule, clause, reason string) {
+	t.Begin(step, rule, clause, nil)
+	t.Conclude(VerdictUnknown, reason)
+}
+
+// Has tells whether a step has come to a verdict.
+func (t *Trace) Has(verdict string) bool {
+	if t != nil {
+		for _, s := range t.steps {
+			if s.verdict == verdict {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Len is the number of steps so far, for Rewind.
+func (t *Trace) Len() int {
+	if t == nil {
+		return 0
+	}
+	return len(t.steps)
+}
+
+// Rewind forgets all but the first n steps: what follows is checked once more.
+func (t *Trace) Rewind(n int) {
+	if t != nil && n < len(t.steps) {
+		t.steps = t.steps[:n]
+	}
+}
+
+func (t *Trace) last() *traced {
+	if t == nil || len(t.steps) == 0 {
+		return nil
+	}
+	return &t.steps[len(t.steps)-1]
+}
+
+// End is the whole trace of a request that ended with err, nil when it was accepted.
+// The error is that of the last step.
+func (t *Trace) End(err error) []Step {
+	if t == nil {
+		return nil
+	}
+	steps, left := make([]Step, 0, len(t.steps)+1), maxTraceText
+	take := func(text string) string {
+		text = bounded(text)
+		if len(text) > left {
+			return "(left out: the trace is too long)"
+		}
+		left -= len(text)
+		return text
+	}
+	for _, s := range t.steps {
+		out := Step{Step: s.step, Rule: s.rule, Clause: s.clause, Verdict: s.verdict, Reason: take(s.reason)}
+		if s.verdict == "" {
+			out.Verdict = VerdictPassed
+		}
+		if out.Input = shown(s.input); len(out.Input) > left {
+			out.Input = shown("(left out: the trace is too long)")
+		}
+		left -= min(left, len(out.Input))
+		steps = append(steps, out)
+	}
+	if err == nil {
+		return steps
+	}
+	e := AsError(err)
+	if last := len(steps) - 1; last < 0 || t.steps[last].verdict != "" {
+		steps = append(steps, Step{Step: "request", Rule: e.RuleName()})
+	}
+	last := &steps[len(steps)-1]
+	last.Verdict, last.Told = VerdictRefused, e.Description
+	if e.Kind == Unavailable {
+		last.Verdict = VerdictUnavailable
+	}
+	if e.Cause != nil {
+		last.Reason = bounded(e.Cause.Error())
+	}
+	return steps
+}
+
+// shown is an input as bounded JSON, nil for none.
+func shown(input any) json.RawMessage {
+	if raw, ok := input.([]byte); ok {
+		input = json.RawMessage(raw)
+		if len(raw) == 0 {
+			input = nil
+		}
+	}
+	if input == nil {
+		return nil
+	}
+	if late, ok := input.(func() any); ok {
+		input = late()
+	}
+	text, err := json.Marshal(input)
+	if err == nil && len(text) <= maxStepInput {
+		return text
+	}
+	cut := "cannot be shown"
+	if err == nil {
+		cut = bounded(string(text[:maxStepInput])) + "..."
+	}
+	if text, err = json.Marshal(cut); err != nil {
+		return nil
+	}
+	return text
+}
