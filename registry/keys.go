@@ -26,6 +26,7 @@ import (
 //	divergence/<workspace>/<kind>/<reg>        see Divergence
 //	suspended/<workspace>/<kind>/<value>       see Suspension
 //	discovery/<workspace>                      the AS's last good document
+//	explanation/<group>/<slot>                 see Explanation
 func key(parts ...string) string {
 	var b strings.Builder
 	n := len(parts)

@@ -94,7 +94,8 @@ type Registry struct {
 	now    func() time.Time
 	log    *slog.Logger
 
-	generations *generations
+	generations  *generations
+	explanations *explanations
 
 	mu    sync.Mutex
 	loans map[string][]*loan
@@ -109,7 +110,7 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	generations := newGenerations(o.Store)
 	r := &Registry{
 		store: counting{o.Store, generations}, generations: generations, sealer: o.Sealer, now: o.Now, log: o.Logger,
-		loans: map[string][]*loan{}, wake: make(chan struct{}, 1), done: make(chan struct{}),
+		loans: map[string][]*loan{}, wake: make(chan struct{}, 1), done: make(chan struct{}), explanations: newExplanations(),
 	}
 	if r.now == nil {
 		r.now = time.Now
@@ -124,14 +125,16 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 		return nil, err
 	}
 	go r.runOutbox(ctx, changed)
+	go r.runExplanations(ctx)
 	return r, nil
 }
 
 // Close stops the outbox and closes the store. What the outbox had not finished
-// goes on after the next Open.
+// goes on after the next Open. No other method may be called after it.
 func (r *Registry) Close() error {
 	r.stop()
 	<-r.done
+	<-r.explanations.done
 	return r.store.Close()
 }
 

@@ -1,4 +1,5 @@
-// Package memory is a registry.Store for tests. It holds the whole contract but
+// Package memory is a registry.Store for tests, and for what must leave nothing behind,
+// like an explanation of a request. It holds the whole contract but
 // durability: what it knows ends with the process.
 package memory
 
