@@ -109,6 +109,9 @@ func (c *Client) Do(r *http.Request) (*Response, error) {
 	if r.URL.Scheme != "https" {
 		return nil, fmt.Errorf("%s: only https is spoken", r.URL.Redacted())
 	}
+	if res, err := answered(r); res != nil || err != nil {
+		return res, err
+	}
 	r.Header.Set("Accept-Encoding", "identity")
 	for name, value := range c.header {
 		r.Header.Set(name, value)
