@@ -27,6 +27,8 @@ type exchange struct {
 	operation string
 	support   string
 	fields    []slog.Attr
+	// trace is what was checked so far, nil where nobody will ask.
+	trace *verify.Trace
 	// guarded: at an endpoint of the AS where clients authenticate, not at one of DCR.
 	guarded bool
 }

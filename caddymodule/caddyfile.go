@@ -69,6 +69,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, before any) (any, error) {
 //	    signed_request_body  [software_jwks_endpoint | jwks <file> | jwks_uri <url>] { ... }
 //	    signed_request_body  off
 //	    policy               <language> ... { ... } # one for each rule of the bank's own
+//	    explain              on
 //	    ...                                        # the words of rulesWord
 //	}
 //
@@ -122,6 +123,8 @@ func (h *Handler) word(d *caddyfile.Dispenser) error {
 		p := new(Policy)
 		h.Policies = append(h.Policies, p)
 		return p.unmarshal(d)
+	case "explain":
+		return oneOf(d, &h.Explain, "on")
 	}
 	return h.rulesWord(d)
 }

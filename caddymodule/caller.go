@@ -15,6 +15,7 @@ import (
 
 // certificate is protection 1, and counts the requests of whoever has one.
 func (d *dcr) certificate() (err error) {
+	d.beginCertificate()
 	d.cert, err = captureCertificate(d.r.TLS, d.now())
 	if err != nil && !d.needsCertificate() {
 		d.cert, err = nil, nil
@@ -25,6 +26,7 @@ func (d *dcr) certificate() (err error) {
 	if d.cert != nil {
 		d.note("certificate", d.cert.Thumbprint)
 	}
+	d.trace.Begin("client_certificate", "rate_limit", "the bank's configuration", nil)
 	return d.RateLimit.take(sender(d.r, d.cert), d.now())
 }
 
@@ -50,8 +52,10 @@ func (d *dcr) provider() {
 // registrationToken is protection 2.
 func (d *dcr) registrationToken() error {
 	if !d.needsToken() {
+		d.trace.Off("access_token", "access_token", "access_token off")
 		return nil
 	}
+	d.beginToken()
 	raw, err := verify.BearerToken(d.r.Header["Authorization"])
 	if err != nil {
 		return err
@@ -59,6 +63,7 @@ func (d *dcr) registrationToken() error {
 	if d.token, err = d.as.CheckToken(d.r.Context(), raw); err != nil {
 		return d.spentToken(raw, err)
 	}
+	d.showToken()
 	return d.token.CheckRegistration(d.cert, d.now())
 }
 
@@ -87,10 +92,12 @@ func (d *dcr) client(id string) (*registry.Client, error) {
 	if err != nil {
 		return nil, verify.NotYours(err)
 	}
+	d.beginToken()
 	c, err := d.byToken(clientID)
 	if err != nil {
 		return nil, err
 	}
+	d.trace.Begin("client", "client", "RFC 7592 2, RFC 8705 2.1", c.ClientID)
 	d.note("client_id", c.ClientID)
 	d.note("software_id", c.SoftwareID)
 	d.note("org_id", c.OrgID)
@@ -122,6 +129,7 @@ func (d *dcr) byToken(clientID string) (*registry.Client, error) {
 	if d.token, err = d.as.CheckToken(d.r.Context(), raw); err != nil {
 		return nil, notYours(err)
 	}
+	d.showToken()
 	if ended, err := d.store.TokenEnded(d.r.Context(), d.Workspace, d.token); err != nil {
 		return nil, err
 	} else if ended {

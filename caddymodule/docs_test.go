@@ -81,7 +81,7 @@ func TestDocumentedCaddyfiles(t *testing.T) {
 }
 
 // quotedFrom are the files whose tests run what a block of theirs says.
-var quotedFrom = map[string]string{"cel": "../docs/policies/*/policy.cel", "rego": "../docs/policies/*/policy.rego", "json": "../docs/policies/*/cases/*.json", "go": "policyguest_test.go"}
+var quotedFrom = map[string]string{"cel": "../docs/policies/*/policy.cel", "rego": "../docs/policies/*/policy.rego", "json": "../docs/policies/*/cases/*.json", "go": "policyguest_test.go", "text": "testdata/explain/*.txt"}
 
 // quoted tells whether a text is in one of some files.
 func quoted(t *testing.T, pattern, text string) bool {

@@ -20,6 +20,8 @@ var (
 		"When the oldest of that work was left, 0 for none.", []string{"workspace"}, nil)
 	divergences = prometheus.NewDesc("caddy_openbanking_dcr_divergences",
 		"What the authorization server may have otherwise than the registry.", []string{"workspace", "kind"}, nil)
+	lostExplanations = prometheus.NewDesc("caddy_openbanking_dcr_explanations_lost_total",
+		"Explanations of refused requests that could not be kept since the store was opened.", nil, nil)
 )
 
 // collector is one configuration's: each has a metrics registry of its own.
@@ -29,6 +31,7 @@ func (c collector) Describe(to chan<- *prometheus.Desc) {
 	to <- outboxEntries
 	to <- outboxOldest
 	to <- divergences
+	to <- lostExplanations
 }
 
 // collectWithin is less than what asks usually waits.
@@ -42,6 +45,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	defer c.app.Leave()
 	ctx, cancel := context.WithTimeout(context.Background(), collectWithin)
 	defer cancel()
+	to <- prometheus.MustNewConstMetric(lostExplanations, prometheus.CounterValue, float64(store.LostExplanations()))
 	list, err := store.Backlogs(ctx)
 	if err != nil {
 		c.app.log.Error("metrics: the registry cannot be read", slog.Any("error", err))

@@ -43,8 +43,9 @@ type Policy struct {
 	// Timeout is what one decision may take. Longer is a denial. Default: 50ms.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 
-	policy verify.Policy
-	kind   verify.Kind
+	policy   verify.Policy
+	kind     verify.Kind
+	language string
 }
 
 const policyNamespace = "http.openbanking_dcr.policies"
@@ -73,6 +74,7 @@ func (p *Policy) provision(ctx caddy.Context, place int) error {
 	if err := json.Unmarshal(p.PolicyRaw, &module); err != nil || module.Language == "" {
 		return errors.New("no module of " + policyNamespace)
 	}
+	p.language = module.Language
 	if p.Name == "" {
 		p.Name = fmt.Sprintf("%s-%d", module.Language, place)
 	}

@@ -17,11 +17,14 @@ const maxDecisions = 8
 // decided asks the policies about a registration, and does it as they leave it. c is
 // the client of a PUT, nil for a POST.
 func (d *dcr) decided(c *registry.Client, in *registry.Registration, do func(registry.Registration) (*registry.Client, error)) (*registry.Client, error) {
+	steps := d.trace.Len()
 	for range maxDecisions {
+		d.trace.Rewind(steps)
 		one := *in
 		if err := d.judgeRegistration(c, &one); err != nil {
 			return nil, err
 		}
+		d.trace.Begin("registry", "registry", "RFC 7591 3.2, RFC 7519 4.1.7, DCR 3.2", nil)
 		made, err := do(one)
 		if !errors.Is(err, registry.ErrSoftwareChanged) {
 			return made, err
@@ -99,6 +102,7 @@ func (d *dcr) judge(asked []*Policy, operation string, c *registry.Client, in *v
 	}
 	in.Client = c.ForPolicy()
 	for _, p := range asked {
+		d.beginPolicy(p, in)
 		decision := verify.Evaluate(d.r.Context(), p.policy, in, p.timeout())
 		switch {
 		case in.Registration == nil:
@@ -107,6 +111,7 @@ func (d *dcr) judge(asked []*Policy, operation string, c *registry.Client, in *v
 			decision.Kind = p.kind
 		}
 		d.report(p, in, decision)
+		d.concludePolicy(p, decision)
 		if p.Shadow {
 			continue
 		}

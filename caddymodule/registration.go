@@ -33,6 +33,9 @@ func (h *Handler) serveRegistration(w http.ResponseWriter, r *http.Request, id s
 	}
 	defer h.app.Leave()
 	d := &dcr{exchange: x, store: store}
+	if h.Explain == "on" {
+		d.record()
+	}
 	switch operation {
 	case "register":
 		err = d.register()
@@ -46,6 +49,7 @@ func (h *Handler) serveRegistration(w http.ResponseWriter, r *http.Request, id s
 	if err != nil {
 		x.refuse(err)
 	}
+	d.keep(err)
 	return nil
 }
 
@@ -62,8 +66,8 @@ type dcr struct {
 }
 
 func (d *dcr) register() error {
-	if d.Registration == "off" {
-		return verify.Refuse(verify.AccessDenied, "registration", "registration: this server takes no new clients; registered ones go on")
+	if err := d.checkOpen(); err != nil {
+		return err
 	}
 	if err := d.checkMediaType(); err != nil {
 		return err
@@ -93,6 +97,15 @@ func (d *dcr) register() error {
 		return d.show(http.StatusCreated, c)
 	}
 	d.answer(http.StatusCreated, registrationJSON(c, d.registrationAccess(c), in.Request.Statement.Raw, in.Request.Statement.Claims))
+	return nil
+}
+
+// checkOpen refuses new clients where the operator takes none.
+func (d *dcr) checkOpen() error {
+	d.trace.Begin("switch", "registration", "the bank's configuration", nil)
+	if d.Registration == "off" {
+		return verify.Refuse(verify.AccessDenied, "registration", "registration: this server takes no new clients; registered ones go on")
+	}
 	return nil
 }
 
@@ -178,17 +191,26 @@ func (d *dcr) delete(id string) error {
 
 // checkMediaType looks at the declared size and type of a body that is not read yet.
 func (d *dcr) checkMediaType() error {
+	d.trace.Begin("request", "media_type", "DCR 3.2, RFC 9110 8.3", d.r.Header["Content-Type"])
 	if d.r.ContentLength > verify.MaxRequest {
 		return errTooLargeRequest()
 	}
-	accepted, what := d.Version.MediaTypes(), "a signed request (compact JWS)"
+	accepted, what := d.mediaTypes(), "a signed request (compact JWS)"
 	if d.rules.Unsigned {
-		accepted, what = []string{"application/json"}, "the client's metadata"
+		what = "the client's metadata"
 	}
 	if !slices.Contains(accepted, mediaType(d.r)) || len(d.r.Header["Content-Encoding"]) > 0 {
 		return verify.Refuse(verify.UnsupportedMediaType, "media_type", "Content-Type: %s; send %s as %s", verify.Quote(d.r.Header.Get("Content-Type")), what, accepted[0])
 	}
 	return nil
+}
+
+// mediaTypes are those that a request may have, the one that refusals name first.
+func (h *Handler) mediaTypes() []string {
+	if h.rules.Unsigned {
+		return []string{"application/json"}
+	}
+	return h.Version.MediaTypes()
 }
 
 func errTooLargeRequest() error {
@@ -198,6 +220,7 @@ func errTooLargeRequest() error {
 // verifyBody is protections 3 and 4, and the rule table. c is the client of a PUT, nil
 // for a POST.
 func (d *dcr) verifyBody(c *registry.Client) (*registry.Registration, error) {
+	d.trace.Begin("request", "size", "", nil)
 	raw, err := readBody(d.w, d.r, verify.MaxRequest)
 	switch {
 	case errors.Is(err, errTooLarge):
@@ -205,6 +228,7 @@ func (d *dcr) verifyBody(c *registry.Client) (*registry.Registration, error) {
 	case err != nil:
 		return nil, verify.Refuse(verify.InvalidClientMetadata, "body", "the registration request did not arrive whole in time; send it again").Because(err)
 	}
+	d.trace.Begin("authorization_server", "discovery", "RFC 8414 3", nil)
 	metadata, err := d.as.Metadata(d.r.Context())
 	if err != nil {
 		return nil, err

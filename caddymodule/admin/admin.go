@@ -12,6 +12,7 @@
 //	POST   /openbanking_dcr/secrets?workspace=&client_id=
 //	POST   /openbanking_dcr/secrets?workspace=&cursor=&limit=
 //	GET    /openbanking_dcr/registrations?workspace=&cursor=&limit=
+//	GET    /openbanking_dcr/explanations?code=
 //
 // Whoever reaches the admin API may change the whole configuration, so that it is
 // not for others than operators.
@@ -70,6 +71,7 @@ var calls = map[string]func(*call) (any, error){
 	"DELETE suspensions": (*call).resume,
 	"POST secrets":       (*call).rotateSecrets,
 	"GET registrations":  (*call).registrations,
+	"GET explanations":   (*call).explanations,
 }
 
 func serve(w http.ResponseWriter, r *http.Request) error {
@@ -112,7 +114,7 @@ func notServed(method, what string) error {
 			return failed(http.StatusMethodNotAllowed, fmt.Errorf("%s is not a method of %s%s", method, prefix, what))
 		}
 	}
-	return failed(http.StatusNotFound, errors.New("there are backlog, outbox, divergences, suspensions, secrets and registrations"))
+	return failed(http.StatusNotFound, errors.New("there are backlog, outbox, divergences, suspensions, secrets, registrations and explanations"))
 }
 
 func failed(status int, err error) error {

@@ -74,6 +74,8 @@ func TestOperatorsAskWrongly(t *testing.T) {
 		{"GET", "everything", "", 404, "there are backlog"},
 		{"POST", "backlog", "", 405, "not a method"},
 		{"GET", "backlog?all=1", "", 400, "unknown parameter"},
+		{"GET", "explanations", "", 400, "is missing"},
+		{"GET", "explanations?code=nobody", "", 404, "no explanation has the support code"},
 		{"GET", "outbox?limit=0", "", 400, "limit"},
 		{"GET", "divergences?workspace=a&workspace=b", "", 400, "more than once"},
 		{"DELETE", "divergences?workspace=default/obuk", "", 400, "is missing"},

@@ -1,0 +1,226 @@
+package command
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-dcr/caddy-dcr/caddymodule"
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
+)
+
+// explanation are the flags of caddy dcr explain.
+type explanation struct {
+	config, adapter, workspace string
+	body, cert, token, remote  string
+	at                         string
+	offline                    bool
+	answers                    []string
+	code, address              string
+	json                       bool
+}
+
+func explain() *cobra.Command {
+	var e explanation
+	c := &cobra.Command{
+		Use:   "explain --config <file> --body <file> [--cert <file>] [--token <token>] | --code <support code>",
+		Short: "Says how a registration request is decided, step by step",
+		Long: `Decides a registration request (POST) as a configuration would, and prints every step:
+what was looked at, the verdict, the rule and where the rule comes from. Nothing is
+registered, and no store is opened: what is registered already, a jti and a token that
+were used before are not known. The gateway need not run. The directory's keys, the
+authorization server's discovery document and its introspection are asked for, with
+--offline only what --answer has.
+
+With --code, prints the steps of requests that a running gateway has refused, by their
+support code (x-fapi-interaction-id), where the workspace has explain on.
+
+The exit status is 0 when every check passes, and 1 when one refuses, or when not
+everything could be checked.`,
+		Example: `  caddy dcr explain --config Caddyfile --body request.jose --cert tpp.pem --token @token.txt
+  caddy dcr explain --config Caddyfile --body request.jose --at 2026-11-27T09:30:00Z --offline \
+      --answer https://keystore.directory.example/keys.jwks=keys.jwks
+  caddy dcr explain --code 4f5a1c3e-7b0d-4c8e-9a51-2d6f0b8c7e11`,
+		Args:         cobra.NoArgs,
+		SilenceUsage: true,
+		RunE: func(c *cobra.Command, _ []string) error {
+			found, err := e.run(c.Context())
+			if err != nil {
+				return err
+			}
+			return e.print(c.OutOrStdout(), found)
+		},
+	}
+	f := c.Flags()
+	f.StringVarP(&e.config, "config", "c", "", "the configuration")
+	f.StringVarP(&e.adapter, "adapter", "a", "", "the adapter of --config")
+	f.StringVar(&e.workspace, "workspace", "", "the workspace, where the configuration has several")
+	f.StringVar(&e.body, "body", "", "the request's body, - for standard input")
+	f.StringVar(&e.cert, "cert", "", "the client certificate in PEM, and those between it and its CA; default: not looked at")
+	f.StringVar(&e.token, "token", "", "the registration token, or @file; default: not looked at")
+	f.StringVar(&e.remote, "remote", "", "the sender's IP address")
+	f.StringVar(&e.at, "at", "", "when the request came, like 2026-11-27T09:30:00Z; default: now")
+	f.BoolVar(&e.offline, "offline", false, "ask no server")
+	f.StringArrayVar(&e.answers, "answer", nil, "<url>=<file>: what a server would answer, in place of asking it; may be repeated")
+	f.StringVar(&e.code, "code", "", "the support code of a request that a running gateway has refused")
+	f.StringVar(&e.address, "address", "", "with --code, the gateway's admin address; default: that of --config, else localhost:2019")
+	f.BoolVar(&e.json, "json", false, "print JSON")
+	return c
+}
+
+func (e *explanation) run(ctx context.Context) ([]registry.Explanation, error) {
+	if e.code != "" {
+		if e.body != "" {
+			return nil, errors.New("give --body, or --code, not both")
+		}
+		return e.kept()
+	}
+	if e.config == "" || e.body == "" {
+		return nil, errors.New("give --config and --body, or --code")
+	}
+	q, err := e.question()
+	if err != nil {
+		return nil, err
+	}
+	app, err := provisioned(e.config, e.adapter)
+	if err != nil {
+		return nil, err
+	}
+	one, err := app.Explain(ctx, e.workspace, *q)
+	if err != nil {
+		return nil, err
+	}
+	return []registry.Explanation{*one}, nil
+}
+
+// provisioned is the app of a configuration that is loaded and not started.
+func provisioned(config, adapter string) (*caddymodule.App, error) {
+	text, _, _, err := caddycmd.LoadConfig(config, adapter)
+	if err != nil {
+		return nil, err
+	}
+	var c caddy.Config
+	if err := caddy.StrictUnmarshalJSON(text, &c); err != nil {
+		return nil, err
+	}
+	// What a server says while it starts is not what was asked for.
+	c.Logging = &caddy.Logging{Logs: map[string]*caddy.CustomLog{"default": {BaseLog: caddy.BaseLog{WriterRaw: json.RawMessage(`{"output":"discard"}`)}}}}
+	ctx, err := caddy.ProvisionContext(&c)
+	if err != nil {
+		return nil, err
+	}
+	app, err := ctx.AppIfConfigured("openbanking_dcr")
+	if err != nil {
+		return nil, errors.New("no site of the configuration has the directive openbanking_dcr")
+	}
+	return app.(*caddymodule.App), nil
+}
+
+// question is what the flags ask.
+func (e *explanation) question() (q *caddymodule.Question, err error) {
+	q = &caddymodule.Question{Remote: e.remote, Token: e.token, Answers: jwks.Answers{Offline: e.offline, Bodies: map[string][]byte{}}}
+	if q.Body, err = read(e.body); err != nil {
+		return nil, err
+	}
+	if file, ok := strings.CutPrefix(e.token, "@"); ok {
+		text, err := read(file)
+		if err != nil {
+			return nil, err
+		}
+		q.Token = strings.TrimSpace(string(text))
+	}
+	if e.cert != "" {
+		if q.Chain, err = readChain(e.cert); err != nil {
+			return nil, fmt.Errorf("--cert: %w", err)
+		}
+	}
+	if e.at != "" {
+		if q.At, err = time.Parse(time.RFC3339, e.at); err != nil {
+			return nil, fmt.Errorf("--at: %w", err)
+		}
+	}
+	for _, answer := range e.answers {
+		i := strings.LastIndex(answer, "=")
+		if i < 0 {
+			return nil, fmt.Errorf("--answer %q: must be <url>=<file>", answer)
+		}
+		if q.Answers.Bodies[answer[:i]], err = read(answer[i+1:]); err != nil {
+			return nil, err
+		}
+	}
+	return q, nil
+}
+
+// maxFile is more than any of the files may have that count.
+const maxFile = 1 << 20
+
+func read(name string) ([]byte, error) {
+	file := os.Stdin
+	if name != "-" {
+		var err error
+		if file, err = os.Open(name); err != nil {
+			return nil, err
+		}
+		defer file.Close()
+	}
+	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("%s: longer than %d bytes", name, maxFile)
+	}
+	return data, err
+}
+
+func readChain(name string) (chain []*x509.Certificate, err error) {
+	data, err := read(name)
+	if err != nil {
+		return nil, err
+	}
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		chain = append(chain, c)
+	}
+	if chain == nil {
+		return nil, fmt.Errorf("%s has no certificate in PEM", name)
+	}
+	return chain, nil
+}
+
+// kept are the explanations of a running gateway.
+func (e *explanation) kept() ([]registry.Explanation, error) {
+	address, err := caddycmd.DetermineAdminAPIAddress(e.address, nil, e.config, e.adapter)
+	if err != nil {
+		return nil, err
+	}
+	res, err := caddycmd.AdminAPIRequest(address, http.MethodGet, "/openbanking_dcr/explanations?"+url.Values{"code": {e.code}}.Encode(), nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	var answer struct {
+		Entries []registry.Explanation `json:"entries"`
+	}
+	if err := json.NewDecoder(io.LimitReader(res.Body, maxPage)).Decode(&answer); err != nil {
+		return nil, fmt.Errorf("the gateway's answer: %w", err)
+	}
+	return answer.Entries, nil
+}

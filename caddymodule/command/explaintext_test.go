@@ -1,0 +1,74 @@
+package command
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// refusedByPolicy is what the documentation shows the end of.
+func refusedByPolicy() registry.Explanation {
+	told := "the bank's registration policy does not let this software in; ask the bank"
+	return registry.Explanation{
+		Workspace: "default/obuk", Operation: "register", SupportCode: "4f5a1c3e-7b0d-4c8e-9a51-2d6f0b8c7e11", At: time.Date(2026, 11, 27, 9, 30, 0, 0, time.UTC),
+		Outcome: registry.Refused, Status: 400, Error: "unapproved_software_statement", Rule: "policy", Told: told,
+		Steps: []verify.Step{
+			{Step: "client_certificate", Rule: "client_certificate", Clause: "RFC 8705 2.1", Verdict: verify.VerdictPassed},
+			{Step: "metadata", Rule: "tls_client_auth_subject_dn", Clause: "RFC 8705 2.1.2", Verdict: verify.VerdictPassed,
+				Input: json.RawMessage(`"CN=V4T2FEJDI7GPFFCWWL3WJF,organizationIdentifier=PSDGB-FCA-123456,O=Acme Ltd,C=GB"`)},
+			{Step: "metadata", Rule: "software_statement", Clause: "RFC 7591 2.3", Verdict: verify.VerdictPassed},
+			{Step: "policy", Rule: "status", Clause: "policy cel", Input: json.RawMessage(`{"reads":["ssa"]}`), Verdict: verify.VerdictRefused,
+				Told: told, Reason: `policy status: ssa.org_status == "Closed" is false (line 1)`},
+		},
+	}
+}
+
+// TestExplainText: the text is as the documentation shows it, and the exit status is
+// that of the outcome.
+func TestExplainText(t *testing.T) {
+	want, err := os.ReadFile("../testdata/explain/policy.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		outcome string
+		fails   bool
+		end     string
+	}{
+		{registry.Refused, true, string(want)},
+		{registry.Incomplete, true, "incomplete: nothing refuses the request, but not everything could be checked\n\n"},
+		{registry.Passed, false, "passed: every check that comes before the registry and the authorization server\n\n"},
+	} {
+		t.Run(tc.outcome, func(t *testing.T) {
+			var out strings.Builder
+			one := refusedByPolicy()
+			one.Outcome = tc.outcome
+			err := new(explanation).print(&out, []registry.Explanation{one})
+			if (err != nil) != tc.fails || !strings.HasSuffix(out.String(), tc.end) {
+				t.Errorf("%v\n%s", err, out.String())
+			}
+			if !strings.HasPrefix(out.String(), "register of default/obuk at 2026-11-27T09:30:00Z, support code 4f5a1c3e-7b0d-4c8e-9a51-2d6f0b8c7e11\n\npassed       client_certificate (RFC 8705 2.1)\n") {
+				t.Errorf("%s", out.String())
+			}
+		})
+	}
+}
+
+// Whoever sends a request does not command the operator's terminal.
+func TestExplainTextIsPrintable(t *testing.T) {
+	one := refusedByPolicy()
+	one.Told = "\u009b2J\u202e"
+	one.Steps = []verify.Step{{Step: "request", Rule: "iss", Input: json.RawMessage("\"\u009b2J\u202e\x1b[2J\""), Told: "\x1b[2J", Reason: "\u2066", Verdict: verify.VerdictRefused}}
+	var out strings.Builder
+	if err := (&explanation{code: one.SupportCode}).print(&out, []registry.Explanation{one, one}); err != nil {
+		t.Fatal(err)
+	}
+	if strings.ContainsAny(out.String(), "\u009b\u202e\u2066\x1b") || strings.Count(out.String(), "support code") != 2 {
+		t.Errorf("%q", out.String())
+	}
+}

@@ -1,0 +1,165 @@
+package caddymodule
+
+import (
+	"crypto/x509"
+	"encoding/hex"
+	"strings"
+	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// What is recorded of a request for those who ask why it was refused. Nothing of it is
+// a token, a statement or a key, and nothing decides.
+
+// record has the checks of a request recorded from here on.
+func (d *dcr) record() {
+	d.trace = new(verify.Trace)
+	d.r = d.r.WithContext(verify.WithTrace(d.r.Context(), d.trace))
+}
+
+// keep keeps what was recorded of a request that was refused, or that a policy in
+// shadow would have refused.
+func (d *dcr) keep(err error) {
+	if d.trace == nil || err == nil && !d.trace.Has(verify.VerdictWouldRefuse) {
+		return
+	}
+	e := registry.Explain(d.Workspace, d.operation, d.now(), d.trace, err)
+	e.SupportCode = d.support
+	who := sender(d.r, d.cert)
+	if d.cert == nil && d.needsCertificate() {
+		who = "" // strangers together cannot write over what others have left
+	}
+	d.store.KeepExplanation(who, e)
+}
+
+// shownCertificate is what a trace has of a certificate, also of one that does not count.
+type shownCertificate struct {
+	Subject   string    `json:"subject"`
+	Issuer    string    `json:"issuer"`
+	Serial    string    `json:"serial"`
+	NotBefore time.Time `json:"not_before"`
+	NotAfter  time.Time `json:"not_after"`
+}
+
+func (d *dcr) beginCertificate() {
+	if d.trace == nil {
+		return
+	}
+	clause := "RFC 8705 2.1, FAPI 1 Advanced 5.2.2-5"
+	if !d.needsCertificate() {
+		clause = "client_certificate off: looked at where there is one"
+	}
+	var leaf *x509.Certificate
+	if d.r.TLS != nil && len(d.r.TLS.PeerCertificates) > 0 {
+		leaf = d.r.TLS.PeerCertificates[0]
+	}
+	d.trace.Begin("client_certificate", "client_certificate", clause, func() any {
+		if leaf == nil {
+			return nil
+		}
+		return shownCertificate{subject(leaf.RawSubject), subject(leaf.RawIssuer), hex.EncodeToString(leaf.SerialNumber.Bytes()), leaf.NotBefore.UTC(), leaf.NotAfter.UTC()}
+	})
+}
+
+// subject is a DN as text, also of a certificate that does not count.
+func subject(raw []byte) string {
+	dn, err := verify.ParseSubject(raw)
+	if err != nil {
+		return "(" + err.Error() + ")"
+	}
+	return dn.String()
+}
+
+// shownToken is what a trace has of an access token. Its jti is not shown: some
+// authorization servers take that for the token.
+type shownToken struct {
+	ClientID string     `json:"client_id"`
+	Scopes   []string   `json:"scopes"`
+	Expires  *time.Time `json:"expires,omitempty"`
+	Bound    string     `json:"x5t#S256,omitempty"`
+}
+
+func (d *dcr) beginToken() {
+	d.trace.Begin("access_token", "access_token", "RFC 6750 2.1, RFC 7662 2.2, RFC 9068 4, RFC 8705 3", nil)
+}
+
+func (d *dcr) showToken() {
+	if d.trace == nil || d.token == nil {
+		return
+	}
+	shown := shownToken{d.token.ClientID, d.token.Scopes, nil, d.token.Thumbprint}
+	if !d.token.Expires.IsZero() {
+		at := d.token.Expires.UTC()
+		shown.Expires = &at
+	}
+	d.trace.Show(shown)
+}
+
+// shownInput are the parts of a policy's input that it may read and that no other step
+// shows, a token's claims left out.
+type shownInput struct {
+	Operation    string                    `json:"operation,omitempty"`
+	Remote       string                    `json:"remote,omitempty"`
+	Now          *time.Time                `json:"now,omitempty"`
+	Software     *verify.PolicySoftware    `json:"software,omitempty"`
+	Certificate  *verify.PolicyCertificate `json:"certificate,omitempty"`
+	Client       *verify.PolicyClient      `json:"client,omitempty"`
+	Registration *verify.Metadata          `json:"registration,omitempty"`
+	Reads        []string                  `json:"reads"`
+}
+
+func (d *dcr) beginPolicy(p *Policy, in *verify.PolicyInput) {
+	if d.trace == nil {
+		return
+	}
+	var shown shownInput
+	for _, part := range []struct {
+		name string
+		show func()
+	}{
+		{"operation", func() { shown.Operation = in.Operation }},
+		{"remote", func() { shown.Remote = in.Remote }},
+		{"now", func() { shown.Now = &in.Now }},
+		{"software", func() { shown.Software = in.Software }},
+		{"certificate", func() { shown.Certificate = in.Certificate }},
+		{"client", func() { shown.Client = in.Client }},
+		{"registration", func() { // later policies narrow it
+			if in.Registration != nil {
+				metadata := *in.Registration
+				shown.Registration = &metadata
+			}
+		}},
+		{"token", func() {}}, {"request", func() {}}, {"ssa", func() {}}, {"workspace", func() {}},
+	} {
+		if verify.Reads(p.policy, part.name) {
+			shown.Reads = append(shown.Reads, part.name)
+			part.show()
+		}
+	}
+	d.trace.Begin("policy", p.Name, "policy "+p.language, shown)
+}
+
+func (d *dcr) concludePolicy(p *Policy, decision verify.Decision) {
+	switch said := verdict(decision); {
+	case said == "narrowed" && p.Shadow:
+		d.trace.Conclude(verify.VerdictPassed, "would leave "+left(decision))
+	case said == "narrowed":
+		d.trace.Conclude(verify.VerdictNarrowed, "leaves "+left(decision))
+	case !decision.Allowed && p.Shadow:
+		d.trace.Conclude(verify.VerdictWouldRefuse, decision.Reason)
+	}
+}
+
+// left is what a decision leaves of a registration.
+func left(d verify.Decision) string {
+	var parts []string
+	if d.Scopes != nil {
+		parts = append(parts, "the scopes "+strings.Join(d.Scopes, " "))
+	}
+	if d.GrantTypes != nil {
+		parts = append(parts, "the grants "+strings.Join(d.GrantTypes, " "))
+	}
+	return strings.Join(parts, ", ")
+}
