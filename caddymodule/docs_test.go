@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net/http/httptest"
 	"os"
@@ -116,7 +117,10 @@ func TestDocumentedCaddyfilesStart(t *testing.T) {
 			if m[1] == "jwks" {
 				content = []byte(`{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}`) // RFC 7515 appendix A.3.1
 			}
-			if err := os.WriteFile(m[2], content, 0o600); err != nil {
+			if m[1] == "cel file" {
+				content = []byte("true")
+			}
+			if err := errors.Join(os.MkdirAll(filepath.Dir(m[2]), 0o700), os.WriteFile(m[2], content, 0o600)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -134,7 +138,7 @@ func TestDocumentedCaddyfilesStart(t *testing.T) {
 }
 
 var (
-	fileNamed     = regexp.MustCompile(`(?m)\b(trust_pool file|jwks) ([\w.-]+)`)
+	fileNamed     = regexp.MustCompile(`(?m)\b(trust_pool file|cel file|jwks) ([\w./-]+)`)
 	variableNamed = regexp.MustCompile(`\{env\.(\w+)\}`)
 	secretFile    = regexp.MustCompile(`\{file\.[^}]*\}`)
 )

@@ -1,0 +1,73 @@
+package e2e_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
+	"github.com/caddy-dcr/caddy-dcr/integration/story"
+)
+
+// caddyfileOfPolicy is the policy's block with explain on, in the documentation.
+var caddyfileOfPolicy = regexp.MustCompile("(?s)\t\tpolicy cel file bank.*?\t\texplain on\n")
+
+// TestFirstPolicy goes the way of docs/policies/first-policy.md, from an empty folder to
+// a policy in shadow that explains what it would have refused.
+func TestFirstPolicy(t *testing.T) {
+	t.Parallel()
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
+	binary, err := gateway.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, target := range map[string]string{"caddy": binary, "docs": filepath.Join(gateway.Root(), "docs")} {
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, err := os.ReadFile(filepath.Join(dir, "docs", "policies", "first-policy.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := shellBlock.FindAllStringSubmatch(string(page), -1)
+	if len(commands) != 2 {
+		t.Fatalf("%d blocks of commands", len(commands))
+	}
+	shell := func(script string) (string, error) {
+		command := exec.CommandContext(t.Context(), "sh", "-ec", script)
+		command.Dir = dir
+		out, err := command.CombinedOutput()
+		return string(out), err
+	}
+	if out, err := shell(commands[0][1]); err != nil || !strings.Contains(out, "4 cases of 1 policies, 0 failed") {
+		t.Errorf("%v, %s", err, out)
+	}
+	client := p.Client(p.Acme)
+	id := registers(t, p, client, nil).Text("client_id")
+	admin := " --address " + adminListener.FindStringSubmatch(p.Caddyfile)[1]
+	if out, err := shell(strings.TrimSpace(commands[1][1]) + admin); err == nil || !strings.Contains(out, id) || !strings.Contains(out, "1 of 1 registrations would be refused") {
+		t.Errorf("%v, %s", err, out)
+	}
+	block := caddyfileOfPolicy.FindStringSubmatch(string(page))
+	reload(t, p, strings.Replace(block[0], "bank/", dir+"/bank/", 1))
+	r := registers(t, p, client, nil)
+	if r.Status != 201 {
+		t.Errorf("%v", r)
+	}
+	x := &explaining{Play: p, t: t, token: "none of them", body: "none.none."}
+	e := x.kept(t, r.Header.Get("x-fapi-interaction-id"))
+	if !strings.Contains(strings.Join(verdicts(e), "\n"), "would_refuse policy organisations") {
+		t.Errorf("%+v", e)
+	}
+	reload(t, p, strings.Replace(strings.Replace(block[0], "bank/", dir+"/bank/", 1), "\t\t\tshadow\n", "", 1))
+	r = answered(t, registers(t, p, client, nil), nil, 400, "unapproved_software_statement")
+	if !strings.Contains(r.Text("error_description"), "no contract with the organisation") {
+		t.Errorf("%v", r)
+	}
+}
