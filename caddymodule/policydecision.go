@@ -46,7 +46,7 @@ func (d *dcr) judgeRegistration(c *registry.Client, in *registry.Registration) (
 		return nil
 	}
 	narrowed := *in.Checked
-	in.Asked, in.Checked = &in.Checked.Metadata, &narrowed
+	in.Asked, in.Checked, in.Client = &in.Checked.Metadata, &narrowed, c
 	look := verify.PolicyInput{Request: in.Request.Claims, SSA: in.Request.Statement.Claims, Registration: &narrowed.Metadata}
 	if readBy(asked, "software") {
 		software, err := d.store.SoftwareClients(d.r.Context(), d.lent(), *in, c)

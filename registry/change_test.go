@@ -41,6 +41,30 @@ func TestUpdate(t *testing.T) {
 	})
 }
 
+// What was decided by a client is not done to what another request has made of it.
+func TestUpdateOfWhatWasDecided(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		seen := x.register(request("jti1", ""))
+		time.Sleep(time.Second)
+		if _, err := x.Update(x.t.Context(), x.ws, seen.ClientID, request("jti2", "")); err != nil {
+			t.Fatal(err)
+		}
+		in := request("jti3", "")
+		in.Client = seen
+		in.Checked.Metadata.Scope = "openid"
+		_, err := x.Update(x.t.Context(), x.ws, seen.ClientID, in)
+		refused(t, err, verify.Unavailable, "change")
+		now, err := x.Client(x.t.Context(), x.ws.Name, seen.ClientID)
+		if err != nil || now.Metadata.Scope != "openid accounts" || now.Change != "" {
+			t.Fatalf("%+v, %v", now, err)
+		}
+		in.Client = now
+		if c, err := x.Update(x.t.Context(), x.ws, seen.ClientID, in); err != nil || c.Metadata.Scope != "openid" {
+			t.Errorf("%+v, %v", c, err)
+		}
+	})
+}
+
 func TestRefusedUpdateChangesNothing(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", ""))

@@ -29,6 +29,9 @@ type Registration struct {
 	Asked *verify.Metadata
 	// Software is what policies have decided by. Default: by nothing of it.
 	Software *SoftwareClients
+	// Client is the client of an update as policies have decided by it: one that has
+	// changed meanwhile is not updated. Default: by nothing of it.
+	Client *Client
 }
 
 // Register makes a new client: in the registry and at the AS, or in neither. It

@@ -14,13 +14,14 @@ import (
 // Update replaces the metadata of a client, in place: client_id and tokens stay.
 // The old metadata count until the AS has taken the new ones.
 //
-// Errors: those of Register, and of verify.NotYours for a client that is gone.
+// Errors: those of Register, and of verify.NotYours for a client that is gone;
+// Unavailable for one that another change has overtaken.
 func (r *Registry) Update(ctx context.Context, ws Workspace, clientID string, in Registration) (*Client, error) {
 	whole, err := documentOf(in)
 	if err != nil {
 		return nil, err
 	}
-	ch := &change{id: uuid.NewString(), document: whole}
+	ch := &change{id: uuid.NewString(), document: whole, decided: in.Client}
 	ch.holds = []reservation{requestReservation(ws.Name, ch.id, in.Request)}
 	return r.change(ctx, ws, clientID, in, ch)
 }
@@ -58,6 +59,9 @@ type change struct {
 	// unless is what the client may have been asked for meanwhile: then there is nothing
 	// to change (errAsked). Empty for a change that is made in any case.
 	unless string
+	// decided is the client as it was when the change was decided; nil where that does
+	// not matter.
+	decided *Client
 	// document replaces the one before where the client names another.
 	document document
 	// revoke ends a registration token that the change uses up; nil for none.
@@ -129,6 +133,9 @@ func (r *Registry) beginUpdate(ctx context.Context, ws Workspace, clientID strin
 			if err := refuseSuspended(w, c); err != nil {
 				return err
 			}
+		}
+		if d := ch.decided; d != nil && (d.Document != c.Document || d.UpdatedAt != c.UpdatedAt) {
+			return errChanging()
 		}
 		if ch.unless != "" && c.Asked == ch.unless {
 			return errAsked
