@@ -103,9 +103,7 @@ func CheckMetadata(ctx context.Context, in MetadataInput) (*Checked, error) {
 	e := &evaluation{Context: ctx, MetadataInput: in, claims: in.Request.Claims, ssa: in.Request.Statement}
 	trace := TraceOf(ctx)
 	for _, rule := range MetadataRules {
-		if trace != nil {
-			trace.Begin("metadata", rule.Claim, rule.Clause, e.looksAt(rule))
-		}
+		trace.begin("metadata", rule.Claim, rule.Clause, func() any { return e.looksAt(rule) })
 		if err := rule.check(e); err != nil {
 			return nil, e.refusal(rule, err)
 		}
@@ -123,6 +121,8 @@ func (e *evaluation) looksAt(rule Rule) any {
 			return nil
 		}
 		return e.Bind
+	case "tls_client_auth_subject_dn":
+		return e.claims.Only("tls_client_auth_subject_dn", "tls_client_auth_dn")
 	}
 	return e.claims.Raw(rule.Claim)
 }

@@ -21,7 +21,7 @@ type Rule struct {
 var MetadataRules = []Rule{
 	{"client_id", "RFC 7592 2.2", "send the one of the address, or leave it out", checkClientID},
 	{"software_id", "DCR 3.2 OBClientRegistration1", "send the statement's, or leave it out", checkSoftwareID},
-	{"redirect_uris", "RFC 7591 2, FAPI 1 Advanced 5.2.2, RFC 6749 3.1.2", "send an array of https URIs of the software statement", checkRedirectURIs},
+	{"redirect_uris", "RFC 7591 2, FAPI 1 Baseline 5.2.2, RFC 6749 3.1.2", "send an array of https URIs of the software statement", checkRedirectURIs},
 	{"token_endpoint_auth_method", "RFC 7591 2", "send one string", checkAuthMethod},
 	{"token_endpoint_auth_signing_alg", "OpenID Registration 2", "send one string", checkAuthSigningAlg},
 	{"grant_types", "RFC 7591 2", "send an array of strings", checkGrantTypes},

@@ -69,7 +69,7 @@ type Request struct {
 // Errors: InvalidClientMetadata, and those of VerifySoftwareStatement.
 func VerifyRequest(ctx context.Context, raw []byte, rules *RequestRules, now time.Time) (*Request, error) {
 	trace := TraceOf(ctx)
-	trace.begin("body", func() any { return size{len(raw)} })
+	trace.begin("request", "body", "RFC 7515 7.1, DCR 3.2", func() any { return size{len(raw)} })
 	t, err := rules.split(raw)
 	if err != nil {
 		return nil, refuseRequest("body", "%w", err)
@@ -87,7 +87,6 @@ func VerifyRequest(ctx context.Context, raw []byte, rules *RequestRules, now tim
 	if rules.Unsigned {
 		trace.Off("request", "signature", "signed_request_body off")
 	} else {
-		trace.begin("signature", func() any { return signer{t.Algorithm, t.KeyID} })
 		if err := r.verify(ctx, t, rules); err != nil {
 			if r.Statement.Unsigned || r.Statement.None { // vouched for by this signature alone
 				r.Statement = nil
@@ -97,7 +96,9 @@ func VerifyRequest(ctx context.Context, raw []byte, rules *RequestRules, now tim
 	}
 	// Whoever verifies with other keys tells the AS of these all the same: it fetches
 	// them for private_key_jwt.
-	trace.beginStatement("software_jwks_endpoint", "DCR 3.2, OpenID Registration 2 jwks_uri", func() any { return r.Statement.JWKSEndpoint })
+	if rules.Unsigned || !rules.signedByEndpoint(r.Statement) {
+		trace.beginEndpoint(r.Statement)
+	}
 	if _, err := r.Statement.softwareKeys("software_jwks_endpoint", r.Statement.JWKSEndpoint); err != nil {
 		return r, err
 	}
@@ -138,10 +139,15 @@ func (r *RequestRules) statement(ctx context.Context, claims Object, now time.Ti
 
 // verify checks the signature of the body, and that its key was not revoked.
 func (r *Request) verify(ctx context.Context, t *JWS, rules *RequestRules) error {
+	trace := TraceOf(ctx)
+	if rules.signedByEndpoint(r.Statement) {
+		trace.beginEndpoint(r.Statement)
+	}
 	keys, err := rules.keys(r.Statement)
 	if err != nil {
 		return err
 	}
+	trace.begin("request", "signature", "RFC 7515 5.2, FAPI 1 Advanced 8.6", func() any { return signer{t.Algorithm, t.KeyID} })
 	by, err := t.VerifiedBy(ctx, keys)
 	if err == nil {
 		err = r.Statement.checkRevoked(ctx, by)
@@ -152,36 +158,17 @@ func (r *Request) verify(ctx context.Context, t *JWS, rules *RequestRules) error
 	return refuseRequest("signature", "%w", err)
 }
 
-// requestRules tell where the rules of the request itself come from, and how to mend
-// what they refuse.
-var requestRules = map[string]struct{ clause, mend string }{
-	"body":        {"RFC 7515 7.1, DCR 3.2", "send one compact JWS (RFC 7515 7.1) with a header like {'alg':'PS256','kid':'...'}"},
-	"signature":   {"RFC 7515 5.2, FAPI 1 Advanced 8.6", "sign with a key that the software's JWKS publishes for signing, and name its kid"},
-	"iss":         {"RFC 7519 4.1.1, DCR 3.2", "send the software_id"},
-	"aud":         {"RFC 7519 4.1.3, DCR 3.2", "send the bank's id at the directory, or its issuer"},
-	"iat":         {"RFC 7519 4.1.6", "send seconds since 1970"},
-	"exp":         {"RFC 7519 4.1.4", "sign a new request with a shorter life"},
-	"nbf":         {"RFC 7519 4.1.5", "send seconds since 1970, or leave it out"},
-	"jti":         {"RFC 7519 4.1.7, DCR 3.2", "send a new UUID v4"},
-	"client_name": {"RFC 7591 2", "send a short text"},
-}
-
-// What is told of a document that is not shown.
-type (
-	size struct {
-		Bytes int `json:"bytes"`
-	}
-	signer struct {
-		Algorithm string `json:"alg"`
-		KeyID     string `json:"kid"`
-	}
-)
-
-// begin begins a step of the request itself.
-func (t *Trace) begin(rule string, input func() any) {
-	if t != nil {
-		t.Begin("request", rule, requestRules[rule].clause, input())
-	}
+// requestMends tell how to mend what a rule of the request itself refuses.
+var requestMends = map[string]string{
+	"body":        "send one compact JWS (RFC 7515 7.1) with a header like {'alg':'PS256','kid':'...'}",
+	"signature":   "sign with a key that the software's JWKS publishes for signing, and name its kid",
+	"iss":         "send the software_id",
+	"aud":         "send the bank's id at the directory, or its issuer",
+	"iat":         "send seconds since 1970",
+	"exp":         "sign a new request with a shorter life",
+	"nbf":         "send seconds since 1970, or leave it out",
+	"jti":         "send a new UUID v4",
+	"client_name": "send a short text",
 }
 
 func refuseRequest(rule, format string, args ...any) *Error {
@@ -189,7 +176,7 @@ func refuseRequest(rule, format string, args ...any) *Error {
 	if rule == "body" || rule == "signature" {
 		name = "registration request "
 	}
-	return Refuse(InvalidClientMetadata, rule, "%s%s", name, mend(fmt.Errorf(format, args...), requestRules[rule].mend))
+	return Refuse(InvalidClientMetadata, rule, "%s%s", name, mend(fmt.Errorf(format, args...), requestMends[rule]))
 }
 
 func (r *RequestRules) algorithms() []string {
@@ -199,11 +186,16 @@ func (r *RequestRules) algorithms() []string {
 	return DefaultAlgorithms
 }
 
+// signedByEndpoint: the keys that verify a request are those that its statement names.
+func (r *RequestRules) signedByEndpoint(s *SoftwareStatement) bool {
+	return !s.Unsigned && r.Keys == nil
+}
+
 func (r *RequestRules) keys(s *SoftwareStatement) (KeySource, error) {
 	if s.Unsigned {
 		return s.Issuer.Keys, nil // nothing that it names has been vouched for
 	}
-	if r.Keys != nil {
+	if !r.signedByEndpoint(s) {
 		return r.Keys, nil
 	}
 	source, err := s.softwareKeys("software_jwks_endpoint", s.JWKSEndpoint)

@@ -22,15 +22,22 @@ func (s *SoftwareStatement) source(claim, endpoint string, sources func(string) 
 	return source, nil
 }
 
+// beginEndpoint begins the step that looks at where the software's keys are.
+func (t *Trace) beginEndpoint(s *SoftwareStatement) {
+	t.begin("software_statement", "software_jwks_endpoint", "DCR 3.2, OpenID Registration 2 jwks_uri", func() any { return s.JWKSEndpoint })
+}
+
 // checkRevoked asks, where the operator wants it, whether the directory has
 // revoked a key that verified the request. A statement that names no list of
 // revoked keys has none.
 func (s *SoftwareStatement) checkRevoked(ctx context.Context, k Key) error {
+	if s.Issuer.RevokedKeys != nil && s.RevokedEndpoint != "" {
+		TraceOf(ctx).begin("request", "revoked_keys", "DCR 3.2, software_jwks_revoked_endpoint", func() any { return k.ID })
+	}
 	revoked, err := s.source("software_jwks_revoked_endpoint", s.RevokedEndpoint, s.Issuer.RevokedKeys)
 	if err != nil || revoked == nil {
 		return err
 	}
-	TraceOf(ctx).Begin("request", "revoked_keys", "DCR 3.2, software_jwks_revoked_endpoint", k.ID)
 	return k.CheckRevoked(ctx, revoked)
 }
 

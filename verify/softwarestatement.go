@@ -89,7 +89,7 @@ func VerifySoftwareStatement(ctx context.Context, raw []byte, issuers []*Issuer,
 	if err != nil {
 		return nil, refuse("%w", err)
 	}
-	trace.beginStatement("iss", "RFC 7591 3.1.1", func() any { return t.Claims.Raw("iss") })
+	trace.begin("software_statement", "iss", "RFC 7591 3.1.1", func() any { return t.Claims.Raw("iss") })
 	name, _, err := t.Claims.String("iss")
 	if err != nil {
 		return nil, refuse("iss %w", err)
@@ -100,7 +100,7 @@ func VerifySoftwareStatement(ctx context.Context, raw []byte, issuers []*Issuer,
 			"software_statement: its issuer %s is not one that this server accepts; use a statement of an accepted directory", Quote(name))
 	}
 	issuer := issuers[i]
-	trace.beginStatement("signature", "RFC 7515 5.2, FAPI 1 Advanced 8.6", func() any { return signer{t.Algorithm, t.KeyID} })
+	trace.begin("software_statement", "signature", "RFC 7515 5.2, FAPI 1 Advanced 8.6", func() any { return signer{t.Algorithm, t.KeyID} })
 	if unsigned && !issuer.Unsigned {
 		return nil, refuse("has an empty signature; use one that the directory has signed")
 	}
@@ -109,6 +109,7 @@ func VerifySoftwareStatement(ctx context.Context, raw []byte, issuers []*Issuer,
 	}
 	if unsigned {
 		// Whoever calls verifies the request around it with issuer.Keys.
+		trace.Conclude(VerdictOff, "it has none; it is believed in a request that is signed with the issuer's keys")
 	} else if err := t.VerifyWith(ctx, issuer.Keys); err != nil {
 		if unavailable := (*Error)(nil); errors.As(err, &unavailable) {
 			return nil, err
@@ -116,7 +117,7 @@ func VerifySoftwareStatement(ctx context.Context, raw []byte, issuers []*Issuer,
 		return nil, refuse("%w", err)
 	}
 	s := &SoftwareStatement{Raw: raw, Claims: t.Claims, Issuer: issuer, Unsigned: unsigned}
-	trace.beginStatement("claims", "RFC 7591 2.3, DCR 3.2", func() any {
+	trace.begin("software_statement", "claims", "RFC 7591 2.3, DCR 3.2", func() any {
 		return t.Claims.Only("software_id", "org_id", "software_client_name", "software_roles", "iat", "exp")
 	})
 	if err := s.read(now); err != nil {
@@ -131,7 +132,7 @@ func VerifySoftwareStatement(ctx context.Context, raw []byte, issuers []*Issuer,
 // satisfies holds a statement against what the operator demands of this directory's.
 func (s *SoftwareStatement) satisfies(trace *Trace, demands []Demand) error {
 	for _, d := range demands {
-		trace.beginStatement(d.Claim, "what the bank demands of this directory", func() any { return s.Claims.Raw(d.Claim) })
+		trace.begin("software_statement", d.Claim, "what the bank demands of this directory", func() any { return s.Claims.Raw(d.Claim) })
 		v, ok, err := s.Claims.String(d.Claim)
 		if err != nil || !ok || !slices.Contains(d.Values, v) {
 			return Refuse(UnapprovedSoftwareStatement, d.Claim, "software_statement: its %s is %s; this server accepts %s",
@@ -139,13 +140,6 @@ func (s *SoftwareStatement) satisfies(trace *Trace, demands []Demand) error {
 		}
 	}
 	return nil
-}
-
-// beginStatement begins a step of the software statement.
-func (t *Trace) beginStatement(rule, clause string, input func() any) {
-	if t != nil {
-		t.Begin("software_statement", rule, clause, input())
-	}
 }
 
 func (i *Issuer) algorithms() []string {

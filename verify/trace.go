@@ -46,7 +46,10 @@ const (
 // Trace is what was checked of one request, in its order. Each check begins a step;
 // that the next one begins says that it passed. A nil Trace records nothing. It is
 // for the goroutine of the request alone.
-type Trace struct{ steps []traced }
+type Trace struct {
+	steps []traced
+	full  bool // there were more steps than maxSteps: nothing is recorded any more
+}
 
 // traced is a step whose text is made only when somebody wants it.
 type traced struct {
@@ -71,8 +74,19 @@ func TraceOf(ctx context.Context) *Trace {
 // Begin begins a step. input is rendered as JSON when the trace ends, so that it must
 // not change until then; nil for none.
 func (t *Trace) Begin(step, rule, clause string, input any) {
-	if t != nil && len(t.steps) < maxSteps {
+	switch {
+	case t == nil:
+	case len(t.steps) == maxSteps:
+		t.full = true
+	default:
 		t.steps = append(t.steps, traced{step: step, rule: rule, clause: clause, input: input})
+	}
+}
+
+// begin is Begin for inputs that are only made where they are recorded.
+func (t *Trace) begin(step, rule, clause string, input func() any) {
+	if t != nil {
+		t.Begin(step, rule, clause, input())
 	}
 }
 
@@ -114,6 +128,14 @@ func (t *Trace) Has(verdict string) bool {
 	return false
 }
 
+// Current names the step under way, empty for none.
+func (t *Trace) Current() (step, rule string) {
+	if last := t.last(); last != nil {
+		return last.step, last.rule
+	}
+	return "", ""
+}
+
 // Len is the number of steps so far, for Rewind.
 func (t *Trace) Len() int {
 	if t == nil {
@@ -125,12 +147,12 @@ func (t *Trace) Len() int {
 // Rewind forgets all but the first n steps: what follows is checked once more.
 func (t *Trace) Rewind(n int) {
 	if t != nil && n < len(t.steps) {
-		t.steps = t.steps[:n]
+		t.steps, t.full = t.steps[:n], false
 	}
 }
 
 func (t *Trace) last() *traced {
-	if t == nil || len(t.steps) == 0 {
+	if t == nil || t.full || len(t.steps) == 0 {
 		return nil
 	}
 	return &t.steps[len(t.steps)-1]
@@ -145,10 +167,11 @@ func (t *Trace) End(err error) []Step {
 	steps, left := make([]Step, 0, len(t.steps)+1), maxTraceText
 	take := func(text string) string {
 		text = bounded(text)
-		if len(text) > left {
-			return "(left out: the trace is too long)"
+		encoded, err := json.Marshal(text) // where a character may need six bytes
+		if err != nil || len(encoded) > left {
+			return leftOut
 		}
-		left -= len(text)
+		left -= len(encoded)
 		return text
 	}
 	for _, s := range t.steps {
@@ -157,7 +180,7 @@ func (t *Trace) End(err error) []Step {
 			out.Verdict = VerdictPassed
 		}
 		if out.Input = shown(s.input); len(out.Input) > left {
-			out.Input = shown("(left out: the trace is too long)")
+			out.Input = shown(leftOut)
 		}
 		left -= min(left, len(out.Input))
 		steps = append(steps, out)
@@ -166,7 +189,7 @@ func (t *Trace) End(err error) []Step {
 		return steps
 	}
 	e := AsError(err)
-	if last := len(steps) - 1; last < 0 || t.steps[last].verdict != "" {
+	if last := len(steps) - 1; last < 0 || t.full || t.steps[last].verdict != "" {
 		steps = append(steps, Step{Step: "request", Rule: e.RuleName()})
 	}
 	last := &steps[len(steps)-1]
@@ -179,6 +202,19 @@ func (t *Trace) End(err error) []Step {
 	}
 	return steps
 }
+
+// What is told of a document that is not shown.
+type (
+	size struct {
+		Bytes int `json:"bytes"`
+	}
+	signer struct {
+		Algorithm string `json:"alg"`
+		KeyID     string `json:"kid"`
+	}
+)
+
+const leftOut = "(left out: the trace is too long)"
 
 // shown is an input as bounded JSON, nil for none.
 func shown(input any) json.RawMessage {
@@ -195,7 +231,10 @@ func shown(input any) json.RawMessage {
 		input = late()
 	}
 	text, err := json.Marshal(input)
-	if err == nil && len(text) <= maxStepInput {
+	switch _, raw := input.(json.RawMessage); {
+	case err == nil && !raw && string(text) == "null", err == nil && string(text) == "{}":
+		return nil // there is none
+	case err == nil && len(text) <= maxStepInput:
 		return text
 	}
 	cut := "cannot be shown"

@@ -38,7 +38,7 @@ func TestTrace(t *testing.T) {
 	}
 	want := []string{
 		"request body", "software_statement software_statement", "software_statement iss", "software_statement signature", "software_statement claims",
-		"request signature", "software_statement software_jwks_endpoint", "request iss", "request aud", "request exp", "request jti",
+		"software_statement software_jwks_endpoint", "request signature", "request iss", "request aud", "request iat, exp, nbf", "request jti",
 	}
 	for _, rule := range MetadataRules {
 		want = append(want, "metadata "+rule.Claim)
@@ -86,7 +86,7 @@ func TestTraceOfRefusals(t *testing.T) {
 		{name: "keys away", raw: func() []byte { return registration(t, requestClaims, ssaClaims) }, rules: func(r *RequestRules) {
 			r.Keys = failingKeys{errors.New("down")}
 		}, last: "request signature", verdict: VerdictUnavailable},
-		{name: "expired", raw: func() []byte { return registration(t, with(requestClaims, "exp", noon.Unix()-1), ssaClaims) }, last: "request exp"},
+		{name: "expired", raw: func() []byte { return registration(t, with(requestClaims, "exp", noon.Unix()-1), ssaClaims) }, last: "request iat, exp, nbf"},
 		{name: "scope", raw: func() []byte { return registration(t, with(requestClaims, "scope", "openid all"), ssaClaims) }, last: "metadata scope"},
 		{name: "unsigned", raw: func() []byte {
 			return []byte(jsonOf(with(requestClaims, "software_statement", statement(t, ssaClaims), "scope", "openid all")))
@@ -132,12 +132,17 @@ func TestTraceIsBounded(t *testing.T) {
 	trace := new(Trace)
 	for i := range 2 * maxSteps {
 		trace.Begin("policy", fmt.Sprint(i), "clause", strings.Repeat("\u009b\x1b[2J\xff", 2000))
-		trace.Conclude(VerdictWouldRefuse, strings.Repeat("reason\x00 ", 2000))
+		trace.Conclude(VerdictWouldRefuse, strings.Repeat("<reason>\x00 ", 2000))
 	}
+	trace.Show("of a step that is not recorded")
 	steps := trace.End(Refuse(InvalidToken, "access_token", "x; y").Because(errors.New(strings.Repeat("cause ", 2000))))
 	text, err := json.Marshal(steps)
 	if err != nil || len(steps) != maxSteps+1 || len(text) > 2*maxTraceText+len(steps)*200 {
 		t.Errorf("%d steps, %d bytes, %v", len(steps), len(text), err)
+	}
+	// What comes after the last step that is recorded is not said of that one.
+	if last := steps[maxSteps-1]; last.Rule != fmt.Sprint(maxSteps-1) || last.Verdict != VerdictWouldRefuse || strings.Contains(string(last.Input), "not recorded") {
+		t.Errorf("%+v", last)
 	}
 	if last := steps[maxSteps]; last.Verdict != VerdictRefused || last.Rule != "access_token" || len(last.Reason) > maxReason+3 {
 		t.Errorf("%+v", last)

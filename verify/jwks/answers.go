@@ -8,7 +8,9 @@ import (
 )
 
 // Answers stand for the network within one context: for whoever explains a request
-// where the servers cannot be asked. The gateway itself never has any.
+// where the servers cannot be asked. A gateway that serves requests never has any: what
+// they say would stay in its caches. Addresses, sizes and failures are not those of the
+// real servers.
 type Answers struct {
 	// Bodies are what a URL answers with, whatever the method, with status 200.
 	Bodies map[string][]byte
