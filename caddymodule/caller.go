@@ -26,7 +26,7 @@ func (d *dcr) certificate() (err error) {
 	if d.cert != nil {
 		d.note("certificate", d.cert.Thumbprint)
 	}
-	d.trace.Begin("client_certificate", "rate_limit", "the bank's configuration", nil)
+	d.beginRateLimit()
 	return d.RateLimit.take(sender(d.r, d.cert), d.now())
 }
 
@@ -78,6 +78,7 @@ func (d *dcr) spentToken(raw string, refused error) error {
 		return cmp.Or(err, refused)
 	}
 	d.token, d.spent = &verify.AccessToken{Raw: raw}, refused
+	d.trace.Conclude(verify.VerdictUnknown, "used up: good for what it has registered, and the registry knows that")
 	return nil
 }
 
@@ -129,7 +130,6 @@ func (d *dcr) byToken(clientID string) (*registry.Client, error) {
 	if d.token, err = d.as.CheckToken(d.r.Context(), raw); err != nil {
 		return nil, notYours(err)
 	}
-	d.showToken()
 	if ended, err := d.store.TokenEnded(d.r.Context(), d.Workspace, d.token); err != nil {
 		return nil, err
 	} else if ended {
@@ -138,6 +138,7 @@ func (d *dcr) byToken(clientID string) (*registry.Client, error) {
 	if err := d.readBinding(); err != nil {
 		return nil, err
 	}
+	d.showToken()
 	c, err := d.store.Client(d.r.Context(), d.Workspace, clientID)
 	if err != nil && !errors.Is(err, registry.ErrNotFound) {
 		return nil, err

@@ -103,7 +103,6 @@ func (h *Handler) asked(ctx context.Context, store *registry.Registry, q Questio
 	if err != nil {
 		return nil, err
 	}
-	r.Header.Set("Content-Type", h.mediaTypes()[0])
 	if q.Token != "" {
 		r.Header.Set("Authorization", "Bearer "+q.Token)
 	}

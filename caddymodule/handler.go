@@ -83,9 +83,10 @@ type Handler struct {
 	// Policies are the bank's own rules for who is let in; all must allow. Default: none.
 	Policies []*Policy `json:"policies,omitempty"`
 
-	// Explain "on" keeps, for a week, what was checked of requests to the registration
+	// Explain "on" keeps, for a week, what was checked of requests at the registration
 	// endpoints that were refused, or that a policy in shadow would have refused: for
-	// operators who have their support code. The last 1024 at most. Default: off.
+	// operators who have their support code. See registry.KeepExplanation for how many.
+	// Default: off.
 	Explain string `json:"explain,omitempty"`
 
 	RegistrationRules

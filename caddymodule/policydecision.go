@@ -24,7 +24,7 @@ func (d *dcr) decided(c *registry.Client, in *registry.Registration, do func(reg
 		if err := d.judgeRegistration(c, &one); err != nil {
 			return nil, err
 		}
-		d.trace.Begin("registry", "registry", "RFC 7591 3.2, RFC 7519 4.1.7, DCR 3.2", nil)
+		d.beginRegistry()
 		made, err := do(one)
 		if !errors.Is(err, registry.ErrSoftwareChanged) {
 			return made, err
@@ -49,6 +49,7 @@ func (d *dcr) judgeRegistration(c *registry.Client, in *registry.Registration) (
 	in.Asked, in.Checked, in.Client = &in.Checked.Metadata, &narrowed, c
 	look := verify.PolicyInput{Request: in.Request.Claims, SSA: in.Request.Statement.Claims, Registration: &narrowed.Metadata}
 	if readBy(asked, "software") {
+		d.trace.Begin("registry", "software", "what policies read", nil)
 		software, err := d.store.SoftwareClients(d.r.Context(), d.lent(), *in, c)
 		if err != nil {
 			return err
@@ -69,6 +70,7 @@ func (d *dcr) judgeRegistered(operation string, c *registry.Client) (err error) 
 	}
 	var look verify.PolicyInput
 	if readBy(asked, "ssa") {
+		d.trace.Begin("registry", "ssa", "what policies read", nil)
 		c, request, err := d.store.Document(d.r.Context(), c)
 		if err != nil {
 			return err

@@ -130,6 +130,7 @@ func (d *dcr) read(id string) error {
 	if err := d.judgeRegistered(verify.OperationRead, c); err != nil {
 		return err
 	}
+	d.beginRegistry()
 	return d.show(http.StatusOK, c)
 }
 
@@ -178,6 +179,7 @@ func (d *dcr) delete(id string) error {
 	if err := d.judgeRegistered(verify.OperationDelete, c); err != nil {
 		return err
 	}
+	d.beginRegistry()
 	presented, err := d.presented(c)
 	if err != nil {
 		return err
@@ -195,22 +197,14 @@ func (d *dcr) checkMediaType() error {
 	if d.r.ContentLength > verify.MaxRequest {
 		return errTooLargeRequest()
 	}
-	accepted, what := d.mediaTypes(), "a signed request (compact JWS)"
+	accepted, what := d.Version.MediaTypes(), "a signed request (compact JWS)"
 	if d.rules.Unsigned {
-		what = "the client's metadata"
+		accepted, what = []string{"application/json"}, "the client's metadata"
 	}
 	if !slices.Contains(accepted, mediaType(d.r)) || len(d.r.Header["Content-Encoding"]) > 0 {
 		return verify.Refuse(verify.UnsupportedMediaType, "media_type", "Content-Type: %s; send %s as %s", verify.Quote(d.r.Header.Get("Content-Type")), what, accepted[0])
 	}
 	return nil
-}
-
-// mediaTypes are those that a request may have, the one that refusals name first.
-func (h *Handler) mediaTypes() []string {
-	if h.rules.Unsigned {
-		return []string{"application/json"}
-	}
-	return h.Version.MediaTypes()
 }
 
 func errTooLargeRequest() error {

@@ -1,7 +1,9 @@
 package caddymodule
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/hex"
 	"strings"
 	"time"
@@ -22,16 +24,29 @@ func (d *dcr) record() {
 // keep keeps what was recorded of a request that was refused, or that a policy in
 // shadow would have refused.
 func (d *dcr) keep(err error) {
-	if d.trace == nil || err == nil && !d.trace.Has(verify.VerdictWouldRefuse) {
+	switch {
+	case d.trace == nil:
+		return
+	case err == nil && (d.operation == "read" || !d.trace.Has(verify.VerdictWouldRefuse)):
+		return // whoever reads often would write over what was refused
+	case err != nil && verify.AsError(err).Kind == verify.TooManyRequests:
 		return
 	}
-	e := registry.Explain(d.Workspace, d.operation, d.now(), d.trace, err)
-	e.SupportCode = d.support
-	who := sender(d.r, d.cert)
-	if d.cert == nil && d.needsCertificate() {
-		who = "" // strangers together cannot write over what others have left
+	cert := d.cert
+	if cert == nil { // it was refused before anybody looked
+		if own, err := captureCertificate(d.r.TLS, d.now()); err == nil {
+			cert = own
+		}
 	}
-	d.store.KeepExplanation(who, e)
+	who := ""
+	if cert != nil || !d.needsCertificate() {
+		who = sender(d.r, cert)
+	}
+	d.store.KeepExplanation(who, func() *registry.Explanation {
+		e := registry.Explain(d.Workspace, d.operation, d.now(), d.trace, err)
+		e.SupportCode = d.support
+		return e
+	})
 }
 
 // shownCertificate is what a trace has of a certificate, also of one that does not count.
@@ -41,25 +56,31 @@ type shownCertificate struct {
 	Serial    string    `json:"serial"`
 	NotBefore time.Time `json:"not_before"`
 	NotAfter  time.Time `json:"not_after"`
+	// Thumbprint is the one member that nobody can copy into another certificate.
+	Thumbprint string `json:"x5t#S256"`
 }
 
 func (d *dcr) beginCertificate() {
 	if d.trace == nil {
 		return
 	}
-	clause := "RFC 8705 2.1, FAPI 1 Advanced 5.2.2-5"
 	if !d.needsCertificate() {
-		clause = "client_certificate off: looked at where there is one"
+		d.trace.Off("client_certificate", "client_certificate", "client_certificate off")
+		return
 	}
 	var leaf *x509.Certificate
 	if d.r.TLS != nil && len(d.r.TLS.PeerCertificates) > 0 {
 		leaf = d.r.TLS.PeerCertificates[0]
 	}
-	d.trace.Begin("client_certificate", "client_certificate", clause, func() any {
+	d.trace.Begin("client_certificate", "client_certificate", "DCR 3.2 Client Authentication, RFC 8705 2.1", func() any {
 		if leaf == nil {
 			return nil
 		}
-		return shownCertificate{subject(leaf.RawSubject), subject(leaf.RawIssuer), hex.EncodeToString(leaf.SerialNumber.Bytes()), leaf.NotBefore.UTC(), leaf.NotAfter.UTC()}
+		sum := sha256.Sum256(leaf.Raw)
+		return shownCertificate{
+			subject(leaf.RawSubject), subject(leaf.RawIssuer), hex.EncodeToString(leaf.SerialNumber.Bytes()),
+			leaf.NotBefore.UTC(), leaf.NotAfter.UTC(), base64.RawURLEncoding.EncodeToString(sum[:]),
+		}
 	})
 }
 
@@ -73,12 +94,25 @@ func subject(raw []byte) string {
 }
 
 // shownToken is what a trace has of an access token. Its jti is not shown: some
-// authorization servers take that for the token.
+// authorization servers take that for the token. Nor is its sub: it may be a person's.
 type shownToken struct {
-	ClientID string     `json:"client_id"`
+	ClientID string     `json:"client_id,omitempty"`
 	Scopes   []string   `json:"scopes"`
 	Expires  *time.Time `json:"expires,omitempty"`
 	Bound    string     `json:"x5t#S256,omitempty"`
+}
+
+func (d *dcr) beginRateLimit() {
+	if d.RateLimit.Off {
+		d.trace.Off("client_certificate", "rate_limit", "rate_limit off")
+		return
+	}
+	d.trace.Begin("client_certificate", "rate_limit", "the bank's configuration", nil)
+}
+
+// beginRegistry begins what the registry does, and the authorization server for it.
+func (d *dcr) beginRegistry() {
+	d.trace.Begin("registry", "registry", "RFC 7591 3.2, RFC 7592 2, RFC 7519 4.1.7, DCR 3.2", nil)
 }
 
 func (d *dcr) beginToken() {
@@ -89,7 +123,10 @@ func (d *dcr) showToken() {
 	if d.trace == nil || d.token == nil {
 		return
 	}
-	shown := shownToken{d.token.ClientID, d.token.Scopes, nil, d.token.Thumbprint}
+	shown := shownToken{Scopes: d.token.Scopes, Bound: d.token.Thumbprint}
+	if d.token.Claims.Has("client_id") || d.token.Claims.Has("azp") {
+		shown.ClientID = d.token.ClientID
+	}
 	if !d.token.Expires.IsZero() {
 		at := d.token.Expires.UTC()
 		shown.Expires = &at

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -53,26 +54,36 @@ func Explain(workspace, operation string, at time.Time, trace *verify.Trace, err
 	return e
 }
 
-// Explanations are kept in a fixed number of slots, for a time. Who sends many bad
-// requests writes over the explanations of those who share its group, and of nobody else.
+// Explanations are kept in a fixed number of slots, for a time, and written at a fixed
+// pace. Who sends many bad requests takes the slots and the turns of those who share its
+// group, and of nobody else; strangers have a group of their own.
 const (
 	explanationPrefix = "explanation/"
 	explanationGroups = 64
 	explanationSlots  = 16 // of each group
 	keepExplanations  = 7 * 24 * time.Hour
-	// waitingExplanations may wait to be written, explanationsAtOnce are written in one
-	// transaction, which is far below MaxUpdateBytes.
-	waitingExplanations = 64
-	explanationsAtOnce  = 8
+	// MaxExplanation is the size of one in bytes, at most: it is lost otherwise.
+	MaxExplanation = 56 << 10
+	// waitingOfGroup explanations of each group may wait to be written.
+	waitingOfGroup = 4
+	// explanationsAtOnce are written in one transaction, far below MaxUpdateBytes, and
+	// then none for explanationsEvery: a flood costs four of the store's writes a second.
+	explanationsAtOnce = 8
+	explanationsEvery  = 250 * time.Millisecond
 )
+
+const _ = uint(MaxUpdateBytes - explanationsAtOnce*(MaxExplanation+1<<10)) // otherwise this does not compile
 
 // explanations is the way from requests to the store.
 type explanations struct {
 	waiting chan kept
 	lost    atomic.Int64
 	seed    maphash.Seed
-	next    [explanationGroups]int // the slot that is written next, of the writer alone
 	done    chan struct{}
+	next    [explanationGroups + 1]int // the slot that is written next, of the writer alone
+
+	mu sync.Mutex
+	of [explanationGroups + 1]int // how many wait
 }
 
 // kept is an explanation as it is stored: its support code, a line end, its JSON.
@@ -82,25 +93,56 @@ type kept struct {
 }
 
 func newExplanations() *explanations {
-	return &explanations{waiting: make(chan kept, waitingExplanations), seed: maphash.MakeSeed(), done: make(chan struct{})}
+	return &explanations{
+		waiting: make(chan kept, (explanationGroups+1)*waitingOfGroup), seed: maphash.MakeSeed(), done: make(chan struct{}),
+	}
+}
+
+// group is that of a sender; the last one is that of strangers.
+func (x *explanations) group(sender string) int {
+	if sender == "" {
+		return explanationGroups
+	}
+	return int(maphash.String(x.seed, sender) % explanationGroups)
+}
+
+// take gets a place to wait in, until give.
+func (x *explanations) take(group int) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.of[group] == waitingOfGroup {
+		return false
+	}
+	x.of[group]++
+	return true
+}
+
+func (x *explanations) give(group int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.of[group]--
 }
 
 // KeepExplanation keeps what operators may ask for by its support code, for a week at
 // most. It does not wait: where more comes than can be written, it is lost and counted.
-// sender tells those apart who send requests.
-func (r *Registry) KeepExplanation(sender string, e *Explanation) {
-	text, err := json.Marshal(e)
-	if err != nil {
-		r.explanations.lost.Add(1)
+// sender tells those apart who send requests; empty for all strangers together. explain
+// is asked only where there is a place.
+func (r *Registry) KeepExplanation(sender string, explain func() *Explanation) {
+	x := r.explanations
+	group := x.group(sender)
+	if !x.take(group) {
+		x.lost.Add(1)
 		return
 	}
+	e := explain()
+	text, err := json.Marshal(e)
 	value := append([]byte(e.SupportCode+"\n"), text...)
-	group := int(maphash.String(r.explanations.seed, sender) % explanationGroups)
-	select {
-	case r.explanations.waiting <- kept{group, value}:
-	default:
-		r.explanations.lost.Add(1)
+	if err != nil || len(value) > MaxExplanation {
+		x.give(group)
+		x.lost.Add(1)
+		return
 	}
+	x.waiting <- kept{group, value} // has room for all that take gives
 }
 
 // LostExplanations counts, since Open, those that could not be kept.
@@ -108,16 +150,25 @@ func (r *Registry) LostExplanations() int64 { return r.explanations.lost.Load() 
 
 // runExplanations writes what waits until ctx ends, and then what is still waiting.
 func (r *Registry) runExplanations(ctx context.Context) {
-	defer close(r.explanations.done)
+	x := r.explanations
+	defer close(x.done)
 	for {
 		select {
 		case <-ctx.Done():
-			for len(r.explanations.waiting) > 0 {
-				r.writeExplanations(ctx, <-r.explanations.waiting)
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), concludeWithin)
+			defer cancel()
+			for len(x.waiting) > 0 {
+				r.writeExplanations(last, <-x.waiting)
 			}
 			return
-		case first := <-r.explanations.waiting:
-			r.writeExplanations(ctx, first)
+		case first := <-x.waiting:
+			one, cancel := context.WithTimeout(context.WithoutCancel(ctx), concludeWithin)
+			r.writeExplanations(one, first)
+			cancel()
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(explanationsEvery):
 		}
 	}
 }
@@ -129,19 +180,14 @@ func (r *Registry) writeExplanations(ctx context.Context, first kept) {
 	add := func(k kept) {
 		batch[fmt.Sprintf("%s%02x/%02x", explanationPrefix, k.group, x.next[k.group])] = k.value
 		x.next[k.group] = (x.next[k.group] + 1) % explanationSlots
+		x.give(k.group)
 	}
 	add(first)
-	for range explanationsAtOnce - 1 {
-		select {
-		case k := <-x.waiting:
-			add(k)
-			continue
-		default:
-		}
-		break
+	for len(x.waiting) > 0 && len(batch) < explanationsAtOnce {
+		add(<-x.waiting)
 	}
 	expires := r.now().Add(keepExplanations)
-	err := r.conclude(ctx, func(w Writer) error {
+	err := r.store.Update(ctx, func(w Writer) error {
 		for k, value := range batch {
 			if err := w.PutExpiring(k, value, expires); err != nil {
 				return err

@@ -26,10 +26,10 @@ func explained(code string) *registry.Explanation {
 func TestExplanations(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		want := explained("code-1")
-		x.KeepExplanation("one", want)
-		x.KeepExplanation("two", explained("code-1"))
-		x.KeepExplanation("one", explained("code-2"))
-		synctest.Wait()
+		x.KeepExplanation("one", func() *registry.Explanation { return want })
+		x.keeps("two", "code-1")
+		x.keeps("one", "code-2")
+		time.Sleep(time.Second)
 		list, err := x.Explanations(x.t.Context(), "code-1")
 		if err != nil || len(list) != 2 {
 			t.Fatalf("%+v, %v", list, err)
@@ -49,16 +49,21 @@ func TestExplanations(t *testing.T) {
 	})
 }
 
-// A flood writes over its own explanations: the store does not grow with it, and what
-// cannot be written in time is lost and counted.
+// keeps keeps one explanation.
+func (x *fixture) keeps(sender, code string) {
+	x.KeepExplanation(sender, func() *registry.Explanation { return explained(code) })
+}
+
+// A flood writes over its own explanations and loses its own: the store does not grow
+// with it, and others have their turns.
 func TestExplanationsAreBounded(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		for i := range 1000 {
-			x.KeepExplanation("flood", explained(fmt.Sprint("flood-", i)))
-			synctest.Wait()
+			x.keeps("", fmt.Sprint("flood-", i))
+			time.Sleep(300 * time.Millisecond)
 		}
 		if keys := x.keys("explanation/"); len(keys) != 16 || x.LostExplanations() != 0 {
-			t.Errorf("%d explanations of one sender, %d lost", len(keys), x.LostExplanations())
+			t.Errorf("%d explanations of strangers, %d lost", len(keys), x.LostExplanations())
 		}
 		if _, err := x.Explanations(t.Context(), "flood-999"); err != nil {
 			t.Error(err)
@@ -77,14 +82,44 @@ func TestExplanationsAreBounded(t *testing.T) {
 		}()
 		<-busy
 		for i := range 1000 {
-			x.KeepExplanation("flood", explained(fmt.Sprint("burst-", i)))
+			x.keeps("", fmt.Sprint("burst-", i))
 		}
-		if n := x.LostExplanations(); n < 1000-64-8 || n > 1000-64 {
+		if n := x.LostExplanations(); n < 1000-8 || n > 1000-4 {
 			t.Errorf("%d lost of 1000 while nothing can be written", n)
 		}
+		x.keeps("somebody", "code")
 		close(release)
 		if err := <-done; err != nil {
 			t.Error(err)
+		}
+		time.Sleep(time.Second)
+		if _, err := x.Explanations(t.Context(), "code"); err != nil {
+			t.Error(err)
+		}
+		x.KeepExplanation("somebody", func() *registry.Explanation {
+			e := explained("long")
+			e.Told = strings.Repeat("x", registry.MaxExplanation)
+			return e
+		})
+		time.Sleep(time.Second)
+		if list, err := x.Explanations(t.Context(), "long"); !errors.Is(err, registry.ErrNotFound) {
+			t.Errorf("%d, %v", len(list), err)
+		}
+	})
+}
+
+// A flood costs a bounded number of writes.
+func TestExplanationsAtAPace(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		for range 10 * 20 {
+			for i := range 50 {
+				x.keeps(fmt.Sprint("sender-", i), "flood")
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		list, err := x.Explanations(t.Context(), "flood")
+		if err != nil || len(list) > 10*4*8+8 || len(list) < 200 {
+			t.Errorf("%d written in ten seconds, %v", len(list), err)
 		}
 	})
 }
@@ -97,8 +132,8 @@ func TestExplanationsAtClose(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i := range 20 {
-			r.KeepExplanation(fmt.Sprint("sender-", i), explained(fmt.Sprint("code-", i)))
+		for i := range 8 {
+			r.KeepExplanation([]string{"", "one"}[i%2], func() *registry.Explanation { return explained(fmt.Sprint("code-", i)) })
 		}
 		if err := r.Close(); err != nil {
 			t.Fatal(err)
@@ -107,13 +142,13 @@ func TestExplanationsAtClose(t *testing.T) {
 			t.Fatal(err)
 		}
 		found := 0
-		for i := range 20 {
+		for i := range 8 {
 			if list, err := r.Explanations(t.Context(), fmt.Sprint("code-", i)); err == nil {
 				found += len(list)
 			}
 		}
-		if found != 20 {
-			t.Errorf("%d of 20", found)
+		if found != 8 {
+			t.Errorf("%d of 8", found)
 		}
 		if err := r.Close(); err != nil {
 			t.Error(err)
