@@ -3,15 +3,11 @@ package caddymodule
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"net"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -43,11 +39,11 @@ type Question struct {
 
 // Explain decides a registration request as this configuration would, and tells every
 // step. It changes nothing: no store is opened, and of the authorization server only
-// its discovery document, its keys and introspection are asked. So it does not know
-// what is registered: each policy sees a software without clients, and a jti or a
-// token that was used before is taken for a new one.
+// its discovery document, its keys and introspection are asked. What is not given, and
+// what only the registry knows, is unknown and not refused: whether a jti was used
+// before, who is suspended, how many clients a software has (policies see none).
 //
-// The app must be provisioned and not started.
+// The app must be provisioned and not started; it is of no use afterwards.
 func (a *App) Explain(ctx context.Context, workspace string, q Question) (*registry.Explanation, error) {
 	h, err := a.workspace(workspace)
 	if err != nil {
@@ -61,17 +57,22 @@ func (a *App) Explain(ctx context.Context, workspace string, q Question) (*regis
 	if err != nil {
 		return nil, err
 	}
-	a.mu.Lock()
-	a.registry, a.users = store, 1 // nothing opens another one
-	a.mu.Unlock()
 	defer func() {
 		if err := store.Close(); err != nil {
 			a.log.Error("closing the store", slog.Any("error", err))
 		}
 	}()
+	a.mu.Lock()
+	inUse := a.started || a.users != 0
+	if !inUse {
+		a.registry, a.users = store, 1 // nothing opens another one
+	}
+	a.mu.Unlock()
+	if inUse {
+		return nil, errors.New("this configuration is in use, or was explained before")
+	}
 	h.at = q.At
-	ctx = jwks.WithAnswers(ctx, &q.Answers)
-	d, err := h.asked(ctx, store, q)
+	d, err := h.asked(jwks.WithAnswers(ctx, &q.Answers), store, q)
 	if err != nil {
 		return nil, err
 	}
@@ -114,124 +115,100 @@ func (h *Handler) asked(ctx context.Context, store *registry.Registry, q Questio
 // nobody reads an answer that is not written.
 type nobody struct{ http.ResponseWriter }
 
-// explain goes the way of register as far as the registry.
+// Clauses of steps that are not taken.
+const (
+	certificateClause = "DCR 3.2 Client Authentication, RFC 8705 2.1"
+	tokenClause       = "RFC 7662 2.2, RFC 9068 4"
+)
+
+// explain goes the way of register as far as the registry. It is complete when nothing
+// that the way needs was unknown.
 func (d *dcr) explain(q Question) (complete bool, err error) {
-	complete = true
 	if err := d.checkOpen(); err != nil {
 		return false, err
 	}
-	if err := d.checkMediaType(); err != nil {
+	d.trace.Unknown("request", "media_type", "DCR 3.2, RFC 9110 8.3", "the body is given without its header fields")
+	certificate, err := d.explainCertificate(q)
+	if err != nil {
 		return false, err
 	}
-	if len(q.Chain) > 0 || !d.needsCertificate() {
-		var broken error
-		if len(q.Chain) > 0 {
-			d.r.TLS, broken = d.handshake(q)
-		}
-		if err := d.certificate(); err != nil {
-			return false, because(err, broken)
-		}
-	} else {
-		d.trace.Unknown("client_certificate", "client_certificate", "RFC 8705 2.1", "none was given to look at")
-		complete = false
-	}
-	if q.Token != "" || !d.needsToken() {
-		err := d.registrationToken()
-		switch {
-		case err != nil && verify.AsError(err).Kind == verify.Unavailable:
-			d.trace.Conclude(verify.VerdictUnavailable, err.Error())
-			complete = false
-		case err != nil:
-			return false, err
-		}
-	} else {
-		d.trace.Unknown("access_token", "access_token", "RFC 7662 2.2, RFC 9068 4", "none was given to look at")
-		complete = false
+	token, err := d.explainToken(q)
+	if err != nil {
+		return false, err
 	}
 	in, err := d.verifyBody(nil)
+	if err == nil {
+		err = d.judgeRegistration(nil, in)
+	}
+	if err != nil && !(certificate && token) && d.needs(err, !certificate, !token) {
+		d.trace.Conclude(verify.VerdictUnknown, "it needs what is not known here: "+verify.AsError(err).Description)
+		return false, nil
+	}
 	if err != nil {
 		return false, err
 	}
-	if err := d.judgeRegistration(nil, in); err != nil {
-		return false, err
-	}
-	d.trace.Unknown("registry", "registry", "RFC 7591 3.2, RFC 7519 4.1.7, DCR 3.2", "nothing is registered: whether the token or the jti was used before, and what the authorization server would say, is not known")
-	return complete, nil
+	d.trace.Unknown("registry", "registry", "RFC 7591 3.2, RFC 7519 4.1.7, DCR 3.2",
+		"whether the token or the jti was used before, who is suspended, and what the authorization server would say")
+	return certificate && token, nil
 }
 
-// because adds why the TLS layer has not verified a certificate.
-func because(err, cause error) error {
-	if e := verify.AsError(err); cause != nil && e.Cause == nil {
-		return e.Because(cause)
+// needs tells whether a refusal may be one for want of the certificate or the token.
+func (d *dcr) needs(err error, certificate, token bool) bool {
+	rule := verify.AsError(err).RuleName()
+	if rule != "policy" {
+		return certificate && (rule == "client_certificate" || strings.HasPrefix(rule, "tls_client_auth_"))
 	}
-	return err
-}
-
-// handshake is the connection that a client with the certificate would have, and why
-// its certificate does not count there.
-func (d *dcr) handshake(q Question) (*tls.ConnectionState, error) {
-	state := &tls.ConnectionState{HandshakeComplete: true, PeerCertificates: q.Chain}
-	pool, verifies, err := d.clientCAs(q)
-	if err != nil {
-		return state, err
-	}
-	between := x509.NewCertPool()
-	for _, c := range q.Chain[1:] {
-		between.AddCert(c)
-	}
-	chains, err := q.Chain[0].Verify(x509.VerifyOptions{
-		Roots: pool, Intermediates: between, CurrentTime: d.now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	_, name := d.trace.Current()
+	return slices.ContainsFunc(d.Policies, func(p *Policy) bool {
+		return p.Name == name && (certificate && verify.Reads(p.policy, "certificate") || token && verify.Reads(p.policy, "token"))
 	})
-	if err != nil {
-		return state, fmt.Errorf("the TLS handshake fails: %w", err)
-	}
-	state.VerifiedChains = chains
-	if verifies == nil {
-		return state, nil
-	}
-	if err := verifies(*state); err != nil {
-		state.VerifiedChains = nil
-		return state, fmt.Errorf("the TLS handshake fails: %w", err)
-	}
-	return state, nil
 }
 
-// clientCAs are those that the site trusts for client certificates, where clients
-// register: of the load balancer's header, or else of the server's TLS connection
-// policy for the host.
-func (d *dcr) clientCAs(q Question) (*x509.CertPool, func(tls.ConnectionState) error, error) {
-	if p := d.ClientCertificateHeader; p != nil {
-		return p.roots, nil, nil
+// explainCertificate is protection 1, known where there is an answer.
+func (d *dcr) explainCertificate(q Question) (known bool, err error) {
+	unknown := func(reason string) (bool, error) {
+		d.trace.Unknown("client_certificate", "client_certificate", certificateClause, reason)
+		return false, nil
 	}
-	running, err := d.app.ctx.App("http")
-	if err != nil {
-		return nil, nil, err
-	}
-	hello := &tls.ClientHelloInfo{Conn: connection{from: q.Remote}}
-	if m, err := d.as.Metadata(d.r.Context()); err == nil {
-		if u, err := url.Parse(d.registerURL(m.Issuer)); err == nil {
-			hello.ServerName = u.Hostname()
+	var broken error
+	switch {
+	case len(q.Chain) == 0 && d.needsCertificate():
+		return unknown("none was given to look at")
+	case len(q.Chain) > 0:
+		with, err := d.handshake(q)
+		if err != nil {
+			return unknown(err.Error())
 		}
+		d.r.TLS, broken = with.state, with.broken
 	}
-	servers := running.(*caddyhttp.App).Servers
-	for _, name := range slices.Sorted(maps.Keys(servers)) {
-		server := servers[name]
-		if server.TLSConnPolicies == nil {
-			continue
+	if err := d.certificate(); err != nil {
+		if e := verify.AsError(err); broken != nil && e.Cause == nil {
+			return false, e.Because(broken)
 		}
-		c, err := server.TLSConnPolicies.TLSConfig(d.app.ctx).GetConfigForClient(hello)
-		if err == nil && c != nil && c.ClientCAs != nil && c.ClientAuth >= tls.VerifyClientCertIfGiven {
-			return c.ClientCAs, c.VerifyConnection, nil
-		}
+		return false, err
 	}
-	return nil, nil, errors.New("no site verifies client certificates for the host where clients register: tls { client_auth { mode verify_if_given ... } }")
+	if !d.RateLimit.Off {
+		d.trace.Conclude(verify.VerdictUnknown, "requests are counted where they are served")
+	}
+	return true, nil
 }
 
-// connection is one that is not there.
-type connection struct {
-	net.Conn
-	from string
+// explainToken is protection 2, known where there is an answer.
+func (d *dcr) explainToken(q Question) (known bool, err error) {
+	if q.Token == "" && d.needsToken() {
+		d.trace.Unknown("access_token", "access_token", tokenClause, "none was given to look at")
+		return false, nil
+	}
+	err = d.registrationToken()
+	switch kind := verify.AsError(err).Kind; {
+	case err == nil:
+		return true, nil
+	case kind == verify.Unavailable:
+		d.trace.Conclude(verify.VerdictUnavailable, err.Error())
+		return false, nil
+	case kind == verify.InvalidToken && d.reregister().Repeats():
+		d.trace.Conclude(verify.VerdictUnknown, "refused, unless this repeats what the token has registered: "+verify.AsError(err).Description)
+		return false, nil
+	}
+	return false, err
 }
-
-func (c connection) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.ParseIP(c.from)} }
-func (c connection) LocalAddr() net.Addr  { return &net.TCPAddr{} }

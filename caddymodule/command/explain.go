@@ -41,19 +41,21 @@ func explain() *cobra.Command {
 		Short: "Says how a registration request is decided, step by step",
 		Long: `Decides a registration request (POST) as a configuration would, and prints every step:
 what was looked at, the verdict, the rule and where the rule comes from. Nothing is
-registered, and no store is opened: what is registered already, a jti and a token that
-were used before are not known. The gateway need not run. The directory's keys, the
-authorization server's discovery document and its introspection are asked for, with
+registered, and no store is opened: what is registered already, and whether a jti was
+used before, is not known. The gateway need not run. The directory's keys, the
+authorization server's discovery document and its introspection are asked for; with
 --offline only what --answer has.
 
 With --code, prints the steps of requests that a running gateway has refused, by their
 support code (x-fapi-interaction-id), where the workspace has explain on.
 
 The exit status is 0 when every check passes, and 1 when one refuses, or when not
-everything could be checked.`,
+everything could be checked; with --code it is 0 when there is something to print.`,
 		Example: `  caddy dcr explain --config Caddyfile --body request.jose --cert tpp.pem --token @token.txt
   caddy dcr explain --config Caddyfile --body request.jose --at 2026-11-27T09:30:00Z --offline \
-      --answer https://keystore.directory.example/keys.jwks=keys.jwks
+      --answer https://as.internal:9443/default/obuk/.well-known/openid-configuration=as.json \
+      --answer https://keystore.directory.example/keys.jwks=directory.jwks \
+      --answer https://keystore.directory.example/org/software.jwks=software.jwks
   caddy dcr explain --code 4f5a1c3e-7b0d-4c8e-9a51-2d6f0b8c7e11`,
 		Args:         cobra.NoArgs,
 		SilenceUsage: true,
@@ -89,6 +91,9 @@ func (e *explanation) run(ctx context.Context) ([]registry.Explanation, error) {
 		}
 		return e.kept()
 	}
+	if e.body == "-" && e.token == "@-" {
+		return nil, errors.New("--body and --token cannot both come from standard input")
+	}
 	if e.config == "" || e.body == "" {
 		return nil, errors.New("give --config and --body, or --code")
 	}
@@ -96,7 +101,12 @@ func (e *explanation) run(ctx context.Context) ([]registry.Explanation, error) {
 	if err != nil {
 		return nil, err
 	}
-	app, err := provisioned(e.config, e.adapter)
+	storage, err := os.MkdirTemp("", "caddy-dcr-explain")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(storage)
+	app, err := provisioned(e.config, e.adapter, storage)
 	if err != nil {
 		return nil, err
 	}
@@ -107,14 +117,20 @@ func (e *explanation) run(ctx context.Context) ([]registry.Explanation, error) {
 	return []registry.Explanation{*one}, nil
 }
 
-// provisioned is the app of a configuration that is loaded and not started.
-func provisioned(config, adapter string) (*caddymodule.App, error) {
+// provisioned is the app of a configuration that is loaded and not started. storage is
+// the folder that Caddy may write to.
+func provisioned(config, adapter, storage string) (*caddymodule.App, error) {
 	text, _, _, err := caddycmd.LoadConfig(config, adapter)
 	if err != nil {
 		return nil, err
 	}
 	var c caddy.Config
 	if err := caddy.StrictUnmarshalJSON(text, &c); err != nil {
+		return nil, err
+	}
+	// Caddy's own authority makes its keys when it is provisioned: not in the storage of
+	// a gateway that may be running.
+	if c.StorageRaw, err = json.Marshal(map[string]string{"module": "file_system", "root": storage}); err != nil {
 		return nil, err
 	}
 	// What a server says while it starts is not what was asked for.
@@ -142,6 +158,9 @@ func (e *explanation) question() (q *caddymodule.Question, err error) {
 			return nil, err
 		}
 		q.Token = strings.TrimSpace(string(text))
+		if q.Token == "" {
+			return nil, fmt.Errorf("--token: %s is empty", file)
+		}
 	}
 	if e.cert != "" {
 		if q.Chain, err = readChain(e.cert); err != nil {

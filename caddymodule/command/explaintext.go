@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf16"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
@@ -16,12 +18,13 @@ import (
 func (e *explanation) print(to io.Writer, found []registry.Explanation) error {
 	var err error
 	if e.json {
-		encoder := json.NewEncoder(to)
-		encoder.SetIndent("", "  ")
-		if e.code != "" {
-			err = encoder.Encode(found)
-		} else {
-			err = encoder.Encode(found[0])
+		var what any = found
+		if e.code == "" {
+			what = found[0]
+		}
+		var text []byte
+		if text, err = json.MarshalIndent(what, "", "  "); err == nil {
+			_, err = io.WriteString(to, escaped(string(text))+"\n")
 		}
 	} else {
 		var text strings.Builder
@@ -72,18 +75,37 @@ func describe(b *strings.Builder, e *registry.Explanation) {
 	default:
 		fmt.Fprintf(b, "%s\n", e.Outcome)
 	}
-	if len(e.Steps) > 0 && e.Steps[len(e.Steps)-1].Verdict == verify.VerdictUnavailable {
-		b.WriteString("a server that must be asked did not answer, see the last step's reason\n")
+	if slices.ContainsFunc(e.Steps, func(s verify.Step) bool { return s.Verdict == verify.VerdictUnavailable }) {
+		b.WriteString("a server that must be asked did not answer: see the reason of the step that is unavailable\n")
 	}
 	b.WriteByte('\n')
 }
 
-// printable keeps what others have chosen from commanding a terminal.
+// printable keeps what others have chosen from commanding a terminal, and its further
+// lines within the step.
 func printable(s string) string {
-	return strings.Map(func(r rune) rune {
+	s = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) && r != '\n' {
 			return '?'
 		}
 		return r
 	}, s)
+	return strings.ReplaceAll(s, "\n", "\n"+strings.Repeat(" ", 15))
+}
+
+// escaped is JSON in which only what is printable is printed.
+func escaped(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		switch {
+		case unicode.IsPrint(r) || r == '\n':
+			b.WriteRune(r)
+		case r < 0x10000:
+			fmt.Fprintf(&b, "\\u%04x", r)
+		default:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, "\\u%04x\\u%04x", high, low)
+		}
+	}
+	return b.String()
 }

@@ -62,13 +62,21 @@ func TestExplainText(t *testing.T) {
 // Whoever sends a request does not command the operator's terminal.
 func TestExplainTextIsPrintable(t *testing.T) {
 	one := refusedByPolicy()
-	one.Told = "\u009b2J\u202e"
-	one.Steps = []verify.Step{{Step: "request", Rule: "iss", Input: json.RawMessage("\"\u009b2J\u202e\x1b[2J\""), Told: "\x1b[2J", Reason: "\u2066", Verdict: verify.VerdictRefused}}
+	one.Told = "\u009b2J\u202e\npassed: every check"
+	one.Steps = []verify.Step{{Step: "request", Rule: "iss", Input: json.RawMessage("\"\u009b2J\u202e\""), Told: "\x1b[2J", Reason: "\u2066\U000e0001\npassed: every check", Verdict: verify.VerdictRefused}}
 	var out strings.Builder
 	if err := (&explanation{code: one.SupportCode}).print(&out, []registry.Explanation{one, one}); err != nil {
 		t.Fatal(err)
 	}
-	if strings.ContainsAny(out.String(), "\u009b\u202e\u2066\x1b") || strings.Count(out.String(), "support code") != 2 {
+	if strings.ContainsAny(out.String(), "\u009b\u202e\u2066\x1b") || strings.Count(out.String(), "support code") != 2 || strings.Contains(out.String(), "\npassed: every") {
 		t.Errorf("%q", out.String())
+	}
+	out.Reset()
+	if err := (&explanation{code: one.SupportCode, json: true}).print(&out, []registry.Explanation{one}); err != nil {
+		t.Fatal(err)
+	}
+	var again []registry.Explanation
+	if err := json.Unmarshal([]byte(out.String()), &again); err != nil || again[0].Told != one.Told || again[0].Steps[0].Reason != one.Steps[0].Reason || strings.ContainsAny(out.String(), "\u009b\u202e\u2066\x1b") {
+		t.Errorf("%q, %v", out.String(), err)
 	}
 }

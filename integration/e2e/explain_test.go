@@ -1,9 +1,6 @@
 package e2e_test
 
 import (
-	"crypto/tls"
-	"encoding/json"
-	"encoding/pem"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -19,80 +16,6 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
-
-// explaining is a play whose gateway keeps explanations, and a request of Acme's.
-type explaining struct {
-	*story.Play
-	t           *testing.T
-	token, body string
-	cert        string
-}
-
-// ask runs caddy dcr explain and reads its JSON.
-func (x *explaining) ask(args ...string) (found []registry.Explanation, out string, err error) {
-	x.t.Helper()
-	out, err = x.Gateway.Command(x.t.Context(), append([]string{"dcr", "explain", "--config", "Caddyfile", "--json"}, args...)...)
-	for _, secret := range []string{x.token, x.body, strings.Split(x.body, ".")[1]} {
-		if strings.Contains(out, secret) {
-			x.t.Errorf("%q tells %q", args, secret)
-		}
-	}
-	text := logLine.ReplaceAllString(out, "")
-	if i := strings.LastIndex(text, "\nError: "); i >= 0 {
-		text = text[:i]
-	}
-	if strings.HasPrefix(text, "{") {
-		text = "[" + text + "]"
-	}
-	if strings.HasPrefix(text, "[") {
-		if err := json.Unmarshal([]byte(text), &found); err != nil {
-			x.t.Fatalf("%v: %s", err, out)
-		}
-	}
-	return found, out, err
-}
-
-// logLine is what Caddy says on the other stream while it reads a configuration.
-var logLine = regexp.MustCompile(`(?m)^\{"level".*\n`)
-
-// whole asks about the whole request.
-func (x *explaining) whole(args ...string) (registry.Explanation, error) {
-	x.t.Helper()
-	found, out, err := x.ask(append([]string{"--body", x.write("request.jose", x.body), "--cert", x.cert, "--token", "@" + x.write("token", x.token)}, args...)...)
-	if len(found) != 1 {
-		x.t.Fatalf("%s, %v", out, err)
-	}
-	return found[0], err
-}
-
-func (x *explaining) write(name, text string) string {
-	x.t.Helper()
-	name = filepath.Join(x.Dir, name)
-	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-		x.t.Fatal(err)
-	}
-	return name
-}
-
-// prepares gets a request with other claims.
-func (x *explaining) prepares(overrides map[string]any) {
-	x.t.Helper()
-	var err error
-	if x.token, _, err = x.Prepare(x.t.Context()); err != nil {
-		x.t.Fatal(err)
-	}
-	if x.body, err = x.Acme.Request(overrides); err != nil {
-		x.t.Fatal(err)
-	}
-}
-
-// verdicts are the steps in short.
-func verdicts(e registry.Explanation) (list []string) {
-	for _, s := range e.Steps {
-		list = append(list, s.Verdict+" "+s.Step+" "+s.Rule)
-	}
-	return list
-}
 
 // TestExplain: what is said of a request that nobody served is what the gateway does
 // with it, step by step, and nothing of it is done.
@@ -123,7 +46,7 @@ func TestExplain(t *testing.T) {
 			r, err := client.Register(t.Context(), p.Register, x.token, x.body)
 			answered(t, r, err, http.StatusCreated, "")
 			served := x.kept(t, r.Header.Get("x-fapi-interaction-id")) // because of the policy in shadow
-			if served.Outcome != registry.Accepted || !reflect.DeepEqual(verdicts(served), replaced(said, "unknown registry registry", "passed registry registry")) {
+			if served.Outcome != registry.Accepted || !reflect.DeepEqual(verdicts(served), whenServed(said)) {
 				t.Errorf("served %s: %q\nexplained %q", served.Outcome, verdicts(served), said)
 			}
 		})
@@ -136,7 +59,7 @@ func TestExplain(t *testing.T) {
 		}{
 			{"redirect URI", map[string]any{"redirect_uris": []string{"https://elsewhere.example/cb"}}, "invalid_redirect_uri", "refused metadata redirect_uris"},
 			{"audience", map[string]any{"aud": "https://other.example"}, "invalid_client_metadata", "refused request aud"},
-			{"expired", map[string]any{"iat": time.Now().Add(-2 * time.Hour).Unix(), "exp": time.Now().Add(-time.Hour).Unix()}, "invalid_client_metadata", "refused request exp"},
+			{"expired", map[string]any{"iat": time.Now().Add(-2 * time.Hour).Unix(), "exp": time.Now().Add(-time.Hour).Unix()}, "invalid_client_metadata", "refused request iat, exp, nbf"},
 			{"no statement", map[string]any{"software_statement": ""}, "invalid_software_statement", "refused software_statement software_statement"},
 		} {
 			t.Run(tc.name, func(t *testing.T) {
@@ -151,7 +74,7 @@ func TestExplain(t *testing.T) {
 				if r.Text("error_description") != e.Told && tc.name != "expired" { // it tells the time
 					t.Errorf("told %s, explained %s", r.Text("error_description"), e.Told)
 				}
-				if served.Outcome != registry.Refused || served.Error != e.Error || !reflect.DeepEqual(verdicts(served), verdicts(e)) {
+				if served.Outcome != registry.Refused || served.Error != e.Error || !reflect.DeepEqual(verdicts(served), whenServed(verdicts(e))) {
 					t.Errorf("served %q\nexplained %q", verdicts(served), verdicts(e))
 				}
 			})
@@ -192,7 +115,7 @@ func TestExplainAsDocumented(t *testing.T) {
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	x := &explaining{Play: p, t: t}
 	x.prepares(nil)
-	for name, text := range map[string]string{"request.jose": x.body, "token.txt": x.token + "\n", "tpp.pem": inPEM(p.Acme.Transport), "keys.jwks": "{}"} {
+	for name, text := range map[string]string{"request.jose": x.body, "token.txt": x.token + "\n", "tpp.pem": inPEM(p.Acme.Transport), "as.json": "{}", "directory.jwks": "{}", "software.jwks": "{}"} {
 		x.write(name, text)
 	}
 	page, err := os.ReadFile(filepath.Join(gateway.Root(), "docs", "explain.md"))
@@ -204,7 +127,7 @@ func TestExplainAsDocumented(t *testing.T) {
 		t.Errorf("%d commands", len(commands))
 	}
 	for i, command := range commands {
-		words := strings.Fields(command[1])
+		words := strings.Fields(strings.ReplaceAll(command[1], "\\\n", " "))
 		out, err := p.Gateway.Command(t.Context(), append(words[1:], "--config", "Caddyfile")...)
 		want := []string{"passed: every check", `"outcome": "incomplete"`, "no explanation has the support code"}[i]
 		if (err == nil) != (i == 0) || words[0] != "caddy" || !strings.Contains(out, want) {
@@ -213,31 +136,14 @@ func TestExplainAsDocumented(t *testing.T) {
 	}
 }
 
-// inPEM is a certificate with its CA's.
-func inPEM(pair tls.Certificate) string {
-	var text []byte
-	for _, c := range pair.Certificate {
-		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c})...)
+// whenServed are the steps of a request as the gateway knows them, which an explanation
+// alone does not.
+func whenServed(list []string) []string {
+	text := strings.Join(list, "\n")
+	for _, unknown := range []string{"request media_type", "client_certificate rate_limit", "registry registry"} {
+		text = strings.ReplaceAll(text, "unknown "+unknown, "passed "+unknown)
 	}
-	return string(text)
-}
-
-// kept is the explanation of a request that was served.
-func (x *explaining) kept(t *testing.T, code string) registry.Explanation {
-	t.Helper()
-	for {
-		found, out, err := x.ask("--code", code)
-		if len(found) == 1 && found[0].SupportCode == code {
-			return found[0]
-		}
-		if t.Context().Err() != nil || !strings.Contains(out, "no explanation") { // it is written after the answer
-			t.Fatalf("%s, %v", out, err)
-		}
-	}
-}
-
-func replaced(list []string, old, new string) []string {
-	return strings.Split(strings.ReplaceAll(strings.Join(list, "\n"), old, new), "\n")
+	return strings.Split(text, "\n")
 }
 
 // TestExplainWithLess: what is not given is not refused, and said.
@@ -252,20 +158,76 @@ func TestExplainWithLess(t *testing.T) {
 	if err == nil || len(found) != 1 || found[0].Outcome != registry.Incomplete || !strings.Contains(out, "none was given") {
 		t.Errorf("%s, %v", out, err)
 	}
+	// What needs them is not known, and not refused.
+	config := x.write("Caddyfile.more", strings.Replace(p.Caddyfile, "openbanking_dcr default/obuk {\n", "openbanking_dcr default/obuk {\nbind_certificate common_name\npolicy cel `token.client_id == \"registrar\"`\n", 1))
+	for _, tc := range []struct {
+		args  []string
+		until string
+	}{
+		{nil, "unknown metadata client_certificate"},
+		{[]string{"--cert", x.write("acme.pem", inPEM(p.Acme.Transport))}, "unknown policy cel-1"},
+	} {
+		found, out, err := x.ask(append([]string{"--config", config, "--adapter", "caddyfile", "--body", body}, tc.args...)...)
+		if err == nil || len(found) != 1 || found[0].Outcome != registry.Incomplete || verdicts(found[0])[len(found[0].Steps)-1] != tc.until {
+			t.Errorf("%q: %s, %v", tc.args, out, err)
+		}
+	}
 	// A certificate of a CA that the site does not trust.
 	found, out, err = x.ask("--body", body, "--cert", x.write("stranger.pem", inPEM(p.Stranger.Transport)))
 	if err == nil || len(found) != 1 || found[0].Status != http.StatusUnauthorized || found[0].Rule != "client_certificate" || !strings.Contains(out, "signed by unknown authority") {
 		t.Errorf("%s, %v", out, err)
 	}
-	// Nothing is asked.
-	found, out, err = x.ask("--body", body, "--offline")
-	if err == nil || len(found) != 1 || found[0].Outcome != registry.Incomplete || !strings.Contains(out, "not asked") {
-		t.Errorf("%s, %v", out, err)
+	// With what the servers would say nothing is asked, and all is known.
+	e, err := x.whole(append([]string{"--offline"}, x.answers()...)...)
+	if err != nil || e.Outcome != registry.Passed {
+		t.Errorf("%+v, %v", e, err)
+	}
+	for _, args := range [][]string{{"--offline"}, {"--offline", "--cert", x.write("acme.pem", inPEM(p.Acme.Transport)), "--token", x.token}} {
+		found, out, err = x.ask(append([]string{"--body", body}, args...)...)
+		if err == nil || len(found) != 1 || found[0].Outcome != registry.Incomplete || !strings.Contains(out, "not asked") {
+			t.Errorf("%s, %v", out, err)
+		}
 	}
 	for _, args := range [][]string{{}, {"--body", "none"}, {"--body", body, "--code", "x"}, {"--body", body, "--cert", body}, {"--body", body, "--at", "noon"},
-		{"--body", body, "--answer", "x"}, {"--body", body, "--workspace", "default/none"}, {"--code", "x"}} {
+		{"--body", body, "--answer", "x"}, {"--body", body, "--token", "@" + x.write("empty", "\n")}, {"--body", "-", "--token", "@-"},
+		{"--body", body, "--workspace", "default/none"}, {"--code", "x"}} {
 		if found, out, err := x.ask(args...); err == nil || len(found) != 0 {
 			t.Errorf("%q: %s", args, out)
 		}
+	}
+}
+
+// TestExplainWhichSite: a certificate is held against the site that the workspace is
+// on, not against another one of the configuration.
+func TestExplainWhichSite(t *testing.T) {
+	t.Parallel()
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
+	x := &explaining{Play: p, t: t}
+	x.prepares(nil)
+	stranger := p.Stranger.Transport
+	stranger.Certificate = stranger.Certificate[1:]
+	ours, theirs := "trust_pool file "+filepath.Join(p.Dir, "ca.pem"), "trust_pool file "+x.write("stranger-ca.pem", inPEM(stranger))
+	i := strings.Index(p.Caddyfile, "client_auth {")
+	site := strings.Index(p.Caddyfile, "\nhttps://localhost:")
+	other := p.Caddyfile[site:i] + "client_auth {\n\t\t\tmode require_and_verify\n\t\t\t" + ours + "\n\t\t}\n\t}\n\trespond other\n}\n"
+	other = regexp.MustCompile(`https://localhost:\d+`).ReplaceAllString(other, "https://localhost:1")
+	for _, tc := range []struct {
+		name, caddyfile string
+		counts          bool
+	}{
+		{"as it is", p.Caddyfile, true},
+		{"another CA here", strings.Replace(p.Caddyfile, ours, theirs, 1) + other, false},
+		{"none here", p.Caddyfile[:i] + "client_auth {\n\t\t\tmode request\n\t\t}\n" + p.Caddyfile[i+strings.Index(p.Caddyfile[i:], "\n\t\t}\n")+5:] + other, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			found, out, err := x.ask("--config", x.write("Caddyfile.other", tc.caddyfile), "--adapter", "caddyfile", "--body", x.write("request.jose", x.body), "--cert", x.write("acme.pem", inPEM(p.Acme.Transport)))
+			if len(found) != 1 {
+				t.Fatalf("%s, %v\n%s", out, err, tc.caddyfile)
+			}
+			refused := found[0].Status == http.StatusUnauthorized && found[0].Rule == "client_certificate"
+			if refused == tc.counts || tc.counts && found[0].Outcome != registry.Incomplete {
+				t.Errorf("%s, %v", out, err)
+			}
+		})
 	}
 }
