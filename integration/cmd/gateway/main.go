@@ -9,6 +9,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/caddy-dcr/caddy-dcr"
+	_ "github.com/caddy-dcr/caddy-dcr/caddymodule/rego"
 	_ "github.com/caddy-dcr/caddy-dcr/integration/forgetfulstore"
 )
 
