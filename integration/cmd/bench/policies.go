@@ -11,6 +11,7 @@ import (
 
 	_ "github.com/caddy-dcr/caddy-dcr/caddymodule/cel" // loaded by the ending of its file
 	"github.com/caddy-dcr/caddy-dcr/caddymodule/policycases"
+	_ "github.com/caddy-dcr/caddy-dcr/caddymodule/rego" // loaded by the ending of its file
 	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
@@ -22,6 +23,7 @@ var judges = []struct {
 	target float64
 }{
 	{"twenty.cel", 0.1},
+	{"twenty.rego", 1},
 }
 
 // policies measures what a policy adds to the verification of a request, in short turns
