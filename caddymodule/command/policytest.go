@@ -12,6 +12,7 @@ import (
 
 func policy() *cobra.Command {
 	c := &cobra.Command{Use: "policy", Short: "Tries registration policies"}
+	refuseUnknown(c)
 	var a against
 	test := &cobra.Command{
 		Use:   "test <folder> | --policy <file> --against registry --workspace <name>",
