@@ -58,22 +58,21 @@ func testCases(c *cobra.Command, folder string) error {
 	if err != nil {
 		return err
 	}
-	failed, policies := 0, map[string]bool{}
+	var t tally
 	for _, r := range results {
-		policies[r.Policy] = true
-		if r.Err == nil {
+		if t.add(r); r.Err == nil {
 			continue
 		}
-		failed++
-		if _, err := fmt.Fprintf(c.OutOrStdout(), "%s, %s:\n    %v\n", r.Policy, r.Case, r.Err); err != nil {
+		what := r.Policy
+		if r.Case != "" {
+			what += ", " + r.Case
+		}
+		if _, err := fmt.Fprintf(c.OutOrStdout(), "%s:\n    %v\n", what, r.Err); err != nil {
 			return err
 		}
 	}
-	if _, err := fmt.Fprintf(c.OutOrStdout(), "%d cases of %d policies, %d failed\n", len(results), len(policies), failed); err != nil {
+	if _, err := fmt.Fprintln(c.OutOrStdout(), t.summary()); err != nil {
 		return err
 	}
-	if failed > 0 {
-		return fmt.Errorf("%d cases failed", failed)
-	}
-	return nil
+	return t.err()
 }

@@ -27,41 +27,48 @@ import (
 
 // Result is one case of one policy.
 type Result struct {
+	// Case is empty for a policy that could not be asked: it cannot be loaded, or has no
+	// cases.
 	Policy, Case string
 	Decision     verify.Decision
 	// Err is why it failed; nil when the policy decided as wanted.
 	Err error
 }
 
-// Run runs all cases below a folder. A folder without any is an error, and so is a
-// policy without cases.
+// Run runs all cases below a folder. A folder without any is an error. What is wrong
+// with one policy is in the results, and the others are asked.
 func Run(ctx context.Context, folder string) (results []Result, err error) {
 	err = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !isPolicy(path) {
 			return err
 		}
-		p, unload, err := Load(ctx, path)
-		if err != nil {
-			return err
-		}
-		defer unload()
-		cases, err := filepath.Glob(filepath.Join(filepath.Dir(path), "cases", "*.json"))
-		if err != nil || len(cases) == 0 {
-			return errors.Join(err, fmt.Errorf("%s has no cases: put them into %s", path, filepath.Join(filepath.Dir(path), "cases")))
-		}
-		for _, file := range cases {
-			r := Result{Policy: path, Case: file}
-			if r.Decision, err = decide(ctx, p, file); err != nil {
-				r.Err = err
-			}
-			results = append(results, r)
-		}
+		results = append(results, run(ctx, path)...)
 		return nil
 	})
 	if err == nil && len(results) == 0 {
 		err = fmt.Errorf("%s: no policy and no cases there", folder)
 	}
 	return results, err
+}
+
+// run holds one policy to its cases.
+func run(ctx context.Context, path string) (results []Result) {
+	p, unload, err := Load(ctx, path)
+	if err != nil {
+		return []Result{{Policy: path, Err: err}}
+	}
+	defer unload()
+	beside := filepath.Join(filepath.Dir(path), "cases")
+	cases, err := filepath.Glob(filepath.Join(beside, "*.json"))
+	if err != nil || len(cases) == 0 {
+		return []Result{{Policy: path, Err: errors.Join(err, fmt.Errorf("no cases: put them into %s, as files that end in .json", beside))}}
+	}
+	for _, file := range cases {
+		r := Result{Policy: path, Case: file}
+		r.Decision, r.Err = decide(ctx, p, file)
+		results = append(results, r)
+	}
+	return results
 }
 
 // within is what a case may take: more than in service, for slow machines.

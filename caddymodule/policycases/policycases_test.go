@@ -125,7 +125,7 @@ func TestNothingToRun(t *testing.T) {
 		t.Error("an empty folder passes")
 	}
 	write(t, filepath.Join(dir, "policy.cel"), `true`)
-	if _, err := policycases.Run(t.Context(), dir); err == nil {
+	if results, err := policycases.Run(t.Context(), dir); err != nil || results[0].Err == nil {
 		t.Error("a policy without cases passes")
 	}
 	if _, err := policycases.Run(t.Context(), filepath.Join(dir, "none")); err == nil {
