@@ -54,12 +54,12 @@ func testCases(c *cobra.Command, folder string) error {
 	if _, err := os.Stat(folder); err != nil {
 		return err
 	}
-	results, err := policycases.Run(c.Context(), folder)
+	report, err := policycases.Run(c.Context(), folder)
 	if err != nil {
 		return err
 	}
-	var t tally
-	for _, r := range results {
+	t := tally{faults: len(report.Faults), untested: report.Untested}
+	for _, r := range report.Results {
 		if t.add(r); r.Err == nil {
 			continue
 		}
@@ -68,6 +68,11 @@ func testCases(c *cobra.Command, folder string) error {
 			what += ", " + r.Case
 		}
 		if _, err := fmt.Fprintf(c.OutOrStdout(), "%s:\n    %v\n", what, r.Err); err != nil {
+			return err
+		}
+	}
+	for _, fault := range report.Faults {
+		if _, err := fmt.Fprintln(c.OutOrStdout(), fault); err != nil {
 			return err
 		}
 	}

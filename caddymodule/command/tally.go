@@ -3,6 +3,8 @@ package command
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/caddy-dcr/caddy-dcr/caddymodule/policycases"
@@ -14,6 +16,10 @@ type tally struct {
 	// policies have been asked, and of others nothing could be asked.
 	policies map[string]bool
 	unasked  int
+	// faults are files and folders that nothing reads, untested the policies in languages
+	// that are not in this build.
+	faults   int
+	untested map[string]int
 }
 
 func (t *tally) add(r policycases.Result) {
@@ -33,21 +39,29 @@ func (t *tally) add(r policycases.Result) {
 
 // summary is the last line of what is printed.
 func (t *tally) summary() string {
-	parts := []string{fmt.Sprintf("%s of %s, %d failed", count(t.cases, "case", "cases"), count(len(t.policies), "policy", "policies"), t.failed)}
-	if t.unasked > 0 {
-		parts = append(parts, count(t.unasked, "policy", "policies")+" could not be asked")
+	parts := append([]string{fmt.Sprintf("%s of %s, %d failed", count(t.cases, "case", "cases"), count(len(t.policies), "policy", "policies"), t.failed)}, t.left()...)
+	for _, language := range slices.Sorted(maps.Keys(t.untested)) {
+		parts = append(parts, fmt.Sprintf("%s in %s not tested: not in this build", count(t.untested[language], "policy", "policies"), language))
 	}
 	return strings.Join(parts, "; ")
 }
 
-// err is nil when all that is there has been tested, and is as wanted.
-func (t *tally) err() error {
-	var parts []string
-	if t.failed > 0 {
-		parts = append(parts, count(t.failed, "case", "cases")+" failed")
-	}
+// left is what should have been tested and could not be.
+func (t *tally) left() (parts []string) {
 	if t.unasked > 0 {
 		parts = append(parts, count(t.unasked, "policy", "policies")+" could not be asked")
+	}
+	if t.faults > 0 {
+		parts = append(parts, count(t.faults, "file or folder", "files or folders")+" could not be tested")
+	}
+	return parts
+}
+
+// err is nil when all that is there has been tested, and is as wanted.
+func (t *tally) err() error {
+	parts := t.left()
+	if t.failed > 0 {
+		parts = append([]string{count(t.failed, "case", "cases") + " failed"}, parts...)
 	}
 	if len(parts) == 0 {
 		return nil

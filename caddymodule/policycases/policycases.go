@@ -12,13 +12,16 @@
 //
 // The input is base, a file of the same form as a policy's input, with change merged
 // into it (RFC 7396). Every policy of the folder is held to every case.
+//
+// Beside them only *.json and *.md may stand, and hidden files: anything else might be a
+// policy or a case with a slip in its name, which would test nothing.
 package policycases
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -35,33 +38,76 @@ type Result struct {
 	Err error
 }
 
-// Run runs all cases below a folder. A folder without any is an error. What is wrong
-// with one policy is in the results, and the others are asked.
-func Run(ctx context.Context, folder string) (results []Result, err error) {
-	err = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !isPolicy(path) {
-			return err
-		}
-		results = append(results, run(ctx, path)...)
-		return nil
-	})
-	if err == nil && len(results) == 0 {
-		err = fmt.Errorf("%s: no policy and no cases there", folder)
+// Report is what came of the policies below a folder.
+type Report struct {
+	// Results are of each case of each policy.
+	Results []Result
+	// Faults are about files and folders that have not been tested, though they look as
+	// if they should be.
+	Faults []error
+	// Untested is how many policies are in a language that this build does not have.
+	Untested map[string]int
+}
+
+// Run runs all cases below a folder. What is wrong with one policy or case is in the
+// report, and the others are tested. A folder without any policy is an error. Hidden
+// folders are left out, and links to folders are not followed, except cases.
+func Run(ctx context.Context, folder string) (*Report, error) {
+	r := &Report{Untested: map[string]int{}}
+	info, err := os.Lstat(folder)
+	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		folder, err = filepath.EvalSymlinks(folder)
 	}
-	return results, err
+	if err != nil {
+		return r, err
+	}
+	err = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case path == folder && !entry.IsDir():
+			return fmt.Errorf("%s is no folder: give the one that it is in", path)
+		case !entry.IsDir():
+			return nil
+		case path != folder && (hidden(entry.Name()) || entry.Name() == "cases"):
+			return fs.SkipDir
+		}
+		return r.test(ctx, path)
+	})
+	if err == nil && len(r.Results)+len(r.Faults) == 0 {
+		err = fmt.Errorf("%s: no policy there: a policy is a file that ends in %s, and its cases are in the folder cases beside it", folder, endings())
+	}
+	return r, err
+}
+
+// test tests the policies of one folder.
+func (r *Report) test(ctx context.Context, path string) error {
+	f, err := look(path)
+	if err != nil {
+		return err
+	}
+	for _, policy := range f.policies {
+		r.Results = append(r.Results, run(ctx, policy, f.cases)...)
+	}
+	for _, policy := range f.foreign {
+		r.Untested[language(policy)]++
+		if len(f.policies) == 0 {
+			r.Faults = append(r.Faults, fmt.Errorf("%s: not tested, and no other policy of its folder is: %s", policy, notInBuild(policy)))
+		}
+	}
+	r.Faults = append(r.Faults, f.faults...)
+	return nil
 }
 
 // run holds one policy to its cases.
-func run(ctx context.Context, path string) (results []Result) {
+func run(ctx context.Context, path string, cases []string) (results []Result) {
 	p, unload, err := Load(ctx, path)
 	if err != nil {
 		return []Result{{Policy: path, Err: err}}
 	}
 	defer unload()
-	beside := filepath.Join(filepath.Dir(path), "cases")
-	cases, err := filepath.Glob(filepath.Join(beside, "*.json"))
-	if err != nil || len(cases) == 0 {
-		return []Result{{Policy: path, Err: errors.Join(err, fmt.Errorf("no cases: put them into %s, as files that end in .json", beside))}}
+	if len(cases) == 0 {
+		return []Result{{Policy: path, Err: fmt.Errorf("no cases: put them into %s, as files that end in .json", casesIn(filepath.Dir(path)))}}
 	}
 	for _, file := range cases {
 		r := Result{Policy: path, Case: file}

@@ -18,19 +18,19 @@ const folder = "../../docs/policies"
 
 // TestReadyMade: every policy of the documentation decides as its cases say.
 func TestReadyMade(t *testing.T) {
-	results, err := policycases.Run(t.Context(), folder)
+	report, err := policycases.Run(t.Context(), folder)
 	if err != nil {
 		t.Fatal(err)
 	}
 	policies := map[string]bool{}
-	for _, r := range results {
+	for _, r := range report.Results {
 		policies[r.Policy] = true
 		if r.Err != nil {
 			t.Errorf("%s, %s: %v", r.Policy, r.Case, r.Err)
 		}
 	}
-	if folders, err := filepath.Glob(folder + "/*/cases"); err != nil || len(folders) != len(policies) {
-		t.Errorf("%d folders with cases, %d policies, %v", len(folders), len(policies), err)
+	if folders, err := filepath.Glob(folder + "/*/cases"); err != nil || len(folders) != len(policies) || report.Untested["rego"] != len(folders) || len(report.Faults) > 0 {
+		t.Errorf("%d folders with cases, %d policies, %v not tested, %v, %v", len(folders), len(policies), report.Untested, report.Faults, err)
 	}
 }
 
@@ -107,9 +107,9 @@ func TestWrongCases(t *testing.T) {
 			dir := t.TempDir()
 			write(t, filepath.Join(dir, "policy.cel"), tc.policy)
 			write(t, filepath.Join(dir, "cases", "one.json"), tc.text)
-			results, err := policycases.Run(t.Context(), dir)
+			report, err := policycases.Run(t.Context(), dir)
 			if err == nil {
-				err = results[0].Err
+				err = report.Results[0].Err
 			}
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("%v", err)
@@ -125,7 +125,7 @@ func TestNothingToRun(t *testing.T) {
 		t.Error("an empty folder passes")
 	}
 	write(t, filepath.Join(dir, "policy.cel"), `true`)
-	if results, err := policycases.Run(t.Context(), dir); err != nil || results[0].Err == nil {
+	if report, err := policycases.Run(t.Context(), dir); err != nil || report.Results[0].Err == nil {
 		t.Error("a policy without cases passes")
 	}
 	if _, err := policycases.Run(t.Context(), filepath.Join(dir, "none")); err == nil {

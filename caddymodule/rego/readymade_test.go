@@ -8,11 +8,14 @@ import (
 
 // TestReadyMade: the policies of the documentation decide in Rego as their cases say, which are those of CEL.
 func TestReadyMade(t *testing.T) {
-	results, err := policycases.Run(t.Context(), "../../docs/policies")
+	report, err := policycases.Run(t.Context(), "../../docs/policies")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range results {
+	if len(report.Results) == 0 || len(report.Faults) > 0 {
+		t.Errorf("%d results, %v", len(report.Results), report.Faults)
+	}
+	for _, r := range report.Results {
 		if r.Err != nil {
 			t.Errorf("%s, %s: %v", r.Policy, r.Case, r.Err)
 		}

@@ -212,7 +212,7 @@ func TestPolicyCommand(t *testing.T) {
 		out, err := command.CombinedOutput()
 		return string(out), err
 	}
-	if out, err := test("docs/policies"); err != nil || !strings.Contains(out, ", 0 failed\n") {
+	if out, err := test("docs/policies"); err != nil || !strings.Contains(out, ", 0 failed; 8 policies in rego not tested: not in this build\n") {
 		t.Errorf("%s, %v", out, err)
 	}
 	var exit *exec.ExitError
