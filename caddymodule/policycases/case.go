@@ -3,9 +3,11 @@ package policycases
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"os"
+	"io/fs"
 	"path/filepath"
+	"reflect"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
@@ -20,17 +22,38 @@ type Case struct {
 	Want Want `json:"want"`
 }
 
-func (c *Case) input(file string) (*verify.PolicyInput, error) {
+// readCase reads a file of cases, and the input that it makes.
+func readCase(file string) (*Case, *verify.PolicyInput, error) {
+	d, err := open(file, "a case", reflect.TypeFor[Case]())
+	if err != nil {
+		return nil, nil, err
+	}
+	c := new(Case)
+	if err := json.Unmarshal(d.text, c); err != nil {
+		return nil, nil, d.fault(0, "%v", err)
+	}
+	in, err := c.input(d)
+	return c, in, err
+}
+
+func (c *Case) input(d *document) (*verify.PolicyInput, error) {
 	whole := any(map[string]any{})
 	if c.Base != "" {
-		if err := readNumbers(filepath.Join(filepath.Dir(file), c.Base), &whole); err != nil {
+		base, err := open(filepath.Join(filepath.Dir(d.file), c.Base), "an input", inputType)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, d.fault(d.at["base"], "base names %s, and there is no %s: base is relative to the case's own file", c.Base, filepath.Join(filepath.Dir(d.file), c.Base))
+		case err != nil:
+			return nil, err
+		}
+		if err := numbers(base.text, &whole); err != nil {
 			return nil, err
 		}
 	}
 	if c.Change != nil {
 		var change any
 		if err := numbers(c.Change, &change); err != nil {
-			return nil, fmt.Errorf("%s: change: %w", file, err)
+			return nil, err
 		}
 		whole = merge(whole, change)
 	}
@@ -39,8 +62,8 @@ func (c *Case) input(file string) (*verify.PolicyInput, error) {
 		return nil, err
 	}
 	in := new(verify.PolicyInput)
-	if err := strictly(text, in); err != nil {
-		return nil, fmt.Errorf("%s: input: %w", file, err)
+	if err := json.Unmarshal(text, in); err != nil { // of claims that are too many, or too deep
+		return nil, fmt.Errorf("%s: the input: %w", d.file, err)
 	}
 	return in, nil
 }
@@ -63,35 +86,6 @@ func merge(target, patch any) any {
 		}
 	}
 	return object
-}
-
-func readStrictly(file string, to any) error {
-	text, err := os.ReadFile(file)
-	if err == nil {
-		err = strictly(text, to)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	return nil
-}
-
-// strictly refuses members that nobody reads: a misspelt one would test nothing.
-func strictly(text []byte, to any) error {
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	return d.Decode(to)
-}
-
-func readNumbers(file string, to any) error {
-	text, err := os.ReadFile(file)
-	if err == nil {
-		err = numbers(text, to)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	return nil
 }
 
 // numbers keeps the digits of numbers.

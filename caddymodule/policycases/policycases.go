@@ -121,11 +121,7 @@ func run(ctx context.Context, path string, cases []string) (results []Result) {
 const within = 10 * time.Second
 
 func decide(ctx context.Context, p verify.Policy, file string) (d verify.Decision, err error) {
-	var c Case
-	if err := readStrictly(file, &c); err != nil {
-		return d, err
-	}
-	in, err := c.input(file)
+	c, in, err := readCase(file)
 	if err != nil {
 		return d, err
 	}

@@ -97,10 +97,10 @@ func TestWrongCases(t *testing.T) {
 		"reason":           {`operation == "x"`, `{"want":{"reason":"y"}}`, `operation == "x" is false`},
 		"fault":            {`ssa.x == 1`, `{"want":{}}`, "fault is true, not false"},
 		"scopes":           {`allow().scopes(["a"])`, `{"change":{"registration":{"scope":"a b"}},"want":{"allowed":true,"scopes":["b"]}}`, "scopes is [a], not [b]"},
-		"misspelt want":    {`true`, `{"want":{"alowed":true}}`, "unknown field"},
-		"misspelt input":   {`true`, `{"change":{"certifcate":{}},"want":{"allowed":true}}`, "unknown field"},
+		"misspelt want":    {`true`, `{"want":{"alowed":true}}`, "has no member"},
+		"misspelt input":   {`true`, `{"change":{"certifcate":{}},"want":{"allowed":true}}`, "has no member"},
 		"no base":          {`true`, `{"base":"none.json","want":{"allowed":true}}`, "none.json"},
-		"not JSON":         {`true`, `{`, "unexpected"},
+		"not JSON":         {`true`, `{`, "is not JSON: ends too early"},
 		"policy unchecked": {`sssa.x == 1`, `{"want":{}}`, "undeclared reference"},
 	} {
 		t.Run(name, func(t *testing.T) {
