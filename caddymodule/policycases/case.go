@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"reflect"
+	"slices"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
@@ -32,9 +33,41 @@ func readCase(file string) (*Case, *verify.PolicyInput, error) {
 	if err := json.Unmarshal(d.text, c); err != nil {
 		return nil, nil, d.fault(0, "%v", err)
 	}
+	if err := c.complete(d); err != nil {
+		return nil, nil, err
+	}
 	in, err := c.input(d)
 	return c, in, err
 }
+
+// complete refuses a case that would test nothing, or not what its author believes.
+func (c *Case) complete(d *document) error {
+	if c.Base == "" && c.Change == nil {
+		return d.fault(d.at[""], `neither base nor change: name a file with an input as base, or write "change": {} for an empty input`)
+	}
+	has := func(name string) bool { _, ok := d.at["want."+name]; return ok }
+	if !slices.ContainsFunc(wants, has) {
+		return d.fault(d.at["want"], `want says nothing: write what the policy must decide, like "want": {"allowed": false}`)
+	}
+	for _, of := range []struct {
+		names   []string
+		allowed bool
+	}{{ofDenials, false}, {ofAllowed, true}} {
+		for _, name := range of.names {
+			if has(name) && c.Want.Allowed != of.allowed {
+				return d.fault(d.at["want."+name], `want.%s is compared with "allowed": %t alone: write that, or take it away`, name, of.allowed)
+			}
+		}
+	}
+	return nil
+}
+
+// The members of want, and those that nothing is compared with if the decision is another.
+var (
+	ofDenials = []string{"code", "text", "reason"}
+	ofAllowed = []string{"scopes", "grant_types"}
+	wants     = slices.Concat([]string{"allowed", "fault"}, ofDenials, ofAllowed)
+)
 
 func (c *Case) input(d *document) (*verify.PolicyInput, error) {
 	whole := any(map[string]any{})

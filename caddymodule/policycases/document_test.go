@@ -47,10 +47,10 @@ func TestFaultsOfFiles(t *testing.T) {
 		"claim twice": {`{"change": {"ssa": {"x": [{"a": 1, "a": 2}]}}}`, "", `cases/one.json:1:36: change.ssa.x[0] has "a" twice`},
 		"too deep": {`{"change": {"ssa": {"x": ` + strings.Repeat("[", 20) + strings.Repeat("]", 20) + `}}, "want": {"allowed": true}}`, "",
 			`cases/one.json: the input: at byte `},
-		"base is missing":  {"{\n\t\"base\": \"input.json\"}", "", `cases/one.json:2:10: base names input.json, and there is no cases/input.json: base is relative to the case's own file`},
-		"base is no input": {`{"base": "../input.json"}`, `{"client_id": "a", "input": {}}`, `input.json:1:2: an input has no member "client_id": there are ` + names},
-		"base of no type":  {`{"base": "../input.json"}`, "{\"request\": {},\n\"ssa\": null}", `input.json:2:8: ssa must be an object`},
-		"base is cut off":  {`{"base": "../input.json"}`, `{`, `input.json:1:2: is not JSON: ends too early`},
+		"base is missing":  {"{\n\t\"base\": \"input.json\", \"want\": {\"allowed\": true}}", "", `cases/one.json:2:10: base names input.json, and there is no cases/input.json: base is relative to the case's own file`},
+		"base is no input": {`{"base": "../input.json", "want": {"allowed": true}}`, `{"client_id": "a", "input": {}}`, `input.json:1:2: an input has no member "client_id": there are ` + names},
+		"base of no type":  {`{"base": "../input.json", "want": {"allowed": true}}`, "{\"request\": {},\n\"ssa\": null}", `input.json:2:8: ssa must be an object`},
+		"base is cut off":  {`{"base": "../input.json", "want": {"allowed": true}}`, `{`, `input.json:1:2: is not JSON: ends too early`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -90,18 +90,20 @@ func read(t *testing.T, file string) string {
 // TestWrongCases: a case that is not as written is seen, whatever is wrong with it.
 func TestWrongCases(t *testing.T) {
 	for name, tc := range map[string]struct{ policy, text, want string }{
-		"allowed":          {`false`, `{"want":{"allowed":true}}`, "allowed is false, not true"},
-		"denied":           {`true`, `{"want":{}}`, "allowed is true, not false"},
-		"code":             {`reject("x")`, `{"want":{"code":"unapproved_software_statement"}}`, "code is invalid_client_metadata"},
-		"text":             {`deny("x")`, `{"want":{"text":"y"}}`, "text is x, not y"},
-		"reason":           {`operation == "x"`, `{"want":{"reason":"y"}}`, `operation == "x" is false`},
-		"fault":            {`ssa.x == 1`, `{"want":{}}`, "fault is true, not false"},
+		"allowed":          {`false`, `{"change":{},"want":{"allowed":true}}`, "allowed is false, not true"},
+		"denied":           {`true`, `{"change":{},"want":{"allowed":false}}`, "allowed is true, not false"},
+		"code":             {`reject("x")`, `{"change":{},"want":{"code":"unapproved_software_statement"}}`, "code is invalid_client_metadata"},
+		"text":             {`deny("x")`, `{"change":{},"want":{"text":"y"}}`, "text is x, not y"},
+		"reason":           {`operation == "x"`, `{"change":{},"want":{"reason":"y"}}`, `operation == "x" is false`},
+		"fault":            {`ssa.x == 1`, `{"change":{},"want":{"allowed":false}}`, "fault is true, not false"},
 		"scopes":           {`allow().scopes(["a"])`, `{"change":{"registration":{"scope":"a b"}},"want":{"allowed":true,"scopes":["b"]}}`, "scopes is [a], not [b]"},
-		"misspelt want":    {`true`, `{"want":{"alowed":true}}`, "has no member"},
-		"misspelt input":   {`true`, `{"change":{"certifcate":{}},"want":{"allowed":true}}`, "has no member"},
-		"no base":          {`true`, `{"base":"none.json","want":{"allowed":true}}`, "none.json"},
-		"not JSON":         {`true`, `{`, "is not JSON: ends too early"},
-		"policy unchecked": {`sssa.x == 1`, `{"want":{}}`, "undeclared reference"},
+		"no want":          {`false`, `{"change":{}}`, "want says nothing: write what the policy must decide"},
+		"empty want":       {`false`, `{"change":{},"want":{}}`, "one.json:1:21: want says nothing"},
+		"no input":         {`true`, `{"want":{"allowed":true}}`, "one.json:1:1: neither base nor change: "},
+		"text of allowed":  {`true`, `{"change":{},"want":{"allowed":true,"text":"y"}}`, `one.json:1:44: want.text is compared with "allowed": false alone: write that, or take it away`},
+		"scopes of denied": {`false`, `{"change":{},"want":{"scopes":["a"]}}`, `want.scopes is compared with "allowed": true alone`},
+		"no registration":  {`true`, `{"change":{},"want":{"allowed":true,"grant_types":["a"]}}`, "the input has no registration"},
+		"policy unchecked": {`sssa.x == 1`, `{"change":{},"want":{"allowed":false}}`, "undeclared reference"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

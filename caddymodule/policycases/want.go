@@ -46,7 +46,10 @@ func (w *Want) holds(d verify.Decision, in *verify.PolicyInput) error {
 			differs("text", d.Text, w.Text)
 		}
 	}
-	if d.Allowed && in.Registration != nil {
+	switch {
+	case d.Allowed && in.Registration == nil && (w.Scopes != nil || w.GrantTypes != nil):
+		faults = append(faults, "the input has no registration, whose scopes and grant_types could be left")
+	case d.Allowed && in.Registration != nil:
 		in.Registration.Narrow(d)
 		if left := strings.Fields(in.Registration.Scope); w.Scopes != nil && !slices.Equal(left, w.Scopes) {
 			differs("scopes", left, w.Scopes)
