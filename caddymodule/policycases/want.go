@@ -1,6 +1,7 @@
 package policycases
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,7 +13,8 @@ import (
 // Want is a decision. What is left out is not looked at, except Allowed.
 type Want struct {
 	Allowed bool `json:"allowed"`
-	// Code and Text are what the TPP is told.
+	// Code and Text are what the TPP is told by the policy itself: not by the words of its
+	// block in the Caddyfile.
 	Code string `json:"code"`
 	Text string `json:"text"`
 	// Reason is a part of what the operator reads.
@@ -24,31 +26,41 @@ type Want struct {
 	GrantTypes []string `json:"grant_types"`
 }
 
+// holds is nil for a decision that is as wanted.
 func (w *Want) holds(d verify.Decision, in *verify.PolicyInput) error {
 	var faults []string
-	differs := func(what string, got, want any) {
-		faults = append(faults, fmt.Sprintf("%s is %v, not %v", what, got, want))
-	}
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	differs := func(what string, got, want any) { fault("%s is %s, not %s", what, shown(got), shown(want)) }
 	if d.Allowed != w.Allowed {
 		differs("allowed", d.Allowed, w.Allowed)
 	}
-	if fault := d.Fault != nil; fault != w.Fault {
-		differs("fault", fault, w.Fault)
+	if failed := d.Fault != nil; failed != w.Fault {
+		differs("fault", failed, w.Fault)
 	}
-	if !strings.Contains(d.Reason, w.Reason) {
-		differs("reason", d.Reason, w.Reason)
-	}
+	textTold := false
 	if err := d.Error("", ""); err != nil {
-		if w.Code != "" && err.Code() != w.Code {
+		switch {
+		case w.Code == "" || err.Code() == w.Code:
+		case d.Kind == 0:
+			fault("code: the policy has none of its own, so that it is %s, or that of its block in the Caddyfile, which is not tested; the case wants %s", shown(err.Code()), shown(w.Code))
+		default:
 			differs("code", err.Code(), w.Code)
 		}
-		if w.Text != "" && d.Text != w.Text {
-			differs("text", d.Text, w.Text)
+		told := err.Description
+		textTold = w.Text != "" && (d.Text == "" || told != w.Text)
+		switch {
+		case !textTold:
+		case d.Text == "":
+			fault("text: the policy has none of its own, so that a TPP reads the text of its block in the Caddyfile, which is not tested; the case wants %s", shown(w.Text))
+		case d.Text == w.Text:
+			fault("text is %s for a TPP, which reads printable ASCII, %d bytes at most; the policy has %s", shown(told), verify.MaxDescription, shown(w.Text))
+		default:
+			differs("text", told, w.Text)
 		}
 	}
 	switch {
 	case d.Allowed && in.Registration == nil && (w.Scopes != nil || w.GrantTypes != nil):
-		faults = append(faults, "the input has no registration, whose scopes and grant_types could be left")
+		fault("the input has no registration, whose scopes and grant_types could be left")
 	case d.Allowed && in.Registration != nil:
 		in.Registration.Narrow(d)
 		if left := strings.Fields(in.Registration.Scope); w.Scopes != nil && !slices.Equal(left, w.Scopes) {
@@ -58,11 +70,25 @@ func (w *Want) holds(d verify.Decision, in *verify.PolicyInput) error {
 			differs("grant_types", left, w.GrantTypes)
 		}
 	}
+	switch {
+	case !strings.Contains(d.Reason, w.Reason):
+		fault("reason is %s, without %s", shown(d.Reason), shown(w.Reason))
+	case len(faults) > 0 && d.Reason != "" && (!textTold || d.Reason != d.Text):
+		fault("the reason: %s", d.Reason)
+	}
 	if len(faults) == 0 {
 		return nil
 	}
-	if d.Reason != "" {
-		faults = append(faults, "the reason: "+d.Reason)
-	}
 	return errors.New(strings.Join(faults, "; "))
+}
+
+// shown is a value as a case writes it.
+func shown(v any) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return fmt.Sprint(v)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
 }
