@@ -2,18 +2,14 @@ package command
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"net/url"
 	"slices"
+	"strings"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
-	"github.com/caddy-dcr/caddy-dcr/caddymodule/admin"
 	"github.com/caddy-dcr/caddy-dcr/caddymodule/policycases"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
@@ -97,13 +93,21 @@ func (a *against) run(c *cobra.Command) error {
 	if _, err := fmt.Fprintf(c.OutOrStdout(), "%d of %d registrations would be refused, %d cannot be decided\n", refused, total, undecided); err != nil {
 		return err
 	}
-	if refused+undecided > 0 {
-		return fmt.Errorf("%d registrations would not pass", refused+undecided)
+	var parts []string
+	if refused > 0 {
+		parts = append(parts, count(refused, "registration", "registrations")+" would be refused")
+	}
+	if undecided > 0 {
+		parts = append(parts, count(undecided, "registration", "registrations")+" cannot be decided")
+	}
+	if len(parts) > 0 {
+		return errors.New(strings.Join(parts, ", "))
 	}
 	return nil
 }
 
-// ask is empty for a registration that the policy lets in.
+// ask is empty for a registration that the policy lets in. What nobody knows any more and
+// the policy reads leaves it undecided; any other fault refuses, as it does in service.
 func (a *against) ask(ctx context.Context, policy verify.Policy, in *verify.PolicyInput) (verdict, reason string) {
 	if in.Operation = a.operation; a.operation == verify.OperationCreate {
 		in.Client = nil
@@ -112,36 +116,10 @@ func (a *against) ask(ctx context.Context, policy verify.Policy, in *verify.Poli
 	switch {
 	case d.Allowed:
 		return "", ""
-	case d.Fault != nil && (in.Certificate == nil || in.Token == nil):
-		return "undecided", d.Reason + " (tokens are not kept, nor the certificates of old registrations)"
+	case d.Fault != nil && in.Token == nil && verify.Reads(policy, "token"):
+		return "undecided", d.Reason + " (the policy reads token, and tokens are not kept)"
+	case d.Fault != nil && in.Certificate == nil && verify.Reads(policy, "certificate"):
+		return "undecided", d.Reason + " (the policy reads certificate, and that of this old registration was not kept)"
 	}
 	return "refused", d.Reason
 }
-
-// registrations is one page of the running gateway's.
-func registrations(address, workspace, cursor string) (page []admin.Registration, next string, err error) {
-	q := url.Values{"workspace": {workspace}, "cursor": {cursor}}
-	if cursor == "" {
-		q.Del("cursor")
-	}
-	res, err := caddycmd.AdminAPIRequest(address, http.MethodGet, "/openbanking_dcr/registrations?"+q.Encode(), nil, nil)
-	if err != nil {
-		return nil, "", err
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxPage))
-	if err != nil {
-		return nil, "", err
-	}
-	var answer struct {
-		Entries []admin.Registration `json:"entries"`
-		Next    string               `json:"next"`
-	}
-	if err := json.Unmarshal(body, &answer); err != nil {
-		return nil, "", fmt.Errorf("the gateway's answer: %w", err)
-	}
-	return answer.Entries, answer.Next, nil
-}
-
-// maxPage bounds an answer in bytes: a hundred registrations have 14 MB at most.
-const maxPage = 64 << 20
