@@ -17,9 +17,14 @@ func policy() *cobra.Command {
 	test := &cobra.Command{
 		Use:   "test <folder> | --policy <file> --against registry --workspace <name>",
 		Short: "Holds policies to their cases, or to what is registered",
-		Long: `Runs the tests of all policies below a folder: each file whose ending is a policy
-language, like policy.cel, is asked about every case in the folder cases beside it.
-What differs is printed, and how many cases there were.
+		Long: `Runs the tests of all policies below a folder. A policy is a file whose ending is a
+policy language, like policy.cel; several in one folder share its cases, the files
+cases/*.json. What differs is printed, and a last line that counts. Policies that
+cannot be asked, and files there that nothing reads, are errors.
+
+Cases ask the policy alone, without the words of its block in the Caddyfile: a text,
+code, cost_limit or package of the block is not there, costs have their default limit,
+and a case may take 10 seconds.
 
 With --policy and --against registry, asks a policy that is not in service about every
 registration of a workspace of the running gateway, and prints those that it would

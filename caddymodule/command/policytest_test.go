@@ -83,6 +83,16 @@ func TestNothingIsLeftOutSilently(t *testing.T) {
 	}
 }
 
+// TestHelp says what a case does not show.
+func TestHelp(t *testing.T) {
+	out, err := run(t, "test", "--help")
+	for _, words := range []string{"cases/*.json", "without the words of its block", "costs have their default limit", "10 seconds"} {
+		if !strings.Contains(out, words) {
+			t.Errorf("%q is not in it, %v", words, err)
+		}
+	}
+}
+
 // files writes some below a new folder, by their paths.
 func files(t *testing.T, texts map[string]string) (dir string) {
 	t.Helper()

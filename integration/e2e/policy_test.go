@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"os"
@@ -187,6 +188,34 @@ func TestPolicyAgainstRegistry(t *testing.T) {
 	if err == nil || !strings.Contains(out, "default/none") {
 		t.Errorf("%s, %v", out, err)
 	}
+	// What the admin API has of one is the base of a case, as it is.
+	status, body, err := p.Operator(t.Context(), http.MethodGet, "registrations?workspace=default/obuk", "")
+	if err != nil || status != http.StatusOK {
+		t.Fatal(status, err)
+	}
+	var page struct {
+		Entries []struct {
+			Input json.RawMessage `json:"input"`
+		} `json:"entries"`
+	}
+	if err := json.Unmarshal(body, &page); err != nil || len(page.Entries) != 2 {
+		t.Fatalf("%s, %v", body, err)
+	}
+	bank := filepath.Join(p.Dir, "bank")
+	if err := os.MkdirAll(filepath.Join(bank, "cases"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"policy.cel": `client.client_id in ["` + first + `", "` + second + `"] && certificate.ca_spki.size() > 0 && ssa.org_status == "Active"`, "input.json": string(page.Entries[0].Input),
+		"cases/registered.json": `{"base": "../input.json", "want": {"allowed": true}}`,
+	} {
+		if err := os.WriteFile(filepath.Join(bank, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := p.Gateway.Command(t.Context(), "dcr", "policy", "test", bank); err != nil || !strings.Contains(out, "1 case of 1 policy, 0 failed\n") {
+		t.Errorf("%s, %v", out, err)
+	}
 	// It is no more than what is there.
 	token, err := p.ClientToken(t.Context(), p.Acme, second)
 	if err != nil {
@@ -206,12 +235,13 @@ func TestPolicyCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	test := func(folder string) (string, error) {
-		command := exec.CommandContext(t.Context(), binary, "dcr", "policy", "test", folder)
+	run := func(args ...string) (string, error) {
+		command := exec.CommandContext(t.Context(), binary, append([]string{"dcr"}, args...)...)
 		command.Dir = gateway.Root()
 		out, err := command.CombinedOutput()
 		return string(out), err
 	}
+	test := func(folder string) (string, error) { return run("policy", "test", folder) }
 	if out, err := test("docs/policies"); err != nil || !strings.Contains(out, ", 0 failed; 8 policies in rego not tested: not in this build\n") {
 		t.Errorf("%s, %v", out, err)
 	}
@@ -220,6 +250,14 @@ func TestPolicyCommand(t *testing.T) {
 		t.Errorf("%s, %v", out, err)
 	}
 	if out, err := test(t.TempDir()); !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Errorf("%s, %v", out, err)
+	}
+	for _, slip := range [][]string{{"policy", "tset", "docs/policies"}, {"polcy", "test", "docs/policies"}} {
+		if out, err := run(slip...); !errors.As(err, &exit) || exit.ExitCode() != 1 {
+			t.Errorf("%s, %v", out, err)
+		}
+	}
+	if out, err := run("policy"); err != nil {
 		t.Errorf("%s, %v", out, err)
 	}
 }
