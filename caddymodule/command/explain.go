@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"os"
 	"strings"
@@ -230,16 +229,6 @@ func (e *explanation) kept() ([]registry.Explanation, error) {
 	if err != nil {
 		return nil, err
 	}
-	res, err := caddycmd.AdminAPIRequest(address, http.MethodGet, "/openbanking_dcr/explanations?"+url.Values{"code": {e.code}}.Encode(), nil, nil)
-	if err != nil {
-		return nil, err
-	}
-	defer res.Body.Close()
-	var answer struct {
-		Entries []registry.Explanation `json:"entries"`
-	}
-	if err := json.NewDecoder(io.LimitReader(res.Body, maxPage)).Decode(&answer); err != nil {
-		return nil, fmt.Errorf("the gateway's answer: %w", err)
-	}
-	return answer.Entries, nil
+	found, _, err := entries[registry.Explanation](address, "explanations", url.Values{"code": {e.code}})
+	return found, err
 }

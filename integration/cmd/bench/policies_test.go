@@ -71,11 +71,11 @@ func TestPoliciesAreEqual(t *testing.T) {
 	for i, c := range cases {
 		write(fmt.Sprintf("cases/%02d.json", i), fmt.Appendf(nil, `{"base": "../input.json", "change": %s, "want": {%s}}`, c.change, c.want))
 	}
-	results, err := policycases.Run(t.Context(), folder)
-	if err != nil || len(results) != 2*len(cases) {
-		t.Fatalf("%d results, %v", len(results), err)
+	report, err := policycases.Run(t.Context(), folder)
+	if err != nil || len(report.Results) != 2*len(cases) || len(report.Faults) > 0 {
+		t.Fatalf("%+v, %v", report, err)
 	}
-	for i, r := range results {
+	for i, r := range report.Results {
 		if r.Err != nil {
 			t.Errorf("%s, %s: %v", filepath.Base(r.Policy), cases[i%len(cases)].change, r.Err)
 		}

@@ -14,12 +14,17 @@ import (
 )
 
 // registrations is one page of the running gateway's.
-func registrations(address, workspace, cursor string) (page []admin.Registration, next string, err error) {
-	q := url.Values{"workspace": {workspace}, "cursor": {cursor}}
-	if cursor == "" {
-		q.Del("cursor")
+func registrations(address, workspace, cursor string) ([]admin.Registration, string, error) {
+	q := url.Values{"workspace": {workspace}}
+	if cursor != "" {
+		q.Set("cursor", cursor)
 	}
-	res, err := caddycmd.AdminAPIRequest(address, http.MethodGet, "/openbanking_dcr/registrations?"+q.Encode(), nil, nil)
+	return entries[admin.Registration](address, "registrations", q)
+}
+
+// entries asks the running gateway for a page of a list.
+func entries[T any](address, list string, q url.Values) (page []T, next string, err error) {
+	res, err := caddycmd.AdminAPIRequest(address, http.MethodGet, "/openbanking_dcr/"+list+"?"+q.Encode(), nil, nil)
 	if err != nil {
 		return nil, "", noAnswer(address, err)
 	}
@@ -29,8 +34,8 @@ func registrations(address, workspace, cursor string) (page []admin.Registration
 		return nil, "", err
 	}
 	var answer struct {
-		Entries []admin.Registration `json:"entries"`
-		Next    string               `json:"next"`
+		Entries []T    `json:"entries"`
+		Next    string `json:"next"`
 	}
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return nil, "", fmt.Errorf("the gateway's answer: %w", err)
