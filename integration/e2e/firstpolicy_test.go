@@ -45,7 +45,7 @@ func TestFirstPolicy(t *testing.T) {
 		out, err := command.CombinedOutput()
 		return string(out), err
 	}
-	if out, err := shell(commands[0][1]); err != nil || !strings.Contains(out, "4 cases of 1 policies, 0 failed") {
+	if out, err := shell(commands[0][1]); err != nil || !strings.Contains(out, "4 cases of 1 policy, 0 failed") {
 		t.Errorf("%v, %s", err, out)
 	}
 	client := p.Client(p.Acme)
