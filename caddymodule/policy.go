@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -93,8 +92,10 @@ func (p *Policy) provision(ctx caddy.Context, place int) error {
 	if p.kind = verify.PolicyCodes[p.Code]; p.kind == 0 && p.Code != "" {
 		return fmt.Errorf("code %q: must be unapproved_software_statement or invalid_client_metadata", p.Code)
 	}
-	if len(p.Text) > verify.MaxDescription || strings.ContainsFunc(p.Text, func(r rune) bool { return r < 0x20 || r > 0x7e || r == '"' || r == '\\' }) {
-		return fmt.Errorf("text: at most %d characters of printable ASCII, without quotation marks and backslashes (RFC 6749 5.2)", verify.MaxDescription)
+	if p.Text != "" {
+		if err := verify.CheckPolicyText(p.Text); err != nil {
+			return fmt.Errorf("text: %w", err)
+		}
 	}
 	guest, err := ctx.LoadModule(p, "PolicyRaw")
 	if err != nil {

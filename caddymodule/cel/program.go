@@ -99,6 +99,9 @@ func compile(expression, source string, line int, limit uint64) (*program, error
 	if err := refuseCalls(checked, source, line); err != nil {
 		return nil, err
 	}
+	if err := checkTexts(checked, source, line); err != nil {
+		return nil, err
+	}
 	if t := checked.OutputType(); !t.IsExactType(celgo.BoolType) && !t.IsExactType(decisionType) {
 		return nil, fmt.Errorf("%s:%d: the expression gives %s; it must give true or false, or what allow(), deny(text) or reject(text) give", source, line, t)
 	}

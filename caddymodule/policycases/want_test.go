@@ -17,10 +17,10 @@ func TestFailures(t *testing.T) {
 	long := strings.Repeat("long ", 120)
 	for name, tc := range map[string]struct{ policy, want, fails string }{
 		"text":          {`deny("go away")`, `{"text": "go  away"}`, `text is "go away", not "go  away"`},
-		"as it is":      {`deny("a \"b\"")`, `{"text": "a \"b\""}`, `text is "a 'b'" for a TPP, which reads printable ASCII, 500 bytes at most; the policy has "a \"b\""`},
-		"as it is told": {`deny("a \"b\"")`, `{"text": "a 'b'"}`, ""},
-		"no ASCII":      {`deny("café <a>")`, `{"text": "café"}`, `text is "caf? <a>", not "café"`},
-		"too long":      {`deny("` + long + `")`, `{"text": "` + long + `"}`, `text is "` + long[:497] + `..." for a TPP, which reads printable ASCII, 500 bytes at most; the policy has "` + long + `"`},
+		"as it is":      {`deny(["a \"b\""][0])`, `{"text": "a \"b\""}`, `text is "a 'b'" for a TPP, which reads printable ASCII, 500 bytes at most; the policy has "a \"b\""`},
+		"as it is told": {`deny(["a \"b\""][0])`, `{"text": "a 'b'"}`, ""},
+		"no ASCII":      {`deny(["café <a>"][0])`, `{"text": "café"}`, `text is "caf? <a>", not "café"`},
+		"too long":      {`deny(["` + long + `"][0])`, `{"text": "` + long + `"}`, `text is "` + long[:497] + `..." for a TPP, which reads printable ASCII, 500 bytes at most; the policy has "` + long + `"`},
 		"no own text":   {`operation == "x"`, `{"text": "go away"}`, `text: ` + noText + `; the case wants "go away"; the reason: ` + conditions},
 		"general text":  {`operation == "x"`, `{"text": "the bank's registration policy does not let this software in; ask the bank"}`, `text: ` + noText + `; the case wants "the bank's registration policy does not let this software in; ask the bank"; the reason: ` + conditions},
 		"code":          {`reject("x")`, `{"code": "unapproved_software_statement"}`, `code is "invalid_client_metadata", not "unapproved_software_statement"; the reason: x`},
