@@ -57,7 +57,7 @@ func (p *Policy) Provision(caddy.Context) error {
 		expression = string(text)
 	}
 	var err error
-	p.program, err = compile(expression, source, 1, p.CostLimit)
+	p.program, err = compile(expression, place{source: source, line: 1}, p.CostLimit)
 	return err
 }
 
@@ -79,9 +79,8 @@ func (p *Policy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	default:
 		return d.Err("policy cel: give one expression in backticks, or file and a path")
 	}
-	line := d.Line()
 	if p.Expression != "" {
-		if _, err := compile(p.Expression, d.File(), line, DefaultCostLimit); err != nil {
+		if _, err := compile(p.Expression, placeIn(d.Token()), DefaultCostLimit); err != nil {
 			return d.Errf("policy cel:\n%v", err)
 		}
 	}

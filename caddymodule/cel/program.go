@@ -77,15 +77,14 @@ type condition struct {
 	line int
 }
 
-// compile checks an expression. source is its file, for errors; line the one of the
-// file at which it begins.
-func compile(expression, source string, line int, limit uint64) (*program, error) {
+// compile checks an expression. where is for errors.
+func compile(expression string, where place, limit uint64) (*program, error) {
 	if strings.TrimSpace(expression) == "" {
-		return nil, fmt.Errorf("%s: there is no expression", source)
+		return nil, fmt.Errorf("%s: there is no expression", where.source)
 	}
 	for _, placeholder := range []string{"{env.", "{file.", "{$"} {
 		if strings.Contains(expression, placeholder) { // as text it would forbid what nobody has
-			return nil, fmt.Errorf("%s:%d: placeholders like %s...} are not replaced in an expression; write the value itself", source, line, placeholder)
+			return nil, fmt.Errorf("%s: placeholders like %s...} are not replaced in an expression; write the value itself", where.begin(), placeholder)
 		}
 	}
 	env, err := environment()
@@ -94,16 +93,16 @@ func compile(expression, source string, line int, limit uint64) (*program, error
 	}
 	checked, issues := env.Compile(expression)
 	if issues.Err() != nil {
-		return nil, loadError(issues, source, line)
+		return nil, loadError(issues, where)
 	}
-	if err := refuseCalls(checked, source, line); err != nil {
+	if err := refuseCalls(checked, where); err != nil {
 		return nil, err
 	}
-	if err := checkTexts(checked, source, line); err != nil {
+	if err := checkTexts(checked, where); err != nil {
 		return nil, err
 	}
 	if t := checked.OutputType(); !t.IsExactType(celgo.BoolType) && !t.IsExactType(decisionType) {
-		return nil, fmt.Errorf("%s:%d: the expression gives %s; it must give true or false, or what allow(), deny(text) or reject(text) give", source, line, t)
+		return nil, fmt.Errorf("%s: the expression gives %s; it must give true or false, or what allow(), deny(text) or reject(text) give", where.begin(), t)
 	}
 	p := &program{reads: map[string]bool{}}
 	for _, r := range checked.NativeRep().ReferenceMap() {
@@ -112,20 +111,20 @@ func compile(expression, source string, line int, limit uint64) (*program, error
 	for _, e := range conjuncts(checked.NativeRep().Expr(), nil) {
 		text, err := celgo.ExprToString(e, checked.NativeRep().SourceInfo())
 		if err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", source, line, err)
+			return nil, fmt.Errorf("%s: %w", where.begin(), err)
 		}
 		at := checked.NativeRep().SourceInfo().GetStartLocation(e.ID())
-		p.conditions = append(p.conditions, condition{e.ID(), text, line + at.Line() - 1})
+		p.conditions = append(p.conditions, condition{e.ID(), text, where.line + at.Line() - 1})
 	}
 	timed := celgo.InterruptCheckFrequency(checkEvery)
 	if costsLess(env, checked, limit) {
 		if p.uncounted, err = env.Program(checked, timed, celgo.EvalOptions(celgo.OptOptimize)); err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", source, line, err)
+			return nil, fmt.Errorf("%s: %w", where.begin(), err)
 		}
 	}
 	bounds := []celgo.ProgramOption{celgo.CostLimit(limit), timed}
 	if p.Program, err = env.Program(checked, append(bounds, celgo.EvalOptions(celgo.OptOptimize))...); err != nil {
-		return nil, fmt.Errorf("%s:%d: %w", source, line, err)
+		return nil, fmt.Errorf("%s: %w", where.begin(), err)
 	}
 	p.explaining, err = env.Program(checked, append(bounds, celgo.EvalOptions(celgo.OptExhaustiveEval))...)
 	return p, err
@@ -133,7 +132,7 @@ func compile(expression, source string, line int, limit uint64) (*program, error
 
 // refuseCalls refuses calls that can take any time and memory with a stranger's texts,
 // and that no clock stops.
-func refuseCalls(checked *celgo.Ast, source string, line int) (err error) {
+func refuseCalls(checked *celgo.Ast, where place) (err error) {
 	native := checked.NativeRep()
 	ast.PostOrderVisit(native.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
 		if e.Kind() != ast.CallKind || err != nil {
@@ -144,10 +143,10 @@ func refuseCalls(checked *celgo.Ast, source string, line int) (err error) {
 		switch name := call.FunctionName(); name {
 		case "matches":
 			if pattern := call.Args()[len(call.Args())-1]; pattern.Kind() != ast.LiteralKind {
-				err = fmt.Errorf("%s:%d:%d: matches: the pattern must be written out, so that nobody else makes it", source, line+at.Line()-1, at.Column()+1)
+				err = fmt.Errorf("%s: matches: the pattern must be written out, so that nobody else makes it", where.at(at))
 			}
 		case "replace", "join", "format":
-			err = fmt.Errorf("%s:%d:%d: %s is not offered: it makes much of little", source, line+at.Line()-1, at.Column()+1, name)
+			err = fmt.Errorf("%s: %s is not offered: it makes much of little", where.at(at), name)
 		}
 	}))
 	return err
@@ -165,11 +164,11 @@ func conjuncts(e ast.Expr, found []ast.Expr) []ast.Expr {
 }
 
 // loadError tells every fault with its place.
-func loadError(issues *celgo.Issues, source string, line int) error {
+func loadError(issues *celgo.Issues, where place) error {
 	var texts []string
 	unknown := false
 	for _, e := range issues.Errors() {
-		texts = append(texts, fmt.Sprintf("%s:%d:%d: %s", source, line+e.Location.Line()-1, e.Location.Column()+1, strings.TrimSuffix(e.Message, " (in container '')")))
+		texts = append(texts, fmt.Sprintf("%s: %s", where.at(e.Location), strings.TrimSuffix(e.Message, " (in container '')")))
 		unknown = unknown || strings.HasPrefix(e.Message, "undeclared reference")
 	}
 	text := strings.Join(texts, "\n")

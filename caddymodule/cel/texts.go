@@ -13,7 +13,7 @@ import (
 
 // checkTexts checks the texts for TPPs that are written out in an expression. One that
 // is computed is cleaned when it is told.
-func checkTexts(checked *celgo.Ast, source string, line int) (err error) {
+func checkTexts(checked *celgo.Ast, where place) (err error) {
 	native := checked.NativeRep()
 	ast.PostOrderVisit(native.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
 		if e.Kind() != ast.CallKind || err != nil {
@@ -25,8 +25,7 @@ func checkTexts(checked *celgo.Ast, source string, line int) (err error) {
 		}
 		for _, text := range texts(e.AsCall().Args()[0], nil) {
 			if wrong := verify.CheckPolicyText(text.AsLiteral().Value().(string)); wrong != nil {
-				at := native.SourceInfo().GetStartLocation(text.ID())
-				err = fmt.Errorf("%s:%d:%d: %s: %w", source, line+at.Line()-1, at.Column()+1, name, wrong)
+				err = fmt.Errorf("%s: %s: %w", where.at(native.SourceInfo().GetStartLocation(text.ID())), name, wrong)
 				return
 			}
 		}
