@@ -120,9 +120,9 @@ func (h *Handler) word(d *caddyfile.Dispenser) error {
 		h.SignedRequestBody = new(SignedRequestBody)
 		return h.SignedRequestBody.unmarshal(d)
 	case "policy":
-		p := new(Policy)
+		p, before := new(Policy), h.Policies
 		h.Policies = append(h.Policies, p)
-		return p.unmarshal(d)
+		return p.unmarshal(d, before)
 	case "explain":
 		return oneOf(d, &h.Explain, "on")
 	}

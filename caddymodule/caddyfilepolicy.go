@@ -18,7 +18,9 @@ import (
 //	    timeout <duration>
 //	    ...     # the language's own words
 //	}
-func (p *Policy) unmarshal(d *caddyfile.Dispenser) error {
+//
+// before are the workspace's policies that are written before it.
+func (p *Policy) unmarshal(d *caddyfile.Dispenser, before []*Policy) error {
 	all := d.NextSegment()
 	d = caddyfile.NewDispenser(all)
 	d.Next() // policy
@@ -32,7 +34,7 @@ func (p *Policy) unmarshal(d *caddyfile.Dispenser) error {
 	open := len(own) + 1 // where all has its brace, if it has one
 	var words caddyfile.Segment
 	err := block(d, func() error {
-		if known, err := p.word(d); known {
+		if known, err := p.word(d, before); known {
 			return err
 		}
 		words = append(words, d.NextSegment()...)
@@ -54,25 +56,39 @@ func (p *Policy) unmarshal(d *caddyfile.Dispenser) error {
 		return err
 	}
 	p.PolicyRaw = caddyconfig.JSONModuleObject(module, "language", language, nil)
-	return nil
+	return at(d, untaken(p.nameAt(len(before)), before))
 }
 
 // word reads a word that every policy has.
-func (p *Policy) word(d *caddyfile.Dispenser) (known bool, err error) {
+func (p *Policy) word(d *caddyfile.Dispenser, before []*Policy) (known bool, err error) {
+	check := func() error { return nil }
 	switch d.Val() {
 	case "name":
-		return true, oneArg(d, &p.Name)
+		err, check = oneArg(d, &p.Name), func() error { return untaken(p.Name, before) }
 	case "on":
-		return true, someArgs(d, &p.On)
+		err, check = someArgs(d, &p.On), p.checkOn
 	case "shadow":
 		p.Shadow = true
-		return true, noArgs(d)
+		err = noArgs(d)
 	case "text":
-		return true, oneArg(d, &p.Text)
+		err, check = oneArg(d, &p.Text), p.checkText
 	case "code":
-		return true, oneArg(d, &p.Code)
+		err, check = oneArg(d, &p.Code), p.checkCode
 	case "timeout":
-		return true, duration(d, &p.Timeout)
+		err, check = duration(d, &p.Timeout), p.checkTimeout
+	default:
+		return false, nil
 	}
-	return false, nil
+	if err != nil {
+		return true, err
+	}
+	return true, at(d, check())
+}
+
+// at adds file and line to an error.
+func at(d *caddyfile.Dispenser, err error) error {
+	if err == nil {
+		return nil
+	}
+	return d.WrapErr(err)
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -50,53 +49,32 @@ type Policy struct {
 const policyNamespace = "http.openbanking_dcr.policies"
 
 func (h *Handler) provisionPolicies(ctx caddy.Context) error {
-	var names []string
 	for i, p := range h.Policies {
 		if p == nil {
 			return errors.New("policy: null is none")
 		}
-		if err := p.provision(ctx, i+1); err != nil {
+		if err := p.provision(ctx, h.Policies[:i]); err != nil {
 			return fmt.Errorf("policy %s: %w", p.Name, err)
 		}
-		if slices.Contains(names, p.Name) {
-			return fmt.Errorf("policy %s: the name is taken", p.Name)
-		}
-		names = append(names, p.Name)
 	}
 	return nil
 }
 
-func (p *Policy) provision(ctx caddy.Context, place int) error {
-	var module struct {
-		Language string `json:"language"`
-	}
-	if err := json.Unmarshal(p.PolicyRaw, &module); err != nil || module.Language == "" {
+func (p *Policy) provision(ctx caddy.Context, before []*Policy) error {
+	if p.language = p.moduleLanguage(); p.language == "" {
 		return errors.New("no module of " + policyNamespace)
 	}
-	p.language = module.Language
-	if p.Name == "" {
-		p.Name = fmt.Sprintf("%s-%d", module.Language, place)
-	}
+	p.Name = p.nameAt(len(before))
 	if len(p.On) == 0 {
 		p.On = []string{verify.OperationCreate, verify.OperationUpdate}
-	}
-	if err := subset("on", p.On, verify.Operations); err != nil {
-		return err
-	}
-	if p.Timeout < 0 {
-		return errors.New("timeout: must be positive")
 	}
 	if p.Timeout == 0 {
 		p.Timeout = caddy.Duration(verify.DefaultPolicyTime)
 	}
-	if p.kind = verify.PolicyCodes[p.Code]; p.kind == 0 && p.Code != "" {
-		return fmt.Errorf("code %q: must be unapproved_software_statement or invalid_client_metadata", p.Code)
+	if err := errors.Join(untaken(p.Name, before), p.checkOn(), p.checkText(), p.checkCode(), p.checkTimeout()); err != nil {
+		return err
 	}
-	if p.Text != "" {
-		if err := verify.CheckPolicyText(p.Text); err != nil {
-			return fmt.Errorf("text: %w", err)
-		}
-	}
+	p.kind = verify.PolicyCodes[p.Code]
 	guest, err := ctx.LoadModule(p, "PolicyRaw")
 	if err != nil {
 		return err

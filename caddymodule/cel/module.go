@@ -3,7 +3,6 @@ package cel
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
@@ -37,27 +36,22 @@ func (*Policy) CaddyModule() caddy.ModuleInfo {
 }
 
 // Provision reads and checks the expression.
-func (p *Policy) Provision(caddy.Context) error {
+func (p *Policy) Provision(caddy.Context) (err error) {
 	if (p.Expression == "") == (p.File == "") {
 		return errOneSource
 	}
 	if p.CostLimit == 0 {
 		p.CostLimit = DefaultCostLimit
 	}
-	expression, source := p.Expression, "expression"
-	if p.File != "" {
-		var err error
-		if source, err = caddy.NewReplacer().ReplaceOrErr(p.File, true, true); err != nil {
-			return fmt.Errorf("file: %w", err)
-		}
-		text, err := os.ReadFile(source)
-		if err != nil {
-			return err
-		}
-		expression = string(text)
+	if p.File == "" {
+		p.program, err = compile(p.Expression, place{source: "expression", line: 1}, p.CostLimit)
+		return err
 	}
-	var err error
-	p.program, err = compile(expression, place{source: source, line: 1}, p.CostLimit)
+	path, err := caddy.NewReplacer().ReplaceOrErr(p.File, true, true)
+	if err != nil {
+		return fmt.Errorf("file: %w", err)
+	}
+	p.program, err = compileFile(path, p.CostLimit)
 	return err
 }
 
@@ -67,7 +61,7 @@ func (p *Policy) Provision(caddy.Context) error {
 //	    cost_limit <number>
 //	}
 //
-// An expression is checked here already, where its place in the Caddyfile is known.
+// The expression is checked here already, where its place in the Caddyfile is known.
 func (p *Policy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // cel
 	args := d.RemainingArgs()
@@ -79,10 +73,8 @@ func (p *Policy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	default:
 		return d.Err("policy cel: give one expression in backticks, or file and a path")
 	}
-	if p.Expression != "" {
-		if _, err := compile(p.Expression, placeIn(d.Token()), DefaultCostLimit); err != nil {
-			return d.Errf("policy cel:\n%v", err)
-		}
+	if err := p.check(d.Token()); err != nil {
+		return d.Errf("policy cel:\n%w", err)
 	}
 	for d.NextBlock(0) {
 		switch d.Val() {
@@ -100,6 +92,20 @@ func (p *Policy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		}
 	}
 	return nil
+}
+
+// check checks the expression, or its file, that a token names.
+func (p *Policy) check(t caddyfile.Token) error {
+	if p.File == "" {
+		_, err := compile(p.Expression, placeIn(t), DefaultCostLimit)
+		return err
+	}
+	path, err := caddy.NewReplacer().ReplaceOrErr(p.File, true, true)
+	if err != nil {
+		return nil // a variable that only the gateway has
+	}
+	_, err = compileFile(path, DefaultCostLimit)
+	return err
 }
 
 var errOneSource = errors.New("give one of expression and file")

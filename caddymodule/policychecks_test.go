@@ -1,0 +1,28 @@
+package caddymodule
+
+import (
+	"strings"
+	"testing"
+)
+
+// A configuration in JSON is held to the same words as a Caddyfile.
+func TestPolicyChecks(t *testing.T) {
+	for _, tc := range []struct{ policies, want string }{
+		{`null`, "policy: null is none"},
+		{`{}`, "policy : no module of http.openbanking_dcr.policies"},
+		{`{"policy":{"language":"cel","expression":"true"}},{"name":"cel-1","policy":{"language":"cel","expression":"true"}}`, "policy cel-1: name cel-1: policy 1 of this workspace has it already; choose another"},
+		{`{"on":["write"],"policy":{"language":"cel","expression":"true"}}`, `policy cel-1: on "write": must be some of`},
+		{`{"text":"\u00fc","policy":{"language":"cel","expression":"true"}}`, "policy cel-1: text: the text has 'ü', which does not reach a TPP"},
+		{`{"code":"x","policy":{"language":"cel","expression":"true"}}`, `policy cel-1: code "x": must be`},
+		{`{"timeout":-1,"policy":{"language":"cel","expression":"true"}}`, "policy cel-1: timeout: must be positive"},
+		{`{"policy":{"language":"cel","expression":"true","file":"x"}}`, "give one of expression and file"},
+		{`{"policy":{"language":"cel","file":"/nowhere/policy.cel"}}`, "file /nowhere/policy.cel: no such file or directory"},
+	} {
+		t.Run(tc.want, func(t *testing.T) {
+			err := validateJSON(t, `{"apps":{"http":{"servers":{"a":{"routes":[{"handle":[{"handler":"openbanking_dcr","workspace":"w","authorization_server":{"url":"https://localhost:1/w","provision":{"method":"rfc7591"}},"software_statements":[{"issuer":"x","jwks_uri":"https://localhost/k"}],"policies":[`+tc.policies+`]}]}]}}}}}`)
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
