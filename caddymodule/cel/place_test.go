@@ -54,13 +54,14 @@ func TestPlaces(t *testing.T) {
 // column, and others none.
 func TestPlacesWithoutFile(t *testing.T) {
 	for text, want := range map[string]string{
-		"cel `sssa.x == 1`":              "Testfile:1: undeclared",
-		"cel `true &&\n sssa.x == 1`":    "Testfile:2:2: undeclared",
-		"cel <<A\n true &&\n sssa\n A\n": "Testfile:3: undeclared",
+		"cel `sssa.x == 1`":                        "Testfile:1: undeclared",
+		"cel `" + strings.Repeat("x", 1<<17) + "`": "Testfile:1: expression code point size exceeds limit",
+		"cel `true &&\n sssa.x == 1`":              "Testfile:2:2: undeclared",
+		"cel <<A\n true &&\n sssa\n A\n":           "Testfile:3: undeclared",
 	} {
 		err := new(Policy).UnmarshalCaddyfile(caddyfile.NewTestDispenser(text))
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: %v", text, err)
+			t.Errorf("%.50q: %v", text, err)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package cel
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -79,7 +78,7 @@ type condition struct {
 
 // compile checks an expression. where is for errors.
 func compile(expression string, where place, limit uint64) (*program, error) {
-	if strings.TrimSpace(expression) == "" {
+	if isEmpty(expression) {
 		return nil, fmt.Errorf("%s: there is no expression", where.source)
 	}
 	for _, placeholder := range []string{"{env.", "{file.", "{$"} {
@@ -93,16 +92,19 @@ func compile(expression string, where place, limit uint64) (*program, error) {
 	}
 	checked, issues := env.Compile(expression)
 	if issues.Err() != nil {
-		return nil, loadError(issues, where)
+		return nil, loadError(env, expression, issues, where)
 	}
 	if err := refuseCalls(checked, where); err != nil {
+		return nil, err
+	}
+	if err := checkLiterals(checked, where); err != nil {
 		return nil, err
 	}
 	if err := checkTexts(checked, where); err != nil {
 		return nil, err
 	}
 	if t := checked.OutputType(); !t.IsExactType(celgo.BoolType) && !t.IsExactType(decisionType) {
-		return nil, fmt.Errorf("%s: the expression gives %s; it must give true or false, or what allow(), deny(text) or reject(text) give", where.begin(), t)
+		return nil, fmt.Errorf("%s: the expression gives %s; it must give true or false, or what allow(), deny(text) or reject(text) give: a comparison is missing, like == true or == \"Active\"", where.begin(), kindOf(t.String()))
 	}
 	p := &program{reads: map[string]bool{}}
 	for _, r := range checked.NativeRep().ReferenceMap() {
@@ -161,22 +163,4 @@ func conjuncts(e ast.Expr, found []ast.Expr) []ast.Expr {
 		found = conjuncts(part, found)
 	}
 	return found
-}
-
-// loadError tells every fault with its place.
-func loadError(issues *celgo.Issues, where place) error {
-	var texts []string
-	unknown := false
-	for _, e := range issues.Errors() {
-		texts = append(texts, fmt.Sprintf("%s: %s", where.at(e.Location), strings.TrimSuffix(e.Message, " (in container '')")))
-		unknown = unknown || strings.HasPrefix(e.Message, "undeclared reference")
-	}
-	text := strings.Join(texts, "\n")
-	if unknown {
-		text += "\nthe names are"
-		for i, v := range inputs {
-			text += strings.Repeat(",", min(i, 1)) + " " + v.name
-		}
-	}
-	return errors.New(text)
 }
