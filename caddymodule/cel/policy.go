@@ -4,11 +4,11 @@ package cel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"cel.dev/cel-go/common/types"
-	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/interpreter"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
@@ -49,11 +49,16 @@ func (p *Policy) failed(ctx context.Context, in *verify.PolicyInput, err error) 
 	case strings.Contains(err.Error(), "cost limit exceeded"):
 		return fmt.Errorf("costs more than %d; mend the expression, or raise cost_limit", p.CostLimit)
 	}
-	p.eachCondition(ctx, in, func(c condition, v ref.Val) bool {
-		if types.IsError(v) {
+	p.eachCondition(ctx, in, func(c condition, state interpreter.EvalState) bool {
+		v, _ := state.Value(c.ID())
+		words, failed := misfit(c, state), types.IsError(v)
+		if words != "" {
+			err, failed = errors.New(words), true
+		}
+		if failed {
 			err = fmt.Errorf("%s fails (line %d): %w", c.text, c.line, err)
 		}
-		return !types.IsError(v)
+		return !failed
 	})
 	if strings.Contains(err.Error(), "no such key") {
 		err = fmt.Errorf("%w; ask with has() first, or read it as .?name.orValue(...)", err)
@@ -64,8 +69,8 @@ func (p *Policy) failed(ctx context.Context, in *verify.PolicyInput, err error) 
 // why names the conditions that do not hold. It asks once more, which only denials need.
 func (p *Policy) why(ctx context.Context, in *verify.PolicyInput) string {
 	var reasons []string
-	p.eachCondition(ctx, in, func(c condition, v ref.Val) bool {
-		if v == types.False {
+	p.eachCondition(ctx, in, func(c condition, state interpreter.EvalState) bool {
+		if v, _ := state.Value(c.ID()); v == types.False {
 			reasons = append(reasons, fmt.Sprintf("%s is false (line %d)", c.text, c.line))
 		}
 		return true
@@ -76,15 +81,16 @@ func (p *Policy) why(ctx context.Context, in *verify.PolicyInput) string {
 	return strings.Join(reasons, "; ")
 }
 
-// eachCondition tells f what each of the parts is that && joins, until it has enough.
-func (p *Policy) eachCondition(ctx context.Context, in *verify.PolicyInput, f func(condition, ref.Val) bool) {
+// eachCondition tells f of each of the parts that && joins, and what its own parts are,
+// until it has enough.
+func (p *Policy) eachCondition(ctx context.Context, in *verify.PolicyInput, f func(condition, interpreter.EvalState) bool) {
 	// The details are there beside an error, too.
 	_, details, _ := p.program.explaining.ContextEval(ctx, variablesOf(in))
 	if details == nil || details.State() == nil {
 		return
 	}
 	for _, c := range p.program.conditions {
-		if v, ok := details.State().Value(c.id); ok && !f(c, v) {
+		if _, ok := details.State().Value(c.ID()); ok && !f(c, details.State()) {
 			return
 		}
 	}

@@ -71,7 +71,7 @@ type program struct {
 
 // condition is one part of the expression.
 type condition struct {
-	id   int64
+	ast.Expr
 	text string
 	line int
 }
@@ -116,7 +116,7 @@ func compile(expression string, where place, limit uint64) (*program, error) {
 			return nil, fmt.Errorf("%s: %w", where.begin(), err)
 		}
 		at := checked.NativeRep().SourceInfo().GetStartLocation(e.ID())
-		p.conditions = append(p.conditions, condition{e.ID(), text, where.line + at.Line() - 1})
+		p.conditions = append(p.conditions, condition{e, text, where.line + at.Line() - 1})
 	}
 	timed := celgo.InterruptCheckFrequency(checkEvery)
 	if costsLess(env, checked, limit) {
