@@ -1,6 +1,7 @@
 package cel
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -38,5 +39,25 @@ func TestFileOfVariable(t *testing.T) {
 	}
 	if err := p.Provision(caddy.Context{}); err == nil || !strings.Contains(err.Error(), "file: ") {
 		t.Error(err)
+	}
+}
+
+// What an editor has saved otherwise is told so.
+func TestFileEncoding(t *testing.T) {
+	for text, want := range map[string]string{
+		"\xEF\xBB\xBFtrue":          "it begins with a byte order mark (BOM); save it as UTF-8 without one",
+		"\xFF\xFEt\x00r\x00u\x00":   "it is UTF-16; save it as UTF-8",
+		"// \n// f\xFCr alle\ntrue": "line 2 is not UTF-8; save it as UTF-8",
+		"true\x00":                  "line 1 has a NUL character; take it out, or save the file as UTF-8",
+		"// für alle\ntrue":         "",
+	} {
+		path := filepath.Join(t.TempDir(), "x.cel")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := (&Policy{File: path}).Provision(caddy.Context{})
+		if (err == nil) != (want == "") || err != nil && err.Error() != "file "+path+": "+want {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }
