@@ -61,7 +61,7 @@ func (p *Policy) failed(ctx context.Context, in *verify.PolicyInput, err error) 
 		return !failed
 	})
 	if strings.Contains(err.Error(), "no such key") {
-		err = fmt.Errorf("%w; ask with has() first, or read it as .?name.orValue(...)", err)
+		err = fmt.Errorf("%w; is it misspelt? If it is not, and may be absent, ask with has() first, or read it as .?name.orValue(...)", err)
 	}
 	return err
 }

@@ -80,7 +80,7 @@ func TestFaults(t *testing.T) {
 		deep = "[1,2,3,4,5,6,7,8,9].all(" + string(v) + ", " + deep + ")"
 	}
 	for expression, want := range map[string]string{
-		`ssa.nothing == "x"`:                                  `ssa.nothing == "x" fails (line 1): no such key: nothing; ask with has() first`,
+		`ssa.nothing == "x"`:                                  `ssa.nothing == "x" fails (line 1): no such key: nothing; is it misspelt? If it is not, and may be absent, ask with has() first, or read it as .?name.orValue(...)`,
 		"true &&\n  ssa.nothing == \"x\"":                     `ssa.nothing == "x" fails (line 2): no such key: nothing`,
 		`ssa["nothing"] == "x"`:                               `no such key: nothing`,
 		`ssa.software_roles.nothing == "x"`:                   `fails (line 1)`,
