@@ -38,7 +38,7 @@ type Policy struct {
 	// unapproved_software_statement or invalid_client_metadata. Default: the first.
 	Code string `json:"code,omitempty"`
 
-	// Timeout is what one decision may take. Longer is a denial. Default: 50ms.
+	// Timeout is what one decision may take. Longer is a denial. Default: 50ms. At most 1s.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 
 	policy   verify.Policy

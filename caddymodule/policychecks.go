@@ -60,8 +60,11 @@ func (p *Policy) checkCode() error {
 }
 
 func (p *Policy) checkTimeout() error {
-	if p.Timeout < 0 {
+	switch {
+	case p.Timeout < 0:
 		return errors.New("timeout: must be positive")
+	case p.timeout() > verify.MaxPolicyTime:
+		return fmt.Errorf("timeout: at most %v; a TPP waits for the answer meanwhile", verify.MaxPolicyTime)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ func TestPolicyChecks(t *testing.T) {
 		{`{"text":"\u00fc","policy":{"language":"cel","expression":"true"}}`, "policy cel-1: text: the text has 'ü', which does not reach a TPP"},
 		{`{"code":"x","policy":{"language":"cel","expression":"true"}}`, `policy cel-1: code "x": must be`},
 		{`{"timeout":-1,"policy":{"language":"cel","expression":"true"}}`, "policy cel-1: timeout: must be positive"},
+		{`{"timeout":1000000001,"policy":{"language":"cel","expression":"true"}}`, "policy cel-1: timeout: at most 1s; a TPP waits for the answer meanwhile"},
 		{`{"policy":{"language":"cel","expression":"true","file":"x"}}`, "give one of expression and file"},
 		{`{"policy":{"language":"cel","file":"/nowhere/policy.cel"}}`, "file /nowhere/policy.cel: no such file or directory"},
 	} {

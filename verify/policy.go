@@ -57,13 +57,17 @@ var PolicyCodes = map[string]Kind{
 	errorTable[InvalidClientMetadata].code:       InvalidClientMetadata,
 }
 
-// DefaultPolicyTime is what one policy may take for a decision.
-const DefaultPolicyTime = 50 * time.Millisecond
+// DefaultPolicyTime is what one policy may take for a decision, MaxPolicyTime what it
+// may be given: a TPP waits for all of them.
+const (
+	DefaultPolicyTime = 50 * time.Millisecond
+	MaxPolicyTime     = time.Second
+)
 
 // Evaluate asks a policy, in bounded time. Whatever goes wrong is a denial with a
 // Fault; it never panics.
-func Evaluate(ctx context.Context, p Policy, in *PolicyInput, within time.Duration) (d Decision) {
-	ctx, cancel := context.WithTimeout(ctx, within)
+func Evaluate(request context.Context, p Policy, in *PolicyInput, within time.Duration) (d Decision) {
+	ctx, cancel := context.WithTimeout(request, within)
 	defer cancel()
 	defer func() {
 		if r := recover(); r != nil {
@@ -74,15 +78,30 @@ func Evaluate(ctx context.Context, p Policy, in *PolicyInput, within time.Durati
 		return fault(in.CertificateFault)
 	}
 	d, err := p.Decide(ctx, in)
-	switch {
-	case err != nil:
+	if err == nil {
+		err = d.Fault
+	}
+	if err == nil || errors.Is(err, ctx.Err()) { // if it has not kept to its time, it does not matter what it says
+		switch {
+		case request.Err() != nil:
+			return fault(errEnded)
+		case ctx.Err() != nil:
+			return fault(tooLate(within))
+		}
+	}
+	if err != nil {
 		return fault(err)
-	case d.Fault != nil:
-		return fault(d.Fault)
-	case ctx.Err() != nil: // it has not kept to its time, whatever it says
-		return fault(fmt.Errorf("took longer than %v", within))
 	}
 	return d.checked(in)
+}
+
+var errEnded = errors.New("the request ended before it was decided")
+
+func tooLate(within time.Duration) error {
+	if within >= MaxPolicyTime {
+		return fmt.Errorf("took longer than %v, and no timeout may be longer than %v; make it cheaper", within, MaxPolicyTime)
+	}
+	return fmt.Errorf("took longer than its timeout, %v; make it cheaper, or raise timeout in its block (at most %v)", within, MaxPolicyTime)
 }
 
 // maxReason bounds a reason in bytes: it may be made of a stranger's claims.

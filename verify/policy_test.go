@@ -8,6 +8,7 @@ import (
 	"encoding/asn1"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -48,11 +49,11 @@ func TestEvaluate(t *testing.T) {
 		{name: "hangs", policy: func(ctx context.Context, _ *PolicyInput) (Decision, error) {
 			<-ctx.Done()
 			return Decision{}, ctx.Err()
-		}, fault: "deadline"},
+		}, fault: "took longer than its timeout, 20ms; make it cheaper, or raise timeout in its block (at most 1s)"},
 		{name: "yes, too late", policy: func(ctx context.Context, _ *PolicyInput) (Decision, error) {
 			<-ctx.Done()
 			return Decision{Allowed: true}, nil
-		}, fault: "took longer than 20ms"},
+		}, fault: "took longer than its timeout, 20ms; make it cheaper, or raise timeout in its block (at most 1s)"},
 		{name: "another code", policy: func(context.Context, *PolicyInput) (Decision, error) { return Decision{Kind: NotFound}, nil }, fault: "none of a policy's codes"},
 		{name: "narrows", policy: func(context.Context, *PolicyInput) (Decision, error) {
 			return Decision{Allowed: true, Scopes: []string{"accounts", "more"}, GrantTypes: []string{"client_credentials"}}, nil
@@ -85,6 +86,28 @@ func TestEvaluate(t *testing.T) {
 				t.Errorf("the TPP is told %v", err)
 			}
 		})
+	}
+}
+
+// What ends a decision before its time, and the time that no block can give.
+func TestEvaluateLate(t *testing.T) {
+	waits := policyFunc(func(ctx context.Context, _ *PolicyInput) (Decision, error) {
+		<-ctx.Done()
+		return Decision{}, ctx.Err()
+	})
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if d := Evaluate(gone, waits, new(PolicyInput), time.Hour); d.Fault == nil || d.Reason != "the request ended before it was decided" {
+		t.Errorf("%+v", d)
+	}
+	own := policyFunc(func(context.Context, *PolicyInput) (Decision, error) {
+		return Decision{}, fmt.Errorf("the database: %w", context.DeadlineExceeded)
+	})
+	if d := Evaluate(t.Context(), own, new(PolicyInput), time.Hour); d.Reason != "the database: context deadline exceeded" {
+		t.Errorf("%+v", d)
+	}
+	if err := tooLate(10 * time.Second); err.Error() != "took longer than 10s, and no timeout may be longer than 1s; make it cheaper" {
+		t.Error(err)
 	}
 }
 

@@ -61,11 +61,15 @@ func TestPlaceholder(t *testing.T) {
 }
 
 func TestCostLimit(t *testing.T) {
-	for _, n := range []string{"10abc", "1e9", "1,000,000", `"5 6"`} {
+	for _, n := range []string{"10abc", "1e9", "1,000,000", `"5 6"`, "0", "100000001", "18446744073709551616"} {
 		p := new(Policy)
 		if err := p.UnmarshalCaddyfile(caddyfile.NewTestDispenser("cel `true` {\n cost_limit " + n + "\n}")); err == nil {
 			t.Errorf("%s is read as %d", n, p.CostLimit)
 		}
+	}
+	const want = "cost_limit: at most 100000000; more takes longer than any timeout"
+	if err := (&Policy{Expression: "true", CostLimit: MaxCostLimit + 1}).Provision(caddy.Context{}); err == nil || err.Error() != want {
+		t.Error(err)
 	}
 }
 

@@ -24,7 +24,7 @@ type Policy struct {
 	// File holds the expression. Placeholders may be used.
 	File string `json:"file,omitempty"`
 	// CostLimit is how much one decision may cost, in CEL's units: about one for each
-	// step. Default: 1000000.
+	// step. Default: 1000000. At most 100000000.
 	CostLimit uint64 `json:"cost_limit,omitempty"`
 
 	program *program
@@ -42,6 +42,9 @@ func (p *Policy) Provision(caddy.Context) (err error) {
 	}
 	if p.CostLimit == 0 {
 		p.CostLimit = DefaultCostLimit
+	}
+	if err := p.checkCostLimit(); err != nil {
+		return err
 	}
 	if p.File == "" {
 		p.program, err = compile(p.Expression, place{source: "expression", line: 1}, p.CostLimit)
@@ -87,6 +90,9 @@ func (p *Policy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			if p.CostLimit, err = strconv.ParseUint(text, 10, 63); err != nil || p.CostLimit == 0 {
 				return d.Errf("cost_limit: %q is no number above 0", text)
 			}
+			if err := p.checkCostLimit(); err != nil {
+				return d.WrapErr(err)
+			}
 		default:
 			return d.Errf("unknown word %q", d.Val())
 		}
@@ -106,6 +112,13 @@ func (p *Policy) check(t caddyfile.Token) error {
 	}
 	_, err = compileFile(path, DefaultCostLimit)
 	return err
+}
+
+func (p *Policy) checkCostLimit() error {
+	if p.CostLimit > MaxCostLimit {
+		return fmt.Errorf("cost_limit: at most %d; more takes longer than any timeout", MaxCostLimit)
+	}
+	return nil
 }
 
 var errOneSource = errors.New("give one of expression and file")

@@ -43,11 +43,11 @@ func (p *Policy) Reads(name string) bool { return p.program.reads[name] }
 func (p *Policy) failed(ctx context.Context, in *verify.PolicyInput, err error) error {
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("took too long: %w", ctx.Err())
+		return ctx.Err()
 	case strings.Contains(err.Error(), errNull.Error()):
 		err = errNull
 	case strings.Contains(err.Error(), "cost limit exceeded"):
-		return fmt.Errorf("costs more than %d; mend the expression, or raise cost_limit", p.CostLimit)
+		return fmt.Errorf("costs more than its cost_limit, %d; make it cheaper, or raise cost_limit in its block (at most %d)", p.CostLimit, MaxCostLimit)
 	}
 	p.eachCondition(ctx, in, func(c condition, state interpreter.EvalState) bool {
 		v, _ := state.Value(c.ID())

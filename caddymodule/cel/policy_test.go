@@ -107,7 +107,7 @@ func TestFaults(t *testing.T) {
 		`allow().scopes(["other"])`:                           `leaves nothing`,
 		`allow().grants([])`:                                  `leaves nothing`,
 		`allow().scopes(ssa.software_numbers)`:                `scopes wants one list of texts`,
-		deep:                                                  `costs more than 1000000; mend the expression, or raise cost_limit`,
+		deep:                                                  `costs more than its cost_limit, 1000000; make it cheaper, or raise cost_limit in its block (at most 100000000)`,
 	} {
 		t.Run(want, func(t *testing.T) {
 			in := input(t)
@@ -126,12 +126,12 @@ func TestTime(t *testing.T) {
 	for _, v := range "gfedcba" {
 		deep = "[1,2,3,4,5,6,7,8,9].all(" + string(v) + ", " + deep + ")"
 	}
-	p := &Policy{Expression: deep, CostLimit: 1 << 62}
+	p := &Policy{Expression: deep, CostLimit: MaxCostLimit}
 	if err := p.Provision(caddy.Context{}); err != nil {
 		t.Fatal(err)
 	}
 	d := verify.Evaluate(t.Context(), p, input(t), time.Millisecond)
-	if d.Allowed || d.Fault == nil || !strings.Contains(d.Reason, "took too long") {
+	if d.Allowed || d.Fault == nil || !strings.Contains(d.Reason, "took longer than its timeout, 1ms") {
 		t.Errorf("%+v", d)
 	}
 }

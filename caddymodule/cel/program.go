@@ -17,6 +17,8 @@ const (
 	// DefaultCostLimit is how much an expression may cost: CEL counts about one for
 	// each step, and more for texts and lists by their length. It is some milliseconds.
 	DefaultCostLimit = 1_000_000
+	// MaxCostLimit is more than any timeout leaves time for.
+	MaxCostLimit = 100_000_000
 	// maxSource is the length of an expression in bytes, at most.
 	maxSource = 64 << 10
 	// checkEvery is after how many turns of a loop the clock is looked at.
