@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -135,10 +136,7 @@ func (d Decision) checked(in *PolicyInput) Decision {
 	default:
 		return fault(fmt.Errorf("denies as %s, which is none of a policy's codes", errorTable[d.Kind].code))
 	}
-	if d.Reason == "" {
-		d.Reason = d.Text
-	}
-	d.Reason = bounded(d.Reason)
+	d.Reason = bounded(cmp.Or(d.Reason, d.Text, "the policy gives no reason"))
 	return d
 }
 

@@ -35,7 +35,7 @@ func TestEvaluate(t *testing.T) {
 	}{
 		{name: "yes", policy: func(context.Context, *PolicyInput) (Decision, error) { return Decision{Allowed: true}, nil }, allow: true},
 		{name: "nothing", policy: func(context.Context, *PolicyInput) (Decision, error) { return Decision{}, nil },
-			refused: "unapproved_software_statement (policy): the bank's registration policy does not let this software in; ask the bank: policy p: "},
+			refused: "unapproved_software_statement (policy): the bank's registration policy does not let this software in; ask the bank: policy p: the policy gives no reason"},
 		{name: "its own text", policy: func(context.Context, *PolicyInput) (Decision, error) {
 			return Decision{Kind: InvalidClientMetadata, Text: "no payments here", Reason: "rule 7"}, nil
 		}, refused: "invalid_client_metadata (policy): no payments here: policy p: rule 7"},

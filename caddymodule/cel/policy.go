@@ -26,6 +26,9 @@ func (p *Policy) Decide(ctx context.Context, in *verify.PolicyInput) (verify.Dec
 	}
 	switch v := v.(type) {
 	case decision:
+		if !v.Allowed {
+			v.Reason = p.path(ctx, in, v.Text)
+		}
 		return v.Decision, nil
 	case types.Bool:
 		if v {
@@ -66,31 +69,15 @@ func (p *Policy) failed(ctx context.Context, in *verify.PolicyInput, err error) 
 	return err
 }
 
-// why names the conditions that do not hold. It asks once more, which only denials need.
-func (p *Policy) why(ctx context.Context, in *verify.PolicyInput) string {
-	var reasons []string
-	p.eachCondition(ctx, in, func(c condition, state interpreter.EvalState) bool {
-		if v, _ := state.Value(c.ID()); v == types.False {
-			reasons = append(reasons, fmt.Sprintf("%s is false (line %d)", c.text, c.line))
-		}
-		return true
-	})
-	if len(reasons) == 0 {
-		return "the expression is false"
-	}
-	return strings.Join(reasons, "; ")
-}
-
 // eachCondition tells f of each of the parts that && joins, and what its own parts are,
 // until it has enough.
 func (p *Policy) eachCondition(ctx context.Context, in *verify.PolicyInput, f func(condition, interpreter.EvalState) bool) {
-	// The details are there beside an error, too.
-	_, details, _ := p.program.explaining.ContextEval(ctx, variablesOf(in))
-	if details == nil || details.State() == nil {
+	state := p.explained(ctx, in)
+	if state == nil {
 		return
 	}
 	for _, c := range p.program.conditions {
-		if _, ok := details.State().Value(c.ID()); ok && !f(c, details.State()) {
+		if _, ok := state.Value(c.ID()); ok && !f(c, state) {
 			return
 		}
 	}

@@ -142,9 +142,16 @@ func TestDenials(t *testing.T) {
 		`false`: "false is false (line 1)",
 		"ssa.org_status == \"Active\" &&\n ssa.org_id == \"x\" &&\n \"CBPII\" in ssa.software_roles": `ssa.org_id == "x" is false (line 2); "CBPII" in ssa.software_roles is false (line 3)`,
 		`ssa.org_id == "x" || ssa.org_id == "y"`:                                                     `ssa.org_id == "x" || ssa.org_id == "y" is false (line 1)`,
-		`deny("no")`:                                                                                 "no",
+		`deny("no")`:                                                                                 "deny (line 1); it tells the TPP: no",
+		`deny(request.empty)`:                                                                        "deny (line 1)",
+		"certificate.nca_id == \"GB-FCA\"\n ? allow()\n : deny(\"not ours\")":                        `deny (line 3): certificate.nca_id == "GB-FCA" is false (line 1); it tells the TPP: not ours`,
+		"ssa.org_id == \"org\" && ssa.software_mode == \"Test\" &&\n operation == \"read\"\n ? allow() : reject(\"no\")":                               `reject (line 3): ssa.software_mode == "Test" is false (line 1); operation == "read" is false (line 2); it tells the TPP: no`,
+		"ssa.org_id == \"org\" ?\n(\"CBPII\" in ssa.software_roles ? allow()\n : ssa.org_id != \"\" ? deny(\"no \" + ssa.org_id) : allow()) : allow()": `deny (line 3): ssa.org_id == "org" is true (line 1); "CBPII" in ssa.software_roles is false (line 2); ssa.org_id != "" is true (line 3); it tells the TPP: no org`,
+		`[allow(), deny("no")][1]`: "the expression denies; it tells the TPP: no",
 	} {
-		d := verify.Evaluate(t.Context(), load(t, expression), input(t), time.Minute)
+		in := input(t)
+		in.Request = in.Request.With("empty", []byte(`""`))
+		d := verify.Evaluate(t.Context(), load(t, expression), in, time.Minute)
 		if d.Allowed || d.Fault != nil || d.Reason != want {
 			t.Errorf("%s: %+v", expression, d)
 		}

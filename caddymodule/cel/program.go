@@ -69,6 +69,12 @@ type program struct {
 	// conditions are the parts that && joins; one where it joins none.
 	conditions []condition
 	reads      map[string]bool
+
+	// root is the expression as it was checked, and info where its parts stand, from
+	// the first line on.
+	root  ast.Expr
+	info  *ast.SourceInfo
+	first int
 }
 
 // condition is one part of the expression.
@@ -108,17 +114,12 @@ func compile(expression string, where place, limit uint64) (*program, error) {
 	if t := checked.OutputType(); !t.IsExactType(celgo.BoolType) && !t.IsExactType(decisionType) {
 		return nil, fmt.Errorf("%s: the expression gives %s; it must give true or false, or what allow(), deny(text) or reject(text) give: a comparison is missing, like == true or == \"Active\"", where.begin(), kindOf(t.String()))
 	}
-	p := &program{reads: map[string]bool{}}
+	p := &program{root: checked.NativeRep().Expr(), info: checked.NativeRep().SourceInfo(), first: where.line, reads: map[string]bool{}}
 	for _, r := range checked.NativeRep().ReferenceMap() {
 		p.reads[r.Name] = true // and further names, which nobody asks for
 	}
-	for _, e := range conjuncts(checked.NativeRep().Expr(), nil) {
-		text, err := celgo.ExprToString(e, checked.NativeRep().SourceInfo())
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", where.begin(), err)
-		}
-		at := checked.NativeRep().SourceInfo().GetStartLocation(e.ID())
-		p.conditions = append(p.conditions, condition{e, text, where.line + at.Line() - 1})
+	for _, e := range conjuncts(p.root, nil) {
+		p.conditions = append(p.conditions, p.condition(e))
 	}
 	timed := celgo.InterruptCheckFrequency(checkEvery)
 	if costsLess(env, checked, limit) {
@@ -154,6 +155,19 @@ func refuseCalls(checked *celgo.Ast, where place) (err error) {
 		}
 	}))
 	return err
+}
+
+// condition is a part of the expression as it is written.
+func (p *program) condition(e ast.Expr) condition {
+	text, err := celgo.ExprToString(e, p.info)
+	if err != nil {
+		text = "the expression"
+	}
+	return condition{e, text, p.lineOf(e)}
+}
+
+func (p *program) lineOf(e ast.Expr) int {
+	return p.first + p.info.GetStartLocation(e.ID()).Line() - 1
 }
 
 // conjuncts are the parts that && joins, from left to right.
