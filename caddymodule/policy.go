@@ -31,7 +31,8 @@ type Policy struct {
 	Shadow bool `json:"shadow,omitempty"`
 
 	// Text is what a TPP is told that it denies, where the decision has no text of its
-	// own: printable ASCII, 500 bytes at most. Default: that the bank's policy refuses it.
+	// own: printable ASCII, 500 bytes at most. Default: that the bank's policy
+	// refuses it, which is also what is told of an input that it cannot decide.
 	Text string `json:"text,omitempty"`
 
 	// Code is the error code of its denials, where the decision has none of its own:

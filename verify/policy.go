@@ -165,14 +165,13 @@ func (d Decision) narrows(m *Metadata) error {
 
 // Error is the refusal of a denial; nil for what is allowed. name is the policy's, text
 // what the TPP is told where the decision has no Text of its own; empty for a general one.
+// Of a fault it is always told the general one: what text says need not be true of it.
 func (d Decision) Error(name, text string) *Error {
 	if d.Allowed {
 		return nil
 	}
-	if d.Text != "" {
-		text = d.Text
-	}
-	if text == "" {
+	text = cmp.Or(d.Text, text)
+	if text == "" || d.Fault != nil {
 		text = "the bank's registration policy does not let this software in; ask the bank"
 	}
 	kind := d.Kind

@@ -89,6 +89,24 @@ func TestEvaluate(t *testing.T) {
 	}
 }
 
+// A TPP is not told the reason of the block for what could not be decided.
+func TestFaultText(t *testing.T) {
+	const general = "the bank's registration policy does not let this software in; ask the bank"
+	for _, tc := range []struct {
+		d    Decision
+		want string
+	}{
+		{Decision{}, "connect with a QWAC; ask the bank"},
+		{Decision{Text: "x: no; ask the bank"}, "x: no; ask the bank"},
+		{fault(errors.New("no such key")), general},
+		{Decision{Text: "x: no", Fault: errors.New("no such key")}, general},
+	} {
+		if err := tc.d.Error("p", "connect with a QWAC; ask the bank"); err.Description != tc.want {
+			t.Errorf("%+v: %s", tc.d, err.Description)
+		}
+	}
+}
+
 // What ends a decision before its time, and the time that no block can give.
 func TestEvaluateLate(t *testing.T) {
 	waits := policyFunc(func(ctx context.Context, _ *PolicyInput) (Decision, error) {
