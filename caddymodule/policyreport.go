@@ -68,12 +68,20 @@ func (d *dcr) report(p *Policy, in *verify.PolicyInput, decision verify.Decision
 	softwareID, orgID := text(in.SSA, "software_id"), text(in.SSA, "org_id")
 	level := slog.LevelInfo
 	if said == "failed" {
-		level = slog.LevelError
+		level = slog.LevelWarn // an error has a stack trace of Caddy's logger, which tells nothing of a policy
 	}
-	d.log.LogAttrs(d.r.Context(), level, "policy", slog.String("policy", p.Name), slog.String("mode", mode), slog.String("verdict", said),
-		slog.String("reason", decision.Reason), slog.String("operation", in.Operation), slog.String("support_code", d.support),
-		slog.String("software_id", softwareID), slog.String("org_id", orgID),
-		slog.Any("scopes", few(decision.Scopes)), slog.Any("grant_types", few(decision.GrantTypes)))
+	attributes := []slog.Attr{slog.String("policy", p.Name), slog.String("mode", mode), slog.String("verdict", said), slog.String("operation", in.Operation),
+		slog.String("support_code", d.support), slog.String("software_id", softwareID), slog.String("org_id", orgID)}
+	if decision.Reason != "" {
+		attributes = append(attributes, slog.String("reason", decision.Reason))
+	}
+	if decision.Scopes != nil {
+		attributes = append(attributes, slog.Any("scopes", few(decision.Scopes)))
+	}
+	if decision.GrantTypes != nil {
+		attributes = append(attributes, slog.Any("grant_types", few(decision.GrantTypes)))
+	}
+	d.log.LogAttrs(d.r.Context(), level, "policy", attributes...)
 	if said == "narrowed" || !d.events.ShouldEmit(policyDenied) {
 		return
 	}

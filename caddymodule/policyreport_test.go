@@ -81,6 +81,36 @@ func TestReport(t *testing.T) {
 	}
 }
 
+// TestReportLines: a line has what there is, and no stack trace of Caddy's.
+func TestReportLines(t *testing.T) {
+	const line = `"msg":"policy","policy":"p","mode":"enforced",`
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
+	defer cancel()
+	events := new(caddyevents.App)
+	if err := events.Provision(ctx); err != nil {
+		t.Fatal(err)
+	}
+	const whom = `"operation":"read","support_code":"","software_id":"","org_id":""`
+	for _, tc := range []struct {
+		decision verify.Decision
+		want     string
+	}{
+		{verify.Decision{Allowed: true, Scopes: []string{"openid"}}, `"level":"INFO",` + line + `"verdict":"narrowed",` + whom + `,"scopes":["openid"]}`},
+		{verify.Decision{Allowed: true, GrantTypes: []string{"x"}}, `"level":"INFO",` + line + `"verdict":"narrowed",` + whom + `,"grant_types":["x"]}`},
+		{verify.Decision{Reason: "no"}, `"level":"INFO",` + line + `"verdict":"denied",` + whom + `,"reason":"no"}`},
+		{verify.Decision{Reason: "no", Fault: context.Canceled}, `"level":"WARN",` + line + `"verdict":"failed",` + whom + `,"reason":"no"}`},
+	} {
+		var log bytes.Buffer
+		h := &Handler{log: slog.New(slog.NewJSONHandler(&log, nil)), ctx: ctx, events: events}
+		d := &dcr{exchange: h.exchange(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil), "manage")}
+		d.support = ""
+		d.report(&Policy{Name: "p"}, &verify.PolicyInput{Operation: "read"}, tc.decision)
+		if got := strings.TrimSpace(log.String()); !strings.HasSuffix(got, tc.want) {
+			t.Errorf("logged %s\nwant %s", got, tc.want)
+		}
+	}
+}
+
 // decisionsWith is how many decisions with these labels there were.
 func decisionsWith(t *testing.T, labels ...string) (n float64) {
 	t.Helper()
