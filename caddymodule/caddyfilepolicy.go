@@ -1,8 +1,6 @@
 package caddymodule
 
 import (
-	"strings"
-
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
@@ -48,11 +46,11 @@ func (p *Policy) unmarshal(d *caddyfile.Dispenser, before []*Policy) error {
 	}
 	d = caddyfile.NewDispenser(own)
 	d.Next()
+	if err := inBuild(language); err != nil {
+		return d.WrapErr(err)
+	}
 	module, err := caddyfile.UnmarshalModule(d, policyNamespace+"."+language)
 	if err != nil {
-		if language == "rego" && strings.Contains(err.Error(), "not registered") {
-			return d.Err("policy rego: not in this build; build Caddy with --with github.com/caddy-dcr/caddy-dcr/caddymodule/rego too")
-		}
 		return err
 	}
 	p.PolicyRaw = caddyconfig.JSONModuleObject(module, "language", language, nil)
@@ -71,7 +69,7 @@ func (p *Policy) word(d *caddyfile.Dispenser, before []*Policy) (known bool, err
 		p.Shadow = true
 		err = noArgs(d)
 	case "text":
-		err, check = oneArg(d, &p.Text), p.checkText
+		err, check = text(d, &p.Text), p.checkText
 	case "code":
 		err, check = oneArg(d, &p.Code), p.checkCode
 	case "timeout":
@@ -83,6 +81,17 @@ func (p *Policy) word(d *caddyfile.Dispenser, before []*Policy) (known bool, err
 		return true, err
 	}
 	return true, at(d, check())
+}
+
+// text reads a text for TPPs.
+func text(d *caddyfile.Dispenser, to *string) error {
+	if !d.AllArgs(to) {
+		return d.ArgErr()
+	}
+	if *to == "" {
+		return d.Err("text: it is empty; leave the word out, and the TPP is told that the bank's policy refuses it")
+	}
+	return nil
 }
 
 // at adds file and line to an error.

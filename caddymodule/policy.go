@@ -84,7 +84,7 @@ func (p *Policy) provision(ctx caddy.Context, before []*Policy) error {
 	if p.policy, ok = guest.(verify.Policy); !ok {
 		return fmt.Errorf("%T is no verify.Policy", guest)
 	}
-	return nil
+	return p.checkReads()
 }
 
 // timeout as a time.Duration.

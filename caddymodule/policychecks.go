@@ -4,6 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
@@ -20,6 +24,21 @@ func (p *Policy) moduleLanguage() string {
 		return ""
 	}
 	return module.Language
+}
+
+// inBuild refuses a language that this build of Caddy does not have.
+func inBuild(language string) error {
+	var there []string
+	for _, module := range caddy.GetModules(policyNamespace) {
+		if module.ID.Name() == language {
+			return nil
+		}
+		there = append(there, module.ID.Name())
+	}
+	if language == "rego" {
+		return errors.New("policy rego: not in this build; build Caddy with --with github.com/caddy-dcr/caddy-dcr/caddymodule/rego too")
+	}
+	return fmt.Errorf("policy %s: no such language in this build; there are %s", language, strings.Join(there, ", "))
 }
 
 // nameAt is what a policy is called that has as many before it.
@@ -65,6 +84,21 @@ func (p *Policy) checkTimeout() error {
 		return errors.New("timeout: must be positive")
 	case p.timeout() > verify.MaxPolicyTime:
 		return fmt.Errorf("timeout: at most %v; a TPP waits for the answer meanwhile", verify.MaxPolicyTime)
+	}
+	return nil
+}
+
+// checkReads refuses a policy that reads what is never there when it is asked. A
+// language that does not say what it reads is taken at its word.
+func (p *Policy) checkReads() error {
+	reader, ok := p.policy.(verify.Reader)
+	if !ok || slices.Contains(p.On, verify.OperationCreate) || slices.Contains(p.On, verify.OperationUpdate) {
+		return nil
+	}
+	for _, name := range []string{"registration", "request", "software"} {
+		if reader.Reads(name) {
+			return fmt.Errorf("on %s: it reads %s, which is empty on read and delete; read client.metadata for what is registered, or ask on create and update", strings.Join(p.On, " "), name)
+		}
 	}
 	return nil
 }

@@ -16,12 +16,19 @@ func TestPolicyChecks(t *testing.T) {
 		{`{"code":"x","policy":{"language":"cel","expression":"true"}}`, `policy cel-1: code "x": must be`},
 		{`{"timeout":-1,"policy":{"language":"cel","expression":"true"}}`, "policy cel-1: timeout: must be positive"},
 		{`{"timeout":1000000001,"policy":{"language":"cel","expression":"true"}}`, "policy cel-1: timeout: at most 1s; a TPP waits for the answer meanwhile"},
+		{`{"on":["read","delete"],"policy":{"language":"cel","expression":"registration.scope == ''"}}`, "policy cel-1: on read delete: it reads registration, which is empty on read and delete; read client.metadata for what is registered, or ask on create and update"},
+		{`{"on":["delete"],"policy":{"language":"cel","expression":"request.iss == 'x'"}}`, "policy cel-1: on delete: it reads request, which"},
+		{`{"on":["read"],"policy":{"language":"cel","expression":"software.clients == 0"}}`, "policy cel-1: on read: it reads software, which"},
+		{`{"on":["read","update"],"policy":{"language":"cel","expression":"registration.scope == ''"}}`, ""},
+		{`{"on":["read"],"policy":{"language":"cel","expression":"client.metadata.scope == ''"}}`, ""},
+		{`{"on":["read"],"policy":{"language":"weekdays"}}`, ""},
+		{`{"text":"ask {env.CONTACT}","policy":{"language":"cel","expression":"true"}}`, "policy cel-1: text: the text has a placeholder, {env.X}, which is not replaced; write the value itself"},
 		{`{"policy":{"language":"cel","expression":"true","file":"x"}}`, "give one of expression and file"},
 		{`{"policy":{"language":"cel","file":"/nowhere/policy.cel"}}`, "file /nowhere/policy.cel: no such file or directory"},
 	} {
-		t.Run(tc.want, func(t *testing.T) {
+		t.Run(tc.policies, func(t *testing.T) {
 			err := validateJSON(t, `{"apps":{"http":{"servers":{"a":{"routes":[{"handle":[{"handler":"openbanking_dcr","workspace":"w","authorization_server":{"url":"https://localhost:1/w","provision":{"method":"rfc7591"}},"software_statements":[{"issuer":"x","jwks_uri":"https://localhost/k"}],"policies":[`+tc.policies+`]}]}]}}}}}`)
-			if err == nil || !strings.Contains(err.Error(), tc.want) {
+			if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("%v", err)
 			}
 		})

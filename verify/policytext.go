@@ -3,7 +3,19 @@ package verify
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
+
+// Placeholder is how the first placeholder of Caddy's in a text of a policy begins;
+// empty if there is none. Nothing replaces them there.
+func Placeholder(text string) string {
+	for _, begin := range []string{"{env.", "{file.", "{$"} {
+		if strings.Contains(text, begin) {
+			return begin
+		}
+	}
+	return ""
+}
 
 // CheckPolicyText checks a text that a policy has for TPPs: what it lets pass reaches
 // them as it is written. Other texts are cut and cleaned, which may leave nonsense.
@@ -15,6 +27,9 @@ func CheckPolicyText(text string) error {
 		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
 			return fmt.Errorf("the text has %q, which does not reach a TPP; write printable ASCII, without quotation marks and backslashes (RFC 6749 5.2)", r)
 		}
+	}
+	if begin := Placeholder(text); begin != "" {
+		return fmt.Errorf("the text has a placeholder, %sX}, which is not replaced; write the value itself", begin)
 	}
 	if len(text) > MaxDescription {
 		return fmt.Errorf("the text has %d characters, of which %d reach a TPP; make it shorter", len(text), MaxDescription)

@@ -13,6 +13,7 @@ func TestCheckPolicyText(t *testing.T) {
 		{"", "the text is empty; write what the TPP can do"},
 		{strings.Repeat("x", MaxDescription+1), "the text has 501 characters, of which 500 reach a TPP; make it shorter"},
 		{"Nur für Banken", "the text has 'ü', which does not reach a TPP; write printable ASCII, without quotation marks and backslashes (RFC 6749 5.2)"},
+		{"ask {env.CONTACT}", "the text has a placeholder, {env.X}, which is not replaced; write the value itself"},
 		{`no "mode"`, `the text has '"', which`},
 		{`a\b`, `the text has '\\', which`},
 		{"a\nb", `the text has '\n', which`},

@@ -69,6 +69,8 @@ func (p *Policy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // cel
 	args := d.RemainingArgs()
 	switch {
+	case len(args) > 0 && args[0] == "file" && (len(args) == 1 || args[1] == ""):
+		return d.Err("policy cel file: the path is missing, like policies/active.cel")
 	case len(args) == 1:
 		p.Expression = args[0]
 	case len(args) == 2 && args[0] == "file":

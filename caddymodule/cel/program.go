@@ -2,7 +2,6 @@ package cel
 
 import (
 	"fmt"
-	"strings"
 	"sync"
 
 	celgo "cel.dev/cel-go/cel"
@@ -89,10 +88,8 @@ func compile(expression string, where place, limit uint64) (*program, error) {
 	if isEmpty(expression) {
 		return nil, fmt.Errorf("%s: there is no expression", where.source)
 	}
-	for _, placeholder := range []string{"{env.", "{file.", "{$"} {
-		if strings.Contains(expression, placeholder) { // as text it would forbid what nobody has
-			return nil, fmt.Errorf("%s: placeholders like %s...} are not replaced in an expression; write the value itself", where.begin(), placeholder)
-		}
+	if begin := verify.Placeholder(expression); begin != "" { // as text it would forbid what nobody has
+		return nil, fmt.Errorf("%s: placeholders like %sX} are not replaced in an expression; write the value itself", where.begin(), begin)
 	}
 	env, err := environment()
 	if err != nil {
