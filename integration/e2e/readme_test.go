@@ -35,15 +35,18 @@ func run(t *testing.T, env []string, name string, args ...string) string {
 	return out.String()
 }
 
-// TestReadme runs the commands of the README, as they are or as near as a test can.
+// TestReadme runs the commands of the README, and of the one about policies, as they are
+// or as near as a test can.
 func TestReadme(t *testing.T) {
-	readme, err := os.ReadFile(filepath.Join(gateway.Root(), "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var commands []string
-	for _, block := range shellBlock.FindAllStringSubmatch(string(readme), -1) {
-		commands = append(commands, strings.Split(strings.TrimSpace(block[1]), "\n")...)
+	for _, page := range []string{"README.md", "docs/policies/README.md"} {
+		text, err := os.ReadFile(filepath.Join(gateway.Root(), page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, block := range shellBlock.FindAllStringSubmatch(string(text), -1) {
+			commands = append(commands, strings.Split(strings.TrimSpace(block[1]), "\n")...)
+		}
 	}
 	for _, command := range commands {
 		t.Run(command, func(t *testing.T) {
@@ -59,6 +62,11 @@ func TestReadme(t *testing.T) {
 				run(t, nil, "go", "-C", "integration", "build", "-o", xcaddy, "github.com/caddyserver/xcaddy/cmd/xcaddy")
 				run(t, []string{"GOWORK=off"}, xcaddy, append(words[1:], "--output", binary)...)
 				hasModules(t, binary)
+				if strings.Contains(command, "/rego@") {
+					if out := run(t, nil, binary, "dcr", "policy", "test", "docs/policies"); !strings.Contains(out, "cases of 16 policies, 0 failed\n") {
+						t.Errorf("with Rego: %s", out)
+					}
+				}
 			case strings.HasSuffix(command, " ./caddy run --config Caddyfile"):
 				// The configuration itself is what every test here runs.
 				binary := filepath.Join(gateway.Root(), "caddy")
