@@ -80,8 +80,8 @@ func (a *App) Explain(ctx context.Context, workspace string, q Question) (*regis
 	e := registry.Explain(h.Workspace, d.operation, d.now(), d.trace, err)
 	switch {
 	case err != nil && verify.AsError(err).Kind != verify.Unavailable:
-	case err != nil || !complete:
-		e.Outcome = registry.Incomplete
+	case err != nil || !complete: // a server that did not answer here says nothing of the request
+		e.Outcome, e.Status, e.Error, e.Rule, e.Told = registry.Incomplete, 0, "", "", ""
 	default:
 		e.Outcome = registry.Passed
 	}
@@ -115,12 +115,6 @@ func (h *Handler) asked(ctx context.Context, store *registry.Registry, q Questio
 // nobody reads an answer that is not written.
 type nobody struct{ http.ResponseWriter }
 
-// Clauses of steps that are not taken.
-const (
-	certificateClause = "DCR 3.2 Client Authentication, RFC 8705 2.1"
-	tokenClause       = "RFC 7662 2.2, RFC 9068 4"
-)
-
 // explain goes the way of register as far as the registry. It is complete when nothing
 // that the way needs was unknown.
 func (d *dcr) explain(q Question) (complete bool, err error) {
@@ -147,7 +141,7 @@ func (d *dcr) explain(q Question) (complete bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	d.trace.Unknown("registry", "registry", "RFC 7591 3.2, RFC 7519 4.1.7, DCR 3.2",
+	d.trace.Unknown("registry", "registry", registryClause,
 		"whether the token or the jti was used before, who is suspended, and what the authorization server would say")
 	return certificate && token, nil
 }

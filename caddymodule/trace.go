@@ -49,6 +49,13 @@ func (d *dcr) keep(err error) {
 	})
 }
 
+// Where the rules of steps come from that several ways have.
+const (
+	certificateClause = "DCR 3.2 Client Authentication, RFC 8705 2.1"
+	tokenClause       = "RFC 6750 2.1, RFC 7662 2.2, RFC 9068 4, RFC 8705 3"
+	registryClause    = "RFC 7591 3.2, RFC 7592 2, RFC 7519 4.1.7, DCR 3.2"
+)
+
 // shownCertificate is what a trace has of a certificate, also of one that does not count.
 type shownCertificate struct {
 	Subject   string    `json:"subject"`
@@ -72,7 +79,7 @@ func (d *dcr) beginCertificate() {
 	if d.r.TLS != nil && len(d.r.TLS.PeerCertificates) > 0 {
 		leaf = d.r.TLS.PeerCertificates[0]
 	}
-	d.trace.Begin("client_certificate", "client_certificate", "DCR 3.2 Client Authentication, RFC 8705 2.1", func() any {
+	d.trace.Begin("client_certificate", "client_certificate", certificateClause, func() any {
 		if leaf == nil {
 			return nil
 		}
@@ -112,11 +119,11 @@ func (d *dcr) beginRateLimit() {
 
 // beginRegistry begins what the registry does, and the authorization server for it.
 func (d *dcr) beginRegistry() {
-	d.trace.Begin("registry", "registry", "RFC 7591 3.2, RFC 7592 2, RFC 7519 4.1.7, DCR 3.2", nil)
+	d.trace.Begin("registry", "registry", registryClause, nil)
 }
 
 func (d *dcr) beginToken() {
-	d.trace.Begin("access_token", "access_token", "RFC 6750 2.1, RFC 7662 2.2, RFC 9068 4, RFC 8705 3", nil)
+	d.trace.Begin("access_token", "access_token", tokenClause, nil)
 }
 
 func (d *dcr) showToken() {
