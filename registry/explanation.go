@@ -227,7 +227,7 @@ func (r *Registry) Explanations(ctx context.Context, supportCode string) (list [
 		}
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("%w: no explanation has the support code %s", ErrNotFound, verify.Quote(supportCode))
+		return nil, fmt.Errorf("%w: no explanation has the support code %s; they are kept for a week, where explain is on", ErrNotFound, verify.Quote(supportCode))
 	}
 	return list, nil
 }

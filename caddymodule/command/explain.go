@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -48,15 +49,20 @@ authorization server's discovery document and its introspection are asked for; w
 With --code, prints the steps of requests that a running gateway has refused, by their
 support code (x-fapi-interaction-id), where the workspace has explain on.
 
-The exit status is 0 when every check passes, and 1 when one refuses, or when not
-everything could be checked; with --code it is 0 when there is something to print.`,
+The exit status is 0 when every check passes that needs no more than is given and asked
+for here, and 1 when one refuses, or when something was missing for it; with --code it is 0 when there is something to print.`,
 		Example: `  caddy dcr explain --config Caddyfile --body request.jose --cert tpp.pem --token @token.txt
   caddy dcr explain --config Caddyfile --body request.jose --at 2026-11-27T09:30:00Z --offline \
       --answer https://as.internal:9443/default/obuk/.well-known/openid-configuration=as.json \
       --answer https://keystore.directory.example/keys.jwks=directory.jwks \
       --answer https://keystore.directory.example/org/software.jwks=software.jwks
   caddy dcr explain --code 4f5a1c3e-7b0d-4c8e-9a51-2d6f0b8c7e11`,
-		Args:         cobra.NoArgs,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("%q belongs to no flag: a request is given with --body <file>, a support code with --code", args[0])
+			}
+			return nil
+		},
 		SilenceUsage: true,
 		RunE: func(c *cobra.Command, _ []string) error {
 			found, err := e.run(c.Context())
@@ -85,16 +91,21 @@ everything could be checked; with --code it is 0 when there is something to prin
 
 func (e *explanation) run(ctx context.Context) ([]registry.Explanation, error) {
 	if e.code != "" {
-		if e.body != "" {
-			return nil, errors.New("give --body, or --code, not both")
+		if e.body != "" || e.workspace != "" {
+			return nil, errors.New("--code goes with --address or --config alone: it finds requests of every workspace")
 		}
 		return e.kept()
 	}
 	if e.body == "-" && e.token == "@-" {
 		return nil, errors.New("--body and --token cannot both come from standard input")
 	}
-	if e.config == "" || e.body == "" {
+	switch {
+	case e.config == "" && e.body == "":
 		return nil, errors.New("give --config and --body, or --code")
+	case e.config == "":
+		return nil, errors.New("--config is missing: the configuration that decides")
+	case e.body == "":
+		return nil, errors.New("--body is missing: the request to decide")
 	}
 	q, err := e.question()
 	if err != nil {
@@ -149,12 +160,18 @@ func provisioned(config, adapter, storage string) (*caddymodule.App, error) {
 func (e *explanation) question() (q *caddymodule.Question, err error) {
 	q = &caddymodule.Question{Remote: e.remote, Token: e.token, Answers: jwks.Answers{Offline: e.offline, Bodies: map[string][]byte{}}}
 	if q.Body, err = read(e.body); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--body: %w", err)
+	}
+	if _, err := os.Stat(e.token); e.token != "" && err == nil {
+		return nil, fmt.Errorf("--token: there is a file of this name; to take the token from it write @%s", e.token)
+	}
+	if _, err := netip.ParseAddr(e.remote); e.remote != "" && err != nil {
+		return nil, fmt.Errorf("--remote: %q is no IP address", e.remote)
 	}
 	if file, ok := strings.CutPrefix(e.token, "@"); ok {
 		text, err := read(file)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("--token: %w", err)
 		}
 		q.Token = strings.TrimSpace(string(text))
 		if q.Token == "" {
@@ -168,7 +185,7 @@ func (e *explanation) question() (q *caddymodule.Question, err error) {
 	}
 	if e.at != "" {
 		if q.At, err = time.Parse(time.RFC3339, e.at); err != nil {
-			return nil, fmt.Errorf("--at: %w", err)
+			return nil, fmt.Errorf("--at: %q is no time like 2026-11-27T09:30:00Z", e.at)
 		}
 	}
 	for _, answer := range e.answers {
@@ -177,7 +194,7 @@ func (e *explanation) question() (q *caddymodule.Question, err error) {
 			return nil, fmt.Errorf("--answer %q: must be <url>=<file>", answer)
 		}
 		if q.Answers.Bodies[answer[:i]], err = read(answer[i+1:]); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("--answer: %w", err)
 		}
 	}
 	return q, nil

@@ -76,7 +76,10 @@ func describe(b *strings.Builder, e *registry.Explanation) {
 		fmt.Fprintf(b, "%s\n", e.Outcome)
 	}
 	if slices.ContainsFunc(e.Steps, func(s verify.Step) bool { return s.Verdict == verify.VerdictUnavailable }) {
-		b.WriteString("a server that must be asked did not answer: see the reason of the step that is unavailable\n")
+		b.WriteString("a server that must be asked did not answer, or was not asked: see the reason of the step that is unavailable; --answer <url>=<file> stands for it\n")
+	}
+	if slices.ContainsFunc(e.Steps, func(s verify.Step) bool { return s.Verdict == verify.VerdictWouldRefuse }) {
+		b.WriteString("a policy in shadow would refuse it\n")
 	}
 	b.WriteByte('\n')
 }

@@ -189,7 +189,7 @@ func TestExplainWithLess(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{{}, {"--body", "none"}, {"--body", body, "--code", "x"}, {"--body", body, "--cert", body}, {"--body", body, "--at", "noon"},
-		{"--body", body, "--answer", "x"}, {"--body", body, "--token", "@" + x.write("empty", "\n")}, {"--body", "-", "--token", "@-"},
+		{"--body", body, "--answer", "x"}, {"--body", body, "--token", "@" + x.write("empty", "\n")}, {"--body", "-", "--token", "@-"}, {"--body", body, "--token", body}, {"--body", body, "--remote", "host"}, {"--body", body, "extra"}, {"--code", "x", "--workspace", "default/obuk"},
 		{"--body", body, "--workspace", "default/none"}, {"--code", "x"}} {
 		if found, out, err := x.ask(args...); err == nil || len(found) != 0 {
 			t.Errorf("%q: %s", args, out)
