@@ -67,7 +67,7 @@ func TestLinkedFolders(t *testing.T) {
 	write(t, filepath.Join(dir, "a", "cases", "one.json"), `{"change":{},"want":{"allowed":true}}`)
 	write(t, filepath.Join(dir, "b", "policy.cel"), `true`)
 	if err := os.Symlink(filepath.Join("..", "a", "cases"), filepath.Join(dir, "b", "cases")); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	all := filepath.Join(t.TempDir(), "all")
 	if err := os.Symlink(dir, all); err != nil {

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/registry"
@@ -100,18 +101,21 @@ func inPEM(pair tls.Certificate) string {
 	return string(text)
 }
 
-// kept is the explanation of a request that was served.
-func (x *explaining) kept(t *testing.T, code string) registry.Explanation {
+// kept is the explanation of a request that was served. It is written after the answer.
+func (x *explaining) kept(t *testing.T, code string) (e registry.Explanation) {
 	t.Helper()
-	for {
+	err := story.Eventually(t.Context(), time.Minute, func() error {
 		found, out, err := x.ask("--code", code)
-		if len(found) == 1 && found[0].SupportCode == code {
-			return found[0]
+		if len(found) != 1 || found[0].SupportCode != code {
+			return fmt.Errorf("%s, %v", out, err)
 		}
-		if t.Context().Err() != nil || !strings.Contains(out, "no explanation") { // it is written after the answer
-			t.Fatalf("%s, %v", out, err)
-		}
+		e = found[0]
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
+	return e
 }
 
 // answers are those of every server that a request of Acme's needs.
