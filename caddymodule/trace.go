@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -127,62 +128,68 @@ func (d *dcr) beginToken() {
 }
 
 func (d *dcr) showToken() {
-	if d.trace == nil || d.token == nil {
-		return
+	if d.trace != nil {
+		d.trace.Show(shownOf(d.token))
 	}
-	shown := shownToken{Scopes: d.token.Scopes, Bound: d.token.Thumbprint}
-	if d.token.Claims.Has("client_id") || d.token.Claims.Has("azp") {
-		shown.ClientID = d.token.ClientID
+}
+
+// shownOf is nil for no token.
+func shownOf(t *verify.AccessToken) *shownToken {
+	if t == nil {
+		return nil
 	}
-	if !d.token.Expires.IsZero() {
-		at := d.token.Expires.UTC()
+	shown := &shownToken{Scopes: t.Scopes, Bound: t.Thumbprint}
+	if t.Claims.Has("client_id") || t.Claims.Has("azp") {
+		shown.ClientID = t.ClientID
+	}
+	if !t.Expires.IsZero() {
+		at := t.Expires.UTC()
 		shown.Expires = &at
 	}
-	d.trace.Show(shown)
+	return shown
 }
 
-// shownInput are the parts of a policy's input that it may read and that no other step
-// shows, a token's claims left out.
-type shownInput struct {
-	Operation    string                    `json:"operation,omitempty"`
-	Remote       string                    `json:"remote,omitempty"`
-	Now          *time.Time                `json:"now,omitempty"`
-	Software     *verify.PolicySoftware    `json:"software,omitempty"`
-	Certificate  *verify.PolicyCertificate `json:"certificate,omitempty"`
-	Client       *verify.PolicyClient      `json:"client,omitempty"`
-	Registration *verify.Metadata          `json:"registration,omitempty"`
-	Reads        []string                  `json:"reads"`
-}
-
+// beginPolicy shows of a policy's input what the policy may read.
 func (d *dcr) beginPolicy(p *Policy, in *verify.PolicyInput) {
 	if d.trace == nil {
 		return
 	}
-	var shown shownInput
-	for _, part := range []struct {
-		name string
-		show func()
-	}{
-		{"operation", func() { shown.Operation = in.Operation }},
-		{"remote", func() { shown.Remote = in.Remote }},
-		{"now", func() { shown.Now = &in.Now }},
-		{"software", func() { shown.Software = in.Software }},
-		{"certificate", func() { shown.Certificate = in.Certificate }},
-		{"client", func() { shown.Client = in.Client }},
-		{"registration", func() { // later policies narrow it
-			if in.Registration != nil {
-				metadata := *in.Registration
-				shown.Registration = &metadata
+	registration := in.Registration
+	if registration != nil { // later policies narrow it
+		now := *registration
+		registration = &now
+	}
+	d.trace.Begin("policy", p.Name, "policy "+p.language, func() any {
+		shown := map[string]any{}
+		for name, value := range map[string]any{
+			"operation": in.Operation, "workspace": in.Workspace, "remote": in.Remote, "now": in.Now,
+			"request": brief(in.Request), "ssa": brief(in.SSA), "registration": registration,
+			"certificate": in.Certificate, "token": shownOf(d.token), "client": in.Client, "software": in.Software,
+		} {
+			if verify.Reads(p.policy, name) {
+				shown[name] = value
 			}
-		}},
-		{"token", func() {}}, {"request", func() {}}, {"ssa", func() {}}, {"workspace", func() {}},
-	} {
-		if verify.Reads(p.policy, part.name) {
-			shown.Reads = append(shown.Reads, part.name)
-			part.show()
+		}
+		return shown
+	})
+}
+
+// longestClaim is how much is shown of one, in bytes.
+const longestClaim = 100
+
+// brief are claims, long ones cut, without the statement: whoever has that can use it.
+func brief(claims verify.Object) map[string]any {
+	shown := map[string]any{}
+	for _, m := range claims.Members() {
+		switch {
+		case m.Name == "software_statement":
+		case len(m.Value) > longestClaim:
+			shown[m.Name] = string(m.Value[:longestClaim]) + "..."
+		default:
+			shown[m.Name] = json.RawMessage(m.Value)
 		}
 	}
-	d.trace.Begin("policy", p.Name, "policy "+p.language, shown)
+	return shown
 }
 
 func (d *dcr) concludePolicy(p *Policy, decision verify.Decision) {

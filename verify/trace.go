@@ -39,7 +39,7 @@ const (
 // Bounds of a trace.
 const (
 	maxSteps     = 100
-	maxStepInput = 2000     // bytes of one input
+	maxStepInput = 4000     // bytes of one input
 	maxTraceText = 20 << 10 // bytes of all inputs and reasons
 )
 

@@ -22,7 +22,7 @@ func refusedByPolicy() registry.Explanation {
 			{Step: "metadata", Rule: "tls_client_auth_subject_dn", Clause: "RFC 8705 2.1.2", Verdict: verify.VerdictPassed,
 				Input: json.RawMessage(`{"tls_client_auth_subject_dn":"CN=V4T2FEJDI7GPFFCWWL3WJF,organizationIdentifier=PSDGB-FCA-123456,O=Acme Ltd,C=GB"}`)},
 			{Step: "metadata", Rule: "software_statement", Clause: "RFC 7591 2.3", Verdict: verify.VerdictPassed},
-			{Step: "policy", Rule: "status", Clause: "policy cel", Input: json.RawMessage(`{"reads":["ssa"]}`), Verdict: verify.VerdictRefused,
+			{Step: "policy", Rule: "status", Clause: "policy cel", Input: json.RawMessage(`{"ssa":{"org_id":"0015800001041REAAY","org_status":"Active"}}`), Verdict: verify.VerdictRefused,
 				Told: told, Reason: `policy status: ssa.org_status == "Closed" is false (line 1)`},
 		},
 	}

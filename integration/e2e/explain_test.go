@@ -93,6 +93,9 @@ func TestExplain(t *testing.T) {
 			answered(t, r, err, http.StatusBadRequest, "unapproved_software_statement")
 			served := x.kept(t, r.Header.Get("x-fapi-interaction-id"))
 			last := served.Steps[len(served.Steps)-1]
+			if input := string(last.Input); !strings.Contains(input, `"org_status": "Active"`) && !strings.Contains(input, `"org_status":"Active"`) || strings.Contains(input, "thumbprint") {
+				t.Errorf("the input is %s", input)
+			}
 			if last.Verdict != verify.VerdictRefused || last.Rule != "status" || !strings.Contains(last.Reason, `ssa.org_status == "Closed" is false (line `) || !strings.HasPrefix(last.Told, "ask us first") {
 				t.Errorf("%+v", last)
 			}
