@@ -1,9 +1,11 @@
 package verify
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // Placeholder is how the first placeholder of Caddy's in a text of a policy begins;
@@ -35,4 +37,26 @@ func CheckPolicyText(text string) error {
 		return fmt.Errorf("the text has %d characters, of which %d reach a TPP; make it shorter", len(text), MaxDescription)
 	}
 	return nil
+}
+
+// CheckPolicyFile refuses a policy's or a case's file that is no plain text in UTF-8, and
+// tells at which byte: a compiler would tell of characters that nobody sees.
+func CheckPolicyFile(text []byte) (at int, err error) {
+	switch {
+	case bytes.HasPrefix(text, []byte("\xEF\xBB\xBF")):
+		return 0, errors.New("begins with a byte order mark (BOM); save it as UTF-8 without one")
+	case bytes.HasPrefix(text, []byte("\xFF\xFE")), bytes.HasPrefix(text, []byte("\xFE\xFF")):
+		return 0, errors.New("is UTF-16; save it as UTF-8")
+	}
+	for at < len(text) {
+		switch r, size := utf8.DecodeRune(text[at:]); {
+		case r == utf8.RuneError && size == 1:
+			return at, errors.New("is not UTF-8; save it as UTF-8")
+		case r == 0:
+			return at, errors.New("has a NUL character; take it out, or save the file as UTF-8")
+		default:
+			at += size
+		}
+	}
+	return 0, nil
 }

@@ -45,8 +45,8 @@ func TestFileOfVariable(t *testing.T) {
 // What an editor has saved otherwise is told so.
 func TestFileEncoding(t *testing.T) {
 	for text, want := range map[string]string{
-		"\xEF\xBB\xBFtrue":          "it begins with a byte order mark (BOM); save it as UTF-8 without one",
-		"\xFF\xFEt\x00r\x00u\x00":   "it is UTF-16; save it as UTF-8",
+		"\xEF\xBB\xBFtrue":          "line 1 begins with a byte order mark (BOM); save it as UTF-8 without one",
+		"\xFF\xFEt\x00r\x00u\x00":   "line 1 is UTF-16; save it as UTF-8",
 		"// \n// f\xFCr alle\ntrue": "line 2 is not UTF-8; save it as UTF-8",
 		"true\x00":                  "line 1 has a NUL character; take it out, or save the file as UTF-8",
 		"// für alle\ntrue":         "",

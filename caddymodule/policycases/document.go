@@ -9,6 +9,8 @@ import (
 	"os"
 	"reflect"
 	"unicode/utf8"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
 // document is a JSON file. What is wrong with it is told with its line and column.
@@ -37,21 +39,9 @@ func open(file, is string, t reflect.Type) (*document, error) {
 	return d, d.check(t, "", false)
 }
 
-// orderMarks begin files of editors that write more than the text.
-var orderMarks = [][]byte{[]byte("\xef\xbb\xbf"), []byte("\xfe\xff"), []byte("\xff\xfe")}
-
 func (d *document) wellFormed() error {
-	for _, mark := range orderMarks {
-		if bytes.HasPrefix(d.text, mark) {
-			return d.fault(0, "begins with a byte order mark: save it as UTF-8 without one")
-		}
-	}
-	for at := 0; at < len(d.text); {
-		r, size := utf8.DecodeRune(d.text[at:])
-		if r == utf8.RuneError && size == 1 {
-			return d.fault(at, "is not UTF-8: save it so")
-		}
-		at += size
+	if at, err := verify.CheckPolicyFile(d.text); err != nil {
+		return d.fault(at, "%v", err)
 	}
 	var value json.RawMessage
 	first := json.NewDecoder(bytes.NewReader(d.text))

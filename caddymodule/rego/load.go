@@ -16,6 +16,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/bundle"
 	"github.com/open-policy-agent/opa/v1/loader"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
 // Bounds of one policy.
@@ -73,7 +75,13 @@ func (s *sources) text(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return string(text), s.count(name+".rego", int64(len(text)))
+	if err := s.count(name+".rego", int64(len(text))); err != nil {
+		return "", err
+	}
+	if at, err := verify.CheckPolicyFile(text); err != nil {
+		return "", fmt.Errorf("%s:%d: %w", name, 1+bytes.Count(text[:at], []byte("\n")), err)
+	}
+	return string(text), nil
 }
 
 // readDirectory reads Rego itself, for its names, and leaves data to OPA's loader.

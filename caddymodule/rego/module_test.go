@@ -229,3 +229,18 @@ func TestCaddyfile(t *testing.T) {
 		}
 	}
 }
+
+// What an editor has saved otherwise is told so, with its line.
+func TestFileEncoding(t *testing.T) {
+	for text, want := range map[string]string{
+		"\xEF\xBB\xBFpackage openbanking_dcr\n":                   "dcr.rego:1: begins with a byte order mark",
+		"package openbanking_dcr\n\n# f\xFCr alle\nallow := true": "dcr.rego:3: is not UTF-8",
+	} {
+		folder := files(t, map[string]string{"dcr.rego": text})
+		for _, p := range []*Policy{{File: filepath.Join(folder, "dcr.rego")}, {Directory: folder}} {
+			if err := p.Provision(caddy.Context{}); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%q: %v", text, err)
+			}
+		}
+	}
+}
