@@ -3,6 +3,8 @@ package caddymodule
 import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-dcr/caddy-dcr/caddymodule/policylanguage"
 )
 
 // unmarshal reads
@@ -46,10 +48,10 @@ func (p *Policy) unmarshal(d *caddyfile.Dispenser, before []*Policy) error {
 	}
 	d = caddyfile.NewDispenser(own)
 	d.Next()
-	if err := inBuild(language); err != nil {
-		return d.WrapErr(err)
+	if err := policylanguage.Missing(language); err != nil {
+		return d.Errf("policy: %w", err)
 	}
-	module, err := caddyfile.UnmarshalModule(d, policyNamespace+"."+language)
+	module, err := caddyfile.UnmarshalModule(d, policylanguage.Namespace+"."+language)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-dcr/caddy-dcr/caddymodule/policylanguage"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
@@ -47,8 +48,6 @@ type Policy struct {
 	language string
 }
 
-const policyNamespace = "http.openbanking_dcr.policies"
-
 func (h *Handler) provisionPolicies(ctx caddy.Context) error {
 	for i, p := range h.Policies {
 		if p == nil {
@@ -63,7 +62,7 @@ func (h *Handler) provisionPolicies(ctx caddy.Context) error {
 
 func (p *Policy) provision(ctx caddy.Context, before []*Policy) error {
 	if p.language = p.moduleLanguage(); p.language == "" {
-		return errors.New("no module of " + policyNamespace)
+		return errors.New("no module of " + policylanguage.Namespace)
 	}
 	p.Name = p.nameAt(len(before))
 	if len(p.On) == 0 {

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
@@ -24,21 +22,6 @@ func (p *Policy) moduleLanguage() string {
 		return ""
 	}
 	return module.Language
-}
-
-// inBuild refuses a language that this build of Caddy does not have.
-func inBuild(language string) error {
-	var there []string
-	for _, module := range caddy.GetModules(policyNamespace) {
-		if module.ID.Name() == language {
-			return nil
-		}
-		there = append(there, module.ID.Name())
-	}
-	if language == "rego" {
-		return errors.New("policy rego: not in this build; build Caddy with --with github.com/caddy-dcr/caddy-dcr/caddymodule/rego too")
-	}
-	return fmt.Errorf("policy %s: no such language in this build; there are %s", language, strings.Join(there, ", "))
 }
 
 // nameAt is what a policy is called that has as many before it.

@@ -10,7 +10,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
-	"github.com/caddy-dcr/caddy-dcr/caddymodule/policycases"
+	"github.com/caddy-dcr/caddy-dcr/caddymodule/policylanguage"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
@@ -52,7 +52,7 @@ const progress = 1000
 
 // run asks the policy about every registration. It changes nothing.
 func (a *against) run(c *cobra.Command) error {
-	policy, unload, err := policycases.Load(c.Context(), a.policy)
+	policy, unload, err := policylanguage.Load(c.Context(), a.policy)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-dcr/caddy-dcr/caddymodule/policycases"
+	"github.com/caddy-dcr/caddy-dcr/caddymodule/policylanguage"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
@@ -30,7 +30,7 @@ func TestExpressions(t *testing.T) {
 			if err := os.WriteFile(file, []byte(expression), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			policy, unload, err := policycases.Load(t.Context(), file)
+			policy, unload, err := policylanguage.Load(t.Context(), file)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/caddy-dcr/caddy-dcr/caddymodule/policylanguage"
 )
 
 // folder is what stands in one folder.
@@ -34,9 +36,9 @@ func look(path string) (f folder, err error) {
 		switch {
 		case isFolder(file, e):
 			hasCases = hasCases || file == casesIn(path)
-		case isPolicy(file):
+		case policylanguage.InBuild(policylanguage.Of(file)):
 			f.policies = append(f.policies, file)
-		case isForeign(file):
+		case policylanguage.Foreign(policylanguage.Of(file)):
 			f.foreign = append(f.foreign, file)
 		case !mayStay(e.Name(), ".md", ".json"):
 			others = append(others, file)
@@ -46,13 +48,13 @@ func look(path string) (f folder, err error) {
 		return f, nil
 	}
 	for _, file := range others {
-		f.faults = append(f.faults, fmt.Errorf("%s: nothing reads it: policies end in %s, and beside them and their cases only *.json and *.md may stand", file, endings()))
+		f.faults = append(f.faults, fmt.Errorf("%s: nothing reads it: policies end in %s, and beside them and their cases only *.json and *.md may stand", file, policylanguage.Endings()))
 	}
 	if err := f.lookForCases(casesIn(path)); err != nil {
 		return f, err
 	}
 	if len(f.policies)+len(f.foreign) == 0 {
-		f.faults = append(f.faults, fmt.Errorf("%s: no policy beside it: put one there, a file that ends in %s", casesIn(path), endings()))
+		f.faults = append(f.faults, fmt.Errorf("%s: no policy beside it: put one there, a file that ends in %s", casesIn(path), policylanguage.Endings()))
 	}
 	return f, nil
 }

@@ -25,6 +25,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/caddy-dcr/caddy-dcr/caddymodule/policylanguage"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
@@ -75,7 +76,7 @@ func Run(ctx context.Context, folder string) (*Report, error) {
 		return r.test(ctx, path)
 	})
 	if err == nil && len(r.Results)+len(r.Faults) == 0 {
-		err = fmt.Errorf("%s: no policy there: a policy is a file that ends in %s, and its cases are in the folder cases beside it", folder, endings())
+		err = fmt.Errorf("%s: no policy there: a policy is a file that ends in %s, and its cases are in the folder cases beside it", folder, policylanguage.Endings())
 	}
 	return r, err
 }
@@ -90,9 +91,10 @@ func (r *Report) test(ctx context.Context, path string) error {
 		r.Results = append(r.Results, run(ctx, policy, f.cases)...)
 	}
 	for _, policy := range f.foreign {
-		r.Untested[language(policy)]++
+		language := policylanguage.Of(policy)
+		r.Untested[language]++
 		if len(f.policies) == 0 {
-			r.Faults = append(r.Faults, fmt.Errorf("%s: not tested, and no other policy of its folder is: %s", policy, notInBuild(policy)))
+			r.Faults = append(r.Faults, fmt.Errorf("%s: not tested, and no other policy of its folder is: %w", policy, policylanguage.Missing(language)))
 		}
 	}
 	r.Faults = append(r.Faults, f.faults...)
@@ -101,7 +103,7 @@ func (r *Report) test(ctx context.Context, path string) error {
 
 // run holds one policy to its cases.
 func run(ctx context.Context, path string, cases []string) (results []Result) {
-	p, unload, err := Load(ctx, path)
+	p, unload, err := policylanguage.Load(ctx, path)
 	if err != nil {
 		return []Result{{Policy: path, Err: err}}
 	}
