@@ -33,7 +33,7 @@ func (h *Handler) serveRegistration(w http.ResponseWriter, r *http.Request, id s
 	}
 	defer h.app.Leave()
 	d := &dcr{exchange: x, store: store}
-	if h.Explain == "on" {
+	if h.traces() {
 		d.record()
 	}
 	switch operation {

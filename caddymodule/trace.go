@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,13 +23,18 @@ func (d *dcr) record() {
 	d.r = d.r.WithContext(verify.WithTrace(d.r.Context(), d.trace))
 }
 
-// keep keeps what was recorded of a request that was refused, or that a policy in
-// shadow would have refused.
+// traces tells whether anybody will ask what was checked of a request.
+func (h *Handler) traces() bool {
+	return h.Explain == "on" || slices.ContainsFunc(h.Policies, func(p *Policy) bool { return p.Shadow })
+}
+
+// keep keeps what was recorded of a request that a policy in shadow would have refused,
+// and with explain on of one that was refused.
 func (d *dcr) keep(err error) {
 	switch {
 	case d.trace == nil:
 		return
-	case err == nil && (d.operation == "read" || !d.trace.Has(verify.VerdictWouldRefuse)):
+	case (err == nil || d.Explain != "on") && (d.operation == "read" || !d.trace.Has(verify.VerdictWouldRefuse)):
 		return // whoever reads often would write over what was refused
 	case err != nil && verify.AsError(err).Kind == verify.TooManyRequests:
 		return

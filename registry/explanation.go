@@ -205,23 +205,12 @@ func (r *Registry) writeExplanations(ctx context.Context, first kept) {
 //
 // Errors: ErrNotFound where there is none.
 func (r *Registry) Explanations(ctx context.Context, supportCode string) (list []Explanation, err error) {
-	oldest := r.now().Add(-keepExplanations)
 	for cursor := ""; ; {
-		page, next, err := page(ctx, r, explanationPrefix, cursor, explanationGroups, func(_ Reader, entry Entry) (e Explanation, err error) {
-			code, text, _ := bytes.Cut(entry.Value, []byte("\n"))
-			if string(code) == supportCode {
-				err = json.Unmarshal(text, &e)
-			}
-			return e, err
-		})
+		found, next, err := r.explanationPage(ctx, cursor, explanationGroups, func(code string, _ *Explanation) bool { return code == supportCode })
 		if err != nil {
 			return nil, err
 		}
-		for _, e := range page {
-			if e.Outcome != "" && e.At.After(oldest) {
-				list = append(list, e)
-			}
-		}
+		list = append(list, found...)
 		if cursor = next; next == "" {
 			break
 		}
@@ -230,4 +219,30 @@ func (r *Registry) Explanations(ctx context.Context, supportCode string) (list [
 		return nil, fmt.Errorf("%w: no explanation has the support code %s; they are kept for a week, where explain is on", ErrNotFound, verify.Quote(supportCode))
 	}
 	return list, nil
+}
+
+// KeptExplanations lists at most limit of a workspace's, of all where it is empty, and the
+// cursor to go on with, empty at the end. They are in no order.
+func (r *Registry) KeptExplanations(ctx context.Context, workspace, cursor string, limit int) ([]Explanation, string, error) {
+	return r.explanationPage(ctx, cursor, limit, func(_ string, e *Explanation) bool { return e == nil || workspace == "" || e.Workspace == workspace })
+}
+
+// explanationPage is a page of those that are wanted, which is asked twice: by the
+// support code alone, without an explanation, and then with it.
+func (r *Registry) explanationPage(ctx context.Context, cursor string, limit int, wanted func(code string, e *Explanation) bool) (list []Explanation, next string, err error) {
+	oldest := r.now().Add(-keepExplanations)
+	all, next, err := page(ctx, r, explanationPrefix, cursor, limit, func(_ Reader, entry Entry) (e *Explanation, err error) {
+		code, text, _ := bytes.Cut(entry.Value, []byte("\n"))
+		if !wanted(string(code), nil) {
+			return nil, nil
+		}
+		err = json.Unmarshal(text, &e)
+		return e, err
+	})
+	for _, e := range all {
+		if e != nil && e.At.After(oldest) && wanted(e.SupportCode, e) {
+			list = append(list, *e)
+		}
+	}
+	return list, next, err
 }

@@ -42,6 +42,18 @@ func TestExplanations(t *testing.T) {
 		if _, err := x.Explanations(x.t.Context(), "code"); !errors.Is(err, registry.ErrNotFound) {
 			t.Errorf("%v", err)
 		}
+		all, cursor := 0, ""
+		for pages := 0; pages == 0 || cursor != ""; pages++ {
+			list, next, err := x.KeptExplanations(x.t.Context(), "default/obuk", cursor, 2)
+			if err != nil || pages > 3 {
+				t.Fatalf("page %d: %+v, %v", pages, list, err)
+			}
+			all, cursor = all+len(list), next
+		}
+		other, _, err := x.KeptExplanations(x.t.Context(), "default/other", "", 10)
+		if all != 3 || err != nil || len(other) != 0 {
+			t.Errorf("%d in pages, and %+v, %v", all, other, err)
+		}
 		time.Sleep(8 * 24 * time.Hour)
 		if list, err := x.Explanations(x.t.Context(), "code-1"); !errors.Is(err, registry.ErrNotFound) {
 			t.Errorf("after a week: %+v, %v", list, err)

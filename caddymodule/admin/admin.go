@@ -13,6 +13,7 @@
 //	POST   /openbanking_dcr/secrets?workspace=&cursor=&limit=
 //	GET    /openbanking_dcr/registrations?workspace=&cursor=&limit=
 //	GET    /openbanking_dcr/explanations?code=
+//	GET    /openbanking_dcr/explanations?workspace=&cursor=&limit=
 //
 // Whoever reaches the admin API may change the whole configuration, so that it is
 // not for others than operators.

@@ -1,7 +1,22 @@
 package admin
 
-// explanations are what was checked of refused requests with one support code.
+import (
+	"context"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+)
+
+// maxExplanations bounds a page: each may have 56 KiB.
+const maxExplanations = 100
+
+// explanations are what was checked of requests: of those with one support code, or of
+// all that are kept.
 func (c *call) explanations() (any, error) {
+	if !c.r.URL.Query().Has("code") {
+		return list(c, func(ctx context.Context, workspace, cursor string, limit int) ([]registry.Explanation, string, error) {
+			return c.registry.KeptExplanations(ctx, workspace, cursor, min(limit, maxExplanations))
+		})
+	}
 	q, err := c.query([]string{"code"})
 	if err != nil {
 		return nil, err

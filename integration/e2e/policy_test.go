@@ -3,12 +3,14 @@ package e2e_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
@@ -97,6 +99,21 @@ func TestPolicies(t *testing.T) {
 				if !strings.Contains(m, line) {
 					t.Errorf("no %s in %s", line, m)
 				}
+			}
+			// What would have been refused is on record, also without explain on; reads are not.
+			var kept []any
+			err := story.Eventually(t.Context(), time.Minute, func() error {
+				_, answer := operator(t, p, http.MethodGet, "explanations?workspace=default/obuk", "")
+				if kept, _ = answer["entries"].([]any); len(kept) == 0 {
+					return fmt.Errorf("%v", answer)
+				}
+				return nil
+			})
+			if text := fmt.Sprint(kept); err != nil || len(kept) != 1 || !strings.Contains(text, "outcome:accepted") || strings.Count(text, "verdict:would_refuse") != 2 {
+				t.Errorf("%v, %v", kept, err)
+			}
+			if _, answer := operator(t, p, http.MethodGet, "explanations?workspace=default/other", ""); len(answer["entries"].([]any)) != 0 {
+				t.Errorf("%v", answer)
 			}
 			if log := p.Gateway.Log(); !strings.Contains(log, "no such key: nothing") {
 				t.Error("the log does not say what is wrong with the policy")
