@@ -7,13 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -213,20 +211,4 @@ func (p *Process) end(signal os.Signal, within time.Duration) error {
 	case <-timer.C:
 		return errors.Join(errors.New("the gateway did not end in time"), cmd.Process.Kill())
 	}
-}
-
-// FreePort is a TCP port on loopback that nobody listens on now. It is below those
-// that systems give to connections (RFC 6335 6; Linux begins at 32768): one of
-// them may be taken between this look and its use.
-func FreePort() (int, error) {
-	const first, count = 20000, 12000
-	var err error
-	for range 100 {
-		port := first + mathrand.IntN(count)
-		var listener net.Listener
-		if listener, err = net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port)); err == nil {
-			return port, listener.Close()
-		}
-	}
-	return 0, err
 }
