@@ -144,7 +144,7 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 	if ws.AccessTokens != nil {
 		ws.AccessTokens.give(&made, token, now)
 	}
-	if err := r.activate(ctx, &made, pending, p, holds, undo, revoke); err != nil {
+	if err := r.activate(ctx, &made, p, attempt{pending, holds, undo, revoke}); err != nil {
 		r.disown(ctx, ws, c, p, undo, err)
 		return nil, afterLease(fmt.Errorf("registration %s at client_id %s: %w", c.ID, p.ClientID, err))
 	}
@@ -167,9 +167,19 @@ func (r *Registry) create(ctx context.Context, ws Workspace, c *Client) (*Provis
 	return p, err
 }
 
-// activate is the second transaction: from here on the client exists. pending is
-// the record that the first one wrote: any other has been in an undo's hands.
-func (r *Registry) activate(ctx context.Context, c *Client, pending []byte, p *Provisioned, holds []reservation, undo work, revoke *work) error {
+// attempt is a registration at work, between its two transactions.
+type attempt struct {
+	// pending is the record that the first one wrote: any other has been in an undo's hands.
+	pending []byte
+	// holds are what it has reserved; undo is to go once it is done, and revoke to come,
+	// nil where no token is to end.
+	holds  []reservation
+	undo   work
+	revoke *work
+}
+
+// activate is the second transaction: from here on the client exists.
+func (r *Registry) activate(ctx context.Context, c *Client, p *Provisioned, a attempt) error {
 	chosen := c.ClientID
 	c.Status, c.ClientID, c.Metadata, c.Keys = Active, p.ClientID, p.Metadata, p.Keys
 	if chosen != "" && chosen != p.ClientID {
@@ -188,10 +198,10 @@ func (r *Registry) activate(ctx context.Context, c *Client, pending []byte, p *P
 	}
 	return r.conclude(ctx, func(w Writer) error {
 		before, err := w.Get(clientKey(c))
-		if err != nil || !bytes.Equal(before, pending) {
+		if err != nil || !bytes.Equal(before, a.pending) {
 			return errors.Join(errors.New("registry: the registration was undone meanwhile"), err)
 		}
-		for _, h := range holds {
+		for _, h := range a.holds {
 			if err := h.keep(w); err != nil {
 				return err
 			}
@@ -213,7 +223,7 @@ func (r *Registry) activate(ctx context.Context, c *Client, pending []byte, p *P
 				return err
 			}
 		}
-		return errors.Join(revoke.put(w), w.Put(idKey(c), []byte(c.ID)), w.Put(clientKey(c), active), w.Delete(undo.key))
+		return errors.Join(a.revoke.put(w), w.Put(idKey(c), []byte(c.ID)), w.Put(clientKey(c), active), w.Delete(a.undo.key))
 	})
 }
 
