@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-var errCursor = errors.New("registry: the cursor is of another list")
+// ErrCursor is a cursor that no page of the list has given.
+var ErrCursor = errors.New("registry: the cursor is of another list; it is the next of the page before, in an address percent-encoded")
 
 // workspacePrefix is where the keys of a kind are, of one workspace or of all.
 func workspacePrefix(kind, workspace string) string {
@@ -22,7 +23,7 @@ func workspacePrefix(kind, workspace string) string {
 // to go on with, empty at the end.
 func page[T any](ctx context.Context, r *Registry, prefix, cursor string, limit int, read func(Reader, Entry) (T, error)) (list []T, next string, err error) {
 	if cursor != "" && !strings.HasPrefix(cursor, prefix) {
-		return nil, "", errCursor
+		return nil, "", ErrCursor
 	}
 	err = r.store.View(ctx, func(v Reader) error {
 		list, next = nil, ""

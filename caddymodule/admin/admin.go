@@ -97,6 +97,8 @@ func serve(w http.ResponseWriter, r *http.Request) error {
 		return failed(http.StatusNotFound, err)
 	case errors.Is(err, registry.ErrNative), errors.Is(err, registry.ErrNoNewSecret):
 		return failed(http.StatusConflict, err)
+	case errors.Is(err, registry.ErrCursor):
+		return failed(http.StatusBadRequest, err)
 	case errors.As(err, new(caddy.APIError)):
 		return err
 	case err != nil:

@@ -77,6 +77,7 @@ func TestOperatorsAskWrongly(t *testing.T) {
 		{"GET", "explanations?code=", "", 400, "is missing"},
 		{"GET", "explanations?code=x&workspace=y", "", 400, "unknown parameter"},
 		{"GET", "explanations?code=nobody", "", 404, "no explanation has the support code"},
+		{"GET", "suspensions?workspace=default/obuk&cursor=suspended/default/obuk/x", "", 400, "percent-encoded"},
 		{"GET", "outbox?limit=0", "", 400, "limit"},
 		{"GET", "divergences?workspace=a&workspace=b", "", 400, "more than once"},
 		{"DELETE", "divergences?workspace=default/obuk", "", 400, "is missing"},
