@@ -70,6 +70,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, before any) (any, error) {
 //	    signed_request_body  off
 //	    policy               <language> ... { ... } # one for each rule of the bank's own
 //	    explain              on
+//	    audit_retention      <duration>
 //	    ...                                        # the words of rulesWord
 //	}
 //
@@ -125,6 +126,11 @@ func (h *Handler) word(d *caddyfile.Dispenser) error {
 		return p.unmarshal(d, before)
 	case "explain":
 		return oneOf(d, &h.Explain, "on")
+	case "audit_retention":
+		if err := duration(d, &h.AuditRetention); err != nil {
+			return err
+		}
+		return at(d, h.checkAuditRetention())
 	}
 	return h.rulesWord(d)
 }

@@ -89,6 +89,10 @@ type Handler struct {
 	// would have refused is kept.
 	Explain string `json:"explain,omitempty"`
 
+	// AuditRetention is how long accepted changes are kept in the audit trail, at least a
+	// day. Default: 400 days.
+	AuditRetention caddy.Duration `json:"audit_retention,omitempty"`
+
 	RegistrationRules
 	Switches
 
@@ -168,7 +172,7 @@ func (h *Handler) provision(ctx caddy.Context) error {
 	if h.Explain != "" && h.Explain != "on" {
 		return fmt.Errorf("explain %q: the only word is on", h.Explain)
 	}
-	if err := errors.Join(h.checkSwitches(), h.checkProtections(), h.checkReregister(), h.RegistrationAccessToken.check()); err != nil {
+	if err := errors.Join(h.checkSwitches(), h.checkProtections(), h.checkReregister(), h.checkAuditRetention(), h.RegistrationAccessToken.check()); err != nil {
 		return err
 	}
 	if h.RateLimit == nil {
@@ -238,7 +242,10 @@ func (h *Handler) provisionRules(ctx caddy.Context) error {
 
 // lent is the workspace as the registry's outbox needs it.
 func (h *Handler) lent() registry.Workspace {
-	return registry.Workspace{Name: h.Workspace, Provisioner: h.as, Reregister: h.reregister(), AccessTokens: h.RegistrationAccessToken.accessTokens()}
+	return registry.Workspace{
+		Name: h.Workspace, Provisioner: h.as, Reregister: h.reregister(), AccessTokens: h.RegistrationAccessToken.accessTokens(),
+		AuditRetention: time.Duration(h.AuditRetention),
+	}
 }
 
 // needsCertificate and needsToken are protections 1 and 2.

@@ -24,6 +24,7 @@ func (d *dcr) decided(c *registry.Client, in *registry.Registration, do func(reg
 		if err := d.judgeRegistration(c, &one); err != nil {
 			return nil, err
 		}
+		one.Origin = d.origin()
 		d.beginRegistry()
 		made, err := do(one)
 		if !errors.Is(err, registry.ErrSoftwareChanged) {
@@ -103,6 +104,7 @@ func (d *dcr) judge(asked []*Policy, operation string, c *registry.Client, in *v
 		in.Certificate, in.CertificateFault = d.cert.ForPolicy()
 	}
 	in.Client = c.ForPolicy()
+	d.objections = nil
 	for _, p := range asked {
 		d.beginPolicy(p, in)
 		decision := verify.Evaluate(d.r.Context(), p.policy, in, p.timeout())
@@ -115,6 +117,7 @@ func (d *dcr) judge(asked []*Policy, operation string, c *registry.Client, in *v
 		d.report(p, in, decision)
 		d.concludePolicy(p, decision)
 		if p.Shadow {
+			d.object(p, decision)
 			continue
 		}
 		if err := decision.Error(p.Name, p.Text); err != nil {

@@ -63,6 +63,8 @@ type dcr struct {
 	spent error
 	// accessToken is the registration access token of the request, where it came with one.
 	accessToken string
+	// objections are what policies in shadow have against the request.
+	objections []registry.Objection
 }
 
 func (d *dcr) register() error {
@@ -184,6 +186,7 @@ func (d *dcr) delete(id string) error {
 	if err != nil {
 		return err
 	}
+	presented.Origin = d.origin()
 	if err := d.store.Delete(d.r.Context(), d.lent(), c.ClientID, presented); err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ func (r *Registry) RotateSecret(ctx context.Context, workspace, clientID string)
 	if c.Bridge == "" {
 		return ErrNative
 	}
-	return r.tellAgain(ctx, ws, clientID, &change{id: uuid.NewString(), secret: true})
+	return r.tellAgain(ctx, ws, clientID, &change{id: uuid.NewString(), made: AuditSecretRotated, secret: true})
 }
 
 // newSecret goes on where an update has left a client its secret.

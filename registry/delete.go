@@ -47,7 +47,7 @@ func (r *Registry) beginDelete(ctx context.Context, ws Workspace, clientID strin
 		}
 		c.Status = Deleting
 		todo.key, todo.Registration = laterKey(leaseEnd(now), c.ID), c.ID
-		return errors.Join(putClient(w, c), todo.put(w))
+		return errors.Join(putClient(w, c), todo.put(w), r.putAudit(w, ws, AuditDeleted, c, presented.Origin))
 	})
 	return c, todo, err
 }

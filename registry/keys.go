@@ -26,6 +26,7 @@ import (
 //	divergence/<workspace>/<kind>/<reg>        see Divergence
 //	suspended/<workspace>/<kind>/<value>       see Suspension
 //	discovery/<workspace>                      the AS's last good document
+//	audit/<workspace>/<time>/<id>              see AuditEntry
 //	explanation/<group>/<slot>                 see Explanation
 func key(parts ...string) string {
 	var b strings.Builder

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
@@ -82,4 +83,7 @@ type Workspace struct {
 	Reregister Reregister
 	// AccessTokens are the gateway's own registration access tokens. Default: none.
 	AccessTokens *AccessTokens
+	// AuditRetention is how long its changes are kept in the audit trail. Default:
+	// DefaultAuditRetention.
+	AuditRetention time.Duration
 }

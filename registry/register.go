@@ -32,6 +32,8 @@ type Registration struct {
 	// Client is the client of an update as policies have decided by it: one that has
 	// changed meanwhile is not updated. Default: by nothing of it.
 	Client *Client
+	// Origin is for the audit trail. Default: nothing.
+	Origin Origin
 }
 
 // Register makes a new client: in the registry and at the AS, or in neither. It
@@ -98,7 +100,11 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 		}
 		switch {
 		case known != nil && known.Asked == c.Asked:
-			if err := reuse(w, known, in, uses, revoke, now); err != nil || ws.AccessTokens == nil {
+			fresh, err := reuse(w, known, in, uses, revoke, now)
+			if err == nil && fresh {
+				err = r.putAudit(w, ws, AuditRepeated, known, in.Origin)
+			}
+			if err != nil || ws.AccessTokens == nil {
 				return err
 			}
 			ws.AccessTokens.give(known, token, now) // the first went with the answer that was lost
@@ -144,7 +150,7 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 	if ws.AccessTokens != nil {
 		ws.AccessTokens.give(&made, token, now)
 	}
-	if err := r.activate(ctx, &made, p, attempt{pending, holds, undo, revoke}); err != nil {
+	if err := r.activate(ctx, ws, &made, p, attempt{pending, holds, undo, revoke, in.Origin}); err != nil {
 		r.disown(ctx, ws, c, p, undo, err)
 		return nil, afterLease(fmt.Errorf("registration %s at client_id %s: %w", c.ID, p.ClientID, err))
 	}
@@ -176,10 +182,12 @@ type attempt struct {
 	holds  []reservation
 	undo   work
 	revoke *work
+	// origin is for the audit trail.
+	origin Origin
 }
 
 // activate is the second transaction: from here on the client exists.
-func (r *Registry) activate(ctx context.Context, c *Client, p *Provisioned, a attempt) error {
+func (r *Registry) activate(ctx context.Context, ws Workspace, c *Client, p *Provisioned, a attempt) error {
 	chosen := c.ClientID
 	c.Status, c.ClientID, c.Metadata, c.Keys = Active, p.ClientID, p.Metadata, p.Keys
 	if chosen != "" && chosen != p.ClientID {
@@ -223,7 +231,7 @@ func (r *Registry) activate(ctx context.Context, c *Client, p *Provisioned, a at
 				return err
 			}
 		}
-		return errors.Join(a.revoke.put(w), w.Put(idKey(c), []byte(c.ID)), w.Put(clientKey(c), active), w.Delete(a.undo.key))
+		return errors.Join(a.revoke.put(w), w.Put(idKey(c), []byte(c.ID)), w.Put(clientKey(c), active), w.Delete(a.undo.key), r.putAudit(w, ws, AuditRegistered, c, a.origin))
 	})
 }
 

@@ -47,6 +47,10 @@
 //
 // Suspension is beside all that: keys of their own, which changes and the guard read.
 //
+// What a TPP or an operator may take for done, the transaction that makes it so records in
+// the audit trail (AuditEntry): pending -> active, active (the change ends), active ->
+// deleting, active -> active, a POST that repeats another one, and suspensions.
+//
 // Leases end by themselves, and no earlier than the request can have reached the AS.
 // The crash tests (integration/crash) end the process at every line of this table.
 package registry

@@ -27,7 +27,7 @@ func (r *Registry) Renew(ctx context.Context, ws Workspace, clientID string, cer
 			return c, err
 		}
 	}
-	ch := &change{id: uuid.NewString()}
+	ch := &change{id: uuid.NewString(), made: AuditRenewed, origin: Origin{Certificate: cert.Thumbprint}}
 	c, err := r.beginUpdate(ctx, ws, clientID, ch)
 	if err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ func renewed(c *Client, cert *verify.Certificate) (done bool, err error) {
 //
 // Errors: those of Update.
 func (r *Registry) RefreshKeys(ctx context.Context, ws Workspace, clientID string) error {
-	return r.tellAgain(ctx, ws, clientID, &change{id: uuid.NewString()})
+	return r.tellAgain(ctx, ws, clientID, &change{id: uuid.NewString(), made: AuditKeysRefreshed})
 }
 
 // tellAgain is a change that leaves the metadata as they are.

@@ -114,33 +114,33 @@ func repeated(w Writer, ws Workspace, repeat *reservation, now time.Time) (*Clie
 
 // reuse uses up what a repeated POST came with, for the registration that is there.
 // What that has used up itself may come again: the answer to it was lost. revoke is
-// put for a token that was not used up yet.
-func reuse(w Writer, c *Client, in Registration, holds []reservation, revoke *work, now time.Time) error {
+// put for a token that was not used up yet. fresh tells that something was not.
+func reuse(w Writer, c *Client, in Registration, holds []reservation, revoke *work, now time.Time) (fresh bool, err error) {
 	first := false
 	for _, h := range holds {
 		s, err := h.read(w)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if s != nil && s.Final && s.Holder == c.ID && s.lasts(now) {
 			continue
 		}
 		if h.token && in.Spent != nil {
-			return in.Spent // by another registration, or not at all
+			return false, in.Spent // by another registration, or not at all
 		}
-		first = first || h.token
+		first, fresh = first || h.token, true
 		h.holder = c.ID
 		if err := h.take(w, now); err != nil {
-			return err
+			return false, err
 		}
 		if err := h.keep(w); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if !first {
-		return nil
+		return fresh, nil
 	}
-	return revoke.put(w)
+	return fresh, revoke.put(w)
 }
 
 // TokenSpent tells whether exactly this token has been used up. The AS, which was
@@ -200,7 +200,7 @@ func (r *Registry) reregister(ctx context.Context, ws Workspace, known *Client, 
 	if err != nil {
 		return nil, err
 	}
-	ch := &change{id: uuid.NewString(), document: whole, revoke: revoke, unless: asked}
+	ch := &change{id: uuid.NewString(), made: AuditUpdated, origin: in.Origin, document: whole, revoke: revoke, unless: asked}
 	for _, h := range registrationReservations(ws.Name, known.ID, in) {
 		h.fresh = true
 		ch.holds = append(ch.holds, h)

@@ -60,12 +60,12 @@ func (r *Registry) restore(ctx context.Context, ws Workspace, k work) error {
 		r.log.Error("the authorization server may hold other metadata of a client than the registry", slog.String("client_id", c.ClientID), slog.Any("error", err))
 		lost = r.divergence(kind, c, err)
 	}
-	return errors.Join(err, r.endRestore(ctx, c, k, err == nil, theirs, lost))
+	return errors.Join(err, r.endRestore(ctx, ws, c, k, err == nil, theirs, lost))
 }
 
 // endRestore keeps what the AS rotated and lets go of the client, unless a
 // request may still be on its way: then the next attempt, or time, ends the lease.
-func (r *Registry) endRestore(ctx context.Context, c *Client, k work, done bool, theirs standing, lost *Divergence) error {
+func (r *Registry) endRestore(ctx context.Context, ws Workspace, c *Client, k work, done bool, theirs standing, lost *Divergence) error {
 	if err := r.seal(c, c.Credentials); err != nil {
 		return err
 	}
@@ -81,6 +81,6 @@ func (r *Registry) endRestore(ctx context.Context, c *Client, k work, done bool,
 		if !done {
 			return errors.Join(putClient(w, current), lost.put(w))
 		}
-		return errors.Join(putClient(w, current), settle(w, current), w.Delete(k.key))
+		return errors.Join(putClient(w, current), settle(w, current), w.Delete(k.key), r.putAudit(w, ws, AuditRestored, current, Origin{}))
 	})
 }

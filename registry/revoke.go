@@ -18,6 +18,8 @@ type Presented struct {
 	Certificate *verify.Certificate
 	// Bridge is that of the client that the token belongs to (Client.Bridge).
 	Bridge string
+	// Origin is for the audit trail. Default: nothing.
+	Origin Origin
 }
 
 // revocation is how the AS is told; the zero value where there is nothing to tell.

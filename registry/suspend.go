@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -60,7 +61,9 @@ func (r *Registry) Suspend(ctx context.Context, s Suspension) error {
 	if err != nil {
 		return err
 	}
-	return r.store.Update(ctx, func(w Writer) error { return w.Put(s.key(), data) })
+	return r.store.Update(ctx, func(w Writer) error {
+		return errors.Join(w.Put(s.key(), data), r.auditSuspension(w, AuditSuspended, &s))
+	})
 }
 
 // Resume ends a suspension. One that is not there gives ErrNotFound.
@@ -72,7 +75,7 @@ func (r *Registry) Resume(ctx context.Context, s Suspension) error {
 		if _, err := w.Get(s.key()); err != nil {
 			return err
 		}
-		return w.Delete(s.key())
+		return errors.Join(w.Delete(s.key()), r.auditSuspension(w, AuditResumed, &s))
 	})
 }
 

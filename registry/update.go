@@ -21,7 +21,7 @@ func (r *Registry) Update(ctx context.Context, ws Workspace, clientID string, in
 	if err != nil {
 		return nil, err
 	}
-	ch := &change{id: uuid.NewString(), document: whole, decided: in.Client}
+	ch := &change{id: uuid.NewString(), made: AuditUpdated, origin: in.Origin, document: whole, decided: in.Client}
 	ch.holds = []reservation{requestReservation(ws.Name, ch.id, in.Request)}
 	return r.change(ctx, ws, clientID, in, ch)
 }
@@ -54,6 +54,9 @@ var errAsked = errors.New("registry: the client is registered with these metadat
 type change struct {
 	// id is who holds the client meanwhile.
 	id string
+	// made and origin are for the audit trail.
+	made   string
+	origin Origin
 	// holds are what it uses up.
 	holds []reservation
 	// unless is what the client may have been asked for meanwhile: then there is nothing
@@ -114,7 +117,7 @@ func (r *Registry) apply(ctx context.Context, ws Workspace, c *Client, ch *chang
 	if err := r.seal(c, c.Credentials); err != nil {
 		return nil, err
 	}
-	if err := r.finishUpdate(ctx, ch, c); err != nil {
+	if err := r.finishUpdate(ctx, ws, ch, c); err != nil {
 		return nil, afterLease(err)
 	}
 	crashpoint("update: finished")
@@ -246,7 +249,7 @@ func (r *Registry) releaseUpdate(ctx context.Context, ch *change, newest Credent
 	})
 }
 
-func (r *Registry) finishUpdate(ctx context.Context, ch *change, after *Client) error {
+func (r *Registry) finishUpdate(ctx context.Context, ws Workspace, ch *change, after *Client) error {
 	old, err := indexKeys(ch.before)
 	if err != nil {
 		return err
@@ -284,6 +287,6 @@ func (r *Registry) finishUpdate(ctx context.Context, ch *change, after *Client) 
 				return err
 			}
 		}
-		return errors.Join(ch.revoke.put(w), w.Delete(ch.restore.key), settle(w, ch.before), putClient(w, after))
+		return errors.Join(ch.revoke.put(w), w.Delete(ch.restore.key), settle(w, ch.before), putClient(w, after), r.putAudit(w, ws, ch.made, after, ch.origin))
 	})
 }

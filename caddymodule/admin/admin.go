@@ -12,6 +12,7 @@
 //	POST   /openbanking_dcr/secrets?workspace=&client_id=
 //	POST   /openbanking_dcr/secrets?workspace=&cursor=&limit=
 //	GET    /openbanking_dcr/registrations?workspace=&cursor=&limit=
+//	GET    /openbanking_dcr/audit?workspace=&since=&cursor=&limit=
 //	GET    /openbanking_dcr/explanations?code=
 //	GET    /openbanking_dcr/explanations?workspace=&cursor=&limit=
 //
@@ -72,6 +73,7 @@ var calls = map[string]func(*call) (any, error){
 	"DELETE suspensions": (*call).resume,
 	"POST secrets":       (*call).rotateSecrets,
 	"GET registrations":  (*call).registrations,
+	"GET audit":          (*call).audit,
 	"GET explanations":   (*call).explanations,
 }
 
@@ -117,7 +119,7 @@ func notServed(method, what string) error {
 			return failed(http.StatusMethodNotAllowed, fmt.Errorf("%s is not a method of %s%s", method, prefix, what))
 		}
 	}
-	return failed(http.StatusNotFound, errors.New("there are backlog, outbox, divergences, suspensions, secrets, registrations and explanations"))
+	return failed(http.StatusNotFound, errors.New("there are backlog, outbox, divergences, suspensions, secrets, registrations, audit and explanations"))
 }
 
 func failed(status int, err error) error {

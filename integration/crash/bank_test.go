@@ -65,6 +65,8 @@ type bank struct {
 	tokenPath    string
 	// made are the registry's clients as nothingPending has last seen them.
 	made [][]byte
+	// trail is the registry's audit trail as nothingPending has last seen it.
+	trail [][]byte
 	// acknowledged are the attempts that stayUsedUp looks at.
 	acknowledged []acknowledgement
 }

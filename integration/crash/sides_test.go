@@ -235,6 +235,7 @@ func (b *bank) nothingPending(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+	b.trailHolds(t)
 	if twice := b.usedTwice(t); twice > 0 {
 		t.Errorf("%d tokens, each with its jti, have registered more than one client", twice)
 	}
@@ -248,13 +249,17 @@ func (b *bank) left(ctx context.Context) (left []error, err error) {
 		return nil, err
 	}
 	err = store.View(ctx, func(r registry.Reader) error {
-		left, b.made = nil, nil
-		for _, prefix := range []string{"later/", "outbox/", "client/"} {
+		left, b.made, b.trail = nil, nil, nil
+		for _, prefix := range []string{"later/", "outbox/", "client/", "audit/"} {
 			entries, err := r.Scan(prefix, "", 100_000)
 			if err != nil {
 				return err
 			}
 			for _, e := range entries {
+				if prefix == "audit/" {
+					b.trail = append(b.trail, e.Value)
+					continue
+				}
 				if prefix != "client/" || !strings.Contains(string(e.Value), `"status":"active"`) {
 					left = append(left, fmt.Errorf("left behind: %s %.200s", e.Key, e.Value))
 				}

@@ -93,12 +93,19 @@ func TestPolicies(t *testing.T) {
 
 		t.Run("watches", func(t *testing.T) {
 			reload(t, p, "policy cel `false` {\n shadow\n name nobody\n on create read\n }\n policy cel `ssa.nothing == 1` {\n shadow\n name broken\n }")
-			answered(t, registers(t, p, client, nil), nil, http.StatusCreated, "")
+			made := answered(t, registers(t, p, client, nil), nil, http.StatusCreated, "")
 			m := metrics(t, p)
 			for _, line := range []string{`mode="shadow",policy="nobody",verdict="denied"`, `mode="shadow",policy="broken",verdict="failed"`} {
 				if !strings.Contains(m, line) {
 					t.Errorf("no %s in %s", line, m)
 				}
+			}
+			entries := audited(t, p, "workspace=default/obuk")
+			last := entries[len(entries)-1]
+			objections := fmt.Sprint(last["would_refuse"])
+			if last["change"] != "registered" || last["client_id"] != made.Text("client_id") || last["support_code"] != made.Header.Get("x-fapi-interaction-id") ||
+				!strings.HasPrefix(objections, "[map[policy:nobody reason:false is false (line 1)] map[policy:broken reason:ssa.nothing == 1 fails") {
+				t.Errorf("the audit trail has %v", last)
 			}
 			// What would have been refused is on record, also without explain on; reads are not.
 			var kept []any

@@ -1,0 +1,120 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// AuditEntry is a change of a client that was made, or of a suspension, recorded in the
+// transaction that made it: there is neither without the other.
+type AuditEntry struct {
+	Schema int `json:"v"`
+	// ID is the entry's own, for whoever copies the trail.
+	ID        string `json:"id"`
+	Workspace string `json:"workspace"`
+	// At is when it was made.
+	At time.Time `json:"at"`
+	// Change is one of those below.
+	Change string `json:"change"`
+	// Registration is the record's name here; ClientID, SoftwareID, OrgID and Directory (the
+	// issuer of the software statement) are the client's after the change. Of a suspension,
+	// the one that it is about is there, and nothing else.
+	Registration string `json:"registration,omitempty"`
+	ClientID     string `json:"client_id,omitempty"`
+	SoftwareID   string `json:"software_id,omitempty"`
+	OrgID        string `json:"org_id,omitempty"`
+	Directory    string `json:"directory,omitempty"`
+	// Reason is the operator's, of a suspension.
+	Reason string `json:"reason,omitempty"`
+	Origin
+}
+
+// The changes of an AuditEntry.
+const (
+	AuditRegistered    = "registered"
+	AuditRepeated      = "repeated"       // a POST was answered with the client that is there, and has used up a token or jti
+	AuditUpdated       = "updated"        // by PUT, or by a POST where reregister says so
+	AuditRenewed       = "renewed"        // a renewed certificate's DN is the client's from now on
+	AuditKeysRefreshed = "keys_refreshed" // the AS was told the keys of the client's software again
+	AuditSecretRotated = "secret_rotated" // by an operator
+	AuditRestored      = "restored"       // the AS was told again what the client is registered with; keys and secret may be others since
+	AuditDeleted       = "deleted"        // recorded when the client can do nothing any more
+	AuditSuspended     = "suspended"      // by an operator
+	AuditResumed       = "resumed"        // by an operator
+)
+
+// Origin is what an AuditEntry has of the request that asked for the change. It is empty
+// for what an operator or the gateway itself does.
+type Origin struct {
+	// SupportCode is the request's x-fapi-interaction-id. Its sender chooses it.
+	SupportCode string `json:"support_code,omitempty"`
+	// Certificate is x5t#S256 of the certificate that it came with.
+	Certificate string `json:"certificate,omitempty"`
+	// WouldRefuse are the policies in shadow that would have refused it.
+	WouldRefuse []Objection `json:"would_refuse,omitempty"`
+}
+
+// Objection is what a policy in shadow has against a request.
+type Objection struct {
+	Policy string `json:"policy"`
+	Reason string `json:"reason"`
+}
+
+// DefaultAuditRetention is how long an AuditEntry is kept.
+const DefaultAuditRetention = 400 * 24 * time.Hour
+
+// putAudit records a change of a client.
+func (r *Registry) putAudit(w Writer, ws Workspace, change string, c *Client, from Origin) error {
+	return putAuditEntry(w, ws, &AuditEntry{
+		At: r.now(), Change: change, Workspace: c.Workspace, Registration: c.ID,
+		ClientID: c.ClientID, SoftwareID: c.SoftwareID, OrgID: c.OrgID, Directory: c.Directory, Origin: from,
+	})
+}
+
+// auditSuspension records the beginning or the end of one.
+func (r *Registry) auditSuspension(w Writer, change string, s *Suspension) error {
+	ws, _ := r.lent(s.Workspace)
+	e := &AuditEntry{At: r.now(), Change: change, Workspace: s.Workspace, Reason: s.Reason}
+	switch s.Kind {
+	case SuspendClient:
+		e.ClientID = s.Value
+	case SuspendSoftware:
+		e.SoftwareID = s.Value
+	case SuspendOrganisation:
+		e.OrgID = s.Value
+	}
+	return putAuditEntry(w, ws, e)
+}
+
+func putAuditEntry(w Writer, ws Workspace, e *AuditEntry) error {
+	e.Schema, e.ID, e.At = schema, uuid.NewString(), e.At.UTC()
+	value, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	retention := ws.AuditRetention
+	if retention == 0 {
+		retention = DefaultAuditRetention
+	}
+	return w.PutExpiring(auditTime(e.Workspace, e.At)+"/"+e.ID, value, e.At.Add(retention))
+}
+
+// auditTime is what the keys of the entries of one moment begin with.
+func auditTime(workspace string, at time.Time) string {
+	return fmt.Sprintf("%s/%016x", key("audit", workspace), max(at.UnixNano(), 0))
+}
+
+// Audit lists at most limit changes of a workspace since a time, the oldest first, and the
+// cursor to go on with, empty at the end. A cursor counts instead of since, which is a
+// time from 1970 to 2261. An empty workspace stands for all, one after the other, and
+// takes no since.
+func (r *Registry) Audit(ctx context.Context, workspace string, since time.Time, cursor string, limit int) ([]AuditEntry, string, error) {
+	if cursor == "" && workspace != "" && !since.IsZero() {
+		cursor = auditTime(workspace, since)
+	}
+	return page(ctx, r, workspacePrefix("audit", workspace), cursor, limit, fromJSON[AuditEntry])
+}
