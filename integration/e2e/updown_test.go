@@ -43,8 +43,10 @@ func TestUpAndDown(t *testing.T) {
 		}
 
 		made := make(chan struct{}, total)
+		down := make(chan struct{})
 		var fall sync.WaitGroup
-		fall.Go(func() { upAndDown(t, p.AS, path, made) })
+		fall.Go(func() { upAndDown(t, p.AS, path, down, made) })
+		<-down
 		var mu sync.Mutex
 		told := map[string]bool{}
 		statuses := map[string]int{}
@@ -145,8 +147,9 @@ func insist(t *testing.T, p *story.Play, client *tpp.Client, tokens, bodies <-ch
 }
 
 // upAndDown lets the AS fail in one way after the other, each time until it has been
-// alive for a while, which made tells: one value for each client that was made.
-func upAndDown(t *testing.T, as *authserverprocess.Process, path string, made <-chan struct{}) {
+// alive for a while, which made tells: one value for each client that was made. down is
+// closed when it fails for the first time: a busy machine must not be done before.
+func upAndDown(t *testing.T, as *authserverprocess.Process, path string, down chan<- struct{}, made <-chan struct{}) {
 	faults := []authserverprocess.Fault{
 		{Times: 6, Drop: true}, // more than the gateway needs to leave it alone for a while
 		{Times: 3, After: true, Drop: true},
@@ -157,7 +160,11 @@ func upAndDown(t *testing.T, as *authserverprocess.Process, path string, made <-
 	for i := 0; ; i++ {
 		fault := faults[i%len(faults)]
 		fault.PathContains = path
-		if err := as.Fault(t.Context(), fault); err != nil {
+		err := as.Fault(t.Context(), fault)
+		if i == 0 {
+			close(down)
+		}
+		if err != nil {
 			t.Error(err)
 			return
 		}
