@@ -67,7 +67,9 @@ type Objection struct {
 // DefaultAuditRetention is how long an AuditEntry is kept.
 const DefaultAuditRetention = 400 * 24 * time.Hour
 
-// putAudit records a change of a client.
+// putAudit records a change of a client. It takes the time in the transaction, not before
+// it: entries come in the order of their keys, and who reads on from the last one that
+// was there misses none.
 func (r *Registry) putAudit(w Writer, ws Workspace, change string, c *Client, from Origin) error {
 	return putAuditEntry(w, ws, &AuditEntry{
 		At: r.now(), Change: change, Workspace: c.Workspace, Registration: c.ID,
