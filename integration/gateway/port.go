@@ -1,7 +1,7 @@
 package gateway
 
 import (
-	"errors"
+	"fmt"
 	"net"
 	"strconv"
 	"sync"
@@ -30,14 +30,14 @@ var block struct {
 func FreePort() (int, error) {
 	block.Lock()
 	defer block.Unlock()
+	var err error
 	for first := firstPort; block.held == nil; first += blockSize {
 		if first == firstPort+blocks*blockSize {
-			return 0, errors.New("other processes hold every block of ports")
+			return 0, fmt.Errorf("no block of ports is free: %w", err)
 		}
-		block.held, _ = listen(first)
+		block.held, err = listen(first)
 	}
 	first := block.held.Addr().(*net.TCPAddr).Port
-	var err error
 	for range blockSize - 1 {
 		port := first + 1 + block.used%(blockSize-1)
 		block.used++
