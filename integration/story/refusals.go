@@ -207,8 +207,7 @@ func (p *Play) InternalRegistration(ctx context.Context) (string, error) {
 func Eventually(ctx context.Context, within time.Duration, check func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	pause := time.NewTicker(20 * time.Millisecond)
-	defer pause.Stop()
+	pause := 20 * time.Millisecond
 	for {
 		err := check()
 		if err == nil {
@@ -217,7 +216,8 @@ func Eventually(ctx context.Context, within time.Duration, check func() error) e
 		select {
 		case <-ctx.Done():
 			return err
-		case <-pause.C:
+		case <-time.After(pause):
+			pause = min(pause+pause/4, time.Second) // a long wait leaves the processor to what it waits for
 		}
 	}
 }
