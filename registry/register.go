@@ -51,6 +51,11 @@ func (r *Registry) Register(ctx context.Context, ws Workspace, in Registration) 
 }
 
 func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) (*Client, error) {
+	leave, err := r.admission.admit(ctx, ws.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	now := r.now()
 	c := &Client{Schema: schema, ID: uuid.NewString(), Workspace: ws.Name, Status: Pending, IssuedAt: now.Unix()}
 	if err := c.describe(in); err != nil {
