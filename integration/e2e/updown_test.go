@@ -23,10 +23,9 @@ import (
 // has no other.
 //
 // It runs with the product's own times: with a tenth of them a busy machine loses every
-// answer.
+// answer. And it runs alone: the crowd leaves no other test its time.
 func TestUpAndDown(t *testing.T) {
 	const total = 1000
-	t.Parallel()
 	each(t, story.Options{Replace: []gateway.Replacement{gateway.Unlimited}}, func(t *testing.T, p *story.Play) {
 		// The thousand are not to wait for keys, which the same processor serves.
 		warm, err := p.RegisterAnother(t.Context())
