@@ -86,7 +86,7 @@ func (d *Directory) start(ctx context.Context, options Options) error {
 	d.server = &http.Server{
 		Handler:           d.edge.wrap(http.HandlerFunc(d.serve)),
 		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
-		ReadHeaderTimeout: time.Minute,
+		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          log.New(io.Discard, "", 0), // handshakes that fail are the clients' business
 	}
 	go func() { d.served <- d.server.ServeTLS(listener, "", "") }()
