@@ -3,6 +3,7 @@ package registry_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,12 +15,12 @@ import (
 // slowly is an AS that answers nobody until it may.
 type slowly struct {
 	*as
-	asked chan struct{}
+	asked atomic.Int32
 	may   chan struct{}
 }
 
 func (s *slowly) wait(ctx context.Context) error {
-	s.asked <- struct{}{}
+	s.asked.Add(1)
 	select {
 	case <-s.may:
 		return nil
@@ -48,7 +49,7 @@ func TestAdmission(t *testing.T) {
 	const atOnce, wait = 128, 5 * time.Second // docs/operations.md
 	run(t, true, func(x *fixture) {
 		before := x.register(request("first", ""))
-		s := &slowly{as: x.as, asked: make(chan struct{}, 2*atOnce), may: make(chan struct{})}
+		s := &slowly{as: x.as, may: make(chan struct{})}
 		busy := x.ws
 		busy.Provisioner = s
 		outcomes := make(chan error, 2*atOnce)
@@ -62,8 +63,8 @@ func TestAdmission(t *testing.T) {
 			begin(i)
 		}
 		synctest.Wait()
-		if len(s.asked) != atOnce || len(outcomes) > 0 {
-			t.Fatalf("%d are at work, %d have ended", len(s.asked), len(outcomes))
+		if s.asked.Load() != atOnce || len(outcomes) > 0 {
+			t.Fatalf("%d are at work, %d have ended", s.asked.Load(), len(outcomes))
 		}
 
 		for name, late := range map[string]func(context.Context) error{
@@ -90,8 +91,8 @@ func TestAdmission(t *testing.T) {
 				t.Errorf("%s waited %v for somebody who had left", name, waited)
 			}
 		}
-		if n := len(x.keys("client/")); n != 1+atOnce || len(s.asked) != atOnce {
-			t.Errorf("%d clients are begun, and the AS was asked %d times", n, len(s.asked))
+		if n := len(x.keys("client/")); n != 1+atOnce || s.asked.Load() != atOnce {
+			t.Errorf("%d clients are begun, and the AS was asked %d times", n, s.asked.Load())
 		}
 
 		// Another workspace, with another AS, is none of theirs.
