@@ -62,11 +62,13 @@ func onDisk(t *testing.T, chooses bool, f func(*fixture, *filling)) {
 		a := &filling{as: newAS(chooses), disk: d}
 		x := &fixture{Registry: r, t: t, store: d, as: a.as, ws: registry.Workspace{Name: "default/obuk", Provisioner: a}}
 		takeBack := r.Lend(x.ws)
+		defer func() { // also of a test that fails: in fake time the outbox would go on for ever
+			takeBack()
+			if err := r.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
 		f(x, a)
-		takeBack()
-		if err := r.Close(); err != nil {
-			t.Error(err)
-		}
 	})
 }
 

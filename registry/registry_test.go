@@ -236,11 +236,13 @@ func run(t *testing.T, chooses bool, f func(*fixture)) {
 		x := &fixture{Registry: r, t: t, store: store, as: newAS(chooses)}
 		x.ws = registry.Workspace{Name: "default/obuk", Provisioner: x.as}
 		takeBack := r.Lend(x.ws)
+		defer func() { // also of a test that fails: in fake time the outbox would go on for ever
+			takeBack()
+			if err := r.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
 		f(x)
-		takeBack()
-		if err := r.Close(); err != nil {
-			t.Error(err)
-		}
 	})
 }
 
