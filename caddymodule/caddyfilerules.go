@@ -29,6 +29,8 @@ import (
 //	registration                off
 //	management                  off | <method...> { method_not_allowed }
 //	as_registration             passthrough
+//	keep_headers                <name...>
+//	pass_headers                <name...>
 //	unprotected
 func (h *Handler) rulesWord(d *caddyfile.Dispenser) error {
 	switch d.Val() {
@@ -69,6 +71,10 @@ func (h *Handler) rulesWord(d *caddyfile.Dispenser) error {
 		return h.Management.unmarshal(d)
 	case "as_registration":
 		return oneOf(d, &h.ASRegistration, "passthrough")
+	case "keep_headers":
+		return someArgs(d, &h.KeepHeaders)
+	case "pass_headers":
+		return someArgs(d, &h.PassHeaders)
 	case "unprotected":
 		h.Unprotected = true
 		return noArgs(d)

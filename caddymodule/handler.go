@@ -93,6 +93,7 @@ type Handler struct {
 	// day. Default: 400 days.
 	AuditRetention caddy.Duration `json:"audit_retention,omitempty"`
 
+	RequestHeaders
 	RegistrationRules
 	Switches
 
@@ -172,7 +173,7 @@ func (h *Handler) provision(ctx caddy.Context) error {
 	if h.Explain != "" && h.Explain != "on" {
 		return fmt.Errorf("explain %q: the only word is on", h.Explain)
 	}
-	if err := errors.Join(h.checkSwitches(), h.checkProtections(), h.checkReregister(), h.checkAuditRetention(), h.RegistrationAccessToken.check()); err != nil {
+	if err := errors.Join(h.RequestHeaders.check(), h.checkSwitches(), h.checkProtections(), h.checkReregister(), h.checkAuditRetention(), h.RegistrationAccessToken.check()); err != nil {
 		return err
 	}
 	if h.RateLimit == nil {
@@ -205,6 +206,7 @@ func (h *Handler) provision(ctx caddy.Context) error {
 		return err
 	}
 	h.app.own.add(h.ownHeaders()...)
+	h.app.own.obey(&h.RequestHeaders)
 	h.app.own.fromProxy = h.app.own.fromProxy || h.ClientCertificateHeader != nil
 	return h.app.join(h)
 }

@@ -1,94 +1,13 @@
 package caddymodule
 
 import (
-	"bytes"
 	"crypto/tls"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
-
-// certificateHeaders are the beginnings (lower case, dashes) of the names in which
-// servers and load balancers carry a client's certificate, or what one says.
-var certificateHeaders = []string{
-	"x-forwarded-tls-client",         // Traefik
-	"x-ssl-", "ssl-", "x-client-ssl", // nginx, Apache, HAProxy
-	"x-amzn-mtls-", "x-tls-client", "x-subject-dn", "x-cert", "cert-",
-	"$wscc", "$wssc", "$wsis", // WebSphere
-}
-
-// certificateWords make a certificate header of every name that has one of them:
-// Client-Cert (RFC 9440), X-Forwarded-Client-Cert (Envoy), WL-Proxy-Client-Cert,
-// X-ARR-ClientCert, CF-Client-Cert-Der-Base64, X-WSO2-Mutual-Auth-Cert and so on.
-var certificateWords = []string{"client-cert", "clientcert", "mutual-auth", "mtls", "ssl-client", "sslclient", "client-dn", "client-s-dn", "client-verify"}
-
-// ordinary names need no closer look: they are most of all headers.
-var ordinary = map[string]bool{
-	"Accept": true, "Accept-Encoding": true, "Accept-Language": true, "Authorization": true, "Cache-Control": true, "Connection": true,
-	"Content-Length": true, "Content-Type": true, "Cookie": true, "Origin": true, "Referer": true, "User-Agent": true,
-	"X-Fapi-Interaction-Id": true, "X-Forwarded-For": true,
-}
-
-// pathHeaders make some servers serve another path than the one that was checked.
-var pathHeaders = []string{"x-original-ur", "x-rewrite-ur"}
-
-// ownHeaders are the headers of the gateway that the configuration names: nobody else
-// may send them.
-type ownHeaders struct {
-	names map[string]bool // folded
-	// fromProxy: a load balancer may send certificates, and what was removed is looked at.
-	fromProxy bool
-}
-
-func (o *ownHeaders) add(names ...string) {
-	if o.names == nil {
-		o.names = map[string]bool{}
-	}
-	for _, name := range names {
-		o.names[dashed.Replace(strings.ToLower(name))] = true
-	}
-}
-
-// isForged tells whether a header field from outside may pass for a certificate, for
-// another path, or for a header of the gateway's own. Underscores and dots count as
-// dashes: some servers read them so.
-func (o *ownHeaders) isForged(name string) bool {
-	if len(name) > maxHeaderName || ordinary[name] {
-		return false
-	}
-	var buf [maxHeaderName]byte
-	for i := range len(name) {
-		c := name[i]
-		switch {
-		case c >= 'A' && c <= 'Z':
-			c |= 0x20
-		case c == '_', c == '.':
-			c = '-'
-		}
-		buf[i] = c
-	}
-	folded := buf[:len(name)]
-	if o.names[string(folded)] {
-		return true
-	}
-	for _, prefixes := range [][]string{certificateHeaders, pathHeaders} {
-		for _, prefix := range prefixes {
-			if len(folded) >= len(prefix) && string(folded[:len(prefix)]) == prefix {
-				return true
-			}
-		}
-	}
-	for _, word := range certificateWords {
-		if bytes.Contains(folded, []byte(word)) {
-			return true
-		}
-	}
-	return false
-}
-
-// maxHeaderName is the longest name that is looked at; no known one is near it.
-const maxHeaderName = 96
 
 // scrubbed is what a request came with before its headers were cleaned, for the
 // workspaces of its site: the second must leave alone what the first has set, and see
@@ -126,14 +45,8 @@ func (o *ownHeaders) scrub(r *http.Request) (*http.Request, *scrubbed) {
 		delete(r.Header, name)
 	}
 	// The proxy removes, after this handler, what Connection names: a way to erase
-	// the header that the gateway sets.
-	for _, v := range r.Header["Connection"] {
-		for token := range strings.SplitSeq(v, ",") {
-			if o.isForged(strings.TrimSpace(token)) {
-				keepConnection(r)
-			}
-		}
-	}
+	// a header that was checked, or that the gateway sets.
+	keepConnection(r)
 	// A proxy that forwards an upgrade to h2c copies bytes that nobody guards.
 	if u := r.Header["Upgrade"]; len(u) > 0 && (len(u) != 1 || !strings.EqualFold(u[0], "websocket")) {
 		delete(r.Header, "Upgrade")
@@ -167,14 +80,21 @@ func (h *Handler) dropClientIDHeader(r *http.Request) {
 // dashed is a header's name as servers read it that take other characters for dashes.
 var dashed = strings.NewReplacer("_", "-", ".", "-")
 
-// keepConnection leaves in Connection only what concerns the connection itself.
+// connectionOptions are those that concern the connection itself.
+var connectionOptions = []string{"close", "keep-alive", "upgrade"}
+
+// keepConnection leaves only these in Connection, each once.
 func keepConnection(r *http.Request) {
+	if len(r.Header["Connection"]) == 0 {
+		return
+	}
 	var keep []string
 	for _, v := range r.Header["Connection"] {
 		for token := range strings.SplitSeq(v, ",") {
-			switch token = strings.ToLower(strings.TrimSpace(token)); token {
-			case "close", "keep-alive", "upgrade":
-				keep = append(keep, token)
+			token = strings.TrimSpace(token)
+			i := slices.IndexFunc(connectionOptions, func(o string) bool { return strings.EqualFold(o, token) })
+			if i >= 0 && !slices.Contains(keep, connectionOptions[i]) {
+				keep = append(keep, connectionOptions[i])
 			}
 		}
 	}

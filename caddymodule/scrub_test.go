@@ -15,15 +15,43 @@ func TestForgedHeaders(t *testing.T) {
 		"X-Forwarded-Tls-Client-Cert-Info", "X-SSL-Client-Cert", "X-Ssl-Cert", "SSL_CLIENT_CERT", "Ssl-Client-S-Dn", "SSL_CLIENT_VERIFY",
 		"X-Client-Cert", "X-ClientCert", "X-Client-Dn", "X-Amzn-Mtls-Clientcert", "X-ARR-ClientCert", "X-Goog-Client-Cert-Present", "X-Tls-Client-Cert",
 		"WL-Proxy-Client-Cert", "$WSCC", "X-WSO2-Mutual-Auth-Cert", "X-WSO2-Client-Certificate", "CF-Client-Cert-Der-Base64", "SSLClientCertB64", "X-Forwarded-Ssl-Client-Cert",
-		"X-Original-Url", "x_original_uri", "X-Rewrite-URL",
+		"X-Original-Url", "x_original_uri", "X-Rewrite-URL", "X-Original-Host", "X-HTTP-Method-Override", "X-Method-Override",
+		"X-Tls-Cert", "X-Peer-Certificate", "X-Forwarded-Cert", "X-Client-Tls-Cert", "Client-Subject-Dn", "X-Client-Subject-Dn", "Subject-Dn", "Subject_DN", "X-Client-X509",
+		"X-Remote-User", "Forwarded", "X-Forwarded-Prefix", "X-Forwarded-User", "X-Forwarded-Uri", "X-Forwarded-Ssl", "X-Peer-Dn", "TLS-Client-Certificate", "X-Client-Issuer",
+		"Remote-User", "Remote.Groups", "X-Auth-Request-User", "X-Authenticated-User", "X-Webauth-User", "Cf-Access-Jwt-Assertion", "X-Amzn-Oidc-Identity",
+		"X-Goog-Authenticated-User-Email", "X-Ms-Client-Principal", "X-Consumer-Username", "Tailscale-User-Login", "Iv-User", "SM_USER", "X-User",
 	} {
 		if !new(ownHeaders).isForged(name) {
 			t.Errorf("%s gets through", name)
 		}
 	}
-	for _, name := range []string{"", "X", "C", "Content-Type", "Cookie", "Connection", "Client", "Client-Id", "X-Client-Id", "Content-Security-Policy", "X-Forwarded-For", "X-Fapi-Interaction-Id", "Authorization", "Xssl"} {
+	for _, name := range []string{"", "X", "C", "Content-Type", "Cookie", "Connection", "Client", "Client-Id", "X-Client-Id", "Content-Security-Policy", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Fapi-Interaction-Id",
+		"Authorization", "Xssl", "Certainly", "X-Dns", "X-Concert", "Upgrade-Insecure-Requests", "Dnt", "X-Fapi-Auth-Date", "X-Fapi-Customer-Ip-Address", "X-Jws-Signature", "X-Idempotency-Key", "Dpop",
+	} {
 		if new(ownHeaders).isForged(name) {
 			t.Errorf("%s is removed", name)
+		}
+	}
+}
+
+// TestKeptAndPassed: what operators say of headers counts for all but the gateway's own.
+func TestKeptAndPassed(t *testing.T) {
+	own := new(ownHeaders)
+	own.add("X-Hop")
+	own.obey(&RequestHeaders{KeepHeaders: []string{"Remote-User", "X-Hop"}})
+	own.obey(new(RequestHeaders))
+	for name, forged := range map[string]bool{"Remote-User": false, "remote_user": false, "Remote-Groups": true, "X-Hop": true, "X-Any": false} {
+		if own.isForged(name) != forged {
+			t.Errorf("kept: %s is forged: %v", name, !forged)
+		}
+	}
+	own.obey(&RequestHeaders{PassHeaders: []string{"Cookie", "X-Tls-Version"}})
+	for name, forged := range map[string]bool{
+		"Remote-User": false, "X-Hop": true, "X-Any": true, "Cookie": false, "Authorization": false, "Content-Type": false, "Referer": true,
+		"X-Tls-Version": true, strings.Repeat("x", 200): true,
+	} {
+		if own.isForged(name) != forged {
+			t.Errorf("listed: %s is forged: %v", name, !forged)
 		}
 	}
 }
