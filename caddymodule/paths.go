@@ -6,6 +6,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+	"golang.org/x/text/unicode/rangetable"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 )
@@ -233,27 +238,26 @@ var errPath = errors.New("a path that means different things to different server
 const maxDecodings = 4
 
 // normalPath is the normal form: decoded, without dot and empty segments,
-// parameters, blanks and case, with slashes for backslashes and none at the end.
+// parameters, blanks and case, with slashes for backslashes and none at the end, in
+// the characters that others are compatible with (Unicode NFKC).
 // It goes further than any one server, so that no server goes further than it.
 func normalPath(path string) (string, error) {
 	text, err := url.PathUnescape(path)
-	if err != nil || strings.ContainsFunc(text, endsPath) {
+	if err != nil {
 		return "", errPath
 	}
-	text = fold(text)
+	if text, err = fold(text); err != nil {
+		return "", err
+	}
 	for range maxDecodings {
-		again, err := url.PathUnescape(text)
-		if err != nil {
-			return text, nil
-		}
-		if strings.ContainsFunc(again, endsPath) {
-			return "", errPath
-		}
 		// Folding may have made an escape of what was none: %0 0.
-		if again = fold(again); again == text {
+		again, err := url.PathUnescape(text)
+		if err != nil || again == text {
 			return text, nil
 		}
-		text = again
+		if text, err = fold(again); err != nil {
+			return "", err
+		}
 	}
 	return "", errPath
 }
@@ -263,17 +267,26 @@ func normalPath(path string) (string, error) {
 func endsPath(r rune) bool { return r == '?' || r == '#' || r < ' ' || r == 0x7f }
 
 // fold normalizes a decoded path.
-func fold(text string) string {
+func fold(text string) (string, error) {
+	if !utf8.ValidString(text) {
+		return "", errPath
+	}
+	text = norm.NFKC.String(text) // a full-width letter, stop or slash is the plain one
+	if strings.ContainsFunc(text, endsPath) {
+		return "", errPath
+	}
 	text = strings.Map(func(r rune) rune {
 		switch {
-		case r <= ' ' || r == 0x7f:
+		case invisible(r):
 			return -1
 		case r == '\\':
 			return '/'
 		}
 		return r
 	}, text)
-	var out []string
+	// Both ways: a long s has no lower case of its own, a Kelvin sign no upper case.
+	text = strings.ToLower(strings.ToUpper(text))
+	out := make([]string, 0, 16)
 	for segment := range strings.SplitSeq(text, "/") {
 		segment, _, _ = strings.Cut(segment, ";")
 		switch segment {
@@ -283,8 +296,18 @@ func fold(text string) string {
 				out = out[:len(out)-1]
 			}
 		default:
-			out = append(out, strings.ToLower(segment))
+			out = append(out, segment)
 		}
 	}
-	return "/" + strings.Join(out, "/")
+	return "/" + strings.Join(out, "/"), nil
 }
+
+// invisible tells blanks, control characters, and what nobody sees.
+func invisible(r rune) bool {
+	if r < utf8.RuneSelf {
+		return r <= ' ' || r == 0x7f
+	}
+	return unicode.Is(unseen, r)
+}
+
+var unseen = rangetable.Merge(unicode.White_Space, unicode.C, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)

@@ -68,6 +68,20 @@ func TestFind(t *testing.T) {
 		{"/default/obuk/token%00.css", hidden, ""},
 		{"/default/obuk/token%253fx", hidden, ""},
 		{"/default/obuk/reg%0ax", hidden, ""},
+		{"/default/obuk/u%C5%BFerinfo", hidden, ""},              // long s
+		{"/default/obuk/to%E2%84%AAen", hidden, ""},              // Kelvin sign
+		{"/default/obuk/token%C2%A0", hidden, ""},                // no-break space
+		{"/default/obuk/%E2%80%8Btoken", hidden, ""},             // zero-width space
+		{"/default/obuk/to%C2%ADken", hidden, ""},                // soft hyphen
+		{"/default/obuk/token%E3%80%80", hidden, ""},             // ideographic space
+		{"/default/obuk/%EF%BD%94oken", hidden, ""},              // full-width t
+		{"/default/obuk%EF%BC%8Ftoken", hidden, ""},              // full-width slash
+		{"/default/x/%EF%BC%8E%EF%BC%8E/obuk/token", hidden, ""}, // full-width stops
+		{"/default/obuk/token%EF%BC%9Fx", hidden, ""},            // full-width question mark
+		{"/default/obuk%c0%aftoken", hidden, ""},                 // over-long slash
+		{"/default/obuk/%e0%80%aftoken", hidden, ""},
+		{"/default/obuk%25c0%25aftoken", hidden, ""},
+		{"/caf%C3%A9", passThrough, ""},
 		{"/default/obuk/tokens", passThrough, ""},
 		{"/default/obuk/token/sub", passThrough, ""},
 		{"/elsewhere/revoke", revocation, ""},

@@ -21,6 +21,10 @@ import (
 
 // ServeHTTP answers what is the gateway's and passes the rest on.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if err := checkTarget(r); err != nil {
+		h.refuseTarget(w, r, err)
+		return nil
+	}
 	r, before := h.app.own.scrub(r)
 	if h.app.own.fromProxy {
 		r = h.presented(r, before)
@@ -35,6 +39,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return nil
 	}
 	what, id := t.find(path)
+	if what == passThrough {
+		err = checkPassed(path)
+	}
+	if err != nil {
+		h.refuseTarget(w, r, err)
+		return nil
+	}
 	if what != passThrough || within(path, h.issuerPath) {
 		h.vouch(r)
 	}
@@ -59,6 +70,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		handOver(r, h.handedOver, h.now())
 	}
 	return next.ServeHTTP(w, r)
+}
+
+// refuseTarget answers a request that no address of the site is for.
+func (h *Handler) refuseTarget(w http.ResponseWriter, r *http.Request, err error) {
+	if verify.AsError(err).Kind == verify.MethodNotAllowed {
+		w.Header().Set("Allow", allowed)
+	}
+	h.exchange(w, r, "target").refuse(err)
 }
 
 // current is the table of the newest discovery document.

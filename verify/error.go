@@ -46,6 +46,8 @@ const (
 	MethodNotAllowed
 	// NotFound: nothing is served under this path.
 	NotFound
+	// Misdirected: a request for another host than the one that it was sent to (RFC 9110 15.5.20).
+	Misdirected
 	// Unavailable: the AS, the directory or the registry does not answer, or not with sense.
 	Unavailable
 )
@@ -72,6 +74,7 @@ var errorTable = [...]struct {
 	UnsupportedMediaType:        {415, "invalid_request", "media_type"},
 	MethodNotAllowed:            {405, "invalid_request", "method"},
 	NotFound:                    {404, "invalid_request", "path"},
+	Misdirected:                 {421, "invalid_request", "target"},
 	Unavailable:                 {503, "temporarily_unavailable", "dependency"},
 }
 

@@ -33,6 +33,7 @@ func TestErrorTable(t *testing.T) {
 		{UnsupportedMediaType, 415, "invalid_request", ""},
 		{MethodNotAllowed, 405, "invalid_request", ""},
 		{NotFound, 404, "invalid_request", ""},
+		{Misdirected, 421, "invalid_request", ""},
 		{Unavailable, 503, "temporarily_unavailable", ""},
 	} {
 		e := Refuse(tc.kind, "", "x")

@@ -87,7 +87,9 @@ type Ready struct {
 
 // A Request is one that the server saw, in order of arrival.
 type Request struct {
-	Method string      `json:"method"`
+	Method string `json:"method"`
+	// Target is the request target as it came, with or without a host.
+	Target string      `json:"target"`
 	Path   string      `json:"path"`
 	Query  string      `json:"query"`
 	Header http.Header `json:"headers"`

@@ -171,6 +171,7 @@ func (e *edge) match(r *http.Request) *authserverprocess.Fault {
 func (e *edge) record(r *http.Request, body []byte) *authserverprocess.Request {
 	record := &authserverprocess.Request{
 		Method:     r.Method,
+		Target:     r.RequestURI,
 		Path:       r.URL.EscapedPath(),
 		Query:      r.URL.RawQuery,
 		Header:     r.Header.Clone(),

@@ -119,7 +119,7 @@ export class Edge {
       (headers[req.rawHeaders[i]] ??= []).push(req.rawHeaders[i + 1]);
     }
     const record = {
-      method: req.method, path: pathname, query, headers, body_length: 0, body: '', status: 0,
+      method: req.method, target: req.url, path: pathname, query, headers, body_length: 0, body: '', status: 0,
     };
     this.requests.push(record);
 

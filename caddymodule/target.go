@@ -1,0 +1,111 @@
+package caddymodule
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// What is checked is what is sent. A request target (RFC 9112 3.2) has four forms, and
+// Go's URL holds more than the path of them: of "x:http:/token" the path is empty and
+// the rest opaque, which a proxy sends on as an absolute-form target that every server
+// must accept. So everything after checkTarget sees one form only, origin-form, and
+// what leaves, URL.RequestURI(), is the path and the query that were checked.
+
+// checkTarget accepts a request target that every server reads alike, and makes
+// origin-form of absolute-form. It changes nothing of a request that it refuses.
+//
+// Errors: MalformedRequest, MethodNotAllowed, Misdirected.
+func checkTarget(r *http.Request) error {
+	if isTunnel(r.Method) {
+		return verify.Refuse(verify.MethodNotAllowed, "method", "method: %s; this server does not take it", verify.Quote(r.Method))
+	}
+	u := r.URL
+	switch {
+	case u.Opaque != "", !strings.HasPrefix(u.Path, "/"):
+		return refuseTarget("it has no path; begin it with a slash")
+	case len(u.Path) > maxPath:
+		return refuseTarget("its path is longer than the 8192 bytes that are read; shorten it")
+	case !utf8.ValidString(u.Path): // over-long forms of a slash or a dot among them
+		return refuseTarget("its path is not UTF-8 after decoding; encode it as UTF-8")
+	case strings.Contains(u.RawQuery, "#"): // for a reader of references (RFC 3986) the query ends there
+		return refuseTarget("its query has a number sign; send it as %23")
+	case u.Scheme == "" && u.Host == "" && u.User == nil:
+		return nil
+	case u.Scheme != "http" && u.Scheme != "https", u.Host == "", u.User != nil:
+		return refuseTarget("it is no http or https address of this server; send the path alone")
+	case !sameAuthority(u, r.Host):
+		return verify.Refuse(verify.Misdirected, "target", "request target: another host than the one that the request is for; send the path alone")
+	}
+	origin := *u
+	origin.Scheme, origin.Host = "", ""
+	r.URL, r.RequestURI = &origin, origin.RequestURI()
+	return nil
+}
+
+// maxPath is the length of a decoded path in bytes, at most: its normal form is compared
+// with every address that counts, and anybody can send one.
+const maxPath = 8 << 10
+
+func refuseTarget(why string) error {
+	return verify.Refuse(verify.MalformedRequest, "target", "request target: %s", why)
+}
+
+// checkPassed holds what is not the gateway's to what every server takes for a path.
+//
+// Errors: MalformedRequest.
+func checkPassed(path string) error {
+	if beginsAuthority(path) {
+		return refuseTarget("its path begins with two slashes, which some servers read as a host; send one")
+	}
+	return nil
+}
+
+// allowed are the methods that a 405 names for any address.
+const allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+
+// isTunnel tells the methods that no site of this gateway takes: CONNECT, also the
+// extended one (RFC 8441), makes a tunnel that nobody guards; TRACE, and TRACK of older
+// servers, answer with the request's headers, the gateway's shared secret among them.
+func isTunnel(method string) bool {
+	for _, m := range []string{http.MethodConnect, http.MethodTrace, "TRACK"} {
+		if strings.EqualFold(method, m) {
+			return true
+		}
+	}
+	return false
+}
+
+// beginsAuthority tells whether a path begins with two slashes, as it is or once its
+// dot segments are removed (RFC 3986 5.2.4): a server that reads targets as references,
+// Node's new URL or Java's URI, takes what follows for a host, and the rest for the path.
+func beginsAuthority(path string) bool {
+	switch {
+	case plain(path):
+		return false
+	case strings.HasPrefix(path, "//"):
+		return true
+	}
+	var kept []string
+	for segment := range strings.SplitSeq(path[1:], "/") {
+		switch strings.ToLower(strings.ReplaceAll(segment, "%2E", "%2e")) {
+		case ".", "%2e":
+		case "..", ".%2e", "%2e.", "%2e%2e":
+			if len(kept) > 0 {
+				kept = kept[:len(kept)-1]
+			}
+		default:
+			kept = append(kept, segment)
+		}
+	}
+	return len(kept) > 1 && kept[0] == ""
+}
+
+// sameAuthority compares without case, and without the port that the scheme implies.
+func sameAuthority(u *url.URL, host string) bool {
+	port := map[string]string{"http": ":80", "https": ":443"}[u.Scheme]
+	return strings.EqualFold(strings.TrimSuffix(u.Host, port), strings.TrimSuffix(host, port))
+}
