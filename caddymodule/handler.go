@@ -193,6 +193,9 @@ func (h *Handler) provision(ctx caddy.Context) error {
 	if err := h.provisionAuthorizationServer(ctx, accept); err != nil {
 		return fmt.Errorf("authorization_server: %w", err)
 	}
+	if err := h.refuseLaterRewrites(ctx); err != nil {
+		return err
+	}
 	if err := h.ClientCertificateHeader.provision(ctx); err != nil {
 		return fmt.Errorf("client_certificate header: %w", err)
 	}
