@@ -24,6 +24,8 @@ var certificateSpellings = []string{
 	"X-Client-Cert", "X-ClientCert", "X-Client-Certificate", "X-Client-DN", "X-Client-S-DN", "X-Client-Verify", "X-Subject-DN", "X-Cert-Hash",
 	"X-Amzn-Mtls-Clientcert", "X-Amzn-Mtls-Clientcert-Leaf", "X-Amzn-Mtls-Clientcert-Subject", "X-Tls-Client-Cert", "X-ARR-ClientCert",
 	"X-WSO2-Mutual-Auth-Cert", "X-WSO2-Client-Certificate", "WL-Proxy-Client-Cert", "CF-Client-Cert-Der-Base64", "X-Goog-Client-Cert-Present",
+	"X-Tls-Cert", "X-Peer-Certificate", "X-Forwarded-Cert", "X-Client-Tls-Cert", "Client-Subject-Dn", "X-Client-Subject-Dn", "Subject-Dn", "X-Client-X509", "X-Remote-User",
+	"Forwarded", "X-Forwarded-Prefix", "X-Forwarded-User", "Remote-User", "X-Original-Url", "X-HTTP-Method-Override",
 	"$WSCC", "Cert-Chain", "X-Own-Cert", "x_own_cert", "X-Hop-Secret", "x.hop.secret",
 }
 
