@@ -44,8 +44,9 @@ func verifySignature(signed, signature []byte, alg string, key any) error {
 }
 
 // ParseJWKS reads a JWK set (RFC 7517 5). Keys of a type or curve that is not
-// known are skipped, as the RFC wants; a set with more than MaxKeys, a private
-// or a symmetric key, or no usable key at all is an error.
+// known are skipped, as the RFC wants, and so are RSA keys that anybody can factor
+// (checkRSA); a set with more than MaxKeys, a private or a symmetric key, or no usable
+// key at all is an error.
 func ParseJWKS(data []byte) ([]Key, error) {
 	set, err := ParseObject(data)
 	if err != nil {
@@ -59,17 +60,22 @@ func ParseJWKS(data []byte) ([]Key, error) {
 		return nil, fmt.Errorf("jwks: %d keys, at most %d are read", len(raws), MaxKeys)
 	}
 	var keys []Key
+	var skipped error // why the last one was
 	for _, o := range raws {
 		if o.Has("d") || o.Has("k") {
 			return nil, errors.New("jwks: holds a private or symmetric key; publish public keys only")
 		}
 		k, err := parseKey(o)
 		if err != nil {
+			skipped = err
 			continue
 		}
 		keys = append(keys, k)
 	}
-	if len(keys) == 0 {
+	switch {
+	case len(keys) == 0 && skipped != nil:
+		return nil, fmt.Errorf("jwks: no usable key: %w", skipped)
+	case len(keys) == 0:
 		return nil, errors.New("jwks: no usable key")
 	}
 	return keys, nil
@@ -94,6 +100,11 @@ func parseKey(o Object) (Key, error) {
 	k, err := parsePublic(o.Only(jwkMembers...))
 	if err != nil {
 		return Key{}, err
+	}
+	if pub, ok := k.public.(*rsa.PublicKey); ok {
+		if err := checkRSA(pub); err != nil {
+			return Key{}, err
+		}
 	}
 	if k.Operations, _, err = o.Strings("key_ops"); err != nil {
 		return Key{}, err

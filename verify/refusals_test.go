@@ -92,7 +92,7 @@ func compareRefusals() int {
 // alone shows, or make that a key or an extension counts for nothing.
 var (
 	innerFiles = []string{
-		"jwx.go",                                       // a JWK that is skipped
+		"jwx.go", "weakkey.go", // a JWK that is skipped
 		"psd2.go",                                      // read for whoever asks, see Certificate.QCStatements
 		"policy.go", "policyinput.go", "policytext.go", // the TPP is told the operator's text
 		"certificateheader.go", "certificateheaderread.go", // of a proxy, whose operator reads the log

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"crypto/rsa"
 	"errors"
 	"strings"
 	"testing"
@@ -80,7 +81,7 @@ func TestRefusalsOfKeys(t *testing.T) {
 	}
 	large := make([]string, 3)
 	for i := range large {
-		large[i] = `{"kty":"RSA","e":"AQAB","n":"` + b64(strings.Repeat("\xff", 8192/8)) + `"}`
+		large[i] = jwkOf(&rsa.PublicKey{N: oddNumber(t, 8192), E: 65537})
 	}
 	const kid, anonymous = requestHeader, `{"alg":"PS256"}`
 	for _, tc := range []struct {
