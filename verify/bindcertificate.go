@@ -13,7 +13,8 @@ import (
 // without a signed request body nothing else does.
 const (
 	// BindSSAJWKS: the certificate is, byte for byte, the first of the x5c of a key
-	// with use tls, in the JWKS of the software or of its organisation.
+	// with use tls, in the JWKS of the software or of its organisation, and for that
+	// JWK's own key (RFC 7517 4.7).
 	BindSSAJWKS = "ssa_jwks"
 	// BindCommonName: the subject's CN is the software_id, and its OU, when there is
 	// one, the org_id: the transport certificates that the Open Banking directory
@@ -162,7 +163,7 @@ func bindJWKS(ctx context.Context, cert *Certificate, sources []KeySource) error
 				continue
 			}
 			if slices.ContainsFunc(keys, func(k Key) bool {
-				return k.Use == "tls" && len(k.Certificates) > 0 && bytes.Equal(k.Certificates[0], cert.Leaf.Raw)
+				return k.Use == "tls" && len(k.Certificates) > 0 && bytes.Equal(k.Certificates[0], cert.Leaf.Raw) && k.certifies(cert.Leaf)
 			}) {
 				return nil
 			}

@@ -70,18 +70,25 @@ func ReadCertificate(leaf *x509.Certificate, now time.Time) (*Certificate, error
 //
 // Errors: NoCertificate.
 func (c *Certificate) Check(now time.Time) error {
-	leaf := c.Leaf
-	switch {
-	case now.After(leaf.NotAfter):
-		return refuseCertificate("expired at " + leaf.NotAfter.UTC().Format(time.RFC3339) + "; renew it")
-	case now.Before(leaf.NotBefore):
-		return refuseCertificate("not valid before " + leaf.NotBefore.UTC().Format(time.RFC3339))
-	case leaf.IsCA:
-		return refuseCertificate("is a CA certificate; use the software's transport certificate")
-	case !authenticatesClients(leaf):
-		return refuseCertificate("its extended key usage does not allow client authentication")
+	if why := faultOf(c.Leaf, now); why != "" {
+		return refuseCertificate(why)
 	}
 	return nil
+}
+
+// faultOf is why a certificate authenticates no client now, empty when it may.
+func faultOf(leaf *x509.Certificate, now time.Time) string {
+	switch {
+	case now.After(leaf.NotAfter):
+		return "expired at " + leaf.NotAfter.UTC().Format(time.RFC3339) + "; renew it"
+	case now.Before(leaf.NotBefore):
+		return "not valid before " + leaf.NotBefore.UTC().Format(time.RFC3339)
+	case leaf.IsCA:
+		return "is a CA certificate; use the software's transport certificate"
+	case !authenticatesClients(leaf):
+		return "its extended key usage does not allow client authentication"
+	}
+	return ""
 }
 
 func refuseCertificate(why string) *Error {

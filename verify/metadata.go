@@ -73,6 +73,12 @@ type MetadataInput struct {
 	Bind []string
 	// Registered is the client of a PUT, nil for a POST.
 	Registered *Registered
+	// Trust gives what the site verifies client certificates with, or why that is not
+	// known. It is asked when a certificate of the software's JWKS is to count. Default:
+	// nil, none does.
+	Trust func() (*TransportTrust, error)
+	// Now is the time that such a certificate must be valid at.
+	Now time.Time
 }
 
 // Checked is the outcome of the metadata rules.

@@ -21,7 +21,7 @@ func metadataInput(t testing.TB, request, ssa claims) MetadataInput {
 	}
 	return MetadataInput{
 		Request:    &Request{Claims: object(t, jsonOf(request)), Statement: s},
-		Acceptable: DefaultAcceptable(),
+		Acceptable: DefaultAcceptable(), Trust: siteTrust(t), Now: noon,
 	}
 }
 

@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -62,45 +61,6 @@ func checkSubjectDN(e *evaluation) error {
 		return nil
 	}
 	return fmt.Errorf("%s is not the subject of the presented certificate, which is %s; send that, or leave the claim out", Quote(text), quote(e.Certificate.Subject.String(), longestDN))
-}
-
-// published looks for a transport certificate with this subject in the
-// software's JWKS: the one that will be used at the token endpoint need not be
-// the one of this connection. A PUT without a signature cannot bring a new one.
-func (e *evaluation) published(name DN) (subject DN, leaf *x509.Certificate, err error) {
-	source, err := e.ssa.softwareKeys("software_jwks_endpoint", e.ssa.JWKSEndpoint)
-	if err != nil || source == nil || e.Registered != nil && e.Request.Unsigned {
-		return nil, nil, err
-	}
-	// A renewed certificate may be newer than the keys that are at hand.
-	for _, ask := range []func(context.Context) ([]Key, error){source.Keys, source.Refresh} {
-		keys, err := ask(e)
-		if err != nil {
-			return nil, nil, unavailableKeys(err)
-		}
-		if subject, leaf := transportOf(keys, name); leaf != nil {
-			return subject, leaf, nil
-		}
-	}
-	return nil, nil, nil
-}
-
-// transportOf is the transport certificate with this subject among the keys, nil
-// when there is none.
-func transportOf(keys []Key, name DN) (DN, *x509.Certificate) {
-	for _, k := range keys {
-		if k.Use != "tls" || len(k.Certificates) == 0 {
-			continue
-		}
-		leaf, err := x509.ParseCertificate(k.Certificates[0])
-		if err != nil {
-			continue
-		}
-		if subject, err := ParseSubject(leaf.RawSubject); err == nil && name.Equal(subject) {
-			return subject, leaf
-		}
-	}
-	return nil, nil
 }
 
 // settle writes the outcome; leaf is the certificate with that DN, nil when none was seen.

@@ -171,7 +171,7 @@ func (s *Software) IssueTransport(options TransportOptions) (tls.Certificate, er
 		return tls.Certificate{}, fmt.Errorf("transport certificate: %w", err)
 	}
 	if !options.Unpublished {
-		err = s.publishTransport(certificate)
+		err = s.PublishTransport(certificate)
 	}
 	return certificate, err
 }

@@ -115,7 +115,9 @@ func (s *Software) AddSigningKey(algorithm jose.SignatureAlgorithm) (Key, error)
 	return key, nil
 }
 
-func (s *Software) publishTransport(certificate tls.Certificate) error {
+// PublishTransport puts a certificate into the software's JWKS as one for TLS,
+// whoever has issued it: what a directory must not do, and a gateway not believe.
+func (s *Software) PublishTransport(certificate tls.Certificate) error {
 	jwk, err := transportJWK(certificate)
 	if err != nil {
 		return err
