@@ -31,7 +31,19 @@ func (s *Server) checkJWT(ctx context.Context, m *Metadata, raw string) (*verify
 	if m.keys == nil {
 		return nil, unavailable(errors.New("the authorization server publishes no jwks_uri"))
 	}
-	return verify.VerifyAccessToken(ctx, raw, &verify.TokenRules{Issuer: m.Issuer, Keys: m.keys}, s.Now())
+	return verify.VerifyAccessToken(ctx, raw, &verify.TokenRules{Issuer: m.Issuer, Audiences: s.tokenAudience(m), Keys: m.keys}, s.Now())
+}
+
+// tokenAudience is never empty: without an audience a token for any resource server of
+// the AS would manage registrations here.
+func (s *Server) tokenAudience(m *Metadata) []string {
+	switch {
+	case len(s.TokenAudience) > 0:
+		return s.TokenAudience
+	case s.RegistrationEndpoint != nil:
+		return []string{m.Issuer, s.RegistrationEndpoint(m.Issuer)}
+	}
+	return []string{m.Issuer}
 }
 
 func (s *Server) introspect(ctx context.Context, m *Metadata, raw string) (*verify.AccessToken, error) {

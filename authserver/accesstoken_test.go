@@ -107,9 +107,10 @@ func (k key) sign(t *testing.T, header, claims string) string {
 func TestJWT(t *testing.T) {
 	keys := "GET /as/jwks"
 	mine, other := newKey(t), newKey(t)
+	register := func(issuer string) string { return strings.TrimSuffix(issuer, "/as") + "/register" }
 	const (
 		header = `{"alg":"ES256","kid":"k","typ":"at+jwt"}`
-		claims = `{"iss":"https://bank.example/as","client_id":"tpp","sub":"tpp","scope":"accounts","exp":1800000060}`
+		claims = `{"iss":"https://bank.example/as","client_id":"tpp","sub":"tpp","scope":"accounts","exp":1800000060,"aud":"https://bank.example/as"}`
 	)
 	for _, test := range []struct {
 		name  string
@@ -120,6 +121,10 @@ func TestJWT(t *testing.T) {
 		{"good", mine.sign(t, header, claims), 0, ""},
 		{"of another issuer", mine.sign(t, header, changed(t, claims, "iss", `"https://other.example/as"`)), verify.InvalidToken, "of another issuer"},
 		{"issuer with a slash", mine.sign(t, header, changed(t, claims, "iss", `"https://bank.example/as/"`)), verify.InvalidToken, "of another issuer"},
+		{"for another server", mine.sign(t, header, changed(t, claims, "aud", `"https://api.bank.example"`)), verify.InvalidToken, `aud "https://api.bank.example" is none of "https://bank.example/as https://bank.example/register"; if such tokens are for this gateway, write in authorization_server: token_audience "https://api.bank.example"`},
+		{"for another server and this", mine.sign(t, header, changed(t, claims, "aud", `["https://api.bank.example","https://bank.example/register"]`)), 0, ""},
+		{"for nobody", mine.sign(t, header, changed(t, claims, "aud", ``)), verify.InvalidToken, "aud missing"},
+		{"for an empty list", mine.sign(t, header, changed(t, claims, "aud", `[]`)), verify.InvalidToken, "aud is an empty list"},
 		{"expired", mine.sign(t, header, changed(t, claims, "exp", `1800000000`)), verify.InvalidToken, "expired"},
 		{"without an end", mine.sign(t, header, changed(t, claims, "exp", ``)), verify.InvalidToken, "expired, or without exp"},
 		{"typ JWT", mine.sign(t, changed(t, header, "typ", `"JWT"`), claims), verify.InvalidToken, "not a token of this authorization server"},
@@ -145,23 +150,34 @@ func TestJWT(t *testing.T) {
 			}
 		}
 		t.Run("validate jwt/"+test.name, func(t *testing.T) {
-			e := newEdge(t, func(_ *edge, o *authserver.Options) { o.Validate = authserver.JWT })
+			e := newEdge(t, func(_ *edge, o *authserver.Options) { o.Validate, o.RegistrationEndpoint = authserver.JWT, register })
 			if check(t, e); len(e.to(introspect)) != 0 {
 				t.Error("the AS was asked")
 			}
 		})
 		t.Run("unsupported_token_type/"+test.name, func(t *testing.T) {
-			e := newEdge(t, nil)
+			e := newEdge(t, func(_ *edge, o *authserver.Options) { o.RegistrationEndpoint = register })
 			e.on(introspect, answer(http.StatusBadRequest, `{"error":"unsupported_token_type"}`))
 			check(t, e)
 			e.only(introspect)
 		})
 		t.Run("no introspection/"+test.name, func(t *testing.T) {
-			e := newEdge(t, nil)
+			e := newEdge(t, func(_ *edge, o *authserver.Options) { o.RegistrationEndpoint = register })
 			e.on(discovery, answer(http.StatusOK, e.document("introspection_endpoint", "")))
 			check(t, e)
 		})
 	}
+	t.Run("token_audience", func(t *testing.T) {
+		e := newEdge(t, func(_ *edge, o *authserver.Options) {
+			o.Validate, o.RegistrationEndpoint, o.TokenAudience = authserver.JWT, register, []string{"urn:a", "urn:b"}
+		})
+		e.on(keys, answer(http.StatusOK, mine.jwks(t)))
+		if _, err := e.CheckToken(t.Context(), mine.sign(t, header, changed(t, claims, "aud", `"urn:b"`))); err != nil {
+			t.Errorf("one of them: %v", err)
+		}
+		_, err := e.CheckToken(t.Context(), mine.sign(t, header, claims)) // the issuer is none any more
+		e.refused(err, verify.InvalidToken)
+	})
 	t.Run("no keys", func(t *testing.T) {
 		e := newEdge(t, func(_ *edge, o *authserver.Options) { o.Validate = authserver.JWT })
 		e.on(discovery, answer(http.StatusOK, e.document("jwks_uri", `"https://evil.example/jwks"`)))

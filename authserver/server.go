@@ -92,6 +92,12 @@ type Options struct {
 	DNFormat string
 	// Validate is Introspection or JWT. Default: Introspection with a ClientID, else JWT.
 	Validate string
+	// TokenAudience are the values of which the aud of a JWT access token must hold one
+	// (RFC 9068 4). Default: the issuer and RegistrationEndpoint.
+	TokenAudience []string
+	// RegistrationEndpoint is where clients register, as it is published for this issuer.
+	// Default: nil, the issuer alone is the audience.
+	RegistrationEndpoint func(issuer string) string
 	// Accept is what registrations may ask for as far as the AS can do it. Required.
 	Accept verify.Acceptable
 	// Documents keeps the discovery document. Default: it is fetched before the first use.
@@ -162,6 +168,9 @@ func New(o Options) (*Server, error) {
 	}
 	if strings.ContainsFunc(o.InitialAccessToken, func(c rune) bool { return c <= ' ' || c > '~' }) {
 		return nil, errors.New("initial_access_token: it has a blank, a line end or another character that no token has")
+	}
+	if slices.Contains(o.TokenAudience, "") {
+		return nil, errors.New("token_audience: an empty value is no audience")
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -78,6 +78,11 @@ type AuthorizationServer struct {
 	// signature). Default: introspection when a client is configured, else jwt.
 	Validate string `json:"validate,omitempty"`
 
+	// TokenAudience are the values of which the aud of an access token must hold one,
+	// where tokens are verified by their signature. Default: the issuer and the
+	// registration endpoint, as they are published.
+	TokenAudience []string `json:"token_audience,omitempty"`
+
 	// TrustPoolRaw verifies the AS's certificate, a module of tls.ca_pool.source.
 	// Default: the system's roots.
 	TrustPoolRaw json.RawMessage `json:"trust_pool,omitempty" caddy:"namespace=tls.ca_pool.source inline_key=provider"`
@@ -146,6 +151,7 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 		}),
 		Secrets:        c.SharedHeader.secrets(),
 		ClientIDHeader: c.Provision.ClientIDHeader, SendStatement: c.Provision.SendStatement, DNFormat: c.DNFormat, Validate: c.Validate,
+		TokenAudience: c.TokenAudience, RegistrationEndpoint: h.registerURL,
 		TokenEndpointAuth: c.TokenEndpointAuth, BridgeMethod: c.BridgeMethod,
 		ClientCertificate: h.handedOver, Supports: c.Supports, BindsTokens: c.BindAccessTokens, Accept: accept, Logger: h.log, Documents: documents{h}, Now: h.now,
 	}

@@ -19,6 +19,7 @@ import (
 //	    dn_format           rfc4514|openssl|go
 //	    san                 <dns|uri|ip|email...>
 //	    validate            introspection|jwt
+//	    token_audience      <value...>
 //	    trust_pool          <module> ...
 //	}
 func (c *AuthorizationServer) unmarshal(d *caddyfile.Dispenser) error {
@@ -53,6 +54,8 @@ func (c *AuthorizationServer) unmarshal(d *caddyfile.Dispenser) error {
 			err = someArgs(d, &c.SAN)
 		case "validate":
 			err = oneOf(d, &c.Validate, "introspection", "jwt")
+		case "token_audience":
+			err = someArgs(d, &c.TokenAudience)
 		case "trust_pool":
 			c.TrustPoolRaw, err = guest(d, "tls.ca_pool.source.", "provider")
 		default:

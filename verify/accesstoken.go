@@ -230,7 +230,8 @@ func (t *AccessToken) CheckUse(cert *Certificate, now time.Time) error {
 type TokenRules struct {
 	// Issuer is the exact iss.
 	Issuer string
-	// Audiences: aud must hold one of them. Default: aud is not looked at.
+	// Audiences: aud must hold one of them. Default: aud is not looked at; only for
+	// callers that look at it themselves.
 	Audiences []string
 	// Algorithms. Default: DefaultAlgorithms.
 	Algorithms []string
@@ -276,9 +277,8 @@ func VerifyAccessToken(ctx context.Context, raw string, rules *TokenRules, now t
 		return nil, badToken("of another issuer")
 	}
 	if len(rules.Audiences) > 0 {
-		audiences, err := stringOrList(jws.Claims, "aud")
-		if err != nil || !slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(rules.Audiences, a) }) {
-			return nil, badToken("for another audience")
+		if err := rules.checkAudience(jws.Claims); err != nil {
+			return nil, err
 		}
 	}
 	t, err := ReadAccessToken(raw, jws.Claims)
@@ -289,4 +289,26 @@ func VerifyAccessToken(ctx context.Context, raw string, rules *TokenRules, now t
 		return nil, badToken("expired, or without exp")
 	}
 	return t, nil
+}
+
+// longestAudience is how much of a token's aud the log shows, for the operator to copy.
+const longestAudience = 300
+
+// checkAudience keeps out a token for another resource server (RFC 9068 4). The log, and
+// not the TPP, is told which: the operator decides what counts.
+func (r *TokenRules) checkAudience(claims Object) error {
+	audiences, err := stringOrList(claims, "aud")
+	if err != nil {
+		return badToken("without an audience; get a new one for this authorization server").
+			Because(fmt.Errorf("aud %w; the authorization server must name one of %s in its tokens (RFC 9068 2.2)", err, Quote(strings.Join(r.Audiences, " "))))
+	}
+	if slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(r.Audiences, a) }) {
+		return nil
+	}
+	if len(audiences) == 0 {
+		return badToken("for another audience").Because(errors.New("aud is an empty list"))
+	}
+	return badToken("for another audience").
+		Because(fmt.Errorf("aud %s is none of %s; if such tokens are for this gateway, write in authorization_server: token_audience %s",
+			quote(strings.Join(audiences, " "), longestAudience), quote(strings.Join(r.Audiences, " "), longestAudience), quote(audiences[0], longestAudience)))
 }

@@ -103,6 +103,7 @@ var (
 		"another client's token", "a person's token", // NotYours says the same for all
 		"malformed subject alternative name", "malformed IP address among", "has the extension %s twice", // then it has none
 		"is no claim for a subject alternative name",
+		"aud %s is none of ", "aud is an empty list", "aud %w; the authorization server ", // the operator's to mend
 		"the site has no trust_pool",                                                           // the operator's to mend
 		"not a string type",                                                                    // becomes a binary value
 		"is %s, not an object", "is %s, not an array of objects", "holds %s, not only objects", // of key sets and cnf
