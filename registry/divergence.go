@@ -43,6 +43,14 @@ type Divergence struct {
 	Error string `json:"error,omitempty"`
 }
 
+// Check tells whether there is such a kind.
+func (d *Divergence) Check() error {
+	if !slices.Contains(divergences, d.Kind) {
+		return fmt.Errorf("kind %q: must be one of %v", d.Kind, divergences)
+	}
+	return nil
+}
+
 // maxDivergenceError bounds Error.
 const maxDivergenceError = 500
 
@@ -79,8 +87,8 @@ func (r *Registry) Divergences(ctx context.Context, workspace, cursor string, li
 // Dismiss takes a divergence off the list, for an operator who has looked after it:
 // Workspace, Kind and Registration name it. One that is not there gives ErrNotFound.
 func (r *Registry) Dismiss(ctx context.Context, d Divergence) error {
-	if !slices.Contains(divergences, d.Kind) {
-		return fmt.Errorf("kind %q: must be one of %v", d.Kind, divergences)
+	if err := d.Check(); err != nil {
+		return err
 	}
 	return r.store.Update(ctx, func(w Writer) error {
 		if _, err := w.Get(d.key()); err != nil {

@@ -25,9 +25,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -60,6 +57,8 @@ type call struct {
 	r        *http.Request
 	app      *caddymodule.App
 	registry *registry.Registry
+	// parameters are those of the query, each there once.
+	parameters map[string]string
 }
 
 // calls are all that there is, by method and path.
@@ -83,17 +82,20 @@ func serve(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return notServed(r.Method, what)
 	}
+	c := &call{r: r}
+	if err := c.parse(r.Method == http.MethodPut); err != nil {
+		return err
+	}
 	running, err := caddy.ActiveContext().AppIfConfigured("openbanking_dcr")
 	if err != nil {
 		return failed(http.StatusNotFound, errors.New("no site has the directive openbanking_dcr"))
 	}
-	app := running.(*caddymodule.App)
-	store, err := app.Enter()
-	if err != nil {
+	c.app = running.(*caddymodule.App)
+	if c.registry, err = c.app.Enter(); err != nil {
 		return failed(http.StatusServiceUnavailable, err)
 	}
-	defer app.Leave()
-	answer, err := run(&call{r, app, store})
+	defer c.app.Leave()
+	answer, err := run(c)
 	switch {
 	case errors.Is(err, registry.ErrNotFound):
 		return failed(http.StatusNotFound, err)
@@ -128,52 +130,6 @@ func failed(status int, err error) error {
 
 func badRequest(format string, args ...any) error {
 	return failed(http.StatusBadRequest, fmt.Errorf(format, args...))
-}
-
-// query takes exactly the parameters that a call has; those of need must be there.
-func (c *call) query(need []string, may ...string) (map[string]string, error) {
-	values := map[string]string{}
-	for name, v := range c.r.URL.Query() {
-		switch {
-		case !slices.Contains(need, name) && !slices.Contains(may, name):
-			return nil, badRequest("unknown parameter %q", name)
-		case len(v) != 1:
-			return nil, badRequest("%s: more than once", name)
-		}
-		values[name] = v[0]
-	}
-	for _, name := range need {
-		if values[name] == "" {
-			return nil, badRequest("%s is missing", name)
-		}
-	}
-	return values, nil
-}
-
-// configured refuses a workspace that is not there: a slip of the pen, which must not
-// pass for work that is done.
-func (c *call) configured(workspace string) error {
-	if names := c.app.Workspaces(); !slices.Contains(names, workspace) {
-		return fmt.Errorf("%w: workspace %q; there are %s", registry.ErrNotFound, workspace, strings.Join(names, ", "))
-	}
-	return nil
-}
-
-// Limits of a page.
-const (
-	defaultLimit = 100
-	maxLimit     = 1000
-)
-
-func limit(text string) (int, error) {
-	if text == "" {
-		return defaultLimit, nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > maxLimit {
-		return 0, badRequest("limit: a number from 1 to %d", maxLimit)
-	}
-	return n, nil
 }
 
 // page is a part of a list, and where the next one begins.

@@ -7,6 +7,9 @@ import (
 // audit lists what was changed, the oldest first, from a time on.
 func (c *call) audit() (any, error) {
 	q, err := c.query(nil, "workspace", "since", "cursor", "limit")
+	if err == nil {
+		err = c.filter()
+	}
 	if err != nil {
 		return nil, err
 	}

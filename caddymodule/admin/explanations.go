@@ -12,7 +12,7 @@ const maxExplanations = 100
 // explanations are what was checked of requests: of those with one support code, or of
 // all that are kept.
 func (c *call) explanations() (any, error) {
-	if !c.r.URL.Query().Has("code") {
+	if _, one := c.parameters["code"]; !one {
 		return list(c, func(ctx context.Context, workspace, cursor string, limit int) ([]registry.Explanation, string, error) {
 			return c.registry.KeptExplanations(ctx, workspace, cursor, min(limit, maxExplanations))
 		})

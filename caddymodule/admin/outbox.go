@@ -28,7 +28,7 @@ func (c *call) outbox() (any, error) {
 }
 
 func (c *call) divergences() (any, error) {
-	return list(c, c.registry.Divergences)
+	return ofWorkspace(c, c.registry.Divergences)
 }
 
 func (c *call) dismiss() (any, error) {
@@ -36,7 +36,19 @@ func (c *call) dismiss() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, c.registry.Dismiss(c.r.Context(), registry.Divergence{Workspace: q["workspace"], Kind: q["kind"], Registration: q["registration"]})
+	d := registry.Divergence{Workspace: q["workspace"], Kind: q["kind"], Registration: q["registration"]}
+	if err := d.Check(); err != nil {
+		return nil, badRequest("%w", err)
+	}
+	return nil, c.absent(c.registry.Dismiss(c.r.Context(), d))
+}
+
+// ofWorkspace is list, where the workspace must be one that there is.
+func ofWorkspace[T any](c *call, from func(ctx context.Context, workspace, cursor string, limit int) ([]T, string, error)) (any, error) {
+	if err := c.filter(); err != nil {
+		return nil, err
+	}
+	return list(c, from)
 }
 
 // list is one page of a list of the registry.

@@ -25,14 +25,10 @@ const maxRegistrations = 100
 
 // registrations are those of one workspace, the oldest first.
 func (c *call) registrations() (any, error) {
-	q, err := c.query([]string{"workspace"}, "cursor", "limit")
-	if err == nil {
-		err = c.configured(q["workspace"])
-	}
-	if err != nil {
+	if _, err := c.query([]string{"workspace"}, "cursor", "limit"); err != nil {
 		return nil, err
 	}
-	return list(c, func(ctx context.Context, workspace, cursor string, limit int) (found []Registration, next string, err error) {
+	return ofWorkspace(c, func(ctx context.Context, workspace, cursor string, limit int) (found []Registration, next string, err error) {
 		stored, next, err := c.registry.Registrations(ctx, workspace, cursor, min(limit, maxRegistrations))
 		for _, s := range stored {
 			found = append(found, registration(s, workspace))

@@ -21,6 +21,9 @@ func (c *call) rotateSecrets() (any, error) {
 		return nil, err
 	}
 	if id := q["client_id"]; id != "" {
+		if len(q) > 2 {
+			return nil, badRequest("client_id: goes with workspace alone; it is of one client, which has no pages")
+		}
 		return map[string]any{"rotated": 1}, c.registry.RotateSecret(c.r.Context(), q["workspace"], id)
 	}
 	n, err := limit(q["limit"])

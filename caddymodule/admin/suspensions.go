@@ -1,36 +1,24 @@
 package admin
 
 import (
-	"encoding/json"
 	"errors"
-	"net/http"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 )
 
 func (c *call) suspensions() (any, error) {
-	return list(c, c.registry.Suspensions)
+	return ofWorkspace(c, c.registry.Suspensions)
 }
-
-// maxBody is more than a suspension can have.
-const maxBody = 16 << 10
 
 func (c *call) suspend() (any, error) {
 	if _, err := c.query(nil); err != nil {
 		return nil, err
 	}
-	var in struct {
-		Workspace string `json:"workspace"`
-		Kind      string `json:"kind"`
-		Value     string `json:"value"`
-		Reason    string `json:"reason"`
+	in, err := c.body("workspace", "kind", "value", "reason")
+	if err != nil {
+		return nil, err
 	}
-	decoder := json.NewDecoder(http.MaxBytesReader(nil, c.r.Body, maxBody))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&in); err != nil {
-		return nil, badRequest(`the body must be {"workspace","kind","value","reason"}: %w`, err)
-	}
-	s := registry.Suspension{Workspace: in.Workspace, Kind: in.Kind, Value: in.Value, Reason: in.Reason}
+	s := registry.Suspension{Workspace: in["workspace"], Kind: in["kind"], Value: in["value"], Reason: in["reason"]}
 	if err := s.Check(); err != nil {
 		return nil, badRequest("%w", err)
 	}
@@ -53,7 +41,7 @@ func (c *call) resume() (any, error) {
 	if err := s.Check(); err != nil {
 		return nil, badRequest("%w", err)
 	}
-	return nil, c.registry.Resume(c.r.Context(), s)
+	return nil, c.absent(c.registry.Resume(c.r.Context(), s))
 }
 
 // concerned counts, up to maxLimit, the clients that a suspension stops now. A client

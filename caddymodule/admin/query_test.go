@@ -1,0 +1,181 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+)
+
+const workspace = "workspace=default/obuk"
+
+// good is a query that each call takes, and the body where it takes one.
+var good = map[string]struct{ query, body string }{
+	"GET backlog": {}, "GET outbox": {query: "limit=5"}, "GET divergences": {query: workspace}, "GET suspensions": {query: workspace},
+	"DELETE divergences": {query: workspace + "&kind=answer_lost&registration=x"}, "DELETE suspensions": {query: workspace + "&kind=client&value=x"},
+	"PUT suspensions": {body: `{"workspace":"default/obuk","kind":"software","value":"x"}`},
+	"POST secrets":    {query: workspace}, "GET registrations": {query: workspace}, "GET audit": {query: workspace}, "GET explanations": {query: workspace},
+}
+
+// start runs a gateway that has reached nothing yet.
+func start(t *testing.T) {
+	t.Helper()
+	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	text := `{
+	admin off
+	log {
+		output discard
+	}
+	openbanking_dcr {
+		store badger ` + t.TempDir() + `
+	}
+}
+http://127.0.0.1:0 {
+	openbanking_dcr default/obuk {
+		authorization_server https://localhost:1/default/obuk {
+			provision rfc7591
+		}
+		software_statement "OpenBanking Ltd" {
+			jwks_uri https://localhost:1/keys.jwks
+		}
+	}
+}
+`
+	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var config caddy.Config
+	if err := json.Unmarshal(adapted, &config); err != nil {
+		t.Fatal(err)
+	}
+	if err := caddy.Run(&config); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := caddy.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// asks is the status of a call, and what it says.
+func asks(t *testing.T, name, query, body string) (status int, says string) {
+	t.Helper()
+	method, what, _ := strings.Cut(name, " ")
+	r := httptest.NewRequest(method, prefix+what, strings.NewReader(body))
+	r.URL.RawQuery = query
+	w := httptest.NewRecorder()
+	err := serve(w, r)
+	if failure := (caddy.APIError{}); errors.As(err, &failure) {
+		return failure.HTTPStatus, failure.Err.Error()
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	return w.Code, w.Body.String()
+}
+
+// TestWhatIsNotUnderstoodIsRefused: no call does less, or more, than its query says.
+func TestWhatIsNotUnderstoodIsRefused(t *testing.T) {
+	start(t)
+	for name, ask := range good {
+		t.Run(name, func(t *testing.T) {
+			if status, says := asks(t, name, ask.query, ask.body); status >= 400 && status != http.StatusNotFound || strings.Contains(says, "workspace") && status == http.StatusNotFound {
+				t.Fatalf("as it should be: %d %s", status, says)
+			}
+			and := ""
+			if ask.query != "" {
+				and = "&"
+			}
+			for _, wrong := range []struct{ query, says string }{
+				{ask.query + and + "cursor=a;b", "the query cannot be read"}, {ask.query + and + "x=%zz", "the query cannot be read"}, {ask.query + ";limit=1", "the query cannot be read"},
+				{ask.query + and + "everything=1", "unknown parameter"}, {ask.query + and + "=1", "unknown parameter"}, {ask.query + and + "Limit=1", "unknown parameter"},
+			} {
+				if status, says := asks(t, name, wrong.query, ask.body); status != http.StatusBadRequest || !strings.Contains(says, wrong.says) {
+					t.Errorf("%s: %d %s, want %q", wrong.query, status, says, wrong.says)
+				}
+			}
+			for _, parameter := range strings.FieldsFunc(ask.query, func(c rune) bool { return c == '&' }) {
+				named, _, _ := strings.Cut(parameter, "=")
+				twice, empty := ask.query+"&"+parameter, strings.Replace(ask.query, parameter, named+"=", 1)
+				for query, word := range map[string]string{twice: "more than once", empty: named, strings.Replace(ask.query, parameter, named, 1): named} {
+					if status, says := asks(t, name, query, ask.body); status != http.StatusBadRequest || !strings.Contains(says, word) {
+						t.Errorf("%s: %d %s, want %q", query, status, says, word)
+					}
+				}
+			}
+			if ask.body != "" {
+				return
+			}
+			if status, says := asks(t, name, ask.query, "{}"); status != http.StatusBadRequest || !strings.Contains(says, "takes no body") {
+				t.Errorf("with a body: %d %s", status, says)
+			}
+		})
+	}
+	if len(good) != len(calls) {
+		t.Errorf("%d of %d calls", len(good), len(calls))
+	}
+}
+
+// TestWrongCalls: what is particular to a call.
+func TestWrongCalls(t *testing.T) {
+	start(t)
+	const body = `{"workspace":"default/obuk","kind":"software","value":"x"}`
+	for _, tc := range []struct {
+		name, query, body string
+		status            int
+		says              string
+	}{
+		{"POST secrets", workspace + "&client_id=", "", 400, "client_id: empty"},
+		{"POST secrets", workspace + "&client_id", "", 400, "client_id: empty"},
+		{"POST secrets", workspace + "&client_id=x&limit=5", "", 400, "client_id: goes with workspace alone"},
+		{"POST secrets", workspace + "&client_id=nobody", "", 404, "not found"},
+		{"POST secrets", workspace + "&cursor=suspended%2Fdefault%252Fobuk%2Fx", "", 400, "the cursor is of another list"},
+		{"POST secrets", "workspace=default/other", "", 404, "there are default/obuk"},
+		{"GET audit", "workspace=default/obuk;b", "", 400, "the query cannot be read"},
+		{"GET audit", "workspace=default%2Fobuk%3Bb", "", 404, `workspace "default/obuk;b"; there are default/obuk`},
+		{"GET audit", "workspace=", "", 400, "workspace: empty"},
+		{"GET audit", "since=", "", 400, "since: empty"},
+		{"GET audit", workspace + "&cursor=audit%2Fdefault%252Fother%2F0", "", 400, "the cursor is of another list"},
+		{"GET audit", "cursor=divergence%2Fdefault%252Fobuk%2F0", "", 400, "the cursor is of another list"},
+		{"GET audit", "limit=", "", 400, "limit: empty"},
+		{"GET audit", "limit=1001", "", 400, "limit: a number"},
+		{"GET registrations", "workspace=default/other", "", 404, "there are default/obuk"},
+		{"GET divergences", "workspace=default/other", "", 404, "there are default/obuk"},
+		{"GET suspensions", "workspace=default/other", "", 404, "there are default/obuk"},
+		{"GET suspensions", workspace + "&cursor=divergence%2Fdefault%252Fobuk%2Fx", "", 400, "the cursor is of another list"},
+		{"GET explanations", "code=", "", 400, "code is missing"},
+		{"GET explanations", "code=x&limit=5", "", 400, "unknown parameter"},
+		{"GET explanations", "cursor=audit%2Fx", "", 400, "the cursor is of another list"},
+		{"DELETE suspensions", "workspace=default/other&kind=client&value=x", "", 404, "there are default/obuk"},
+		{"DELETE suspensions", workspace + "&kind=directory&value=x", "", 400, "must be one of"},
+		{"DELETE divergences", "workspace=default/other&kind=answer_lost&registration=x", "", 404, "there are default/obuk"},
+		{"DELETE divergences", workspace + "&kind=other&registration=x", "", 400, "must be one of"},
+		{"PUT suspensions", "", "", 400, "the body must be"},
+		{"PUT suspensions", "", body + body, 400, "the body must be"},
+		{"PUT suspensions", "", body + " x", 400, "the body must be"},
+		{"PUT suspensions", "", "[" + body + "]", 400, "the body must be"},
+		{"PUT suspensions", "", strings.Replace(body, "{", `{"value":"y",`, 1), 400, "the body must be"},
+		{"PUT suspensions", "", strings.Replace(body, `"value"`, `"Value"`, 1), 400, `unknown field "Value"`},
+		{"PUT suspensions", "", strings.Replace(body, `"x"`, `null`, 1), 400, "value is null"},
+		{"PUT suspensions", "", strings.Replace(body, `"x"`, `1`, 1), 400, "value is a number"},
+		{"PUT suspensions", "", strings.Replace(body, `"x"`, `""`, 1), 400, "value are required"},
+		{"PUT suspensions", "", strings.Replace(body, `{`, `{"until":"x",`, 1), 400, `unknown field "until"`},
+		{"PUT suspensions", "", strings.Replace(body, `"x"`, `"`+strings.Repeat("x", maxBody)+`"`, 1), 400, "too large"},
+		{"PUT suspensions", "workspace=default/obuk", body, 400, "unknown parameter"},
+		{"PUT suspensions", "", strings.Replace(body, "obuk", "other", 1), 404, "there are default/obuk"},
+	} {
+		t.Run(fmt.Sprint(tc.name, " ", tc.query, tc.body[:min(len(tc.body), 30)]), func(t *testing.T) {
+			if status, says := asks(t, tc.name, tc.query, tc.body); status != tc.status || !strings.Contains(says, tc.says) {
+				t.Errorf("%d %s, want %d, %q", status, says, tc.status, tc.says)
+			}
+		})
+	}
+}
