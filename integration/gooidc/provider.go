@@ -67,6 +67,10 @@ func newProvider(config authserverprocess.Config, store *store) (http.Handler, e
 		provider.WithJAR(goidc.PS256, goidc.ES256),
 		provider.WithPKCE(goidc.CodeChallengeMethodSHA256),
 		provider.WithTokenOptions(tokenOptions(config.AccessTokens)),
+		// The library puts no aud into a JWT, which RFC 9068 2.2 requires.
+		provider.WithTokenClaims(func(context.Context, *goidc.Token, *goidc.Grant) map[string]any {
+			return map[string]any{goidc.ClaimAudience: config.Issuer}
+		}),
 		provider.WithTokenIntrospection(func(_ context.Context, c *goidc.Client, info goidc.TokenInfo) bool {
 			return c.ID == config.GatewayID || c.ID == info.ClientID
 		}),
