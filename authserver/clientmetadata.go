@@ -58,6 +58,7 @@ func (s *Server) clientMetadata(ctx context.Context, m *Metadata, c *registry.Cl
 		BoundAccessTokens: m.bindsTokens, JWKSURI: c.JWKSURI, ClientName: c.ClientName,
 		ClientURI: c.ClientURI, LogoURI: c.LogoURI, PolicyURI: c.PolicyURI, TOSURI: c.TOSURI,
 	}
+	o.showable(ctx, s.log, c)
 	if s.Keys != nil && c.JWKSURI != "" {
 		keys, err := s.Keys(ctx, c)
 		if err != nil {

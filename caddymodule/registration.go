@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 
+	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
@@ -32,6 +33,7 @@ func (h *Handler) serveRegistration(w http.ResponseWriter, r *http.Request, id s
 		return nil
 	}
 	defer h.app.Leave()
+	x.r = x.r.WithContext(authserver.WithSupportCode(x.r.Context(), x.support))
 	d := &dcr{exchange: x, store: store}
 	if h.traces() {
 		d.record()

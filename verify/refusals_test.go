@@ -93,6 +93,7 @@ func compareRefusals() int {
 var (
 	innerFiles = []string{
 		"jwx.go", "weakkey.go", // a JWK that is skipped
+		"shown.go",                                     // what the AS is not told, and the log is
 		"psd2.go",                                      // read for whoever asks, see Certificate.QCStatements
 		"policy.go", "policyinput.go", "policytext.go", // the TPP is told the operator's text
 		"certificateheader.go", "certificateheaderread.go", // of a proxy, whose operator reads the log
