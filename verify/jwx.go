@@ -61,6 +61,7 @@ func ParseJWKS(data []byte) ([]Key, error) {
 	}
 	var keys []Key
 	var skipped error // why the last one was
+	weak := map[string]error{}
 	for _, o := range raws {
 		if o.Has("d") || o.Has("k") {
 			return nil, errors.New("jwks: holds a private or symmetric key; publish public keys only")
@@ -68,8 +69,12 @@ func ParseJWKS(data []byte) ([]Key, error) {
 		k, err := parseKey(o)
 		if err != nil {
 			skipped = err
+			if isWeak(err) {
+				weak[k.ID] = err
+			}
 			continue
 		}
+		k.weak = weak
 		keys = append(keys, k)
 	}
 	switch {
@@ -103,7 +108,7 @@ func parseKey(o Object) (Key, error) {
 	}
 	if pub, ok := k.public.(*rsa.PublicKey); ok {
 		if err := checkRSA(pub); err != nil {
-			return Key{}, err
+			return Key{ID: k.ID}, err
 		}
 	}
 	if k.Operations, _, err = o.Strings("key_ops"); err != nil {

@@ -42,6 +42,8 @@ type Key struct {
 
 	public  any
 	revoked bool // of a set of revoked keys: verifies nothing
+	// weak says, by kid, why keys of the same set were skipped that anybody can factor.
+	weak map[string]error
 }
 
 // KeySource gives the keys of one JWKS: a file, or a URL with a cache.
@@ -143,7 +145,7 @@ func (t *JWS) candidates(keys []Key) ([]Key, error) {
 	case len(fit) == 0 && misfit != nil && t.KeyID != "":
 		return nil, misfit
 	case len(fit) == 0:
-		return nil, fmt.Errorf("%w (kid %s)", errUnknownKey, Quote(t.KeyID))
+		return nil, unknownKey(keys, t.KeyID)
 	case t.KeyID != "" && len(fit) > 1:
 		return nil, fmt.Errorf("names kid %s, which several keys of the JWKS have", Quote(t.KeyID))
 	case len(fit) > maxTries:
@@ -152,6 +154,15 @@ func (t *JWS) candidates(keys []Key) ([]Key, error) {
 		return nil, errors.New("has no kid, and the keys of the JWKS that fit are too large to try them all; name the kid")
 	}
 	return fit, nil
+}
+
+// unknownKey says that no key of the set may have signed. The owner of one that is there
+// and does not count would look for it in vain.
+func unknownKey(keys []Key, id string) error {
+	if len(keys) > 0 && keys[0].weak[id] != nil {
+		return fmt.Errorf("%w (kid %s) as one that counts: there it is %w; make a new key and publish that", errUnknownKey, Quote(id), keys[0].weak[id])
+	}
+	return fmt.Errorf("%w (kid %s)", errUnknownKey, Quote(id))
 }
 
 // cost is that of one verification as multiples of about 90 us: quadratic in an

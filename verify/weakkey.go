@@ -17,6 +17,11 @@ var (
 	errCloseFactor = errors.New("an RSA key whose two primes are equal or too close")
 )
 
+// isWeak tells whether an error is one of them.
+func isWeak(err error) bool {
+	return errors.Is(err, errROCA) || errors.Is(err, errSmallFactor) || errors.Is(err, errCloseFactor)
+}
+
 // checkRSA refuses a modulus that can be factored at once. One of no bits or of more than
 // MaxRSABits is not looked at: Key.fits refuses it, and these tests would cost what its
 // owner likes.

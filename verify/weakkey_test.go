@@ -131,23 +131,42 @@ func TestFactorableKeyCanBeRevoked(t *testing.T) {
 	}
 }
 
-// A request that such a key has signed is refused like one of a key that is not there.
-func TestRequestOfFactorableKey(t *testing.T) {
-	p := rocaPrimeOf(t, 1024, 126)
-	q := rocaPrimeOf(t, 1024, 126)
-	one := big.NewInt(1)
-	phi := product(new(big.Int).Sub(p, one), new(big.Int).Sub(q, one))
-	d := new(big.Int).ModInverse(big.NewInt(65537), phi)
-	key := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: product(p, q), E: 65537}, D: d, Primes: []*big.Int{p, q}}
-	if d == nil || key.Validate() != nil {
-		t.Skip("65537 has no inverse for these primes")
+// rocaKey is a private key of that generator.
+func rocaKey(t testing.TB) *rsa.PrivateKey {
+	t.Helper()
+	one, e := big.NewInt(1), big.NewInt(65537)
+	for {
+		p, q := rocaPrimeOf(t, 1024, 126), rocaPrimeOf(t, 1024, 126)
+		d := new(big.Int).ModInverse(e, product(new(big.Int).Sub(p, one), new(big.Int).Sub(q, one)))
+		if d == nil { // 65537 divides p-1 or q-1
+			continue
+		}
+		key := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: product(p, q), E: 65537}, D: d, Primes: []*big.Int{p, q}}
+		if err := key.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		key.Precompute()
+		return key
 	}
-	key.Precompute()
+}
+
+// A request that such a key has signed is refused like one of a key that is not there, and
+// says why it is not.
+func TestRequestOfFactorableKey(t *testing.T) {
+	key := rocaKey(t)
 	r := rules(t)
 	r.Keys = parseKeys(t, jwkOf(key.Public(), "kid", "tpp"), jwkOf(ecKey().Public(), "kid", "other"))
 	raw := signJWS(t, requestHeader, jsonOf(with(requestClaims, "software_statement", statement(t, ssaClaims))), "PS256", key)
 	_, err := VerifyRequest(context.Background(), []byte(raw), r, noon)
-	wantRefusal(t, err, InvalidClientMetadata, "registration request is signed with a key that is not in the JWKS (kid 'tpp')")
+	wantRefusal(t, err, InvalidClientMetadata, "registration request is signed with a key that is not in the JWKS (kid 'tpp') as one that counts: there it is an RSA key of a flawed generator (ROCA, CVE-2017-15361); make a new key")
+
+	// A new key with the same kid may have been published since.
+	renewed := &scriptedKeys{keys: r.Keys.(FixedKeys), refreshed: parseKeys(t, jwkOf(softwareKey().Public(), "kid", "tpp"))}
+	r.Keys = renewed
+	raw = signJWS(t, requestHeader, jsonOf(with(requestClaims, "software_statement", statement(t, ssaClaims))), "PS256", softwareKey())
+	if _, err := VerifyRequest(context.Background(), []byte(raw), r, noon); err != nil || renewed.askedRefresh != 1 {
+		t.Errorf("asked %d times for newer keys, %v", renewed.askedRefresh, err)
+	}
 }
 
 func BenchmarkCheckRSA(b *testing.B) {
