@@ -56,35 +56,15 @@ func ReadClientAuthentication(authorization []string, query, form string) (*Clie
 	if len(authorization) == 1 && !c.basic(authorization[0]) {
 		return refuse("Authorization: the Basic credentials cannot be read")
 	}
-	all := url.Values{}
-	for i, text := range []string{query, form} {
-		if text == "" {
-			continue
-		}
-		if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) { // characters of another set begin so
-			return refuse("the parameters have control characters")
-		}
-		values, err := url.ParseQuery(text)
-		if err != nil {
-			return refuse("the parameters are not application/x-www-form-urlencoded")
-		}
-		if i == 0 {
-			for name := range values {
-				c.InQuery = c.InQuery || isCredential(name)
-			}
-			all = values
-			continue
-		}
-		if len(all) == 0 {
-			all = values
-			continue
-		}
-		for name, v := range values {
-			all[name] = append(all[name], v...)
-		}
+	all, inQuery, err := readParameters(query, form)
+	if err != nil {
+		return refuse(err.Error())
+	}
+	for name := range inQuery {
+		c.InQuery = c.InQuery || isSpelling(name, credentials)
 	}
 	for name, v := range all {
-		if !slices.Contains(credentials, name) && isCredential(name) {
+		if !slices.Contains(credentials, name) && isSpelling(name, credentials) {
 			return refuse(Quote(name) + ": spell it as OAuth does")
 		}
 		if c.Garbled == "" && (garbled(name) || slices.ContainsFunc(v, garbled)) {
@@ -125,23 +105,6 @@ func ReadClientAuthentication(authorization []string, query, form string) (*Clie
 
 // credentials are the parameters by which a client says who it is.
 var credentials = []string{"client_id", "client_secret", "client_assertion", "client_assertion_type"}
-
-// isCredential tells whether a parameter's name is one of them to a server that minds
-// neither case nor punctuation, takes it for a list, or drops what it does not see: a
-// byte order mark, a blank without a width.
-func isCredential(name string) bool {
-	name, _, _ = strings.Cut(name, "[")
-	folded := strings.Map(func(r rune) rune {
-		switch r = unicode.ToLower(unicode.ToUpper(r)); {
-		case r == '.' || r == ' ' || r == '-' || r == '_':
-			return '_'
-		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
-			return r
-		}
-		return -1
-	}, strings.TrimSpace(name))
-	return slices.Contains(credentials, folded)
-}
 
 func garbled(s string) bool { return !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 }
 
