@@ -47,8 +47,18 @@ func BearerToken(authorization []string) (string, error) {
 	}
 	scheme, token, _ := strings.Cut(authorization[0], " ")
 	token = strings.TrimLeft(token, " ")
-	if len(authorization) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > MaxToken || strings.Trim(token, tokenCharacters) != "" {
-		return "", badToken("malformed; send exactly one Authorization: Bearer header")
+	if len(authorization) > 1 || !strings.EqualFold(scheme, "Bearer") {
+		return "", badToken(oneBearer)
+	}
+	return token, checkTokenText(token)
+}
+
+const oneBearer = "malformed; send exactly one Authorization: Bearer header"
+
+// checkTokenText refuses what is no token, or has several readings.
+func checkTokenText(token string) error {
+	if token == "" || len(token) > MaxToken || strings.Trim(token, tokenCharacters) != "" {
+		return badToken(oneBearer)
 	}
 	// Some ASs read a.b.c and a.b.c.. as one token. Only a JWE may have an empty
 	// segment: its second, the encrypted key.
@@ -57,9 +67,9 @@ func BearerToken(authorization []string) (string, error) {
 		segments[1] = "-"
 	}
 	if slices.Contains(segments, "") {
-		return "", badToken("malformed; it has an empty segment")
+		return badToken("malformed; it has an empty segment")
 	}
-	return token, nil
+	return nil
 }
 
 // RFC 6750 2.1, b64token.

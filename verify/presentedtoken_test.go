@@ -1,0 +1,70 @@
+package verify
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestReadPresentedToken(t *testing.T) {
+	for _, tc := range []struct {
+		name        string
+		header      []string
+		query, form string
+		want        PresentedToken
+	}{
+		{"nothing", nil, "a=b", "c=d", PresentedToken{}},
+		{"header", []string{"Bearer abc"}, "a=b", "", PresentedToken{"abc", true}},
+		{"header in other case", []string{"bEARER  abc"}, "", "", PresentedToken{"abc", true}},
+		{"DPoP", []string{"DPoP abc"}, "", "", PresentedToken{"abc", false}},
+		{"query", nil, "access_token=abc", "", PresentedToken{"abc", false}},
+		{"form", nil, "", "access%5ftoken=a%2Bc", PresentedToken{"a+c", false}},
+		{"without a value", nil, "access_token=", "", PresentedToken{}},
+		{"without a value, beside the header", []string{"Bearer abc"}, "access_token=", "", PresentedToken{"abc", true}},
+		{"another scheme", []string{"Basic abc"}, "", "", PresentedToken{}},
+		{"another scheme, and the form", []string{"Basic abc"}, "", "access_token=x", PresentedToken{"x", false}},
+		{"other tokens", nil, "", "token=x&subject_token=y&access_token_hash=z", PresentedToken{}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got, err := ReadPresentedToken(tc.header, tc.query, tc.form); err != nil || got != tc.want {
+				t.Errorf("got %+v, %v, want %+v", got, err, tc.want)
+			}
+		})
+	}
+}
+
+// What two servers may read in two ways.
+func TestReadPresentedTokenRefuses(t *testing.T) {
+	const twice = "access token: sent more than once; send it once, in Authorization: Bearer"
+	for _, tc := range []struct {
+		name        string
+		header      []string
+		query, form string
+		kind        Kind
+		word        string
+	}{
+		{"two headers", []string{"Bearer a", "Bearer a"}, "", "", MalformedRequest, twice},
+		{"two headers of two schemes", []string{"Basic a", "Bearer a"}, "", "", MalformedRequest, twice},
+		{"header and query", []string{"Bearer a"}, "access_token=a", "", MalformedRequest, twice},
+		{"header and form", []string{"DPoP a"}, "", "access_token=a", MalformedRequest, twice},
+		{"query and form", nil, "access_token=a", "access_token=a", MalformedRequest, twice},
+		{"twice in the query", nil, "access_token=&access_token=a", "", MalformedRequest, twice},
+		{"in capitals", nil, "Access_Token=a", "", MalformedRequest, "access token: the parameter 'Access_Token' is not spelt as OAuth does; send it once"},
+		{"a list", nil, "", "access_token[]=a", MalformedRequest, "access token: the parameter 'access_token[]' is not spelt"},
+		{"no form", nil, "", "a;access_token=a", MalformedRequest, "access token: the parameters are not application/x-www-form-urlencoded; send it once"},
+		{"control characters", nil, "", "\x1baccess_token=a", MalformedRequest, "access token: the parameters have control characters; send it once"},
+		{"no scheme", []string{"abc"}, "", "", InvalidToken, "malformed"},
+		{"an empty header", []string{""}, "", "", InvalidToken, "malformed"},
+		{"unknown scheme", []string{"Token abc"}, "", "", InvalidToken, "malformed"},
+		{"tab", []string{"Bearer\tabc"}, "", "", InvalidToken, "malformed"},
+		{"two in one header", []string{"Bearer a, Bearer b"}, "", "", InvalidToken, "malformed"},
+		{"blank in a parameter", nil, "access_token=%20a", "", InvalidToken, "malformed"},
+		{"empty DPoP", []string{"DPoP "}, "", "", InvalidToken, "malformed"},
+		{"too long", []string{"DPoP " + strings.Repeat("a", MaxToken+1)}, "", "", InvalidToken, "malformed"},
+		{"an empty segment", nil, "access_token=a.b.c..", "", InvalidToken, "empty segment"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := ReadPresentedToken(tc.header, tc.query, tc.form)
+			wantRefusal(t, err, tc.kind, tc.word)
+		})
+	}
+}
