@@ -47,35 +47,58 @@ func (s *Server) tokenAudience(m *Metadata) []string {
 }
 
 func (s *Server) introspect(ctx context.Context, m *Metadata, raw string) (*verify.AccessToken, error) {
-	target := m.Path("introspection_endpoint")
-	if target == "" {
+	if m.Path("introspection_endpoint") == "" {
 		return s.checkJWT(ctx, m, raw)
 	}
-	res, err := s.send(ctx, form(target, raw, s.ClientID, s.ClientSecret))
-	if err != nil {
-		return nil, err
-	}
-	switch code, _ := oauthError(res); {
-	case res.Status == http.StatusBadRequest && code == "unsupported_token_type":
-		return s.checkJWT(ctx, m, raw) // RFC 7009 2.2.1's code, for JWTs that the AS does not keep
-	case res.Status != http.StatusOK:
-		return nil, unexpected(res)
-	}
-	claims, err := verify.ParseObject(res.Body)
-	if err != nil {
-		return nil, unavailable(fmt.Errorf("introspection answer: %w", err))
-	}
-	active, ok, err := claims.Bool("active")
+	claims, said, err := s.askAbout(ctx, m, raw, s.tokens)
 	switch {
-	case err != nil || !ok:
-		return nil, unavailable(errors.New("introspection answer without active"))
-	case !active:
+	case err != nil:
+		return nil, err
+	case said == tokenUnsupported:
+		return s.checkJWT(ctx, m, raw)
+	case said == tokenInactive:
 		return nil, verify.Refuse(verify.InvalidToken, "access_token", "access token: not active at the authorization server; get a new one")
 	}
 	if iss, ok, err := claims.String("iss"); err != nil || ok && iss != m.Issuer {
 		return nil, verify.Refuse(verify.InvalidToken, "access_token", "access token: of another issuer; get one from this authorization server")
 	}
 	return verify.ReadAccessToken(raw, claims)
+}
+
+// introspected is what the AS says of a token.
+type introspected uint8
+
+const (
+	tokenActive introspected = iota
+	tokenInactive
+	tokenUnsupported // RFC 7009 2.2.1's code, for JWTs that the AS does not keep
+)
+
+// askAbout asks the AS about a token (RFC 7662), among the exchanges of a family.
+func (s *Server) askAbout(ctx context.Context, m *Metadata, raw string, among *family) (claims verify.Object, said introspected, err error) {
+	q := form(m.Path("introspection_endpoint"), raw, s.ClientID, s.ClientSecret)
+	q.among = among
+	res, err := s.send(ctx, q)
+	if err != nil {
+		return claims, 0, err
+	}
+	switch code, _ := oauthError(res); {
+	case res.Status == http.StatusBadRequest && code == "unsupported_token_type":
+		return claims, tokenUnsupported, nil
+	case res.Status != http.StatusOK:
+		return claims, 0, unexpected(res)
+	}
+	if claims, err = verify.ParseObject(res.Body); err != nil {
+		return claims, 0, unavailable(fmt.Errorf("introspection answer: %w", err))
+	}
+	active, ok, err := claims.Bool("active")
+	switch {
+	case err != nil || !ok:
+		return claims, 0, unavailable(errors.New("introspection answer without active"))
+	case !active:
+		return claims, tokenInactive, nil
+	}
+	return claims, tokenActive, nil
 }
 
 // Revokes tells whether there is a client that Revoke can be asked as.
@@ -121,7 +144,9 @@ func (s *Server) Revoke(ctx context.Context, v registry.Revocation) error {
 		}
 	}
 	if id, secret := s.revoker(v); id != "" {
-		return s.revoke(ctx, form(target, v.Token, id, secret))
+		q := form(target, v.Token, id, secret)
+		q.among = s.tokens
+		return s.revoke(ctx, q)
 	}
 	return err
 }
@@ -148,7 +173,7 @@ func form(target, token, id, secret string) request {
 	return request{
 		method: http.MethodPost, target: target, authorization: basic(id, secret),
 		contentType: "application/x-www-form-urlencoded", body: []byte(tokenForm(token).Encode()),
-		secrets: []string{token, secret}, tokens: true,
+		secrets: []string{token, secret},
 	}
 }
 
@@ -157,7 +182,7 @@ func form(target, token, id, secret string) request {
 func (s *Server) clientForm(target string, v registry.Revocation) request {
 	q := request{
 		method: http.MethodPost, target: target, contentType: "application/x-www-form-urlencoded",
-		secrets: []string{v.Token, v.ClientSecret}, tokens: true,
+		secrets: []string{v.Token, v.ClientSecret}, among: s.tokens,
 	}
 	parameters := url.Values{"client_id": {v.ClientID}}.Encode()
 	if v.Bridge != "" {

@@ -2,6 +2,7 @@ package authserver
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -37,8 +38,8 @@ type request struct {
 	headers []string
 	// secrets are what the request carries and nobody else may read.
 	secrets []string
-	// tokens: it is about access tokens, not about a client.
-	tokens bool
+	// among is the family that it belongs to. Default: the exchanges about clients.
+	among *family
 }
 
 // reply is an answer and what is to be blanked in its words.
@@ -53,11 +54,7 @@ type reply struct {
 // Errors: Unavailable; with registry.ErrLost in its chain when the request may
 // have reached the AS.
 func (s *Server) send(ctx context.Context, q request) (*reply, error) {
-	f := s.clients
-	if q.tokens {
-		f = s.tokens
-	}
-	return f.do(func() (*reply, error) { return s.exchange(ctx, q) })
+	return cmp.Or(q.among, s.clients).do(func() (*reply, error) { return s.exchange(ctx, q) })
 }
 
 func (s *Server) exchange(ctx context.Context, q request) (*reply, error) {
