@@ -114,8 +114,11 @@ type Server struct {
 	origin *url.URL
 	log    *slog.Logger
 	known  discovery
-	// clients are exchanges about clients, tokens those about access tokens.
-	clients, tokens *family
+	// clients are exchanges about clients, tokens those about access tokens, and holding
+	// those for strangers who present tokens elsewhere: they must keep nobody from
+	// registering.
+	clients, tokens, holding *family
+	holders                  *holders
 }
 
 // New checks the options. It does not use the network.
@@ -179,7 +182,10 @@ func New(o Options) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.clients, s.tokens = newFamily("registration", openFor, s.log), newFamily("tokens", openFor, s.log)
+	s.clients, s.tokens, s.holding = newFamily("registration", openFor, s.log), newFamily("tokens", openFor, s.log), newFamily("token holders", openFor, s.log)
+	if s.holders, err = newHolders(); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
