@@ -31,6 +31,8 @@ type exchange struct {
 	trace *verify.Trace
 	// guarded: at an endpoint of the AS where clients authenticate, not at one of DCR.
 	guarded bool
+	// page: a person reads a refusal, in a browser.
+	page bool
 }
 
 func (h *Handler) exchange(w http.ResponseWriter, r *http.Request, operation string) *exchange {
@@ -59,12 +61,17 @@ func (x *exchange) note(key, value string) { x.fields = append(x.fields, slog.St
 
 // answer writes a JSON body; the headers are those of every DCR answer.
 func (x *exchange) answer(status int, body []byte) {
+	x.write(status, "application/json", body)
+}
+
+// write writes a body, if there is one, and the log line.
+func (x *exchange) write(status int, contentType string, body []byte) {
 	header := x.w.Header()
 	header["Cache-Control"] = []string{"no-store"}
 	header["Pragma"] = []string{"no-cache"}
 	header.Set(interactionID, x.support)
 	if status != http.StatusNoContent {
-		header["Content-Type"] = []string{"application/json"}
+		header["Content-Type"] = []string{contentType}
 		header["Content-Length"] = []string{strconv.Itoa(len(body))}
 	}
 	x.w.WriteHeader(status)
@@ -113,6 +120,10 @@ func (x *exchange) refuse(err error) {
 	x.note("description", e.Description)
 	if e.Cause != nil {
 		x.note("cause", e.Cause.Error())
+	}
+	if x.page {
+		x.writePage(e)
+		return
 	}
 	body := append([]byte(`{"error":`), strconv.Quote(e.Code())...)
 	body = append(body, `,"error_description":`...)

@@ -1,9 +1,10 @@
 // Package caddymodule is the gateway as Caddy sees it: an app that holds the
 // store over reloads, and a handler that guards a whole site.
 //
-// A request goes through the handler in the order of the files: target.go
-// makes one form of the request target, scrub.go removes forged headers, paths.go tells
-// what the path is, then serve.go, registration.go or guard.go answers, or the next handler does.
+// A request goes through the handler in the order of the files: target.go makes one
+// form of the request target, scrub.go removes forged headers, paths.go tells what the
+// path is, then serve.go, registration.go, guard.go or endpointchecks.go answers, or the
+// next handler does.
 package caddymodule
 
 import (

@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"cmp"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -95,46 +94,4 @@ func (d *dcr) readBinding() error {
 	bound, err := d.store.TokenBinding(d.r.Context(), d.Workspace, d.token)
 	d.token.Thumbprint = cmp.Or(d.token.Thumbprint, bound)
 	return err
-}
-
-// checkBound holds the token of a request to another endpoint of the AS, userinfo, against
-// the certificate of the connection.
-func (h *Handler) checkBound(w http.ResponseWriter, r *http.Request) error {
-	if err := h.checkNoToken(w, r); err != nil || len(r.Header["Authorization"]) == 0 {
-		return err
-	}
-	raw, err := verify.BearerToken(r.Header["Authorization"])
-	if err != nil {
-		return err // the AS could read it otherwise
-	}
-	store, err := h.app.Enter()
-	if err != nil {
-		return err
-	}
-	defer h.app.Leave()
-	t := &verify.AccessToken{Raw: raw}
-	if t.Thumbprint, err = store.TokenBinding(r.Context(), h.Workspace, t); err != nil || t.Thumbprint == "" {
-		return err
-	}
-	cert, err := captureCertificate(r.TLS, h.now())
-	if err != nil {
-		cert = nil // CheckUse tells what is missing
-	}
-	return t.CheckUse(cert, h.now())
-}
-
-// checkNoToken refuses a token in the address or in a form (RFC 6750 2.2 and 2.3), where
-// nobody holds it against a certificate.
-func (h *Handler) checkNoToken(w http.ResponseWriter, r *http.Request) error {
-	form, err := h.readForm(w, r) // a body that is no form, an AS may take for one
-	if err != nil {
-		return err
-	}
-	for _, text := range []string{r.URL.RawQuery, form} {
-		values, err := url.ParseQuery(text)
-		if err != nil || values.Has("access_token") {
-			return verify.Refuse(verify.MalformedRequest, "access_token", "access_token: in the address or the body, or parameters that cannot be read; send Authorization: Bearer")
-		}
-	}
-	return nil
 }

@@ -87,6 +87,7 @@ func TestBoundTokens(t *testing.T) {
 		t.Errorf("in another workspace: %q, %v", bound, err)
 	}
 
+	g.as = newTokenAS(t, g.Handler, nil).Server
 	// At another endpoint, userinfo.
 	for name, c := range map[string]struct {
 		leaf  *x509.Certificate
@@ -96,7 +97,7 @@ func TestBoundTokens(t *testing.T) {
 		"its certificate": {tpp, token, true}, "another": {other, token, false}, "none": {nil, token, false},
 		"a token that is nobody's": {other, "unbound", true}, "no token": {nil, "", true},
 	} {
-		if err := g.checkBound(httptest.NewRecorder(), presenting(c.leaf, c.token)); (err == nil) != c.good {
+		if _, err := g.checkAccessToken(httptest.NewRecorder(), presenting(c.leaf, c.token), checkToken|checkForm); (err == nil) != c.good {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -113,7 +114,7 @@ func TestBoundTokens(t *testing.T) {
 	twice := presenting(tpp, token)
 	twice.Header["Authorization"] = append(twice.Header["Authorization"], "Bearer x")
 	for name, r := range map[string]*http.Request{"form": form, "a body of two types": odd, "query": query, "scheme": scheme, "blank": blank, "twice": twice} {
-		if err := g.checkBound(httptest.NewRecorder(), r); err == nil {
+		if _, err := g.checkAccessToken(httptest.NewRecorder(), r, checkToken|checkForm); err == nil {
 			t.Errorf("%s: passes", name)
 		}
 	}

@@ -79,7 +79,7 @@ func TestEarlierEndpoints(t *testing.T) {
 	after.keep(before)
 	for path, want := range map[string]purpose{
 		"/bank/v2/token": authentication, "/bank/token": authentication, "/bank/TOKEN": hidden, "/bank/reg": hidden, "/bank/reg/1": hidden, "/bank/v2/reg/1": hidden,
-		"/bank/me": passThrough, "/bank/revoke": endpoint, "/bank/register": registrations,
+		"/bank/me": endpoint, "/bank/ME": hidden, "/bank/revoke": endpoint, "/bank/register": registrations,
 	} {
 		if got, _ := after.find(path); got != want {
 			t.Errorf("%s: %d, want %d", path, got, want)

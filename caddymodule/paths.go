@@ -24,7 +24,7 @@ const (
 	registrations                 // POST: register
 	registration                  // GET, PUT, DELETE: manage one client
 	named                         // an address of the AS that needs nothing: passed on
-	endpoint                      // an endpoint of the AS that needs no guard: passed on with the certificate
+	endpoint                      // another endpoint of the AS: checked (checksOf), and passed on with the certificate
 	hidden                        // 404: the AS's own registration, or another spelling of a path that counts
 	authentication                // an endpoint of the AS where clients authenticate: guarded
 	revocation                    // the same, and open to suspended clients
@@ -42,6 +42,8 @@ var guarded = []string{
 type table struct {
 	metadata *authserver.Metadata
 	exact    map[string]route
+	// checks are those of the AS's paths, by their normal form.
+	checks map[string]checks
 	// below are paths whose whole subtree counts.
 	below []route
 	// audiences are what an assertion for this server may name (RFC 7523 3, OpenID
@@ -62,7 +64,7 @@ type route struct {
 
 // newTable is the table of a workspace.
 func (h *Handler) newTable(m *authserver.Metadata) *table {
-	t := &table{metadata: m, exact: map[string]route{}, audiences: []string{m.Issuer}}
+	t := &table{metadata: m, exact: map[string]route{}, checks: map[string]checks{}, audiences: []string{m.Issuer}}
 	t.add(h.RegisterPath, registrations)
 	t.below = append(t.below, route{h.RegisterPath, h.RegisterPath, registration})
 	for _, name := range []string{"openid-configuration", "oauth-authorization-server"} {
@@ -80,6 +82,7 @@ func (h *Handler) newTable(m *authserver.Metadata) *table {
 		}
 		p := purposeOf(e.Name)
 		t.add(e.Path, p)
+		t.addChecks(e.Path, checksOf(e.Name))
 		if p >= authentication {
 			t.addAudience(origin(m.Issuer), e.Path)
 			t.addAudience(h.MTLSOrigin, e.Path)
@@ -104,8 +107,9 @@ func (t *table) keep(before *table) {
 		return
 	}
 	for normal, r := range before.exact {
-		if _, ok := t.exact[normal]; !ok && (r.purpose >= authentication || r.purpose == hidden) && len(t.exact) < maxKept {
+		if _, ok := t.exact[normal]; !ok && (r.purpose >= authentication || r.purpose == hidden || before.checks[normal] != 0) && len(t.exact) < maxKept {
 			t.exact[normal] = r
+			t.addChecks(r.path, before.checks[normal])
 		}
 	}
 	for _, r := range before.below {

@@ -58,16 +58,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		h.exchange(w, r, "hidden").refuse(verify.Refuse(verify.NotFound, "path", "nothing is served at this address; the discovery document names those that there are"))
 		return nil
 	case authentication, revocation, introspection:
+		if next = h.checkedToken(w, r, next, t.checksAt(path)&^checkForm); next == nil {
+			return nil
+		}
 		return h.serveGuarded(w, r, next, what)
 	case endpoint:
-		if h.AuthorizationServer.BindAccessTokens {
-			if err := h.checkBound(w, r); err != nil {
-				h.exchange(w, r, "bound_token").refuse(err)
-				return nil
-			}
-		}
-		keepConnection(r)
-		handOver(r, h.handedOver, h.now())
+		return h.serveEndpoint(w, r, next, t.checksAt(path))
 	}
 	return next.ServeHTTP(w, r)
 }
@@ -99,7 +95,9 @@ func (h *Handler) current(ctx context.Context) (*table, error) {
 	t.document = m.Publish(origin(m.Issuer), h.MTLSOrigin, register)
 	sum := sha256.Sum256(t.document)
 	t.tag = `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
-	h.table.CompareAndSwap(before, t)
+	if h.table.CompareAndSwap(before, t) {
+		h.warnUnchecked(before, t)
+	}
 	return t, nil
 }
 

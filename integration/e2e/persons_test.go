@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
-	"net/http/cookiejar"
 	"net/url"
 	"strings"
 	"testing"
@@ -39,30 +38,23 @@ func TestTokensOfPersons(t *testing.T) {
 	}
 }
 
+// codeVerifier is of every authorization request (RFC 7636).
+var codeVerifier = strings.Repeat("v", 43)
+
+// authorizationRequest are the parameters of one.
+func authorizationRequest(id string) url.Values {
+	challenge := sha256.Sum256([]byte(codeVerifier))
+	return url.Values{
+		"client_id": {id}, "response_type": {"code"}, "redirect_uri": {"https://tpp.example/callback"}, "scope": {"openid accounts"}, "state": {"s"},
+		"nonce": {"n"}, "code_challenge": {base64.RawURLEncoding.EncodeToString(challenge[:])}, "code_challenge_method": {"S256"},
+	}
+}
+
 // consent goes the way of a user's browser, who agrees to everything, and returns the
 // tokens that the client gets.
 func consent(t *testing.T, p *story.Play, id string) (access, identity string) {
 	t.Helper()
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	browser := tpp.NewClient(p.ClientOptions())
-	defer browser.Close()
-	browser.HTTP.Jar = jar
-	browser.HTTP.CheckRedirect = func(r *http.Request, _ []*http.Request) error {
-		if r.URL.Host == "tpp.example" {
-			return http.ErrUseLastResponse
-		}
-		return nil
-	}
-	verifier := strings.Repeat("v", 43)
-	challenge := sha256.Sum256([]byte(verifier))
-	query := url.Values{
-		"client_id": {id}, "response_type": {"code"}, "redirect_uri": {"https://tpp.example/callback"}, "scope": {"openid accounts"}, "state": {"s"},
-		"nonce": {"n"}, "code_challenge": {base64.RawURLEncoding.EncodeToString(challenge[:])}, "code_challenge_method": {"S256"},
-	}
-	r, err := browser.Do(t.Context(), http.MethodGet, p.Endpoint("authorization_endpoint")+"?"+query.Encode(), nil, nil)
+	r, err := browser(t, p).Do(t.Context(), http.MethodGet, p.Endpoint("authorization_endpoint")+"?"+authorizationRequest(id).Encode(), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +63,7 @@ func consent(t *testing.T, p *story.Play, id string) (access, identity string) {
 		t.Fatalf("%v, %v", r, err)
 	}
 	r, err = p.Client(p.Acme).Token(t.Context(), p.Endpoint("token_endpoint"), url.Values{
-		"grant_type": {"authorization_code"}, "code": {callback.Query().Get("code")}, "redirect_uri": {"https://tpp.example/callback"}, "code_verifier": {verifier},
+		"grant_type": {"authorization_code"}, "code": {callback.Query().Get("code")}, "redirect_uri": {"https://tpp.example/callback"}, "code_verifier": {codeVerifier},
 	}, tpp.TLSClientAuth(id))
 	answered(t, r, err, 200, "")
 	if r.Text("access_token") == "" || r.Text("id_token") == "" {

@@ -1,0 +1,64 @@
+package caddymodule
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// checkAuthorization refuses to ask a user for a client of the registry that may do
+// nothing, and for one that is not clearly the only one. Clients that are not the
+// registry's pass untouched.
+func (h *Handler) checkAuthorization(w http.ResponseWriter, r *http.Request) error {
+	form, err := h.readForm(w, r)
+	if err != nil {
+		return err
+	}
+	request, err := verify.ReadAuthorizationRequest(r.URL.RawQuery, form)
+	if err != nil {
+		return err
+	}
+	store, err := h.app.Enter()
+	if err != nil {
+		return err
+	}
+	defer h.app.Leave()
+	var client *registry.Client
+	for _, id := range request.ClientIDs {
+		c, err := store.Client(r.Context(), h.Workspace, id)
+		switch {
+		case errors.Is(err, registry.ErrAlike):
+			return verify.Refuse(verify.MalformedRequest, "authorization_request", "client_id: not written as it was given out; send it exactly so").Because(err)
+		case errors.Is(err, registry.ErrNotFound):
+		case err != nil:
+			return err
+		default:
+			client = c
+		}
+	}
+	if client == nil {
+		return nil
+	}
+	if err := request.CheckRegistered(); err != nil {
+		return err
+	}
+	switch {
+	case client.Status != registry.Active:
+		return verify.Refuse(verify.MalformedRequest, "authorization_request", "client_id: this client was deleted; register a new one")
+	case client.Suspended:
+		return registry.Suspended()
+	}
+	return nil
+}
+
+// refuseAuthorization shows a page to a browser. It redirects nowhere: where the client
+// may have the user sent back to is what the gateway has just not believed (RFC 6749
+// 4.1.2.1), and a client that is suspended is to get nothing.
+func (h *Handler) refuseAuthorization(w http.ResponseWriter, r *http.Request, err error) {
+	x := h.guardExchange(w, r, "authorization")
+	x.page = strings.Contains(strings.ToLower(strings.Join(r.Header["Accept"], ",")), "text/html")
+	x.refuse(err)
+}

@@ -1,0 +1,160 @@
+package caddymodule
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-dcr/caddy-dcr/authserver"
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// Access tokens that come to the AS itself: userinfo answers for the token of a client
+// that was suspended or deleted, as real ASs do.
+
+// uncheckedTokens counts them since the process began, over reloads.
+var uncheckedTokens = prometheus.NewCounterVec(prometheus.CounterOpts{
+	Name: "caddy_openbanking_dcr_unchecked_tokens_total",
+	Help: "Requests to endpoints of the authorization server with an access token whose client it does not tell, that were passed on.",
+}, []string{"workspace"})
+
+// warnUnchecked tells operators, once, where the AS cannot be asked whose token it is.
+func (h *Handler) warnUnchecked(before, t *table) {
+	if h.as.Introspects(t.metadata) || before != nil && !h.as.Introspects(before.metadata) {
+		return
+	}
+	for _, c := range t.checks {
+		if c&checkToken != 0 {
+			h.log.Warn("the authorization server cannot be asked whose access token it is; tokens of suspended and deleted clients that are no signed JWTs are passed on to userinfo; give the gateway a client and the server an introspection_endpoint")
+			return
+		}
+	}
+}
+
+// checkedToken is next for a request whose access token, if it has one, may go on, and
+// nil where it may not: then the request is answered.
+func (h *Handler) checkedToken(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, c checks) caddyhttp.Handler {
+	if c&checkToken == 0 {
+		return next
+	}
+	inactive, err := h.checkAccessToken(w, r, c)
+	switch {
+	case err != nil:
+		h.exchange(w, r, "access_token").refuse(err)
+		return nil
+	case inactive && c&checkForm != 0:
+		return h.refusing(next)
+	}
+	return next
+}
+
+// refusing is next for a token that the AS calls inactive: it refuses that in its own
+// words. One that it takes all the same is one that the gateway's client may not
+// introspect, and nobody knows whose it is.
+func (h *Handler) refusing(next caddyhttp.Handler) caddyhttp.Handler {
+	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		return h.serveHeld(w, r, next, "access_token", func(held *heldAnswer) error {
+			if held.status/100 != 2 {
+				return nil
+			}
+			return verify.Refuse(verify.InvalidToken, "access_token", "access token: not active at the authorization server; get a new one").Because(errTwoAnswers)
+		})
+	})
+}
+
+var errTwoAnswers = errors.New("introspection calls a token inactive that the endpoint takes; let the gateway's client introspect the tokens of all clients")
+
+// checkAccessToken refuses the token of a client that may do nothing, one that the gateway has
+// ended, and one that came with another certificate than the gateway has bound it to.
+func (h *Handler) checkAccessToken(w http.ResponseWriter, r *http.Request, c checks) (inactive bool, err error) {
+	t, err := h.presentedToken(w, r, c)
+	if err != nil || t.Raw == "" {
+		return false, err
+	}
+	store, err := h.app.Enter()
+	if err != nil {
+		return false, err
+	}
+	defer h.app.Leave()
+	if err := h.checkBound(r, store, t); err != nil {
+		return false, err
+	}
+	holder, err := h.as.TokenHolder(r.Context(), t.Raw)
+	if err != nil {
+		return false, err
+	}
+	return holder.Inactive, h.checkHolder(r, store, t.Raw, holder)
+}
+
+// presentedToken reads the one access token of a request.
+func (h *Handler) presentedToken(w http.ResponseWriter, r *http.Request, c checks) (verify.PresentedToken, error) {
+	form := ""
+	if !h.otherBody(r, c) {
+		var err error
+		if form, err = h.readForm(w, r); err != nil { // a body that is no form, an AS may take for one
+			return verify.PresentedToken{}, err
+		}
+	}
+	return verify.ReadPresentedToken(r.Header["Authorization"], r.URL.RawQuery, form)
+}
+
+// otherBody tells whether a body is none in which a server looks for a token: the token is
+// in the header, the endpoint one that may take JSON, and the body of one type that is
+// not a form's.
+func (h *Handler) otherBody(r *http.Request, c checks) bool {
+	t := mediaType(r)
+	return c&checkForm == 0 && !h.AuthorizationServer.BindAccessTokens && len(r.Header["Authorization"]) == 1 && len(r.Header["Content-Encoding"]) == 0 &&
+		t != "" && t != formType && !strings.HasPrefix(t, "multipart/")
+}
+
+// checkHolder holds a token against what the registry says now of the client that it
+// belongs to.
+func (h *Handler) checkHolder(r *http.Request, store *registry.Registry, raw string, t authserver.TokenHolder) error {
+	ended, err := store.TokenEnded(r.Context(), h.Workspace, &verify.AccessToken{Raw: raw, ID: t.JTI})
+	switch {
+	case err != nil:
+		return err
+	case ended:
+		return verify.Refuse(verify.InvalidToken, "access_token", "access token: it was ended; get a new one from this authorization server")
+	case !t.Known && !t.Inactive:
+		uncheckedTokens.WithLabelValues(h.Workspace).Inc()
+	}
+	for _, id := range t.ClientIDs {
+		client, err := store.Client(r.Context(), h.Workspace, id)
+		switch {
+		case errors.Is(err, registry.ErrNotFound): // not a client of the registry
+		case err != nil:
+			return err
+		case client.Status != registry.Active:
+			return verify.Refuse(verify.InvalidToken, "access_token", "access token: its client was deleted; register a new one")
+		case client.Suspended:
+			return verify.Refuse(verify.InvalidToken, "suspended", "access token: the bank has suspended this client, its software or its organisation; ask the bank")
+		}
+	}
+	return nil
+}
+
+// checkBound holds a token against the certificate of the connection, where the gateway
+// has bound it to one.
+func (h *Handler) checkBound(r *http.Request, store *registry.Registry, p verify.PresentedToken) error {
+	if !h.AuthorizationServer.BindAccessTokens {
+		return nil
+	}
+	if !p.Bearer {
+		return verify.Refuse(verify.MalformedRequest, "access_token", "access_token: in the address or the body, or in another scheme; send Authorization: Bearer")
+	}
+	t := &verify.AccessToken{Raw: p.Raw}
+	var err error
+	if t.Thumbprint, err = store.TokenBinding(r.Context(), h.Workspace, t); err != nil || t.Thumbprint == "" {
+		return err
+	}
+	cert, err := captureCertificate(r.TLS, h.now())
+	if err != nil {
+		cert = nil // CheckUse tells what is missing
+	}
+	return t.CheckUse(cert, h.now())
+}
