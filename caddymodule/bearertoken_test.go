@@ -30,6 +30,8 @@ type tokenAS struct {
 	says  map[string]string
 	asked atomic.Int32
 	down  atomic.Bool
+	// before is called before an answer to an introspection. Default: nothing is.
+	before func()
 	// unasked: its discovery document names no introspection endpoint.
 	unasked bool
 }
@@ -69,6 +71,9 @@ func (as *tokenAS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusInternalServerError)
 	default:
 		as.asked.Add(1)
+		if as.before != nil {
+			as.before()
+		}
 		answer, ok := as.says[r.FormValue("token")]
 		if !ok {
 			answer = `{"active":true,"client_id":"elsewhere"}`
@@ -192,6 +197,23 @@ func TestTokensOfSuspendedClients(t *testing.T) {
 	}
 	w.must(w.store.Delete(t.Context(), w.ws, "client", registry.Presented{}))
 	all("deleted", 401)
+}
+
+// TestSuspendedWhileTheASIsAsked: what counts is what the registry says when the request
+// goes on.
+func TestSuspendedWhileTheASIsAsked(t *testing.T) {
+	var w *whole
+	w = newWhole(t, func(as *tokenAS) {
+		as.before = func() {
+			if err := w.store.Suspend(context.Background(), w.of(registry.SuspendClient, "client")); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	w.as.says["own"] = `{"active":true,"client_id":"client"}`
+	if answer := w.serve(to(me, "Bearer", "own")); answer.Code != 401 || w.passed != nil {
+		t.Errorf("%d %s", answer.Code, answer.Body)
+	}
 }
 
 // TestEndedTokens: a token that the gateway takes no more is good for nothing else, by
