@@ -1,18 +1,12 @@
 package caddymodule
 
 import (
-	"cmp"
 	"context"
-	"crypto/x509"
-	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	dto "github.com/prometheus/client_model/go"
@@ -20,125 +14,7 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
-	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
 )
-
-// tokenAS is an AS whose introspection says of each token what is set. A token of which
-// nothing is said is the client "elsewhere"'s.
-type tokenAS struct {
-	*authserver.Server
-	says  map[string]string
-	asked atomic.Int32
-	down  atomic.Bool
-	// before is called before an answer to an introspection. Default: nothing is.
-	before func()
-	// unasked: its discovery document names no introspection endpoint.
-	unasked bool
-}
-
-func newTokenAS(t *testing.T, h *Handler, change func(*tokenAS)) *tokenAS {
-	t.Helper()
-	as := &tokenAS{says: map[string]string{}}
-	if change != nil {
-		change(as)
-	}
-	https := httptest.NewTLSServer(as)
-	t.Cleanup(https.Close)
-	roots := x509.NewCertPool()
-	roots.AddCert(https.Certificate())
-	var err error
-	as.Server, err = authserver.New(authserver.Options{
-		URL: https.URL + "/default/obuk", Client: jwks.NewClient(jwks.Options{Roots: roots, PrivateRanges: true}), ClientID: "gateway", ClientSecret: "s",
-		Accept: verify.DefaultAcceptable(), Now: h.now, Logger: h.log,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return as
-}
-
-func (as *tokenAS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	switch {
-	case strings.HasSuffix(r.URL.Path, "/openid-configuration"):
-		document := `{"issuer":"https://bank.example/default/obuk","authorization_endpoint":"https://bank.example/default/obuk/auth","userinfo_endpoint":"https://bank.example/default/obuk/me",` +
-			`"end_session_endpoint":"https://bank.example/default/obuk/out","credential_endpoint":"https://bank.example/default/obuk/credential","token_endpoint":"https://bank.example/default/obuk/token"`
-		if !as.unasked {
-			document += `,"introspection_endpoint":"https://bank.example/default/obuk/introspect"`
-		}
-		_, _ = io.WriteString(w, document+"}")
-	case as.down.Load():
-		w.WriteHeader(http.StatusInternalServerError)
-	default:
-		as.asked.Add(1)
-		if as.before != nil {
-			as.before()
-		}
-		answer, ok := as.says[r.FormValue("token")]
-		if !ok {
-			answer = `{"active":true,"client_id":"elsewhere"}`
-		}
-		_, _ = io.WriteString(w, answer)
-	}
-}
-
-// whole is a handler before an AS, asked as the server would.
-type whole struct {
-	*guardingHandler
-	as     *tokenAS
-	log    *strings.Builder
-	passed *http.Request
-	body   string
-	answer int // the AS's. Default: 200
-}
-
-func newWhole(t *testing.T, change func(*tokenAS)) *whole {
-	t.Helper()
-	g := newGuarding(t, leaf(t, "tpp", time.Now().Add(time.Hour)).RawSubject)
-	w := &whole{guardingHandler: g, log: &strings.Builder{}}
-	g.AuthorizationServer.Provision, g.RegisterPath = &Provision{}, "/default/obuk/register"
-	g.Handler.log = slog.New(slog.NewTextHandler(w.log, nil))
-	g.table.Store(nil)
-	w.as = newTokenAS(t, g.Handler, change)
-	g.Handler.as = w.as.Server
-	return w
-}
-
-// serve sends a request through ServeHTTP; what went on is in passed and body.
-func (w *whole) serve(r *http.Request) *httptest.ResponseRecorder {
-	w.t.Helper()
-	w.passed, w.body = nil, ""
-	next := caddyhttp.HandlerFunc(func(answer http.ResponseWriter, r *http.Request) error {
-		body, err := io.ReadAll(r.Body)
-		w.passed, w.body = r, string(body)
-		answer.WriteHeader(cmp.Or(w.answer, http.StatusOK))
-		if w.answer != http.StatusNoContent {
-			_, _ = io.WriteString(answer, "of the AS")
-		}
-		return err
-	})
-	answer := httptest.NewRecorder()
-	if err := w.ServeHTTP(answer, ofCaddy(r), next); err != nil {
-		w.t.Error(err)
-	}
-	return answer
-}
-
-// ofCaddy is a request as Caddy's server hands it to handlers.
-func ofCaddy(r *http.Request) *http.Request {
-	return r.WithContext(context.WithValue(r.Context(), caddyhttp.VarsCtxKey, map[string]any{}))
-}
-
-func (w *whole) must(err error) {
-	w.t.Helper()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-func (w *whole) of(kind, value string) registry.Suspension {
-	return registry.Suspension{Workspace: w.Workspace, Kind: kind, Value: value}
-}
 
 // to is a request with a token in one place.
 func to(path, place, token string) *http.Request {
