@@ -22,16 +22,18 @@ func (s *Server) CheckToken(ctx context.Context, raw string) (*verify.AccessToke
 		return nil, err
 	}
 	if s.Validate == JWT {
-		return s.checkJWT(ctx, m, raw)
+		return s.checkJWT(ctx, m, raw, s.tokenAudience(m))
 	}
 	return s.introspect(ctx, m, raw)
 }
 
-func (s *Server) checkJWT(ctx context.Context, m *Metadata, raw string) (*verify.AccessToken, error) {
+// checkJWT verifies a token's signature. audiences are those of which aud must name one,
+// nil where any will do.
+func (s *Server) checkJWT(ctx context.Context, m *Metadata, raw string, audiences []string) (*verify.AccessToken, error) {
 	if m.keys == nil {
 		return nil, unavailable(errors.New("the authorization server publishes no jwks_uri"))
 	}
-	return verify.VerifyAccessToken(ctx, raw, &verify.TokenRules{Issuer: m.Issuer, Audiences: s.tokenAudience(m), Keys: m.keys}, s.Now())
+	return verify.VerifyAccessToken(ctx, raw, &verify.TokenRules{Issuer: m.Issuer, Audiences: audiences, Keys: m.keys}, s.Now())
 }
 
 // tokenAudience is never empty: without an audience a token for any resource server of
@@ -48,14 +50,14 @@ func (s *Server) tokenAudience(m *Metadata) []string {
 
 func (s *Server) introspect(ctx context.Context, m *Metadata, raw string) (*verify.AccessToken, error) {
 	if m.Path("introspection_endpoint") == "" {
-		return s.checkJWT(ctx, m, raw)
+		return s.checkJWT(ctx, m, raw, s.tokenAudience(m))
 	}
 	claims, said, err := s.askAbout(ctx, m, raw, s.tokens)
 	switch {
 	case err != nil:
 		return nil, err
 	case said == tokenUnsupported:
-		return s.checkJWT(ctx, m, raw)
+		return s.checkJWT(ctx, m, raw, s.tokenAudience(m))
 	case said == tokenInactive:
 		return nil, verify.Refuse(verify.InvalidToken, "access_token", "access token: not active at the authorization server; get a new one")
 	}

@@ -155,7 +155,7 @@ func (s *Server) findHolder(ctx context.Context, m *Metadata, raw string) (t Tok
 // signedHolder is the holder of a JWT as its signature vouches for it.
 func (s *Server) signedHolder(ctx context.Context, m *Metadata, raw string) (t TokenHolder, err error) {
 	if m.keys != nil {
-		access, err := s.checkJWT(ctx, m, raw)
+		access, err := s.checkJWT(ctx, m, raw, nil) // whose it is, for whatever audience
 		switch {
 		case err == nil && access.ClientID != "":
 			return TokenHolder{ClientIDs: []string{access.ClientID}, JTI: access.ID, Known: true}, nil
