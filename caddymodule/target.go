@@ -26,17 +26,17 @@ func checkTarget(r *http.Request) error {
 	u := r.URL
 	switch {
 	case u.Opaque != "", !strings.HasPrefix(u.Path, "/"):
-		return refuseTarget("it has no path; begin it with a slash")
+		return verify.Refuse(verify.MalformedRequest, "target", "request target: it has no path; begin it with a slash")
 	case len(u.Path) > maxPath:
-		return refuseTarget("its path is longer than the 8192 bytes that are read; shorten it")
+		return verify.Refuse(verify.MalformedRequest, "target", "request target: its path is longer than the 8192 bytes that are read; shorten it")
 	case !utf8.ValidString(u.Path): // over-long forms of a slash or a dot among them
-		return refuseTarget("its path is not UTF-8 after decoding; encode it as UTF-8")
+		return verify.Refuse(verify.MalformedRequest, "target", "request target: its path is not UTF-8 after decoding; encode it as UTF-8")
 	case strings.Contains(u.RawQuery, "#"): // for a reader of references (RFC 3986) the query ends there
-		return refuseTarget("its query has a number sign; send it as %23")
+		return verify.Refuse(verify.MalformedRequest, "target", "request target: its query has a number sign; send it as %%23")
 	case u.Scheme == "" && u.Host == "" && u.User == nil:
 		return nil
 	case u.Scheme != "http" && u.Scheme != "https", u.Host == "", u.User != nil:
-		return refuseTarget("it is no http or https address of this server; send the path alone")
+		return verify.Refuse(verify.MalformedRequest, "target", "request target: it is no http or https address of this server; send the path alone")
 	case !sameAuthority(u, r.Host):
 		return verify.Refuse(verify.Misdirected, "target", "request target: another host than the one that the request is for; send the path alone")
 	}
@@ -50,16 +50,12 @@ func checkTarget(r *http.Request) error {
 // with every address that counts, and anybody can send one.
 const maxPath = 8 << 10
 
-func refuseTarget(why string) error {
-	return verify.Refuse(verify.MalformedRequest, "target", "request target: %s", why)
-}
-
 // checkPassed holds what is not the gateway's to what every server takes for a path.
 //
 // Errors: MalformedRequest.
 func checkPassed(path string) error {
 	if beginsAuthority(path) {
-		return refuseTarget("its path begins with two slashes, which some servers read as a host; send one")
+		return verify.Refuse(verify.MalformedRequest, "target", "request target: its path begins with two slashes, which some servers read as a host; send one")
 	}
 	return nil
 }
