@@ -123,7 +123,7 @@ func hasSmallFactor(n *big.Int) bool {
 // their first bits; a generator that takes the next prime for the second is within one step.
 const fermatSteps = 300
 
-// squaresModulo tells, for each modulus, which remainders a square has. 1 of 1,600
+// squaresModulo tells, for each modulus, which remainders a square has. One of 430
 // numbers gets past all of them without being one.
 var squaresModulo = sync.OnceValue(func() (tables [][]bool) {
 	for _, m := range []int{64, 63, 65, 11, 17, 19} {
