@@ -14,6 +14,9 @@ const (
 	// once, from their first transaction to their last one: fewer than wait for one AS
 	// at once (authserver), so that none is turned away there after it has begun.
 	maxAtWork = 128
+	// maxOfOne is how many of them are one organisation's, where the shares are fair: an
+	// AS may be slow for that one alone (it fetches what the metadata name).
+	maxOfOne = maxAtWork / 8
 	// admitWithin is how long another one waits to begin.
 	admitWithin = 5 * time.Second
 )
@@ -23,34 +26,104 @@ const (
 // AS has made is given up for want of time.
 type admission struct {
 	mu         sync.Mutex
-	workspaces map[string]chan struct{}
+	workspaces map[string]*places
 }
 
-var errCrowd = errors.New("registry: too many registrations are at work")
+// places are those of one workspace.
+type places struct {
+	all chan struct{}
+	// of are those of each organisation that is at work or waits.
+	of map[string]*share
+}
 
-// admit waits for a place. Nothing has begun where it fails.
+// share is what one organisation has of the places.
+type share struct {
+	places chan struct{}
+	users  int
+}
+
+var (
+	errCrowd = errors.New("registry: too many registrations are at work")
+	errShare = errors.New("registry: too many registrations of one organisation are at work")
+)
+
+// admit waits for a place, of those of an organisation (Client.Organisation) before that:
+// who waits for more than its share stands in nobody's way. An organisation that nobody
+// knows has no share. Nothing has begun where it fails.
 //
 // Errors: Unavailable.
-func (a *admission) admit(ctx context.Context, workspace string) (leave func(), err error) {
-	a.mu.Lock()
-	places := a.workspaces[workspace]
-	if places == nil {
-		places = make(chan struct{}, maxAtWork)
-		a.workspaces[workspace] = places
+func (a *admission) admit(ctx context.Context, ws Workspace, organisation string) (leave func(), err error) {
+	if ws.FairShareOff {
+		organisation = ""
 	}
-	a.mu.Unlock()
-	leave = func() { <-places }
-	select {
-	case places <- struct{}{}:
-		return leave, nil
-	default:
-	}
+	p, own := a.enter(ws.Name, organisation)
 	ctx, cancel := context.WithTimeoutCause(ctx, admitWithin, errCrowd)
 	defer cancel()
+	if own != nil && !take(ctx, own.places) {
+		a.exit(p, organisation)
+		cause := context.Cause(ctx)
+		if errors.Is(cause, errCrowd) {
+			cause = errShare
+		}
+		return nil, verify.Refuse(verify.Unavailable, "registry", "too many registrations of this organisation are under way; send fewer at once").Because(cause)
+	}
+	back := func() {
+		if own != nil {
+			<-own.places
+		}
+		a.exit(p, organisation)
+	}
+	if !take(ctx, p.all) {
+		back()
+		return nil, verify.Refuse(verify.Unavailable, "registry", "too many registrations are under way; try again later").Because(context.Cause(ctx))
+	}
+	return func() { <-p.all; back() }, nil
+}
+
+// take gets a place, at once where there is one, also for a caller who has left.
+func take(ctx context.Context, places chan struct{}) bool {
 	select {
 	case places <- struct{}{}:
-		return leave, nil
+		return true
+	default:
+	}
+	select {
+	case places <- struct{}{}:
+		return true
 	case <-ctx.Done():
-		return nil, verify.Refuse(verify.Unavailable, "registry", "too many registrations are under way; try again later").Because(context.Cause(ctx))
+		return false
+	}
+}
+
+// enter finds the places of a workspace and the share of an organisation, nil for none,
+// until exit.
+func (a *admission) enter(workspace, organisation string) (*places, *share) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p := a.workspaces[workspace]
+	if p == nil {
+		p = &places{all: make(chan struct{}, maxAtWork), of: map[string]*share{}}
+		a.workspaces[workspace] = p
+	}
+	if organisation == "" {
+		return p, nil
+	}
+	own := p.of[organisation]
+	if own == nil {
+		own = &share{places: make(chan struct{}, maxOfOne)}
+		p.of[organisation] = own
+	}
+	own.users++
+	return p, own
+}
+
+// exit forgets an organisation of which nothing is at work or waits.
+func (a *admission) exit(p *places, organisation string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if own := p.of[organisation]; own != nil {
+		if own.users--; own.users == 0 {
+			delete(p.of, organisation)
+		}
 	}
 }

@@ -55,7 +55,7 @@ func TestAdmission(t *testing.T) {
 		outcomes := make(chan error, 2*atOnce)
 		begin := func(i int) {
 			go func() {
-				_, err := x.Register(x.t.Context(), busy, request(fmt.Sprint("jti", i), fmt.Sprint("token", i)))
+				_, err := x.Register(x.t.Context(), busy, of(i%8, request(fmt.Sprint("jti", i), fmt.Sprint("token", i))))
 				outcomes <- err
 			}()
 		}
@@ -69,11 +69,11 @@ func TestAdmission(t *testing.T) {
 
 		for name, late := range map[string]func(context.Context) error{
 			"a registration": func(ctx context.Context) error {
-				_, err := x.Register(ctx, busy, request("late", "late"))
+				_, err := x.Register(ctx, busy, of(8, request("late", "late")))
 				return err
 			},
 			"an update": func(ctx context.Context) error {
-				_, err := x.Update(ctx, busy, before.ClientID, request("late", ""))
+				_, err := x.Update(ctx, busy, before.ClientID, of(9, request("late", "")))
 				return err
 			},
 		} {
@@ -117,4 +117,108 @@ func TestAdmission(t *testing.T) {
 			t.Errorf("what was sent away cannot be sent again: %v", err)
 		}
 	})
+}
+
+// of is a request of another organisation for each number.
+func of(n int, in registry.Registration) registry.Registration {
+	in.Request.Statement.OrgID = fmt.Sprint("other", n)
+	return in
+}
+
+// TestShareOfAdmission: whatever an organisation sends, and with however many
+// certificates, it has an eighth of the places, and who waits for more is in nobody's way.
+func TestShareOfAdmission(t *testing.T) {
+	const share, crowd, wait = 16, 190, 5 * time.Second // docs/operations.md
+	run(t, true, func(x *fixture) {
+		victim := x.register(of(1, request("first", "")))
+		s := &slowly{as: x.as, may: make(chan struct{})}
+		slow := x.ws
+		slow.Provisioner = s
+		outcomes := make(chan error, crowd)
+		for i := range crowd {
+			go func() {
+				in := request(fmt.Sprint("jti", i), fmt.Sprint("token", i))
+				in.Certificate.Thumbprint = fmt.Sprint("thumb", i%2)
+				_, err := x.Register(x.t.Context(), slow, in)
+				outcomes <- err
+			}()
+		}
+		synctest.Wait()
+		if got := s.asked.Load(); got != share {
+			t.Errorf("%d of one organisation are at work, want %d", got, share)
+		}
+		began, made := time.Now(), 0
+		for i := range 100 {
+			if _, err := x.Register(x.t.Context(), x.ws, of(i%5, request(fmt.Sprint("other", i), fmt.Sprint("others token", i)))); err == nil {
+				made++
+			}
+			if _, err := x.Update(x.t.Context(), x.ws, victim.ClientID, of(1, request(fmt.Sprint("update", i), ""))); err != nil {
+				t.Error(err)
+			}
+		}
+		if waited := time.Since(began); made < 99 || waited != 0 {
+			t.Errorf("%d of the others' 100 were made, after %v", made, waited)
+		}
+		for range crowd - share {
+			refused(t, <-outcomes, verify.Unavailable, "registry")
+		}
+		if waited := time.Since(began); waited != wait {
+			t.Errorf("the others of the crowd were sent away after %v", waited)
+		}
+		close(s.may)
+		for range share {
+			if err := <-outcomes; err != nil {
+				t.Error(err)
+			}
+		}
+		// What was left behind by it all is nothing: the share is whole again.
+		if _, err := x.Register(x.t.Context(), x.ws, request("again", "again")); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestShareWithoutOrganisation: without a statement the certificate counts, and without
+// that nobody is told apart. fair_share off gives all places to one.
+func TestShareWithoutOrganisation(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(*registry.Workspace, *registry.Registration)
+		want   int32
+	}{
+		{"a certificate", func(_ *registry.Workspace, in *registry.Registration) { in.Request.Statement.OrgID = "" }, 16},
+		{"nothing", func(_ *registry.Workspace, in *registry.Registration) {
+			in.Request.Statement.OrgID, in.Certificate = "", nil
+		}, 128},
+		{"another directory of the same org_id", func(_ *registry.Workspace, in *registry.Registration) {
+			in.Request.Statement.Issuer = &verify.Issuer{Name: "directory " + in.Request.JTI[:1]}
+		}, 32},
+		{"fair_share off", func(ws *registry.Workspace, _ *registry.Registration) { ws.FairShareOff = true }, 128},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			run(t, true, func(x *fixture) {
+				s := &slowly{as: x.as, may: make(chan struct{})}
+				slow := x.ws
+				slow.Provisioner = s
+				outcomes := make(chan error, 150)
+				for i := range 150 {
+					in := request(fmt.Sprint(i%2, "jti", i), fmt.Sprint("token", i))
+					test.change(&slow, &in)
+					ws := slow
+					go func() {
+						_, err := x.Register(x.t.Context(), ws, in)
+						outcomes <- err
+					}()
+				}
+				synctest.Wait()
+				if got := s.asked.Load(); got != test.want {
+					t.Errorf("%d are at work, want %d", got, test.want)
+				}
+				close(s.may)
+				for range 150 {
+					<-outcomes
+				}
+			})
+		})
+	}
 }

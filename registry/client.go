@@ -122,6 +122,31 @@ func (c *Client) TokenEndpointAuth() string {
 	return "native"
 }
 
+// Organisation names those who share what one TPP may have at once: the organisation in
+// the directory or, where no statement tells that, whoever has the certificate. Empty
+// where neither is known.
+func (c *Client) Organisation() string {
+	switch {
+	case c.OrgID != "":
+		return key("organisation", c.Directory, c.OrgID)
+	case c.Thumbprint != "":
+		return key("certificate", c.Thumbprint)
+	}
+	return ""
+}
+
+// organisation is that of the client that the request is for.
+func (in Registration) organisation() string {
+	c := &Client{}
+	if s := in.Request.Statement; s != nil && !s.None {
+		c.Directory, c.OrgID = s.Issuer.Name, s.OrgID
+	}
+	if in.Certificate != nil {
+		c.Thumbprint = in.Certificate.Thumbprint
+	}
+	return c.Organisation()
+}
+
 // DN is Subject or, without it, the registered text; nil when there is neither.
 func (c *Client) DN() (verify.DN, error) {
 	if len(c.Subject) > 0 {

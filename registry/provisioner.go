@@ -59,6 +59,8 @@ type Revocation struct {
 	ClientID             string
 	Certificate          []byte
 	Bridge, ClientSecret string
+	// Organisation is whose token it is, as Client.Organisation; empty where nobody knows.
+	Organisation string
 }
 
 // Provisioned is what the AS made of a client.
@@ -81,6 +83,9 @@ type Workspace struct {
 	Provisioner Provisioner
 	// Reregister is what a POST does that repeats one. Default: another client.
 	Reregister Reregister
+	// FairShareOff lets one organisation have all registrations that may be at work at
+	// once, and all workers of the outbox. Default: false, it has an eighth of each.
+	FairShareOff bool
 	// AccessTokens are the gateway's own registration access tokens. Default: none.
 	AccessTokens *AccessTokens
 	// AuditRetention is how long its changes are kept in the audit trail. Default:

@@ -51,7 +51,7 @@ func (r *Registry) Register(ctx context.Context, ws Workspace, in Registration) 
 }
 
 func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) (*Client, error) {
-	leave, err := r.admission.admit(ctx, ws.Name)
+	leave, err := r.admission.admit(ctx, ws, in.organisation())
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,8 @@
 // deleting, active -> active, a POST that repeats another one, and suspensions.
 //
 // How many registrations and updates are between their first and last line is bounded
-// (admission), so that these lines do not wait for each other until time is up.
+// (admission), so that these lines do not wait for each other until time is up. Of one
+// organisation it is an eighth of that.
 //
 // Leases end by themselves, and no earlier than the request can have reached the AS.
 // The crash tests (integration/crash) end the process at every line of this table.
@@ -119,7 +120,7 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	r := &Registry{
 		store: counting{o.Store, generations}, generations: generations, sealer: o.Sealer, now: o.Now, log: o.Logger,
 		loans: map[string][]*loan{}, wake: make(chan struct{}, 1), done: make(chan struct{}), explanations: newExplanations(),
-		admission: admission{workspaces: map[string]chan struct{}{}},
+		admission: admission{workspaces: map[string]*places{}},
 	}
 	if r.now == nil {
 		r.now = time.Now

@@ -17,7 +17,7 @@ import (
 // Errors: those of Register, and of verify.NotYours for a client that is gone;
 // Unavailable for one that another change has overtaken.
 func (r *Registry) Update(ctx context.Context, ws Workspace, clientID string, in Registration) (*Client, error) {
-	leave, err := r.admission.admit(ctx, ws.Name)
+	leave, err := r.admission.admit(ctx, ws, in.organisation())
 	if err != nil {
 		return nil, err
 	}
