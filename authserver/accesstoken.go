@@ -147,7 +147,7 @@ func (s *Server) Revoke(ctx context.Context, v registry.Revocation) error {
 	}
 	if id, secret := s.revoker(v); id != "" {
 		q := form(target, v.Token, id, secret)
-		q.among = s.tokens
+		q.among, q.of = s.tokens, v.Organisation
 		return s.revoke(ctx, q)
 	}
 	return err
@@ -184,7 +184,7 @@ func form(target, token, id, secret string) request {
 func (s *Server) clientForm(target string, v registry.Revocation) request {
 	q := request{
 		method: http.MethodPost, target: target, contentType: "application/x-www-form-urlencoded",
-		secrets: []string{v.Token, v.ClientSecret}, among: s.tokens,
+		secrets: []string{v.Token, v.ClientSecret}, among: s.tokens, of: v.Organisation,
 	}
 	parameters := url.Values{"client_id": {v.ClientID}}.Encode()
 	if v.Bridge != "" {

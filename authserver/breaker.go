@@ -5,74 +5,168 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
-	"github.com/sony/gobreaker/v2"
+	"github.com/caddy-dcr/caddy-dcr/registry"
 )
 
-// What keeps an AS that is dead, or hangs, from holding up the gateway: at most
-// maxAtWork exchanges wait for it at once, and after tripAfter that failed one after
-// the other none begins for openFor; then one tries.
+// After tripAfter exchanges that failed one after the other none begins for openFor.
+// Of those that the authorization server (AS) has perhaps read, one organisation counts
+// for mostOfOne: what a TPP sends may make the AS slow for that TPP alone (the AS fetches
+// what the metadata name). Then exchanges are tried, trialsAtOnce at once, each for
+// another organisation.
 const (
-	maxAtWork = 256
-	tripAfter = 5
-	openFor   = 2 * time.Second
+	tripAfter    = 5
+	mostOfOne    = 3
+	openFor      = 2 * time.Second
+	trialsAtOnce = 3
 )
 
-// family are exchanges that fail together. What a TPP sends may make the AS slow
-// when it registers a client (it fetches what the metadata name), and that must not
-// keep others from having their tokens checked.
-type family struct {
-	slots   chan struct{}
-	breaker *gobreaker.CircuitBreaker[*reply]
+// breaker is a circuit breaker that knows for whom an exchange is. sony/gobreaker does
+// not: one failure opens its half-open state again, and as many trials as it lets begin
+// must succeed to close it, so that the exchanges of one organisation keep it open.
+type breaker struct {
+	name string
+	now  func() time.Time
+	log  *slog.Logger
+
+	mu    sync.Mutex
+	state string
+	// round is another one in each state, so that late outcomes do not count.
+	round int
+	// until is when the open state ends.
+	until time.Time
+	// failures counts those that count in this round, failed by organisation.
+	failures int
+	failed   map[string]int
+	// trying are the organisations whose trial is at work, again is when one may try
+	// again whose trial failed.
+	trying map[string]bool
+	again  map[string]time.Time
 }
 
-func newFamily(name string, pause time.Duration, log *slog.Logger) *family {
-	return &family{
-		slots: make(chan struct{}, maxAtWork),
-		breaker: gobreaker.NewCircuitBreaker[*reply](gobreaker.Settings{
-			Name: name, Timeout: pause,
-			ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= tripAfter },
-			// The caller's end says nothing of the AS.
-			IsExcluded: func(err error) bool { return errors.Is(err, context.Canceled) },
-			OnStateChange: func(name string, from, to gobreaker.State) {
-				log.Warn("circuit breaker of the authorization server", slog.String("calls", name), slog.String("from", from.String()), slog.String("to", to.String()))
-			},
-		}),
-	}
-}
+// The states of a breaker.
+const (
+	breakerClosed   = "closed"
+	breakerOpen     = "open"
+	breakerHalfOpen = "half-open"
+)
 
 var (
-	errFailing = errors.New("answered that it is not there")
-	errBusy    = errors.New("too many exchanges wait for the authorization server")
+	errOpen   = errors.New("circuit breaker is open")
+	errTrials = errors.New("circuit breaker is half-open and enough exchanges are on trial")
 )
 
-// do carries out an exchange unless the AS is known to be down.
-func (f *family) do(exchange func() (*reply, error)) (*reply, error) {
-	select {
-	case f.slots <- struct{}{}:
-		defer func() { <-f.slots }()
-	default:
-		return nil, unavailable(errBusy)
+func newBreaker(name string, now func() time.Time, log *slog.Logger) *breaker {
+	b := &breaker{name: name, now: now, log: log}
+	b.enter(breakerClosed)
+	return b
+}
+
+// enter begins a new round.
+func (b *breaker) enter(state string) {
+	if b.state != "" {
+		b.log.Warn("circuit breaker of the authorization server", slog.String("calls", b.name), slog.String("from", b.state), slog.String("to", state))
 	}
-	res, err := f.breaker.Execute(func() (*reply, error) {
-		res, err := exchange()
-		if err == nil && isDown(res.Status) {
-			err = errFailing
-		}
-		return res, err
-	})
+	b.state, b.round, b.failures = state, b.round+1, 0
+	b.failed, b.trying, b.again = map[string]int{}, map[string]bool{}, map[string]time.Time{}
+	if state == breakerOpen {
+		b.until = b.now().Add(openFor)
+	}
+}
+
+// begin lets an exchange for an organisation begin, empty for an unknown one. The
+// outcome of the exchange belongs to the round.
+func (b *breaker) begin(of string) (round int, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.now()
+	if b.state == breakerOpen && !now.Before(b.until) {
+		b.enter(breakerHalfOpen)
+	}
 	switch {
-	case errors.Is(err, errFailing):
-		return res, nil // its answer counts all the same
-	case errors.Is(err, gobreaker.ErrOpenState), errors.Is(err, gobreaker.ErrTooManyRequests):
-		return nil, unavailable(err)
+	case b.state == breakerOpen:
+		return 0, errOpen
+	case b.state == breakerHalfOpen:
+		if b.trying[of] || now.Before(b.again[of]) || len(b.trying) >= trialsAtOnce {
+			return 0, errTrials
+		}
+		b.trying[of] = true
 	}
-	return res, err
+	return b.round, nil
+}
+
+// outcome is what an exchange says of the AS.
+type outcome int
+
+const (
+	// nothing: the caller went away.
+	nothing outcome = iota
+	// answered: with whatever it had to say.
+	answered
+	// failed: no answer, or one of something that stands before the AS.
+	failed
+	// unreached: no connection was had, so that no TPP has anything to do with it.
+	unreached
+)
+
+// outcomeOf reads what exchange returned.
+func outcomeOf(res *reply, err error) outcome {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return nothing
+	case errors.Is(err, registry.ErrLost), err == nil && isDown(res.Status):
+		return failed
+	case err != nil:
+		return unreached
+	}
+	return answered
 }
 
 // isDown tells whether a status says that the AS is not there: what stands before it
 // answers, or it is in maintenance. A 500 may be about one request alone.
 func isDown(status int) bool {
 	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
+}
+
+// end takes the outcome of an exchange that begin has let begin.
+func (b *breaker) end(round int, of string, o outcome) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if round != b.round {
+		return
+	}
+	delete(b.trying, of)
+	switch o {
+	case answered:
+		if b.state == breakerHalfOpen {
+			b.enter(breakerClosed)
+			return
+		}
+		b.failures = 0
+		clear(b.failed)
+	case failed, unreached:
+		b.fail(of, o)
+	}
+}
+
+// fail counts a failure, and opens the breaker where it is one too many.
+func (b *breaker) fail(of string, o outcome) {
+	ofOne := o == failed && of != ""
+	switch {
+	case ofOne && b.failed[of] >= mostOfOne && b.state == breakerClosed:
+		return
+	case ofOne:
+		b.failed[of]++
+	}
+	b.failures++
+	switch {
+	case b.state == breakerClosed && b.failures >= tripAfter,
+		// A trial that says nothing of the other organisations is theirs to repeat.
+		b.state == breakerHalfOpen && (!ofOne || len(b.failed) > 1):
+		b.enter(breakerOpen)
+	case b.state == breakerHalfOpen:
+		b.again[of] = b.now().Add(openFor)
+	}
 }

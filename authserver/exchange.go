@@ -40,6 +40,8 @@ type request struct {
 	secrets []string
 	// among is the family that it belongs to. Default: the exchanges about clients.
 	among *family
+	// of is the organisation that it is for; empty where that is WithSender's.
+	of string
 }
 
 // reply is an answer and what is to be blanked in its words.
@@ -54,7 +56,7 @@ type reply struct {
 // Errors: Unavailable; with registry.ErrLost in its chain when the request may
 // have reached the AS.
 func (s *Server) send(ctx context.Context, q request) (*reply, error) {
-	return cmp.Or(q.among, s.clients).do(func() (*reply, error) { return s.exchange(ctx, q) })
+	return cmp.Or(q.among, s.clients).do(s.share(ctx, q), func() (*reply, error) { return s.exchange(ctx, q) })
 }
 
 func (s *Server) exchange(ctx context.Context, q request) (*reply, error) {

@@ -1,15 +1,18 @@
 package authserver
 
-import "time"
-
-// SetBreakerPause is how long no exchange begins after several that failed.
-func (s *Server) SetBreakerPause(d time.Duration) {
-	s.clients, s.tokens, s.holding = newFamily("registration", d, s.log), newFamily("tokens", d, s.log), newFamily("token holders", d, s.log)
-}
-
-// MaxAtWork, TripAfter and MaxDoubtful are for tests.
+// Limits, for tests.
 const (
-	MaxAtWork   = maxAtWork
-	TripAfter   = tripAfter
-	MaxDoubtful = maxDoubtful
+	MaxAtWork    = maxAtWork
+	MaxOfOne     = maxOfOne
+	TripAfter    = tripAfter
+	MostOfOne    = mostOfOne
+	OpenFor      = openFor
+	TrialsAtOnce = trialsAtOnce
+	MaxDoubtful  = maxDoubtful
+)
+
+// ErrOpen and ErrTrials are why the breaker refuses.
+var (
+	ErrOpen   = errOpen
+	ErrTrials = errTrials
 )

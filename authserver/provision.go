@@ -21,7 +21,7 @@ func (s *Server) Create(ctx context.Context, c *registry.Client) (*registry.Prov
 	if err != nil {
 		return nil, err
 	}
-	q := request{method: http.MethodPost, target: m.Path("registration_endpoint"), contentType: "application/json"}
+	q := request{method: http.MethodPost, target: m.Path("registration_endpoint"), contentType: "application/json", of: c.Organisation()}
 	if q.target == "" {
 		return nil, unavailable(errors.New("the authorization server publishes no registration_endpoint"))
 	}
@@ -143,7 +143,7 @@ func managing(method string, c *registry.Client) (request, error) {
 		return request{}, unavailable(fmt.Errorf("%w: it gave none", registry.ErrDetached))
 	}
 	token := c.Credentials.RegistrationAccessToken
-	return request{method: method, target: c.Credentials.RegistrationPath, authorization: bearer(token), secrets: []string{token}}, nil
+	return request{method: method, target: c.Credentials.RegistrationPath, authorization: bearer(token), secrets: []string{token}, of: c.Organisation()}, nil
 }
 
 // readProvisioned reads an answer of RFC 7591 3.2.1. Credentials that it does not

@@ -100,6 +100,9 @@ type Options struct {
 	RegistrationEndpoint func(issuer string) string
 	// Accept is what registrations may ask for as far as the AS can do it. Required.
 	Accept verify.Acceptable
+	// FairShareOff lets one organisation have all exchanges at once, and alone bring the
+	// gateway to leave the AS in peace. Default: false, it has an eighth of them.
+	FairShareOff bool
 	// Documents keeps the discovery document. Default: it is fetched before the first use.
 	Documents Documents
 	// Now is the clock. Default: time.Now.
@@ -182,7 +185,7 @@ func New(o Options) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.clients, s.tokens, s.holding = newFamily("registration", openFor, s.log), newFamily("tokens", openFor, s.log), newFamily("token holders", openFor, s.log)
+	s.clients, s.tokens, s.holding = newFamily("registration", o.Now, s.log), newFamily("tokens", o.Now, s.log), newFamily("token holders", o.Now, s.log)
 	if s.holders, err = newHolders(); err != nil {
 		return nil, err
 	}
