@@ -75,7 +75,7 @@ func (r *Registry) leaveForDeletion(ctx context.Context, c *Client, undo work, c
 		return err
 	}
 	todo := r.newWork(workDelete, c.Workspace)
-	todo.Registration, todo.Tried, todo.LastError = c.ID, r.now().Unix(), errorText(cause)
+	todo.Registration, todo.Org, todo.Tried, todo.LastError = c.ID, c.Organisation(), r.now().Unix(), errorText(cause)
 	return r.conclude(ctx, func(w Writer) error {
 		taken, err := get(w, idKey(c))
 		if err != nil || len(taken) > 0 {

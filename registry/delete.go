@@ -46,7 +46,7 @@ func (r *Registry) beginDelete(ctx context.Context, ws Workspace, clientID strin
 			return err
 		}
 		c.Status = Deleting
-		todo.key, todo.Registration = laterKey(leaseEnd(now), c.ID), c.ID
+		todo.key, todo.Registration, todo.Org = laterKey(leaseEnd(now), c.ID), c.ID, c.Organisation()
 		return errors.Join(putClient(w, c), todo.put(w), r.putAudit(w, ws, AuditDeleted, c, presented.Origin))
 	})
 	return c, todo, err

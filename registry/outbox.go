@@ -9,31 +9,33 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	"golang.org/x/sync/errgroup"
 )
 
 const (
-	// outboxPage is how many entries are read at once, outboxWorkers how many of
-	// them are carried out at the same time.
-	outboxPage    = 64
-	outboxWorkers = 8
+	// outboxPage is how many entries are read at once.
+	outboxPage = 64
 	// outboxPause is the least time between two looks. A look walks over everything
-	// that was deleted since the engine last tidied up.
+	// that was deleted since the engine last tidied up, and over all that is queued: so
+	// it is also outboxRest times as long as the last look took.
 	outboxPause = 50 * time.Millisecond
+	outboxRest  = 4
 )
 
 // runOutbox carries out what is due, until ctx ends.
 func (r *Registry) runOutbox(ctx context.Context, changed <-chan struct{}) {
 	defer close(r.done)
+	queue := newOutboxQueue(func(key string) { r.carryOut(ctx, key) }, r.nudge)
+	defer queue.stop()
 	for {
-		pause, err := r.passOutbox(ctx)
+		began := time.Now()
+		pause, err := r.passOutbox(ctx, queue)
 		if err != nil && ctx.Err() == nil {
 			r.log.Error("the outbox cannot be read", slog.Any("error", err))
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(outboxPause):
+		case <-time.After(max(outboxPause, outboxRest*time.Since(began))):
 		}
 		select {
 		case <-ctx.Done():
@@ -48,13 +50,12 @@ func (r *Registry) runOutbox(ctx context.Context, changed <-chan struct{}) {
 	}
 }
 
-// passOutbox carries out every entry that is due now once and returns the time
-// until the next one. What comes due meanwhile has its turn in the next pass: at an
-// AS that hangs, the entries under one prefix could keep a pass from the other for ever.
-func (r *Registry) passOutbox(ctx context.Context) (time.Duration, error) {
+// passOutbox queues the entries that are due now and returns the time until the next
+// one. It waits for none of them.
+func (r *Registry) passOutbox(ctx context.Context, queue *outboxQueue) (time.Duration, error) {
 	next, now := outboxIdle, r.now()
 	for _, prefix := range []string{outboxPrefix, laterPrefix} {
-		pause, err := r.passEntries(ctx, prefix, now)
+		pause, err := r.passEntries(ctx, queue, prefix, now)
 		if err != nil {
 			return outboxIdle, err
 		}
@@ -63,7 +64,7 @@ func (r *Registry) passOutbox(ctx context.Context) (time.Duration, error) {
 	return next, nil
 }
 
-func (r *Registry) passEntries(ctx context.Context, prefix string, now time.Time) (time.Duration, error) {
+func (r *Registry) passEntries(ctx context.Context, queue *outboxQueue, prefix string, now time.Time) (time.Duration, error) {
 	after := ""
 	for {
 		var page []Entry
@@ -74,47 +75,65 @@ func (r *Registry) passEntries(ctx context.Context, prefix string, now time.Time
 		if err != nil {
 			return outboxIdle, err
 		}
-		var group errgroup.Group
-		group.SetLimit(outboxWorkers)
-		pause := outboxIdle
 		for _, e := range page {
 			if due := outboxDue(e.Key); due.After(now) {
-				pause = min(max(due.Sub(r.now()), 0), pause)
-				break
+				return min(max(due.Sub(r.now()), 0), outboxIdle), nil
 			}
-			group.Go(func() error {
-				if ctx.Err() == nil {
-					r.carryOut(ctx, e)
-				}
-				return nil
-			})
+			r.offer(queue, e)
 		}
-		if err := group.Wait(); err != nil {
-			return outboxIdle, err
-		}
-		if pause < outboxIdle || len(page) < outboxPage || ctx.Err() != nil {
-			return pause, ctx.Err()
+		if len(page) < outboxPage || ctx.Err() != nil {
+			return outboxIdle, ctx.Err()
 		}
 		after = page[len(page)-1].Key
 	}
 }
 
-// carryOut does one entry, and removes or reschedules it.
-func (r *Registry) carryOut(ctx context.Context, e Entry) {
-	k := work{key: e.Key}
+// offer queues an entry with those of its organisation. It waits in the store for a
+// configuration, or for the version, that knows it.
+func (r *Registry) offer(queue *outboxQueue, e Entry) {
+	var k work
 	if err := json.Unmarshal(e.Value, &k); err != nil {
 		r.log.Error("unreadable outbox entry", slog.String("key", e.Key), slog.Any("error", err))
 		return
 	}
 	ws, ok := r.lent(k.Workspace)
-	if !ok || k.Schema > schema {
-		return // waits for a configuration, or for the version, that knows it
+	switch {
+	case !ok || k.Schema > schema:
+	case ws.FairShareOff:
+		queue.offer(e.Key, e.Key)
+	default: // those of earlier versions, which name no organisation, have one group
+		queue.offer(key(k.Workspace, k.Org), e.Key)
+	}
+}
+
+// carryOut does one entry, and removes or reschedules it. It may be done already: a look
+// at the store is older than what the workers do meanwhile.
+func (r *Registry) carryOut(ctx context.Context, entry string) {
+	var value []byte
+	err := r.store.View(ctx, func(v Reader) (err error) {
+		value, err = get(v, entry)
+		return err
+	})
+	switch {
+	case err != nil && ctx.Err() == nil:
+		r.log.Error("the outbox cannot be read", slog.Any("error", err))
+		return
+	case err != nil, value == nil, ctx.Err() != nil:
+		return
+	}
+	k := work{key: entry}
+	if err := json.Unmarshal(value, &k); err != nil {
+		r.log.Error("unreadable outbox entry", slog.String("key", entry), slog.Any("error", err))
+		return
+	}
+	ws, ok := r.lent(k.Workspace)
+	if !ok {
+		return
 	}
 	// Close waits for what has begun: cut off, it would be one more lost answer.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Deadline)
 	defer cancel()
-	err := r.do(ctx, ws, k)
-	if err == nil {
+	if err = r.do(ctx, ws, k); err == nil {
 		crashpoint("outbox: done")
 		return
 	}

@@ -1,7 +1,9 @@
 package registry_test
 
 import (
+	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -90,4 +92,173 @@ func TestOutboxOfAHangingServer(t *testing.T) {
 		}
 		takeBack()
 	})
+}
+
+// hangingFor is an AS that hangs for the clients and tokens of some organisations.
+type hangingFor struct {
+	*as
+	mu sync.Mutex
+	// for whom, and how many calls of each are at work now and were at most.
+	of         map[string]bool
+	now, most  int
+	mostOfEach map[string]int
+	each       map[string]int
+}
+
+func (h *hangingFor) Revoke(ctx context.Context, v registry.Revocation) error {
+	h.mu.Lock()
+	h.now++
+	h.each[v.Organisation]++
+	h.most, h.mostOfEach[v.Organisation] = max(h.most, h.now), max(h.mostOfEach[v.Organisation], h.each[v.Organisation])
+	hangs := h.of[v.Organisation]
+	h.mu.Unlock()
+	defer func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.now--
+		h.each[v.Organisation]--
+	}()
+	if hangs {
+		<-ctx.Done()
+		return registry.ErrLost
+	}
+	return h.as.Revoke(ctx, v)
+}
+
+func newHangingFor(a *as, organisations ...string) *hangingFor {
+	h := &hangingFor{as: a, of: map[string]bool{}, mostOfEach: map[string]int{}, each: map[string]int{}}
+	for _, o := range organisations {
+		h.of[o] = true
+	}
+	return h
+}
+
+// leave leaves revocations of an organisation to the outbox.
+func (x *fixture) leave(ws registry.Workspace, organisation string, n int) {
+	x.t.Helper()
+	for i := range n {
+		p := presented(fmt.Sprint(organisation, " token ", i))
+		p.Organisation = organisation
+		if err := x.EndToken(x.t.Context(), ws, p); err != nil {
+			x.t.Fatal(err)
+		}
+	}
+}
+
+// TestOutboxOfOneOrganisation: however much of one organisation hangs, it has one
+// worker, and what the others have left to do is done meanwhile.
+func TestOutboxOfOneOrganisation(t *testing.T) {
+	for name, hostile := range map[string]string{"of one organisation": "hostile", "of nobody": ""} {
+		t.Run(name, func(t *testing.T) {
+			run(t, true, func(x *fixture) {
+				h := newHangingFor(x.as, hostile)
+				ws := x.ws
+				ws.Provisioner = h
+				defer x.Lend(ws)()
+				x.leave(ws, hostile, 300)
+				x.settle()
+				for i := range 20 {
+					x.leave(ws, fmt.Sprint("org", i), 10)
+				}
+				x.settle()
+				if got := x.as.ended(); got != 200 {
+					t.Errorf("%d of the others' 200 tokens are revoked", got)
+				}
+				if h.mostOfEach[hostile] != 1 || h.most > 8 {
+					t.Errorf("%d workers for one organisation, %d in all", h.mostOfEach[hostile], h.most)
+				}
+				h.mu.Lock()
+				clear(h.of)
+				h.mu.Unlock()
+				time.Sleep(time.Hour)
+				if got, left := x.as.ended(), len(x.keys("outbox/")); got != 500 || left != 0 {
+					t.Errorf("in the end %d tokens are revoked, %d entries left", got, left)
+				}
+			})
+		})
+	}
+}
+
+// TestOutboxWithoutFairShare: with fair_share off one organisation has all workers.
+func TestOutboxWithoutFairShare(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		h := newHangingFor(x.as, "one")
+		ws := x.ws
+		ws.Provisioner, ws.FairShareOff = h, true
+		defer x.Lend(ws)()
+		x.leave(ws, "one", 100)
+		x.settle()
+		if h.most != 8 {
+			t.Errorf("%d workers for one organisation, want 8", h.most)
+		}
+	})
+}
+
+// TestOutboxCarriesOutOnce: with more entries than are queued at once, and new ones
+// coming all the time, each is carried out exactly once.
+func TestOutboxCarriesOutOnce(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		h := newHangingFor(x.as)
+		ws := x.ws
+		ws.Provisioner = h
+		defer x.Lend(ws)()
+		const organisations, each = 30, 200
+		for i := range organisations {
+			x.leave(ws, fmt.Sprint("org", i), each)
+		}
+		time.Sleep(time.Minute)
+		x.as.mu.Lock()
+		defer x.as.mu.Unlock()
+		seen := map[string]bool{}
+		for _, token := range x.as.revoked {
+			if seen[token] {
+				t.Errorf("%s was revoked twice", token)
+			}
+			seen[token] = true
+		}
+		if len(seen) != organisations*each {
+			t.Errorf("%d tokens are revoked, want %d", len(seen), organisations*each)
+		}
+	})
+}
+
+// TestOutboxNamesTheOrganisation: each kind of entry says whose it is.
+func TestOutboxNamesTheOrganisation(t *testing.T) {
+	for _, kind := range []string{"undo", "delete", "restore", "revoke"} {
+		run(t, true, func(x *fixture) {
+			down := verify.Refuse(verify.Unavailable, "", "down")
+			c := x.register(request("jti1", ""))
+			switch kind {
+			case "undo":
+				x.as.set(func() { x.as.fail["create"] = []error{registry.ErrLost, registry.ErrLost} })
+				if _, err := x.Register(x.t.Context(), x.ws, request("jti2", "")); err == nil {
+					t.Fatal("registered")
+				}
+			case "delete":
+				x.as.set(func() { x.as.fail["delete"] = []error{down} })
+				if err := x.Delete(x.t.Context(), x.ws, c.ClientID, presented("t")); err != nil {
+					t.Fatal(err)
+				}
+			case "restore":
+				x.as.set(func() { x.as.fail["update"] = []error{registry.ErrLost, registry.ErrLost} })
+				if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti2")); err == nil {
+					t.Fatal("updated")
+				}
+			case "revoke":
+				x.as.set(func() { x.as.fail["revoke"] = []error{down, down} })
+				if _, err := x.Register(x.t.Context(), x.ws, request("jti2", "token2")); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+			}
+			keys := append(x.keys("outbox/"), x.keys("later/")...)
+			if len(keys) != 1 {
+				t.Fatalf("%s: entries %q", kind, keys)
+			}
+			entry := x.get(keys[0])
+			if !strings.Contains(entry, `"kind":"`+kind+`"`) || !strings.Contains(entry, `"org":"organisation/OpenBanking%20Ltd/org1"`) {
+				t.Errorf("%s: %s", kind, entry)
+			}
+		})
+	}
 }

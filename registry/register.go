@@ -65,7 +65,7 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 	if ws.Provisioner.ChoosesClientID() {
 		c.ClientID = uuid.NewString()
 	}
-	revoke, err := r.revocationOf(ws, in.Token)
+	revoke, err := r.revocationOf(ws, c, in.Token)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 	if repeat != nil {
 		holds = append(uses[:len(uses):len(uses)], *repeat)
 	}
-	undo := work{key: laterKey(leaseEnd(now), c.ID), Kind: workUndo, Workspace: ws.Name, Registration: c.ID, Since: now.Unix()}
+	undo := work{key: laterKey(leaseEnd(now), c.ID), Kind: workUndo, Workspace: ws.Name, Registration: c.ID, Org: c.Organisation(), Since: now.Unix()}
 	for _, h := range holds {
 		undo.Holds = append(undo.Holds, h.key)
 	}

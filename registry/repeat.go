@@ -192,7 +192,7 @@ func (r *Registry) awaitFirst(ctx context.Context, ws Workspace, in Registration
 // registration that is there. What the POST comes with must be new: only a
 // repetition, which has the same metadata, may use again what was used up.
 func (r *Registry) reregister(ctx context.Context, ws Workspace, known *Client, in Registration, asked string, repeat reservation) (*Client, error) {
-	revoke, err := r.revocationOf(ws, in.Token)
+	revoke, err := r.revocationOf(ws, known, in.Token)
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,9 @@ type Presented struct {
 	Certificate *verify.Certificate
 	// Bridge is that of the client that the token belongs to (Client.Bridge).
 	Bridge string
+	// Organisation is whose request it is: Client.Organisation, or whoever has the
+	// certificate. Default: nobody knows.
+	Organisation string
 	// Origin is for the audit trail. Default: nothing.
 	Origin Origin
 }
@@ -27,7 +30,7 @@ func (p Presented) revocation() Revocation {
 	if p.Token == nil {
 		return Revocation{}
 	}
-	v := Revocation{Token: p.Token.Raw, Registration: slices.Contains(p.Token.Scopes, verify.ScopeRegister)}
+	v := Revocation{Token: p.Token.Raw, Organisation: p.Organisation, Registration: slices.Contains(p.Token.Scopes, verify.ScopeRegister)}
 	if p.Certificate != nil && p.Certificate.Leaf != nil && !v.Registration {
 		v.ClientID, v.Certificate = p.Token.ClientID, p.Certificate.Leaf.Raw
 	}
@@ -88,11 +91,11 @@ func (r *Registry) TokenEnded(ctx context.Context, workspace string, t *verify.A
 
 // revocationOf is the entry that ends a registration token which has registered, nil
 // where there is no token or nobody to revoke it as.
-func (r *Registry) revocationOf(ws Workspace, t *verify.AccessToken) (*work, error) {
+func (r *Registry) revocationOf(ws Workspace, c *Client, t *verify.AccessToken) (*work, error) {
 	if t == nil {
 		return nil, nil
 	}
-	v := Revocation{Token: t.Raw, Registration: true}
+	v := Revocation{Token: t.Raw, Registration: true, Organisation: c.Organisation()}
 	if !ws.Provisioner.Revokes(v) {
 		return nil, nil
 	}
@@ -105,7 +108,7 @@ func (r *Registry) carryToken(k *work, t *verify.AccessToken, v Revocation) (err
 	if k.Token, err = r.sealer.Seal([]byte(v.Token), key("revoke", k.ID)); err != nil {
 		return err
 	}
-	k.IsRegistration, k.ClientID, k.Certificate, k.Bridge = v.Registration, v.ClientID, v.Certificate, v.Bridge
+	k.Org, k.IsRegistration, k.ClientID, k.Certificate, k.Bridge = v.Organisation, v.Registration, v.ClientID, v.Certificate, v.Bridge
 	if !t.Expires.IsZero() {
 		k.Until = t.Expires.Unix()
 	}
@@ -118,7 +121,7 @@ func (r *Registry) revoke(ctx context.Context, ws Workspace, k work) error {
 	if err != nil {
 		return err
 	}
-	v := Revocation{Token: string(token), Registration: k.IsRegistration, ClientID: k.ClientID, Certificate: k.Certificate, Bridge: k.Bridge}
+	v := Revocation{Token: string(token), Registration: k.IsRegistration, ClientID: k.ClientID, Certificate: k.Certificate, Bridge: k.Bridge, Organisation: k.Org}
 	if v.Bridge == "" {
 		return ws.Provisioner.Revoke(ctx, v)
 	}

@@ -159,7 +159,7 @@ func (r *Registry) beginUpdate(ctx context.Context, ws Workspace, clientID strin
 		c.Change, c.ChangeUntil = ch.id, leaseEnd(now).Unix()
 		before := *c
 		ch.before = &before
-		ch.restore = work{key: laterKey(time.Unix(c.ChangeUntil, 0), ch.id), Kind: workRestore, Workspace: ws.Name, Registration: c.ID, ID: ch.id, Since: now.Unix()}
+		ch.restore = work{key: laterKey(time.Unix(c.ChangeUntil, 0), ch.id), Kind: workRestore, Workspace: ws.Name, Registration: c.ID, Org: c.Organisation(), ID: ch.id, Since: now.Unix()}
 		return errors.Join(putClient(w, c), ch.restore.put(w))
 	})
 	return c, err

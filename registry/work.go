@@ -27,6 +27,9 @@ type work struct {
 	Kind         string `json:"kind"`
 	Workspace    string `json:"workspace"`
 	Registration string `json:"registration,omitempty"`
+	// Org is whose work it is (Client.Organisation); empty where nobody knows, and in
+	// entries of earlier versions.
+	Org string `json:"org,omitempty"`
 	// Holds are the reservations of an undo.
 	Holds []string `json:"holds,omitempty"`
 	// ID is the entry's own, and the change that a restoration follows.
