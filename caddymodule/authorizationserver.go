@@ -154,6 +154,7 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 		TokenAudience: c.TokenAudience, RegistrationEndpoint: h.registerURL,
 		TokenEndpointAuth: c.TokenEndpointAuth, BridgeMethod: c.BridgeMethod,
 		ClientCertificate: h.handedOver, Supports: c.Supports, BindsTokens: c.BindAccessTokens, Accept: accept, Logger: h.log, Documents: documents{h}, Now: h.now,
+		FairShareOff: h.FairShare == "off",
 	}
 	if c.inlineKeys() {
 		o.Keys = h.inlineKeys

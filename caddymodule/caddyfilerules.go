@@ -24,6 +24,7 @@ import (
 //	dn_match                    exact | attributes <type...>
 //	role                        <software_role> <scope...>
 //	rate_limit                  off | <requests> <duration>
+//	fair_share                  off
 //	reregister                  allow|return|update|reject [<duration>]
 //	registration_access_token   { ttl <duration>; rotate }
 //	registration                off
@@ -58,6 +59,8 @@ func (h *Handler) rulesWord(d *caddyfile.Dispenser) error {
 	case "rate_limit":
 		h.RateLimit = new(RateLimit)
 		return h.RateLimit.unmarshal(d)
+	case "fair_share":
+		return oneOf(d, &h.FairShare, "off")
 	case "reregister":
 		h.Reregister = new(Reregister)
 		return h.Reregister.unmarshal(d)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
@@ -26,6 +27,7 @@ func (d *dcr) certificate() (err error) {
 	if d.cert != nil {
 		d.note("certificate", d.cert.Thumbprint)
 	}
+	d.r = d.r.WithContext(authserver.WithSender(d.r.Context(), holder(d.r, d.cert)))
 	d.beginRateLimit()
 	return d.RateLimit.take(sender(d.r, d.cert), d.now())
 }
@@ -109,6 +111,9 @@ func (d *dcr) client(id string) (*registry.Client, error) {
 			return nil, verify.NotYours(errors.New("another certificate than the client's"))
 		}
 	}
+	if err := d.RateLimit.takeOf(c.Directory, c.SoftwareID, c.OrgID, d.now()); err != nil {
+		return nil, err
+	}
 	if c.Suspended {
 		return nil, registry.Suspended()
 	}
@@ -169,7 +174,10 @@ func notYours(err error) error {
 // certificate where the AS would take it for own's: the gateway must not fail an
 // authentication in somebody's name.
 func (d *dcr) presented(own *registry.Client) (registry.Presented, error) {
-	p := registry.Presented{Token: d.token}
+	p := registry.Presented{Token: d.token, Organisation: holder(d.r, d.cert)}
+	if own != nil && own.Organisation() != "" {
+		p.Organisation = own.Organisation()
+	}
 	if own == nil || own.Status != registry.Active {
 		return p, nil
 	}

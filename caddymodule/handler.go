@@ -73,6 +73,11 @@ type Handler struct {
 	// Default: 100 requests, and as many more in each 10s.
 	RateLimit *RateLimit `json:"rate_limit,omitempty"`
 
+	// FairShare "off" lets one organisation have all that may be at work at once: places for
+	// registrations, exchanges with the AS, workers of the outbox. It is for load tests with
+	// one organisation, and for a bank with one TPP. Default: an organisation has an eighth.
+	FairShare string `json:"fair_share,omitempty"`
+
 	// Reregister is what a POST does that repeats one. Default: it makes another client.
 	Reregister *Reregister `json:"reregister,omitempty"`
 
@@ -170,6 +175,9 @@ func (h *Handler) provision(ctx caddy.Context) error {
 	if h.AuthorizationServer == nil {
 		return errors.New("authorization_server is missing")
 	}
+	if h.FairShare != "" && h.FairShare != "off" {
+		return fmt.Errorf("fair_share %q: the only word is off", h.FairShare)
+	}
 	if h.Explain != "" && h.Explain != "on" {
 		return fmt.Errorf("explain %q: the only word is on", h.Explain)
 	}
@@ -249,7 +257,7 @@ func (h *Handler) provisionRules(ctx caddy.Context) error {
 func (h *Handler) lent() registry.Workspace {
 	return registry.Workspace{
 		Name: h.Workspace, Provisioner: h.as, Reregister: h.reregister(), AccessTokens: h.RegistrationAccessToken.accessTokens(),
-		AuditRetention: time.Duration(h.AuditRetention),
+		AuditRetention: time.Duration(h.AuditRetention), FairShareOff: h.FairShare == "off",
 	}
 }
 

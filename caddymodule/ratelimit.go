@@ -2,13 +2,10 @@ package caddymodule
 
 import (
 	"errors"
-	"net/http"
-	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
 
@@ -17,9 +14,11 @@ import (
 
 // RateLimit bounds what one TPP may ask of the registration endpoints: each
 // request costs signatures, and an accepted one a call to the AS and a write.
-// Nobody without a certificate gets as far as it.
+// Nobody without a certificate gets as far as it. Requests count for their certificate
+// and, as soon as that is certain, for their software and its organisation too.
 type RateLimit struct {
-	// Requests that may come at once, and in each Window. Default: 100.
+	// Requests that may come at once, and in each Window, with one certificate and of one
+	// software; of one organisation four times as many. Default: 100.
 	Requests int `json:"requests,omitempty"`
 	// Window in which as many more may come. Default: 10s.
 	Window caddy.Duration `json:"window,omitempty"`
@@ -36,7 +35,7 @@ const (
 	defaultWindow   = 10 * time.Second
 )
 
-// maxLimited is the number of TPPs that are told apart, the least recent
+// maxLimited is the number of senders that are told apart, the least recent
 // forgotten first.
 const maxLimited = 10_000
 
@@ -54,43 +53,62 @@ func (l *RateLimit) provision() (err error) {
 	return err
 }
 
-// take counts one request of somebody.
+// timesOfOrganisation is how often as much all software of an organisation together may
+// ask as one certificate, or one software with all its certificates.
+const timesOfOrganisation = 4
+
+// take counts one request with a certificate, or from an address.
 //
 // Errors: TooManyRequests, with the time after which one more may come.
 func (l *RateLimit) take(who string, now time.Time) error {
-	if l.Off {
-		return nil
-	}
-	l.mu.Lock()
-	limiter, ok := l.seen.Get(who)
-	if !ok {
-		limiter = rate.NewLimiter(rate.Limit(float64(l.Requests)/time.Duration(l.Window).Seconds()), l.Requests)
-		l.seen.Add(who, limiter)
-	}
-	l.mu.Unlock()
-	r := limiter.ReserveN(now, 1)
-	wait := r.DelayFrom(now)
+	wait := l.reserve(who, 1, now)
 	if wait == 0 {
 		return nil
 	}
-	r.CancelAt(now)
-	e := verify.Refuse(verify.TooManyRequests, "rate_limit", "too many requests with this certificate or from this address; send at most %d in %s", l.Requests, time.Duration(l.Window))
+	return after(wait, verify.Refuse(verify.TooManyRequests, "rate_limit", "too many requests with this certificate or from this address; send at most %d in %s", l.Requests, time.Duration(l.Window)))
+}
+
+// takeOf counts a request that is certainly one of a software's and its organisation's,
+// so that many certificates are still one TPP. What is not known is not counted.
+//
+// Errors: as take.
+func (l *RateLimit) takeOf(directory, software, organisation string, now time.Time) error {
+	window := time.Duration(l.Window)
+	if software != "" {
+		if wait := l.reserve("software "+verify.Quote(directory)+" "+software, 1, now); wait > 0 {
+			return after(wait, verify.Refuse(verify.TooManyRequests, "rate_limit", "too many requests of this software; send at most %d in %s, with all its certificates together", l.Requests, window))
+		}
+	}
+	if organisation != "" {
+		if wait := l.reserve("organisation "+verify.Quote(directory)+" "+organisation, timesOfOrganisation, now); wait > 0 {
+			return after(wait, verify.Refuse(verify.TooManyRequests, "rate_limit", "too many requests of this organisation; send at most %d in %s, with all its software together", timesOfOrganisation*l.Requests, window))
+		}
+	}
+	return nil
+}
+
+func after(wait time.Duration, e *verify.Error) error {
 	e.RetryAfter = wait
 	return e
 }
 
-// sender is whose requests are counted together: a certificate's, or without
-// certificates an address's.
-func sender(r *http.Request, cert *verify.Certificate) string {
-	if cert != nil {
-		return cert.Thumbprint
+// reserve counts one request of somebody who may send times Requests in a Window, and
+// returns after what time it may come where it is one too many.
+func (l *RateLimit) reserve(who string, times int, now time.Time) (wait time.Duration) {
+	if l.Off {
+		return 0
 	}
-	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	// Whoever has one IPv6 address has the 2^64 around it.
-	if ip, err := netip.ParseAddr(text); err == nil && ip.Is6() && !ip.Is4In6() {
-		if network, err := ip.Prefix(64); err == nil {
-			return network.String()
-		}
+	l.mu.Lock()
+	limiter, ok := l.seen.Get(who)
+	if !ok {
+		most := times * l.Requests
+		limiter = rate.NewLimiter(rate.Limit(float64(most)/time.Duration(l.Window).Seconds()), most)
+		l.seen.Add(who, limiter)
 	}
-	return text
+	l.mu.Unlock()
+	r := limiter.ReserveN(now, 1)
+	if wait = r.DelayFrom(now); wait > 0 {
+		r.CancelAt(now)
+	}
+	return wait
 }

@@ -75,3 +75,56 @@ func TestRateLimitForgets(t *testing.T) {
 		t.Errorf("%d are remembered", n)
 	}
 }
+
+// TestRateLimitOfSoftware: many certificates are still one TPP, and all software of an
+// organisation together may ask four times as often as one.
+func TestRateLimitOfSoftware(t *testing.T) {
+	l := &RateLimit{Requests: 10, Window: caddy.Duration(10 * time.Second)}
+	if err := l.provision(); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	taken := func(directory, software, organisation string, times int) (n int, last *verify.Error) {
+		for range times {
+			err := l.takeOf(directory, software, organisation, now)
+			if err == nil {
+				n++
+				continue
+			}
+			if !errors.As(err, &last) || last.Status() != 429 || last.RetryAfter <= 0 {
+				t.Errorf("%v, want 429 with Retry-After", err)
+			}
+		}
+		return n, last
+	}
+	if n, e := taken("d", "software", "org", 20); n != 10 || e.Description != "too many requests of this software; send at most 10 in 10s, with all its certificates together" {
+		t.Errorf("%d of one software, %v", n, e)
+	}
+	if n, _ := taken("d", "software", "other org", 1); n != 0 {
+		t.Error("the software is another one with another organisation")
+	}
+	if n, _ := taken("another", "software", "org", 20); n != 10 {
+		t.Errorf("%d of a software of that id in another directory", n)
+	}
+	total := 10
+	var told *verify.Error
+	for _, software := range []string{"a", "b", "c", "e", "f"} {
+		n, e := taken("d", software, "org", 10)
+		total += n
+		told = e
+	}
+	if total != 40 || told.Description != "too many requests of this organisation; send at most 40 in 10s, with all its software together" {
+		t.Errorf("%d of one organisation, %v", total, told)
+	}
+	if n, _ := taken("d", "", "", 100); n != 100 {
+		t.Errorf("%d of nobody knows whom", n)
+	}
+	now = now.Add(time.Second)
+	if n, _ := taken("d", "software", "org", 20); n != 1 {
+		t.Errorf("%d a second later, want 1", n)
+	}
+	off := &RateLimit{Off: true}
+	if err := off.takeOf("d", "software", "org", now); err != nil {
+		t.Error(err)
+	}
+}

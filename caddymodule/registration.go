@@ -245,6 +245,12 @@ func (d *dcr) verifyBody(c *registry.Client) (*registry.Registration, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Without the software's signature anybody who has its statement could use up its rate.
+	if s := request.Statement; c == nil && !rules.Unsigned && !s.None {
+		if err := d.RateLimit.takeOf(s.Issuer.Name, s.SoftwareID, s.OrgID, d.now()); err != nil {
+			return nil, err
+		}
+	}
 	var registered *verify.Registered
 	if c != nil {
 		registered = &verify.Registered{ClientID: c.ClientID, SoftwareID: c.SoftwareID, OrgID: c.OrgID}

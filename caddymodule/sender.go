@@ -1,0 +1,38 @@
+package caddymodule
+
+import (
+	"net/http"
+	"net/netip"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// sender is whose requests are counted together: a certificate's, or without
+// certificates an address's.
+func sender(r *http.Request, cert *verify.Certificate) string {
+	if cert != nil {
+		return cert.Thumbprint
+	}
+	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	// Whoever has one IPv6 address has the 2^64 around it.
+	if ip, err := netip.ParseAddr(text); err == nil && ip.Is6() && !ip.Is4In6() {
+		if network, err := ip.Prefix(64); err == nil {
+			return network.String()
+		}
+	}
+	return text
+}
+
+// holder is whose requests share what one TPP may have at once, as long as nobody knows
+// the organisation: the one that the certificate names (ETSI EN 319 412-1 5.1.4), which
+// may have many certificates, or else sender.
+func holder(r *http.Request, cert *verify.Certificate) string {
+	if cert != nil {
+		if id, err := cert.OrganizationIdentifier(); err == nil {
+			return "organizationIdentifier " + id
+		}
+	}
+	return "sender " + sender(r, cert)
+}
