@@ -131,7 +131,6 @@ func TestTakenBack(t *testing.T) {
 }
 
 func TestCreateRefused(t *testing.T) {
-	long := strings.Repeat("x", 1000)
 	for _, test := range []struct {
 		name        string
 		status      int
@@ -143,17 +142,15 @@ func TestCreateRefused(t *testing.T) {
 		cause       string // in the log's text
 	}{
 		{"metadata", 400, `{"error":"invalid_client_metadata","error_description":"scope is \"odd\"\\\u0007\u00fc\n at /srv/as.js:1"}`, nil, verify.InvalidClientMetadata, 0,
-			"the authorization server refuses the client metadata (invalid_client_metadata: scope is 'odd'/??)", "at /srv/as.js:1"},
-		{"its neighbours", 400, `{"error":"invalid_client_metadata","error_description":"jwks_uri: 10.1.2.3:443, 192.168.0.1, [fd00::1]:443, ::1, fd00:1:2:3:4:5:6:7, localhost:5432, db.internal:5432 at 12:30:45 for https://tpp.example/jwks"}`, nil, verify.InvalidClientMetadata, 0,
-			"(invalid_client_metadata: jwks_uri: ***, ***, [***]:443, ***, ***, ***, *** at 12:30:45 for https://tpp.example/jwks)", "db.internal:5432"},
-		{"long metadata", 400, `{"error":"invalid_client_metadata","error_description":"` + long + `"}`, nil, verify.InvalidClientMetadata, 0,
-			"refuses the client metadata (invalid_client_metadata: " + long[:175] + "...)", ""},
-		{"redirect URI", 400, `{"error":"invalid_redirect_uri","error_description":"no"}`, nil, verify.InvalidRedirectURI, 0, "refuses the redirect URIs (invalid_redirect_uri: no)", ""},
-		{"software statement", 400, `{"error":"invalid_software_statement"}`, nil, verify.InvalidClientMetadata, 0, "(invalid_software_statement)", ""},
-		{"unapproved", 400, `{"error":"unapproved_software_statement"}`, nil, verify.InvalidClientMetadata, 0, "(unapproved_software_statement)", ""},
-		{"a general code", 400, `{"error":"invalid_request"}`, nil, verify.InvalidClientMetadata, 0, "(invalid_request)", ""},
-		{"scope", 400, `{"error":"invalid_scope","error_description":7}`, nil, verify.InvalidClientMetadata, 0, "(invalid_scope)", ""},
-		{"422", 422, `{"error":"invalid_client_metadata"}`, nil, verify.InvalidClientMetadata, 0, "(invalid_client_metadata)", ""},
+			"the authorization server refuses the client metadata (it names scope); register others, or ask the bank", "at /srv/as.js:1"},
+		{"nothing that it knows", 400, `{"error":"invalid_client_metadata","error_description":"see https://as.internal/x or db-7: java.lang.NullPointerException in /opt/as/Scope.java"}`, nil, verify.InvalidClientMetadata, 0,
+			"the authorization server refuses the client metadata; register others, or ask the bank", "as.internal"},
+		{"redirect URI", 400, `{"error":"invalid_redirect_uri","error_description":"no"}`, nil, verify.InvalidRedirectURI, 0, "refuses the redirect URIs; register others", "no"},
+		{"software statement", 400, `{"error":"invalid_software_statement"}`, nil, verify.InvalidClientMetadata, 0, "metadata (it names software_statement);", ""},
+		{"unapproved", 400, `{"error":"unapproved_software_statement"}`, nil, verify.InvalidClientMetadata, 0, "metadata (it names software_statement);", ""},
+		{"a general code", 400, `{"error":"invalid_request"}`, nil, verify.InvalidClientMetadata, 0, "metadata; register", ""},
+		{"scope", 400, `{"error":"invalid_scope","error_description":7}`, nil, verify.InvalidClientMetadata, 0, "metadata (it names scope);", ""},
+		{"422", 422, `{"error":"invalid_client_metadata"}`, nil, verify.InvalidClientMetadata, 0, "metadata; register", ""},
 		{"a code of ours", 400, `{"error":"invalid_token"}`, nil, verify.Unavailable, 0, "", "status 400, invalid_token"},
 		{"no code", 400, `<html>`, nil, verify.Unavailable, 0, "", "status 400, no error text"},
 		{"wrong initial access token", 401, `{"error":"invalid_token"}`, nil, verify.Unavailable, 0, "", "check the gateway's credentials"},

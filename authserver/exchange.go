@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -161,16 +160,6 @@ func words(res *reply) string {
 		text = text[:maxWords] + "..."
 	}
 	return text
-}
-
-// networkAddress finds IP addresses, and hosts with a port.
-var networkAddress = regexp.MustCompile(`(?i)\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|[0-9a-f:]*::[0-9a-f:.]*|(?:[0-9a-f]{1,4}:){4,7}[0-9a-f]{1,4}|\b(?:localhost|[a-z0-9-]+(?:\.[a-z0-9-]+)+):\d{2,5}\b`)
-
-// told are words for a TPP. Which addresses an AS has around it, and what comes
-// after a line end, a stack mostly, is for the log alone.
-func told(res *reply) string {
-	text, _, _ := strings.Cut(words(res), "\n")
-	return networkAddress.ReplaceAllString(text, "***")
 }
 
 // oauthError reads RFC 6749 5.2 and RFC 7591 3.2.2; what cannot be read is empty.

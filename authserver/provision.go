@@ -43,7 +43,7 @@ func (s *Server) Create(ctx context.Context, c *registry.Client) (*registry.Prov
 		return nil, err
 	}
 	if res.Status != http.StatusCreated && res.Status != http.StatusOK {
-		return nil, refusal(res)
+		return nil, s.refusal(res)
 	}
 	answer, p, err := readProvisioned(res, registry.Credentials{})
 	if err != nil {
@@ -100,7 +100,7 @@ func (s *Server) Update(ctx context.Context, c *registry.Client) (*registry.Prov
 	case res.Status == http.StatusUnauthorized, res.Status == http.StatusNotFound:
 		return nil, detached(res)
 	case res.Status != http.StatusOK:
-		return nil, refusal(res)
+		return nil, s.refusal(res)
 	}
 	answer, p, err := readProvisioned(res, c.Credentials)
 	if err != nil {
@@ -172,23 +172,6 @@ func readProvisioned(res *reply, credentials registry.Credentials) (verify.Objec
 		p.Credentials.RegistrationPath = path(uri)
 	}
 	return answer, p, nil
-}
-
-// refusal is the AS's no to metadata, told to the TPP in the AS's words, cut and
-// cleaned; or the AS's no to us, which is not the TPP's fault.
-func refusal(res *reply) error {
-	if res.Status < 400 || res.Status == http.StatusUnauthorized || res.Status == http.StatusForbidden || res.Status == http.StatusTooManyRequests || res.Status >= 500 {
-		return unexpected(res)
-	}
-	code, _ := oauthError(res)
-	cause := errors.New(words(res))
-	switch code {
-	case "invalid_redirect_uri":
-		return verify.Refuse(verify.InvalidRedirectURI, "authorization_server", "the authorization server refuses the redirect URIs (%s); register others, or ask the bank", told(res)).Because(cause)
-	case "invalid_client_metadata", "invalid_software_statement", "unapproved_software_statement", "invalid_request", "invalid_scope":
-		return verify.Refuse(verify.InvalidClientMetadata, "authorization_server", "the authorization server refuses the client metadata (%s); register others, or ask the bank", told(res)).Because(cause)
-	}
-	return unexpected(res)
 }
 
 // detached is an AS that does not know the registration access token, or the client.

@@ -100,6 +100,9 @@ type Options struct {
 	RegistrationEndpoint func(issuer string) string
 	// Accept is what registrations may ask for as far as the AS can do it. Required.
 	Accept verify.Acceptable
+	// PassErrors tells TPPs the AS's own words about metadata that it refuses, cut and
+	// without addresses. Default: false, they are told which metadata those words name.
+	PassErrors bool
 	// FairShareOff lets one organisation have all exchanges at once, and alone bring the
 	// gateway to leave the AS in peace. Default: false, it has an eighth of them.
 	FairShareOff bool

@@ -83,6 +83,11 @@ type AuthorizationServer struct {
 	// registration endpoint, as they are published.
 	TokenAudience []string `json:"token_audience,omitempty"`
 
+	// ASErrors "pass" tells TPPs the AS's own words about client metadata that it refuses,
+	// cut and without addresses. They may name hosts, files and classes of the bank.
+	// Default: TPPs are told which client metadata those words name, the log has the words.
+	ASErrors string `json:"as_errors,omitempty"`
+
 	// TrustPoolRaw verifies the AS's certificate, a module of tls.ca_pool.source.
 	// Default: the system's roots.
 	TrustPoolRaw json.RawMessage `json:"trust_pool,omitempty" caddy:"namespace=tls.ca_pool.source inline_key=provider"`
@@ -129,6 +134,9 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 	for _, kind := range c.SAN {
 		accept.SubjectNames = append(accept.SubjectNames[:len(accept.SubjectNames):len(accept.SubjectNames)], "tls_client_auth_san_"+kind)
 	}
+	if c.ASErrors != "" && c.ASErrors != "pass" {
+		return fmt.Errorf("as_errors %q: the only word is pass", c.ASErrors)
+	}
 	roots, err := trustPool(ctx, c, c.TrustPoolRaw)
 	if err != nil {
 		return err
@@ -154,7 +162,7 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 		TokenAudience: c.TokenAudience, RegistrationEndpoint: h.registerURL,
 		TokenEndpointAuth: c.TokenEndpointAuth, BridgeMethod: c.BridgeMethod,
 		ClientCertificate: h.handedOver, Supports: c.Supports, BindsTokens: c.BindAccessTokens, Accept: accept, Logger: h.log, Documents: documents{h}, Now: h.now,
-		FairShareOff: h.FairShare == "off",
+		FairShareOff: h.FairShare == "off", PassErrors: c.ASErrors == "pass",
 	}
 	if c.inlineKeys() {
 		o.Keys = h.inlineKeys

@@ -20,6 +20,7 @@ import (
 //	    san                 <dns|uri|ip|email...>
 //	    validate            introspection|jwt
 //	    token_audience      <value...>
+//	    as_errors           pass
 //	    trust_pool          <module> ...
 //	}
 func (c *AuthorizationServer) unmarshal(d *caddyfile.Dispenser) error {
@@ -56,6 +57,8 @@ func (c *AuthorizationServer) unmarshal(d *caddyfile.Dispenser) error {
 			err = oneOf(d, &c.Validate, "introspection", "jwt")
 		case "token_audience":
 			err = someArgs(d, &c.TokenAudience)
+		case "as_errors":
+			err = oneOf(d, &c.ASErrors, "pass")
 		case "trust_pool":
 			c.TrustPoolRaw, err = guest(d, "tls.ca_pool.source.", "provider")
 		default:

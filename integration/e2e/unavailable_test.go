@@ -110,8 +110,8 @@ func TestUnavailable(t *testing.T) {
 	}
 }
 
-// TestRefusedByTheServer: the AS's no to metadata is the TPP's, in the AS's words,
-// cut and cleaned.
+// TestRefusedByTheServer: the AS's no to metadata is the TPP's, with the names of the
+// metadata that the AS's words name; the words are in the log.
 func TestRefusedByTheServer(t *testing.T) {
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	internal, err := p.InternalRegistration(t.Context())
@@ -119,18 +119,19 @@ func TestRefusedByTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	id, own := registered(t, p)
-	refused := row{400, "invalid_client_metadata", "", "the authorization server refuses the client metadata ("}
+	refused := row{400, "invalid_client_metadata", "", "the authorization server refuses the client metadata"}
 	for _, c := range []struct {
 		name, body string
 		row        row
 		says       string
 	}{
-		{"metadata", `{"error":"invalid_client_metadata","error_description":"scope is odd"}`, refused, "(invalid_client_metadata: scope is odd)"},
-		{"redirect URI", `{"error":"invalid_redirect_uri"}`, row{400, "invalid_redirect_uri", "", "the authorization server refuses the redirect URIs ("}, "(invalid_redirect_uri)"},
-		{"statement", `{"error":"invalid_software_statement"}`, refused, "(invalid_software_statement)"},
-		{"long", `{"error":"invalid_client_metadata","error_description":"` + strings.Repeat("x", 5000) + `"}`, refused, "x...)"},
-		{"quotes and letters", `{"error":"invalid_client_metadata","error_description":"\"é\\\u0000\n"}`, refused, "(invalid_client_metadata: '?/?)"},
-		{"what is behind it", `{"error":"invalid_client_metadata","error_description":"connect ECONNREFUSED 127.0.0.1:5432\n    at TCPConnectWrap (node:net:1555)"}`, refused, "(invalid_client_metadata: connect ECONNREFUSED ***)"},
+		{"metadata", `{"error":"invalid_client_metadata","error_description":"scope is odd"}`, refused, "metadata (it names scope);"},
+		{"redirect URI", `{"error":"invalid_redirect_uri"}`, row{400, "invalid_redirect_uri", "", "the authorization server refuses the redirect URIs"}, "URIs;"},
+		{"statement", `{"error":"invalid_software_statement"}`, refused, "metadata (it names software_statement);"},
+		{"long", `{"error":"invalid_client_metadata","error_description":"` + strings.Repeat("x", 5000) + `"}`, refused, "metadata;"},
+		{"quotes and letters", `{"error":"invalid_client_metadata","error_description":"\"é\\\u0000\n"}`, refused, "metadata;"},
+		{"hosts and files behind it", `{"error":"invalid_client_metadata","error_description":"https://as.internal/x: com.bank.as.Scope at /opt/as/scope.jar: redirect_uris"}`, refused, "metadata (it names redirect_uris);"},
+		{"what is behind it", `{"error":"invalid_client_metadata","error_description":"connect ECONNREFUSED 127.0.0.1:5432\n    at TCPConnectWrap (node:net:1555)"}`, refused, "metadata;"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			token, body, err := p.Prepare(t.Context())
