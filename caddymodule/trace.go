@@ -47,7 +47,7 @@ func (d *dcr) keep(err error) {
 	}
 	who := ""
 	if cert != nil || !d.needsCertificate() {
-		who = sender(d.r, cert)
+		who = holder(d.r, cert)
 	}
 	d.store.KeepExplanation(who, func() *registry.Explanation {
 		e := registry.Explain(d.Workspace, d.operation, d.now(), d.trace, err)
