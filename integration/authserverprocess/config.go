@@ -105,6 +105,9 @@ type Request struct {
 // done its work or (After) when the work is done and only the answer is missing.
 type Fault struct {
 	PathContains string `json:"path_contains,omitempty"`
+	// BodyContains is in the requests of one TPP alone, say. The servers that are run from
+	// Go know it. Default: every body.
+	BodyContains string `json:"body_contains,omitempty"`
 	// Method to match. Default: every one.
 	Method string `json:"method,omitempty"`
 	// Times that it happens. Default: 1. Negative: until ResetFaults.

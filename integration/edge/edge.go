@@ -48,7 +48,7 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	record := e.record(r, body)
-	fault := e.match(r)
+	fault := e.match(r, body)
 
 	answer := &buffer{header: make(http.Header), status: http.StatusOK}
 	if fault == nil || fault.After {
@@ -153,11 +153,11 @@ func (e *edge) add(fault authserverprocess.Fault) {
 }
 
 // match takes one of the times of the oldest fault that fits.
-func (e *edge) match(r *http.Request) *authserverprocess.Fault {
+func (e *edge) match(r *http.Request, body []byte) *authserverprocess.Fault {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, fault := range e.faults {
-		if fault.Times == 0 || !strings.Contains(r.URL.Path, fault.PathContains) || fault.Method != "" && fault.Method != r.Method {
+		if fault.Times == 0 || !strings.Contains(r.URL.Path, fault.PathContains) || fault.Method != "" && fault.Method != r.Method || !bytes.Contains(body, []byte(fault.BodyContains)) {
 			continue
 		}
 		if fault.Times > 0 {
