@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -30,6 +31,11 @@ type authServer struct {
 	// revocations is locked while no revocation is to be answered, revoked counts them.
 	revocations sync.RWMutex
 	revoked     atomic.Int64
+
+	// hostile is in the registrations that are never answered, empty for none; hung counts
+	// those that wait.
+	hostile atomic.Pointer[string]
+	hung    atomic.Int64
 
 	issuer string
 	key    directory.Key
@@ -73,8 +79,8 @@ func startAuthServer(ctx context.Context, issuer string, certificate tls.Certifi
 	mux := http.NewServeMux()
 	mux.Handle("GET "+story.Prefix+"/.well-known/openid-configuration", fixed(document))
 	mux.Handle("GET "+story.Prefix+"/jwks", fixed(keys))
-	mux.HandleFunc("POST "+story.Prefix+"/reg", register)
 	a := &authServer{URL: "https://" + listener.Addr().String() + story.Prefix, issuer: issuer, key: key, served: make(chan error, 1)}
+	mux.HandleFunc("POST "+story.Prefix+"/reg", a.register)
 	mux.HandleFunc("POST "+story.Prefix+"/revoke", func(w http.ResponseWriter, _ *http.Request) {
 		a.revocations.RLock()
 		defer a.revocations.RUnlock()
@@ -102,8 +108,14 @@ func fixed(body []byte) http.Handler {
 
 // register answers as RFC 7591 3.2.1 says: the metadata, and what it adds. The
 // body is the gateway's, so that its end is where JSON objects end.
-func register(w http.ResponseWriter, r *http.Request) {
+func (a *authServer) register(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+	if of := a.hostile.Load(); err == nil && of != nil && *of != "" && bytes.Contains(body, []byte(*of)) {
+		a.hung.Add(1)
+		defer a.hung.Add(-1)
+		<-r.Context().Done()
+		return
+	}
 	id := r.Header.Get("X-Client-Id")
 	if err != nil || len(body) == 0 || body[len(body)-1] != '}' || uuid.Validate(id) != nil {
 		http.Error(w, `{"error":"invalid_client_metadata"}`, http.StatusBadRequest)
@@ -115,6 +127,9 @@ func register(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusCreated)
 	_, _ = w.Write(body) // the gateway went away
 }
+
+// hangFor has it never answer the registrations of a software.
+func (a *authServer) hangFor(softwareID string) { a.hostile.Store(&softwareID) }
 
 // registrationToken is an access token (RFC 9068) that registers once.
 func (a *authServer) registrationToken() (string, error) {

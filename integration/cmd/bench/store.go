@@ -59,7 +59,7 @@ func (b *bench) fillRegistry(ctx context.Context, dir string, n int) (ids []stri
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	ws := registry.Workspace{Name: workspace, Provisioner: agreeable{}}
+	ws := registry.Workspace{Name: workspace, FairShareOff: true, Provisioner: agreeable{}}
 	ids = make([]string, n)
 	var next atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
