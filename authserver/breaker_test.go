@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
@@ -209,7 +210,7 @@ func TestBreakerTriesAgain(t *testing.T) {
 // TestBreakerTrialsThatHang: one that hangs is no obstacle, and no more are at work than
 // a few.
 func TestBreakerTrialsThatHang(t *testing.T) {
-	e := newEdge(t, nil)
+	e := newEdge(t, func(e *edge, o *authserver.Options) { o.Client = e.client(patience) })
 	e.trip()
 	arrived, release := make(chan struct{}, authserver.TrialsAtOnce), make(chan struct{})
 	e.on(register, func(w http.ResponseWriter, r *http.Request) {
@@ -224,7 +225,11 @@ func TestBreakerTrialsThatHang(t *testing.T) {
 				t.Error("created")
 			}
 		})
-		<-arrived
+		select {
+		case <-arrived:
+		case <-time.After(time.Minute):
+			t.Fatalf("the trial of organisation %d has not arrived", n)
+		}
 	}
 	defer group.Wait()
 	defer close(release)
