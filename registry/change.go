@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -26,6 +27,114 @@ func afterLease(err error) *verify.Error {
 	e := verify.AsError(err)
 	e.RetryAfter = max(e.RetryAfter, lease)
 	return e
+}
+
+// change is one change of a client at work.
+type change struct {
+	// id is who holds the client meanwhile.
+	id string
+	// made and origin are for the audit trail.
+	made   string
+	origin Origin
+	// holds are what it uses up.
+	holds []reservation
+	// unless is what the client may have been asked for meanwhile: then there is nothing
+	// to change (errAsked). Empty for a change that is made in any case.
+	unless string
+	// decided is the client as it was when the change was decided; nil where that does
+	// not matter.
+	decided *Client
+	// document replaces the one before where the client names another.
+	document document
+	// revoke ends a registration token that the change uses up; nil for none.
+	revoke *work
+	// token is a registration access token that comes with it, by tokens; empty for none.
+	tokens *AccessTokens
+	token  string
+	// secret: the AS is to give the client another one.
+	secret bool
+	// before is the client as it was, restore the entry that makes the AS's copy so
+	// again: beginUpdate fills them in.
+	before  *Client
+	restore work
+}
+
+// beginUpdate takes the lease of the client and what the change uses up. The entry
+// that restores the AS's copy is there before the AS is asked.
+func (r *Registry) beginUpdate(ctx context.Context, ws Workspace, clientID string, ch *change) (c *Client, err error) {
+	now := r.now()
+	err = r.store.Update(ctx, func(w Writer) error {
+		if c, err = changeable(w, ws.Name, clientID, now); err != nil {
+			return err
+		}
+		if ch.document.request != nil { // a renewed certificate is no wish of the client's: it may revoke with it
+			if err := refuseSuspended(w, c); err != nil {
+				return err
+			}
+		}
+		if d := ch.decided; d != nil && (d.Document != c.Document || d.UpdatedAt != c.UpdatedAt) {
+			return errChanging()
+		}
+		if ch.unless != "" && c.Asked == ch.unless {
+			return errAsked
+		}
+		if err := r.unseal(c); err != nil {
+			return err
+		}
+		for _, h := range ch.holds {
+			if err := h.take(w, now); err != nil {
+				return err
+			}
+		}
+		c.Change, c.ChangeUntil = ch.id, leaseEnd(now).Unix()
+		before := *c
+		ch.before = &before
+		ch.restore = work{key: laterKey(time.Unix(c.ChangeUntil, 0), ch.id), Kind: workRestore, Workspace: ws.Name, Registration: c.ID, Org: c.Organisation(), ID: ch.id, Since: now.Unix()}
+		return errors.Join(putClient(w, c), ch.restore.put(w))
+	})
+	return c, err
+}
+
+func (r *Registry) finishUpdate(ctx context.Context, ws Workspace, ch *change, after *Client) error {
+	old, err := indexKeys(ch.before)
+	if err != nil {
+		return err
+	}
+	indexes, err := indexKeys(after)
+	if err != nil {
+		return err
+	}
+	return r.conclude(ctx, func(w Writer) error {
+		now, err := heldBy(w, ch.before, ch.id)
+		if err != nil {
+			return err
+		}
+		after.AccessTokens = now.AccessTokens // a repeated POST may have got one meanwhile
+		if ch.token != "" {
+			ch.tokens.give(after, ch.token, r.now())
+		}
+		for _, k := range old {
+			if err := w.Delete(k); err != nil {
+				return err
+			}
+		}
+		for _, k := range indexes {
+			if err := w.Put(k, []byte{}); err != nil {
+				return err
+			}
+		}
+		if after.Document != ch.before.Document {
+			if err := errors.Join(deleteDocument(w, ch.before), ch.document.put(w, after)); err != nil {
+				return err
+			}
+		}
+		for _, h := range ch.holds {
+			if err := h.keep(w); err != nil {
+				return err
+			}
+		}
+		return errors.Join(ch.revoke.put(w), w.Delete(ch.restore.key), settle(w, ch.before), putClient(w, after), r.putAudit(w, ws, ch.made, after, ch.origin))
+	})
 }
 
 // heldBy is the client as it is now, where the change that began with before
