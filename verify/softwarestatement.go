@@ -53,6 +53,8 @@ type SoftwareStatement struct {
 	Issuer *Issuer
 	// SoftwareID, OrgID and ClientName are software_id, org_id and software_client_name, never empty.
 	SoftwareID, OrgID, ClientName string
+	// Issued is its iat. Zero with None.
+	Issued time.Time
 	// RedirectURIs is software_redirect_uris, Roles is software_roles.
 	RedirectURIs, Roles []string
 	// JWKSEndpoint is software_jwks_endpoint, OrgJWKSEndpoint org_jwks_endpoint,
@@ -190,6 +192,7 @@ func (s *SoftwareStatement) read(now time.Time) error {
 	case s.Issuer.MaxAge > 0 && now.Sub(time.Unix(iat, 0)) > s.Issuer.MaxAge:
 		return fmt.Errorf("issued at %s, older than the %s that are accepted; get a new one from the directory", stamp(time.Unix(iat, 0)), s.Issuer.MaxAge)
 	}
+	s.Issued = time.Unix(iat, 0)
 	exp, ok, err := s.Claims.Integer("exp")
 	switch {
 	case err != nil:

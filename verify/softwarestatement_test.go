@@ -57,9 +57,9 @@ func TestVerifySoftwareStatement(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := []any{string(s.Raw), s.Issuer, s.SoftwareID, s.OrgID, s.ClientName, s.JWKSEndpoint, s.RedirectURIs, s.Roles}
+	got := []any{string(s.Raw), s.Issuer, s.SoftwareID, s.OrgID, s.ClientName, s.JWKSEndpoint, s.RedirectURIs, s.Roles, s.Issued.Unix()}
 	want := []any{raw, issuers[1], "65d1f27c4aeA4549", "0015800000jfQ9aAAE", "Example TPP", "https://keystore.example/0015/65d1.jwks",
-		[]string{"https://tpp.example/cb", "https://tpp.example/cb2"}, []string{"AISP", "PISP"}}
+		[]string{"https://tpp.example/cb", "https://tpp.example/cb2"}, []string{"AISP", "PISP"}, noon.Unix() - 3600}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
