@@ -84,6 +84,9 @@ func (r *Registry) leaveForDeletion(ctx context.Context, c *Client, undo work, c
 		if err := giveBackAll(w, undo, c.ID); err != nil {
 			return err
 		}
+		if err := pendingLeaves(w, c); err != nil {
+			return err
+		}
 		return errors.Join(putClient(w, c), w.Put(idKey(c), []byte{}), w.Delete(undo.key), todo.put(w))
 	})
 }
@@ -97,6 +100,9 @@ func (r *Registry) forgetPending(ctx context.Context, id string, undo work, lost
 			return err
 		}
 		if c != nil && c.Status != Active {
+			if err := pendingLeaves(w, c); err != nil {
+				return err
+			}
 			if err := giveBackAll(w, undo, id); err != nil {
 				return err
 			}
@@ -106,6 +112,18 @@ func (r *Registry) forgetPending(ctx context.Context, id string, undo work, lost
 		}
 		return w.Delete(undo.key)
 	})
+}
+
+// pendingLeaves counts a client out that is pending still: an undo may have done so.
+func pendingLeaves(w Writer, c *Client) error {
+	now, err := loadClient(w, c.Workspace, c.ID)
+	if errors.Is(err, ErrNotFound) || err == nil && now.Status != Pending {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return now.leaves(w)
 }
 
 func giveBackAll(w Writer, undo work, holder string) error {

@@ -63,7 +63,7 @@ type change struct {
 // that restores the AS's copy is there before the AS is asked.
 func (r *Registry) beginUpdate(ctx context.Context, ws Workspace, clientID string, ch *change) (c *Client, err error) {
 	now := r.now()
-	err = r.store.Update(ctx, func(w Writer) error {
+	err = r.transact(ctx, func(w Writer) error {
 		if c, err = changeable(w, ws.Name, clientID, now); err != nil {
 			return err
 		}
@@ -112,6 +112,9 @@ func (r *Registry) finishUpdate(ctx context.Context, ws Workspace, ch *change, a
 		after.AccessTokens = now.AccessTokens // a repeated POST may have got one meanwhile
 		if ch.token != "" {
 			ch.tokens.give(after, ch.token, r.now())
+		}
+		if err := moveCount(w, now, after); err != nil {
+			return err
 		}
 		for _, k := range old {
 			if err := w.Delete(k); err != nil {

@@ -35,6 +35,9 @@ type Client struct {
 	ID        string `json:"id"`
 	Workspace string `json:"workspace"`
 	Status    Status `json:"status"`
+	// Counted: the software's record counts it while it is pending. A version that did
+	// not count has left it out. Of an active client nothing: each of them is counted.
+	Counted bool `json:"counted,omitempty"`
 	// ClientID is the AS's. Empty while pending, unless the gateway chooses it.
 	ClientID string `json:"client_id,omitempty"`
 	// SoftwareID, OrgID, ClientName and Directory (its iss) come from the software statement.

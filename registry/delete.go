@@ -38,11 +38,14 @@ func (r *Registry) beginDelete(ctx context.Context, ws Workspace, clientID strin
 			return nil, nil, err
 		}
 	}
-	err = r.store.Update(ctx, func(w Writer) error {
+	err = r.transact(ctx, func(w Writer) error {
 		if c, err = changeable(w, ws.Name, clientID, now); err != nil {
 			return err
 		}
 		if err := refuseSuspended(w, c); err != nil {
+			return err
+		}
+		if err := c.leaves(w); err != nil {
 			return err
 		}
 		c.Status = Deleting

@@ -68,11 +68,11 @@ func (r *Registry) Registrations(ctx context.Context, workspace, cursor string, 
 		if err != nil {
 			return Stored{}, err
 		}
-		return readStored(v, c)
+		return r.readStored(v, c)
 	})
 }
 
-func readStored(v Reader, c *Client) (s Stored, err error) {
+func (r *Registry) readStored(v Reader, c *Client) (s Stored, err error) {
 	s.Client = c
 	request, err := v.Get(documentKey(c))
 	if err != nil {
@@ -91,7 +91,9 @@ func readStored(v Reader, c *Client) (s Stored, err error) {
 	if err != nil {
 		return s, fmt.Errorf("stored certificate of client %s: %w", c.ID, err)
 	}
-	s.Others, err = countClients(v, c, c.ID, nil)
+	if s.Others, err = r.clientsOf(v, c.software()); err == nil && c.live() {
+		s.Others = max(s.Others-1, 0)
+	}
 	return s, err
 }
 

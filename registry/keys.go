@@ -27,6 +27,8 @@ import (
 //	suspended/<workspace>/<kind>/<value>       see Suspension
 //	discovery/<workspace>                      the AS's last good document
 //	audit/<workspace>/<time>/<id>              see AuditEntry
+//	software/<workspace>/<directory>/<software_id>  how many clients a software has, see software
+//	making/...                                 of a version that counted otherwise; not read any more
 //	explanation/<group>/<slot>                 see Explanation
 func key(parts ...string) string {
 	var b strings.Builder

@@ -57,7 +57,7 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 	}
 	defer leave()
 	now := r.now()
-	c := &Client{Schema: schema, ID: uuid.NewString(), Workspace: ws.Name, Status: Pending, IssuedAt: now.Unix()}
+	c := &Client{Schema: schema, ID: uuid.NewString(), Workspace: ws.Name, Status: Pending, Counted: true, IssuedAt: now.Unix()}
 	if err := c.describe(in); err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 	}
 	var known *Client
 	crashpoint("register: accepted")
-	err = r.store.Update(ctx, func(w Writer) (err error) {
+	err = r.transact(ctx, func(w Writer) (err error) {
 		if err := refuseSuspended(w, c); err != nil {
 			return err
 		}
@@ -124,10 +124,15 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 				return err
 			}
 		}
-		if err := in.Software.admit(w, c); err != nil {
+		s, err := c.software().read(w)
+		if err != nil {
 			return err
 		}
-		return errors.Join(w.Put(clientKey(c), pending), whole.put(w, c), undo.put(w))
+		if err := in.Software.holds(w, s); err != nil {
+			return err
+		}
+		s.Clients++
+		return errors.Join(s.put(w), w.Put(clientKey(c), pending), whole.put(w, c), undo.put(w))
 	})
 	switch {
 	case err != nil:
@@ -194,7 +199,7 @@ type attempt struct {
 // activate is the second transaction: from here on the client exists.
 func (r *Registry) activate(ctx context.Context, ws Workspace, c *Client, p *Provisioned, a attempt) error {
 	chosen := c.ClientID
-	c.Status, c.ClientID, c.Metadata, c.Keys = Active, p.ClientID, p.Metadata, p.Keys
+	c.Status, c.Counted, c.ClientID, c.Metadata, c.Keys = Active, false, p.ClientID, p.Metadata, p.Keys
 	if chosen != "" && chosen != p.ClientID {
 		return fmt.Errorf("%w: another client_id than the one chosen", ErrLost)
 	}

@@ -9,7 +9,7 @@
 //
 //	POST    Register
 //	        nothing -> pending       record, request; token and jti reserved; an undo entry, due when the lease ends;
-//	                                 where it was decided by the software's clients, the record is one of them from here
+//	                                 the software's record counts the client from here until it is nothing or deleting
 //	          crash: the AS knows nothing. The undo entry comes due, finds nothing there, and releases everything.
 //	        the AS creates the client
 //	          crash: it has one that was told to nobody. The undo entry asks for it once more, by the client_id chosen
@@ -67,6 +67,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 )
 
 // The lease outlives whatever its holder may still do: asking the AS, taking back what
@@ -105,6 +107,8 @@ type Registry struct {
 	generations  *generations
 	explanations *explanations
 	admission    admission
+	// counts are those of software that has no record yet, under way.
+	counts singleflight.Group
 
 	mu    sync.Mutex
 	loans map[string][]*loan
@@ -231,7 +235,7 @@ func (d Documents) Save(ctx context.Context, document []byte) error {
 func (r *Registry) conclude(ctx context.Context, f func(Writer) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), concludeWithin)
 	defer cancel()
-	return r.store.Update(ctx, f)
+	return r.transact(ctx, f)
 }
 
 // getter is a Reader or a Writer.

@@ -13,8 +13,11 @@ var errCutOff = errors.New("registry: cut off before the answer was kept")
 func (r *Registry) undo(ctx context.Context, ws Workspace, k work) error {
 	// First out of the hands of a holder that is still at work, however late.
 	var c *Client
-	err := r.store.Update(ctx, func(w Writer) (err error) {
+	err := r.transact(ctx, func(w Writer) (err error) {
 		if c, err = loadClient(w, k.Workspace, k.Registration); err != nil || c.Status != Pending {
+			return err
+		}
+		if err := c.leaves(w); err != nil {
 			return err
 		}
 		c.Status = Deleting
