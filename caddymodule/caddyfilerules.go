@@ -23,6 +23,7 @@ import (
 //	bind_certificate            <form...>
 //	dn_match                    exact | attributes <type...>
 //	role                        <software_role> <scope...>
+//	statement_rollback          allow
 //	rate_limit                  off | <requests> <duration>
 //	fair_share                  off
 //	reregister                  allow|return|update|reject [<duration>]
@@ -56,6 +57,8 @@ func (h *Handler) rulesWord(d *caddyfile.Dispenser) error {
 		return h.dnMatch(d)
 	case "role":
 		return h.role(d)
+	case "statement_rollback":
+		return oneOf(d, &h.StatementRollback, "allow")
 	case "rate_limit":
 		h.RateLimit = new(RateLimit)
 		return h.RateLimit.unmarshal(d)

@@ -258,6 +258,7 @@ func (h *Handler) lent() registry.Workspace {
 	return registry.Workspace{
 		Name: h.Workspace, Provisioner: h.as, Reregister: h.reregister(), AccessTokens: h.RegistrationAccessToken.accessTokens(),
 		AuditRetention: time.Duration(h.AuditRetention), FairShareOff: h.FairShare == "off",
+		StatementRollback: h.StatementRollback == "allow",
 	}
 }
 

@@ -193,6 +193,7 @@ func TestNothingProtected(t *testing.T) {
 		{`"workspace":"w","signed_request_body":{"off":true,"jwks_uri":"https://localhost/k"},"bind_certificate":["common_name"],` + server + statements, "signed_request_body off: and yet keys are named"},
 		{`"workspace":"w","client_certificate":"maybe",` + server + statements, "client_certificate: the only word is off"},
 		{`"workspace":"w","registration":"maybe",` + server + statements, "registration: the only word is off"},
+		{`"workspace":"w","statement_rollback":"maybe",` + server + statements, "statement_rollback \"maybe\": the only word is allow"},
 		{`"workspace":"w","as_registration":"maybe",` + server + statements, "as_registration: the only word is passthrough"},
 		{`"workspace":"w","reregister":{"mode":"deny"},` + server + statements, "reregister \"deny\": must be one of"},
 		{`"workspace":"w","reregister":{"mode":"return"},"no_software_statement":true,"signed_request_body":{"jwks_uri":"https://localhost/k"},` + server, "needs software statements"},

@@ -51,6 +51,10 @@ type RegistrationRules struct {
 	// Default: AISP accounts, PISP payments, CBPII fundsconfirmations.
 	Roles map[string][]string `json:"roles,omitempty"`
 
+	// StatementRollback "allow" accepts a software statement that is older than the newest
+	// one with which a client of its software was registered or updated. Default: refused.
+	StatementRollback string `json:"statement_rollback,omitempty"`
+
 	match verify.DNMatch // of DNMatch
 }
 
@@ -66,6 +70,8 @@ func (r *RegistrationRules) provisionRegistration() (verify.Acceptable, error) {
 		return a, fmt.Errorf("version %q: must be one of %q", r.Version, verify.Versions)
 	case r.MaxLifetime < 0:
 		return a, errors.New("max_lifetime: must be positive")
+	case r.StatementRollback != "" && r.StatementRollback != "allow":
+		return a, fmt.Errorf("statement_rollback %q: the only word is allow", r.StatementRollback)
 	}
 	if err := subset("lenient", r.Lenient, verify.LenientClaims); err != nil {
 		return a, err

@@ -43,7 +43,12 @@ func (r *Registry) answerLost(c *Client, cause error) *Divergence {
 // disown ends a client that the AS made and the registry does not take. The answer
 // at hand says how, unless the undo entry can do it: with the client_id chosen here.
 func (r *Registry) disown(ctx context.Context, ws Workspace, c *Client, p *Provisioned, undo work, cause error) {
-	if errors.Is(cause, errTwice) || ws.Provisioner.ChoosesClientID() && p.ClientID == c.ClientID {
+	if errors.Is(cause, errTwice) {
+		return
+	}
+	// After a refusal there is nothing to wait for: the registration is not there, and
+	// the TPP may come with a new statement and the same token.
+	if ws.Provisioner.ChoosesClientID() && p.ClientID == c.ClientID && !isRefusal(cause) {
 		return
 	}
 	crashpoint("disown: begun")

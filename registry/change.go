@@ -44,6 +44,8 @@ type change struct {
 	// decided is the client as it was when the change was decided; nil where that does
 	// not matter.
 	decided *Client
+	// statement is what comes with it; nil where none does.
+	statement *verify.SoftwareStatement
 	// document replaces the one before where the client names another.
 	document document
 	// revoke ends a registration token that the change uses up; nil for none.
@@ -86,6 +88,9 @@ func (r *Registry) beginUpdate(ctx context.Context, ws Workspace, clientID strin
 				return err
 			}
 		}
+		if err := ch.follows(w, ws); err != nil {
+			return err
+		}
 		c.Change, c.ChangeUntil = ch.id, leaseEnd(now).Unix()
 		before := *c
 		ch.before = &before
@@ -113,7 +118,7 @@ func (r *Registry) finishUpdate(ctx context.Context, ws Workspace, ch *change, a
 		if ch.token != "" {
 			ch.tokens.give(after, ch.token, r.now())
 		}
-		if err := moveCount(w, now, after); err != nil {
+		if err := ch.advances(w, ws, now, after); err != nil {
 			return err
 		}
 		for _, k := range old {

@@ -91,4 +91,7 @@ type Workspace struct {
 	// AuditRetention is how long its changes are kept in the audit trail. Default:
 	// DefaultAuditRetention.
 	AuditRetention time.Duration
+	// StatementRollback accepts a software statement that is older than the newest one
+	// that its software has used. Default: false.
+	StatementRollback bool
 }

@@ -131,6 +131,9 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 		if err := in.Software.holds(w, s); err != nil {
 			return err
 		}
+		if err := s.follows(ws, in.Request.Statement); err != nil {
+			return err
+		}
 		s.Clients++
 		return errors.Join(s.put(w), w.Put(clientKey(c), pending), whole.put(w, c), undo.put(w))
 	})
@@ -160,8 +163,11 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 	if ws.AccessTokens != nil {
 		ws.AccessTokens.give(&made, token, now)
 	}
-	if err := r.activate(ctx, ws, &made, p, attempt{pending, holds, undo, revoke, in.Origin}); err != nil {
+	if err := r.activate(ctx, ws, &made, p, attempt{pending, holds, undo, revoke, in.Request.Statement, in.Origin}); err != nil {
 		r.disown(ctx, ws, c, p, undo, err)
+		if isRefusal(err) {
+			return nil, err
+		}
 		return nil, afterLease(fmt.Errorf("registration %s at client_id %s: %w", c.ID, p.ClientID, err))
 	}
 	crashpoint("register: active")
@@ -192,6 +198,8 @@ type attempt struct {
 	holds  []reservation
 	undo   work
 	revoke *work
+	// statement must not be older than the newest one of its software.
+	statement *verify.SoftwareStatement
 	// origin is for the audit trail.
 	origin Origin
 }
@@ -218,6 +226,13 @@ func (r *Registry) activate(ctx context.Context, ws Workspace, c *Client, p *Pro
 		before, err := w.Get(clientKey(c))
 		if err != nil || !bytes.Equal(before, a.pending) {
 			return errors.Join(errors.New("registry: the registration was undone meanwhile"), err)
+		}
+		s, err := c.software().read(w)
+		if err != nil {
+			return err
+		}
+		if err := s.advances(w, ws, a.statement); err != nil {
+			return err
 		}
 		for _, h := range a.holds {
 			if err := h.keep(w); err != nil {

@@ -81,20 +81,6 @@ func (c *Client) leaves(w Writer) error {
 	return s.put(w)
 }
 
-// moveCount counts a client that a statement of another directory has updated as one of
-// that directory's software.
-func moveCount(w Writer, before, after *Client) error {
-	if before.software() == after.software() {
-		return nil
-	}
-	s, err := after.software().read(w)
-	if err != nil {
-		return err
-	}
-	s.Clients++
-	return errors.Join(before.leaves(w), s.put(w))
-}
-
 // transact is Store.Update for a transaction that may need the record of a software. An
 // update cannot scan, so that what has no record is counted before, in a view. As long
 // as there is none nothing has changed since: whoever makes, forgets or deletes a

@@ -33,6 +33,7 @@ func (r *Registry) Update(ctx context.Context, ws Workspace, clientID string, in
 // change replaces the metadata of a client with those of an accepted request.
 func (r *Registry) change(ctx context.Context, ws Workspace, clientID string, in Registration, ch *change) (*Client, error) {
 	crashpoint("update: accepted")
+	ch.statement = in.Request.Statement
 	c, err := r.beginUpdate(ctx, ws, clientID, ch)
 	if err != nil {
 		return nil, err
@@ -92,10 +93,23 @@ func (r *Registry) apply(ctx context.Context, ws Workspace, c *Client, ch *chang
 		return nil, err
 	}
 	if err := r.finishUpdate(ctx, ws, ch, c); err != nil {
-		return nil, afterLease(err)
+		if !isRefusal(err) {
+			return nil, afterLease(err)
+		}
+		return nil, r.undoUpdate(ctx, ch, c.Credentials, err)
 	}
 	crashpoint("update: finished")
 	return c, nil
+}
+
+// undoUpdate ends an update that its last transaction has refused, after the AS has taken
+// it: that is told the old metadata again, at once.
+func (r *Registry) undoUpdate(ctx context.Context, ch *change, newest Credentials, refusal error) error {
+	if err := r.releaseUpdate(ctx, ch, newest, changed, nil); err != nil {
+		r.log.Error("a refused update could not be released; its lease ends by itself", slog.String("client_id", ch.before.ClientID), slog.Any("error", err))
+		return afterLease(refusal)
+	}
+	return refusal
 }
 
 // standing is what is known of the AS's copy of a client after a failed update.
