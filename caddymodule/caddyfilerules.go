@@ -24,6 +24,7 @@ import (
 //	dn_match                    exact | attributes <type...>
 //	role                        <software_role> <scope...>
 //	statement_rollback          allow
+//	clients_per_software        <n>|off
 //	rate_limit                  off | <requests> <duration>
 //	fair_share                  off
 //	reregister                  allow|return|update|reject [<duration>]
@@ -59,6 +60,8 @@ func (h *Handler) rulesWord(d *caddyfile.Dispenser) error {
 		return h.role(d)
 	case "statement_rollback":
 		return oneOf(d, &h.StatementRollback, "allow")
+	case "clients_per_software":
+		return h.clientsPerSoftware(d)
 	case "rate_limit":
 		h.RateLimit = new(RateLimit)
 		return h.RateLimit.unmarshal(d)

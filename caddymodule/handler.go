@@ -100,6 +100,7 @@ type Handler struct {
 
 	RequestHeaders
 	RegistrationRules
+	StoreShare
 	Switches
 
 	// handedOver is how the AS is told of a certificate.
@@ -181,7 +182,7 @@ func (h *Handler) provision(ctx caddy.Context) error {
 	if h.Explain != "" && h.Explain != "on" {
 		return fmt.Errorf("explain %q: the only word is on", h.Explain)
 	}
-	if err := errors.Join(h.RequestHeaders.check(), h.checkSwitches(), h.checkProtections(), h.checkReregister(), h.checkAuditRetention(), h.RegistrationAccessToken.check()); err != nil {
+	if err := errors.Join(h.RequestHeaders.check(), h.checkSwitches(), h.checkProtections(), h.checkReregister(), h.checkAuditRetention(), h.StoreShare.check(), h.RegistrationAccessToken.check()); err != nil {
 		return err
 	}
 	if h.RateLimit == nil {
@@ -255,11 +256,13 @@ func (h *Handler) provisionRules(ctx caddy.Context) error {
 
 // lent is the workspace as the registry's outbox needs it.
 func (h *Handler) lent() registry.Workspace {
-	return registry.Workspace{
+	ws := registry.Workspace{
 		Name: h.Workspace, Provisioner: h.as, Reregister: h.reregister(), AccessTokens: h.RegistrationAccessToken.accessTokens(),
 		AuditRetention: time.Duration(h.AuditRetention), FairShareOff: h.FairShare == "off",
 		StatementRollback: h.StatementRollback == "allow",
 	}
+	h.StoreShare.lend(&ws)
+	return ws
 }
 
 // needsCertificate and needsToken are protections 1 and 2.

@@ -88,7 +88,7 @@ func (r *Registry) beginUpdate(ctx context.Context, ws Workspace, clientID strin
 				return err
 			}
 		}
-		if err := ch.follows(w, ws); err != nil {
+		if err := ch.follows(w, ws, c); err != nil {
 			return err
 		}
 		c.Change, c.ChangeUntil = ch.id, leaseEnd(now).Unix()

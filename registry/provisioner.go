@@ -94,4 +94,7 @@ type Workspace struct {
 	// StatementRollback accepts a software statement that is older than the newest one
 	// that its software has used. Default: false.
 	StatementRollback bool
+	// ClientsPerSoftware is how many clients one software of a directory may have that are
+	// pending or active. Default: 0, no limit.
+	ClientsPerSoftware int
 }

@@ -131,7 +131,7 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 		if err := in.Software.holds(w, s); err != nil {
 			return err
 		}
-		if err := s.follows(ws, in.Request.Statement); err != nil {
+		if err := errors.Join(s.admits(ws), s.follows(ws, in.Request.Statement)); err != nil {
 			return err
 		}
 		s.Clients++

@@ -41,14 +41,20 @@ func (s *software) advances(w Writer, ws Workspace, statement *verify.SoftwareSt
 	return s.put(w)
 }
 
-// follows refuses a change that comes with a statement older than the newest one.
-func (ch *change) follows(w Writer, ws Workspace) error {
+// follows refuses a change that comes with a statement older than the newest one, or with
+// that of another directory whose software may have no more clients.
+func (ch *change) follows(w Writer, ws Workspace, c *Client) error {
 	if ch.statement == nil {
 		return nil
 	}
 	s, err := statementSoftware(ws, ch.statement).read(w)
 	if err != nil {
 		return err
+	}
+	if s.name != c.software() {
+		if err := s.admits(ws); err != nil {
+			return err
+		}
 	}
 	return s.follows(ws, ch.statement)
 }
@@ -64,7 +70,7 @@ func (ch *change) advances(w Writer, ws Workspace, before, after *Client) error 
 		return err
 	}
 	if before.software() != after.software() {
-		if err := before.leaves(w); err != nil {
+		if err := errors.Join(s.admits(ws), before.leaves(w)); err != nil {
 			return err
 		}
 		s.Clients++

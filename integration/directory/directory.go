@@ -42,6 +42,9 @@ type Directory struct {
 	// Signing signs software statements (PS256).
 	Signing Key
 
+	// issued is the iat of all statements: as with a TPP that fetched its own once, none is
+	// older than another.
+	issued  time.Time
 	root    *authority // of everything, and of server certificates
 	issuing *authority // of transport certificates
 	server  *http.Server
@@ -56,7 +59,7 @@ type Directory struct {
 // Start starts a directory and returns when it accepts connections. ctx bounds
 // the start only: it runs until Stop.
 func Start(ctx context.Context, options Options) (*Directory, error) {
-	d := &Directory{Issuer: cmp.Or(options.Issuer, "OpenBanking Ltd"), served: make(chan error, 1), edge: newEdge()}
+	d := &Directory{Issuer: cmp.Or(options.Issuer, "OpenBanking Ltd"), served: make(chan error, 1), edge: newEdge(), issued: time.Now()}
 	if err := d.start(ctx, options); err != nil {
 		return nil, fmt.Errorf("start directory: %w", err)
 	}

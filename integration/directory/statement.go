@@ -2,13 +2,12 @@ package directory
 
 import (
 	"maps"
-	"time"
 
 	"github.com/google/uuid"
 )
 
 // Statement is the software statement (SSA) that the directory signs for the
-// software now. overrides set claims; nil removes one (json.RawMessage("null")
+// software, with one iat for all of them. overrides set claims; nil removes one (json.RawMessage("null")
 // sets null). For a foreign signature sign StatementClaims with another Key.
 func (s *Software) Statement(overrides map[string]any) (string, error) {
 	return s.directory.Signing.Sign(s.StatementClaims(overrides), nil)
@@ -21,7 +20,7 @@ func (s *Software) StatementClaims(overrides map[string]any) map[string]any {
 	authorisations := []map[string]any{{"member_state": "GB", "roles": s.Roles}}
 	return merge(map[string]any{
 		"iss": s.directory.Issuer,
-		"iat": time.Now().Unix(),
+		"iat": s.directory.issued.Unix(),
 		"jti": uuid.NewString(),
 
 		"software_environment":        "sandbox",

@@ -1,0 +1,62 @@
+package e2e_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/story"
+)
+
+// TestStatementRollback: a statement of 400 days ago verifies still, and brings back
+// nothing, neither in a PUT nor in a POST, whose token stays good.
+func TestStatementRollback(t *testing.T) {
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
+	id, own := registered(t, p)
+	old := time.Now().AddDate(0, 0, -400)
+	withdrawn := []string{"https://tpp.example/withdrawn"}
+	statement, err := p.Acme.Statement(map[string]any{"iat": old.Unix(), "software_redirect_uris": withdrawn, "software_roles": []string{"AISP", "PISP"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, _, err := p.Prepare(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := p.Client(p.Acme)
+	request := func() string {
+		t.Helper()
+		body, err := p.Acme.Request(map[string]any{"software_statement": statement, "redirect_uris": withdrawn, "scope": "openid payments"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return body
+	}
+	for range 2 {
+		r, err := client.Register(t.Context(), p.Register, token, request())
+		told := answered(t, r, err, http.StatusBadRequest, "invalid_software_statement").Text("error_description")
+		if !strings.Contains(told, old.UTC().Format(time.RFC3339)) || !strings.Contains(told, "fetch a new statement") {
+			t.Errorf("told %q", told)
+		}
+		r, err = client.Update(t.Context(), p.Register, id, own, request())
+		answered(t, r, err, http.StatusBadRequest, "invalid_software_statement")
+		if err := errors.Join(p.Gateway.Stop(), p.Gateway.Restart(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if log := p.Gateway.Log(); !strings.Contains(log, `"rule":"statement_rollback"`) {
+		t.Error("the log does not name the rule")
+	}
+	body, err := p.Acme.Request(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := client.Register(t.Context(), p.Register, token, body)
+	answered(t, r, err, http.StatusCreated, "")
+	reload(t, p, "statement_rollback allow")
+	r, err = client.Update(t.Context(), p.Register, id, own, request())
+	answered(t, r, err, http.StatusOK, "")
+}
