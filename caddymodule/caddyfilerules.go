@@ -25,6 +25,7 @@ import (
 //	role                        <software_role> <scope...>
 //	statement_rollback          allow
 //	clients_per_software        <n>|off
+//	bytes_per_organisation      <size>|off
 //	rate_limit                  off | <requests> <duration>
 //	fair_share                  off
 //	reregister                  allow|return|update|reject [<duration>]
@@ -62,6 +63,8 @@ func (h *Handler) rulesWord(d *caddyfile.Dispenser) error {
 		return oneOf(d, &h.StatementRollback, "allow")
 	case "clients_per_software":
 		return h.clientsPerSoftware(d)
+	case "bytes_per_organisation":
+		return h.bytesPerOrganisation(d)
 	case "rate_limit":
 		h.RateLimit = new(RateLimit)
 		return h.RateLimit.unmarshal(d)

@@ -46,6 +46,9 @@ type change struct {
 	decided *Client
 	// statement is what comes with it; nil where none does.
 	statement *verify.SoftwareStatement
+	// cost is what it writes, payer whose bytes these are; 0 for what no TPP asks for.
+	cost  int64
+	payer string
 	// document replaces the one before where the client names another.
 	document document
 	// revoke ends a registration token that the change uses up; nil for none.
@@ -90,6 +93,11 @@ func (r *Registry) beginUpdate(ctx context.Context, ws Workspace, clientID strin
 		}
 		if err := ch.follows(w, ws, c); err != nil {
 			return err
+		}
+		if ch.cost > 0 {
+			if err := charge(w, ws, ch.payer, ch.cost, now); err != nil {
+				return err
+			}
 		}
 		c.Change, c.ChangeUntil = ch.id, leaseEnd(now).Unix()
 		before := *c

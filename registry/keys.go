@@ -28,6 +28,7 @@ import (
 //	discovery/<workspace>                      the AS's last good document
 //	audit/<workspace>/<time>/<id>              see AuditEntry
 //	software/<workspace>/<directory>/<software_id>  how many clients a software has, see software
+//	written/<workspace>/<day>/<hash>           what an organisation has had written, see writtenBytes
 //	making/...                                 of a version that counted otherwise; not read any more
 //	explanation/<group>/<slot>                 see Explanation
 func key(parts ...string) string {

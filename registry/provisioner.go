@@ -97,4 +97,7 @@ type Workspace struct {
 	// ClientsPerSoftware is how many clients one software of a directory may have that are
 	// pending or active. Default: 0, no limit.
 	ClientsPerSoftware int
+	// BytesPerOrganisation is what registrations and updates of one organisation may write
+	// in a day (UTC). Default: 0, no limit.
+	BytesPerOrganisation int64
 }

@@ -94,6 +94,7 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 	if ws.AccessTokens != nil {
 		token = newAccessToken()
 	}
+	who := payer(in)
 	var known *Client
 	crashpoint("register: accepted")
 	err = r.transact(ctx, func(w Writer) (err error) {
@@ -108,6 +109,9 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 			fresh, err := reuse(w, known, in, uses, revoke, now)
 			if err == nil && fresh {
 				err = r.putAudit(w, ws, AuditRepeated, known, in.Origin)
+			}
+			if err == nil && (fresh || ws.AccessTokens != nil) {
+				err = charge(w, ws, who, bookkeeping, now)
 			}
 			if err != nil || ws.AccessTokens == nil {
 				return err
@@ -124,18 +128,13 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 				return err
 			}
 		}
-		s, err := c.software().read(w)
-		if err != nil {
+		if err := c.enters(w, ws, in); err != nil {
 			return err
 		}
-		if err := in.Software.holds(w, s); err != nil {
+		if err := charge(w, ws, who, whole.cost(len(pending)), now); err != nil {
 			return err
 		}
-		if err := errors.Join(s.admits(ws), s.follows(ws, in.Request.Statement)); err != nil {
-			return err
-		}
-		s.Clients++
-		return errors.Join(s.put(w), w.Put(clientKey(c), pending), whole.put(w, c), undo.put(w))
+		return errors.Join(w.Put(clientKey(c), pending), whole.put(w, c), undo.put(w))
 	})
 	switch {
 	case err != nil:

@@ -70,7 +70,10 @@ func (ch *change) advances(w Writer, ws Workspace, before, after *Client) error 
 		return err
 	}
 	if before.software() != after.software() {
-		if err := errors.Join(s.admits(ws), before.leaves(w)); err != nil {
+		if err := s.admits(ws); err != nil {
+			return err
+		}
+		if err := before.leaves(w); err != nil {
 			return err
 		}
 		s.Clients++

@@ -68,6 +68,25 @@ func (s *software) put(w Writer) error {
 	return w.Put(s.name.key(), data)
 }
 
+// enters counts a new client in, where the registration may make one.
+func (c *Client) enters(w Writer, ws Workspace, in Registration) error {
+	s, err := c.software().read(w)
+	if err != nil {
+		return err
+	}
+	if err := in.Software.holds(w, s); err != nil {
+		return err
+	}
+	if err := s.admits(ws); err != nil {
+		return err
+	}
+	if err := s.follows(ws, in.Request.Statement); err != nil {
+		return err
+	}
+	s.Clients++
+	return s.put(w)
+}
+
 // leaves counts a client out that is to do nothing any more.
 func (c *Client) leaves(w Writer) error {
 	if c.Status == Pending && !c.Counted {

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 
@@ -33,7 +34,11 @@ func (r *Registry) Update(ctx context.Context, ws Workspace, clientID string, in
 // change replaces the metadata of a client with those of an accepted request.
 func (r *Registry) change(ctx context.Context, ws Workspace, clientID string, in Registration, ch *change) (*Client, error) {
 	crashpoint("update: accepted")
-	ch.statement = in.Request.Statement
+	metadata, err := json.Marshal(&in.Checked.Metadata)
+	if err != nil {
+		return nil, err
+	}
+	ch.statement, ch.payer, ch.cost = in.Request.Statement, payer(in), ch.document.cost(len(metadata)+maxRecord)
 	c, err := r.beginUpdate(ctx, ws, clientID, ch)
 	if err != nil {
 		return nil, err

@@ -31,10 +31,12 @@ type Setting struct {
 // Replacement changes one place of the example.
 type Replacement struct{ Old, New string }
 
-// Unlimited lets one certificate ask as often as it likes, one software have as many
-// clients, and one organisation have all that is at work at once: for load, and for
-// tests that send hundreds of requests.
-var Unlimited = Replacement{"\topenbanking_dcr default/obuk {\n", "\topenbanking_dcr default/obuk {\n\t\trate_limit off\n\t\tfair_share off\n\t\tclients_per_software off\n"}
+// Unlimited lets one TPP ask as often, have as many clients, write as much and have as
+// much at work at once as it likes: for load, and for tests that send hundreds of requests.
+var Unlimited = Replacement{
+	Old: "\topenbanking_dcr default/obuk {\n",
+	New: "\topenbanking_dcr default/obuk {\n\t\trate_limit off\n\t\tfair_share off\n\t\tclients_per_software off\n\t\tbytes_per_organisation off\n",
+}
 
 // Caddyfile is the example with the setting in it. Every place that changes must
 // be there exactly once, so that a demo or a test never runs another

@@ -1,0 +1,54 @@
+package e2e_test
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/story"
+)
+
+// TestStoreShare: a TPP can have so many clients, and write so much in a day. What it has
+// works on, and the other TPP does not notice.
+func TestStoreShare(t *testing.T) {
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
+	client := p.Client(p.Acme)
+	id, own := registered(t, p)
+
+	t.Run("clients", func(t *testing.T) {
+		reload(t, p, "clients_per_software 2")
+		answered(t, registers(t, p, client, nil), nil, http.StatusCreated, "")
+		token, body, err := p.Prepare(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := client.Register(t.Context(), p.Register, token, body)
+		told := answered(t, r, err, http.StatusForbidden, "access_denied").Text("error_description")
+		if !strings.Contains(told, "at most 2") || !strings.Contains(told, "delete") {
+			t.Errorf("told %q", told)
+		}
+		r, err = client.Delete(t.Context(), p.Register, id, own)
+		answered(t, r, err, http.StatusNoContent, "")
+		r, err = client.Register(t.Context(), p.Register, token, body)
+		answered(t, r, err, http.StatusCreated, "") // neither token nor request was used up
+	})
+
+	t.Run("bytes", func(t *testing.T) {
+		reload(t, p, "bytes_per_organisation 1KiB")
+		r := answered(t, registers(t, p, client, nil), nil, http.StatusTooManyRequests, "invalid_request")
+		wait, err := strconv.Atoi(r.Header.Get("Retry-After"))
+		if err != nil || wait < 1 || wait > 24*60*60 {
+			t.Errorf("Retry-After %q", r.Header.Get("Retry-After"))
+		}
+		if told := r.Text("error_description"); !strings.Contains(told, "1024 bytes a day") {
+			t.Errorf("told %q", told)
+		}
+		reload(t, p, "bytes_per_organisation off")
+		answered(t, registers(t, p, client, nil), nil, http.StatusCreated, "")
+	})
+	if log := p.Gateway.Log(); !strings.Contains(log, `"rule":"clients_per_software"`) || !strings.Contains(log, `"rule":"bytes_per_organisation"`) {
+		t.Error("the log does not name the rules")
+	}
+}
