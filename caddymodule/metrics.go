@@ -20,6 +20,10 @@ var (
 		"When the oldest of that work was left, 0 for none.", []string{"workspace"}, nil)
 	divergences = prometheus.NewDesc("caddy_openbanking_dcr_divergences",
 		"What the authorization server may have otherwise than the registry.", []string{"workspace", "kind"}, nil)
+	storeFree = prometheus.NewDesc("caddy_openbanking_dcr_store_free_bytes",
+		"What the disk of the registry's store has left.", nil, nil)
+	storeLow = prometheus.NewDesc("caddy_openbanking_dcr_store_low",
+		"1 while the disk of the registry's store has little room left, else 0.", nil, nil)
 	lostExplanations = prometheus.NewDesc("caddy_openbanking_dcr_explanations_lost_total",
 		"Explanations of refused requests that could not be kept since the store was opened.", nil, nil)
 )
@@ -32,6 +36,8 @@ func (c collector) Describe(to chan<- *prometheus.Desc) {
 	to <- outboxOldest
 	to <- divergences
 	to <- lostExplanations
+	to <- storeFree
+	to <- storeLow
 }
 
 // collectWithin is less than what asks usually waits.
@@ -46,6 +52,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), collectWithin)
 	defer cancel()
 	to <- prometheus.MustNewConstMetric(lostExplanations, prometheus.CounterValue, float64(store.LostExplanations()))
+	collectRoom(to, store)
 	list, err := store.Backlogs(ctx)
 	if err != nil {
 		c.app.log.Error("metrics: the registry cannot be read", slog.Any("error", err))
@@ -61,6 +68,20 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 			gauge(divergences, float64(n), b.Workspace, kind)
 		}
 	}
+}
+
+// collectRoom tells of the store's disk, where there is one.
+func collectRoom(to chan<- prometheus.Metric, store *registry.Registry) {
+	free, low, known := store.Room()
+	if !known {
+		return
+	}
+	state := 0.0
+	if low {
+		state = 1
+	}
+	to <- prometheus.MustNewConstMetric(storeFree, prometheus.GaugeValue, float64(free))
+	to <- prometheus.MustNewConstMetric(storeLow, prometheus.GaugeValue, state)
 }
 
 // enterOpen is Enter where the store is open anyway.

@@ -100,6 +100,7 @@ type Options struct {
 // Registry is the gateway's system of record. All methods may be called concurrently.
 type Registry struct {
 	store  Store
+	roomy  Roomy // nil for a store that knows no disk
 	sealer Sealer
 	now    func() time.Time
 	log    *slog.Logger
@@ -126,6 +127,7 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 		loans: map[string][]*loan{}, wake: make(chan struct{}, 1), done: make(chan struct{}), explanations: newExplanations(),
 		admission: admission{workspaces: map[string]*places{}},
 	}
+	r.roomy, _ = o.Store.(Roomy)
 	if r.now == nil {
 		r.now = time.Now
 	}

@@ -14,10 +14,11 @@ const discardRatio = 0.5
 // collector gives back the space of deleted and replaced documents.
 type collector struct {
 	committer *committer
-	every     time.Duration
-	logger    Logger
-	stop      chan struct{}
-	done      chan struct{}
+	// every is how long it waits at most, when less than committer.collectAfter was written.
+	every  time.Duration
+	logger Logger
+	stop   chan struct{}
+	done   chan struct{}
 }
 
 func newCollector(c *committer, every time.Duration, logger Logger) *collector {
@@ -33,16 +34,23 @@ func (c *collector) loop() {
 		select {
 		case <-ticker.C:
 			c.collect()
+		case <-c.committer.grown:
+			c.collect()
+			ticker.Reset(c.every)
 		case <-c.stop:
 			return
 		}
 	}
 }
 
-// collect rewrites files until none is worth it. In between it lets updates
-// pass, and looks whether the store is being closed.
+// collectFiles is how many files one collection rewrites at most: twice what fills
+// between two of them. At 50 ms each, during which commits wait, more would be felt.
+const collectFiles = 2 * collectAfter / valueLogFileSize
+
+// collect rewrites files until none is worth it, or enough for now. In between it lets
+// updates pass, and looks whether the store is being closed.
 func (c *collector) collect() {
-	for {
+	for range collectFiles {
 		err := c.committer.collectOne()
 		if errors.Is(err, badger.ErrNoRewrite) {
 			return

@@ -243,3 +243,60 @@ func TestViewDuringCollection(t *testing.T) {
 		t.Errorf("after the commit: %v", err)
 	}
 }
+
+// TestCollectionAfterBytes: what is written brings on a collection, long before its time.
+func TestCollectionAfterBytes(t *testing.T) {
+	s, err := open(Options{Dir: filepath.Join(t.TempDir(), "store"), CollectEvery: time.Hour, CollectAfter: 4 << 20}, small)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	writeGarbage(t, s, 90)
+	if err := s.Update(t.Context(), func(w registry.Writer) error { return w.Put("dropped", nil) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.db.DropPrefix([]byte("dropped")); err != nil { // see collect
+		t.Fatal(err)
+	}
+	before := valueLogs(t, s)
+	gone := func() bool {
+		now := valueLogs(t, s)
+		return slices.ContainsFunc(before, func(file string) bool { return !slices.Contains(now, file) })
+	}
+	for n := 0; !gone(); n++ {
+		if n == 1000 {
+			t.Fatal("no file of the value log was collected after 100 MB")
+		}
+		if err := s.Update(t.Context(), func(w registry.Writer) error { return w.Put(fmt.Sprint("more/", n), make([]byte, 100<<10)) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestGrown: the collector is told after so many bytes, once, and then after as many more.
+func TestGrown(t *testing.T) {
+	c := &committer{collectAfter: 100, grown: make(chan struct{}, 1)}
+	told := func() bool {
+		select {
+		case <-c.grown:
+			return true
+		default:
+			return false
+		}
+	}
+	for i, want := range []bool{false, true, false, true} {
+		c.grow(60)
+		if got := told(); got != want {
+			t.Errorf("after %d bytes: told %v, want %v", 60*(i+1), got, want)
+		}
+	}
+	c.grow(1000)
+	c.grow(1000) // nobody has listened, and nobody waits
+	if !told() || told() {
+		t.Error("want to be told once")
+	}
+}

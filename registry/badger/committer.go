@@ -31,6 +31,10 @@ type committer struct {
 	commit func(*badger.Txn) error
 	space  space
 	limit  limit
+	// collectAfter is how many bytes are written before grown says so, sinceGrown what was
+	// written since.
+	collectAfter, sinceGrown int64
+	grown                    chan struct{}
 	// writing is held over a commit, and over the collection of a file.
 	writing sync.Mutex
 	// committing is held over a commit and the record of its failure, so that no
@@ -59,13 +63,15 @@ type update struct {
 	outcome chan error
 }
 
-func newCommitter(db *badger.DB, watchers *engine.Watchers, failure *failure, space space) *committer {
+func newCommitter(db *badger.DB, watchers *engine.Watchers, failure *failure, space space, collectAfter int64) *committer {
 	return &committer{
 		db: db, watchers: watchers, failure: failure, space: space,
-		commit: (*badger.Txn).Commit,
-		limit:  limitOf(db),
-		queue:  make(chan *update, queueLength),
-		done:   make(chan struct{}),
+		commit:       (*badger.Txn).Commit,
+		limit:        limitOf(db),
+		collectAfter: collectAfter,
+		grown:        make(chan struct{}, 1),
+		queue:        make(chan *update, queueLength),
+		done:         make(chan struct{}),
 	}
 }
 
@@ -222,9 +228,23 @@ func (c *committer) write(b *batch) error {
 		// lost them after a restart: there is no known outcome to go on from.
 		c.failure.record(fmt.Errorf("commit: %w", err))
 	}
+	c.grow(b.size)
 	// Badger only logs when the value log could not be synced: the log's reader
 	// (see logger.go) has recorded it before Commit returned.
 	return c.failure.err()
+}
+
+// grow tells the collector when much was written since it was told last.
+func (c *committer) grow(bytes int64) {
+	c.sinceGrown += bytes
+	if c.sinceGrown < c.collectAfter {
+		return
+	}
+	c.sinceGrown = 0
+	select {
+	case c.grown <- struct{}{}:
+	default: // it knows
+	}
 }
 
 // snapshot returns a read-only transaction, which the caller discards.

@@ -59,6 +59,53 @@ func lookup(t *testing.T, s *Store, key string) error {
 	})
 }
 
+// TestLowDisk: operators are told once when little room is left, and once when it is over.
+func TestLowDisk(t *testing.T) {
+	var log recorder
+	s, err := open(Options{Dir: filepath.Join(t.TempDir(), "store"), Logger: &log}, untuned)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		s.committer.space.free = free
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for _, c := range []struct {
+		left          uint64
+		low           bool
+		errors, warns int
+	}{
+		{1 << 40, false, 0, 0},
+		{lowRoom, false, 0, 0},
+		{lowRoom - 1, true, 1, 0},
+		{commitRoom, true, 1, 0},
+		{lowRoom, true, 1, 0}, // at the edge nothing is said
+		{lowRoom - 1, true, 1, 0},
+		{enoughRoom, false, 1, 1},
+		{lowRoom - 1, true, 2, 1},
+	} {
+		s.committer.space.free = func(string) (uint64, bool) { return c.left, true }
+		for range 3 {
+			if err := s.Update(t.Context(), func(w registry.Writer) error { return w.Put("x", []byte("y")) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		free, low, known := s.Room()
+		if free != c.left || low != c.low || !known {
+			t.Errorf("with %d left: %d, %v, %v", c.left, free, low, known)
+		}
+		if e, w := len(log.has("error")), len(log.has("warn")); e != c.errors || w != c.warns {
+			t.Errorf("with %d left: logged %q", c.left, log.lines)
+		}
+	}
+	s.committer.space.free = func(string) (uint64, bool) { return 0, false }
+	if _, _, known := s.Room(); known {
+		t.Error("nobody knows, and it is known")
+	}
+}
+
 func TestDemand(t *testing.T) {
 	for _, c := range []struct {
 		name   string

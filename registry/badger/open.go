@@ -26,9 +26,16 @@ type Options struct {
 	// CollectEvery is how often the value log is searched for space to give back.
 	// Default: 10 minutes
 	CollectEvery time.Duration
+	// CollectAfter is after how many bytes that were written it is searched before that: a
+	// TPP that replaces large documents writes a gigabyte in ten minutes.
+	// Default: 256 MiB
+	CollectAfter int64
 }
 
-const collectEvery = 10 * time.Minute
+const (
+	collectEvery = 10 * time.Minute
+	collectAfter = 256 << 20
+)
 
 // Open opens the directory, or makes an empty store in it. The error is
 // ErrLocked where the directory is held already, ErrReadOnly where it cannot be
@@ -48,6 +55,9 @@ func open(o Options, tune func(*badger.Options)) (*Store, error) {
 	if o.CollectEvery <= 0 {
 		o.CollectEvery = collectEvery
 	}
+	if o.CollectAfter <= 0 {
+		o.CollectAfter = collectAfter
+	}
 	// Absolute, because the process may change its directory while the store is open.
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
@@ -59,7 +69,7 @@ func open(o Options, tune func(*badger.Options)) (*Store, error) {
 	if err := tryFile(dir); err != nil {
 		return nil, err
 	}
-	space := space{dir: dir, free: asked, writable: writable}
+	space := space{dir: dir, free: asked, writable: writable, low: &low{logger: o.Logger}}
 	if err := space.demand(openRoom); err != nil {
 		return nil, err
 	}
@@ -71,12 +81,16 @@ func open(o Options, tune func(*badger.Options)) (*Store, error) {
 		return nil, openError(dir, err)
 	}
 	s := &Store{db: db, failure: failure}
-	s.committer = newCommitter(db, &s.watchers, failure, space)
+	s.committer = newCommitter(db, &s.watchers, failure, space, o.CollectAfter)
 	s.collector = newCollector(s.committer, o.CollectEvery, o.Logger)
 	go s.committer.loop()
 	go s.collector.loop()
 	return s, nil
 }
+
+// valueLogFileSize is what one collection rewrites while commits wait: 50 ms, where
+// 64 MB took 160. Half of it was live, 12 KB each.
+const valueLogFileSize = 16 << 20
 
 // openBadger opens what a process left that was killed while Badger began a new
 // file, a memtable and a value log at most: an empty file is an error to Badger,
@@ -108,9 +122,7 @@ func tuning(dir string, logger badger.Logger) badger.Options {
 	o.MemTableSize = 8 << 20
 	o.NumMemtables = 2
 	o.NumCompactors = 2 // the least that Badger takes
-	// A file is what one collection rewrites while commits wait: 50 ms, where 64 MB
-	// took 160. Half of it was live, 12 KB each.
-	o.ValueLogFileSize = 16 << 20
+	o.ValueLogFileSize = valueLogFileSize
 	// Records of up to 2 KB, their indexes and most audit entries stay beside
 	// their keys. Documents (5-100 KB) go to the value log, out of every compaction's way.
 	o.ValueThreshold = 4 << 10

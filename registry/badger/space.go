@@ -1,6 +1,9 @@
 package badger
 
-import "fmt"
+import (
+	"fmt"
+	"sync/atomic"
+)
 
 // Room that the disk must have, in bytes. Badger writes through mapped files
 // that are mostly holes: where the disk has no block for a hole, the kernel
@@ -16,6 +19,10 @@ const (
 	collectRoom = 64 << 20
 	// openRoom is for flushing the memtables that a killed process has left.
 	openRoom = 32 << 20
+	// lowRoom is when operators are told, while there is time to do something. It is
+	// over at enoughRoom: a disk at the edge of one number would fill the log.
+	lowRoom    = 2 * commitRoom
+	enoughRoom = lowRoom + commitRoom/2
 )
 
 // space is what the directory's disk has left.
@@ -24,6 +31,8 @@ type space struct {
 	// free and writable are the functions of these names but in tests.
 	free     func(dir string) (bytes uint64, known bool)
 	writable func(dir string) error
+	// low remembers what operators were told; nil for nobody.
+	low *low
 }
 
 // asked is who is asked for the room: the system, but see told.go.
@@ -35,7 +44,7 @@ func (s space) demand(room uint64) error {
 	if err := s.writable(s.dir); err != nil {
 		return err
 	}
-	left, known := s.free(s.dir)
+	left, known := s.left()
 	if !known || left >= room {
 		return nil
 	}
@@ -44,4 +53,37 @@ func (s space) demand(room uint64) error {
 		what = "no room, or no inodes,"
 	}
 	return fmt.Errorf("%w: %s has %s left, %d MB are needed", ErrFull, s.dir, what, room>>20)
+}
+
+// left is how much room there is, where somebody knows, and tells operators when that
+// has become little.
+func (s space) left() (bytes uint64, known bool) {
+	bytes, known = s.free(s.dir)
+	if known && s.low != nil {
+		s.low.note(s.dir, bytes)
+	}
+	return bytes, known
+}
+
+// low is whether the disk has little room left.
+type low struct {
+	logger Logger
+	is     atomic.Bool
+}
+
+// note logs once for each change.
+func (l *low) note(dir string, left uint64) {
+	switch {
+	case left < lowRoom && l.is.CompareAndSwap(false, true):
+		l.logger.Errorf("the disk of %s has %d MB left; below %d MB nothing is written any more: make room", dir, left>>20, commitRoom>>20)
+	case left >= enoughRoom && l.is.CompareAndSwap(true, false):
+		l.logger.Warnf("the disk of %s has room again, %d MB", dir, left>>20)
+	}
+}
+
+// Room is what the store's disk has left, in bytes, and whether that is little: less than
+// twice what it needs to write. known is false where the system does not say.
+func (s *Store) Room() (free uint64, low, known bool) {
+	free, known = s.committer.space.left()
+	return free, s.committer.space.low.is.Load(), known
 }

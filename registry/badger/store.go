@@ -18,6 +18,7 @@ import (
 var (
 	_ registry.Store     = (*Store)(nil)
 	_ registry.Exclusive = (*Store)(nil)
+	_ registry.Roomy     = (*Store)(nil)
 )
 
 var (

@@ -1,0 +1,67 @@
+package caddymodule
+
+import (
+	"log/slog"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/registry/memory"
+)
+
+// small is a store on a disk with little room.
+type small struct {
+	*memory.Store
+	free  uint64
+	known bool
+}
+
+func (s *small) Room() (free uint64, low, known bool) { return s.free, s.free < 1000, s.known }
+
+// TestDiskMetrics: operators can see what room the store has, before it has none.
+func TestDiskMetrics(t *testing.T) {
+	keyset, _, err := registry.NewKeyset()
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := &small{Store: memory.Open(memory.Options{})}
+	r, err := registry.Open(t.Context(), registry.Options{Store: store, Sealer: keyset})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	app := &App{registry: r, users: 1, log: slog.New(slog.DiscardHandler)}
+	for _, c := range []struct {
+		free  uint64
+		known bool
+		want  map[string]float64
+	}{
+		{999, true, map[string]float64{"caddy_openbanking_dcr_store_free_bytes": 999, "caddy_openbanking_dcr_store_low": 1}},
+		{1000, true, map[string]float64{"caddy_openbanking_dcr_store_free_bytes": 1000, "caddy_openbanking_dcr_store_low": 0}},
+		{0, false, map[string]float64{}},
+	} {
+		store.free, store.known = c.free, c.known
+		metrics := prometheus.NewRegistry()
+		metrics.MustRegister(collector{app})
+		families, err := metrics.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]float64{}
+		for _, f := range families {
+			if strings.HasPrefix(f.GetName(), "caddy_openbanking_dcr_store_") {
+				got[f.GetName()] = f.GetMetric()[0].GetGauge().GetValue()
+			}
+		}
+		if !maps.Equal(got, c.want) {
+			t.Errorf("%d left: %v, want %v", c.free, got, c.want)
+		}
+	}
+}
