@@ -18,6 +18,8 @@
 //	          crash: the client is whole, and the TPP has no answer. Its repetition is what Reregister says.
 //	        pending -> nothing       Register, when the AS refuses or does nothing: everything released
 //	        pending -> deleting      Register, when the AS made another client than it was asked to and keeps it
+//	        pending -> nothing, or   Register, when a newer software statement became final meanwhile: the AS deletes
+//	        pending -> deleting      the client at once, or is asked to until it has
 //
 //	PUT     Update, Renew, RefreshKeys, RotateSecret, and Register in ReregisterUpdate
 //	        active (a change begins) the client is leased to the change; jti reserved; a restore entry, due with the lease's end
@@ -27,7 +29,8 @@
 //	          here another is had by asking for the client once more, otherwise: Divergence Detached.
 //	        active (the change ends) new metadata, credentials, request and indexes; jti used up; no restore entry any more
 //	          crash: done, and the TPP has no answer.
-//	        active (released)        Update, when the AS refuses: as before, but for credentials that it rotated
+//	        active (released)        Update, when the AS refuses: as before, but for credentials that it rotated; when a
+//	                                 newer statement became final meanwhile too, and then a restore entry is due at once
 //
 //	DELETE  Delete
 //	        active -> deleting       from here on the client can do nothing; a delete entry with the token that asked
