@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/directory"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
 
@@ -14,7 +15,7 @@ import (
 // Retry-After, and burns neither the token nor the request. Where the AS may have
 // registered the client, they are held until that is settled, a minute at most.
 func TestUnavailable(t *testing.T) {
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{gateway.Unlimited}}))
 	id, own := registered(t, p)
 	internal, err := p.InternalRegistration(t.Context())
 	if err != nil {
