@@ -67,6 +67,8 @@ type bank struct {
 	made [][]byte
 	// trail is the registry's audit trail as nothingPending has last seen it.
 	trail [][]byte
+	// counts are the records of software as nothingPending has last seen them, by key.
+	counts map[string][]byte
 	// acknowledged are the attempts that stayUsedUp looks at.
 	acknowledged []acknowledgement
 }

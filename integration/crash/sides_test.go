@@ -236,6 +236,7 @@ func (b *bank) nothingPending(t *testing.T) {
 		t.Error(err)
 	}
 	b.trailHolds(t)
+	b.countsHold(t)
 	if twice := b.usedTwice(t); twice > 0 {
 		t.Errorf("%d tokens, each with its jti, have registered more than one client", twice)
 	}
@@ -249,15 +250,19 @@ func (b *bank) left(ctx context.Context) (left []error, err error) {
 		return nil, err
 	}
 	err = store.View(ctx, func(r registry.Reader) error {
-		left, b.made, b.trail = nil, nil, nil
-		for _, prefix := range []string{"later/", "outbox/", "client/", "audit/"} {
+		left, b.made, b.trail, b.counts = nil, nil, nil, map[string][]byte{}
+		for _, prefix := range []string{"later/", "outbox/", "client/", "audit/", "software/"} {
 			entries, err := r.Scan(prefix, "", 100_000)
 			if err != nil {
 				return err
 			}
 			for _, e := range entries {
-				if prefix == "audit/" {
+				switch prefix {
+				case "audit/":
 					b.trail = append(b.trail, e.Value)
+					continue
+				case "software/":
+					b.counts[e.Key] = e.Value
 					continue
 				}
 				if prefix != "client/" || !strings.Contains(string(e.Value), `"status":"active"`) {
