@@ -284,3 +284,18 @@ func TestPendingClientOfAnOldStore(t *testing.T) {
 		x.countsHold("after it was undone")
 	})
 }
+
+// TestRefusedCountIsKept: what an old store's software has is counted once, also where
+// the first request is refused: counting is dear where there are many clients.
+func TestRefusedCountIsKept(t *testing.T) {
+	runLasting(t, true, func(x *fixture) {
+		x.register(request("jti1", "token1"))
+		x.uncount()
+		x.ws.ClientsPerSoftware = 1
+		_, err := x.Register(x.t.Context(), x.ws, request("jti2", "token2"))
+		x.atLimit(err, 1)
+		if got := x.counts(); got["OpenBanking Ltd/software1"] != 1 {
+			t.Errorf("counted %v", got)
+		}
+	})
+}

@@ -60,8 +60,9 @@ func (n softwareName) read(r getter) (*software, error) {
 }
 
 func (s *software) put(w Writer) error {
-	s.Schema = schema
-	data, err := json.Marshal(s)
+	record := *s // which others may be reading, see countAnew
+	record.Schema = schema
+	data, err := json.Marshal(record)
 	if err != nil {
 		return err
 	}
@@ -105,65 +106,59 @@ func (c *Client) leaves(w Writer) error {
 // as there is none nothing has changed since: whoever makes, forgets or deletes a
 // client needs it too, and writes it.
 func (r *Registry) transact(ctx context.Context, f func(Writer) error) error {
-	var counts map[string][]byte
+	var counted []*software
 	for {
 		err := r.store.Update(ctx, func(w Writer) error {
-			if counts != nil {
-				w = supplied{w, counts}
+			for _, s := range counted {
+				if err := s.putFirst(w); err != nil {
+					return err
+				}
 			}
 			return f(w)
 		})
 		var missing *uncounted
-		if !errors.As(err, &missing) || counts[missing.name.key()] != nil {
+		if !errors.As(err, &missing) {
 			return err
 		}
-		record, err := r.countAnew(ctx, missing.name)
+		s, err := r.countAnew(ctx, missing.name)
 		if err != nil {
 			return err
 		}
-		if counts == nil {
-			counts = map[string][]byte{}
-		}
-		counts[missing.name.key()] = record
+		counted = append(counted, s)
 	}
 }
 
-// supplied is a Writer that has values for keys that the store does not have.
-type supplied struct {
-	Writer
-	values map[string][]byte
-}
-
-func (w supplied) Get(key string) ([]byte, error) {
-	v, err := w.Writer.Get(key)
-	if known := w.values[key]; errors.Is(err, ErrNotFound) && known != nil {
-		return append([]byte(nil), known...), nil
+// putFirst writes the record where there is none.
+func (s *software) putFirst(w Writer) error {
+	if found, err := get(w, s.name.key()); err != nil || found != nil {
+		return err
 	}
-	return v, err
+	return s.put(w)
 }
 
-// countAnew is the record of a software that has none, as it would be. Many may ask at
-// once for one that has many clients: one of them counts. What it has found stays true
-// for as long as there is no record.
-func (r *Registry) countAnew(ctx context.Context, n softwareName) ([]byte, error) {
+// countAnew is the record of a software that has none. Many may ask at once for one that
+// has many clients: one of them counts. What it has found stays true for as long as there
+// is no record. It is kept, unless there is nothing to find: a new software's record is
+// written with its first client, in one commit.
+func (r *Registry) countAnew(ctx context.Context, n softwareName) (*software, error) {
 	record, err, _ := r.counts.Do(n.key(), func() (any, error) {
 		// Whose request ends must not end the count of the others.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Deadline)
 		defer cancel()
-		s := &software{name: n, Schema: schema}
+		s := &software{name: n}
 		err := r.store.View(ctx, func(v Reader) (err error) {
 			s.Clients, s.Issued, err = r.scanSoftware(v, n)
 			return err
 		})
-		if err != nil {
-			return nil, err
+		if err == nil && (s.Clients > 0 || s.Issued > 0) {
+			err = r.store.Update(ctx, s.putFirst)
 		}
-		return json.Marshal(s)
+		return s, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return record.([]byte), nil
+	return record.(*software), nil
 }
 
 // MaxCounted is how many clients of a software are looked up at once where it has no
