@@ -24,10 +24,12 @@ func (s *Store) release() error {
 // releaseLater releases the directory as soon as that can be: for a server that goes
 // on without the store, and may be told to open it again.
 func (s *Store) releaseLater() {
-	for s.committer.space.demand(commitRoom) != nil {
+	space := s.committer.space
+	space.low = nil // what follows says that there is room again
+	for space.demand(commitRoom) != nil {
 		time.Sleep(releaseAgain)
 	}
-	s.collector.logger.Warnf("the directory %s can be closed now", s.committer.space.dir)
+	s.collector.logger.Warnf("the directory %s can be closed now", space.dir)
 	if err := s.closeBadger(); err != nil {
 		s.collector.logger.Errorf("%v", err)
 	}
