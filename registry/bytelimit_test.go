@@ -48,13 +48,13 @@ func TestBytesPerOrganisation(t *testing.T) {
 			t.Errorf("the %dth update was refused", n)
 		}
 		// Of another software of the organisation too, and nothing is burnt.
-		second := of(request("jti2", "token2"), "OpenBanking Ltd", "software2")
+		second := ofSoftware(request("jti2", "token2"), "OpenBanking Ltd", "software2")
 		_, err = x.Register(x.t.Context(), x.ws, large(second, 60_000))
 		x.usedUp(err, 4*time.Hour-time.Second)
 		another := request("jti3", "token3")
 		another.Request.Statement.OrgID = "org2"
 		x.register(another)
-		x.register(of(request("jti4", "token4"), "Sandbox Ltd", "software1"))
+		x.register(ofSoftware(request("jti4", "token4"), "Sandbox Ltd", "software1"))
 		if got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err != nil || got.Status != registry.Active {
 			t.Errorf("reading: %+v, %v", got, err)
 		}

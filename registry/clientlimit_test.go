@@ -42,8 +42,8 @@ func TestClientsPerSoftware(t *testing.T) {
 		if made.Load() != 5 || denied.Load() != 35 || x.as.count() != 5 {
 			t.Fatalf("%d made, %d denied, %d at the AS", made.Load(), denied.Load(), x.as.count())
 		}
-		x.register(of(request("other", "other"), "OpenBanking Ltd", "software2"))
-		x.register(of(request("sandbox", "sandbox"), "Sandbox Ltd", "software1"))
+		x.register(ofSoftware(request("other", "other"), "OpenBanking Ltd", "software2"))
+		x.register(ofSoftware(request("sandbox", "sandbox"), "Sandbox Ltd", "software1"))
 		ids := x.activeIDs()
 		if err := x.Delete(x.t.Context(), x.ws, ids[0], presented("mine")); err != nil {
 			t.Fatal(err)
@@ -93,8 +93,8 @@ func TestLimitOfTheOtherDirectory(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		x.ws.ClientsPerSoftware = 1
 		c := x.register(request("jti1", "token1"))
-		sandbox := x.register(of(request("jti2", "token2"), "Sandbox Ltd", "software1"))
-		_, err := x.Update(x.t.Context(), x.ws, c.ClientID, of(request("jti3", ""), "Sandbox Ltd", "software1"))
+		sandbox := x.register(ofSoftware(request("jti2", "token2"), "Sandbox Ltd", "software1"))
+		_, err := x.Update(x.t.Context(), x.ws, c.ClientID, ofSoftware(request("jti3", ""), "Sandbox Ltd", "software1"))
 		x.atLimit(err, 1)
 		if err := x.Delete(x.t.Context(), x.ws, sandbox.ClientID, presented("mine")); err != nil {
 			t.Fatal(err)
@@ -103,12 +103,12 @@ func TestLimitOfTheOtherDirectory(t *testing.T) {
 		x.as.answersAfter(time.Second)
 		errs := make(chan error)
 		go func() {
-			in := of(request("jti3", ""), "Sandbox Ltd", "software1")
+			in := ofSoftware(request("jti3", ""), "Sandbox Ltd", "software1")
 			in.Checked.Metadata.Scope = "openid"
 			_, err := x.Update(x.t.Context(), x.ws, c.ClientID, in)
 			errs <- err
 		}()
-		x.settleFor(of(request("jti4", "token4"), "Sandbox Ltd", "software1"))
+		x.settleFor(ofSoftware(request("jti4", "token4"), "Sandbox Ltd", "software1"))
 		x.atLimit(<-errs, 1)
 		time.Sleep(10 * time.Second)
 		x.settle()

@@ -76,8 +76,8 @@ func (x *fixture) activeIDs() (ids []string) {
 func TestOldStatementOfAnother(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		x.register(issued(request("jti1", "token1"), 0))
-		x.register(of(issued(request("jti2", "token2"), 9), "OpenBanking Ltd", "software2"))
-		x.register(of(issued(request("jti3", "token3"), 9), "Sandbox Ltd", "software1"))
+		x.register(ofSoftware(issued(request("jti2", "token2"), 9), "OpenBanking Ltd", "software2"))
+		x.register(ofSoftware(issued(request("jti3", "token3"), 9), "Sandbox Ltd", "software1"))
 		x.register(request("jti4", "token4"))
 		other := x.ws
 		other.Name = "other"

@@ -109,7 +109,7 @@ func (x *fixture) countsHold(when string) {
 }
 
 // of is a request for a software of a directory.
-func of(in registry.Registration, directory, software string) registry.Registration {
+func ofSoftware(in registry.Registration, directory, software string) registry.Registration {
 	in.Request.Statement.SoftwareID = software
 	in.Request.Statement.Issuer = &verify.Issuer{Name: directory}
 	return in
@@ -172,7 +172,7 @@ func (x *fixture) trouble(random *rand.Rand) {
 // randomChange is one request of some client.
 func (x *fixture) randomChange(random *rand.Rand, n int) func() {
 	directory, software := fmt.Sprint("directory ", random.IntN(2)), fmt.Sprint("software", random.IntN(2))
-	in := of(request(fmt.Sprint("jti", n), fmt.Sprint("token", n)), directory, software)
+	in := ofSoftware(request(fmt.Sprint("jti", n), fmt.Sprint("token", n)), directory, software)
 	in.Checked.Metadata.Scope = fmt.Sprint("openid accounts", n)
 	clients, _, err := x.List(x.t.Context(), x.ws.Name, registry.ByTime, "", "", 1000)
 	if err != nil {
@@ -217,7 +217,7 @@ func TestCountsOfAnOldStore(t *testing.T) {
 			}
 		},
 		"move to another directory": func(x *fixture, id string) {
-			if _, err := x.Update(x.t.Context(), x.ws, id, of(request("new", ""), "Sandbox Ltd", "software1")); err != nil {
+			if _, err := x.Update(x.t.Context(), x.ws, id, ofSoftware(request("new", ""), "Sandbox Ltd", "software1")); err != nil {
 				x.t.Error(err)
 			}
 		},
