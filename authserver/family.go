@@ -18,6 +18,10 @@ const (
 	maxOfOne  = maxAtWork / 8
 )
 
+// MaxExchanges is how many there are at once in the three families together. A client
+// with fewer connections would have one family wait for another's.
+const MaxExchanges = 3 * maxAtWork
+
 // family are exchanges that fail together. What a TPP sends may make the AS slow
 // when it registers a client (it fetches what the metadata name), and that must not
 // keep others from having their tokens checked.

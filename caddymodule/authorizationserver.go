@@ -155,7 +155,7 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 		URL: c.URL,
 		// The operator wrote the address, so that a private one is right.
 		Client: jwks.NewClient(jwks.Options{
-			Roots: roots, Certificates: own, Header: c.SharedHeader.fields(), PrivateRanges: true, Timeout: authserver.Timeout, MaxConnections: 512,
+			Roots: roots, Certificates: own, Header: c.SharedHeader.fields(), PrivateRanges: true, Timeout: authserver.Timeout, MaxConnections: authserver.MaxExchanges,
 		}),
 		Secrets:        c.SharedHeader.secrets(),
 		ClientIDHeader: c.Provision.ClientIDHeader, SendStatement: c.Provision.SendStatement, DNFormat: c.DNFormat, Validate: c.Validate,

@@ -80,14 +80,18 @@ func (h *Handler) checkAccessToken(w http.ResponseWriter, r *http.Request, c che
 		return false, err
 	}
 	defer h.app.Leave()
-	if err := h.checkBound(r, store, t); err != nil {
+	cert, err := captureCertificate(r.TLS, h.now())
+	if err != nil {
+		cert = nil // CheckUse tells what is missing
+	}
+	if err := h.checkBound(r, store, t, cert); err != nil {
 		return false, err
 	}
-	holder, err := h.as.TokenHolder(r.Context(), t.Raw)
+	of, err := h.as.TokenHolder(authserver.WithSender(r.Context(), holder(r, cert)), t.Raw)
 	if err != nil {
 		return false, err
 	}
-	return holder.Inactive, h.checkHolder(r, store, t.Raw, holder)
+	return of.Inactive, h.checkHolder(r, store, t.Raw, of)
 }
 
 // presentedToken reads the one access token of a request.
@@ -140,7 +144,7 @@ func (h *Handler) checkHolder(r *http.Request, store *registry.Registry, raw str
 
 // checkBound holds a token against the certificate of the connection, where the gateway
 // has bound it to one.
-func (h *Handler) checkBound(r *http.Request, store *registry.Registry, p verify.PresentedToken) error {
+func (h *Handler) checkBound(r *http.Request, store *registry.Registry, p verify.PresentedToken, cert *verify.Certificate) error {
 	if !h.AuthorizationServer.BindAccessTokens {
 		return nil
 	}
@@ -151,10 +155,6 @@ func (h *Handler) checkBound(r *http.Request, store *registry.Registry, p verify
 	var err error
 	if t.Thumbprint, err = store.TokenBinding(r.Context(), h.Workspace, t); err != nil || t.Thumbprint == "" {
 		return err
-	}
-	cert, err := captureCertificate(r.TLS, h.now())
-	if err != nil {
-		cert = nil // CheckUse tells what is missing
 	}
 	return t.CheckUse(cert, h.now())
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // atMost16K repeats text.
-func atMost16K(text string) string { return strings.Repeat(text, 16<<10/len(text)) }
+func atMost16K(text string) string { return strings.Repeat(text, max(1, 16<<10/len(text))) }
 
 // BenchmarkStranger is what 16 KiB cost that anybody can send, in the worst forms that
 // are known for each: at most 2 ms.
@@ -106,12 +106,39 @@ func BenchmarkStranger(b *testing.B) {
 			}
 		})
 	}
+	for name, value := range map[string]string{"parameters": "a/b" + distinct(";p%04x=x"), "continuations": "a/b" + distinct(";p*%d=x"), "blanks": "application/x-www-form-urlencoded" + atMost16K(" ")} {
+		b.Run("media type of "+name, func(b *testing.B) {
+			r := request(http.Header{"Content-Type": {value}})
+			for b.Loop() {
+				mediaType(r)
+				isForm(r)
+			}
+		})
+	}
+	for name, query := range map[string]string{"request objects": "request=e30." + nested + ".x&", "requests": "request=a.b.c&", "names like request": "reque%C5%BFt=x&", "access tokens": "access_token=x&", "names": distinct("p%04x=&")} {
+		b.Run("query of "+name, func(b *testing.B) {
+			query := atMost16K(query)
+			for b.Loop() {
+				_, _ = verify.ReadAuthorizationRequest(query, "")
+				_, _ = verify.ReadPresentedToken(nil, query, "")
+			}
+		})
+	}
 	b.Run("Basic", func(b *testing.B) {
 		fields := []string{"Basic " + base64.StdEncoding.EncodeToString([]byte(strings.Repeat("%41", 4000)+":"))}
 		for b.Loop() {
 			_, _ = verify.ReadClientAuthentication(fields, "", "")
 		}
 	})
+}
+
+// distinct is 16 KiB of a format with different numbers.
+func distinct(format string) string {
+	var text strings.Builder
+	for i := 0; text.Len() < 16<<10; i++ {
+		fmt.Fprintf(&text, format, i)
+	}
+	return text.String()[:16<<10]
 }
 
 func members(n int) string {
