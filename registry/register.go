@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/google/uuid"
-
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
@@ -56,114 +54,45 @@ func (r *Registry) register(ctx context.Context, ws Workspace, in Registration) 
 		return nil, err
 	}
 	defer leave()
-	now := r.now()
-	c := &Client{Schema: schema, ID: uuid.NewString(), Workspace: ws.Name, Status: Pending, Counted: true, IssuedAt: now.Unix()}
-	if err := c.describe(in); err != nil {
-		return nil, err
-	}
-	c.Document = c.ID
-	if ws.Provisioner.ChoosesClientID() {
-		c.ClientID = uuid.NewString()
-	}
-	revoke, err := r.revocationOf(ws, c, in.Token)
+	a, err := r.prepare(ws, in)
 	if err != nil {
 		return nil, err
 	}
-	repeat, err := r.repeatReservation(ws, c, now)
-	if err != nil {
-		return nil, err
-	}
-	uses := registrationReservations(ws.Name, c.ID, in)
-	holds := uses
-	if repeat != nil {
-		holds = append(uses[:len(uses):len(uses)], *repeat)
-	}
-	undo := work{key: laterKey(leaseEnd(now), c.ID), Kind: workUndo, Workspace: ws.Name, Registration: c.ID, Org: c.Organisation(), Since: now.Unix()}
-	for _, h := range holds {
-		undo.Holds = append(undo.Holds, h.key)
-	}
-	whole, err := documentOf(in)
-	if err != nil {
-		return nil, err
-	}
-	pending, err := json.Marshal(c)
-	if err != nil {
-		return nil, err
-	}
-	token := ""
-	if ws.AccessTokens != nil {
-		token = newAccessToken()
-	}
-	who := payer(in)
-	var known *Client
 	crashpoint("register: accepted")
-	err = r.transact(ctx, func(w Writer) (err error) {
-		if err := refuseSuspended(w, c); err != nil {
-			return err
-		}
-		if known, err = repeated(w, ws, repeat, now); err != nil {
-			return err
-		}
-		switch {
-		case known != nil && known.Asked == c.Asked:
-			fresh, err := reuse(w, known, in, uses, revoke, now)
-			if err == nil && fresh {
-				err = r.putAudit(w, ws, AuditRepeated, known, in.Origin)
-			}
-			if err == nil && (fresh || ws.AccessTokens != nil) {
-				err = charge(w, ws, who, bookkeeping, now)
-			}
-			if err != nil || ws.AccessTokens == nil {
-				return err
-			}
-			ws.AccessTokens.give(known, token, now) // the first went with the answer that was lost
-			return putClient(w, known)
-		case in.Spent != nil:
-			return in.Spent
-		case known != nil:
-			return nil // an update, which begins with a transaction of its own
-		}
-		for _, h := range holds {
-			if err := h.take(w, now); err != nil {
-				return err
-			}
-		}
-		if err := c.enters(w, ws, in); err != nil {
-			return err
-		}
-		if err := charge(w, ws, who, whole.cost(len(pending)), now); err != nil {
-			return err
-		}
-		return errors.Join(w.Put(clientKey(c), pending), whole.put(w, c), undo.put(w))
-	})
+	known, err := r.begin(ctx, ws, a)
 	switch {
 	case err != nil:
 		return nil, err
-	case known != nil && ws.Reregister.Mode == ReregisterUpdate && known.Asked != c.Asked:
-		return r.reregister(ctx, ws, known, in, c.Asked, *repeat)
+	case known != nil && ws.Reregister.Mode == ReregisterUpdate && known.Asked != a.client.Asked:
+		return r.reregister(ctx, ws, known, in, a.client.Asked, *a.repeat)
 	case known != nil:
 		known.Repeated = true
 		return known, nil
 	}
-
 	crashpoint("register: begun")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Deadline)
 	defer cancel()
+	return r.finish(ctx, ws, a)
+}
+
+// finish has the AS make the client, and ends the attempt one way or the other.
+func (r *Registry) finish(ctx context.Context, ws Workspace, a *attempt) (*Client, error) {
+	c := a.client
 	p, err := r.create(ctx, ws, c)
 	switch {
 	case err != nil && p != nil:
-		r.disown(ctx, ws, c, p, undo, err)
+		r.disown(ctx, ws, c, p, a.undo, err)
 		return nil, err
 	case err != nil:
-		return nil, r.abandon(ctx, ws, c, undo, err)
+		return nil, r.abandon(ctx, ws, c, a.undo, err)
 	}
 	crashpoint("register: answered")
 	made := *c
 	if ws.AccessTokens != nil {
-		ws.AccessTokens.give(&made, token, now)
+		ws.AccessTokens.give(&made, a.token, a.now)
 	}
-	if err := r.activate(ctx, ws, &made, p, attempt{pending, holds, undo, revoke, in.Request.Statement, in.Origin}); err != nil {
-		r.disown(ctx, ws, c, p, undo, err)
+	if err := r.activate(ctx, ws, &made, p, a); err != nil {
+		r.disown(ctx, ws, c, p, a.undo, err)
 		if isRefusal(err) {
 			return nil, err
 		}
@@ -188,23 +117,8 @@ func (r *Registry) create(ctx context.Context, ws Workspace, c *Client) (*Provis
 	return p, err
 }
 
-// attempt is a registration at work, between its two transactions.
-type attempt struct {
-	// pending is the record that the first one wrote: any other has been in an undo's hands.
-	pending []byte
-	// holds are what it has reserved; undo is to go once it is done, and revoke to come,
-	// nil where no token is to end.
-	holds  []reservation
-	undo   work
-	revoke *work
-	// statement must not be older than the newest one of its software.
-	statement *verify.SoftwareStatement
-	// origin is for the audit trail.
-	origin Origin
-}
-
 // activate is the second transaction: from here on the client exists.
-func (r *Registry) activate(ctx context.Context, ws Workspace, c *Client, p *Provisioned, a attempt) error {
+func (r *Registry) activate(ctx context.Context, ws Workspace, c *Client, p *Provisioned, a *attempt) error {
 	chosen := c.ClientID
 	c.Status, c.Counted, c.ClientID, c.Metadata, c.Keys = Active, false, p.ClientID, p.Metadata, p.Keys
 	if chosen != "" && chosen != p.ClientID {
@@ -230,7 +144,7 @@ func (r *Registry) activate(ctx context.Context, ws Workspace, c *Client, p *Pro
 		if err != nil {
 			return err
 		}
-		if err := s.advances(w, ws, a.statement); err != nil {
+		if err := s.advances(w, ws, a.in.Request.Statement); err != nil {
 			return err
 		}
 		for _, h := range a.holds {
@@ -255,6 +169,6 @@ func (r *Registry) activate(ctx context.Context, ws Workspace, c *Client, p *Pro
 				return err
 			}
 		}
-		return errors.Join(a.revoke.put(w), w.Put(idKey(c), []byte(c.ID)), w.Put(clientKey(c), active), w.Delete(a.undo.key), r.putAudit(w, ws, AuditRegistered, c, a.origin))
+		return errors.Join(a.revoke.put(w), w.Put(idKey(c), []byte(c.ID)), w.Put(clientKey(c), active), w.Delete(a.undo.key), r.putAudit(w, ws, AuditRegistered, c, a.in.Origin))
 	})
 }
