@@ -6,13 +6,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/text/unicode/norm"
-	"golang.org/x/text/unicode/rangetable"
-
 	"github.com/caddy-dcr/caddy-dcr/authserver"
+	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
 // purpose is what the handler does with a path.
@@ -242,8 +239,8 @@ var errPath = errors.New("a path that means different things to different server
 const maxDecodings = 4
 
 // normalPath is the normal form: decoded, without dot and empty segments,
-// parameters, blanks and case, with slashes for backslashes and none at the end, in
-// the characters that others are compatible with (Unicode NFKC).
+// parameters, and what verify.Fold takes away, with slashes for what looks like one and
+// none at the end.
 // It goes further than any one server, so that no server goes further than it.
 func normalPath(path string) (string, error) {
 	text, err := url.PathUnescape(path)
@@ -272,24 +269,13 @@ func endsPath(r rune) bool { return r == '?' || r == '#' || r < ' ' || r == 0x7f
 
 // fold normalizes a decoded path.
 func fold(text string) (string, error) {
-	if !utf8.ValidString(text) {
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, endsPath) {
 		return "", errPath
 	}
-	text = norm.NFKC.String(text) // a full-width letter, stop or slash is the plain one
-	if strings.ContainsFunc(text, endsPath) {
+	text = slashes.Replace(verify.Fold(text))
+	if strings.ContainsFunc(text, endsPath) { // of a full-width question mark
 		return "", errPath
 	}
-	text = strings.Map(func(r rune) rune {
-		switch {
-		case invisible(r):
-			return -1
-		case r == '\\':
-			return '/'
-		}
-		return r
-	}, text)
-	// Both ways: a long s has no lower case of its own, a Kelvin sign no upper case.
-	text = strings.ToLower(strings.ToUpper(text))
 	out := make([]string, 0, 16)
 	for segment := range strings.SplitSeq(text, "/") {
 		segment, _, _ = strings.Cut(segment, ";")
@@ -306,12 +292,5 @@ func fold(text string) (string, error) {
 	return "/" + strings.Join(out, "/"), nil
 }
 
-// invisible tells blanks, control characters, and what nobody sees.
-func invisible(r rune) bool {
-	if r < utf8.RuneSelf {
-		return r <= ' ' || r == 0x7f
-	}
-	return unicode.Is(unseen, r)
-}
-
-var unseen = rangetable.Merge(unicode.White_Space, unicode.C, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
+// slashes are the characters that a server may write as a slash in a smaller character set.
+var slashes = strings.NewReplacer(`\`, "/", "\u2044", "/", "\u2215", "/", "\u2216", "/", "\u29f5", "/", "\u29f8", "/", "\u29f9", "/")

@@ -81,6 +81,8 @@ func TestFind(t *testing.T) {
 		{"/default/obuk%c0%aftoken", hidden, ""},                 // over-long slash
 		{"/default/obuk/%e0%80%aftoken", hidden, ""},
 		{"/default/obuk%25c0%25aftoken", hidden, ""},
+		{"/default/obuk%E2%88%95token", hidden, ""}, // division slash
+		{"/default/obuk/to%CC%81ken", hidden, ""},   // an accent
 		{"/caf%C3%A9", passThrough, ""},
 		{"/default/obuk/tokens", passThrough, ""},
 		{"/default/obuk/token/sub", passThrough, ""},

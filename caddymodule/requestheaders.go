@@ -75,12 +75,34 @@ func (o *ownHeaders) obey(c *RequestHeaders) {
 	}
 }
 
+// foldHeader makes one form of the characters of a header's name: what is neither a letter
+// nor a digit counts as a dash, because servers that make variables of names read an
+// underscore there, or a dot, or every mark.
+func foldHeader(c byte) byte {
+	switch {
+	case c >= 'A' && c <= 'Z':
+		return c | 0x20
+	case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
+		return c
+	}
+	return '-'
+}
+
+// foldedHeader is a name in that form.
+func foldedHeader(name string) string {
+	folded := []byte(name)
+	for i, c := range folded {
+		folded[i] = foldHeader(c)
+	}
+	return string(folded)
+}
+
 func addFolded(to *map[string]bool, names []string) {
 	if *to == nil && len(names) > 0 {
 		*to = map[string]bool{}
 	}
 	for _, name := range names {
-		(*to)[dashed.Replace(strings.ToLower(name))] = true
+		(*to)[foldedHeader(name)] = true
 	}
 }
 
@@ -88,8 +110,7 @@ func addFolded(to *map[string]bool, names []string) {
 const maxHeaderName = 96
 
 // isForged tells whether a header field from outside may pass for a certificate, a
-// user, another path, or for a header of the gateway's own. Underscores and dots count
-// as dashes: some servers read them so.
+// user, another path, or for a header of the gateway's own.
 func (o *ownHeaders) isForged(name string) bool {
 	if o.pass == nil && ordinary[name] {
 		return false
@@ -99,14 +120,7 @@ func (o *ownHeaders) isForged(name string) bool {
 	}
 	var buf [maxHeaderName]byte
 	for i := range len(name) {
-		c := name[i]
-		switch {
-		case c >= 'A' && c <= 'Z':
-			c |= 0x20
-		case c == '_', c == '.':
-			c = '-'
-		}
-		buf[i] = c
+		buf[i] = foldHeader(name[i])
 	}
 	folded := buf[:len(name)]
 	switch {
@@ -142,7 +156,7 @@ func speaks(name []byte) bool {
 	}
 	for word := range bytes.SplitSeq(name, []byte("-")) {
 		switch string(word) {
-		case "cert", "certs", "certificate", "certificates", "x509", "dn", "tls", "ssl", "mtls", "clientcert", "sslclient", "peercert":
+		case "cert", "certs", "certificate", "certificates", "x509", "dn", "tls", "ssl", "mtls", "clientcert", "sslclient", "peercert", "crt", "pem", "der", "x5c", "x5t":
 			return true
 		}
 	}
@@ -159,14 +173,14 @@ func speaks(name []byte) bool {
 var speakingPrefixes = []string{
 	// Certificates: Traefik is under x-forwarded-; nginx, Apache, HAProxy, AWS and others.
 	"x-ssl", "ssl", "x-client-ssl", "x-amzn-mtls", "x-tls", "x-subject", "subject-", "x-cert", "x-peer", "peer-",
-	"$wscc", "$wssc", "$wsis", // WebSphere
+	"-wscc", "-wssc", "-wsis", // WebSphere ($WSCC)
 	// Another path, host or method.
-	"x-original-", "x-rewrite-", "x-http-method", "x-method-override",
+	"x-original-", "x-rewrite-", "x-http-method", "http-method", "x-method-override", "x-envoy-original", "x-replaced-path", "x-request-uri", "request-uri", "x-servlet-path", "x-waws-unencoded",
 	// Users, as CGI, Authelia, oauth2-proxy, Grafana, authentik, Google, Azure, AWS, Cloudflare,
 	// Pomerium, Vouch, Tailscale, Kong, Envoy, WebSEAL, SiteMinder and Oracle tell of them.
 	"remote-", "x-remote-", "x-auth-request-", "x-auth-user", "x-authenticated", "x-webauth", "x-authentik", "x-goog-authenticated", "x-goog-iap",
 	"x-ms-client-principal", "x-ms-token", "x-amzn-oidc", "cf-access", "x-pomerium", "x-vouch", "tailscale-", "x-consumer-", "x-credential-",
-	"x-userinfo", "x-jwt-payload", "x-proxy-user", "iv-user", "iv-groups", "iv-creds", "sm-user", "sm-universalid", "oam-", "osso-",
+	"x-userinfo", "x-jwt-payload", "x-proxy-user", "iv-user", "iv-groups", "iv-creds", "sm-user", "sm-universalid", "oam-", "x-oam", "smuser", "osso-", "gap-", "x-spiffe",
 }
 
 // speakingParts make such a header of every name that holds one: Client-Cert (RFC
@@ -174,5 +188,5 @@ var speakingPrefixes = []string{
 var speakingParts = [][]byte{
 	[]byte("client-cert"), []byte("clientcert"), []byte("mutual-auth"), []byte("mtls"), []byte("ssl-client"), []byte("sslclient"), []byte("tls-client"),
 	[]byte("client-dn"), []byte("client-s-dn"), []byte("client-verif"), []byte("client-subject"), []byte("client-issuer"), []byte("client-serial"),
-	[]byte("client-san"), []byte("client-cn"), []byte("remote-user"),
+	[]byte("client-san"), []byte("client-cn"), []byte("client-fingerprint"), []byte("client-thumbprint"), []byte("remote-user"),
 }

@@ -69,16 +69,13 @@ func (h *Handler) dropClientIDHeader(r *http.Request) {
 	if own == "" {
 		return
 	}
-	own = dashed.Replace(own)
+	own = foldedHeader(own)
 	for name := range r.Header {
-		if len(name) == len(own) && strings.EqualFold(dashed.Replace(name), own) {
+		if len(name) == len(own) && foldedHeader(name) == own {
 			delete(r.Header, name)
 		}
 	}
 }
-
-// dashed is a header's name as servers read it that take other characters for dashes.
-var dashed = strings.NewReplacer("_", "-", ".", "-")
 
 // connectionOptions are those that concern the connection itself.
 var connectionOptions = []string{"close", "keep-alive", "upgrade"}

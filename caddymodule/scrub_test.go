@@ -16,6 +16,7 @@ func TestForgedHeaders(t *testing.T) {
 		"X-Client-Cert", "X-ClientCert", "X-Client-Dn", "X-Amzn-Mtls-Clientcert", "X-ARR-ClientCert", "X-Goog-Client-Cert-Present", "X-Tls-Client-Cert",
 		"WL-Proxy-Client-Cert", "$WSCC", "X-WSO2-Mutual-Auth-Cert", "X-WSO2-Client-Certificate", "CF-Client-Cert-Der-Base64", "SSLClientCertB64", "X-Forwarded-Ssl-Client-Cert",
 		"X-Original-Url", "x_original_uri", "X-Rewrite-URL", "X-Original-Host", "X-HTTP-Method-Override", "X-Method-Override",
+		"Client!Cert", "X~Ssl~Client", "Remote|User", "X*Forwarded*User", "Http-Method-Override", "X-Envoy-Original-Path", "X-Oam-User", "Smuser", "Gap-Auth", "X-Client-Pem", "X5t-S256", "Client-Crt",
 		"X-Tls-Cert", "X-Peer-Certificate", "X-Forwarded-Cert", "X-Client-Tls-Cert", "Client-Subject-Dn", "X-Client-Subject-Dn", "Subject-Dn", "Subject_DN", "X-Client-X509",
 		"X-Remote-User", "Forwarded", "X-Forwarded-Prefix", "X-Forwarded-User", "X-Forwarded-Uri", "X-Forwarded-Ssl", "X-Peer-Dn", "TLS-Client-Certificate", "X-Client-Issuer",
 		"Remote-User", "Remote.Groups", "X-Auth-Request-User", "X-Authenticated-User", "X-Webauth-User", "Cf-Access-Jwt-Assertion", "X-Amzn-Oidc-Identity",

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -33,6 +34,8 @@ func checkTarget(r *http.Request) error {
 		return verify.Refuse(verify.MalformedRequest, "target", "request target: its path is not UTF-8 after decoding; encode it as UTF-8")
 	case strings.Contains(u.RawQuery, "#"): // for a reader of references (RFC 3986) the query ends there
 		return verify.Refuse(verify.MalformedRequest, "target", "request target: its query has a number sign; send it as %%23")
+	case !validPort(r.Host):
+		return verify.Refuse(verify.MalformedRequest, "target", "Host: its port is no port; send the host of this server")
 	case u.Scheme == "" && u.Host == "" && u.User == nil:
 		return nil
 	case u.Scheme != "http" && u.Scheme != "https", u.Host == "", u.User != nil:
@@ -98,6 +101,17 @@ func beginsAuthority(path string) bool {
 		}
 	}
 	return len(kept) > 1 && kept[0] == ""
+}
+
+// validPort tells whether a host has no port, or one that can be: servers behind build
+// addresses of it.
+func validPort(host string) bool {
+	i := strings.LastIndexByte(host, ':')
+	if i < 0 || strings.HasSuffix(host, "]") { // an IPv6 address
+		return true
+	}
+	port, err := strconv.ParseUint(host[i+1:], 10, 16)
+	return err == nil && port > 0
 }
 
 // sameAuthority compares without case, and without the port that the scheme implies.

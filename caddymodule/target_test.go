@@ -77,6 +77,15 @@ func TestCheckTarget(t *testing.T) {
 			t.Errorf("%s %s: leaves as %s, RequestURI %s, want %s", c.method, c.target, got, r.RequestURI, want)
 		}
 	}
+	for host, good := range map[string]bool{
+		"bank.example": true, "bank.example:8443": true, "[::1]": true, "[::1]:443": true, "bank.example:": false, "bank.example:evil": false, "bank.example:-1": false, "bank.example:0": false, "bank.example:99999": false,
+	} {
+		r := read("POST", "/a")
+		r.Host = host
+		if err := checkTarget(r); (err == nil) != good {
+			t.Errorf("Host: %s: %v", host, err)
+		}
+	}
 	// Another authority than the one that routed the request: HTTP/2 can send it.
 	r := read("POST", "https://bank.example/a")
 	r.Host = "other.example"

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
 // Keys are slash-separated, each part escaped, so that no workspace, client_id or
@@ -72,16 +74,10 @@ func outboxDue(k string) time.Time {
 	return time.Unix(0, nanos)
 }
 
-// fold is the one form of all client_ids that an AS may take for the same: some
-// compare without regard to case, or to blanks at the ends.
-func fold(clientID string) string {
-	return strings.ToLower(strings.ToUpper(strings.TrimSpace(clientID)))
-}
-
 // alikeKey is under which a client_id in another spelling is found; empty when
 // the id is its own folded form and is found by that.
 func alikeKey(c *Client) string {
-	folded := fold(c.ClientID)
+	folded := verify.Fold(c.ClientID)
 	if folded == c.ClientID {
 		return ""
 	}

@@ -25,7 +25,7 @@ func (r *Registry) Client(ctx context.Context, workspace, clientID string) (c *C
 			return err
 		}
 		for _, kind := range []string{"id", "alike"} {
-			found, alikeErr := get(v, key(kind, workspace, fold(clientID)))
+			found, alikeErr := get(v, key(kind, workspace, verify.Fold(clientID)))
 			if alikeErr != nil {
 				return alikeErr
 			}
@@ -41,8 +41,9 @@ func (r *Registry) Client(ctx context.Context, workspace, clientID string) (c *C
 	return c, nil
 }
 
-// ErrAlike is an ErrNotFound for a client_id that differs from a registered one in
-// case, or in blanks at its ends, only. To an AS it may be that client.
+// ErrAlike is an ErrNotFound for a client_id that differs from a registered one only in
+// what verify.Fold takes away: case, accents, blanks, what nobody sees. To an AS, or to
+// its database, it may be that client.
 var ErrAlike = fmt.Errorf("%w: a client_id of which another spelling is registered", ErrNotFound)
 
 func findClient(v getter, workspace, clientID string) (*Client, error) {

@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unicode"
+	"unicode/utf8"
 )
 
 // readParameters reads the parameters of a request in its query and its form. inQuery are
@@ -42,17 +42,37 @@ func parseParameters(text string) (url.Values, error) {
 
 // isSpelling tells whether a parameter's name is one of some names to a server that minds
 // neither case nor punctuation, takes it for a list, or drops what it does not see: a
-// byte order mark, a blank without a width.
+// byte order mark, a blank without a width. With an over-long form, which some decode, it
+// may be any of them.
 func isSpelling(name string, of []string) bool {
+	if !utf8.ValidString(name) && overlong(name) {
+		return true
+	}
 	name, _, _ = strings.Cut(name, "[")
 	folded := strings.Map(func(r rune) rune {
-		switch r = unicode.ToLower(unicode.ToUpper(r)); {
+		switch {
 		case r == '.' || r == ' ' || r == '-' || r == '_':
 			return '_'
 		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
 			return r
 		}
 		return -1
-	}, strings.TrimSpace(name))
+	}, Fold(strings.ReplaceAll(strings.TrimSpace(name), " ", "_")))
 	return slices.Contains(of, folded)
+}
+
+// overlong tells whether a text has the beginning of a character in more bytes than it
+// needs (RFC 3629 3).
+func overlong(text string) bool {
+	for i := range len(text) {
+		next := byte(0xff)
+		if i+1 < len(text) {
+			next = text[i+1]
+		}
+		switch b := text[i]; {
+		case b == 0xc0, b == 0xc1, b == 0xe0 && next < 0xa0, b == 0xf0 && next < 0x90:
+			return true
+		}
+	}
+	return false
 }

@@ -1,9 +1,13 @@
 package verify
 
 import (
+	"bytes"
+	"encoding/base64"
 	"errors"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // PresentedToken is the access token of a request to a resource of the AS, userinfo for
@@ -14,10 +18,6 @@ type PresentedToken struct {
 	// Bearer: it is in Authorization: Bearer, the one place that no log shows.
 	Bearer bool
 }
-
-// otherSchemes authenticate somebody in another way than by a token (RFC 7617, RFC 7616,
-// RFC 4559).
-var otherSchemes = []string{"basic", "digest", "negotiate"}
 
 const sendBearer = "send it once, in Authorization: Bearer"
 
@@ -45,12 +45,11 @@ func ReadPresentedToken(authorization []string, query, form string) (t Presented
 		places = nil
 	}
 	if len(authorization) == 1 {
-		scheme, _, _ := strings.Cut(authorization[0], " ")
-		switch scheme = strings.ToLower(scheme); {
-		case slices.Contains(otherSchemes, scheme):
-		case scheme == "dpop":
-			_, text, _ := strings.Cut(authorization[0], " ")
+		scheme, text, _ := strings.Cut(authorization[0], " ")
+		switch {
+		case strings.EqualFold(scheme, "DPoP"):
 			places = append(places, strings.TrimLeft(text, " "))
+		case strings.EqualFold(scheme, "Basic") && isUserPass(text): // no token looks like that
 		default: // some servers read a token in whatever scheme, or without one
 			text, err := BearerToken(authorization)
 			if err != nil {
@@ -67,4 +66,11 @@ func ReadPresentedToken(authorization []string, query, form string) (t Presented
 	}
 	t.Raw = places[0]
 	return t, checkTokenText(t.Raw)
+}
+
+// isUserPass tells whether the credentials of a Basic header are a name and a password
+// (RFC 7617 2), and so no access token: both are text, with a colon between.
+func isUserPass(credentials string) bool {
+	decoded, err := base64.StdEncoding.Strict().DecodeString(credentials)
+	return err == nil && bytes.IndexByte(decoded, ':') >= 0 && utf8.Valid(decoded) && !bytes.ContainsFunc(decoded, unicode.IsControl)
 }

@@ -20,8 +20,8 @@ func TestReadPresentedToken(t *testing.T) {
 		{"form", nil, "", "access%5ftoken=a%2Bc", PresentedToken{"a+c", false}},
 		{"without a value", nil, "access_token=", "", PresentedToken{}},
 		{"without a value, beside the header", []string{"Bearer abc"}, "access_token=", "", PresentedToken{"abc", true}},
-		{"another scheme", []string{"Basic abc"}, "", "", PresentedToken{}},
-		{"another scheme, and the form", []string{"Basic abc"}, "", "access_token=x", PresentedToken{"x", false}},
+		{"name and password", []string{"Basic aWQ6c2VjcmV0"}, "", "", PresentedToken{}},
+		{"name and password, and the form", []string{"basic aWQ6c2VjcmV0"}, "", "access_token=x", PresentedToken{"x", false}},
 		{"other tokens", nil, "", "token=x&subject_token=y&access_token_hash=z", PresentedToken{}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -43,6 +43,11 @@ func TestReadPresentedTokenRefuses(t *testing.T) {
 		word        string
 	}{
 		{"two headers", []string{"Bearer a", "Bearer a"}, "", "", MalformedRequest, twice},
+		{"token as Basic", []string{"Basic abc"}, "", "", InvalidToken, "malformed"},
+		{"JWT as Basic", []string{"Basic e30.e30.c2ln"}, "", "", InvalidToken, "malformed"},
+		{"token that is base64 as Basic", []string{"Basic gP+AOv+A"}, "", "", InvalidToken, "malformed"},
+		{"token as Digest", []string{"Digest abc"}, "", "", InvalidToken, "malformed"},
+		{"token as Negotiate", []string{"nEGOTIATE abc"}, "", "", InvalidToken, "malformed"},
 		{"two headers of two schemes", []string{"Basic a", "Bearer a"}, "", "", MalformedRequest, twice},
 		{"header and query", []string{"Bearer a"}, "access_token=a", "", MalformedRequest, twice},
 		{"header and form", []string{"DPoP a"}, "", "access_token=a", MalformedRequest, twice},
