@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -76,6 +77,7 @@ func TestNoMoreAtWork(t *testing.T) {
 // and about tokens, whoever sends them; the others have the rest.
 func TestShareOfExchanges(t *testing.T) {
 	const share = 32 // docs/operations.md
+	var tokens atomic.Int64
 	for _, test := range []struct {
 		name, call string
 		send       func(e *edge, n int) error
@@ -85,6 +87,10 @@ func TestShareOfExchanges(t *testing.T) {
 		{"delete", "DELETE /as/reg/client-1", func(e *edge, n int) error { return e.Delete(t.Context(), managedOf(t, n)) }},
 		{"introspection", introspect, func(e *edge, n int) error {
 			_, err := e.CheckToken(authserver.WithSender(t.Context(), fmt.Sprint("sender", n)), "token")
+			return err
+		}},
+		{"whose token it is", introspect, func(e *edge, n int) error {
+			_, err := e.TokenHolder(authserver.WithSender(t.Context(), fmt.Sprint("sender", n)), fmt.Sprint("token", tokens.Add(1)))
 			return err
 		}},
 		{"revocation", revoke, func(e *edge, n int) error {

@@ -123,7 +123,8 @@ func (s *Server) TokenHolder(ctx context.Context, raw string) (TokenHolder, erro
 }
 
 // findHolder asks the AS, or looks at the signature, in the order in which the gateway
-// decides on access tokens. vouched: the token is one of the AS's.
+// decides on access tokens. vouched: the AS has said whose the token is, and will not say
+// anything else another time.
 func (s *Server) findHolder(ctx context.Context, m *Metadata, raw string) (t TokenHolder, vouched bool, err error) {
 	if s.Validate == JWT || !s.Introspects(m) {
 		t, err = s.signedHolder(ctx, m, raw)
@@ -149,7 +150,7 @@ func (s *Server) findHolder(ctx context.Context, m *Metadata, raw string) (t Tok
 	if !claims.Has("client_id") {
 		t.readUnverified(raw)
 	}
-	return t, true, nil
+	return t, t.Known, nil
 }
 
 // signedHolder is the holder of a JWT as its signature vouches for it.

@@ -75,6 +75,9 @@ func (h *Handler) checkAccessToken(w http.ResponseWriter, r *http.Request, c che
 	if err != nil || t.Raw == "" {
 		return false, err
 	}
+	if h.RegistrationAccessToken != nil && registry.IsAccessToken(t.Raw) {
+		return false, verify.Refuse(verify.InvalidToken, "access_token", "access token: a registration access token, which the authorization server does not know; send an access token")
+	}
 	store, err := h.app.Enter()
 	if err != nil {
 		return false, err

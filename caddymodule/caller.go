@@ -111,7 +111,7 @@ func (d *dcr) client(id string) (*registry.Client, error) {
 			return nil, verify.NotYours(errors.New("another certificate than the client's"))
 		}
 	}
-	if err := d.RateLimit.takeOf(c.Directory, c.SoftwareID, c.OrgID, d.now()); err != nil {
+	if err := d.RateLimit.takeOf(c.Directory, c.SoftwareID, c.OrgID, d.cert.Holder(), d.now()); err != nil {
 		return nil, err
 	}
 	if c.Suspended {

@@ -69,18 +69,20 @@ func (l *RateLimit) take(who string, now time.Time) error {
 }
 
 // takeOf counts a request that is certainly one of a software's and its organisation's,
-// so that many certificates are still one TPP. What is not known is not counted.
+// so that many certificates are still one TPP. What is not known is not counted. holder
+// is the organisation of the certificate (verify.Certificate.Holder): who sends on
+// another's request uses up nothing of that other's.
 //
 // Errors: as take.
-func (l *RateLimit) takeOf(directory, software, organisation string, now time.Time) error {
-	window := time.Duration(l.Window)
+func (l *RateLimit) takeOf(directory, software, organisation, holder string, now time.Time) error {
+	window, by := time.Duration(l.Window), " "+verify.Quote(directory)+" "+verify.Quote(holder)+" "
 	if software != "" {
-		if wait := l.reserve("software "+verify.Quote(directory)+" "+software, 1, now); wait > 0 {
+		if wait := l.reserve("software"+by+software, 1, now); wait > 0 {
 			return after(wait, verify.Refuse(verify.TooManyRequests, "rate_limit", "too many requests of this software; send at most %d in %s, with all its certificates together", l.Requests, window))
 		}
 	}
 	if organisation != "" {
-		if wait := l.reserve("organisation "+verify.Quote(directory)+" "+organisation, timesOfOrganisation, now); wait > 0 {
+		if wait := l.reserve("organisation"+by+organisation, timesOfOrganisation, now); wait > 0 {
 			return after(wait, verify.Refuse(verify.TooManyRequests, "rate_limit", "too many requests of this organisation; send at most %d in %s, with all its software together", timesOfOrganisation*l.Requests, window))
 		}
 	}

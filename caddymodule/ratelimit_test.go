@@ -86,7 +86,7 @@ func TestRateLimitOfSoftware(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	taken := func(directory, software, organisation string, times int) (n int, last *verify.Error) {
 		for range times {
-			err := l.takeOf(directory, software, organisation, now)
+			err := l.takeOf(directory, software, organisation, "PSDGB-FCA-1", now)
 			if err == nil {
 				n++
 				continue
@@ -99,6 +99,9 @@ func TestRateLimitOfSoftware(t *testing.T) {
 	}
 	if n, e := taken("d", "software", "org", 20); n != 10 || e.Description != "too many requests of this software; send at most 10 in 10s, with all its certificates together" {
 		t.Errorf("%d of one software, %v", n, e)
+	}
+	if err := l.takeOf("d", "software", "org", "PSDGB-FCA-2", now); err != nil {
+		t.Errorf("who sends on another's requests has used up that other's: %v", err)
 	}
 	if n, _ := taken("d", "software", "other org", 1); n != 0 {
 		t.Error("the software is another one with another organisation")
@@ -124,7 +127,7 @@ func TestRateLimitOfSoftware(t *testing.T) {
 		t.Errorf("%d a second later, want 1", n)
 	}
 	off := &RateLimit{Off: true}
-	if err := off.takeOf("d", "software", "org", now); err != nil {
+	if err := off.takeOf("d", "software", "org", "", now); err != nil {
 		t.Error(err)
 	}
 }

@@ -247,7 +247,7 @@ func (d *dcr) verifyBody(c *registry.Client) (*registry.Registration, error) {
 	}
 	// Without the software's signature anybody who has its statement could use up its rate.
 	if s := request.Statement; c == nil && !rules.Unsigned && !s.None {
-		if err := d.RateLimit.takeOf(s.Issuer.Name, s.SoftwareID, s.OrgID, d.now()); err != nil {
+		if err := d.RateLimit.takeOf(s.Issuer.Name, s.SoftwareID, s.OrgID, d.cert.Holder(), d.now()); err != nil {
 			return nil, err
 		}
 	}

@@ -26,13 +26,11 @@ func sender(r *http.Request, cert *verify.Certificate) string {
 }
 
 // holder is whose requests share what one TPP may have at once, as long as nobody knows
-// the organisation: the one that the certificate names (ETSI EN 319 412-1 5.1.4), which
-// may have many certificates, or else sender.
+// the organisation: the one that the certificate names, which may have many certificates,
+// or else sender.
 func holder(r *http.Request, cert *verify.Certificate) string {
-	if cert != nil {
-		if id, err := cert.OrganizationIdentifier(); err == nil {
-			return "organizationIdentifier " + id
-		}
+	if id := cert.Holder(); id != "" {
+		return "organizationIdentifier " + id
 	}
 	return "sender " + sender(r, cert)
 }

@@ -66,13 +66,15 @@ func charge(w Writer, ws Workspace, who string, bytes int64, now time.Time) erro
 	return w.PutExpiring(k, data, tomorrow.Add(skew))
 }
 
-// payer is whose bytes a request's are: the organisation's that the directory names.
-// Without software statements nobody names one, and the DN of the certificate counts;
+// payer is whose bytes a request's are: those of the organisation that the directory
+// names, as far as it sends its requests itself. Who sends on another's, captured, pays
+// for it: the organisation of the certificate is part of the name. Without software
+// statements nobody names an organisation, and without one in the certificate its DN counts;
 // without that, all are one.
 func payer(in Registration) string {
 	s := in.Request.Statement
-	who := s.Issuer.Name + "\x00" + s.OrgID
-	if s.None && in.Certificate != nil {
+	who := s.Issuer.Name + "\x00" + s.OrgID + "\x00" + in.Certificate.Holder()
+	if s.None && in.Certificate != nil && in.Certificate.Holder() == "" {
 		who = "\x00" + in.Certificate.Subject.Canonical()
 	}
 	// Hashed, because an org_id or a DN may be longer than a key can be.

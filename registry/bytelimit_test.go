@@ -51,6 +51,10 @@ func TestBytesPerOrganisation(t *testing.T) {
 		second := ofSoftware(request("jti2", "token2"), "OpenBanking Ltd", "software2")
 		_, err = x.Register(x.t.Context(), x.ws, large(second, 60_000))
 		x.usedUp(err, 4*time.Hour-time.Second)
+		// Who sends on its requests pays for that with its own certificate.
+		captured := request("jti5", "token5")
+		captured.Certificate = &verify.Certificate{Thumbprint: "another", Subject: verify.DN{{{OID: "2.5.4.97", Value: "PSDGB-FCA-2"}}}}
+		x.register(captured)
 		another := request("jti3", "token3")
 		another.Request.Statement.OrgID = "org2"
 		x.register(another)

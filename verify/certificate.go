@@ -104,3 +104,17 @@ func authenticatesClients(leaf *x509.Certificate) bool {
 	return slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageClientAuth) || slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageAny) ||
 		!slices.ContainsFunc(leaf.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(extKeyUsage) })
 }
+
+// Holder is the organisation that the certificate names (ETSI EN 319 412-1 5.1.4), empty
+// for none and without a certificate. A CA has looked at it: unlike what a request says,
+// whoever sends on another's request cannot choose it.
+func (c *Certificate) Holder() string {
+	if c == nil {
+		return ""
+	}
+	id, err := c.OrganizationIdentifier()
+	if err != nil {
+		return ""
+	}
+	return id
+}

@@ -47,4 +47,7 @@ func seen(r rune) rune {
 
 // unseen are blanks, control and format characters, marks that join a letter, and what
 // Unicode lets everybody ignore.
-var unseen = rangetable.Merge(unicode.White_Space, unicode.C, unicode.M, unicode.Other_Default_Ignorable_Code_Point)
+var unseen = rangetable.Merge(unicode.White_Space, unicode.M, ignorable)
+
+// ignorable are the last two.
+var ignorable = rangetable.Merge(unicode.C, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)

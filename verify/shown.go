@@ -12,8 +12,9 @@ import (
 // addresses that a TPP has written. Nobody but the directory has looked at them, and a
 // consent page that does not escape them runs in the bank's origin.
 
-// charReference is how HTML writes a character in another way.
-var charReference = regexp.MustCompile(`&(?:#?[0-9A-Za-z]{1,31});`)
+// charReference is how HTML writes a character in another way. Numbers, and the older
+// names that matter, count without the semicolon too (HTML 13.2.5.72).
+var charReference = regexp.MustCompile(`(?i)&(?:#x?[0-9a-f]|[0-9a-z]{1,31};|lt|gt|quot|amp)`)
 
 // specialName are names beside innerName that are nobody's in the public DNS: RFC 6761,
 // RFC 7686, RFC 9476, and those that ICANN keeps out of it for good. Of RFC 6761's,
@@ -50,7 +51,7 @@ func ShownName(name, otherwise string) string {
 		switch {
 		case unicode.IsSpace(r):
 			return ' '
-		case r == '<' || r == '>' || r == unicode.ReplacementChar || unicode.In(r, unicode.C): // Cc, Cf, Co, Cs
+		case r == '<' || r == '>' || r == unicode.ReplacementChar || unicode.Is(ignorable, r):
 			return -1
 		}
 		return r

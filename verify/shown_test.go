@@ -22,7 +22,7 @@ func TestCheckShownURI(t *testing.T) {
 		{"https://tpp.test/", "has a host that is not in the public DNS"}, {"https://tpp.invalid/", "has a host that is not in the public DNS"}, {"https://tpp.onion/", "has a host that is not in the public DNS"},
 		{"https://api.default.svc/", "has a host that is not in the public DNS"}, {"https://bank.corp/", "has a host that is not in the public DNS"}, {"https://xn--.lan/", "has a host that is not in the public DNS"},
 		{`https://tpp.example/"onerror=alert(1)`, "has a character"}, {"https://tpp.example/<script>", "has a character"}, {"https://tpp.example/`", "has a character"},
-		{"https://tpp.example/'onload='x", "has markup"}, {"https://tpp.example/&quot;x", "has markup"}, {"https://tpp.example/?a=1&#x22;b", "has markup"},
+		{"https://tpp.example/'onload='x", "has markup"}, {"https://tpp.example/&quot;x", "has markup"}, {"https://tpp.example/&#34", "has markup"}, {"https://tpp.example/&lt", "has markup"}, {"https://tpp.example/?a=1&#x22;b", "has markup"},
 		{"https://tpp.example/#'x", "has markup"}, {"https://tpp.example/#<b>", "has markup"}, {"https://tpp.example/#a b", "has a fragment"},
 		{"https://tpp.example/\u202egpj", "has a character"}, {"https://tpp.example/#\u202egpj", "has a fragment"}, {"https://tpp.example/a\nb", "has a character"}, {"https://tpp.example/a b", "has a character"},
 		{"https://t\u0440p.example/", "has a character"}, {"https://tpp.example/" + strings.Repeat("x", maxURI), "is longer than 256"}, {"https://tpp.example/#" + strings.Repeat("x", maxURI), "is longer than 256"},
@@ -37,6 +37,7 @@ func TestShownName(t *testing.T) {
 		"<script>alert(1)</script>": "scriptalert(1)/script", "Acme<img src=x onerror=y>": "Acmeimg src=x onerror=y", "a&lt;b&#62;&#x3c;": "alt;b#62;#x3c;",
 		"Acme\r\nBank": "Acme Bank", "Acme\x00\x1b[31m": "Acme[31m", "A\u2028B": "A B", "  Acme \t Ltd ": "Acme Ltd",
 		"\u202eknaB emcA": "knaB emcA", "Ac\u200bme\ufeff": "Acme", "\u2066Bank\u2069": "Bank", "Acme\xff": "Acme", "Acme\U000e0041": "Acme",
+		"Acme\u034f\ufe0f": "Acme", "\u3164": "software", "\u115f\u1160\uffa0": "software", "&#60script": "#60script", "&lt b": "lt b", "&ltb": "ltb",
 		"": "software", "<>": "software", "\u202e \u200b": "software", "---": "software",
 		strings.Repeat("é", 200): strings.Repeat("é", 128), strings.Repeat("x", 255) + "é": strings.Repeat("x", 255), strings.Repeat("x", 255) + " yy": strings.Repeat("x", 255),
 	} {
