@@ -33,6 +33,8 @@ func TestFind(t *testing.T) {
 		{register + "/abc-DEF.1~_", registration, "abc-DEF.1~_"},
 		{register + "/a%20b", registration, "a%20b"},
 		{register + "/a%2Fb", registration, "a%2Fb"},
+		{register + "/%FF", registration, "%FF"},
+		{register + "/%ff", hidden, ""},
 		{register + "/a%2fb", hidden, ""}, // another spelling of the same id
 		{register + "/%61", hidden, ""},
 		{register + "/abc/", hidden, ""},

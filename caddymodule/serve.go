@@ -39,10 +39,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return nil
 	}
 	what, id := t.find(path)
-	if what == passThrough {
-		err = checkPassed(path)
-	}
-	if err != nil {
+	if err := checkPassed(r, what); err != nil {
 		h.refuseTarget(w, r, err)
 		return nil
 	}

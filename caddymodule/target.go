@@ -21,8 +21,8 @@ import (
 //
 // Errors: MalformedRequest, MethodNotAllowed, Misdirected.
 func checkTarget(r *http.Request) error {
-	if isTunnel(r.Method) {
-		return verify.Refuse(verify.MethodNotAllowed, "method", "method: %s; this server does not take it", verify.Quote(r.Method))
+	if strings.EqualFold(r.Method, http.MethodConnect) {
+		return errMethod(r.Method)
 	}
 	u := r.URL
 	switch {
@@ -30,8 +30,6 @@ func checkTarget(r *http.Request) error {
 		return verify.Refuse(verify.MalformedRequest, "target", "request target: it has no path; begin it with a slash")
 	case len(u.Path) > maxPath:
 		return verify.Refuse(verify.MalformedRequest, "target", "request target: its path is longer than the 8192 bytes that are read; shorten it")
-	case !utf8.ValidString(u.Path): // over-long forms of a slash or a dot among them
-		return verify.Refuse(verify.MalformedRequest, "target", "request target: its path is not UTF-8 after decoding; encode it as UTF-8")
 	case strings.Contains(u.RawQuery, "#"): // for a reader of references (RFC 3986) the query ends there
 		return verify.Refuse(verify.MalformedRequest, "target", "request target: its query has a number sign; send it as %%23")
 	case !validPort(r.Host):
@@ -53,11 +51,19 @@ func checkTarget(r *http.Request) error {
 // with every address that counts, and anybody can send one.
 const maxPath = 8 << 10
 
-// checkPassed holds what is not the gateway's to what every server takes for a path.
+// checkPassed holds a request that may be passed on to what every server reads alike. What
+// the gateway answers itself is refused there, each in its own way.
 //
-// Errors: MalformedRequest.
-func checkPassed(path string) error {
-	if beginsAuthority(path) {
+// Errors: MalformedRequest, MethodNotAllowed.
+func checkPassed(r *http.Request, what purpose) error {
+	switch {
+	case what == discovery, what == registrations, what == registration:
+		return nil
+	case echoes(r.Method):
+		return errMethod(r.Method)
+	case !utf8.ValidString(r.URL.Path): // over-long forms of a slash or a dot among them
+		return verify.Refuse(verify.MalformedRequest, "target", "request target: its path is not UTF-8 after decoding; encode it as UTF-8")
+	case what != hidden && beginsAuthority(r.URL.EscapedPath()):
 		return verify.Refuse(verify.MalformedRequest, "target", "request target: its path begins with two slashes, which some servers read as a host; send one")
 	}
 	return nil
@@ -66,16 +72,15 @@ func checkPassed(path string) error {
 // allowed are the methods that a 405 names for any address.
 const allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
-// isTunnel tells the methods that no site of this gateway takes: CONNECT, also the
-// extended one (RFC 8441), makes a tunnel that nobody guards; TRACE, and TRACK of older
-// servers, answer with the request's headers, the gateway's shared secret among them.
-func isTunnel(method string) bool {
-	for _, m := range []string{http.MethodConnect, http.MethodTrace, "TRACK"} {
-		if strings.EqualFold(method, m) {
-			return true
-		}
-	}
-	return false
+func errMethod(method string) error {
+	return verify.Refuse(verify.MethodNotAllowed, "method", "method: %s; this server does not take it", verify.Quote(method))
+}
+
+// echoes tells the methods that answer with the request's headers, the gateway's shared
+// secret among them: TRACE, and TRACK of older servers. CONNECT, also the extended one
+// (RFC 8441), makes a tunnel that nobody guards; checkTarget refuses it.
+func echoes(method string) bool {
+	return strings.EqualFold(method, http.MethodTrace) || strings.EqualFold(method, "TRACK")
 }
 
 // beginsAuthority tells whether a path begins with two slashes, as it is or once its

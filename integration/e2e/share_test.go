@@ -16,8 +16,8 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
 
-// noRate leaves the shares as they are.
-var noRate = gateway.Replacement{Old: gateway.Unlimited.Old, New: gateway.Unlimited.Old + "\t\trate_limit off\n"}
+// sharesOnly leaves the shares as they are, and no other limit.
+var sharesOnly = gateway.Replacement{Old: gateway.Unlimited.Old, New: strings.Replace(gateway.Unlimited.New, "\t\tfair_share off\n", "", 1)}
 
 // TestOneTPPDoesNotStopTheOthers: the AS hangs, or is not there, for the registrations of
 // one TPP alone, which sends as many as it can, with two certificates. Of the others' at
@@ -28,7 +28,7 @@ func TestOneTPPDoesNotStopTheOthers(t *testing.T) {
 		"hangs": {Hold: true}, "is not there": {Status: http.StatusServiceUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{noRate}}))
+			p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{sharesOnly}}))
 			path, err := p.InternalRegistration(t.Context())
 			if err != nil {
 				t.Fatal(err)
