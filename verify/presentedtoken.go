@@ -49,7 +49,7 @@ func ReadPresentedToken(authorization []string, query, form string) (t Presented
 		switch {
 		case strings.EqualFold(scheme, "DPoP"):
 			places = append(places, strings.TrimLeft(text, " "))
-		case strings.EqualFold(scheme, "Basic") && isUserPass(text): // no token looks like that
+		case strings.EqualFold(scheme, "Basic") && isUserPass(strings.TrimLeft(text, " ")): // no token looks like that
 		default: // some servers read a token in whatever scheme, or without one
 			text, err := BearerToken(authorization)
 			if err != nil {

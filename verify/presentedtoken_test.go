@@ -21,6 +21,7 @@ func TestReadPresentedToken(t *testing.T) {
 		{"without a value", nil, "access_token=", "", PresentedToken{}},
 		{"without a value, beside the header", []string{"Bearer abc"}, "access_token=", "", PresentedToken{"abc", true}},
 		{"name and password", []string{"Basic aWQ6c2VjcmV0"}, "", "", PresentedToken{}},
+		{"name and password after blanks", []string{"Basic   aWQ6c2VjcmV0"}, "", "", PresentedToken{}},
 		{"name and password, and the form", []string{"basic aWQ6c2VjcmV0"}, "", "access_token=x", PresentedToken{"x", false}},
 		{"other tokens", nil, "", "token=x&subject_token=y&access_token_hash=z", PresentedToken{}},
 	} {
