@@ -58,7 +58,7 @@ func (d *dcr) registrationToken() error {
 		return nil
 	}
 	d.beginToken()
-	raw, err := verify.BearerToken(d.r.Header["Authorization"])
+	raw, err := d.bearer()
 	if err != nil {
 		return err
 	}
@@ -67,6 +67,19 @@ func (d *dcr) registrationToken() error {
 	}
 	d.showToken()
 	return d.token.CheckRegistration(d.cert, d.now())
+}
+
+// bearer is the token of the Authorization header, the one place for it here. One that is
+// in the address too is in two places (RFC 6750 2), and in logs.
+func (d *dcr) bearer() (string, error) {
+	raw, err := verify.BearerToken(d.r.Header["Authorization"])
+	if err != nil {
+		return "", err
+	}
+	if other, err := verify.ReadPresentedToken(nil, d.r.URL.RawQuery, ""); err != nil || other.Raw != "" {
+		return "", verify.Refuse(verify.InvalidToken, "access_token", "access token: in the address too; send it once, in Authorization: Bearer").Because(err)
+	}
+	return raw, nil
 }
 
 // spentToken lets a token pass that the AS does not know any more because it has
@@ -125,7 +138,7 @@ func (d *dcr) client(id string) (*registry.Client, error) {
 
 // byToken finds the client whose token the request carries.
 func (d *dcr) byToken(clientID string) (*registry.Client, error) {
-	raw, err := verify.BearerToken(d.r.Header["Authorization"])
+	raw, err := d.bearer()
 	if err != nil {
 		return nil, notYours(err)
 	}

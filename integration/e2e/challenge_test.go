@@ -84,6 +84,9 @@ func TestChallenges(t *testing.T) {
 		if err := noToken.isIn(p, r, err); err != nil {
 			t.Error(err)
 		}
+		// Beside the header it is in two places.
+		r, err = p.Client(p.Acme).Register(t.Context(), p.Register+"?access_token="+url.QueryEscape(token), token, body)
+		answered(t, r, err, 401, "invalid_token")
 		r, err = p.Client(p.Acme).Register(t.Context(), p.Register, token, body)
 		answered(t, r, err, 201, "")
 		r, err = p.Client(p.Acme).Read(t.Context(), p.Register, id, own)
