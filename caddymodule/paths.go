@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 )
@@ -201,11 +202,15 @@ func (t *table) find(path string) (p purpose, id string) {
 	return passThrough, ""
 }
 
-// withoutNormal tells what a path is that has no normal form. A client_id may be any
-// bytes: whoever asks for one is told that it is not theirs.
+// withoutNormal tells what a path is that has no normal form. A client_id that is not
+// UTF-8 is nobody's: whoever asks for one is told so, as for any other that is not theirs.
 func (t *table) withoutNormal(path string) (p purpose, id string) {
 	for _, r := range t.below {
-		if id, ok := strings.CutPrefix(path, r.path+"/"); ok && r.purpose == registration && exactSegment(id) {
+		id, ok := strings.CutPrefix(path, r.path+"/")
+		if !ok || r.purpose != registration || !exactSegment(id) {
+			continue
+		}
+		if text, err := url.PathUnescape(id); err == nil && !utf8.ValidString(text) && !strings.ContainsFunc(text, endsPath) {
 			return registration, id
 		}
 	}

@@ -35,6 +35,8 @@ func TestFind(t *testing.T) {
 		{register + "/a%2Fb", registration, "a%2Fb"},
 		{register + "/%FF", registration, "%FF"},
 		{register + "/%ff", hidden, ""},
+		{register + "/%00", hidden, ""},
+		{register + "/%FF%00", hidden, ""},
 		{register + "/a%2fb", hidden, ""}, // another spelling of the same id
 		{register + "/%61", hidden, ""},
 		{register + "/abc/", hidden, ""},
