@@ -28,8 +28,8 @@ func checkTarget(r *http.Request) error {
 	switch {
 	case u.Opaque != "", !strings.HasPrefix(u.Path, "/"):
 		return verify.Refuse(verify.MalformedRequest, "target", "request target: it has no path; begin it with a slash")
-	case len(u.Path) > maxPath:
-		return verify.Refuse(verify.MalformedRequest, "target", "request target: its path is longer than the 8192 bytes that are read; shorten it")
+	case len(u.Path) > maxPath, len(u.Path) > maxWidePath && strings.ContainsFunc(u.Path, isWide):
+		return verify.Refuse(verify.MalformedRequest, "target", "request target: its path is longer than the 8192 bytes, or 1024 with other characters than ASCII, that are read; shorten it")
 	case strings.Contains(u.RawQuery, "#"): // for a reader of references (RFC 3986) the query ends there
 		return verify.Refuse(verify.MalformedRequest, "target", "request target: its query has a number sign; send it as %%23")
 	case !validPort(r.Host):
@@ -48,8 +48,14 @@ func checkTarget(r *http.Request) error {
 }
 
 // maxPath is the length of a decoded path in bytes, at most: its normal form is compared
-// with every address that counts, and anybody can send one.
-const maxPath = 8 << 10
+// with every address that counts, and anybody can send one. That of other characters
+// than ASCII takes longer: one may fold to eighteen.
+const (
+	maxPath     = 8 << 10
+	maxWidePath = 1 << 10
+)
+
+func isWide(r rune) bool { return r >= utf8.RuneSelf }
 
 // checkPassed holds a request that may be passed on to what every server reads alike. What
 // the gateway answers itself is refused there, each in its own way.

@@ -46,6 +46,8 @@ func TestCheckTarget(t *testing.T) {
 		{"POST", "https://bank.example?a", 400, ""},
 		{"GET", "*", 400, ""},
 		{"GET", "/" + strings.Repeat("a", maxPath), 400, ""},
+		{"GET", "/" + strings.Repeat("%C3%A9", maxWidePath/2), 400, ""},
+		{"GET", "/" + strings.Repeat("%C3%A9", maxWidePath/2-1), 0, ""},
 		{"GET", "/a?b#/default/obuk/token", 400, ""},
 		{"CONNECT", "bank.example:443", 405, ""},
 		{"CONNECT", "/default/obuk/token", 405, ""},
