@@ -16,9 +16,6 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
 
-// sharesOnly leaves the shares as they are, and no other limit.
-var sharesOnly = gateway.Replacement{Old: gateway.Unlimited.Old, New: strings.Replace(gateway.Unlimited.New, "\t\tfair_share off\n", "", 1)}
-
 // TestOneTPPDoesNotStopTheOthers: the AS hangs, or is not there, for the registrations of
 // one TPP alone, which sends as many as it can, with two certificates. Of the others' at
 // least 99 of 100 are made.
@@ -28,7 +25,7 @@ func TestOneTPPDoesNotStopTheOthers(t *testing.T) {
 		"hangs": {Hold: true}, "is not there": {Status: http.StatusServiceUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{sharesOnly}}))
+			p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{gateway.SharesOnly}}))
 			path, err := p.InternalRegistration(t.Context())
 			if err != nil {
 				t.Fatal(err)

@@ -38,6 +38,9 @@ var Unlimited = Replacement{
 	New: "\topenbanking_dcr default/obuk {\n\t\trate_limit off\n\t\tfair_share off\n\t\tclients_per_software off\n\t\tbytes_per_organisation off\n",
 }
 
+// SharesOnly lifts the same limits, but not what one organisation may have at work at once.
+var SharesOnly = Replacement{Old: Unlimited.Old, New: strings.Replace(Unlimited.New, "\t\tfair_share off\n", "", 1)}
+
 // Caddyfile is the example with the setting in it. Every place that changes must
 // be there exactly once, so that a demo or a test never runs another
 // configuration than it says.

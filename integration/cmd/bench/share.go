@@ -24,7 +24,7 @@ const (
 
 // inShares limits no rate, and leaves the shares as they are.
 var inShares = []change{
-	{Old: gateway.Unlimited.Old, New: gateway.Unlimited.Old + "\t\trate_limit off\n"},
+	gateway.SharesOnly,
 	withoutToken[1],
 }
 
