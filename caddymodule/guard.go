@@ -29,9 +29,6 @@ func (h *Handler) serveGuarded(w http.ResponseWriter, r *http.Request, next cadd
 		h.guardExchange(w, r, "guard").refuse(err)
 		return nil
 	}
-	// What Connection names is removed from the request on its way to the AS, which
-	// would then read another request than the one that was checked.
-	keepConnection(r)
 	handOver(r, h.handedOver, h.now())
 	if c != nil && c.Bridge != "" {
 		next = h.bridged(next, store, c, form)

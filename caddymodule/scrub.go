@@ -51,7 +51,6 @@ func (o *ownHeaders) scrub(r *http.Request) (*http.Request, *scrubbed) {
 	if u := r.Header["Upgrade"]; len(u) > 0 && (len(u) != 1 || !strings.EqualFold(u[0], "websocket")) {
 		delete(r.Header, "Upgrade")
 		delete(r.Header, "Http2-Settings")
-		keepConnection(r)
 	}
 	if r.Trailer != nil || r.ContentLength < 0 {
 		clone := *r
