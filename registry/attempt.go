@@ -36,9 +36,11 @@ type attempt struct {
 func (r *Registry) prepare(ws Workspace, in Registration) (a *attempt, err error) {
 	now := r.now()
 	c := &Client{Schema: schema, ID: uuid.NewString(), Workspace: ws.Name, Status: Pending, Counted: true, IssuedAt: now.Unix()}
-	if err := c.describe(in); err != nil {
+	asked, err := in.asked()
+	if err != nil {
 		return nil, err
 	}
+	c.describe(in, asked)
 	c.Document = c.ID
 	if ws.Provisioner.ChoosesClientID() {
 		c.ClientID = uuid.NewString()

@@ -62,6 +62,8 @@ type change struct {
 	// again: beginUpdate fills them in.
 	before  *Client
 	restore work
+	// oldIndexes go and newIndexes come with the new record: complete fills them in.
+	oldIndexes, newIndexes []string
 }
 
 // beginUpdate takes the lease of the client and what the change uses up. The entry
@@ -108,15 +110,21 @@ func (r *Registry) beginUpdate(ctx context.Context, ws Workspace, clientID strin
 	return c, err
 }
 
+// complete makes what the last transaction writes of a record, as far as that can fail
+// before it: then the change certainly is not made.
+func (ch *change) complete(r *Registry, after *Client) (err error) {
+	if ch.oldIndexes, err = indexKeys(ch.before); err != nil {
+		return err
+	}
+	if ch.newIndexes, err = indexKeys(after); err != nil {
+		return err
+	}
+	return r.seal(after, after.Credentials)
+}
+
+// finishUpdate is the last transaction. An error that is no refusal leaves open whether
+// it was made.
 func (r *Registry) finishUpdate(ctx context.Context, ws Workspace, ch *change, after *Client) error {
-	old, err := indexKeys(ch.before)
-	if err != nil {
-		return err
-	}
-	indexes, err := indexKeys(after)
-	if err != nil {
-		return err
-	}
 	return r.conclude(ctx, func(w Writer) error {
 		now, err := heldBy(w, ch.before, ch.id)
 		if err != nil {
@@ -129,12 +137,12 @@ func (r *Registry) finishUpdate(ctx context.Context, ws Workspace, ch *change, a
 		if err := ch.advances(w, ws, now, after); err != nil {
 			return err
 		}
-		for _, k := range old {
+		for _, k := range ch.oldIndexes {
 			if err := w.Delete(k); err != nil {
 				return err
 			}
 		}
-		for _, k := range indexes {
+		for _, k := range ch.newIndexes {
 			if err := w.Put(k, []byte{}); err != nil {
 				return err
 			}

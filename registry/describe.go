@@ -1,14 +1,18 @@
 package registry
 
-// describe takes what the record needs from an accepted request.
-func (c *Client) describe(in Registration) (err error) {
-	wish := in.Asked
-	if wish == nil {
-		wish = &in.Checked.Metadata
+// asked names what the request asks for. It may fail, so that it comes before anything
+// is held.
+func (in Registration) asked() (string, error) {
+	if in.Asked != nil {
+		return asked(in.Asked)
 	}
-	if c.Asked, err = asked(wish); err != nil {
-		return err
-	}
+	return asked(&in.Checked.Metadata)
+}
+
+// describe takes what the record needs from an accepted request, which asks for asked.
+// It cannot fail: of a change the client is held by now.
+func (c *Client) describe(in Registration, asked string) {
+	c.Asked = asked
 	ssa := in.Request.Statement
 	c.SoftwareID, c.OrgID, c.ClientName, c.Directory = ssa.SoftwareID, ssa.OrgID, ssa.ClientName, ssa.Issuer.Name
 	c.Metadata, c.Subject, c.JWKSURI = in.Checked.Metadata, in.Checked.RawSubject, ssa.JWKSEndpoint
@@ -36,5 +40,4 @@ func (c *Client) describe(in Registration) (err error) {
 			c.Subject = in.Certificate.Leaf.RawSubject // manages the client, although it does not authenticate it
 		}
 	}
-	return nil
 }

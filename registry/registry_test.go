@@ -227,9 +227,15 @@ type fixture struct {
 
 func run(t *testing.T, chooses bool, f func(*fixture)) {
 	t.Helper()
+	runSealed(t, chooses, plain{}, f)
+}
+
+// runSealed is run with another sealer.
+func runSealed(t *testing.T, chooses bool, sealer registry.Sealer, f func(*fixture)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		store := memory.Open(memory.Options{Rerun: true})
-		r, err := registry.Open(t.Context(), registry.Options{Store: store, Sealer: plain{}})
+		r, err := registry.Open(t.Context(), registry.Options{Store: store, Sealer: sealer})
 		if err != nil {
 			t.Fatal(err)
 		}

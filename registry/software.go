@@ -27,18 +27,19 @@ var ErrSoftwareChanged = errors.New("registry: the number of the software's clie
 // that the POST repeats.
 func (r *Registry) SoftwareClients(ctx context.Context, ws Workspace, in Registration, except *Client) (*SoftwareClients, error) {
 	c := &Client{Workspace: ws.Name}
-	if err := c.describe(in); err != nil {
+	asked, err := in.asked()
+	if err != nil {
 		return nil, err
 	}
+	c.describe(in, asked)
 	var repeat *reservation
 	if except == nil {
-		var err error
 		if repeat, err = r.repeatReservation(ws, c, r.now()); err != nil {
 			return nil, err
 		}
 	}
 	n := &SoftwareClients{}
-	err := r.store.View(ctx, func(v Reader) (err error) {
+	err = r.store.View(ctx, func(v Reader) (err error) {
 		own := ""
 		if except != nil {
 			own = except.ID

@@ -38,14 +38,16 @@ func (r *Registry) change(ctx context.Context, ws Workspace, clientID string, in
 	if err != nil {
 		return nil, err
 	}
+	asked, err := in.asked()
+	if err != nil {
+		return nil, err
+	}
 	ch.statement, ch.payer, ch.cost = in.Request.Statement, payer(in), ch.document.cost(len(metadata)+maxRecord)
 	c, err := r.beginUpdate(ctx, ws, clientID, ch)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.describe(in); err != nil {
-		return nil, err
-	}
+	c.describe(in, asked)
 	c.Document = ch.id
 	if ws.AccessTokens.due(c, r.now()) {
 		ch.tokens, ch.token = ws.AccessTokens, newAccessToken()
@@ -94,21 +96,21 @@ func (r *Registry) apply(ctx context.Context, ws Workspace, c *Client, ch *chang
 	crashpoint("update: answered")
 	c.Metadata, c.Keys, c.UpdatedAt = p.Metadata, p.Keys, r.now().Unix()
 	c.Change, c.ChangeUntil = "", 0
-	if err := r.seal(c, c.Credentials); err != nil {
-		return nil, err
-	}
-	if err := r.finishUpdate(ctx, ws, ch, c); err != nil {
-		if !isRefusal(err) {
-			return nil, afterLease(err)
+	err = ch.complete(r, c)
+	if err == nil {
+		if err = r.finishUpdate(ctx, ws, ch, c); err != nil && !isRefusal(err) {
+			return nil, afterLease(err) // it may be written
 		}
+	}
+	if err != nil {
 		return nil, r.undoUpdate(ctx, ch, c.Credentials, err)
 	}
 	crashpoint("update: finished")
 	return c, nil
 }
 
-// undoUpdate ends an update that its last transaction has refused, after the AS has taken
-// it: that is told the old metadata again, at once.
+// undoUpdate ends an update that its last transaction has refused, or that never came to
+// it, after the AS has taken it: that is told the old metadata again, at once.
 func (r *Registry) undoUpdate(ctx context.Context, ch *change, newest Credentials, refusal error) error {
 	if err := r.releaseUpdate(ctx, ch, newest, changed, nil); err != nil {
 		r.log.Error("a refused update could not be released; its lease ends by itself", slog.String("client_id", ch.before.ClientID), slog.Any("error", err))
