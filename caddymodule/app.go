@@ -49,8 +49,11 @@ type App struct {
 	// users are the requests at work, and the app itself between Start and Cleanup.
 	users    int
 	started  bool
+	gone     bool // Cleanup was called
 	registry *registry.Registry
 	giveBack []func()
+	// opening is there while somebody opens the store, and is closed then.
+	opening chan struct{}
 }
 
 // CaddyModule returns the module's name.
@@ -92,54 +95,6 @@ func (a *App) Start() error {
 
 // Stop does nothing: after it, the requests of this configuration go on.
 func (a *App) Stop() error { return nil }
-
-// Cleanup takes the app's own hold off the store. Requests at work have theirs.
-func (a *App) Cleanup() error {
-	a.mu.Lock()
-	started := a.started
-	a.started = false
-	a.mu.Unlock()
-	if started {
-		a.Leave()
-	}
-	return nil
-}
-
-// Enter holds the store open until Leave. A request may come before Start (apps
-// start in any order) and after Cleanup (a reload does not wait for requests).
-func (a *App) Enter() (*registry.Registry, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.users == 0 {
-		r, err := openPooled(a.ctx, a.engine, a.keyset, a.log)
-		if err != nil {
-			return nil, err
-		}
-		a.registry = r
-		for _, h := range a.workspaces {
-			a.giveBack = append(a.giveBack, r.Lend(h.lent()))
-		}
-	}
-	a.users++
-	return a.registry, nil
-}
-
-// Leave ends the hold of one Enter.
-func (a *App) Leave() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.users--
-	if a.users > 0 {
-		return
-	}
-	for _, giveBack := range a.giveBack {
-		giveBack()
-	}
-	a.giveBack, a.registry = nil, nil
-	if err := closePooled(a.engine); err != nil {
-		a.log.Error("closing the store", slog.Any("error", err))
-	}
-}
 
 // Workspaces are the names of those that are configured.
 func (a *App) Workspaces() (names []string) {

@@ -237,11 +237,11 @@ func trustPool(ctx caddy.Context, owner any, raw json.RawMessage) (*x509.CertPoo
 }
 
 // documents keeps the last good discovery document in the store, which is open
-// only while somebody holds it.
+// only while somebody holds it. They are fetched behind the requests.
 type documents struct{ h *Handler }
 
 func (d documents) Load(ctx context.Context) ([]byte, error) {
-	r, err := d.h.app.Enter()
+	r, err := d.h.app.enterBehind()
 	if err != nil {
 		return nil, err
 	}
@@ -250,7 +250,10 @@ func (d documents) Load(ctx context.Context) ([]byte, error) {
 }
 
 func (d documents) Save(ctx context.Context, document []byte) error {
-	r, err := d.h.app.Enter()
+	r, err := d.h.app.enterBehind()
+	if errors.Is(err, errGone) {
+		return nil // the next configuration keeps its own
+	}
 	if err != nil {
 		return err
 	}

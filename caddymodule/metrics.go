@@ -84,17 +84,6 @@ func collectRoom(to chan<- prometheus.Metric, store *registry.Registry) {
 	to <- prometheus.MustNewConstMetric(storeLow, prometheus.GaugeValue, state)
 }
 
-// enterOpen is Enter where the store is open anyway.
-func (a *App) enterOpen() (*registry.Registry, bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.users == 0 {
-		return nil, false
-	}
-	a.users++
-	return a.registry, true
-}
-
 // offerMetrics adds them to those of Caddy.
 func (a *App) offerMetrics() error {
 	to := a.ctx.GetMetricsRegistry()

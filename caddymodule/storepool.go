@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -24,46 +23,10 @@ type Engine interface {
 	Open(ctx context.Context, log *slog.Logger) (registry.Store, error)
 }
 
-// stores are the open registries of this process, by Engine.Key. They live as
-// long as a configuration or a request holds them.
-var (
-	stores = caddy.NewUsagePool()
-	// storesMu makes the last close and the next open wait for each other: the
-	// pool forgets a value before it destructs it.
-	storesMu sync.Mutex
-)
-
-// pooled is a registry in the pool.
+// pooled is an open registry.
 type pooled struct {
 	*registry.Registry
 	keyset [sha256.Size]byte
-}
-
-// Destruct closes the registry and its store.
-func (p *pooled) Destruct() error { return p.Close() }
-
-func openPooled(ctx context.Context, engine Engine, keyset string, log *slog.Logger) (*registry.Registry, error) {
-	storesMu.Lock()
-	defer storesMu.Unlock()
-	value, loaded, err := stores.LoadOrNew(engine.Key(), func() (caddy.Destructor, error) {
-		return open(ctx, engine, keyset, log)
-	})
-	if err != nil {
-		return nil, err
-	}
-	p := value.(*pooled)
-	if loaded && p.keyset != sha256.Sum256([]byte(keyset)) {
-		_, err := stores.Delete(engine.Key())
-		return nil, errors.Join(errors.New("the keyset changed while the store is open: restart Caddy instead of reloading it"), err)
-	}
-	return p.Registry, nil
-}
-
-func closePooled(engine Engine) error {
-	storesMu.Lock()
-	defer storesMu.Unlock()
-	_, err := stores.Delete(engine.Key())
-	return err
 }
 
 func open(ctx context.Context, engine Engine, text string, log *slog.Logger) (*pooled, error) {

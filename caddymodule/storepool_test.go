@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -18,10 +20,17 @@ import (
 
 // counted is an engine whose stores are counted.
 type counted struct {
-	key          string
+	key  string
+	fail error
+
+	mu           sync.Mutex
 	open, opened int
-	fail         error
+	// closes, when not nil, lets a close go on.
+	closes chan struct{}
 }
+
+// now is how many are open, and how many were opened.
+func (c *counted) now() (open, opened int) { c.mu.Lock(); defer c.mu.Unlock(); return c.open, c.opened }
 
 func (c *counted) Key() string { return c.key }
 
@@ -29,6 +38,8 @@ func (c *counted) Open(context.Context, *slog.Logger) (registry.Store, error) {
 	if c.fail != nil {
 		return nil, c.fail
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.open++
 	c.opened++
 	return countedStore{memory.Open(memory.Options{}), c}, nil
@@ -40,8 +51,29 @@ type countedStore struct {
 }
 
 func (s countedStore) Close() error {
+	if s.of.closes != nil {
+		<-s.of.closes
+	}
+	s.of.mu.Lock()
+	defer s.of.mu.Unlock()
 	s.of.open--
 	return s.Store.Close()
+}
+
+// settled waits until a store that is being closed is closed.
+func (s *openStores) settled(t *testing.T, engine Engine) {
+	t.Helper()
+	s.mu.Lock()
+	slot := s.slots[engine.Key()]
+	s.mu.Unlock()
+	if slot == nil || slot.holds > 0 {
+		return
+	}
+	select {
+	case <-slot.closed:
+	case <-time.After(10 * time.Second):
+		t.Fatal("a store is not closed after 10 s")
+	}
 }
 
 // configuration is an app of one configuration with one workspace.
@@ -69,8 +101,9 @@ func TestStoreOverReloads(t *testing.T) {
 	}
 	expect := func(what string, open, opened int) {
 		t.Helper()
-		if engine.open != open || engine.opened != opened {
-			t.Fatalf("%s: %d open of %d opened, want %d of %d", what, engine.open, engine.opened, open, opened)
+		stores.settled(t, engine)
+		if o, all := engine.now(); o != open || all != opened {
+			t.Fatalf("%s: %d open of %d opened, want %d of %d", what, o, all, open, opened)
 		}
 	}
 	first := configuration(t, engine, "")
@@ -130,7 +163,8 @@ func TestStoreThatDoesNotOpen(t *testing.T) {
 		t.Fatalf("%v: it does not recover", err)
 	}
 	a.Leave()
-	if engine.open != 0 {
+	stores.settled(t, engine)
+	if open, _ := engine.now(); open != 0 {
 		t.Error("still open")
 	}
 }
