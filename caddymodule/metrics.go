@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/registry"
 )
 
-// The metrics of the registry, read from the store when somebody asks: they are the
-// same after a reload and after a restart.
+// The metrics of the registry, counted in memory from what the store held when it was
+// opened: they are the same after a reload and after a restart, and there in an outage.
 var (
 	outboxEntries = prometheus.NewDesc("caddy_openbanking_dcr_outbox_entries",
 		"Work that the authorization server has yet to be told of.", []string{"workspace"}, nil)
@@ -53,7 +53,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	defer cancel()
 	to <- prometheus.MustNewConstMetric(lostExplanations, prometheus.CounterValue, float64(store.LostExplanations()))
 	collectRoom(to, store)
-	list, err := store.Backlogs(ctx)
+	list, err := store.BacklogCounts(ctx)
 	if err != nil {
 		c.app.log.Error("metrics: the registry cannot be read", slog.Any("error", err))
 		return

@@ -1,9 +1,12 @@
 package caddymodule
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -63,5 +66,62 @@ func TestDiskMetrics(t *testing.T) {
 		if !maps.Equal(got, c.want) {
 			t.Errorf("%d left: %v, want %v", c.free, got, c.want)
 		}
+	}
+}
+
+// unscanned is a store that nobody can scan any more.
+type unscanned struct {
+	*memory.Store
+	scans atomic.Bool
+}
+
+func (s *unscanned) View(ctx context.Context, f func(registry.Reader) error) error {
+	if s.scans.Load() {
+		return s.Store.View(ctx, f)
+	}
+	return errors.New("the store is too large to be read in time")
+}
+
+// TestBacklogMetricsInAnOutage: the gauges of the outbox are there however long the store
+// would take to read.
+func TestBacklogMetricsInAnOutage(t *testing.T) {
+	store := &unscanned{Store: memory.Open(memory.Options{})}
+	store.scans.Store(true)
+	err := store.Update(t.Context(), func(w registry.Writer) error {
+		return errors.Join(
+			w.Put("outbox/7000000000000000/1", []byte(`{"workspace":"default/obuk","kind":"revoke","since":7}`)),
+			w.Put("divergence/default%2Fobuk/detached/1", []byte(`{}`)),
+		)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyset, _, err := registry.NewKeyset()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := registry.Open(t.Context(), registry.Options{Store: store, Sealer: keyset})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	store.scans.Store(false)
+	app := &App{registry: r, users: 1, log: slog.New(slog.DiscardHandler)}
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collector{app})
+	families, err := metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, f := range families {
+		got[strings.TrimPrefix(f.GetName(), "caddy_openbanking_dcr_")] = f.GetMetric()[0].GetGauge().GetValue()
+	}
+	if got["outbox_entries"] != 1 || got["outbox_oldest_timestamp_seconds"] != 7 || got["divergences"] != 1 {
+		t.Errorf("%v", got)
 	}
 }

@@ -18,7 +18,8 @@ type Backlog struct {
 	// Waiting is the number of entries: due, put off, or overdue after a crash. Not
 	// those of requests that are at work.
 	Waiting int `json:"waiting"`
-	// Oldest is when the oldest of them was made, seconds since 1970; 0 for none.
+	// Oldest is when the oldest of them was made, seconds since 1970; 0 for none, and
+	// where none of them says.
 	Oldest int64 `json:"oldest,omitempty"`
 	// LastError is that of the last attempt that failed, at LastTried.
 	LastError string `json:"last_error,omitempty"`
@@ -93,9 +94,7 @@ func (r *Registry) Backlogs(ctx context.Context) ([]Backlog, error) {
 
 func (b *Backlog) count(e OutboxEntry) {
 	b.Waiting++
-	if b.Oldest == 0 || e.Since < b.Oldest {
-		b.Oldest = e.Since
-	}
+	b.Oldest = older(b.Oldest, e.Since)
 	if e.Tried > b.LastTried || e.Tried == b.LastTried && e.LastError > b.LastError {
 		b.LastTried, b.LastError = e.Tried, e.LastError
 	}

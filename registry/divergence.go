@@ -54,6 +54,8 @@ func (d *Divergence) Check() error {
 // maxDivergenceError bounds Error.
 const maxDivergenceError = 500
 
+const divergencePrefix = "divergence/"
+
 func (d *Divergence) key() string { return key("divergence", d.Workspace, d.Kind, d.Registration) }
 
 func (r *Registry) divergence(kind string, c *Client, cause error) *Divergence {

@@ -100,25 +100,38 @@ func (g *generations) written(keys []string, failed bool) {
 type counting struct {
 	Store
 	generations *generations
+	backlog     *backlogCounts // nil where nobody counts
 }
 
 func (s counting) Update(ctx context.Context, f func(Writer) error) error {
-	var keys []string
+	var made noted
 	willing := false // f has run, and wants its writes to be made
 	err := s.Store.Update(ctx, func(w Writer) error {
-		keys = keys[:0]
-		err := f(noting{w, &keys})
+		made.keys, made.backlog = made.keys[:0], nil
+		err := f(noting{w, s.backlog, &made})
 		willing = err == nil
 		return err
 	})
-	s.generations.written(keys, willing && err != nil)
+	s.generations.written(made.keys, willing && err != nil)
+	if err == nil {
+		s.backlog.add(made.backlog)
+	}
 	return err
 }
 
-// noting notes the keys that Client reads.
+// noted is what a transaction writes, as far as it is counted.
+type noted struct {
+	// keys are those that Client reads.
+	keys []string
+	// backlog is how many more, or fewer, of each there are.
+	backlog map[backlogPlace]int
+}
+
+// noting notes what is counted.
 type noting struct {
 	Writer
-	keys *[]string
+	counts *backlogCounts
+	made   *noted
 }
 
 // What Client reads, see keys.go.
@@ -130,15 +143,41 @@ const (
 
 func (w noting) note(key string) {
 	if strings.HasPrefix(key, clientPrefix) || strings.HasPrefix(key, idPrefix) || strings.HasPrefix(key, suspendedPrefix) {
-		*w.keys = append(*w.keys, key)
+		w.made.keys = append(w.made.keys, key)
 	}
+}
+
+// leaves counts off what is under a key until now.
+func (w noting) leaves(key string) error {
+	if !w.counts.counts(key) {
+		return nil
+	}
+	before, err := get(w.Writer, key)
+	if err == nil && before != nil {
+		w.count(placeOf(key, before), -1)
+	}
+	return err
+}
+
+func (w noting) count(p backlogPlace, n int) {
+	if w.made.backlog == nil {
+		w.made.backlog = map[backlogPlace]int{}
+	}
+	w.made.backlog[p] += n
 }
 
 func (w noting) Put(key string, value []byte) error {
 	w.note(key)
+	if err := w.leaves(key); err != nil {
+		return err
+	}
+	if w.counts.counts(key) {
+		w.count(placeOf(key, value), 1)
+	}
 	return w.Writer.Put(key, value)
 }
 
+// PutExpiring counts no backlog: nothing of that ends by itself.
 func (w noting) PutExpiring(key string, value []byte, expires time.Time) error {
 	w.note(key)
 	return w.Writer.PutExpiring(key, value, expires)
@@ -146,5 +185,8 @@ func (w noting) PutExpiring(key string, value []byte, expires time.Time) error {
 
 func (w noting) Delete(key string) error {
 	w.note(key)
+	if err := w.leaves(key); err != nil {
+		return err
+	}
 	return w.Writer.Delete(key)
 }

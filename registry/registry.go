@@ -109,6 +109,7 @@ type Registry struct {
 	log    *slog.Logger
 
 	generations  *generations
+	backlog      *backlogCounts // nil for a store that is not Exclusive
 	explanations *explanations
 	admission    admission
 	// counts are those of software that has no record yet, under way.
@@ -125,8 +126,12 @@ type Registry struct {
 // Open starts a Registry and its outbox. It does not end with ctx but with Close.
 func Open(ctx context.Context, o Options) (*Registry, error) {
 	generations := newGenerations(o.Store)
+	backlog, err := newBacklogCounts(ctx, o.Store)
+	if err != nil {
+		return nil, err
+	}
 	r := &Registry{
-		store: counting{o.Store, generations}, generations: generations, sealer: o.Sealer, now: o.Now, log: o.Logger,
+		store: counting{o.Store, generations, backlog}, generations: generations, backlog: backlog, sealer: o.Sealer, now: o.Now, log: o.Logger,
 		loans: map[string][]*loan{}, wake: make(chan struct{}, 1), done: make(chan struct{}), explanations: newExplanations(),
 		admission: admission{workspaces: map[string]*places{}},
 	}

@@ -1,12 +1,55 @@
 package crash_test
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/url"
+	"strings"
 	"testing"
 
+	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 )
+
+// backlogIsCounted holds what the running gateway counts in memory, which was begun in
+// its last start, against a scan of its store. Both are asked until nothing changes in between.
+func (b *bank) backlogIsCounted(t *testing.T) {
+	t.Helper()
+	err := story.Eventually(t.Context(), recovered, func() error {
+		listed, err := b.admin(t.Context(), "backlog")
+		if err != nil {
+			return err
+		}
+		var scanned struct {
+			Entries []registry.Backlog `json:"entries"`
+		}
+		if err := json.Unmarshal(listed.Body, &scanned); err != nil || len(scanned.Entries) == 0 {
+			return fmt.Errorf("%s: %w", listed.Body, cmp.Or(err, errors.New("no workspace")))
+		}
+		metrics, err := b.atAdmin(t.Context(), "/metrics")
+		if err != nil {
+			return err
+		}
+		var wrong []error
+		for _, s := range scanned.Entries {
+			lines := []string{fmt.Sprintf("outbox_entries{workspace=%q} %d", s.Workspace, s.Waiting)}
+			for kind, n := range s.Divergences {
+				lines = append(lines, fmt.Sprintf("divergences{kind=%q,workspace=%q} %d", kind, s.Workspace, n))
+			}
+			for _, line := range lines {
+				if !strings.Contains(string(metrics.Body), "caddy_openbanking_dcr_"+line+"\n") {
+					wrong = append(wrong, fmt.Errorf("a scan finds %s, which is not among the metrics", line))
+				}
+			}
+		}
+		return errors.Join(wrong...)
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
 
 // countsHold holds the number of clients that the registry has of each software against
 // its clients, whatever was cut.

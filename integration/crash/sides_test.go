@@ -166,7 +166,11 @@ func (b *bank) divergences(ctx context.Context) (string, error) {
 }
 
 func (b *bank) admin(ctx context.Context, path string) (*tpp.Response, error) {
-	address := "http://" + adminListener.FindStringSubmatch(b.Caddyfile)[1] + "/openbanking_dcr/" + path
+	return b.atAdmin(ctx, "/openbanking_dcr/"+path)
+}
+
+func (b *bank) atAdmin(ctx context.Context, path string) (*tpp.Response, error) {
+	address := "http://" + adminListener.FindStringSubmatch(b.Caddyfile)[1] + path
 	client := tpp.NewClient(tpp.ClientOptions{NoKeepAlive: true})
 	defer client.Close()
 	return client.Do(ctx, http.MethodGet, address, nil, nil)
@@ -221,6 +225,7 @@ func (b *bank) bothSidesAgree(t *testing.T, ids map[string]bool, l *log) {
 // of a lease, which only the store shows, and that one process has at a time.
 func (b *bank) nothingPending(t *testing.T) {
 	t.Helper()
+	b.backlogIsCounted(t)
 	err := story.Eventually(t.Context(), recovered, func() error {
 		if err := b.Gateway.Stop(); err != nil {
 			return err
