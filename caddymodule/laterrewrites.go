@@ -31,14 +31,14 @@ func (h *Handler) refuseLaterRewrites(ctx caddy.Context) error {
 	l := &laterRoutes{workspace: h.Workspace, as: as.Hostname(), named: server.NamedRoutes}
 	var list []laterRoute
 	for _, r := range server.Routes {
-		list = append(list, laterRoute{Handle: r.HandlersRaw, Match: matchers(len(r.MatcherSetsRaw)), Group: r.Group})
+		list = append(list, laterRoute{Handle: r.HandlersRaw, Match: matchers(len(r.MatcherSetsRaw) + len(r.MatcherSets)), Group: r.Group})
 	}
 	if _, err := l.walk(list, reading{}, 0); err != nil || !l.seen || server.Errors == nil {
 		return err
 	}
 	list = nil
 	for _, r := range server.Errors.Routes {
-		list = append(list, laterRoute{Handle: r.HandlersRaw, Match: matchers(len(r.MatcherSetsRaw)), Group: r.Group})
+		list = append(list, laterRoute{Handle: r.HandlersRaw, Match: matchers(len(r.MatcherSetsRaw) + len(r.MatcherSets)), Group: r.Group})
 	}
 	_, err = l.walk(list, reading{arrives: true}, 0)
 	return err
