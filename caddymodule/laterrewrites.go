@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/url"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
 // The guard judges the request target that it sees. A handler after it that changes the
@@ -17,10 +17,9 @@ import (
 // configuration is refused when it loads. A rewrite before the guard is no trouble: Caddy
 // orders rewrite and uri of a site before it.
 
-// refuseLaterRewrites looks through the routes of the server that ctx provisions. Those
-// that follow this handler are still JSON.
+// refuseLaterRewrites looks through the routes of the server that ctx provisions.
 func (h *Handler) refuseLaterRewrites(ctx caddy.Context) error {
-	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	provisioned, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok {
 		return nil
 	}
@@ -28,26 +27,22 @@ func (h *Handler) refuseLaterRewrites(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	l := &laterRoutes{workspace: h.Workspace, as: as.Hostname(), named: server.NamedRoutes}
-	var list []laterRoute
-	for _, r := range server.Routes {
-		list = append(list, laterRoute{Handle: r.HandlersRaw, Match: matchers(len(r.MatcherSetsRaw) + len(r.MatcherSets)), Group: r.Group})
-	}
-	if _, err := l.walk(list, reading{}, 0); err != nil || !l.seen || server.Errors == nil {
+	server, err := readServer("", provisioned)
+	if err != nil {
 		return err
 	}
-	list = nil
-	for _, r := range server.Errors.Routes {
-		list = append(list, laterRoute{Handle: r.HandlersRaw, Match: matchers(len(r.MatcherSetsRaw) + len(r.MatcherSets)), Group: r.Group})
+	l := &laterRoutes{workspace: h.Workspace, as: as.Hostname(), named: server.named}
+	if _, err := l.walk(server.routes, reading{}, 0); err != nil || !l.seen {
+		return err
 	}
-	_, err = l.walk(list, reading{arrives: true}, 0)
+	_, err = l.walk(server.errors, reading{arrives: true}, 0)
 	return err
 }
 
 // laterRoutes is a walk over routes in the order in which a request meets them.
 type laterRoutes struct {
 	workspace, as string
-	named         map[string]*caddyhttp.Route
+	named         map[string][]siteRoute
 	seen          bool // this handler was met
 }
 
@@ -65,52 +60,24 @@ func (a reading) or(b reading) reading {
 	return reading{a.arrives || b.arrives, a.changed}
 }
 
-type laterRoute struct {
-	Group  string            `json:"group"`
-	Match  []json.RawMessage `json:"match"`
-	Handle []json.RawMessage `json:"handle"`
-}
-
-func matchers(n int) []json.RawMessage { return make([]json.RawMessage, n) }
-
-// laterHandler are the members that this walk reads of any handler.
-type laterHandler struct {
-	Handler   string          `json:"handler"`
-	Workspace string          `json:"workspace"`
-	Name      string          `json:"name"`
-	Routes    []laterRoute    `json:"routes"`
-	Rewrite   json.RawMessage `json:"rewrite"`
-	PassThru  bool            `json:"pass_thru"`
-	Dynamic   json.RawMessage `json:"dynamic_upstreams"`
-	Upstreams []struct {
-		Dial string `json:"dial"`
-	} `json:"upstreams"`
-	HandleResponse []struct {
-		Routes []laterRoute `json:"routes"`
-	} `json:"handle_response"`
-}
-
-// maxDepth is how deep routes are nested, at most.
-const maxDepth = 32
-
 // walk follows a request through a list and returns what may go on behind it. Of the
 // routes of a group only the first that matches handles the request.
-func (l *laterRoutes) walk(list []laterRoute, in reading, depth int) (reading, error) {
+func (l *laterRoutes) walk(list []siteRoute, in reading, depth int) (reading, error) {
 	if depth > maxDepth {
-		return in, fmt.Errorf("routes are nested more than %d deep", maxDepth)
+		return in, errTooDeep
 	}
 	before := map[string]reading{}
 	for _, route := range list {
 		start := in
-		if first, ok := before[route.Group]; ok && route.Group != "" {
+		if first, ok := before[route.group]; ok && route.group != "" {
 			start = first
 		}
-		before[route.Group] = start
-		out, err := l.handlers(route.Handle, start, depth)
+		before[route.group] = start
+		out, err := l.handlers(route.handlers, start, depth)
 		if err != nil {
 			return in, err
 		}
-		if len(route.Match) > 0 || route.Group != "" {
+		if len(route.match) > 0 || route.group != "" {
 			out = out.or(in)
 		}
 		in = out
@@ -118,14 +85,9 @@ func (l *laterRoutes) walk(list []laterRoute, in reading, depth int) (reading, e
 	return in, nil
 }
 
-func (l *laterRoutes) handlers(list []json.RawMessage, in reading, depth int) (reading, error) {
-	for _, raw := range list {
-		var m laterHandler
-		if err := json.Unmarshal(raw, &m); err != nil {
-			return in, fmt.Errorf("a handler of this server: %w", err)
-		}
-		var err error
-		if in, err = l.handler(&m, in, depth); err != nil {
+func (l *laterRoutes) handlers(list []*siteHandler, in reading, depth int) (_ reading, err error) {
+	for _, m := range list {
+		if in, err = l.handler(m, in, depth); err != nil {
 			return in, err
 		}
 	}
@@ -134,19 +96,17 @@ func (l *laterRoutes) handlers(list []json.RawMessage, in reading, depth int) (r
 
 // handler is what may go on behind one handler. Before this one has been met nothing is
 // judged yet.
-func (l *laterRoutes) handler(m *laterHandler, in reading, depth int) (reading, error) {
-	switch m.Handler {
+func (l *laterRoutes) handler(m *siteHandler, in reading, depth int) (reading, error) {
+	switch m.name {
 	case "openbanking_dcr":
-		if m.Workspace == l.workspace {
+		if m.workspace == l.workspace {
 			l.seen = true
 			return reading{arrives: true}, nil
 		}
 	case "subroute":
-		return l.walk(m.Routes, in, depth+1)
+		return l.walk(m.routes, in, depth+1)
 	case "invoke":
-		if r := l.named[m.Name]; r != nil {
-			return l.handlers(r.HandlersRaw, in, depth+1)
-		}
+		return l.walk(l.named[m.named], in, depth+1)
 	case "rewrite":
 		if in.arrives {
 			in.changed = "rewrite"
@@ -156,7 +116,7 @@ func (l *laterRoutes) handler(m *laterHandler, in reading, depth int) (reading, 
 	case "static_response", "error":
 		return reading{}, nil
 	case "file_server":
-		if !m.PassThru {
+		if !m.passThru {
 			return reading{}, nil
 		}
 	}
@@ -164,21 +124,21 @@ func (l *laterRoutes) handler(m *laterHandler, in reading, depth int) (reading, 
 }
 
 // proxy refuses one that may send a changed target to the AS.
-func (l *laterRoutes) proxy(m *laterHandler, in reading, depth int) (reading, error) {
+func (l *laterRoutes) proxy(m *siteHandler, in reading, depth int) (reading, error) {
 	by := in.changed
-	if by == "" && in.arrives && len(m.Rewrite) > 0 {
+	if by == "" && in.arrives && m.proxy.Rewrite != nil {
 		by = "its own rewrite"
 	}
-	if by != "" && l.mayBeAS(m) {
+	if by != "" && l.mayBeAS(m.proxy) {
 		return in, fmt.Errorf("reverse_proxy after %s: the request target that reaches the authorization server would be another one than this directive has judged; "+
 			"put rewrite or uri at the top of the site block, where they run before it, or send to the path as it is (handle in place of handle_path)", by)
 	}
-	if len(m.HandleResponse) == 0 {
+	if len(m.responses) == 0 {
 		return reading{}, nil
 	}
 	out := in // an answer that no route of handle_response ends goes on, as with forward_auth
-	for _, response := range m.HandleResponse {
-		after, err := l.walk(response.Routes, in, depth+1)
+	for _, routes := range m.responses {
+		after, err := l.walk(routes, in, depth+1)
 		if err != nil {
 			return in, err
 		}
@@ -189,11 +149,11 @@ func (l *laterRoutes) proxy(m *laterHandler, in reading, depth int) (reading, er
 
 // mayBeAS tells whether a proxy sends to the AS's host, or to one that the configuration
 // does not tell.
-func (l *laterRoutes) mayBeAS(m *laterHandler) bool {
-	if len(m.Dynamic) > 0 || len(m.Upstreams) == 0 {
+func (l *laterRoutes) mayBeAS(p *reverseproxy.Handler) bool {
+	if len(p.DynamicUpstreamsRaw) > 0 || p.DynamicUpstreams != nil || len(p.Upstreams) == 0 {
 		return true
 	}
-	for _, u := range m.Upstreams {
+	for _, u := range p.Upstreams {
 		host, _, err := net.SplitHostPort(u.Dial)
 		if err != nil || strings.Contains(u.Dial, "{") || strings.EqualFold(host, l.as) {
 			return true
