@@ -137,7 +137,10 @@ func secret(name, value string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", name, err)
 	}
-	return strings.TrimRight(v, "\r\n"), nil
+	if v = strings.TrimRight(v, "\r\n"); v == "" {
+		return "", fmt.Errorf("%s: %s is empty", name, value) // and not as if nothing was configured
+	}
+	return v, nil
 }
 
 func mustBePlaceholder(name, value string) error {

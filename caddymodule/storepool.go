@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 
 	"github.com/caddyserver/caddy/v2"
@@ -30,7 +29,8 @@ type pooled struct {
 }
 
 func open(ctx context.Context, engine Engine, text string, log *slog.Logger) (*pooled, error) {
-	sealer, err := openKeyset(text, filepath.Join(dataDirectory(), "keyset.json"), log)
+	keyset := keysetFile{filepath.Join(dataDirectory(), "keyset.json"), log}
+	sealer, err := keyset.read(text)
 	if err != nil {
 		return nil, fmt.Errorf("keyset: %w", err)
 	}
@@ -38,7 +38,13 @@ func open(ctx context.Context, engine Engine, text string, log *slog.Logger) (*p
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
+	if sealer, err = keyset.beside(ctx, store, sealer); err != nil {
+		return nil, errors.Join(fmt.Errorf("keyset: %w", err), store.Close())
+	}
 	r, err := registry.Open(ctx, registry.Options{Store: store, Sealer: sealer, Logger: log})
+	if errors.Is(err, registry.ErrForeignKeyset) {
+		err = keyset.foreign(text != "", err)
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("registry: %w", err), store.Close())
 	}
@@ -47,42 +53,3 @@ func open(ctx context.Context, engine Engine, text string, log *slog.Logger) (*p
 
 // dataDirectory is where things are that nobody configured.
 func dataDirectory() string { return filepath.Join(caddy.AppDataDir(), "openbanking_dcr") }
-
-// openKeyset reads the configured keyset, or the generated one, or generates it.
-func openKeyset(text, file string, log *slog.Logger) (*registry.Keyset, error) {
-	if text != "" {
-		return registry.ReadKeyset([]byte(text))
-	}
-	stored, err := os.ReadFile(file)
-	if err == nil {
-		return registry.ReadKeyset(stored)
-	}
-	if !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	k, generated, err := registry.NewKeyset()
-	if err != nil {
-		return nil, err
-	}
-	if err := writeNew(file, generated); err != nil {
-		return nil, err
-	}
-	log.Warn("generated a keyset; back it up, without it the stored credentials of the authorization server cannot be read", slog.String("file", file))
-	return k, nil
-}
-
-// writeNew writes a file that must not exist yet, durably, for this user only.
-func writeNew(file string, data []byte) error {
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(file))
-	}
-	return nil
-}

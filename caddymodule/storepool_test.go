@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -166,42 +164,6 @@ func TestStoreThatDoesNotOpen(t *testing.T) {
 	stores.settled(t, engine)
 	if open, _ := engine.now(); open != 0 {
 		t.Error("still open")
-	}
-}
-
-func TestKeysetFile(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "dcr", "keyset.json")
-	log := slog.New(slog.DiscardHandler)
-	first, err := openKeyset("", file, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	info, err := os.Stat(file)
-	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Fatalf("%v, %v", info.Mode(), err)
-	}
-	sealed, err := first.Seal([]byte("secret"), "place")
-	if err != nil {
-		t.Fatal(err)
-	}
-	again, err := openKeyset("", file, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if secret, err := again.Open(sealed, "place"); err != nil || string(secret) != "secret" {
-		t.Errorf("%s, %v", secret, err)
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if configured, err := openKeyset(string(text), "", log); err != nil {
-		t.Error(err)
-	} else if _, err := configured.Open(sealed, "place"); err != nil {
-		t.Error(err)
-	}
-	if _, err := openKeyset("nonsense", "", log); err == nil {
-		t.Error("nonsense is a keyset")
 	}
 }
 

@@ -33,6 +33,7 @@ import (
 //	written/<workspace>/<day>/<hash>           what an organisation has had written, see writtenBytes
 //	making/...                                 of a version that counted otherwise; not read any more
 //	explanation/<group>/<slot>                 see Explanation
+//	store/keyset                               see binding
 func key(parts ...string) string {
 	var b strings.Builder
 	n := len(parts)

@@ -51,3 +51,26 @@ func loadClient(r getter, workspace, id string) (*Client, error) {
 // leaseEnd is a whole second, as records keep it: what a lease holds is free from the
 // very moment at which the work that follows the lease is due.
 func leaseEnd(now time.Time) time.Time { return time.Unix(now.Add(lease).Unix(), 0) }
+
+// readOwn reads a record of the store about itself, which may be absent.
+func readOwn(r getter, key string, to any, version *int) error {
+	data, err := get(r, key)
+	if err != nil || data == nil {
+		return err
+	}
+	if err := json.Unmarshal(data, to); err != nil {
+		return fmt.Errorf("registry: unreadable %s: %w", key, err)
+	}
+	if *version > schema {
+		return fmt.Errorf("registry: %s of schema %d, this version knows %d: run the newer version", key, *version, schema)
+	}
+	return nil
+}
+
+func putOwn(w Writer, key string, value any) error {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	return w.Put(key, data)
+}

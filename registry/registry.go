@@ -123,7 +123,10 @@ type Registry struct {
 	done chan struct{}
 }
 
-// Open starts a Registry and its outbox. It does not end with ctx but with Close.
+// Open starts a Registry and its outbox. It does not end with ctx but with Close. Before
+// it returns the store is bound to the Sealer.
+//
+// Errors: ErrForeignKeyset, and those of the store.
 func Open(ctx context.Context, o Options) (*Registry, error) {
 	generations := newGenerations(o.Store)
 	backlog, err := newBacklogCounts(ctx, o.Store)
@@ -141,6 +144,9 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
+	}
+	if err := r.bindKeyset(ctx); err != nil {
+		return nil, err
 	}
 	ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))
 	changed, err := r.store.Watch(ctx, outboxPrefix)

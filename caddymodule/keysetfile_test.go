@@ -1,0 +1,172 @@
+package caddymodule
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+)
+
+// bound is a gateway with a store on disk, and its log.
+type bound struct {
+	t     *testing.T
+	store string
+	log   bytes.Buffer
+}
+
+func newBound(t *testing.T) *bound {
+	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	return &bound{t: t, store: filepath.Join(t.TempDir(), "store")}
+}
+
+func (*bound) file() string { return filepath.Join(dataDirectory(), "keyset.json") }
+
+// start starts the gateway and ends it again.
+func (b *bound) start(keyset string) error {
+	b.t.Helper()
+	b.log.Reset()
+	a := configuration(b.t, &BadgerStore{absolute: b.store}, keyset)
+	a.log = slog.New(slog.NewTextHandler(&b.log, nil))
+	return errors.Join(a.Start(), a.Cleanup())
+}
+
+func (b *bound) starts(keyset string, says ...string) {
+	b.t.Helper()
+	if err := b.start(keyset); err != nil {
+		b.t.Fatal(err)
+	}
+	for _, text := range says {
+		if !strings.Contains(b.log.String(), text) {
+			b.t.Errorf("the log does not say %q:\n%s", text, b.log.String())
+		}
+	}
+}
+
+func (b *bound) refused(keyset string, says ...string) {
+	b.t.Helper()
+	err := b.start(keyset)
+	if err == nil {
+		b.t.Fatalf("it starts:\n%s", b.log.String())
+	}
+	for _, text := range says {
+		if !strings.Contains(err.Error(), text) {
+			b.t.Errorf("the error does not say %q: %v", text, err)
+		}
+	}
+}
+
+func generated(t *testing.T) string {
+	t.Helper()
+	_, text, err := registry.NewKeyset()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(text), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestKeysetIsGeneratedOnce: beside an empty store, whole, for this user only, and with
+// nothing left beside it.
+func TestKeysetIsGeneratedOnce(t *testing.T) {
+	b := newBound(t)
+	b.starts("", "generated a keyset")
+	info, err := os.Stat(b.file())
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("%v, %v", info, err)
+	}
+	if beside, err := os.ReadDir(filepath.Dir(b.file())); err != nil || len(beside) != 1 {
+		t.Errorf("beside the keyset are %v, %v", beside, err)
+	}
+	first, err := os.ReadFile(b.file())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.starts("")
+	if again, err := os.ReadFile(b.file()); err != nil || !bytes.Equal(first, again) || b.log.Len() > 0 {
+		t.Errorf("another keyset, %v, or a warning: %s", err, b.log.String())
+	}
+	b.starts(string(first)) // the same, as the option
+	if err := writeNew(b.file(), nil); !errors.Is(err, os.ErrExist) {
+		t.Errorf("written over: %v", err)
+	}
+}
+
+// TestLostKeysetIsNotReplaced: a store that holds something has a keyset, and a start
+// without it says where it should be.
+func TestLostKeysetIsNotReplaced(t *testing.T) {
+	b := newBound(t)
+	b.starts("")
+	kept, err := os.ReadFile(b.file())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(b.file()); err != nil {
+		t.Fatal(err)
+	}
+	b.refused("", b.file()+" is missing", "put back")
+	if _, err := os.Stat(b.file()); !errors.Is(err, os.ErrNotExist) {
+		t.Fatal("another one was made")
+	}
+	for text, what := range map[string]string{"": "is empty", "\n": "is empty", string(kept[:len(kept)/2]): "is damaged"} {
+		write(t, b.file(), text)
+		b.refused("", b.file()+" "+what, "put back")
+	}
+	write(t, b.file(), string(kept))
+	b.starts("")
+}
+
+// TestForeignKeyset is found before anything is served, and harms nothing.
+func TestForeignKeyset(t *testing.T) {
+	b := newBound(t)
+	b.starts("")
+	own, err := os.ReadFile(b.file())
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, b.file(), generated(t))
+	b.refused("", "not the one with which the store was sealed", b.file(), "put back")
+	b.refused(generated(t), "the option keyset")
+	write(t, b.file(), string(own))
+	b.starts("")
+}
+
+// TestKeysetBesideAnEmptyStore is allowed, and looks like a volume that is not mounted.
+func TestKeysetBesideAnEmptyStore(t *testing.T) {
+	b := newBound(t)
+	b.starts("")
+	b.store = filepath.Join(t.TempDir(), "other")
+	b.starts("", "the store is empty, and its keyset was there before")
+	b.starts("")
+	if b.log.Len() > 0 {
+		t.Errorf("said again: %s", b.log.String())
+	}
+}
+
+// TestEmptySecretIsNone: a file with nothing but a line end is no secret, and the keyset
+// that nobody configured does not take its place.
+func TestEmptySecretIsNone(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "keyset")
+	write(t, file, "\n")
+	if v, err := secret("keyset", "{file."+file+"}"); err == nil || !strings.Contains(err.Error(), "is empty") {
+		t.Errorf("%q, %v", v, err)
+	}
+	app := &App{Keyset: "{file." + file + "}"}
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
+	defer cancel()
+	if err := app.Provision(ctx); err == nil || !strings.Contains(err.Error(), "is empty") {
+		t.Error(err)
+	}
+}

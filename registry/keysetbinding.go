@@ -1,0 +1,168 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// A store is bound to its keyset by a known value that is sealed: with another keyset
+// it does not open. Without it a lost keyset would be found when a client's credentials
+// are needed, weeks later, and other secrets be sealed with the wrong one until then.
+
+// ErrForeignKeyset is Open's with a keyset that opens nothing of the store.
+var ErrForeignKeyset = errors.New("the keyset is not the one with which the store was sealed")
+
+const (
+	bindingKey = "store/keyset"
+	// keyName is the length of what Tink writes before a ciphertext: a byte for the kind
+	// of it, and the key's id.
+	keyName = 5
+	// maxSeals is how many keys of a keyset that is rotated are remembered.
+	maxSeals = 8
+)
+
+// binding is the known value, sealed once with each key that was the keyset's primary
+// one, the newest first: that the oldest was taken out of the keyset, the store survives.
+type binding struct {
+	Schema int    `json:"v"`
+	Seals  []seal `json:"seals"`
+}
+
+type seal struct {
+	Sealed []byte `json:"sealed"`
+	// Since is when the key was first used, seconds since 1970.
+	Since int64 `json:"since"`
+}
+
+var known = []byte("openbanking_dcr")
+
+// Empty tells whether a store holds nothing at all.
+func Empty(ctx context.Context, s Store) (empty bool, err error) {
+	err = s.View(ctx, func(v Reader) error {
+		entries, err := v.Scan("", "", 1)
+		empty = len(entries) == 0
+		return err
+	})
+	return empty, err
+}
+
+// bindKeyset finds out whether the store is sealed with the keyset, and binds it.
+func (r *Registry) bindKeyset(ctx context.Context) error {
+	var b binding
+	err := r.store.View(ctx, func(v Reader) error {
+		b = binding{}
+		return readOwn(v, bindingKey, &b, &b.Schema)
+	})
+	if err != nil {
+		return err
+	}
+	if len(b.Seals) == 0 {
+		err = r.proveKeyset(ctx)
+	} else {
+		err = r.checkSeals(b.Seals)
+	}
+	if err != nil {
+		return err
+	}
+	fresh, err := r.sealer.Seal(known, bindingKey)
+	if err != nil {
+		return fmt.Errorf("registry: sealing with the keyset: %w", err)
+	}
+	if err := r.store.Update(ctx, func(w Writer) error { return putOwn(w, bindingKey, b.with(fresh, r.now())) }); err != nil {
+		// A disk without room stops changes, and not the gateway.
+		r.log.Error("the store cannot be bound to its keyset now; the next start tries again", slog.Any("error", err))
+	}
+	return nil
+}
+
+// with is the binding with a fresh seal of the primary key in front.
+func (b *binding) with(fresh []byte, now time.Time) *binding {
+	first := seal{fresh, now.Unix()}
+	name := fresh[:min(keyName, len(fresh))]
+	rest := make([]seal, 0, len(b.Seals))
+	for _, s := range b.Seals {
+		if bytes.HasPrefix(s.Sealed, name) {
+			first.Since = s.Since
+			continue
+		}
+		rest = append(rest, s)
+	}
+	return &binding{schema, append([]seal{first}, rest[:min(len(rest), maxSeals-1)]...)}
+}
+
+// checkSeals opens what is there: one that opens shows that it is the store's keyset,
+// one that does not that a key of it is missing.
+func (r *Registry) checkSeals(seals []seal) error {
+	missing := 0
+	for _, s := range seals {
+		if text, err := r.sealer.Open(s.Sealed, bindingKey); err != nil || !bytes.Equal(text, known) {
+			missing++
+		}
+	}
+	switch missing {
+	case 0:
+		return nil
+	case len(seals):
+		return ErrForeignKeyset
+	}
+	r.log.Warn("the keyset lacks keys that this store was sealed with; credentials that were sealed with them alone cannot be read", slog.Int("keys", missing))
+	return nil
+}
+
+// proofPage is how many clients one view looks at.
+const proofPage = 256
+
+// proveKeyset looks for a sealed value in a store of a version that did not bind it. It
+// reads no more of the store than it needs to find one that opens.
+func (r *Registry) proveKeyset(ctx context.Context) error {
+	sealed, opened, after := 0, false, ""
+	for !opened {
+		n := 0
+		err := r.store.View(ctx, func(v Reader) error {
+			entries, err := v.Scan(clientPrefix, after, proofPage)
+			if n = len(entries); err != nil || n == 0 {
+				return err
+			}
+			after = entries[n-1].Key
+			for _, e := range entries {
+				c, err := readClient(e.Value)
+				if err != nil {
+					return err
+				}
+				if len(c.Sealed) == 0 {
+					continue
+				}
+				sealed++
+				if _, err := r.sealer.Open(c.Sealed, clientKey(c)); err == nil {
+					opened = true
+					return nil
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if n < proofPage {
+			break
+		}
+	}
+	switch {
+	case opened && sealed > 1:
+		r.log.Warn("the credentials of some clients do not open with the keyset; those that do not cannot be changed or deleted at the authorization server", slog.Int("not_opened", sealed-1))
+	case opened:
+	case sealed > 0:
+		return ErrForeignKeyset
+	default:
+		empty, err := Empty(ctx, r.store)
+		if err != nil || empty {
+			return err
+		}
+		r.log.Warn("the store holds nothing that the keyset could be tried on; it is bound to the keyset as it is now")
+	}
+	return nil
+}

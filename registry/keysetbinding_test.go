@@ -1,0 +1,234 @@
+package registry_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/tink-crypto/tink-go/v2/aead"
+	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
+	"github.com/tink-crypto/tink-go/v2/keyset"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/registry/memory"
+)
+
+// kept is a store that outlives the registries over it.
+type kept struct{ *memory.Store }
+
+func (kept) Close() error { return nil }
+
+func keep(t *testing.T) kept {
+	s := kept{memory.Open(memory.Options{})}
+	t.Cleanup(func() {
+		if err := s.Store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// opens opens a registry and closes it again; says is what it logs.
+func opens(t *testing.T, o registry.Options) (says string, err error) {
+	t.Helper()
+	var log bytes.Buffer
+	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	r, err := registry.Open(t.Context(), o)
+	if err == nil {
+		err = r.Close()
+	}
+	return log.String(), err
+}
+
+// rotation is a Tink keyset that is rotated.
+type rotation struct {
+	t *testing.T
+	*keyset.Manager
+	ids []uint32
+}
+
+func newRotation(t *testing.T) *rotation {
+	k := &rotation{t: t, Manager: keyset.NewManager()}
+	k.rotate()
+	return k
+}
+
+func (k *rotation) rotate() {
+	k.t.Helper()
+	id, err := k.Add(aead.AES256GCMKeyTemplate())
+	if err == nil {
+		err = k.SetPrimary(id)
+	}
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	k.ids = append(k.ids, id)
+}
+
+// forget takes the oldest key out.
+func (k *rotation) forget() {
+	k.t.Helper()
+	if err := k.Delete(k.ids[0]); err != nil {
+		k.t.Fatal(err)
+	}
+	k.ids = k.ids[1:]
+}
+
+func (k *rotation) sealer() registry.Sealer {
+	k.t.Helper()
+	h, err := k.Handle()
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := insecurecleartextkeyset.Write(h, keyset.NewJSONWriter(&b)); err != nil {
+		k.t.Fatal(err)
+	}
+	sealer, err := registry.ReadKeyset(b.Bytes())
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return sealer
+}
+
+// TestStoreIsBoundToItsKeyset: another one does not open it, also where nothing of a
+// client was ever sealed; rotation goes on, key by key.
+func TestStoreIsBoundToItsKeyset(t *testing.T) {
+	s, k := keep(t), newRotation(t)
+	must := func(what string) string {
+		t.Helper()
+		says, err := opens(t, registry.Options{Store: s, Sealer: k.sealer()})
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		return says
+	}
+	foreign := func(what string) {
+		t.Helper()
+		if _, err := opens(t, registry.Options{Store: s, Sealer: newRotation(t).sealer()}); !errors.Is(err, registry.ErrForeignKeyset) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	must("first start")
+	foreign("another keyset")
+	must("the first again")
+	before := k.sealer()
+	for range 10 { // more than are remembered
+		k.rotate()
+		if says := must("rotated"); says != "" {
+			t.Error(says)
+		}
+	}
+	foreign("another keyset after rotations")
+	if _, err := opens(t, registry.Options{Store: s, Sealer: before}); !errors.Is(err, registry.ErrForeignKeyset) {
+		t.Errorf("a keyset from before all keys that are remembered: %v", err)
+	}
+	for range 3 {
+		k.forget()
+	}
+	if says := must("keys that are not remembered were taken out"); says != "" {
+		t.Error(says)
+	}
+	for len(k.ids) > 1 {
+		k.forget()
+	}
+	if says := must("only the newest key is left"); !strings.Contains(says, "lacks keys") {
+		t.Errorf("it does not say that keys are missing: %q", says)
+	}
+	foreign("another keyset at the end")
+}
+
+// unbind makes a store one of a version that did not bind it.
+func unbind(t *testing.T, s registry.Store) {
+	t.Helper()
+	if err := s.Update(t.Context(), func(w registry.Writer) error { return w.Delete("store/keyset") }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestStoreFromBeforeIsBound: once one of its sealed values was opened.
+func TestStoreFromBeforeIsBound(t *testing.T) {
+	s, own, other := keep(t), newRotation(t).sealer(), newRotation(t).sealer()
+	register := func(sealer registry.Sealer, jti string) {
+		t.Helper()
+		r, err := registry.Open(t.Context(), registry.Options{Store: s, Sealer: sealer})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ws := registry.Workspace{Name: "default/obuk", Provisioner: newAS(true)}
+		defer r.Lend(ws)()
+		_, err = r.Register(t.Context(), ws, request(jti, jti))
+		if err := errors.Join(err, r.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	register(own, "jti1")
+	unbind(t, s)
+	if _, err := opens(t, registry.Options{Store: s, Sealer: other}); !errors.Is(err, registry.ErrForeignKeyset) {
+		t.Errorf("a foreign keyset: %v", err)
+	}
+	if says, err := opens(t, registry.Options{Store: s, Sealer: own}); err != nil || says != "" {
+		t.Errorf("%v, %s", err, says)
+	}
+	if _, err := opens(t, registry.Options{Store: s, Sealer: other}); !errors.Is(err, registry.ErrForeignKeyset) {
+		t.Errorf("bound, and a foreign keyset opens it: %v", err)
+	}
+	// A version before has gone on with another keyset: what that has sealed can be read,
+	// so that it is the store's now.
+	if err := s.Update(t.Context(), func(w registry.Writer) error { return w.Put("client/default%2Fobuk/0", sealedElsewhere(t, s)) }); err != nil {
+		t.Fatal(err)
+	}
+	unbind(t, s)
+	if says, err := opens(t, registry.Options{Store: s, Sealer: own}); err != nil || !strings.Contains(says, "not_opened=1") {
+		t.Errorf("%v, %s", err, says)
+	}
+}
+
+// sealedElsewhere is the record of some client, sealed for another place: it opens nowhere.
+func sealedElsewhere(t *testing.T, s registry.Store) (record []byte) {
+	t.Helper()
+	err := s.View(context.Background(), func(v registry.Reader) error {
+		entries, err := v.Scan("client/", "", 1)
+		if err == nil {
+			record = bytes.Replace(entries[0].Value, []byte(`"id":"`), []byte(`"id":"0`), 1)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return record
+}
+
+// TestStoreFromBeforeWithoutSecrets is bound after a warning, and one that is empty
+// without.
+func TestStoreFromBeforeWithoutSecrets(t *testing.T) {
+	s, own := keep(t), newRotation(t).sealer()
+	if says, err := opens(t, registry.Options{Store: s, Sealer: own}); err != nil || says != "" {
+		t.Errorf("an empty store: %v, %s", err, says)
+	}
+	unbind(t, s)
+	if err := s.Update(t.Context(), func(w registry.Writer) error { return w.Put("discovery/x", nil) }); err != nil {
+		t.Fatal(err)
+	}
+	if says, err := opens(t, registry.Options{Store: s, Sealer: own}); err != nil || !strings.Contains(says, "nothing that the keyset could be tried on") {
+		t.Errorf("%v, %s", err, says)
+	}
+	if _, err := opens(t, registry.Options{Store: s, Sealer: newRotation(t).sealer()}); !errors.Is(err, registry.ErrForeignKeyset) {
+		t.Errorf("not bound: %v", err)
+	}
+}
+
+// TestBindingOfALaterVersion is not touched.
+func TestBindingOfALaterVersion(t *testing.T) {
+	s := keep(t)
+	if err := s.Update(t.Context(), func(w registry.Writer) error { return w.Put("store/keyset", []byte(`{"v":2}`)) }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := opens(t, registry.Options{Store: s, Sealer: plain{}}); err == nil || !strings.Contains(err.Error(), "newer version") {
+		t.Error(err)
+	}
+}
