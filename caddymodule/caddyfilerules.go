@@ -33,6 +33,7 @@ import (
 //	registration                off
 //	management                  off | <method...> { method_not_allowed }
 //	as_registration             passthrough
+//	endpoint_certificate        required|optional
 //	keep_headers                <name...>
 //	pass_headers                <name...>
 //	unprotected
@@ -83,6 +84,8 @@ func (h *Handler) rulesWord(d *caddyfile.Dispenser) error {
 		return h.Management.unmarshal(d)
 	case "as_registration":
 		return oneOf(d, &h.ASRegistration, "passthrough")
+	case "endpoint_certificate":
+		return oneOf(d, &h.EndpointCertificate, "required", "optional")
 	case "keep_headers":
 		return someArgs(d, &h.KeepHeaders)
 	case "pass_headers":

@@ -120,7 +120,7 @@ func (h *Handler) checkClient(ctx context.Context, store *registry.Registry, who
 // authenticator is how a client shows who it is. cert is what was presented, nil when
 // nothing was.
 func (h *Handler) authenticator(c *registry.Client, cert *verify.Certificate) (a *verify.Authenticator, err error) {
-	a = &verify.Authenticator{ClientID: c.ClientID, Method: c.Metadata.TokenEndpointAuthMethod, Match: h.match}
+	a = &verify.Authenticator{ClientID: c.ClientID, Method: c.Metadata.TokenEndpointAuthMethod, Match: h.match, NeedsCertificate: h.needsEndpointCertificate()}
 	a.SANClaim, a.SAN = c.Metadata.SAN()
 	if cert != nil && bytes.Equal(c.Subject, cert.Leaf.RawSubject) {
 		a.Subject = cert.Subject // read from the same bytes

@@ -19,6 +19,13 @@ type Switches struct {
 	// to everybody who can reach this site. Default: hidden.
 	ASRegistration string `json:"as_registration,omitempty"`
 
+	// EndpointCertificate says whether every client of the registry presents its
+	// certificate where clients authenticate (token, PAR, device authorization, backchannel
+	// authentication, introspection and revocation), as FAPI 1 Advanced demands: required,
+	// or optional, then only one that authenticates with it. Clients of others are not
+	// held to it. Default: required, and optional where ClientCertificate is off.
+	EndpointCertificate string `json:"endpoint_certificate,omitempty"`
+
 	// NoSoftwareStatement switches protection 3 off: no statement is demanded, and
 	// none is looked at. Default: false.
 	NoSoftwareStatement bool `json:"no_software_statement,omitempty"`
@@ -58,6 +65,8 @@ func (s *Switches) checkSwitches() error {
 		return errors.New("registration: the only word is off")
 	case s.ASRegistration != "" && s.ASRegistration != "passthrough":
 		return errors.New("as_registration: the only word is passthrough")
+	case s.EndpointCertificate != "" && s.EndpointCertificate != "required" && s.EndpointCertificate != "optional":
+		return errors.New("endpoint_certificate: the words are required and optional, not " + s.EndpointCertificate)
 	case s.Management == nil:
 		return nil
 	}
@@ -94,3 +103,9 @@ func (h *Handler) checkProtections() error {
 
 // allow is the Allow header of a registration's address.
 func (s *Switches) allow() string { return strings.Join(s.methods(), ", ") }
+
+// needsEndpointCertificate tells whether every client of the registry presents its
+// certificate where clients authenticate.
+func (h *Handler) needsEndpointCertificate() bool {
+	return h.EndpointCertificate == "required" || h.EndpointCertificate == "" && h.needsCertificate()
+}

@@ -169,6 +169,9 @@ type Authenticator struct {
 	Match   DNMatch
 	// SANClaim and SAN are the subject alternative name that does so in its place.
 	SANClaim, SAN string
+	// NeedsCertificate: the client presents its certificate, also where that is not how it
+	// authenticates (FAPI 1 Advanced 5.2.2). Default: false, with tls_client_auth alone.
+	NeedsCertificate bool
 }
 
 // Presents tells whether a certificate is the client's.
@@ -184,15 +187,11 @@ func (a *Authenticator) Presents(cert *Certificate) bool {
 //
 // Errors: InvalidClient, MalformedRequest.
 func (c *ClientAuthentication) CheckClient(a *Authenticator, cert *Certificate) error {
-	refuse := func(format string, args ...any) error {
-		return Refuse(InvalidClient, "client_authentication", "client authentication: %s",
-			mend(fmt.Errorf(format, args...), "authenticate as the client was registered"))
-	}
 	switch {
 	case c.Secret:
-		return refuse("this client is registered for %s and has no secret", a.Method)
+		return refuseClient("this client is registered for %s and has no secret", a.Method)
 	case len(c.ClientIDs) != 1:
-		return refuse("the request names different clients")
+		return refuseClient("the request names different clients")
 	case c.Repeated != "":
 		return Refuse(MalformedRequest, "client_authentication", "%s: sent more than once; send it once", Quote(c.Repeated))
 	case c.Garbled != "":
@@ -203,20 +202,41 @@ func (c *ClientAuthentication) CheckClient(a *Authenticator, cert *Certificate) 
 	switch a.Method {
 	case "private_key_jwt":
 		if !c.Assertion {
-			return refuse("this client is registered for private_key_jwt; send a client_assertion")
+			return refuseClient("this client is registered for private_key_jwt; send a client_assertion")
 		}
-		return nil
+		return a.checkBeside(cert)
 	case "tls_client_auth":
 		if c.Assertion {
-			return refuse("this client is registered for tls_client_auth; send no client_assertion")
+			return refuseClient("this client is registered for tls_client_auth; send no client_assertion")
 		}
 		if cert == nil {
-			return refuse("this client is registered for tls_client_auth; connect with its transport certificate")
+			return refuseClient("this client is registered for tls_client_auth; connect with its transport certificate")
 		}
 		if !a.Presents(cert) {
-			return refuse("the subject of the presented certificate, or its subject alternative name, is not the registered one")
+			return refuseClient("the subject of the presented certificate, or its subject alternative name, is not the registered one")
 		}
 		return nil
 	}
-	return refuse("%s is not supported", Quote(a.Method))
+	return refuseClient("%s is not supported", Quote(a.Method))
+}
+
+// refuseClient is the refusal of a client that does not authenticate as it must.
+func refuseClient(format string, args ...any) error {
+	return Refuse(InvalidClient, "client_authentication", "client authentication: %s",
+		mend(fmt.Errorf(format, args...), "authenticate as the client was registered"))
+}
+
+// checkBeside holds the certificate beside an assertion against what the client needs. A
+// client of which no DN is known, because none was asked for when it was registered,
+// presents any that was verified.
+func (a *Authenticator) checkBeside(cert *Certificate) error {
+	switch {
+	case !a.NeedsCertificate:
+		return nil
+	case cert == nil:
+		return refuseClient("every client of this server presents its certificate; connect with the software's transport certificate")
+	case len(a.Subject) > 0 && !a.Presents(cert):
+		return refuseClient("the subject of the presented certificate is not that of the certificate with which the client was registered; connect with the software's transport certificate")
+	}
+	return nil
 }

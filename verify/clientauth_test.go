@@ -129,6 +129,8 @@ func TestCheckClient(t *testing.T) {
 	cert, other := &Certificate{Subject: dn(t, "C=GB,O=BANK,CN=x")}, &Certificate{Subject: dn(t, "C=GB,O=Bank,CN=y")}
 	tls := &Authenticator{ClientID: "c", Method: "tls_client_auth", Subject: subject}
 	jwt := &Authenticator{ClientID: "c", Method: "private_key_jwt", Subject: subject}
+	both := &Authenticator{ClientID: "c", Method: "private_key_jwt", Subject: subject, NeedsCertificate: true}
+	unknown := &Authenticator{ClientID: "c", Method: "private_key_jwt", NeedsCertificate: true}
 	ids := []string{"c"}
 	for _, tc := range []struct {
 		name string
@@ -141,6 +143,12 @@ func TestCheckClient(t *testing.T) {
 		{"certificate", ClientAuthentication{ClientIDs: ids}, tls, cert, 0, ""},
 		{"assertion", ClientAuthentication{ClientIDs: ids, Assertion: true}, jwt, nil, 0, ""},
 		{"assertion and any certificate", ClientAuthentication{ClientIDs: ids, Assertion: true}, jwt, other, 0, ""},
+		{"assertion and its certificate, needed", ClientAuthentication{ClientIDs: ids, Assertion: true}, both, cert, 0, ""},
+		{"assertion and no certificate, needed", ClientAuthentication{ClientIDs: ids, Assertion: true}, both, nil, InvalidClient, "presents its certificate"},
+		{"assertion and another certificate, needed", ClientAuthentication{ClientIDs: ids, Assertion: true}, both, other, InvalidClient, "is not that of the certificate with which"},
+		{"certificate and no assertion, needed", ClientAuthentication{ClientIDs: ids}, both, cert, InvalidClient, "send a client_assertion"},
+		{"assertion and any certificate, needed and none known", ClientAuthentication{ClientIDs: ids, Assertion: true}, unknown, other, 0, ""},
+		{"assertion and no certificate, needed and none known", ClientAuthentication{ClientIDs: ids, Assertion: true}, unknown, nil, InvalidClient, "presents its certificate"},
 		{"no certificate", ClientAuthentication{ClientIDs: ids}, tls, nil, InvalidClient, "transport certificate"},
 		{"another certificate", ClientAuthentication{ClientIDs: ids}, tls, other, InvalidClient, "subject of the presented certificate"},
 		{"certificate without subject", ClientAuthentication{ClientIDs: ids}, tls, &Certificate{}, InvalidClient, "subject"},

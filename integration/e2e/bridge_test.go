@@ -112,6 +112,7 @@ func TestBridge(t *testing.T) {
 		}
 		asked("assertion for the endpoint, without client_id", client, form, grant+"&"+assertion(signing, []string{token}, nil), 200, "")
 
+		unused := assertion(signing, p.Issuer, nil)
 		basicHeader := http.Header{"Content-Type": form["Content-Type"], "Authorization": {"Basic " + basic(mtls, secret)}}
 		for _, c := range []struct {
 			name   string
@@ -125,8 +126,10 @@ func TestBridge(t *testing.T) {
 			{"the very secret", client, basicHeader, grant, "invalid_client"},
 			{"the secret in the body", client, form, grant + "&client_id=" + mtls + "&client_secret=" + url.QueryEscape(secret), "invalid_client"},
 			{"an assertion of a client without", client, form, grant + "&" + assertion(mtls, p.Issuer, nil), "invalid_client"},
+			{"an assertion without a certificate", anonymous, form, grant + "&" + unused, "invalid_client"},
+			{"an assertion with another certificate", p.Client(p.Other), form, grant + "&" + unused, "invalid_client"},
 			{"no assertion", client, form, grant + "&client_id=" + signing, "invalid_client"},
-			{"the same assertion again", anonymous, form, grant + "&" + reusable, "invalid_client"},
+			{"the same assertion again", client, form, grant + "&" + reusable, "invalid_client"},
 			{"another software's key", client, form, grant + "&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=" + foreign, "invalid_client"},
 			{"another audience", client, form, grant + "&" + assertion(signing, "https://other.example", nil), "invalid_client"},
 			{"expired", client, form, grant + "&" + assertion(signing, p.Issuer, map[string]any{"exp": 1}), "invalid_client"},
@@ -134,6 +137,7 @@ func TestBridge(t *testing.T) {
 		} {
 			asked(c.name, c.by, c.header, c.body, 401, c.code)
 		}
+		asked("an assertion that was refused for want of a certificate", client, form, grant+"&"+unused, 200, "")
 		asked("no assertion type", client, form, grant+"&"+strings.SplitN(assertion(signing, p.Issuer, nil), "&", 2)[1], 400, "invalid_request")
 
 		// The token is the client's own, and ends with it at the AS too.

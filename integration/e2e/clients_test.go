@@ -126,6 +126,15 @@ func TestPrivateKeyJWT(t *testing.T) {
 		must(r, err, http.StatusUnauthorized)
 		r, err = client.Token(t.Context(), p.Endpoint("token_endpoint"), tpp.ClientCredentials(""), tpp.Post(id, "guess"))
 		must(r, err, http.StatusUnauthorized)
+		// Its certificate is needed beside (FAPI 1 Advanced 5.2.2).
+		anonymous := tpp.NewClient(p.ClientOptions())
+		defer anonymous.Close()
+		for name, other := range map[string]*tpp.Client{"no certificate": anonymous, "another certificate": p.Client(p.Other)} {
+			r, err = other.Token(t.Context(), p.Endpoint("token_endpoint"), tpp.ClientCredentials(""), p.Acme.PrivateKeyJWT(id, p.Issuer))
+			if err != nil || r.Status != http.StatusUnauthorized || r.Text("error") != "invalid_client" || !strings.Contains(r.Text("error_description"), "transport certificate") {
+				t.Errorf("%s: %v, %v", name, r, err)
+			}
+		}
 		r, err = client.Read(t.Context(), p.Register, id, own)
 		must(r, err, http.StatusOK)
 		r, err = p.Client(p.Other).Read(t.Context(), p.Register, id, own)
