@@ -8,9 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/google/uuid"
-	"go.uber.org/zap"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
@@ -36,7 +34,7 @@ type exchange struct {
 }
 
 func (h *Handler) exchange(w http.ResponseWriter, r *http.Request, operation string) *exchange {
-	return &exchange{Handler: h, w: w, r: r, operation: operation, support: supportCode(r)}
+	return &exchange{Handler: h, w: w, r: r, operation: operation, support: supportCode(r), fields: h.fields(r)}
 }
 
 // guardExchange is one at an endpoint of the AS where clients authenticate.
@@ -49,11 +47,19 @@ func (h *Handler) guardExchange(w http.ResponseWriter, r *http.Request, operatio
 // supportCode is the request's interaction id, letter for letter: its sender will
 // look for nothing else. What is not exactly one UUID is replaced.
 func supportCode(r *http.Request) string {
+	if sent := sentSupportCode(r); sent != "" {
+		return sent
+	}
+	return uuid.NewString()
+}
+
+// sentSupportCode is empty for none.
+func sentSupportCode(r *http.Request) string {
 	sent := r.Header.Values(interactionID)
 	if len(sent) == 1 && len(sent[0]) == 36 && uuid.Validate(sent[0]) == nil {
 		return sent[0]
 	}
-	return uuid.NewString()
+	return ""
 }
 
 // note adds to the log line.
@@ -85,18 +91,16 @@ func (x *exchange) write(status int, contentType string, body []byte) {
 	x.note("outcome", outcome)
 	x.note("support_code", x.support)
 	x.log.LogAttrs(x.r.Context(), slog.LevelInfo, x.operation, append([]slog.Attr{slog.Int("status", status)}, x.fields...)...)
-	// The site's access log, where there is one, tells the same.
-	if extra, ok := x.r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
-		for _, f := range x.fields {
-			extra.Add(zap.String("dcr_"+f.Key, f.Value.String()))
-		}
-	}
+	addToAccessLog(x.r, x.fields)
 }
 
 // refuse answers with the error table's row. The TPP is told the description,
 // the log the cause too.
 func (x *exchange) refuse(err error) {
 	e := verify.AsError(err)
+	if c := guardCallerOf(x.r); c != nil {
+		c.refused = true
+	}
 	realm := x.Workspace // the configured URL is internal
 	if t := x.table.Load(); t != nil && t.metadata != nil {
 		realm = t.metadata.Issuer

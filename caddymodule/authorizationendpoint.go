@@ -21,6 +21,7 @@ func (h *Handler) checkAuthorization(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
+	guardCallerOf(r).names(request.ClientIDs)
 	store, err := h.app.Enter()
 	if err != nil {
 		return err
@@ -37,6 +38,7 @@ func (h *Handler) checkAuthorization(w http.ResponseWriter, r *http.Request) err
 			return err
 		default:
 			client = c
+			guardCallerOf(r).is(c)
 		}
 	}
 	if client == nil {

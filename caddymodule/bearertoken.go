@@ -132,6 +132,9 @@ func (h *Handler) checkHolder(r *http.Request, store *registry.Registry, raw str
 	}
 	for _, id := range t.ClientIDs {
 		client, err := store.Client(r.Context(), h.Workspace, id)
+		if err == nil {
+			guardCallerOf(r).is(client)
+		}
 		switch {
 		case errors.Is(err, registry.ErrNotFound): // not a client of the registry
 		case err != nil:

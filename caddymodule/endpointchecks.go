@@ -66,6 +66,7 @@ func (h *Handler) serveEndpoint(w http.ResponseWriter, r *http.Request, next cad
 	if next = h.checkedToken(w, r, next, c); next == nil {
 		return nil
 	}
+	defer h.logPassed(r)
 	handOver(r, h.handedOver, h.now())
 	return next.ServeHTTP(w, r)
 }

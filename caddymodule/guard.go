@@ -29,6 +29,7 @@ func (h *Handler) serveGuarded(w http.ResponseWriter, r *http.Request, next cadd
 		h.guardExchange(w, r, "guard").refuse(err)
 		return nil
 	}
+	defer h.logPassed(r)
 	handOver(r, h.handedOver, h.now())
 	if c != nil && c.Bridge != "" {
 		next = h.bridged(next, store, c, form)
@@ -50,6 +51,7 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.
 		return "", nil, err
 	}
 	who, err := verify.ReadClientAuthentication(r.Header["Authorization"], r.URL.RawQuery, form)
+	guardCallerOf(r).presents(who)
 	if err != nil {
 		return "", nil, err
 	}
@@ -59,6 +61,7 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.
 	}
 	asked, usual := h.usual(r.Method, who, cert, at)
 	if usual && h.passed.before(asked, store) {
+		h.remembered(r, store, asked.clientID)
 		return form, nil, nil
 	}
 	for _, id := range who.ClientIDs {
@@ -72,6 +75,7 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.
 		if err != nil {
 			return "", nil, err
 		}
+		guardCallerOf(r).is(c)
 		if r.Method != http.MethodPost { // RFC 6749 3.2
 			w.Header().Set("Allow", http.MethodPost)
 			return "", nil, verify.Refuse(verify.MethodNotAllowed, "method", "method: %s; send a POST", verify.Quote(r.Method))

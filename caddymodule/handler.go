@@ -114,6 +114,7 @@ type Handler struct {
 	renewals   singleflight.Group
 	refreshed  *lru.Cache[string, time.Time]
 	passed     passed
+	parties    parties
 	ctx        caddy.Context
 	events     *caddyevents.App
 	// at stands for the clock where a request of another time is explained.

@@ -42,13 +42,14 @@ type ClientAuthentication struct {
 
 // ReadClientAuthentication reads the client's identity from the Authorization
 // header fields, the query and the form body of a request. What cannot be read
-// in exactly one way is refused: the AS might read it in the other.
+// in exactly one way is refused: the AS might read it in the other. What was read until
+// then is returned beside the error, for the log alone.
 //
 // Errors: MalformedRequest.
 func ReadClientAuthentication(authorization []string, query, form string) (*ClientAuthentication, error) {
 	c := &ClientAuthentication{}
 	refuse := func(what string) (*ClientAuthentication, error) {
-		return nil, Refuse(MalformedRequest, "client_authentication", "%s", mend(errors.New(what), "send each parameter once, spelt and encoded as RFC 6749 says"))
+		return c, Refuse(MalformedRequest, "client_authentication", "%s", mend(errors.New(what), "send each parameter once, spelt and encoded as RFC 6749 says"))
 	}
 	if len(authorization) > 1 {
 		return refuse("Authorization: sent more than once")

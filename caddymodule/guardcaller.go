@@ -1,0 +1,170 @@
+package caddymodule
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	lru "github.com/hashicorp/golang-lru/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// guardCaller is who sends a request to an endpoint of the AS, as far as it is known, for
+// the log. Nothing of it decides. A nil one takes nothing.
+type guardCaller struct {
+	// presented are the client_ids that the request names, registered or not.
+	presented []string
+	// who is how the request authenticates, nil where that was not read.
+	who *verify.ClientAuthentication
+	// clientID is a client of the registry that the request names, or its access token;
+	// empty for none. of is whose that is, known where somebody will read it.
+	clientID string
+	of       party
+	// refused: the request was answered here, and has its line.
+	refused bool
+}
+
+// party is whose a client is. It never changes.
+type party struct{ softwareID, orgID string }
+
+type guardCallerKey struct{}
+
+func withGuardCaller(r *http.Request) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), guardCallerKey{}, new(guardCaller)))
+}
+
+// guardCallerOf is nil for a request to the gateway's own endpoints.
+func guardCallerOf(r *http.Request) *guardCaller {
+	c, _ := r.Context().Value(guardCallerKey{}).(*guardCaller)
+	return c
+}
+
+// presents takes what a request says of its sender, which nobody has verified.
+func (c *guardCaller) presents(who *verify.ClientAuthentication) {
+	if c != nil {
+		c.who, c.presented, c.clientID, c.of = who, who.ClientIDs, "", party{}
+	}
+}
+
+// names takes the client_ids of a request in which nobody authenticates.
+func (c *guardCaller) names(clientIDs []string) {
+	if c != nil {
+		c.presented = clientIDs
+	}
+}
+
+// is takes a client of the registry that the request names.
+func (c *guardCaller) is(client *registry.Client) {
+	if c != nil {
+		c.clientID, c.of = client.ClientID, party{client.SoftwareID, client.OrgID}
+	}
+}
+
+// fields are what the log says of the sender. What was not verified is quoted, and cut.
+func (h *Handler) fields(r *http.Request) (fields []slog.Attr) {
+	c := guardCallerOf(r)
+	if c == nil {
+		return nil
+	}
+	add := func(key, value string) {
+		if value != "" {
+			fields = append(fields, slog.String(key, value))
+		}
+	}
+	add("client_id", c.clientID)
+	add("software_id", c.of.softwareID)
+	add("org_id", c.of.orgID)
+	if len(c.presented) > 0 && !slices.Equal(c.presented, []string{c.clientID}) {
+		add("presented_client_id", verify.Quote(strings.Join(c.presented, " ")))
+	}
+	if c.who != nil && c.who.Assertion {
+		if kid := c.who.AssertionKeyID(); kid != "" {
+			add("kid", verify.Quote(kid))
+		}
+	}
+	if cert, err := captureCertificate(r.TLS, h.now()); err == nil {
+		add("certificate", cert.Thumbprint)
+	}
+	return fields
+}
+
+// logsPassed tells whether somebody reads who sent a request that goes on: a line of the
+// gateway's own at level debug, or the access log.
+func (h *Handler) logsPassed(r *http.Request) bool {
+	if h.log.Enabled(r.Context(), slog.LevelDebug) {
+		return true
+	}
+	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	return ok && server.Logs != nil
+}
+
+// logPassed says who sent a request that went on to the AS. Of clients that are not the
+// registry's only the access log tells.
+func (h *Handler) logPassed(r *http.Request) {
+	c := guardCallerOf(r)
+	if c == nil || c.refused || !h.logsPassed(r) {
+		return
+	}
+	fields := h.fields(r)
+	if code := sentSupportCode(r); code != "" {
+		fields = append(fields, slog.String("support_code", code))
+	}
+	fields = append(fields, slog.String("outcome", "passed"))
+	if c.clientID != "" {
+		h.log.LogAttrs(r.Context(), slog.LevelDebug, "guard", fields...)
+	}
+	addToAccessLog(r, fields)
+}
+
+// addToAccessLog has the site's access log, where there is one, tell the same.
+func addToAccessLog(r *http.Request, fields []slog.Attr) {
+	if extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
+		for _, f := range fields {
+			extra.Add(zap.String("dcr_"+f.Key, f.Value.String()))
+		}
+	}
+}
+
+// maxParties bounds the memory: about 200 bytes each.
+const maxParties = 4096
+
+// parties are those of clients whose requests were let through, by client_id.
+type parties struct {
+	once  sync.Once
+	known *lru.Cache[string, party]
+}
+
+func (p *parties) cache() *lru.Cache[string, party] {
+	p.once.Do(func() { p.known, _ = lru.New[string, party](maxParties) }) // an error is only for a size below 1
+	return p.known
+}
+
+// remembered takes the client of a request that was let through before, without a look
+// at the registry: whose it is, is remembered too, and read only where somebody reads it.
+func (h *Handler) remembered(r *http.Request, store *registry.Registry, clientID string) {
+	c := guardCallerOf(r)
+	if c == nil {
+		return
+	}
+	c.clientID = clientID
+	if !h.logsPassed(r) {
+		return
+	}
+	of, ok := h.parties.cache().Get(clientID)
+	if !ok {
+		client, err := store.Client(r.Context(), h.Workspace, clientID)
+		if err != nil {
+			return // it is only for the log
+		}
+		of = party{client.SoftwareID, client.OrgID}
+		h.parties.cache().Add(clientID, of)
+	}
+	c.of = of
+}
