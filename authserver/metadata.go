@@ -89,7 +89,7 @@ func (s *Server) readMetadata(raw []byte) (*Metadata, error) {
 	}
 	m.listsRequestObject = document.Has("request_object_signing_alg_values_supported")
 	if target := m.Path("jwks_uri"); target != "" {
-		m.keys = jwks.NewSource(s.Client, s.origin.String()+target, s.Now)
+		m.keys = jwks.NewSource(s.Client, s.origin.String()+target, s.Now).KeptBy(s.KeptKeys)
 	}
 	return m, nil
 }

@@ -108,6 +108,8 @@ type Options struct {
 	FairShareOff bool
 	// Documents keeps the discovery document. Default: it is fetched before the first use.
 	Documents Documents
+	// KeptKeys keeps the AS's keys over restarts. Default: they are not kept.
+	KeptKeys jwks.Keeper
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 	// Logger. Default: none.

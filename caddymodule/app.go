@@ -54,6 +54,8 @@ type App struct {
 	giveBack []func()
 	// opening is there while somebody opens the store, and is closed then.
 	opening chan struct{}
+	// keeping are the key sets that are to be written.
+	keeping keeping
 }
 
 // CaddyModule returns the module's name.

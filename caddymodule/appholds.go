@@ -16,6 +16,7 @@ func (a *App) Cleanup() error {
 	a.started, a.gone = false, true
 	a.mu.Unlock()
 	if started {
+		a.keeping.wait()
 		a.end(a.leave())
 	}
 	return nil

@@ -137,6 +137,7 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 	if c.ASErrors != "" && c.ASErrors != "pass" {
 		return fmt.Errorf("as_errors %q: the only word is pass", c.ASErrors)
 	}
+	kept := h.app.keptKeysOf("authorization_server", c.URL, trustName(c.TrustPoolRaw))
 	roots, err := trustPool(ctx, c, c.TrustPoolRaw)
 	if err != nil {
 		return err
@@ -161,7 +162,7 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 		ClientIDHeader: c.Provision.ClientIDHeader, SendStatement: c.Provision.SendStatement, DNFormat: c.DNFormat, Validate: c.Validate,
 		TokenAudience: c.TokenAudience, RegistrationEndpoint: h.registerURL,
 		TokenEndpointAuth: c.TokenEndpointAuth, BridgeMethod: c.BridgeMethod,
-		ClientCertificate: h.handedOver, Supports: c.Supports, BindsTokens: c.BindAccessTokens, Accept: accept, Logger: h.log, Documents: documents{h}, Now: h.now,
+		ClientCertificate: h.handedOver, Supports: c.Supports, BindsTokens: c.BindAccessTokens, Accept: accept, Logger: h.log, Documents: documents{h}, KeptKeys: kept, Now: h.now,
 		FairShareOff: h.FairShare == "off", PassErrors: c.ASErrors == "pass",
 	}
 	if c.inlineKeys() {

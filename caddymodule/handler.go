@@ -233,7 +233,7 @@ func (h *Handler) provisionRules(ctx caddy.Context) error {
 		if s == nil {
 			return errors.New("software_statement: null is no directory")
 		}
-		issuer, err := s.provision(ctx)
+		issuer, err := s.provision(ctx, h.app)
 		if err != nil {
 			return fmt.Errorf("software_statement %q: %w", s.Issuer, err)
 		}
@@ -247,7 +247,7 @@ func (h *Handler) provisionRules(ctx caddy.Context) error {
 	if h.SignedRequestBody == nil || h.SignedRequestBody.Off {
 		return nil
 	}
-	keys, err := h.SignedRequestBody.provision(ctx)
+	keys, err := h.SignedRequestBody.provision(ctx, h.app)
 	if err != nil {
 		return fmt.Errorf("signed_request_body: %w", err)
 	}

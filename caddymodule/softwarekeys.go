@@ -27,10 +27,14 @@ func (h *Handler) softwareKeys(c *registry.Client) (keys, revoked verify.KeySour
 	if keys, err = issuer.SoftwareKeys(c.JWKSURI); err != nil {
 		return nil, nil, err
 	}
-	if issuer.RevokedKeys != nil && c.RevokedJWKSURI != "" {
-		revoked, err = issuer.RevokedKeys(c.RevokedJWKSURI)
+	keys = verify.KeysOf(keys, c.OrgID)
+	if issuer.RevokedKeys == nil || c.RevokedJWKSURI == "" {
+		return keys, nil, nil
 	}
-	return keys, revoked, err
+	if revoked, err = issuer.RevokedKeys(c.RevokedJWKSURI); err != nil {
+		return nil, nil, err
+	}
+	return keys, verify.KeysOf(revoked, c.OrgID), nil
 }
 
 // inlineKeys are what the AS is told.

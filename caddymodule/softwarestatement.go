@@ -1,11 +1,13 @@
 package caddymodule
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,7 +59,7 @@ type SoftwareStatement struct {
 	TrustPoolRaw json.RawMessage `json:"trust_pool,omitempty" caddy:"namespace=tls.ca_pool.source inline_key=provider"`
 }
 
-func (s *SoftwareStatement) provision(ctx caddy.Context) (*verify.Issuer, error) {
+func (s *SoftwareStatement) provision(ctx caddy.Context, app *App) (*verify.Issuer, error) {
 	switch {
 	case s.Issuer == "":
 		return nil, errors.New("the issuer is missing")
@@ -71,40 +73,48 @@ func (s *SoftwareStatement) provision(ctx caddy.Context) (*verify.Issuer, error)
 	if err := subset("algorithms", s.Algorithms, verify.SupportedAlgorithms); err != nil {
 		return nil, err
 	}
+	trust := trustName(s.TrustPoolRaw)
 	roots, err := trustPool(ctx, s, s.TrustPoolRaw)
 	if err != nil {
 		return nil, err
 	}
 	client := jwks.NewClient(jwks.Options{Roots: roots, PrivateRanges: s.PrivateAddresses, MaxConnections: 16})
-	keys, err := keySource(client, s.JWKS, s.JWKSURI)
-	if err != nil {
+	hosts, missing := s.hosts()
+	kept := func(what string) jwks.Keeper {
+		return app.keptKeysOf(what, s.Issuer, s.JWKSURI, slices.Sorted(slices.Values(hosts)), s.PrivateAddresses, trust)
+	}
+	keys, err := keySource(client, s.JWKS, s.JWKSURI, kept("directory"))
+	if err = cmp.Or(err, missing); err != nil {
 		return nil, err
-	}
-	hosts := s.JWKSHosts
-	if len(hosts) == 0 {
-		if s.JWKSURI == "" {
-			return nil, errors.New("jwks_hosts is missing: with a jwks file it names the hosts where software_jwks_endpoint may be")
-		}
-		u, err := url.Parse(s.JWKSURI)
-		if err != nil {
-			return nil, err
-		}
-		hosts = []string{u.Hostname()}
-	}
-	lower := make([]string, len(hosts))
-	for i, host := range hosts {
-		lower[i] = strings.ToLower(host)
 	}
 	var revoked func(string) (verify.KeySource, error)
 	if s.RevokedKeys {
-		revoked = jwks.NewRevokedSources(client, lower, nil).Source
+		revoked = jwks.NewRevokedSources(client, hosts, nil).KeptBy(kept("revoked")).Source
 	}
 	return &verify.Issuer{
 		RevokedKeys: revoked,
-		Name:        s.Issuer, Keys: keys, SoftwareKeys: jwks.NewSources(client, lower, nil).Source,
+		Name:        s.Issuer, Keys: keys, SoftwareKeys: jwks.NewSources(client, hosts, nil).KeptBy(kept("software")).Source,
 		Algorithms: s.Algorithms, MaxAge: time.Duration(s.MaxAge), Demands: s.demands(),
 		UnlistedRedirectURIs: s.UnlistedRedirectURIs, Unsigned: s.Unsigned,
 	}, nil
+}
+
+// hosts are those where a statement's keys may be, in lower case.
+func (s *SoftwareStatement) hosts() (hosts []string, err error) {
+	for _, host := range s.JWKSHosts {
+		hosts = append(hosts, strings.ToLower(host))
+	}
+	if len(hosts) > 0 {
+		return hosts, nil
+	}
+	if s.JWKSURI == "" {
+		return nil, errors.New("jwks_hosts is missing: with a jwks file it names the hosts where software_jwks_endpoint may be")
+	}
+	u, err := url.Parse(s.JWKSURI)
+	if err != nil {
+		return nil, err
+	}
+	return []string{strings.ToLower(u.Hostname())}, nil
 }
 
 // demands are the claims that a statement must have, in a fixed order.
@@ -130,22 +140,23 @@ type SignedRequestBody struct {
 	TrustPoolRaw     json.RawMessage `json:"trust_pool,omitempty" caddy:"namespace=tls.ca_pool.source inline_key=provider"`
 }
 
-func (s *SignedRequestBody) provision(ctx caddy.Context) (verify.KeySource, error) {
+func (s *SignedRequestBody) provision(ctx caddy.Context, app *App) (verify.KeySource, error) {
 	if s.JWKS == "" && s.JWKSURI == "" {
 		return nil, nil
 	}
+	kept := app.keptKeysOf("request", s.JWKSURI, s.PrivateAddresses, trustName(s.TrustPoolRaw))
 	roots, err := trustPool(ctx, s, s.TrustPoolRaw)
 	if err != nil {
 		return nil, err
 	}
-	return keySource(jwks.NewClient(jwks.Options{Roots: roots, PrivateRanges: s.PrivateAddresses, MaxConnections: 16}), s.JWKS, s.JWKSURI)
+	return keySource(jwks.NewClient(jwks.Options{Roots: roots, PrivateRanges: s.PrivateAddresses, MaxConnections: 16}), s.JWKS, s.JWKSURI, kept)
 }
 
 // maxKeyFile is the size of a JWKS file, at most.
 const maxKeyFile = jwks.DefaultMaxBytes
 
 // keySource is a file or an address, exactly one of them.
-func keySource(client *jwks.Client, file, address string) (verify.KeySource, error) {
+func keySource(client *jwks.Client, file, address string, kept jwks.Keeper) (verify.KeySource, error) {
 	switch {
 	case (file == "") == (address == ""):
 		return nil, errors.New("exactly one of jwks and jwks_uri is required")
@@ -153,7 +164,7 @@ func keySource(client *jwks.Client, file, address string) (verify.KeySource, err
 		if u, err := url.Parse(address); err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
 			return nil, fmt.Errorf("jwks_uri %q: must be an https URL", address)
 		}
-		return jwks.NewSource(client, address, nil), nil
+		return jwks.NewSource(client, address, nil).KeptBy(kept), nil
 	}
 	info, err := os.Stat(file)
 	if err != nil {

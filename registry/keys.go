@@ -28,6 +28,7 @@ import (
 //	divergence/<workspace>/<kind>/<reg>        see Divergence
 //	suspended/<workspace>/<kind>/<value>       see Suspension
 //	discovery/<workspace>                      the AS's last good document
+//	jwks/<scope>/<hash>                        see KeptKeys
 //	audit/<workspace>/<time>/<id>              see AuditEntry
 //	software/<workspace>/<directory>/<software_id>  how many clients a software has, see software
 //	written/<workspace>/<day>/<hash>           what an organisation has had written, see writtenBytes

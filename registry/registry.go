@@ -112,6 +112,7 @@ type Registry struct {
 	backlog      *backlogCounts // nil for a store that is not Exclusive
 	explanations *explanations
 	admission    admission
+	kept         keptSets
 	// counts are those of software that has no record yet, under way.
 	counts singleflight.Group
 

@@ -94,7 +94,7 @@ func (t *JWS) VerifiedBy(ctx context.Context, source KeySource) (Key, error) {
 
 // retryKeys is when a TPP is told to come back where there are no keys: by then
 // a source may try again.
-const retryKeys = 30 * time.Second
+const retryKeys = 5 * time.Second
 
 func unavailableKeys(err error) error {
 	e := Refuse(Unavailable, "jwks", "the keys to verify this with cannot be fetched now; try again later").Because(err)

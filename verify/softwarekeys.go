@@ -19,7 +19,18 @@ func (s *SoftwareStatement) source(claim, endpoint string, sources func(string) 
 	if err != nil {
 		return nil, Refuse(UnapprovedSoftwareStatement, claim, "software_statement: %s %s is not at a host that is accepted for this issuer; publish the keys at the directory", claim, Quote(endpoint)).Because(err)
 	}
-	return source, nil
+	return KeysOf(source, s.OrgID), nil
+}
+
+// KeysOf tells a source whose keys it has (org_id), where it wants to know: what it keeps
+// and fetches is shared out among organisations.
+func KeysOf(source KeySource, organisation string) KeySource {
+	if s, ok := source.(interface {
+		Of(organisation string) KeySource
+	}); ok {
+		return s.Of(organisation)
+	}
+	return source
 }
 
 // beginEndpoint begins the step that looks at where the software's keys are.

@@ -22,8 +22,12 @@ const (
 	MaxAge     = 24 * time.Hour
 	// MaxStale is how long after their end keys are still used while the server is down.
 	MaxStale = 24 * time.Hour
-	// RefreshEvery bounds forced refreshes for unknown kids, and attempts while the server is down.
+	// RefreshEvery bounds forced refreshes for unknown kids, and is the longest pause
+	// after attempts that failed.
 	RefreshEvery = 30 * time.Second
+	// FirstPause is the pause after one failed attempt. It doubles with each further one
+	// up to RefreshEvery, and a success ends it.
+	FirstPause = time.Second
 )
 
 // Source is the verify.KeySource of one JWKS URL. Concurrent callers share one
@@ -34,15 +38,22 @@ type Source struct {
 	parse  func([]byte) ([]verify.Key, error)
 	grown  func() // called after a fetch, nil for nobody
 	now    func() time.Time
+	keeper Keeper // nil for none
+	// early bounds the attempts that come sooner than RefreshEvery after one that failed,
+	// nil for a URL that the operator wrote.
+	early *earlyAttempts
 
 	flight singleflight.Group
 	mu     sync.Mutex
-	keys   []verify.Key // nil until there are some: no revoked keys are some
-	fresh  time.Time    // until when keys need no fetch
-	tried  time.Time    // last attempt
-	failed error        // of the last attempt
-	tries  uint64       // attempts that have ended
-	size   int          // bytes that the keys were read from
+	keys   []verify.Key  // nil until there are some: no revoked keys are some
+	fresh  time.Time     // until when keys need no fetch
+	tried  time.Time     // last attempt
+	failed error         // of the last attempt
+	pause  time.Duration // until the next one, where it failed
+	tries  uint64        // attempts that have ended
+	size   int           // bytes that the keys were read from
+	// organisation is whose keys these are (org_id), empty where nobody has said.
+	organisation string
 }
 
 // NewSource makes the source of a URL. Nothing is fetched yet. now is the clock,
@@ -71,7 +82,7 @@ func (s *Source) Keys(ctx context.Context) ([]verify.Key, error) {
 	now := s.now()
 	keys, failed, tries := s.keys, s.failed, s.tries
 	fresh := now.Before(s.fresh)
-	paused := failed != nil && now.Sub(s.tried) < RefreshEvery
+	paused := failed != nil && now.Sub(s.tried) < s.pause
 	stale := now.Before(s.fresh.Add(MaxStale))
 	s.mu.Unlock()
 	switch {
@@ -114,12 +125,10 @@ func (s *Source) fetch(ctx context.Context, tries uint64) ([]verify.Key, error) 
 		if late {
 			return keys, err
 		}
-		got, err := s.get(context.WithoutCancel(ctx))
-		s.end(got, err)
-		if err == nil && s.grown != nil {
-			s.grown()
+		if err != nil && !s.mayTry() {
+			return nil, err
 		}
-		return got.keys, err
+		return s.attempt(context.WithoutCancel(ctx))
 	})
 	select {
 	case <-ctx.Done():
@@ -132,13 +141,50 @@ func (s *Source) fetch(ctx context.Context, tries uint64) ([]verify.Key, error) 
 	}
 }
 
-// end records the outcome of an attempt.
+// mayTry tells whether a source whose last attempt failed may make another one now. Each
+// of many URLs may be tried early, but not all of them.
+func (s *Source) mayTry() bool {
+	s.mu.Lock()
+	now, tried, organisation := s.now(), s.tried, s.organisation
+	s.mu.Unlock()
+	return s.early == nil || now.Sub(tried) >= RefreshEvery || s.early.take(organisation, now)
+}
+
+// attempt fetches the keys. Where that fails, and there were none before, those count
+// that were kept.
+func (s *Source) attempt(ctx context.Context) ([]verify.Key, error) {
+	got, err := s.get(ctx)
+	if err == nil {
+		s.keep(got)
+	} else if kept, ok := s.recall(ctx); ok {
+		s.end(kept, err)
+		s.grow()
+		return kept.keys, nil
+	}
+	s.end(got, err)
+	if err == nil {
+		s.grow()
+	}
+	return got.keys, err
+}
+
+func (s *Source) grow() {
+	if s.grown != nil {
+		s.grown()
+	}
+}
+
+// end records the outcome of an attempt: keys, and why they are not those of the server.
 func (s *Source) end(got fetched, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tried, s.failed, s.tries = s.now(), err, s.tries+1
+	s.pause = min(max(2*s.pause, FirstPause), RefreshEvery)
 	if err == nil {
-		s.keys, s.size, s.fresh = got.keys, got.size, s.tried.Add(got.age)
+		s.pause = 0
+	}
+	if got.keys != nil {
+		s.keys, s.size, s.fresh = got.keys, len(got.body), got.at.Add(got.age)
 	}
 }
 
@@ -152,7 +198,8 @@ func (s *Source) held() int {
 // fetched is what one answer says.
 type fetched struct {
 	keys []verify.Key
-	size int
+	body []byte
+	at   time.Time
 	age  time.Duration
 }
 
@@ -165,8 +212,7 @@ func (s *Source) get(ctx context.Context) (fetched, error) {
 	if err != nil {
 		return fetched{}, fmt.Errorf("keys of %s: %w", s.url, err)
 	}
-	age := Age(res.Header, DefaultAge, MinAge, MaxAge)
-	return fetched{keys, len(res.Body), age}, nil
+	return fetched{keys, res.Body, s.now(), Age(res.Header, DefaultAge, MinAge, MaxAge)}, nil
 }
 
 // read is parse, whose panic would end the process: no request's goroutine runs it.

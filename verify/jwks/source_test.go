@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -143,19 +144,99 @@ func TestStaleKeys(t *testing.T) {
 	}
 }
 
-// While the server is down it is asked once per RefreshEvery, by whomever.
+// While the server is down it is asked after 1, 2, 4, 8 and 16 seconds, and then once per
+// RefreshEvery, by whomever.
 func TestAttemptsWhileDown(t *testing.T) {
 	d := newDirectory(t, status(503))
 	s := source(t, d)
-	for range 5 {
-		d.want(t, s.Keys, "", 1)
-		d.want(t, s.Refresh, "", 1)
-	}
-	d.wait(jwks.RefreshEvery - 1)
 	d.want(t, s.Keys, "", 1)
+	asked := int32(1)
+	for _, pause := range []time.Duration{1, 2, 4, 8, 16, 30, 30, 30} {
+		for range 5 {
+			d.want(t, s.Keys, "", asked)
+			d.want(t, s.Refresh, "", asked)
+		}
+		d.wait(pause*time.Second - 1)
+		d.want(t, s.Keys, "", asked)
+		d.wait(1)
+		asked++
+		d.want(t, s.Keys, "", asked)
+	}
+}
+
+// A server that was down for a moment is asked again after a moment, and one success
+// makes the next pause the first one again.
+func TestASuccessEndsThePause(t *testing.T) {
+	d := newDirectory(t, status(503))
+	s := source(t, d)
+	d.want(t, s.Keys, "", 1)
+	d.wait(time.Second)
+	d.want(t, s.Keys, "", 2)
+	d.set(text(set("a"), "max-age=60"))
+	d.wait(2 * time.Second)
+	d.want(t, s.Keys, "a", 3)
+	d.set(status(503))
+	d.wait(time.Minute)
+	d.want(t, s.Keys, "a", 4)
+	d.set(text(set("b"), ""))
+	d.wait(time.Second - 1)
+	d.want(t, s.Keys, "a", 4)
 	d.wait(1)
-	d.want(t, s.Keys, "", 2)
-	d.want(t, s.Keys, "", 2)
+	d.want(t, s.Keys, "b", 5)
+}
+
+// Early attempts are shared out: one organisation with many URLs makes no more of them
+// than one URL does, and all organisations together no more than their bound. What is
+// over comes as often as it did before there were any.
+func TestEarlyAttemptsAreBounded(t *testing.T) {
+	d := newDirectory(t, status(503))
+	u, err := url.Parse(d.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources := jwks.NewSources(client(t, jwks.Options{PrivateRanges: true}, d), []string{u.Hostname()}, d.clock)
+	ask := func(organisation string, urls int) {
+		t.Helper()
+		for i := range urls {
+			source := verify.KeysOf(mustSource(t, sources, fmt.Sprint(d.URL, "/", organisation, "/", i)), organisation)
+			if _, err := source.Keys(t.Context()); err == nil {
+				t.Error("there are keys")
+			}
+		}
+	}
+	ask("hostile", 100)
+	first := d.asked.Load()
+	for range 28 {
+		d.wait(time.Second)
+		ask("hostile", 100)
+	}
+	if n := d.asked.Load() - first; first != 100 || n != 5 {
+		t.Errorf("%d first attempts, %d early ones, want 100 and 5", first, n)
+	}
+	ask("other", 1)
+	d.wait(time.Second)
+	before := d.asked.Load()
+	ask("other", 1)
+	if n := d.asked.Load() - before; n != 1 {
+		t.Error("another organisation waits because of the first")
+	}
+	d.wait(jwks.RefreshEvery)
+	before = d.asked.Load()
+	ask("hostile", 100)
+	if n := d.asked.Load() - before; n != 100 {
+		t.Errorf("%d attempts after %v, want each URL's", n, jwks.RefreshEvery)
+	}
+	for i := range 30 {
+		ask(fmt.Sprint("org", i), 5)
+	}
+	d.wait(time.Second)
+	before = d.asked.Load()
+	for i := range 30 {
+		ask(fmt.Sprint("org", i), 5)
+	}
+	if n := d.asked.Load() - before; n != 64 {
+		t.Errorf("%d early attempts of all, want 64", n)
+	}
 }
 
 func TestForcedRefresh(t *testing.T) {

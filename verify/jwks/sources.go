@@ -26,9 +26,17 @@ const (
 // Sources gives the key source for each software_jwks_endpoint, or each
 // software_jwks_revoked_endpoint, of one directory's statements, of allowed hosts only.
 type Sources struct {
-	hosts []string
-	make  func(endpoint string) *Source
-	cache *lru.Cache[string, *Source]
+	hosts  []string
+	make   func(endpoint string) *Source
+	cache  *lru.Cache[string, *Source]
+	keeper Keeper // nil for none
+	early  earlyAttempts
+}
+
+// KeptBy has the keys kept. It must be called before the first Source.
+func (s *Sources) KeptBy(k Keeper) *Sources {
+	s.keeper = k
+	return s
 }
 
 // NewSources makes an empty cache. hosts are the names (lower case, without
@@ -69,7 +77,7 @@ func (s *Sources) Source(endpoint string) (verify.KeySource, error) {
 		return nil, fmt.Errorf("host %s is not allowed", u.Hostname())
 	}
 	source := s.make(endpoint)
-	source.grown = s.makeRoom
+	source.grown, source.keeper, source.early = s.makeRoom, s.keeper, &s.early
 	if first, ok, _ := s.cache.PeekOrAdd(endpoint, source); ok {
 		return first, nil
 	}
