@@ -87,7 +87,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.Errf("openbanking_dcr: unexpected %q after the workspace; this directive takes no request matcher: it guards the whole site", d.Val())
 	}
-	if err := block(d, func() error { return h.word(d) }, "software_statement", "role", "policy"); err != nil {
+	if err := block(d, func() error { return h.word(d) }, "software_statement", "role", "policy", "unguarded"); err != nil {
 		return err
 	}
 	if h.AuthorizationServer == nil {

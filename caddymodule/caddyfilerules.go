@@ -82,6 +82,8 @@ func (h *Handler) rulesWord(d *caddyfile.Dispenser) error {
 	case "management":
 		h.Management = new(Management)
 		return h.Management.unmarshal(d)
+	case "unguarded":
+		return h.unguarded(d)
 	case "as_registration":
 		return oneOf(d, &h.ASRegistration, "passthrough")
 	case "endpoint_certificate":
@@ -221,4 +223,28 @@ func duration(d *caddyfile.Dispenser, to *caddy.Duration) error {
 	}
 	*to = caddy.Duration(v)
 	return nil
+}
+
+// unguarded reads
+//
+//	unguarded upstream <address...>
+//	unguarded handler <module...>
+func (h *Handler) unguarded(d *caddyfile.Dispenser) error {
+	if h.Unguarded == nil {
+		h.Unguarded = new(Unguarded)
+	}
+	var kind string
+	if !d.Args(&kind) {
+		return d.ArgErr()
+	}
+	list := map[string]*[]string{"upstream": &h.Unguarded.Upstreams, "handler": &h.Unguarded.Handlers}[kind]
+	if list == nil {
+		return d.Errf("unguarded %q: must be upstream or handler", kind)
+	}
+	names := d.RemainingArgs()
+	if len(names) == 0 {
+		return d.ArgErr()
+	}
+	*list = append(*list, names...)
+	return at(d, h.Unguarded.check())
 }

@@ -183,7 +183,7 @@ func (h *Handler) provision(ctx caddy.Context) error {
 	if h.Explain != "" && h.Explain != "on" {
 		return fmt.Errorf("explain %q: the only word is on", h.Explain)
 	}
-	if err := errors.Join(h.RequestHeaders.check(), h.checkSwitches(), h.checkProtections(), h.checkReregister(), h.checkAuditRetention(), h.StoreShare.check(), h.RegistrationAccessToken.check()); err != nil {
+	if err := errors.Join(h.RequestHeaders.check(), h.checkSwitches(), h.checkProtections(), h.checkReregister(), h.checkAuditRetention(), h.StoreShare.check(), h.Unguarded.check(), h.RegistrationAccessToken.check()); err != nil {
 		return err
 	}
 	if h.RateLimit == nil {
@@ -203,7 +203,7 @@ func (h *Handler) provision(ctx caddy.Context) error {
 	if err := h.provisionAuthorizationServer(ctx, accept); err != nil {
 		return fmt.Errorf("authorization_server: %w", err)
 	}
-	if err := h.refuseLaterRewrites(ctx); err != nil {
+	if err := h.checkSite(ctx); err != nil {
 		return err
 	}
 	if err := h.ClientCertificateHeader.provision(ctx); err != nil {

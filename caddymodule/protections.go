@@ -32,6 +32,10 @@ type Switches struct {
 
 	// Unprotected says that all four protections may be off. Default: false.
 	Unprotected bool `json:"unprotected,omitempty"`
+
+	// Unguarded is what requests of the site may reach without passing this directive.
+	// Default: nothing that sends them on.
+	Unguarded *Unguarded `json:"unguarded,omitempty"`
 }
 
 // Management is what clients may do with their registrations.

@@ -245,7 +245,7 @@ func decodeMatcher(name string, text json.RawMessage, depth int) (siteMatcher, e
 	case "host":
 		var m caddyhttp.MatchHost
 		err := json.Unmarshal(text, &m)
-		return siteMatcher{name: name, values: m}, err
+		return siteMatcher{name: name, values: hostPatterns(m)}, err
 	case "path":
 		var m caddyhttp.MatchPath
 		err := json.Unmarshal(text, &m)
@@ -263,9 +263,9 @@ func decodeMatcher(name string, text json.RawMessage, depth int) (siteMatcher, e
 func readMatcher(module any, depth int) (siteMatcher, error) {
 	switch m := module.(type) {
 	case *caddyhttp.MatchHost:
-		return siteMatcher{name: "host", values: *m}, nil
+		return siteMatcher{name: "host", values: hostPatterns(*m)}, nil
 	case caddyhttp.MatchHost:
-		return siteMatcher{name: "host", values: m}, nil
+		return siteMatcher{name: "host", values: hostPatterns(m)}, nil
 	case *caddyhttp.MatchPath:
 		return siteMatcher{name: "path", values: *m}, nil
 	case caddyhttp.MatchPath:

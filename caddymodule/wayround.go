@@ -1,0 +1,249 @@
+package caddymodule
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+)
+
+// A guard that requests can go round guards nothing. So a configuration is refused when a
+// request for a host of this directive can reach a handler that sends it on without having
+// passed this one: through another route, another server (another port), or the routes for
+// errors. What a matcher says is known of hosts alone: any other may match, or not.
+
+// refuseWaysRound looks through all servers of the http app.
+func (h *Handler) refuseWaysRound(servers []*siteServer) (*ways, error) {
+	as, err := url.Parse(h.AuthorizationServer.URL)
+	if err != nil {
+		return nil, err
+	}
+	w := &ways{
+		workspace: h.Workspace, as: dialed(as), paths: []string{h.issuerPath, h.RegisterPath}, except: h.Unguarded,
+		found: map[string]bool{}, used: map[string]bool{}, sites: map[string][]string{},
+	}
+	hosts, told := siteHosts(servers)
+	for _, host := range hosts {
+		if err := w.follow(servers, host, told[host]); err != nil {
+			return nil, err
+		}
+	}
+	return w, w.refusal()
+}
+
+// flow is what may arrive at a place.
+type flow int
+
+const (
+	// flowBare are requests that have passed no directive.
+	flowBare flow = 1 << iota
+	// flowOther are requests that have passed that of another workspace only.
+	flowOther
+	// flowPassed are requests that have passed this directive.
+	flowPassed
+)
+
+const flowUnpassed = flowBare | flowOther
+
+// ways is a walk along all ways of requests.
+type ways struct {
+	workspace, as string
+	paths         []string // that are this workspace's
+	except        *Unguarded
+	found, used   map[string]bool
+	round, beside []wayRound
+	// sites are the hosts for which requests reach this directive, by server.
+	sites map[string][]string
+	// behind are the proxies behind it, and other that may send too.
+	behind []*reverseproxy.Handler
+	other  bool
+
+	// of the walk for one host through one server
+	server *siteServer
+	host   string
+	inSite bool // requests come to the route that has this directive, by any matcher in it
+	chain  []*siteRoute
+	sends  []wayRound
+}
+
+// wayRound is a handler that is reached without passing this directive.
+type wayRound struct {
+	host, place, listen, what, except string
+	own                               bool // its server has the directive for this host too
+	inSite                            bool // it is in the site of the directive
+	toAS                              bool // at this workspace's paths
+}
+
+// follow walks through all servers for one host.
+func (w *ways) follow(servers []*siteServer, host, told string) error {
+	var sends []wayRound
+	reached := false
+	for _, s := range servers {
+		w.server, w.host, w.inSite, w.sends = s, host, false, nil
+		if _, err := w.walk(s.routes, flowBare, 0); err != nil {
+			return err
+		}
+		// A request fails before it comes to a handler, too: by its SNI, or its size.
+		if _, err := w.walk(s.errors, flowBare, 0); err != nil {
+			return err
+		}
+		here := slices.Contains(w.sites[s.name], host)
+		reached = reached || here
+		for _, one := range w.sends {
+			one.host, one.own, one.inSite, one.listen = told, here || w.inSite, w.inSite, strings.Join(s.listen, " ")
+			sends = append(sends, one)
+		}
+	}
+	for _, one := range sends {
+		refuse := reached || one.inSite && one.toAS
+		if !refuse && (!one.toAS || w.found[one.place]) {
+			continue
+		}
+		if refuse && !slices.ContainsFunc(w.round, one.same) {
+			w.round = append(w.round, one)
+		} else if !refuse {
+			w.beside = append(w.beside, one)
+		}
+		w.found[one.place] = true
+	}
+	return nil
+}
+
+func (r wayRound) same(other wayRound) bool { return r.place == other.place }
+
+// group is where requests are that come to a route of a group: those for which no route
+// of it has matched yet, and the others.
+type group struct{ left, taken flow }
+
+// walk follows requests through a list and returns those that may go on behind it.
+func (w *ways) walk(list []siteRoute, in flow, depth int) (flow, error) {
+	if depth > maxDepth {
+		return 0, errTooDeep
+	}
+	groups := map[string]*group{}
+	for i := range list {
+		route := &list[i]
+		matches := route.matchesHost(w.host)
+		if matches == no {
+			continue
+		}
+		start, mine := in, groups[route.group]
+		if route.group != "" && mine == nil {
+			mine = &group{left: in}
+			groups[route.group] = mine
+		}
+		if mine != nil {
+			start = mine.left
+		}
+		w.inSite = w.inSite || depth == 0 && start != 0 && w.holds(route.handlers, 0)
+		w.chain = append(w.chain, route)
+		out, err := w.handlers(route.handlers, start, depth)
+		w.chain = w.chain[:len(w.chain)-1]
+		if err != nil {
+			return 0, err
+		}
+		if route.terminal {
+			out = 0
+		}
+		always := matches == yes
+		if mine != nil {
+			mine.taken |= out
+			if always {
+				mine.left = 0
+			}
+			out = mine.left | mine.taken
+		} else if !always {
+			out |= in
+		}
+		for _, g := range groups {
+			if g == mine {
+				continue
+			}
+			if always && mine == nil {
+				g.left, g.taken = out, out
+			} else {
+				g.left, g.taken = g.left|out, g.taken|out
+			}
+		}
+		in = out
+	}
+	return in, nil
+}
+
+// holds tells whether this directive is among handlers, or in their routes.
+func (w *ways) holds(list []*siteHandler, depth int) bool {
+	within := func(r siteRoute) bool { return w.holds(r.handlers, depth+1) }
+	return depth <= maxDepth && slices.ContainsFunc(list, func(m *siteHandler) bool {
+		return m.name == "openbanking_dcr" && m.workspace == w.workspace || slices.ContainsFunc(m.routes, within) ||
+			m.name == "invoke" && slices.ContainsFunc(w.server.named[m.named], within)
+	})
+}
+
+func (w *ways) handlers(list []*siteHandler, in flow, depth int) (_ flow, err error) {
+	for _, m := range list {
+		if in == 0 {
+			return 0, nil
+		}
+		if in, err = w.handler(m, in, depth); err != nil {
+			return 0, err
+		}
+	}
+	return in, nil
+}
+
+// goesOn are the handlers of Caddy that answer or hand on to the next one, and send
+// nothing themselves.
+var goesOn = []string{
+	"acme_server", "authentication", "copy_response_headers", "encode", "headers", "intercept", "log_append", "map",
+	"push", "request_body", "rewrite", "templates", "timeouts", "tracing", "vars",
+}
+
+// handler is what may go on behind one handler.
+func (w *ways) handler(m *siteHandler, in flow, depth int) (flow, error) {
+	switch {
+	case m.name == "openbanking_dcr" && m.workspace == w.workspace:
+		if !slices.Contains(w.sites[w.server.name], w.host) {
+			w.sites[w.server.name] = append(w.sites[w.server.name], w.host)
+		}
+		return flowPassed, nil
+	case m.name == "openbanking_dcr":
+		if in&flowUnpassed == 0 {
+			return in, nil
+		}
+		return in&flowPassed | flowOther, nil
+	case m.name == "subroute":
+		out, err := w.walk(m.routes, in, depth+1)
+		if err != nil || len(m.errors) == 0 {
+			return out, err
+		}
+		failed, err := w.walk(m.errors, in, depth+1)
+		return out | failed, err
+	case m.name == "invoke":
+		return w.walk(w.server.named[m.named], in, depth+1)
+	case slices.Contains([]string{"static_response", "error", "metrics", "copy_response"}, m.name), m.name == "file_server" && !m.passThru:
+		return 0, nil
+	case m.name == "file_server":
+		return in, nil
+	case m.name == "reverse_proxy":
+		w.proxy(m, in)
+		if len(m.responses) == 0 {
+			return 0, nil
+		}
+	case !slices.Contains(goesOn, m.name):
+		w.other = w.other || in&flowPassed != 0
+		if in&flowBare != 0 && !w.excepted(w.except.handler(m.name)) {
+			w.sends = append(w.sends, wayRound{place: m.place, what: m.name + " (which is not known to answer by itself)", except: "handler " + m.name})
+		}
+		return in, nil
+	}
+	out := in // an answer that no route of handle_response ends goes on, as with forward_auth
+	for _, routes := range m.responses {
+		after, err := w.walk(routes, in, depth+1)
+		if err != nil {
+			return 0, err
+		}
+		out |= after
+	}
+	return out, nil
+}

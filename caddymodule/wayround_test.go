@@ -1,0 +1,143 @@
+package caddymodule
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// withGuards is a Caddyfile in which GUARD is a directive with an authorization server at
+// as.internal:9443, and AS a proxy to it.
+func withGuards(sites string) string {
+	directive := func(workspace, words string) string {
+		return "openbanking_dcr " + workspace + " {\n" + words + "\nauthorization_server https://" + strings.ReplaceAll("as.internal:9443/"+workspace, "as.internal:9443/third", "third.internal/x") +
+			" {\nprovision rfc7591\n}\nsoftware_statement x {\njwks_uri https://localhost:1/k\n}\n}\n"
+	}
+	return "{\nadmin off\nauto_https off\nlog {\noutput discard\n}\n}\n" + strings.NewReplacer(
+		"GUARD_UPSTREAM", directive("default", "unguarded upstream portal:80 https://cdn.example"), "GUARD_HANDLER", directive("default", "unguarded handler strange"),
+		"GUARD_PROXY", directive("default", "unguarded handler reverse_proxy"), "GUARD_AS", directive("default", "unguarded upstream https://as.internal:9443"),
+		"GUARD2", directive("other", ""), "GUARD3", directive("third", ""), "GUARD", directive("default", ""), "AS", "reverse_proxy https://as.internal:9443",
+	).Replace(sites)
+}
+
+// TestWaysRound: a configuration in which requests for a host of the directive are sent on
+// without passing it does not load, and the error names the way and what to do.
+func TestWaysRound(t *testing.T) {
+	for _, c := range []struct{ name, sites, want string }{
+		// The site itself.
+		{"at the top", "http://a {\nGUARD\nAS\n}", ""},
+		{"with everything that runs before it", "http://a {\ntracing {\nspan x\n}\nmap {path} {x} {\ndefault y\n}\nvars a b\nroot * /srv\nlog_skip /x\nheader X y\nrequest_body {\nmax_size 1MB\n}\nredir /x /y\nrewrite /x /y\nbasic_auth /admin/* {\nu $2a$14$Zkx19XLiW6VYouLHR5NmfOFU0z2GTNmpkT/5qqR7hx4IjWJPDhjvG\n}\nforward_auth auth:80 {\nuri /verify\ncopy_headers Remote-User\n}\nrequest_header X y\nencode gzip\npush /x\nintercept {\nhandle_response {\nrespond no\n}\n}\ntemplates\nGUARD\nAS\n}", ""},
+		{"with what answers by itself", "http://a {\nGUARD\nhandle /a/* {\nrespond 200\n}\nhandle /b/* {\nerror 404\n}\nhandle /c/* {\nabort\n}\nhandle /d/* {\nfile_server\n}\nhandle /e/* {\nmetrics\n}\nhandle /f/* {\nredir /f/* /x\n}\nhandle {\nAS\n}\n}", ""},
+		{"in a handle, and the rest answers by itself", "http://a {\nhandle /default/* {\nGUARD\nAS\n}\nhandle /files/* {\nfile_server\n}\nrespond 404\n}", ""},
+		{"in a handle, and the rest sends on", "http://a {\nhandle /default/* {\nGUARD\nAS\n}\nAS\n}", "requests for a go round this directive to reverse_proxy to as.internal:9443 at apps/http/servers/srv0/routes/0/handle/0/routes/1/handle/0 (listens on :80): put openbanking_dcr at the top of the site block"},
+		{"in a handle, and another sends on", "http://a {\nhandle /default/* {\nGUARD\nAS\n}\nhandle {\nreverse_proxy portal:80\n}\n}", "unguarded upstream portal:80"},
+		{"in a handle_path", "http://a {\nhandle_path /default/* {\nGUARD\n}\nAS\n}", "go round"},
+		{"in a route", "http://a {\nroute /default/* {\nGUARD\n}\nAS\n}", "go round"},
+		{"in a route of all paths", "http://a {\nroute {\nGUARD\n}\nAS\n}", ""},
+		{"in a route after a proxy", "http://a {\nroute {\nreverse_proxy /x portal:80\nGUARD\nAS\n}\n}", "reverse_proxy to portal:80"},
+		{"nested", "http://a {\nhandle /b* {\nroute {\nhandle /b/c* {\nGUARD\n}\nAS\n}\n}\n}", "go round"},
+		{"behind php_fastcgi", "http://a {\nroute {\nphp_fastcgi unix//run/php.sock\nGUARD\nAS\n}\n}", "go round"},
+		{"an answer that goes on past it", "http://a {\nintercept {\n@refused status 401\nhandle_response @refused {\nAS\n}\n}\nGUARD\nAS\n}", "go round"},
+		{"error routes", "http://a {\nGUARD\nAS\nhandle_errors {\nAS\n}\n}", "apps/http/servers/srv0/errors/routes/0/handle/0"},
+		{"error routes of another site", "http://a {\nGUARD\nAS\n}\nhttp://b {\nhandle_errors {\nreverse_proxy pages:80\n}\n}", ""},
+		{"error pages", "http://a {\nGUARD\nAS\nhandle_errors {\nrewrite /{err.status_code}.html\nfile_server\n}\n}", ""},
+		{"a named route before it", "&(as) {\nAS\n}\nhttp://a {\nhandle /x/* {\ninvoke as\n}\nhandle {\nGUARD\ninvoke as\n}\n}", "apps/http/servers/srv0/named_routes/as/handle/0"},
+		{"in a named route", "&(as) {\nGUARD\nAS\n}\nhttp://a {\ninvoke as\n}", ""},
+		{"in a named route, not always invoked", "&(as) {\nGUARD\n}\nhttp://a {\ninvoke /default/* as\nAS\n}", "go round"},
+		{"forward_auth to the AS", "http://a {\nforward_auth https://as.internal:9443 {\nuri /verify\n}\nGUARD\nAS\n}", "go round"},
+		{"forward_auth to whom the request names", "http://a {\nforward_auth {header.x}:80 {\nuri /verify\n}\nGUARD\nAS\n}", "go round"},
+		{"forward_auth to another port of the AS's host", "http://a {\nforward_auth as.internal:4180 {\nuri /verify\n}\nGUARD\nAS\n}", ""},
+		// Hosts.
+		{"another host", "http://a {\nGUARD\nAS\n}\nhttp://portal.b {\nreverse_proxy portal:80\n}", ""},
+		{"every host, and another site", "http://:80 {\nGUARD\nAS\n}\nhttp://portal.b {\nreverse_proxy portal:80\n}", ""},
+		{"two hosts, one of them elsewhere too", "http://a, http://c {\nGUARD\nAS\n}\nhttp://c:81 {\nAS\n}", "requests for c go round this directive to reverse_proxy to as.internal:9443 at apps/http/servers/srv1/routes/0/handle/0/routes/0/handle/0 (listens on :81): take that site away, let it redirect or respond, or give it a host of its own"},
+		{"another port", "http://a {\nGUARD\nAS\n}\nhttp://a:81 {\nreverse_proxy portal:80\n}", "go round"},
+		{"another port of every host", "http://a {\nGUARD\nAS\n}\nhttp://:81 {\nAS\n}", "go round"},
+		{"another port of a wildcard", "http://a.b {\nGUARD\nAS\n}\nhttp://*.b:81 {\nAS\n}", "requests for a.b go round"},
+		{"another port of a wildcard in the middle", "http://*.b {\nGUARD\nAS\n}\nhttp://a.*:81 {\nreverse_proxy portal:80\n}", "requests for a.b go round"},
+		{"another port that redirects", "http://a:81 {\nGUARD\nAS\n}\nhttp://a {\nredir https://a\n}", ""},
+		{"another spelling of the host", "http://a.example {\nGUARD\nAS\n}\nhttp://:81 {\n@a host A.Example\nhandle @a {\nreverse_proxy portal:80\n}\n}", "go round"},
+		{"one host of a wildcard site", "http://*.b {\n@a host a.b\nhandle @a {\nGUARD\nAS\n}\nhandle {\nreverse_proxy portal:80\n}\n}", ""},
+		{"one host of a wildcard site, not first", "http://*.b {\n@a host a.b\nroute {\nreverse_proxy /x portal:80\nhandle @a {\nGUARD\nAS\n}\n}\n}", "go round"},
+		{"all hosts but one", "http://:80 {\n@b not host b\nhandle @b {\nGUARD\nAS\n}\nhandle {\nreverse_proxy portal:80\n}\n}", ""},
+		{"a host by expression", "http://:80 {\n@a expression {host}.endsWith(\"a\")\nhandle @a {\nGUARD\nAS\n}\nhandle {\nreverse_proxy portal:80\n}\n}", "go round"},
+		{"a host that the request names", "http://a {\nGUARD\nAS\n}\nhttp://:81 {\n@a host {header.x}\nreverse_proxy @a portal:80\n}", "go round"},
+		{"one host of the site, and the AS for another", "http://a, http://c {\n@a host a\nhandle @a {\nGUARD\nAS\n}\nhandle {\nAS\n}\n}", "requests for c go round"},
+		// Two workspaces.
+		{"two in a site", "http://a {\nGUARD\nGUARD2\nAS\n}", ""},
+		{"two ports, one AS", "http://a {\nGUARD\nAS\n}\nhttp://a:81 {\nGUARD2\nAS\n}", "go round"},
+		{"two ports, one AS, other paths", "http://a {\nGUARD\nreverse_proxy /default/* https://as.internal:9443\n}\nhttp://a:81 {\nGUARD2\nreverse_proxy /other/* https://as.internal:9443\n}", ""},
+		{"two ports, two ASs", "http://a {\nGUARD\nAS\n}\nhttp://a:81 {\nGUARD3\nreverse_proxy https://third.internal\n}", ""},
+		// Exceptions.
+		{"an upstream that is excepted", "http://a {\nhandle /portal/* {\nreverse_proxy portal:80\n}\nhandle /cdn/* {\nreverse_proxy https://cdn.example\n}\nhandle {\nGUARD_UPSTREAM\nAS\n}\n}", ""},
+		{"another upstream than the one excepted", "http://a {\nhandle /portal/* {\nreverse_proxy portal:80 portal:81\n}\nhandle {\nGUARD_UPSTREAM\nAS\n}\n}", "reverse_proxy to portal:81"},
+		{"the AS, excepted", "http://a {\nhandle /healthy {\nAS\n}\nhandle {\nGUARD_AS\nAS\n}\n}", ""},
+		{"dynamic upstreams", "http://a {\nhandle /x {\nreverse_proxy {\ndynamic a x 80\n}\n}\nhandle {\nGUARD\nAS\n}\n}", "unguarded handler reverse_proxy"},
+		{"dynamic upstreams that are excepted", "http://a {\nhandle /x {\nreverse_proxy {\ndynamic a x 80\n}\n}\nhandle {\nGUARD_PROXY\nAS\n}\n}", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := load(t, withGuards(c.sites))
+			switch {
+			case c.want == "" && err != nil:
+				t.Error(err)
+			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+				t.Errorf("got %v, want an error with %q", err, c.want)
+			}
+		})
+	}
+}
+
+// TestWaysRoundInJSON: what no Caddyfile makes.
+func TestWaysRoundInJSON(t *testing.T) {
+	caddy.RegisterModule(strange{})
+	const (
+		guard  = `{"handler":"openbanking_dcr","workspace":"default","authorization_server":{"url":"https://as.internal:9443/default","provision":{"method":"rfc7591"}},"software_statements":[{"issuer":"x","jwks_uri":"https://localhost/k"}]}`
+		excuse = `{"handler":"openbanking_dcr","workspace":"default","unguarded":{"handlers":["strange"]},"authorization_server":{"url":"https://as.internal:9443/default","provision":{"method":"rfc7591"}},"software_statements":[{"issuer":"x","jwks_uri":"https://localhost/k"}]}`
+		as     = `{"handler":"reverse_proxy","upstreams":[{"dial":"AS.internal.:9443"}]}`
+	)
+	for _, c := range []struct{ name, servers, want string }{
+		{"in one route with the proxy", `"s":{"routes":[{"handle":[` + guard + `,` + as + `]}]}`, ""},
+		{"behind the proxy", `"s":{"routes":[{"handle":[` + as + `,` + guard + `]}]}`, "no request comes to this directive"},
+		{"behind a matcher", `"s":{"routes":[{"match":[{"method":["POST"]}],"handle":[` + guard + `]},{"handle":[` + as + `]}]}`, "go round"},
+		{"behind a matcher of all paths", `"s":{"routes":[{"match":[{"path":["/*"]}],"handle":[` + guard + `]},{"handle":[` + as + `]}]}`, ""},
+		{"behind a matcher of nothing", `"s":{"routes":[{"match":[{}],"handle":[` + guard + `]},{"handle":[` + as + `]}]}`, ""},
+		{"in a group with the proxy", `"s":{"routes":[{"group":"g","match":[{"path":["/a"]}],"handle":[` + as + `]},{"group":"g","handle":[` + guard + `]},{"handle":[` + as + `]}]}`, "go round"},
+		{"in a group that goes on", `"s":{"routes":[{"group":"g","match":[{"path":["/a"]}],"handle":[{"handler":"vars"}]},{"group":"g","handle":[` + guard + `]},{"handle":[` + as + `]}]}`, "go round"},
+		{"in a group, first", `"s":{"routes":[{"group":"g","handle":[` + guard + `]},{"group":"g","handle":[` + as + `]}]}`, ""},
+		{"a route that ends before it", `"s":{"routes":[{"match":[{"path":["/a"]}],"handle":[{"handler":"vars"}],"terminal":true},{"handle":[` + guard + `,` + as + `]}]}`, ""},
+		{"errors of a subroute", `"s":{"routes":[{"handle":[{"handler":"subroute","routes":[{"handle":[` + guard + `,` + as + `]}],"errors":{"routes":[{"handle":[` + as + `]}]}}]}]}`, "go round"},
+		{"errors of a server", `"s":{"routes":[{"handle":[` + guard + `,` + as + `]}],"errors":{"routes":[{"handle":[` + as + `]}]}}`, "apps/http/servers/s/errors/routes/0/handle/0"},
+		{"a handler that nobody knows", `"s":{"routes":[{"handle":[{"handler":"strange"},` + guard + `,` + as + `]}]}`, "unguarded handler strange"},
+		{"a handler that nobody knows, provisioned before", `"s":{"routes":[{"match":[{"path":["/x"]}],"handle":[{"handler":"strange"}]},{"handle":[` + guard + `,` + as + `]}]}`, "unguarded handler strange"},
+		{"a handler that nobody knows, excepted", `"s":{"routes":[{"handle":[{"handler":"strange"},` + excuse + `,` + as + `]}]}`, ""},
+		{"a handler that nobody knows, behind it", `"s":{"routes":[{"handle":[` + guard + `,{"handler":"strange"},` + as + `]}]}`, ""},
+		{"answers that go on", `"s":{"routes":[{"handle":[{"handler":"reverse_proxy","upstreams":[{"dial":"portal:80"}],"handle_response":[{"match":{"status_code":[2]},"routes":[{"handle":[{"handler":"vars"}]}]}]},` + guard + `]}]}`, "reverse_proxy to portal:80"},
+		{"the server that is provisioned before", `"a":{"listen":[":1"],"routes":[{"handle":[` + as + `]}]},"b":{"listen":[":2"],"routes":[{"handle":[` + guard + `]}]},"c":{"listen":[":3"],"routes":[{"handle":[` + as + `]}]}`, "apps/http/servers/c/routes/0/handle/0 (listens on :3)"},
+		{"a named route that nothing invokes", `"s":{"named_routes":{"n":{"handle":[` + guard + `]}},"routes":[{"handle":[` + as + `]}]}`, "no request comes to this directive"},
+		{"a named route that invokes itself", `"s":{"named_routes":{"n":{"handle":[{"handler":"invoke","name":"n"}]}},"routes":[{"handle":[{"handler":"invoke","name":"n"},` + guard + `]}]}`, "invokes itself"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := validateJSON(t, `{"admin":{"disabled":true},"logging":{"logs":{"default":{"writer":{"output":"discard"}}}},"apps":{"http":{"servers":{`+c.servers+`}}}}`)
+			switch {
+			case c.want == "" && err != nil:
+				t.Error(err)
+			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+				t.Errorf("got %v, want an error with %q", err, c.want)
+			}
+		})
+	}
+}
+
+// strange is a handler that this module has never heard of.
+type strange struct{}
+
+func (strange) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.strange", New: func() caddy.Module { return new(strange) }}
+}
+
+func (strange) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	return next.ServeHTTP(w, r)
+}

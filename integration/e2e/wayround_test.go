@@ -1,0 +1,40 @@
+package e2e_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/story"
+)
+
+// TestWayRoundDoesNotStart: caddy validate, a reload and a start refuse a configuration
+// with a way round the directive; the running gateway and the store stay as they are.
+func TestWayRoundDoesNotStart(t *testing.T) {
+	t.Parallel()
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
+	directive := between(t, p.Caddyfile, "\topenbanking_dcr default/obuk {\n", "\n\t}\n")
+	proxy := between(t, p.Caddyfile, "\treverse_proxy ", "\n\t}\n")
+	for name, c := range map[string]struct{ caddyfile, want string }{
+		"beside a handle": {strings.Replace(p.Caddyfile, directive, "\thandle /default/* {\n"+directive+"\n\t}\n", 1), "put openbanking_dcr at the top of the site block"},
+		"another port":    {p.Caddyfile + "\nhttp://localhost:1 {\n" + proxy + "\n}\n", "take that site away"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(p.Dir, "Caddyfile."+strings.ReplaceAll(name, " ", "-"))
+			if err := os.WriteFile(file, []byte(c.caddyfile), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			for _, words := range [][]string{{"validate"}, {"reload"}} {
+				_, err := p.Gateway.Command(t.Context(), append(words, "--config", file, "--adapter", "caddyfile")...)
+				if err == nil || !strings.Contains(err.Error(), "requests for localhost go round this directive to reverse_proxy to ") || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("%s: %v", words, err)
+				}
+			}
+		})
+	}
+	if _, err := p.RegisterAnother(t.Context()); err != nil {
+		t.Error("the gateway that runs: ", err)
+	}
+}
