@@ -48,8 +48,13 @@ func (s *Server) tokenAudience(m *Metadata) []string {
 	return []string{m.Issuer}
 }
 
+var errNoIntrospection = errors.New("validate introspection is written, and the authorization server names no introspection_endpoint: write introspection_endpoint <path> in authorization_server, or validate jwt")
+
 func (s *Server) introspect(ctx context.Context, m *Metadata, raw string) (*verify.AccessToken, error) {
 	if m.Path("introspection_endpoint") == "" {
+		if s.introspectionOnly {
+			return nil, unavailable(errNoIntrospection)
+		}
 		return s.checkJWT(ctx, m, raw, s.tokenAudience(m))
 	}
 	claims, said, err := s.askAbout(ctx, m, raw, s.tokens)

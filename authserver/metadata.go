@@ -18,7 +18,7 @@ type Metadata struct {
 	// Document is the document as it came.
 	Document verify.Object
 	// Endpoints are the addresses of the AS's own origin, those of
-	// mtls_endpoint_aliases too.
+	// mtls_endpoint_aliases too, and before them those that the operator names.
 	Endpoints []Endpoint
 	// Acceptable is what a registration may ask for: what the operator allows and
 	// the AS can do.
@@ -41,6 +41,8 @@ type Endpoint struct {
 	target string
 	// alias is one of mtls_endpoint_aliases.
 	alias bool
+	// given is one that the operator names, and the document does not.
+	given bool
 }
 
 // Path is path and query of the endpoint, "" when the AS has none.
@@ -91,6 +93,7 @@ func (s *Server) readMetadata(raw []byte) (*Metadata, error) {
 	if target := m.Path("jwks_uri"); target != "" {
 		m.keys = jwks.NewSource(s.Client, s.origin.String()+target, s.Now).KeptBy(s.KeptKeys)
 	}
+	s.tell(m)
 	return m, nil
 }
 
@@ -100,6 +103,7 @@ func (m *Metadata) readEndpoints(s *Server, issuer *url.URL) {
 	if err != nil {
 		s.log.Warn("mtls_endpoint_aliases cannot be read", slog.Any("error", err))
 	}
+	m.Endpoints = append(m.Endpoints, s.given...)
 	for i, o := range []verify.Object{m.Document, aliases} {
 		for _, member := range o.Members() {
 			if !isEndpoint(member.Name) {

@@ -17,7 +17,7 @@ func (m *Metadata) Publish(origin, mtlsOrigin, registrationEndpoint string) []by
 	d := m.Document.Without("mtls_endpoint_aliases", "signed_metadata")
 	own := map[string]bool{}
 	for _, e := range m.Endpoints {
-		own[e.Name] = own[e.Name] || !e.alias
+		own[e.Name] = own[e.Name] || !e.alias && !e.given
 	}
 	for _, member := range d.Members() {
 		if !own[member.Name] {

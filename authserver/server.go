@@ -90,8 +90,15 @@ type Options struct {
 	Secrets []string
 	// DNFormat is RFC4514, OpenSSL or Go. Default: RFC4514.
 	DNFormat string
-	// Validate is Introspection or JWT. Default: Introspection with a ClientID, else JWT.
+	// Validate is Introspection or JWT. Default: Introspection with a ClientID, else JWT. With
+	// the default an AS without an introspection endpoint means JWT; where Introspection is
+	// written, no token is accepted there (Unavailable).
 	Validate string
+	// IntrospectionEndpoint and RevocationEndpoint are those of an AS that does not name them
+	// in its discovery document: a path, or a URL of the AS's own origin (ReadEndpoint). They
+	// are asked in the place of those that it names, and are not published. Default: the
+	// document counts.
+	IntrospectionEndpoint, RevocationEndpoint string
 	// TokenAudience are the values of which the aud of a JWT access token must hold one
 	// (RFC 9068 4). Default: the issuer and RegistrationEndpoint.
 	TokenAudience []string
@@ -127,6 +134,11 @@ type Server struct {
 	// registering.
 	clients, tokens, holding *family
 	holders                  *holders
+	// given are the endpoints that the operator names.
+	given []Endpoint
+	// introspectionOnly: it is written that the AS decides on access tokens.
+	introspectionOnly bool
+	shortcomings      shortcomings
 }
 
 // New checks the options. It does not use the network.
@@ -163,19 +175,13 @@ func New(o Options) (*Server, error) {
 	if formats := []string{RFC4514, OpenSSL, Go}; !slices.Contains(formats, o.DNFormat) {
 		return nil, fmt.Errorf("dn_format %q: must be one of %s", o.DNFormat, strings.Join(formats, ", "))
 	}
-	switch o.Validate {
-	case "":
-		o.Validate = JWT
-		if o.ClientID != "" {
-			o.Validate = Introspection
-		}
-	case JWT:
-	case Introspection:
-		if o.ClientID == "" {
-			return nil, fmt.Errorf("validate %s: needs a client at the authorization server", Introspection)
-		}
-	default:
-		return nil, fmt.Errorf("validate %q: must be %s or %s", o.Validate, Introspection, JWT)
+	given, err := o.readGiven()
+	if err != nil {
+		return nil, err
+	}
+	introspectionOnly := o.Validate == Introspection
+	if err := o.readValidate(); err != nil {
+		return nil, err
 	}
 	if strings.ContainsFunc(o.InitialAccessToken, func(c rune) bool { return c <= ' ' || c > '~' }) {
 		return nil, errors.New("initial_access_token: it has a blank, a line end or another character that no token has")
@@ -186,7 +192,7 @@ func New(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Server{Options: o, origin: &url.URL{Scheme: u.Scheme, Host: u.Host}, log: o.Logger}
+	s := &Server{Options: o, origin: &url.URL{Scheme: u.Scheme, Host: u.Host}, log: o.Logger, given: given, introspectionOnly: introspectionOnly}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -195,6 +201,25 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// readValidate checks Validate, and sets its default.
+func (o *Options) readValidate() error {
+	switch o.Validate {
+	case "":
+		o.Validate = JWT
+		if o.ClientID != "" {
+			o.Validate = Introspection
+		}
+	case JWT:
+	case Introspection:
+		if o.ClientID == "" {
+			return fmt.Errorf("validate %s: needs a client at the authorization server", Introspection)
+		}
+	default:
+		return fmt.Errorf("validate %q: must be %s or %s", o.Validate, Introspection, JWT)
+	}
+	return nil
 }
 
 // Interface guard.

@@ -74,8 +74,16 @@ type AuthorizationServer struct {
 	// client in place of the DN (RFC 8705 2.1.2): dns, uri, ip, email. Default: none.
 	SAN []string `json:"san,omitempty"`
 
+	// IntrospectionEndpoint and RevocationEndpoint are those of an AS that has them and does
+	// not name them in its discovery document: a path, or a URL of the AS's own origin. They
+	// are guarded as any other and not published. Default: those of the document.
+	IntrospectionEndpoint string `json:"introspection_endpoint,omitempty"`
+	RevocationEndpoint    string `json:"revocation_endpoint,omitempty"`
+
 	// Validate is who decides on access tokens: introspection (the AS) or jwt (their
-	// signature). Default: introspection when a client is configured, else jwt.
+	// signature). Default: introspection when a client is configured and the AS has an
+	// introspection endpoint, else jwt. Where introspection is written and the AS has no
+	// such endpoint, requests with an access token are answered with 503.
 	Validate string `json:"validate,omitempty"`
 
 	// TokenAudience are the values of which the aud of an access token must hold one,
@@ -138,6 +146,9 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 		return fmt.Errorf("as_errors %q: the only word is pass", c.ASErrors)
 	}
 	kept := h.app.keptKeysOf("authorization_server", c.URL, trustName(c.TrustPoolRaw))
+	if err := c.checkEndpoints(); err != nil {
+		return err
+	}
 	roots, err := trustPool(ctx, c, c.TrustPoolRaw)
 	if err != nil {
 		return err
@@ -160,6 +171,7 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 		}),
 		Secrets:        c.SharedHeader.secrets(),
 		ClientIDHeader: c.Provision.ClientIDHeader, SendStatement: c.Provision.SendStatement, DNFormat: c.DNFormat, Validate: c.Validate,
+		IntrospectionEndpoint: c.IntrospectionEndpoint, RevocationEndpoint: c.RevocationEndpoint,
 		TokenAudience: c.TokenAudience, RegistrationEndpoint: h.registerURL,
 		TokenEndpointAuth: c.TokenEndpointAuth, BridgeMethod: c.BridgeMethod,
 		ClientCertificate: h.handedOver, Supports: c.Supports, BindsTokens: c.BindAccessTokens, Accept: accept, Logger: h.log, Documents: documents{h}, KeptKeys: kept, Now: h.now,
@@ -181,6 +193,25 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 	}
 	h.as, err = authserver.New(o)
 	return err
+}
+
+// checkEndpoints refuses what the guard could not hold requests against.
+func (c *AuthorizationServer) checkEndpoints() error {
+	for _, given := range []struct{ name, text string }{
+		{"introspection_endpoint", c.IntrospectionEndpoint}, {"revocation_endpoint", c.RevocationEndpoint},
+	} {
+		if given.text == "" {
+			continue
+		}
+		target, err := authserver.ReadEndpoint(c.URL, given.text)
+		if err == nil {
+			_, err = normalPath(authserver.NewEndpoint(given.name, target).Path)
+		}
+		if err != nil {
+			return fmt.Errorf("%s %q: %w", given.name, given.text, err)
+		}
+	}
+	return nil
 }
 
 // KeyPair is a certificate with its key.

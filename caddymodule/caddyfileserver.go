@@ -18,6 +18,8 @@ import (
 //	    supports            <member> <value...>   # one for each member
 //	    dn_format           rfc4514|openssl|go
 //	    san                 <dns|uri|ip|email...>
+//	    introspection_endpoint <path or url>
+//	    revocation_endpoint <path or url>
 //	    validate            introspection|jwt
 //	    token_audience      <value...>
 //	    as_errors           pass
@@ -53,6 +55,10 @@ func (c *AuthorizationServer) unmarshal(d *caddyfile.Dispenser) error {
 			err = oneOf(d, &c.DNFormat, "rfc4514", "openssl", "go")
 		case "san":
 			err = someArgs(d, &c.SAN)
+		case "introspection_endpoint":
+			err = oneArg(d, &c.IntrospectionEndpoint)
+		case "revocation_endpoint":
+			err = oneArg(d, &c.RevocationEndpoint)
 		case "validate":
 			err = oneOf(d, &c.Validate, "introspection", "jwt")
 		case "token_audience":
@@ -63,6 +69,9 @@ func (c *AuthorizationServer) unmarshal(d *caddyfile.Dispenser) error {
 			c.TrustPoolRaw, err = guest(d, "tls.ca_pool.source.", "provider")
 		default:
 			err = unknown(d)
+		}
+		if err == nil {
+			err = at(d, c.checkEndpoints())
 		}
 		return err
 	}, "supports")

@@ -145,6 +145,7 @@ func TestValidate(t *testing.T) {
 		{"origin for certificates", workspaceWord("mtls_origin https://matls.bank.example"), ""},
 		{"origin with a path", workspaceWord("mtls_origin https://matls.bank.example/x"), "mtls_origin"},
 		{"origin over http", workspaceWord("mtls_origin http://matls.bank.example"), "mtls_origin"},
+		{"an introspection endpoint that is not published", []string{"provision rfc7591", "provision rfc7591\n\t\t\tintrospection_endpoint /default/obuk/introspect"}, ""},
 		{"introspection without a client", []string{"client gateway {env.DCR_TEST_SECRET}", "validate introspection"}, "needs a client"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -209,6 +210,7 @@ func TestNothingProtected(t *testing.T) {
 		{`"workspace":"w","max_lifetime":-1,` + server + statements, "max_lifetime: must be positive"},
 		{`"workspace":"w",` + server + `,"software_statements":[{"issuer":"x","jwks_uri":"https://localhost/k","unsigned":true}]`, "only a TPP's own statements may be unsigned"},
 		{`"workspace":"w",` + server + `,"software_statements":[{"issuer":"x","jwks_uri":"https://localhost/k","max_age":-1}]`, "max_age: must be positive"},
+		{`"workspace":"w","authorization_server":{"url":"https://localhost:1/w","provision":{"method":"rfc7591"},"introspection_endpoint":"https://localhost:2/w/introspect"}` + statements, "is not at https://localhost:1"},
 		{`"workspace":"w","authorization_server":{"url":"https://localhost:1/w"},"software_statements":[{"issuer":"x","jwks_uri":"https://localhost/k"}]`, "provision"},
 		{server + `,"software_statements":[{"issuer":"x","jwks_uri":"https://localhost/k"}]`, "workspace"},
 	} {

@@ -1,0 +1,93 @@
+package authserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"sync"
+)
+
+// ReadEndpoint reads an endpoint of the AS at server as an operator writes it: a path, or
+// a URL of the AS's own origin, both perhaps with a query.
+func ReadEndpoint(server, text string) (target string, err error) {
+	at, err := url.Parse(server)
+	if err != nil {
+		return "", err
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return "", errors.New("cannot be read as a path or a URL")
+	case u.User != nil || u.Fragment != "" || strings.Contains(text, "#"):
+		return "", errors.New("has user information or a fragment; write a path, or a URL of the authorization server's own origin")
+	case u.Scheme == "" && u.Host == "" && strings.HasPrefix(text, "/") && !strings.HasPrefix(text, "//"):
+	case u.Scheme != "https" || !sameHost(u, at):
+		return "", fmt.Errorf("is not at %s://%s; write a path that begins with a slash, or a URL of this origin", at.Scheme, at.Host)
+	}
+	if target = path(text); target == "" || u.Path == "/" || strings.ContainsAny(text, " \t") {
+		return "", errors.New("names no path; write one like /token/introspection")
+	}
+	return target, nil
+}
+
+// readGiven reads the endpoints that the operator names.
+func (o *Options) readGiven() (list []Endpoint, err error) {
+	for _, given := range []struct{ name, text string }{
+		{"introspection_endpoint", o.IntrospectionEndpoint}, {"revocation_endpoint", o.RevocationEndpoint},
+	} {
+		if given.text == "" {
+			continue
+		}
+		target, err := ReadEndpoint(o.URL, given.text)
+		if err != nil {
+			return nil, fmt.Errorf("%s %q: %w", given.name, given.text, err)
+		}
+		e := NewEndpoint(given.name, target)
+		e.given = true
+		list = append(list, e)
+	}
+	return list, nil
+}
+
+// shortcomings are those of the AS's document that operators were told of.
+type shortcomings struct {
+	mu  sync.Mutex
+	now map[string]bool
+}
+
+// tell says once for this configuration what of it a document lets come to nothing, and
+// when that has ended. An operator sees no difference otherwise.
+func (s *Server) tell(m *Metadata) {
+	const noIntrospection = "the authorization server names no introspection_endpoint of its own origin"
+	introspects := m.Path("introspection_endpoint") != ""
+	s.tellOf(s.introspectionOnly && !introspects, slog.LevelError, noIntrospection+
+		", and validate introspection is written: every request with an access token is answered with 503",
+		"write introspection_endpoint <path> in authorization_server, or validate jwt where access tokens are signed JWTs")
+	s.tellOf(s.Validate == Introspection && !s.introspectionOnly && !introspects, slog.LevelWarn, noIntrospection+
+		": access tokens are verified by their signature alone",
+		"write introspection_endpoint <path> in authorization_server, or validate jwt if that is meant")
+	s.tellOf(s.RegistrarID != "" && m.Path("revocation_endpoint") == "", slog.LevelWarn,
+		"the authorization server names no revocation_endpoint of its own origin: registration tokens that are used up stay valid there until they expire, also with their client configured",
+		"write revocation_endpoint <path> in authorization_server if it has one")
+}
+
+// tellOf tells of one when it begins, and when it ends.
+func (s *Server) tellOf(is bool, level slog.Level, what, cure string) {
+	s.shortcomings.mu.Lock()
+	defer s.shortcomings.mu.Unlock()
+	before := s.shortcomings.now[what]
+	if s.shortcomings.now == nil {
+		s.shortcomings.now = map[string]bool{}
+	}
+	switch {
+	case is && !before:
+		s.log.Log(context.Background(), level, what, slog.String("url", s.URL), slog.String("cure", cure))
+		s.shortcomings.now[what] = true
+	case !is && before && level == slog.LevelError:
+		s.log.Info("no longer: "+what, slog.String("url", s.URL))
+		delete(s.shortcomings.now, what)
+	}
+}
