@@ -69,6 +69,9 @@ func (s *Server) tell(m *Metadata) {
 	s.tellOf(s.Validate == Introspection && !s.introspectionOnly && !introspects, slog.LevelWarn, noIntrospection+
 		": access tokens are verified by their signature alone",
 		"write introspection_endpoint <path> in authorization_server, or validate jwt if that is meant")
+	s.tellOf(m.gatewayBinds && !introspects, slog.LevelWarn, noIntrospection+
+		": discovery does not say that tokens are bound (bind_access_tokens), because no resource server could see to which certificate",
+		"write introspection_endpoint <path> in authorization_server if it has one, or leave bind_access_tokens out")
 	s.tellOf(s.RegistrarID != "" && m.Path("revocation_endpoint") == "", slog.LevelWarn,
 		"the authorization server names no revocation_endpoint of its own origin: registration tokens that are used up stay valid there until they expire, also with their client configured",
 		"write revocation_endpoint <path> in authorization_server if it has one")

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
@@ -134,6 +135,47 @@ func TestPublishAliases(t *testing.T) {
 			}
 			if got := string(o.Raw("authorization_endpoint")); got != `"https://gateway.example/as/auth"` {
 				t.Errorf("authorization_endpoint is %s", got)
+			}
+		})
+	}
+}
+
+// TestPublishBoundTokens: that tokens are bound is said where it holds. A resource server
+// learns from introspection which certificate the gateway has bound a token to, and from
+// nothing else.
+func TestPublishBoundTokens(t *testing.T) {
+	const noIntrospection, unbound = "introspection_endpoint", "tls_client_certificate_bound_access_tokens"
+	for _, test := range []struct {
+		name    string
+		binds   bool
+		given   string
+		changes []string
+		want    string // JSON text; "" for a member that is not there
+		warned  int
+	}{
+		{"by the gateway", true, "", []string{unbound, ""}, "true", 0},
+		{"by the gateway, and the AS says no", true, "", []string{unbound, "false"}, "true", 0},
+		{"by nobody", false, "", []string{unbound, ""}, "", 0},
+		{"by the AS", true, "", []string{noIntrospection, ""}, "true", 0},
+		{"by the gateway, and nobody can see it", true, "", []string{unbound, "", noIntrospection, ""}, "", 1},
+		{"by the gateway, nobody can see it, and the AS says no", true, "", []string{unbound, "false", noIntrospection, ""}, "false", 1},
+		{"by the gateway, to be seen at another origin alone", true, "", []string{unbound, "", noIntrospection, `"https://evil.example/introspect"`}, "", 1},
+		{"by the gateway, to be seen where the operator says", true, "/as/token/info", []string{unbound, "", noIntrospection, ""}, "true", 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := newEdge(t, func(_ *edge, o *authserver.Options) {
+				o.BindsTokens, o.IntrospectionEndpoint = test.binds, test.given
+			})
+			o := e.published(e.document(test.changes...))
+			if got := string(o.Raw(unbound)); got != test.want {
+				t.Errorf("published %s, want %s", got, test.want)
+			}
+			if n := e.logged("WARN", "bind_access_tokens"); n != test.warned {
+				t.Errorf("%d warnings, want %d:\n%s", n, test.warned, e.log)
+			}
+			// Where it is not announced, the gateway itself still holds to it.
+			if m := e.metadata(); m.GatewayBindsTokens() != (test.binds && string(m.Document.Raw(unbound)) != "true") {
+				t.Errorf("the gateway binds: %v", m.GatewayBindsTokens())
 			}
 		})
 	}
