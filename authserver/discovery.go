@@ -160,7 +160,7 @@ func (s *Server) load(ctx context.Context) (*Metadata, []byte) {
 	defer cancel()
 	raw, err := s.Documents.Load(ctx)
 	if err != nil {
-		s.log.Warn("no discovery document is kept", slog.Any("error", err))
+		s.log.Warn("no discovery document is taken from the store", slog.Any("error", err))
 		return nil, nil
 	}
 	m, err := s.readMetadata(raw)

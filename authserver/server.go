@@ -113,7 +113,7 @@ type Options struct {
 	// FairShareOff lets one organisation have all exchanges at once, and alone bring the
 	// gateway to leave the AS in peace. Default: false, it has an eighth of them.
 	FairShareOff bool
-	// Documents keeps the discovery document. Default: it is fetched before the first use.
+	// Documents keeps the discovery document, of this AS alone. Default: it is fetched before the first use.
 	Documents Documents
 	// KeptKeys keeps the AS's keys over restarts. Default: they are not kept.
 	KeptKeys jwks.Keeper

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -266,29 +265,4 @@ func trustPool(ctx caddy.Context, owner any, raw json.RawMessage) (*x509.CertPoo
 		return nil, fmt.Errorf("trust_pool: %w", err)
 	}
 	return guest.(caddytls.CA).CertPool(), nil
-}
-
-// documents keeps the last good discovery document in the store, which is open
-// only while somebody holds it. They are fetched behind the requests.
-type documents struct{ h *Handler }
-
-func (d documents) Load(ctx context.Context) ([]byte, error) {
-	r, err := d.h.app.enterBehind()
-	if err != nil {
-		return nil, err
-	}
-	defer d.h.app.Leave()
-	return r.Documents(d.h.Workspace).Load(ctx)
-}
-
-func (d documents) Save(ctx context.Context, document []byte) error {
-	r, err := d.h.app.enterBehind()
-	if errors.Is(err, errGone) {
-		return nil // the next configuration keeps its own
-	}
-	if err != nil {
-		return err
-	}
-	defer d.h.app.Leave()
-	return r.Documents(d.h.Workspace).Save(ctx, document)
 }

@@ -232,7 +232,7 @@ func TestUnchangedOfStores(t *testing.T) {
 			x.t.Fatal(err)
 		}
 		store.fails = true
-		if err := r.Documents("x").Save(ctx, []byte("y")); !errors.Is(err, errDisk) || r.Unchanged(v) {
+		if err := r.Documents("x", "https://as.example").Save(ctx, []byte("y")); !errors.Is(err, errDisk) || r.Unchanged(v) {
 			x.t.Errorf("after a commit that failed: %v, unchanged %t", err, r.Unchanged(v))
 		}
 		store.fails = false

@@ -222,31 +222,6 @@ func (r *Registry) nudge() {
 	}
 }
 
-// Documents is the place of one workspace's last good discovery document.
-func (r *Registry) Documents(workspace string) Documents {
-	return Documents{r, key("discovery", workspace)}
-}
-
-// Documents keeps one document in the store.
-type Documents struct {
-	registry *Registry
-	key      string
-}
-
-// Load returns the document, or ErrNotFound.
-func (d Documents) Load(ctx context.Context) (document []byte, err error) {
-	err = d.registry.store.View(ctx, func(v Reader) (err error) {
-		document, err = v.Get(d.key)
-		return err
-	})
-	return document, err
-}
-
-// Save replaces the document.
-func (d Documents) Save(ctx context.Context, document []byte) error {
-	return d.registry.store.Update(ctx, func(w Writer) error { return w.Put(d.key, document) })
-}
-
 // conclude writes what follows from a call of the AS, also when the time for the
 // AS is over or the outbox is about to end.
 func (r *Registry) conclude(ctx context.Context, f func(Writer) error) error {

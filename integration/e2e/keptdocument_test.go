@@ -1,0 +1,55 @@
+package e2e_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
+	"github.com/caddy-dcr/caddy-dcr/integration/story"
+)
+
+// TestKeptDocumentOfAnotherServer: the document of one authorization server says nothing
+// of the endpoints of another one, which cannot be reached; of the same one it counts.
+func TestKeptDocumentOfAnotherServer(t *testing.T) {
+	s := open(t, story.Options{Kind: authserverprocess.GoOIDC})
+	client := s.Client(s.Acme)
+	document := func() (int, error) {
+		r, err := client.Do(t.Context(), http.MethodGet, s.Issuer+"/.well-known/openid-configuration", nil, nil)
+		if err != nil {
+			return 0, err
+		}
+		return r.Status, nil
+	}
+	if status, err := document(); err != nil || status != http.StatusOK {
+		t.Fatal(status, err)
+	}
+	if err := s.AS.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	port, err := gateway.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := strings.Replace(s.Caddyfile, "authorization_server "+s.AS.URL()+" {", fmt.Sprintf("authorization_server https://localhost:%d%s {", port, story.Prefix), 1)
+	for _, c := range []struct {
+		name, caddyfile string
+		status          int
+	}{
+		{"another server", elsewhere, http.StatusServiceUnavailable},
+		{"the same server", s.Caddyfile, http.StatusOK},
+	} {
+		if err := s.Gateway.Reload(t.Context(), c.caddyfile); err != nil {
+			t.Fatal(err)
+		}
+		s.CloseIdle()
+		if status, err := document(); err != nil || status != c.status {
+			t.Errorf("%s: discovery is %d, %v, want %d", c.name, status, err, c.status)
+		}
+	}
+	if !strings.Contains(s.Gateway.Log(), "was kept of "+s.AS.URL()) {
+		t.Error("the log does not say of which server a document is kept")
+	}
+}
