@@ -47,19 +47,26 @@ const maxSecrets = 4
 // been given another one meanwhile: then it is asked once more.
 func (h *Handler) bridged(next caddyhttp.Handler, store *registry.Registry, c *registry.Client, form string) caddyhttp.Handler {
 	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		before := maps.Clone(w.Header())
+		before := w.Header().Clone()
 		for try := 1; ; try++ {
 			if err := authenticateAs(r, store, c, form); err != nil {
 				return h.refuseBridged(w, r, err)
 			}
 			answer := &secretAnswer{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
-			if err := next.ServeHTTP(answer, r); err != nil || answer.refused == 0 {
+			err := passOn(answer, r, next, func() bool { return answer.refused != 0 })
+			if answer.refused == 0 {
 				return err
 			}
-			if !answer.aboutSecret() {
+			setHeader(w, before)
+			broke := errors.Is(err, errBrokeOff)
+			switch {
+			case err != nil && !broke:
+				return err
+			case broke && answer.refused == http.StatusForbidden: // nobody knows what it is about
+				return h.refuseBridged(w, r, err)
+			case !answer.aboutSecret():
 				return answer.send()
-			}
-			if try == maxSecrets {
+			case try == maxSecrets:
 				return h.refusedSecret(w, r, c, answer)
 			}
 			newer, err := store.NewerSecret(r.Context(), c)
@@ -70,8 +77,6 @@ func (h *Handler) bridged(next caddyhttp.Handler, store *registry.Registry, c *r
 				return h.refusedSecret(w, r, c, answer)
 			}
 			c, r = newer, withOwnVars(r)
-			clear(w.Header())
-			maps.Copy(w.Header(), before)
 		}
 	})
 }
@@ -94,7 +99,6 @@ func (h *Handler) refusedSecret(w http.ResponseWriter, r *http.Request, c *regis
 		return a.send()
 	}
 	h.log.Error("the authorization server does not take the secret of a client; rotate it", slog.String("client_id", c.ClientID))
-	clear(w.Header())
 	return h.refuseBridged(w, r, errSecretRefused)
 }
 
@@ -140,32 +144,51 @@ func setForm(r *http.Request, body []byte) {
 // secretAnswer lets every answer pass but one that may be about the secret.
 type secretAnswer struct {
 	*caddyhttp.ResponseWriterWrapper
-	// refused is the status of the answer that has not passed, body the beginning of it.
+	// refused is the status of the answer that has not passed, header as it was then, body
+	// what is kept of it, of size bytes so far.
 	refused int
+	header  http.Header
 	body    bytes.Buffer
+	size    int
 }
 
-// maxRefusal is how much of a refusal is kept.
+// maxRefusal is how much of a refusal is held back.
 const maxRefusal = 64 << 10
+
+var errRefusalTooLarge = errors.New("the authorization server's refusal is larger than what is read of it")
 
 func (a *secretAnswer) WriteHeader(status int) {
 	switch {
 	case a.refused != 0:
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		a.refused = status
+		a.refused, a.header = status, a.Header().Clone()
+		a.header.Del("Trailer") // what comes behind the body is not held back
 	default:
 		a.ResponseWriter.WriteHeader(status)
 	}
 }
 
+// Write keeps nothing of a 401, whose status says it all. A 403 that is longer than any
+// error of OAuth is about something else, and passes.
 func (a *secretAnswer) Write(p []byte) (int, error) {
 	if a.refused == 0 {
 		return a.ResponseWriter.Write(p)
 	}
-	if room := maxRefusal - a.body.Len(); len(p) > room {
-		return 0, errAnswerTooLarge
+	a.size += len(p)
+	switch {
+	case a.size <= maxRefusal && a.refused == http.StatusForbidden:
+		return a.body.Write(p)
+	case a.size <= maxRefusal:
+		return len(p), nil
+	case a.refused == http.StatusUnauthorized:
+		return 0, errRefusalTooLarge // makes Caddy's proxy stop reading
 	}
-	return a.body.Write(p)
+	err := a.send()
+	a.refused = 0
+	if err != nil {
+		return 0, err
+	}
+	return a.ResponseWriter.Write(p)
 }
 
 // aboutSecret tells whether the answer may be about client authentication, of which a
@@ -184,7 +207,11 @@ func (a *secretAnswer) aboutSecret() bool {
 
 // send passes on what was held back.
 func (a *secretAnswer) send() error {
+	setHeader(a.ResponseWriter, a.header)
 	a.ResponseWriter.WriteHeader(a.refused)
+	if a.body.Len() == 0 {
+		return nil
+	}
 	_, err := a.ResponseWriter.Write(a.body.Bytes())
 	return err
 }

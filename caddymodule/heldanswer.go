@@ -3,6 +3,9 @@ package caddymodule
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
 	"mime"
 	"net/http"
 	"strconv"
@@ -15,52 +18,111 @@ import (
 // maxIntrospection is the size of an answer in bytes, at most.
 const maxIntrospection = 256 << 10
 
+var (
+	errAnswerTooLarge = fmt.Errorf("the authorization server's answer is larger than the %d bytes that are read", maxIntrospection)
+	errBrokeOff       = errors.New("the authorization server's answer broke off")
+)
+
 // serveHeld passes a request on, and its answer back once look has seen, and perhaps
-// changed, it. With look's error the answer goes nowhere.
+// changed, it. With look's error the answer goes nowhere, and neither does one that
+// cannot be had whole: the refusal has the header fields that earlier handlers of the
+// site have set, and none of the AS's.
 func (h *Handler) serveHeld(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, operation string, look func(*heldAnswer) error) error {
 	delete(r.Header, "Accept-Encoding") // an answer that is packed cannot be read
+	delete(r.Header, "Upgrade")         // and neither can what follows a switch of protocols
+	before := w.Header().Clone()
 	held := &heldAnswer{w: w}
-	if err := next.ServeHTTP(held, r); err != nil {
+	err := passOn(held, r, next, func() bool { return held.status != 0 })
+	switch {
+	case held.tooLarge:
+		err = incomplete(errAnswerTooLarge)
+	case errors.Is(err, errBrokeOff):
+		err = incomplete(err)
+	case err != nil: // Caddy's to answer
+		if held.status != 0 {
+			setHeader(w, before)
+		}
 		return err
+	default:
+		held.WriteHeader(http.StatusOK) // as of any handler that writes nothing
+		err = look(held)
 	}
-	if err := look(held); err != nil {
-		clear(w.Header())
-		h.guardExchange(w, r, operation).refuse(err)
-		return nil
+	if err == nil {
+		return held.send()
 	}
-	return held.send()
+	setHeader(w, before)
+	x := h.guardExchange(w, r, operation)
+	if held.tooLarge {
+		h.log.Error("cannot hold an answer of the authorization server: it is too large; make it shorter there, or have the server answer with an error",
+			slog.String("path", r.URL.Path), slog.Int("most_bytes", maxIntrospection), slog.String("support_code", x.support))
+	}
+	x.refuse(err)
+	return nil
 }
 
-// heldAnswer keeps an answer until it is decided on.
+func incomplete(cause error) error {
+	return verify.Refuse(verify.Unavailable, "authorization_server", "the authorization server's answer cannot be read; try again later").Because(cause)
+}
+
+// passOn is next, and gives errBrokeOff where Caddy's proxy gives an answer up in the
+// middle: the AS has ended it early, or w takes no more of it. The proxy panics then with
+// http.ErrAbortHandler, which cuts the client's connection without an answer. While kept
+// says that nothing of the answer has gone out, there can be one.
+func passOn(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, kept func() bool) (err error) {
+	defer func() {
+		switch cause := recover(); {
+		case cause == nil:
+		case cause == any(http.ErrAbortHandler) && kept() && r.Context().Err() == nil: // else the client has gone
+			err = errBrokeOff
+		default:
+			panic(cause)
+		}
+	}()
+	return next.ServeHTTP(w, r)
+}
+
+// setHeader puts other header fields into the place of those of an answer.
+func setHeader(w http.ResponseWriter, fields http.Header) {
+	clear(w.Header())
+	maps.Copy(w.Header(), fields)
+}
+
+// heldAnswer keeps an answer until it is decided on. Informational answers (1xx) before
+// it, and trailers after it, are of nothing that was decided on, and go nowhere.
 type heldAnswer struct {
 	w      http.ResponseWriter
-	status int
-	body   bytes.Buffer
+	status int // 0: none yet
+	// header is as it was when the status came.
+	header   http.Header
+	body     bytes.Buffer
+	tooLarge bool
 }
 
 func (a *heldAnswer) Header() http.Header { return a.w.Header() }
 
 func (a *heldAnswer) WriteHeader(status int) {
-	if a.status == 0 && status >= 200 { // what is below is not yet the answer
-		a.status = status
+	if a.status == 0 && status >= 200 {
+		a.status, a.header = status, a.w.Header().Clone()
+		a.header.Del("Trailer")
 	}
 }
 
-var errAnswerTooLarge = errors.New("the authorization server's answer is too large")
-
-// Write takes no more than maxIntrospection.
+// Write takes no more than maxIntrospection. Its error makes Caddy's proxy stop reading.
 func (a *heldAnswer) Write(p []byte) (int, error) {
 	a.WriteHeader(http.StatusOK)
-	if a.body.Len()+len(p) > maxIntrospection {
+	if a.tooLarge = a.tooLarge || a.body.Len()+len(p) > maxIntrospection; a.tooLarge {
 		return 0, errAnswerTooLarge
 	}
 	return a.body.Write(p)
 }
 
+// FlushError sends nothing: what is held is not decided on.
+func (*heldAnswer) FlushError() error { return nil }
+
 // claims are those of a JSON answer, or of a signed one (RFC 9701), whose sender the
 // connection tells.
 func (a *heldAnswer) claims() (verify.Object, error) {
-	if t, _, err := mime.ParseMediaType(a.Header().Get("Content-Type")); err == nil && t == "application/token-introspection+jwt" {
+	if t, _, err := mime.ParseMediaType(a.header.Get("Content-Type")); err == nil && t == "application/token-introspection+jwt" {
 		claims, err := verify.UnverifiedClaims(a.body.Bytes())
 		if err != nil {
 			return claims, err
@@ -77,16 +139,18 @@ func (a *heldAnswer) claims() (verify.Object, error) {
 // replace puts another body into the answer's place.
 func (a *heldAnswer) replace(body []byte) {
 	for _, name := range []string{"Content-Encoding", "Etag", "Last-Modified", "Digest", "Content-Digest"} {
-		a.Header().Del(name)
+		a.header.Del(name)
 	}
-	a.Header().Set("Content-Type", "application/json")
-	a.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	a.header.Set("Content-Type", "application/json")
+	a.header.Set("Content-Length", strconv.Itoa(len(body)))
 	a.body = *bytes.NewBuffer(body)
 }
 
 func (a *heldAnswer) send() error {
-	if a.status != 0 {
-		a.w.WriteHeader(a.status)
+	setHeader(a.w, a.header)
+	a.w.WriteHeader(a.status)
+	if a.body.Len() == 0 { // of a status that has none HTTP/2 takes not even nothing
+		return nil
 	}
 	_, err := a.w.Write(a.body.Bytes())
 	return err
