@@ -53,7 +53,7 @@ func handOver(r *http.Request, as verify.CertificateHeader, now time.Time) {
 		encodedCertificates.Add(key, fields)
 	}
 	for i := 0; i < len(fields); i += 2 {
-		r.Header[fields[i]] = fields[i+1 : i+2 : i+2]
+		r.Header[fields[i]] = []string{fields[i+1]} // later handlers of the site change values in place
 	}
 }
 

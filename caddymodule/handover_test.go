@@ -47,6 +47,7 @@ func TestHandOver(t *testing.T) {
 				if r.Header.Get(name) != value {
 					t.Errorf("%s: %v, want %v", c.name, r.Header, c.want)
 				}
+				r.Header[name][0] = "changed in place"       // as request_header with find and replace does
 				r.Header[name] = append(r.Header[name], "x") // whoever adds to it leaves the next one alone
 			}
 		}

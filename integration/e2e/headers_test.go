@@ -106,6 +106,27 @@ func TestForgedCertificateHeaders(t *testing.T) {
 	})
 }
 
+// TestChangedCertificateHeader: what a later handler of the site makes of the header that
+// the gateway sets is of that request alone.
+func TestChangedCertificateHeader(t *testing.T) {
+	const proxy = "\treverse_proxy https://as.internal:9443\n"
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{
+		{Old: proxy, New: "\thandle {\n\t\trequest_header Client-Cert ^ changed\n\t" + proxy + "\t}\n"},
+	}}))
+	for range 2 {
+		if err := p.AS.ResetRequests(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Client(p.Acme).Do(t.Context(), http.MethodGet, p.Endpoint("userinfo_endpoint"), nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		seen, err := p.Seen(t.Context())
+		if err != nil || len(seen) != 1 || seen[0].Header.Get("Client-Cert") != "changed"+clientCert(p.Acme) {
+			t.Fatalf("the authorization server saw %+v, %v", seen, err)
+		}
+	}
+}
+
 // speak sends raw bytes over Acme's mTLS and returns the status of the answer.
 func speak(t *testing.T, p *story.Play, raw string) string {
 	t.Helper()
