@@ -100,6 +100,7 @@ func (x *exchange) refuse(err error) {
 	e := verify.AsError(err)
 	if c := guardCallerOf(x.r); c != nil {
 		c.refused = true
+		defer x.keepGuarded(err)
 	}
 	realm := x.Workspace // the configured URL is internal
 	if t := x.table.Load(); t != nil && t.metadata != nil {

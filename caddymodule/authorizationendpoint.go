@@ -13,15 +13,18 @@ import (
 // nothing, and for one that is not clearly the only one. Clients that are not the
 // registry's pass untouched.
 func (h *Handler) checkAuthorization(w http.ResponseWriter, r *http.Request) error {
+	by := guardCallerOf(r)
+	by.beginForm(r)
 	form, err := h.readForm(w, r)
 	if err != nil {
 		return err
 	}
+	by.begin("authorization_request", "authorization_request", "RFC 6749 4.1.1, RFC 9101 5")
 	request, err := verify.ReadAuthorizationRequest(r.URL.RawQuery, form)
 	if err != nil {
 		return err
 	}
-	guardCallerOf(r).names(request.ClientIDs)
+	by.names(request.ClientIDs)
 	store, err := h.app.Enter()
 	if err != nil {
 		return err
@@ -29,16 +32,18 @@ func (h *Handler) checkAuthorization(w http.ResponseWriter, r *http.Request) err
 	defer h.app.Leave()
 	var client *registry.Client
 	for _, id := range request.ClientIDs {
+		by.beginClient(id)
 		c, err := store.Client(r.Context(), h.Workspace, id)
 		switch {
 		case errors.Is(err, registry.ErrAlike):
 			return verify.Refuse(verify.MalformedRequest, "authorization_request", "client_id: not written as it was given out; send it exactly so").Because(err)
 		case errors.Is(err, registry.ErrNotFound):
+			by.conclude(notRegistered)
 		case err != nil:
 			return err
 		default:
 			client = c
-			guardCallerOf(r).is(c)
+			by.is(c)
 		}
 	}
 	if client == nil {

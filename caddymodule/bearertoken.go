@@ -71,8 +71,11 @@ var errTwoAnswers = errors.New("introspection calls a token inactive that the en
 // checkAccessToken refuses the token of a client that may do nothing, one that the gateway has
 // ended, and one that came with another certificate than the gateway has bound it to.
 func (h *Handler) checkAccessToken(w http.ResponseWriter, r *http.Request, c checks) (inactive bool, err error) {
+	by := guardCallerOf(r)
+	by.begin("access_token", "access_token", tokenClause)
 	t, err := h.presentedToken(w, r, c)
 	if err != nil || t.Raw == "" {
+		by.forget(err)
 		return false, err
 	}
 	if h.RegistrationAccessToken != nil && registry.IsAccessToken(t.Raw) {
@@ -94,6 +97,7 @@ func (h *Handler) checkAccessToken(w http.ResponseWriter, r *http.Request, c che
 	if err != nil {
 		return false, err
 	}
+	by.showHolder(of)
 	return of.Inactive, h.checkHolder(r, store, t.Raw, of)
 }
 
@@ -130,13 +134,16 @@ func (h *Handler) checkHolder(r *http.Request, store *registry.Registry, raw str
 	case !t.Known && !t.Inactive:
 		uncheckedTokens.WithLabelValues(h.Workspace).Inc()
 	}
+	by := guardCallerOf(r)
 	for _, id := range t.ClientIDs {
+		by.beginClient(id)
 		client, err := store.Client(r.Context(), h.Workspace, id)
 		if err == nil {
-			guardCallerOf(r).is(client)
+			by.is(client)
 		}
 		switch {
-		case errors.Is(err, registry.ErrNotFound): // not a client of the registry
+		case errors.Is(err, registry.ErrNotFound):
+			by.conclude(notRegistered)
 		case err != nil:
 			return err
 		case client.Status != registry.Active:

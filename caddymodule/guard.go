@@ -30,6 +30,7 @@ func (h *Handler) serveGuarded(w http.ResponseWriter, r *http.Request, next cadd
 		return nil
 	}
 	defer h.logPassed(r)
+	guardCallerOf(r).begin("authorization_server", "authorization_server", "")
 	handOver(r, h.handedOver, h.now())
 	if c != nil && c.Bridge != "" {
 		next = h.bridged(next, store, c, form)
@@ -47,15 +48,19 @@ func (h *Handler) serveGuarded(w http.ResponseWriter, r *http.Request, next cadd
 // that sent it: nil for any other, and for one with whose request there is nothing to do
 // but to pass it on.
 func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.Registry, at purpose) (form string, client *registry.Client, err error) {
+	by := guardCallerOf(r)
+	by.beginForm(r)
 	if form, err = h.readForm(w, r); err != nil {
 		return "", nil, err
 	}
+	by.beginAuthentication()
 	who, err := verify.ReadClientAuthentication(r.Header["Authorization"], r.URL.RawQuery, form)
-	guardCallerOf(r).presents(who)
+	by.presents(who)
 	if err != nil {
 		return "", nil, err
 	}
 	cert, err := captureCertificate(r.TLS, h.now())
+	by.beginCertificate(r.TLS, err)
 	if err != nil {
 		cert = nil // CheckClient tells what is missing
 	}
@@ -65,17 +70,19 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.
 		return form, nil, nil
 	}
 	for _, id := range who.ClientIDs {
+		by.beginClient(id)
 		c, reading, err := store.Lookup(r.Context(), h.Workspace, id)
 		if errors.Is(err, registry.ErrAlike) {
 			return "", nil, verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: client_id is not written as it was given out; send it exactly so").Because(err)
 		}
 		if errors.Is(err, registry.ErrNotFound) {
+			by.conclude(notRegistered)
 			continue
 		}
 		if err != nil {
 			return "", nil, err
 		}
-		guardCallerOf(r).is(c)
+		by.is(c)
 		if r.Method != http.MethodPost { // RFC 6749 3.2
 			w.Header().Set("Allow", http.MethodPost)
 			return "", nil, verify.Refuse(verify.MethodNotAllowed, "method", "method: %s; send a POST", verify.Quote(r.Method))
@@ -103,6 +110,7 @@ func (h *Handler) checkClient(ctx context.Context, store *registry.Registry, who
 	if err != nil {
 		return err
 	}
+	guardCallerIn(ctx).beginMethod(c, a)
 	if err := who.CheckClient(a, cert); err != nil {
 		return err
 	}

@@ -29,6 +29,9 @@ type guardCaller struct {
 	of       party
 	// refused: the request was answered here, and has its line.
 	refused bool
+	// operation and trace are what an explanation has; trace is nil with explain off.
+	operation string
+	trace     *verify.Trace
 }
 
 // party is whose a client is. It never changes.
@@ -36,13 +39,21 @@ type party struct{ softwareID, orgID string }
 
 type guardCallerKey struct{}
 
-func withGuardCaller(r *http.Request) *http.Request {
-	return r.WithContext(context.WithValue(r.Context(), guardCallerKey{}, new(guardCaller)))
+func (h *Handler) withGuardCaller(r *http.Request, what purpose) *http.Request {
+	c := new(guardCaller)
+	ctx := context.WithValue(r.Context(), guardCallerKey{}, c)
+	if h.Explain == "on" {
+		c.operation, c.trace = guardOperations[what], new(verify.Trace)
+		ctx = verify.WithTrace(ctx, c.trace)
+	}
+	return r.WithContext(ctx)
 }
 
 // guardCallerOf is nil for a request to the gateway's own endpoints.
-func guardCallerOf(r *http.Request) *guardCaller {
-	c, _ := r.Context().Value(guardCallerKey{}).(*guardCaller)
+func guardCallerOf(r *http.Request) *guardCaller { return guardCallerIn(r.Context()) }
+
+func guardCallerIn(ctx context.Context) *guardCaller {
+	c, _ := ctx.Value(guardCallerKey{}).(*guardCaller)
 	return c
 }
 
@@ -64,6 +75,7 @@ func (c *guardCaller) names(clientIDs []string) {
 func (c *guardCaller) is(client *registry.Client) {
 	if c != nil {
 		c.clientID, c.of = client.ClientID, party{client.SoftwareID, client.OrgID}
+		c.showClient(client)
 	}
 }
 

@@ -89,7 +89,8 @@ type Handler struct {
 	Policies []*Policy `json:"policies,omitempty"`
 
 	// Explain "on" keeps, for a week, what was checked of requests at the registration
-	// endpoints that were refused: for operators who have their support code. See
+	// endpoints, and at those of the AS, that were refused: for operators who have their
+	// support code. See
 	// registry.KeepExplanation for how many. Default: off, only what a policy in shadow
 	// would have refused is kept.
 	Explain string `json:"explain,omitempty"`

@@ -55,13 +55,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		h.exchange(w, r, "hidden").refuse(verify.Refuse(verify.NotFound, "path", "nothing is served at this address; the discovery document names those that there are"))
 		return nil
 	case authentication, revocation, introspection:
-		r = withGuardCaller(r)
+		r = h.withGuardCaller(r, what)
 		if next = h.checkedToken(w, r, next, t.checksAt(path)&^checkForm); next == nil {
 			return nil
 		}
 		return h.serveGuarded(w, r, next, what)
 	case endpoint:
-		return h.serveEndpoint(w, withGuardCaller(r), next, t.checksAt(path))
+		return h.serveEndpoint(w, h.withGuardCaller(r, what), next, t.checksAt(path))
 	}
 	return next.ServeHTTP(w, r)
 }

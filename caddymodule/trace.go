@@ -2,7 +2,7 @@ package caddymodule
 
 import (
 	"crypto/sha256"
-	"crypto/x509"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -82,20 +82,21 @@ func (d *dcr) beginCertificate() {
 		d.trace.Off("client_certificate", "client_certificate", "client_certificate off")
 		return
 	}
-	var leaf *x509.Certificate
-	if d.r.TLS != nil && len(d.r.TLS.PeerCertificates) > 0 {
-		leaf = d.r.TLS.PeerCertificates[0]
+	state := d.r.TLS
+	d.trace.Begin("client_certificate", "client_certificate", certificateClause, func() any { return certificateOf(state) })
+}
+
+// certificateOf is what a trace has of the certificate of a connection, nil for none.
+func certificateOf(state *tls.ConnectionState) any {
+	if state == nil || len(state.PeerCertificates) == 0 {
+		return nil
 	}
-	d.trace.Begin("client_certificate", "client_certificate", certificateClause, func() any {
-		if leaf == nil {
-			return nil
-		}
-		sum := sha256.Sum256(leaf.Raw)
-		return shownCertificate{
-			subject(leaf.RawSubject), subject(leaf.RawIssuer), hex.EncodeToString(leaf.SerialNumber.Bytes()),
-			leaf.NotBefore.UTC(), leaf.NotAfter.UTC(), base64.RawURLEncoding.EncodeToString(sum[:]),
-		}
-	})
+	leaf := state.PeerCertificates[0]
+	sum := sha256.Sum256(leaf.Raw)
+	return shownCertificate{
+		subject(leaf.RawSubject), subject(leaf.RawIssuer), hex.EncodeToString(leaf.SerialNumber.Bytes()),
+		leaf.NotBefore.UTC(), leaf.NotAfter.UTC(), base64.RawURLEncoding.EncodeToString(sum[:]),
+	}
 }
 
 // subject is a DN as text, also of a certificate that does not count.

@@ -17,7 +17,8 @@ import (
 // Explanation is what was checked of one request, and what came of it.
 type Explanation struct {
 	Workspace string `json:"workspace"`
-	// Operation is register, read, update or delete.
+	// Operation is register, read, update or delete; authenticate, revoke, introspect or
+	// use at the endpoints of the authorization server.
 	Operation string `json:"operation"`
 	// SupportCode is the request's x-fapi-interaction-id. Its sender chooses it, so
 	// that several requests may have the same. Empty for a request that was never sent.
