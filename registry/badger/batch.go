@@ -127,8 +127,8 @@ func (w *writer) check(key string) error {
 	switch {
 	case len(key) > maxKeySize:
 		return w.Refuse(fmt.Errorf("%w: a key of %d bytes, the limit is %d", registry.ErrTooLarge, len(key), maxKeySize))
-	case strings.HasPrefix(key, reserved):
-		return w.Refuse(fmt.Errorf("registry/badger: keys with %q are reserved", reserved))
+	case strings.HasPrefix(key, reserved), strings.HasPrefix(key, reservedHere):
+		return w.Refuse(fmt.Errorf("registry/badger: keys with %q and %q are reserved", reserved, reservedHere))
 	}
 	return nil
 }

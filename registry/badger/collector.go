@@ -82,7 +82,18 @@ func (c *committer) collectOne() error {
 	if err := c.space.demand(collectRoom); err != nil {
 		return err
 	}
-	return c.db.RunValueLogGC(discardRatio)
+	if err := c.db.RunValueLogGC(discardRatio); err != nil {
+		return err
+	}
+	crashpoint("store: collected")
+	// What was moved is in the log in no transaction. With a commit after it, damage to
+	// it is told from a collection that a kill has cut off.
+	txn := c.db.NewTransaction(true)
+	defer txn.Discard()
+	if err := c.commitChained(txn, chainValue{}); err != nil {
+		return err
+	}
+	return c.chain.head.listValues()
 }
 
 // close ends the loop and waits for a collection under way.

@@ -27,6 +27,7 @@ type committer struct {
 	db       *badger.DB
 	watchers *engine.Watchers
 	failure  *failure
+	chain    *chain
 	// commit is (*badger.Txn).Commit but in tests.
 	commit func(*badger.Txn) error
 	space  space
@@ -63,9 +64,9 @@ type update struct {
 	outcome chan error
 }
 
-func newCommitter(db *badger.DB, watchers *engine.Watchers, failure *failure, space space, collectAfter int64) *committer {
+func newCommitter(db *badger.DB, watchers *engine.Watchers, chain *chain, space space, collectAfter int64) *committer {
 	return &committer{
-		db: db, watchers: watchers, failure: failure, space: space,
+		db: db, watchers: watchers, failure: chain.failure, chain: chain, space: space,
 		commit:       (*badger.Txn).Commit,
 		limit:        limitOf(db),
 		collectAfter: collectAfter,
@@ -221,16 +222,33 @@ func (c *committer) write(b *batch) error {
 	// In this order: while a collection makes the commit wait, views go on.
 	c.writing.Lock()
 	defer c.writing.Unlock()
+	err := c.commitChained(b.txn, chainValue{})
+	c.grow(b.size)
+	return err
+}
+
+// commitChained commits a transaction with the chain's entry in it, and says so in HEAD.
+// The caller holds writing.
+func (c *committer) commitChained(txn *badger.Txn, value chainValue) error {
 	c.committing.Lock()
 	defer c.committing.Unlock()
-	if err := c.commit(b.txn); err != nil {
+	next, err := c.chain.extend(txn, value)
+	if err == nil {
+		err = c.commit(txn)
+	}
+	if err != nil {
 		// Badger shows the writes of a commit whose sync failed, and may have
 		// lost them after a restart: there is no known outcome to go on from.
 		c.failure.record(fmt.Errorf("commit: %w", err))
 	}
-	c.grow(b.size)
 	// Badger only logs when the value log could not be synced: the log's reader
 	// (see logger.go) has recorded it before Commit returned.
+	if err := c.failure.err(); err != nil {
+		return err
+	}
+	if err := c.chain.committed(next); err != nil {
+		c.failure.record(err)
+	}
 	return c.failure.err()
 }
 

@@ -3,11 +3,15 @@ package badger
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,8 +21,15 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/registry"
 )
 
-// killedDir tells a re-executed test binary that it is the one to be killed.
-const killedDir = "REGISTRY_BADGER_KILLED_DIR"
+const (
+	// killedDir tells a re-executed test binary that it is the one to be killed.
+	killedDir = "REGISTRY_BADGER_KILLED_DIR"
+	// killedRounds is how often it is, each time after fewer writes, at random; without it
+	// twice, and late.
+	killedRounds = "REGISTRY_BADGER_KILLED_ROUNDS"
+	// killedAt is the crash point at which it ends itself.
+	killedAt = "REGISTRY_BADGER_KILLED_AT"
+)
 
 const (
 	killedWriters = 16
@@ -27,7 +38,7 @@ const (
 )
 
 // TestKilled kills a process in the middle of its writes, twice over the same
-// directory. Every key that it has acknowledged must be there, and of every
+// directory. The directory is never refused. Every key that it has acknowledged must be there, and of every
 // update all keys or none. Files are small and collected all the time, so that
 // the end meets a rotation, a compaction or a collection now and then.
 func TestKilled(t *testing.T) {
@@ -35,27 +46,58 @@ func TestKilled(t *testing.T) {
 		writeUntilKilled(t, dir)
 		return
 	}
+	rounds, err := strconv.Atoi(cmp.Or(os.Getenv(killedRounds), "2"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	dir := t.TempDir()
-	for round := range 2 {
-		names := killWriter(t, dir)
-		if len(names) < killedAfter {
-			t.Fatalf("round %d: %d acknowledgements, want %d before the kill", round, len(names), killedAfter)
+	for round := range rounds {
+		after := killedAfter
+		if rounds > 2 {
+			after = 1 + rand.IntN(killedAfter/4)
 		}
-		s := openIn(t, dir, churning)
-		err := s.View(t.Context(), func(r registry.Reader) error {
-			for _, name := range names {
-				if _, err := r.Get("record/" + name); err != nil {
-					t.Errorf("round %d: acknowledged %s: %v", round, name, err)
-				}
+		names := killWriter(t, dir, after, "")
+		if len(names) < after {
+			t.Fatalf("round %d: %d acknowledgements, want %d before the kill", round, len(names), after)
+		}
+		if round%3 == 1 {
+			names = append(names, killWriter(t, dir, after, "")...) // nobody has closed it in between
+		}
+		survives(t, dir, fmt.Sprint("round ", round), names)
+	}
+}
+
+// TestKilledAtPoints ends the process between a commit and HEAD, and between a collection
+// and the commit that follows it, several times over the same directory.
+func TestKilledAtPoints(t *testing.T) {
+	dir := t.TempDir()
+	for round, point := range []string{"store: committed", "store: collected", "store: committed", "store: collected", "store: collected"} {
+		const never = 1 << 30
+		names := killWriter(t, dir, never, point)
+		if len(names) == 0 {
+			t.Fatalf("round %d: no acknowledgements", round)
+		}
+		survives(t, dir, fmt.Sprintf("round %d, %s", round, point), names)
+	}
+}
+
+// survives opens the directory and looks for what was acknowledged.
+func survives(t *testing.T, dir, what string, names []string) {
+	t.Helper()
+	s := openIn(t, dir, churning)
+	err := s.View(t.Context(), func(r registry.Reader) error {
+		for _, name := range names {
+			if _, err := r.Get("record/" + name); err != nil {
+				t.Errorf("%s: acknowledged %s: %v", what, name, err)
 			}
-			return errors.Join(wholeUpdates(r), lastUpdates(r, names))
-		})
-		if err != nil {
-			t.Errorf("round %d: %v", round, err)
 		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
+		return errors.Join(wholeUpdates(r), lastUpdates(r, names))
+	})
+	if err != nil {
+		t.Errorf("%s: %v", what, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -66,11 +108,12 @@ func churning(o *badger.Options) {
 	o.NumLevelZeroTables = 1
 }
 
-// killWriter runs the other half of TestKilled and returns what it acknowledged.
-func killWriter(t *testing.T, dir string) (names []string) {
+// killWriter runs the other half of TestKilled, until so many acknowledgements or to a
+// crash point, and returns what it acknowledged.
+func killWriter(t *testing.T, dir string, after int, point string) (names []string) {
 	t.Helper()
 	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilled$")
-	child.Env = append(os.Environ(), killedDir+"="+dir)
+	child.Env = append(os.Environ(), killedDir+"="+dir, killedAt+"="+point)
 	child.Stderr = os.Stderr
 	out, err := child.StdoutPipe()
 	if err != nil {
@@ -90,7 +133,7 @@ func killWriter(t *testing.T, dir string) (names []string) {
 			continue
 		}
 		// What is in the pipe after the kill was acknowledged before it.
-		if names = append(names, name); len(names) == killedAfter {
+		if names = append(names, name); len(names) == after {
 			if err := child.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
@@ -104,6 +147,17 @@ func killWriter(t *testing.T, dir string) (names []string) {
 
 // writeUntilKilled acknowledges each update in one write after it has returned.
 func writeUntilKilled(t *testing.T, dir string) {
+	var passed atomic.Int64
+	at := os.Getenv(killedAt)
+	last := map[string]int64{"store: committed": 100, "store: collected": 2}[at]
+	crashpoint = func(name string) {
+		if name == at && passed.Add(1) == last {
+			if own, err := os.FindProcess(os.Getpid()); err == nil {
+				_ = own.Kill()
+			}
+			select {} // until it comes
+		}
+	}
 	s, err := open(Options{Dir: dir, CollectEvery: time.Millisecond}, churning)
 	if err != nil {
 		t.Fatal(err)

@@ -30,6 +30,9 @@ type Options struct {
 	// TPP that replaces large documents writes a gigabyte in ten minutes.
 	// Default: 256 MiB
 	CollectAfter int64
+	// AcceptLoss is the word of an ErrLoss: Open goes on without what is missing. It
+	// fits that loss alone; where nothing is missing it does nothing. Default: none
+	AcceptLoss string
 }
 
 const (
@@ -39,7 +42,8 @@ const (
 
 // Open opens the directory, or makes an empty store in it. The error is
 // ErrLocked where the directory is held already, ErrReadOnly where it cannot be
-// written, ErrFull where the disk has less than 32 MB of room, or says what failed.
+// written, ErrFull where the disk has less than 32 MB of room, ErrLoss where the directory
+// does not hold what it held, or says what failed.
 func Open(o Options) (*Store, error) {
 	return open(o, func(*badger.Options) {})
 }
@@ -73,6 +77,10 @@ func open(o Options, tune func(*badger.Options)) (*Store, error) {
 	if err := space.demand(openRoom); err != nil {
 		return nil, err
 	}
+	state, err := examine(dir, o)
+	if err != nil {
+		return nil, err
+	}
 	failure := &failure{}
 	tuned := tuning(dir, &filter{Logger: o.Logger, failure: failure})
 	tune(&tuned)
@@ -81,7 +89,9 @@ func open(o Options, tune func(*badger.Options)) (*Store, error) {
 		return nil, openError(dir, err)
 	}
 	s := &Store{db: db, failure: failure}
-	s.committer = newCommitter(db, &s.watchers, failure, space, o.CollectAfter)
+	if s.committer, err = state.start(s, space, o.CollectAfter); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	s.collector = newCollector(s.committer, o.CollectEvery, o.Logger)
 	go s.committer.loop()
 	go s.collector.loop()
@@ -162,8 +172,13 @@ func makePrivate(dir string, logger Logger) error {
 // causes, so its words are all there is; TestLocked holds them.
 func openError(dir string, err error) error {
 	if !strings.Contains(err.Error(), "Another process is using this Badger database") {
-		return fmt.Errorf("registry/badger: open %s: %w", dir, err)
+		return fmt.Errorf("registry/badger: open %s: %w; if a file is damaged or missing, %s", dir, err, restoreIt)
 	}
+	return lockedError(dir)
+}
+
+// lockedError says who holds the directory.
+func lockedError(dir string) error {
 	// The holder leaves its process id in this file, for humans only.
 	holder, readErr := os.ReadFile(filepath.Join(dir, "LOCK"))
 	if readErr != nil {

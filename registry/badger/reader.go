@@ -1,8 +1,10 @@
 package badger
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -28,6 +30,9 @@ func (r reader) Scan(prefix, after string, limit int) ([]registry.Entry, error) 
 	var entries []registry.Entry
 	for it.Seek(start(prefix, after)); it.Valid() && len(entries) < limit; it.Next() {
 		item := it.Item()
+		if bytes.HasPrefix(item.Key(), []byte(reservedHere)) {
+			continue
+		}
 		data, err := value(r.txn, item)
 		if errors.Is(err, registry.ErrNotFound) {
 			continue // Expired while it was read.
@@ -50,7 +55,7 @@ func start(prefix, after string) []byte {
 
 // get returns a copy of the value in the transaction, or registry.ErrNotFound.
 func get(txn *badger.Txn, key string) ([]byte, error) {
-	if key == "" {
+	if key == "" || strings.HasPrefix(key, reservedHere) {
 		return nil, registry.ErrNotFound
 	}
 	item, err := find(txn, []byte(key))

@@ -1,6 +1,19 @@
 // Package badger is the default registry.Store: Badger in a directory that one
 // process holds. Updates are serial by construction and committed in groups,
 // with one sync of the disk for all of a group.
+//
+// The store knows what it held. Badger takes damage in its log for the end of the log, and
+// opens without what came after. So each commit has an entry that names the one before it
+// (chain.go), and the file HEAD in the directory names the last one (head.go): it is written
+// before a commit's answers, and synced within about a second. Before Badger opens the directory,
+// it is read and both are held against it (inspect.go, follow.go). Only the rest of a commit
+// that HEAD does not know of may be cut off. Anything else is an ErrLoss, and nothing is
+// changed, unless Options.AcceptLoss names that very loss: then what Badger would misread
+// is set aside (setaside.go), and the first commit after it leaves the key
+// loss/<sequence>-<code> with {"time":...,"found":...,"committed":...} for the registry.
+//
+// After a power failure HEAD may be a second old: damage to the commits of that second is
+// not told from a commit that was cut off.
 package badger
 
 import (
