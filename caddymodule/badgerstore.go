@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -23,6 +24,10 @@ type BadgerStore struct {
 	// Directory is created when missing, for Caddy's user only. Placeholders may
 	// be used. Default: openbanking_dcr/store in Caddy's data directory.
 	Directory string `json:"directory,omitempty"`
+	// AcceptLoss is the word that the gateway asks for when it refuses a store that is
+	// damaged or incomplete: it goes on without what is missing. It fits that loss alone,
+	// and does nothing where nothing is missing. Default: none
+	AcceptLoss string `json:"accept_loss,omitempty"`
 
 	absolute string
 }
@@ -41,6 +46,9 @@ func (b *BadgerStore) Provision(caddy.Context) error {
 			return fmt.Errorf("directory: %w", err)
 		}
 	}
+	if b.AcceptLoss != "" && !badger.ValidAcceptLoss(b.AcceptLoss) {
+		return fmt.Errorf("accept_loss: %w", errAcceptLoss)
+	}
 	var err error
 	b.absolute, err = filepath.Abs(directory)
 	return err
@@ -48,7 +56,9 @@ func (b *BadgerStore) Provision(caddy.Context) error {
 
 // UnmarshalCaddyfile reads
 //
-//	store badger [<directory>]
+//	store badger [<directory>] {
+//		accept_loss <sequence>-<code>
+//	}
 func (b *BadgerStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the engine's name
 	if d.NextArg() {
@@ -58,17 +68,32 @@ func (b *BadgerStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		return d.Errf("store badger: unknown word %q", d.Val())
+		switch word := d.Val(); word {
+		case "accept_loss":
+			if b.AcceptLoss != "" {
+				return d.Errf("store badger: %s is there twice", word)
+			}
+			if !d.AllArgs(&b.AcceptLoss) {
+				return d.ArgErr()
+			}
+			if !badger.ValidAcceptLoss(b.AcceptLoss) {
+				return d.Errf("store badger: accept_loss %q: %v", b.AcceptLoss, errAcceptLoss)
+			}
+		default:
+			return d.Errf("store badger: unknown word %q", word)
+		}
 	}
 	return nil
 }
+
+var errAcceptLoss = errors.New("write the word that the gateway's error asks for, such as 1234-0123456789ab")
 
 // Key is the absolute directory.
 func (b *BadgerStore) Key() string { return "badger:" + b.absolute }
 
 // Open opens the directory.
 func (b *BadgerStore) Open(_ context.Context, log *slog.Logger) (registry.Store, error) {
-	return badger.Open(badger.Options{Dir: b.absolute, Logger: printf{log}})
+	return badger.Open(badger.Options{Dir: b.absolute, Logger: printf{log}, AcceptLoss: b.AcceptLoss})
 }
 
 // printf lets Badger, which formats its messages itself, write to a slog.Logger.
