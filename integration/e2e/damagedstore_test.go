@@ -1,0 +1,89 @@
+package e2e_test
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/story"
+)
+
+var acceptLoss = regexp.MustCompile(`accept_loss ([0-9]+-[0-9a-f]+) in the block of store badger`)
+
+// TestDamagedStore: after five registrations, kill -9 and one flipped bit the gateway
+// does not start, again and again, and says what is wrong and what can be done. With the
+// word that it asks for it starts, says what is lost, and has what was whole.
+func TestDamagedStore(t *testing.T) {
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
+	var ids, tokens []string
+	for range 5 {
+		id, token := registered(t, p)
+		ids, tokens = append(ids, id), append(tokens, token)
+	}
+	if err := p.Gateway.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	logs, err := filepath.Glob(filepath.Join(p.Dir, "store", "*.mem"))
+	if err != nil || len(logs) == 0 {
+		t.Fatalf("logs %q, %v", logs, err)
+	}
+	data, err := os.ReadFile(slices.Max(logs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(bytes.TrimRight(data, "\x00"))*4/5] ^= 1
+	if err := os.WriteFile(slices.Max(logs), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var word string
+	for range 2 {
+		err := p.Gateway.Restart(t.Context())
+		if err == nil {
+			t.Fatal("started")
+		}
+		found := acceptLoss.FindStringSubmatch(err.Error())
+		if found == nil || !strings.Contains(err.Error(), "the store does not hold what it held: "+slices.Max(logs)+": it is damaged at ") {
+			t.Fatalf("the error does not say what is wrong: %v", err)
+		}
+		word = found[1]
+	}
+	line := "store badger " + filepath.Join(p.Dir, "store")
+	accepting := strings.Replace(p.Caddyfile, line+"\n", line+" {\n\t\t\taccept_loss "+word+"\n\t\t}\n", 1)
+	if accepting == p.Caddyfile {
+		t.Fatal("no store in the Caddyfile")
+	}
+	if err := os.WriteFile(filepath.Join(p.Dir, "Caddyfile"), []byte(accepting), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before := len(p.Gateway.Log())
+	if err := p.Gateway.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.CloseIdle()
+	if log := p.Gateway.Log()[before:]; strings.Count(log, "goes on without what is missing, as accept_loss "+word+" says") != 1 {
+		t.Errorf("the log does not say what is lost:\n%s", log)
+	}
+	for n, want := range map[int]int{0: http.StatusOK, 4: http.StatusUnauthorized} {
+		if r, err := p.Client(p.Acme).Read(t.Context(), p.Register, ids[n], tokens[n]); err != nil || r.Status != want {
+			t.Errorf("client %d: %v, %v, want %d", n, r, err, want)
+		}
+	}
+	// The word stays where it is, and the gateway goes on as ever.
+	for _, end := range []func() error{p.Gateway.Kill, p.Gateway.Stop} {
+		id, _ := registered(t, p)
+		if err := errors.Join(end(), p.Gateway.Restart(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		p.CloseIdle()
+		if err := reads(t.Context(), p, id); err != nil {
+			t.Error(err)
+		}
+	}
+}
