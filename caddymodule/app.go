@@ -37,6 +37,12 @@ type App struct {
 	// data directory, readable by Caddy's user only. Back it up with the store.
 	Keyset string `json:"keyset,omitempty"`
 
+	// Restored declares that the store was put back from a copy, by a label that the store
+	// has not seen yet, the date for instance. At the first start with it what was issued up
+	// to then counts as used, and clients that the registry does not know are refused until
+	// an operator confirms. Default: none.
+	Restored string `json:"restored,omitempty"`
+
 	engine Engine
 	keyset string
 	ctx    caddy.Context
@@ -78,6 +84,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.keyset, err = secret("keyset", a.Keyset); err != nil {
 		return err
 	}
+	if err := checkLabel(a.Restored); err != nil {
+		return err
+	}
 	return a.offerMetrics()
 }
 
@@ -86,9 +95,11 @@ func (a *App) Start() error {
 	if len(a.workspaces) == 0 {
 		return nil // options without a directive: nothing to keep
 	}
-	if _, err := a.Enter(); err != nil {
+	r, err := a.Enter()
+	if err != nil {
 		return err
 	}
+	a.tellEpoch(r.Epoch())
 	a.mu.Lock()
 	a.started = true
 	a.mu.Unlock()

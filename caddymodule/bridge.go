@@ -22,7 +22,7 @@ import (
 
 // checkAssertion authenticates a client in bridge mode by its assertion, and uses that up.
 func (h *Handler) checkAssertion(ctx context.Context, store *registry.Registry, who *verify.ClientAuthentication, c *registry.Client, audiences []string) error {
-	rules := &verify.AssertionRules{ClientID: c.ClientID, Algorithms: h.Algorithms, Audiences: audiences}
+	rules := &verify.AssertionRules{ClientID: c.ClientID, Algorithms: h.Algorithms, Audiences: audiences, Epoch: epochOf(store)}
 	if alg := c.Metadata.TokenEndpointSigningAlg; alg != "" {
 		rules.Algorithms = []string{alg}
 	}

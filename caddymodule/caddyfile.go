@@ -29,6 +29,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	openbanking_dcr {
 //	    store  badger [<directory>]
 //	    keyset <placeholder>
+//	    restored <label>
 //	}
 func parseGlobalOption(d *caddyfile.Dispenser, before any) (any, error) {
 	d.Next() // openbanking_dcr
@@ -45,6 +46,10 @@ func parseGlobalOption(d *caddyfile.Dispenser, before any) (any, error) {
 			app.StoreRaw, err = guest(d, "openbanking_dcr.stores.", "engine")
 		case "keyset":
 			err = placeholderArg(d, &app.Keyset)
+		case "restored":
+			if err = oneArg(d, &app.Restored); err == nil {
+				err = at(d, checkLabel(app.Restored))
+			}
 		default:
 			err = unknown(d)
 		}
@@ -62,7 +67,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, before any) (any, error) {
 //	    audience             <value...>
 //	    client_certificate   off
 //	    client_certificate   header <form> [<name>] { trust_pool <module> ... }
-//	    access_token         dcr_register { client <id> <placeholder> }
+//	    access_token         dcr_register { client <id> <placeholder>; token_lifetime <duration> }
 //	    access_token         off
 //	    software_statement   <issuer> { ... }      # one for each directory
 //	    software_statement   off

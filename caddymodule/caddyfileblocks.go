@@ -98,7 +98,8 @@ func client(d *caddyfile.Dispenser) (*Credentials, error) {
 //
 //	access_token off
 //	access_token dcr_register {
-//	    client <id> <placeholder>
+//	    client         <id> <placeholder>
+//	    token_lifetime <duration>
 //	}
 func (t *AccessToken) unmarshal(d *caddyfile.Dispenser) error {
 	var what string
@@ -107,10 +108,17 @@ func (t *AccessToken) unmarshal(d *caddyfile.Dispenser) error {
 	}
 	t.Off = what == "off"
 	return block(d, func() (err error) {
-		if d.Val() != "client" || t.Off {
+		if t.Off {
 			return unknown(d)
 		}
-		t.Client, err = client(d)
+		switch d.Val() {
+		case "client":
+			t.Client, err = client(d)
+		case "token_lifetime":
+			err = duration(d, &t.Lifetime)
+		default:
+			err = unknown(d)
+		}
 		return err
 	})
 }

@@ -66,7 +66,10 @@ func (d *dcr) registrationToken() error {
 		return d.spentToken(raw, err)
 	}
 	d.showToken()
-	return d.token.CheckRegistration(d.cert, d.now())
+	if err := d.token.CheckRegistration(d.cert, d.now()); err != nil {
+		return err
+	}
+	return d.token.CheckEpoch(epochOf(d.store), d.tokenLifetime(), d.now())
 }
 
 // bearer is the token of the Authorization header, the one place for it here. One that is

@@ -130,6 +130,10 @@ type AccessToken struct {
 	// gateway can end a token that registered, at an AS that lets nobody else do
 	// so. Default: the gateway's own client.
 	Client *Credentials `json:"client,omitempty"`
+	// Lifetime is how long a token is good at most at the AS. After a restore or an accepted
+	// loss one that does not say when it was issued (iat) is refused for that long, because
+	// it may have registered before. Default: 24h.
+	Lifetime caddy.Duration `json:"token_lifetime,omitempty"`
 }
 
 // Credentials of a client of the AS.
@@ -184,7 +188,7 @@ func (h *Handler) provision(ctx caddy.Context) error {
 	if h.Explain != "" && h.Explain != "on" {
 		return fmt.Errorf("explain %q: the only word is on", h.Explain)
 	}
-	if err := errors.Join(h.RequestHeaders.check(), h.checkSwitches(), h.checkProtections(), h.checkReregister(), h.checkAuditRetention(), h.StoreShare.check(), h.Unguarded.check(), h.RegistrationAccessToken.check()); err != nil {
+	if err := errors.Join(h.RequestHeaders.check(), h.checkSwitches(), h.checkProtections(), h.checkReregister(), h.checkAuditRetention(), h.StoreShare.check(), h.AccessToken.check(), h.Unguarded.check(), h.RegistrationAccessToken.check()); err != nil {
 		return err
 	}
 	if h.RateLimit == nil {

@@ -24,6 +24,10 @@ var (
 		"What the disk of the registry's store has left.", nil, nil)
 	storeLow = prometheus.NewDesc("caddy_openbanking_dcr_store_low",
 		"1 while the disk of the registry's store has little room left, else 0.", nil, nil)
+	storeEpoch = prometheus.NewDesc("caddy_openbanking_dcr_epoch_timestamp_seconds",
+		"What was issued up to then counts as used, because the store was restored or has lost a part; 0 for none.", nil, nil)
+	storeUnconfirmed = prometheus.NewDesc("caddy_openbanking_dcr_epoch_unconfirmed",
+		"1 from a restore or an accepted loss until an operator confirms it, else 0.", nil, nil)
 	lostExplanations = prometheus.NewDesc("caddy_openbanking_dcr_explanations_lost_total",
 		"Explanations of refused requests that could not be kept since the store was opened.", nil, nil)
 )
@@ -38,6 +42,8 @@ func (c collector) Describe(to chan<- *prometheus.Desc) {
 	to <- lostExplanations
 	to <- storeFree
 	to <- storeLow
+	to <- storeEpoch
+	to <- storeUnconfirmed
 }
 
 // collectWithin is less than what asks usually waits.
@@ -53,6 +59,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	defer cancel()
 	to <- prometheus.MustNewConstMetric(lostExplanations, prometheus.CounterValue, float64(store.LostExplanations()))
 	collectRoom(to, store)
+	collectEpoch(to, store.Epoch())
 	list, err := store.BacklogCounts(ctx)
 	if err != nil {
 		c.app.log.Error("metrics: the registry cannot be read", slog.Any("error", err))
@@ -76,12 +83,21 @@ func collectRoom(to chan<- prometheus.Metric, store *registry.Registry) {
 	if !known {
 		return
 	}
-	state := 0.0
-	if low {
-		state = 1
-	}
 	to <- prometheus.MustNewConstMetric(storeFree, prometheus.GaugeValue, float64(free))
-	to <- prometheus.MustNewConstMetric(storeLow, prometheus.GaugeValue, state)
+	to <- prometheus.MustNewConstMetric(storeLow, prometheus.GaugeValue, oneIf(low))
+}
+
+// collectEpoch tells of what the store may have forgotten.
+func collectEpoch(to chan<- prometheus.Metric, e registry.Epoch) {
+	to <- prometheus.MustNewConstMetric(storeEpoch, prometheus.GaugeValue, float64(e.At))
+	to <- prometheus.MustNewConstMetric(storeUnconfirmed, prometheus.GaugeValue, oneIf(e.Unconfirmed()))
+}
+
+func oneIf(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 // offerMetrics adds them to those of Caddy.

@@ -233,6 +233,7 @@ func (d *dcr) verifyBody(c *registry.Client) (*registry.Registration, error) {
 		return nil, err
 	}
 	rules := d.rules
+	rules.Epoch = epochOf(d.store)
 	rules.Audiences = append(rules.Audiences[:len(rules.Audiences):len(rules.Audiences)], metadata.Issuer)
 	request, err := verify.VerifyRequest(d.r.Context(), raw, &rules, d.now())
 	if request != nil && request.KeyID != "" {

@@ -28,7 +28,7 @@ type pooled struct {
 	keyset [sha256.Size]byte
 }
 
-func open(ctx context.Context, engine Engine, text string, log *slog.Logger) (*pooled, error) {
+func open(ctx context.Context, engine Engine, text, restored string, log *slog.Logger) (*pooled, error) {
 	keyset := keysetFile{filepath.Join(dataDirectory(), "keyset.json"), log}
 	sealer, err := keyset.read(text)
 	if err != nil {
@@ -41,7 +41,7 @@ func open(ctx context.Context, engine Engine, text string, log *slog.Logger) (*p
 	if sealer, err = keyset.beside(ctx, store, sealer); err != nil {
 		return nil, errors.Join(fmt.Errorf("keyset: %w", err), store.Close())
 	}
-	r, err := registry.Open(ctx, registry.Options{Store: store, Sealer: sealer, Logger: log})
+	r, err := registry.Open(ctx, registry.Options{Store: store, Sealer: sealer, Restored: restored, Logger: log})
 	if errors.Is(err, registry.ErrForeignKeyset) {
 		err = keyset.foreign(text != "", err)
 	}

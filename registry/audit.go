@@ -28,7 +28,7 @@ type AuditEntry struct {
 	SoftwareID   string `json:"software_id,omitempty"`
 	OrgID        string `json:"org_id,omitempty"`
 	Directory    string `json:"directory,omitempty"`
-	// Reason is the operator's, of a suspension.
+	// Reason is the operator's, of a suspension or a confirmation.
 	Reason string `json:"reason,omitempty"`
 	Origin
 }
@@ -45,6 +45,7 @@ const (
 	AuditDeleted       = "deleted"        // recorded when the client can do nothing any more
 	AuditSuspended     = "suspended"      // by an operator
 	AuditResumed       = "resumed"        // by an operator
+	AuditConfirmed     = "confirmed"      // an operator has looked after a restore or an accepted loss, see Epoch
 )
 
 // Origin is what an AuditEntry has of the request that asked for the change. It is empty

@@ -35,7 +35,8 @@ import (
 //	written/<workspace>/<day>/<hash>           what an organisation has had written, see writtenBytes
 //	making/...                                 of a version that counted otherwise; not read any more
 //	explanation/<group>/<slot>                 see Explanation
-//	store/keyset                               see binding
+//	store/keyset, store/epoch, store/restored  about the store itself, see binding, Epoch, restores
+//	loss/<id>                                  the engine's, see Loss
 func key(parts ...string) string {
 	var b strings.Builder
 	n := len(parts)

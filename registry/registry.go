@@ -69,6 +69,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -94,6 +95,9 @@ type Options struct {
 	Store Store
 	// Sealer is required.
 	Sealer Sealer
+	// Restored is the label of a restore that the operator declares, see DeclareRestored.
+	// Default: none.
+	Restored string
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 	// Logger. Default: none.
@@ -108,6 +112,7 @@ type Registry struct {
 	now    func() time.Time
 	log    *slog.Logger
 
+	epoch        atomic.Pointer[Epoch]
 	generations  *generations
 	backlog      *backlogCounts // nil for a store that is not Exclusive
 	explanations *explanations
@@ -125,7 +130,7 @@ type Registry struct {
 }
 
 // Open starts a Registry and its outbox. It does not end with ctx but with Close. Before
-// it returns the store is bound to the Sealer.
+// it returns the store is bound to the Sealer, and what was lost or restored has an Epoch.
 //
 // Errors: ErrForeignKeyset, and those of the store.
 func Open(ctx context.Context, o Options) (*Registry, error) {
@@ -146,7 +151,7 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
-	if err := r.bindKeyset(ctx); err != nil {
+	if err := r.settle(ctx, o.Restored); err != nil {
 		return nil, err
 	}
 	ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -158,6 +163,21 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	go r.runOutbox(ctx, changed)
 	go r.runExplanations(ctx)
 	return r, nil
+}
+
+// settle finds out what the store is, before anything is served. The binding is the first
+// commit: with it the engine writes a loss that was accepted.
+func (r *Registry) settle(ctx context.Context, restored string) error {
+	if err := r.loadEpoch(ctx); err != nil {
+		return err
+	}
+	if err := r.bindKeyset(ctx); err != nil {
+		return err
+	}
+	if err := r.takeLosses(ctx); err != nil {
+		return err
+	}
+	return r.DeclareRestored(ctx, restored)
 }
 
 // Close stops the outbox and closes the store. What the outbox had not finished

@@ -30,6 +30,8 @@ type AccessToken struct {
 	Subject string
 	// Scopes are the whole tokens of scope.
 	Scopes []string
+	// Issued is iat; zero when the token has none that can be read.
+	Issued time.Time
 	// Expires is exp; zero when the token has none.
 	Expires time.Time
 	// Thumbprint is cnf.x5t#S256: the certificate it is bound to. Empty when unbound.
@@ -154,6 +156,9 @@ func ReadAccessToken(raw string, claims Object) (*AccessToken, error) {
 	}
 	if ok {
 		t.Expires = time.Unix(exp, 0)
+	}
+	if iat, ok, err := claims.Integer("iat"); err == nil && ok {
+		t.Issued = time.Unix(iat, 0)
 	}
 	cnf, ok, err := claims.Object("cnf")
 	if err != nil {

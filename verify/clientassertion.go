@@ -31,6 +31,9 @@ type AssertionRules struct {
 	Keys, Revoked KeySource
 	// Skew is how far the client's clock may be off. Default: DefaultSkew.
 	Skew time.Duration
+	// Epoch: an assertion whose iat is not later is refused, and for MaxAssertionLifetime
+	// one without. Default: none.
+	Epoch Epoch
 }
 
 // ClientAssertion is one that has been verified. Whoever acts on it must use it up
@@ -39,6 +42,8 @@ type ClientAssertion struct {
 	// JTI identifies it among those of its client, until Expires.
 	JTI     string
 	Expires time.Time
+	// Issued is iat; zero when there is none.
+	Issued time.Time
 }
 
 // VerifyClientAssertion authenticates a client by private_key_jwt (RFC 7523 3,
@@ -85,7 +90,9 @@ func (c *ClientAuthentication) VerifyClientAssertion(ctx context.Context, rules 
 	if a.JTI, _, err = t.Claims.String("jti"); err != nil || a.JTI == "" {
 		return nil, refuse("has no jti; send a new one with each")
 	}
-	a.Expires, err = assertionTimes(t.Claims, rules.Skew, now)
+	if err = a.readTimes(t.Claims, rules.Skew, now); err == nil {
+		err = a.checkEpoch(rules.Epoch, now)
+	}
 	if err != nil {
 		return nil, refuse("%w", err)
 	}
@@ -111,8 +118,8 @@ func (c *ClientAuthentication) AssertionKeyID() string {
 	return kid
 }
 
-// assertionTimes checks exp, which must be there, and iat and nbf, which may.
-func assertionTimes(claims Object, skew time.Duration, now time.Time) (expires time.Time, err error) {
+// readTimes checks exp, which must be there, and iat and nbf, which may.
+func (a *ClientAssertion) readTimes(claims Object, skew time.Duration, now time.Time) error {
 	if skew == 0 {
 		skew = DefaultSkew
 	}
@@ -121,18 +128,20 @@ func assertionTimes(claims Object, skew time.Duration, now time.Time) (expires t
 		at := time.Unix(n, 0)
 		switch {
 		case err != nil:
-			return expires, fmt.Errorf("has %s that %w; send seconds since 1970", name, err)
+			return fmt.Errorf("has %s that %w; send seconds since 1970", name, err)
 		case name == "exp" && !ok:
-			return expires, errors.New("has no exp; send seconds since 1970")
+			return errors.New("has no exp; send seconds since 1970")
 		case name == "exp" && !at.After(now):
-			return expires, fmt.Errorf("expired at %s, it is %s here", stamp(at), stamp(now))
+			return fmt.Errorf("expired at %s, it is %s here", stamp(at), stamp(now))
 		case name == "exp" && at.After(now.Add(MaxAssertionLifetime+skew)):
-			return expires, fmt.Errorf("expires at %s, more than %s ahead; let it live shorter", stamp(at), MaxAssertionLifetime)
+			return fmt.Errorf("expires at %s, more than %s ahead; let it live shorter", stamp(at), MaxAssertionLifetime)
 		case name == "exp":
-			expires = at
+			a.Expires = at
 		case ok && at.After(now.Add(skew)):
-			return expires, fmt.Errorf("has %s %s, in the future; it is %s here", name, stamp(at), stamp(now))
+			return fmt.Errorf("has %s %s, in the future; it is %s here", name, stamp(at), stamp(now))
+		case name == "iat" && ok:
+			a.Issued = at
 		}
 	}
-	return expires, nil
+	return nil
 }

@@ -39,6 +39,8 @@ type RequestRules struct {
 	Lenient Leniency
 	// Skew is how far the TPP's clock may be off. Default: DefaultSkew.
 	Skew time.Duration
+	// Epoch: a request whose iat is not later is refused. Default: none.
+	Epoch Epoch
 }
 
 // Request is a registration request whose SSA, signature and claims of the JWT

@@ -138,7 +138,10 @@ func (r *Request) checkTimes(rules *RequestRules, now time.Time) error {
 	case exp.Sub(iat) > most:
 		return refuseRequest("exp", "%s after iat; at most %s are accepted", exp.Sub(iat), most)
 	}
-	return nil
+	if _, said, err := r.Claims.Integer("iat"); !said { // unsigned: whoever sends it again may change it too
+		return err
+	}
+	return r.checkEpoch(rules.Epoch, iat, now)
 }
 
 // stringOrList reads a claim that RFC 7519 lets be a string or an array of them.

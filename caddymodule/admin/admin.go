@@ -9,6 +9,8 @@
 //	GET    /openbanking_dcr/suspensions?workspace=&cursor=&limit=
 //	PUT    /openbanking_dcr/suspensions    {"workspace","kind","value","reason"}
 //	DELETE /openbanking_dcr/suspensions?workspace=&kind=&value=
+//	GET    /openbanking_dcr/epoch
+//	POST   /openbanking_dcr/epoch          {"reason"}
 //	POST   /openbanking_dcr/secrets?workspace=&client_id=
 //	POST   /openbanking_dcr/secrets?workspace=&cursor=&limit=
 //	GET    /openbanking_dcr/registrations?workspace=&cursor=&limit=
@@ -25,6 +27,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -70,20 +73,26 @@ var calls = map[string]func(*call) (any, error){
 	"GET suspensions":    (*call).suspensions,
 	"PUT suspensions":    (*call).suspend,
 	"DELETE suspensions": (*call).resume,
+	"GET epoch":          (*call).epoch,
+	"POST epoch":         (*call).confirmEpoch,
 	"POST secrets":       (*call).rotateSecrets,
 	"GET registrations":  (*call).registrations,
 	"GET audit":          (*call).audit,
 	"GET explanations":   (*call).explanations,
 }
 
+// takeBody are those with a body.
+var takeBody = []string{"PUT suspensions", "POST epoch"}
+
 func serve(w http.ResponseWriter, r *http.Request) error {
 	what := r.URL.Path[len(prefix):]
-	run, ok := calls[r.Method+" "+what]
+	name := r.Method + " " + what
+	run, ok := calls[name]
 	if !ok {
 		return notServed(r.Method, what)
 	}
 	c := &call{r: r}
-	if err := c.parse(r.Method == http.MethodPut); err != nil {
+	if err := c.parse(slices.Contains(takeBody, name)); err != nil {
 		return err
 	}
 	running, err := caddy.ActiveContext().AppIfConfigured("openbanking_dcr")
@@ -99,7 +108,7 @@ func serve(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case errors.Is(err, registry.ErrNotFound):
 		return failed(http.StatusNotFound, err)
-	case errors.Is(err, registry.ErrNative), errors.Is(err, registry.ErrNoNewSecret):
+	case errors.Is(err, registry.ErrNative), errors.Is(err, registry.ErrNoNewSecret), errors.Is(err, registry.ErrNoEpoch):
 		return failed(http.StatusConflict, err)
 	case errors.Is(err, registry.ErrCursor):
 		return failed(http.StatusBadRequest, err)
@@ -121,7 +130,7 @@ func notServed(method, what string) error {
 			return failed(http.StatusMethodNotAllowed, fmt.Errorf("%s is not a method of %s%s", method, prefix, what))
 		}
 	}
-	return failed(http.StatusNotFound, errors.New("there are backlog, outbox, divergences, suspensions, secrets, registrations, audit and explanations"))
+	return failed(http.StatusNotFound, errors.New("there are backlog, outbox, divergences, suspensions, epoch, secrets, registrations, audit and explanations"))
 }
 
 func failed(status int, err error) error {

@@ -21,7 +21,8 @@ var good = map[string]struct{ query, body string }{
 	"GET backlog": {}, "GET outbox": {query: "limit=5"}, "GET divergences": {query: workspace}, "GET suspensions": {query: workspace},
 	"DELETE divergences": {query: workspace + "&kind=answer_lost&registration=x"}, "DELETE suspensions": {query: workspace + "&kind=client&value=x"},
 	"PUT suspensions": {body: `{"workspace":"default/obuk","kind":"software","value":"x"}`},
-	"POST secrets":    {query: workspace}, "GET registrations": {query: workspace}, "GET audit": {query: workspace}, "GET explanations": {query: workspace},
+	"GET epoch":       {}, "POST epoch": {body: `{"reason":"looked"}`},
+	"POST secrets": {query: workspace}, "GET registrations": {query: workspace}, "GET audit": {query: workspace}, "GET explanations": {query: workspace},
 }
 
 // start runs a gateway that has reached nothing yet.
@@ -35,6 +36,7 @@ func start(t *testing.T) {
 	}
 	openbanking_dcr {
 		store badger ` + t.TempDir() + `
+		restored "copy of yesterday"
 	}
 }
 http://127.0.0.1:0 {
@@ -158,6 +160,15 @@ func TestWrongCalls(t *testing.T) {
 		{"DELETE suspensions", workspace + "&kind=directory&value=x", "", 400, "must be one of"},
 		{"DELETE divergences", "workspace=default/other&kind=answer_lost&registration=x", "", 404, "there are default/obuk"},
 		{"DELETE divergences", workspace + "&kind=other&registration=x", "", 400, "must be one of"},
+		{"GET epoch", "", "", 200, `"cause":"restored","label":"copy of yesterday","unconfirmed":true`},
+		{"POST epoch", "", "", 400, "the body must be"},
+		{"POST epoch", "", `{}`, 400, "a reason of 1 to 500 bytes is required"},
+		{"POST epoch", "", `{"reason":"x","workspace":"default/obuk"}`, 400, `unknown field "workspace"`},
+		{"POST epoch", "reason=x", `{"reason":"x"}`, 400, "unknown parameter"},
+		{"POST epoch", "", `{"reason":"looked"}`, 204, ""},
+		{"GET epoch", "", "", 200, `"reason":"looked","unconfirmed":false`},
+		{"GET audit", "", "", 200, `"change":"confirmed","reason":"looked"`},
+		{"POST epoch", "", `{"reason":"again"}`, 409, "nothing waits to be confirmed"},
 		{"PUT suspensions", "", "", 400, "the body must be"},
 		{"PUT suspensions", "", body + body, 400, "the body must be"},
 		{"PUT suspensions", "", body + " x", 400, "the body must be"},

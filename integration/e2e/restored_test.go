@@ -1,0 +1,164 @@
+package e2e_test
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
+	"github.com/caddy-dcr/caddy-dcr/integration/story"
+	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
+)
+
+// noRegistrar leaves the gateway without a client that could revoke registration tokens:
+// go-oidc lets no other client do so, and they stay active at it.
+var noRegistrar = gateway.Replacement{Old: "access_token dcr_register {\n\t\t\tclient registrar {env.REGISTRAR_SECRET}\n\t\t}\n", New: "access_token dcr_register\n"}
+
+// copyStore stops the gateway, copies its store, and runs it again.
+func copyStore(t *testing.T, p *story.Play) (copied string) {
+	t.Helper()
+	copied = filepath.Join(t.TempDir(), "copy")
+	restart(t, p, func() error {
+		return errors.Join(p.Gateway.Stop(), os.CopyFS(copied, os.DirFS(filepath.Join(p.Dir, "store"))))
+	})
+	return copied
+}
+
+// putBack puts a copy in the place of the store. A label declares that.
+func putBack(t *testing.T, p *story.Play, copied, label string) {
+	t.Helper()
+	caddyfile := p.Caddyfile
+	if label != "" {
+		caddyfile = strings.Replace(caddyfile, "\topenbanking_dcr {\n", "\topenbanking_dcr {\n\t\trestored \""+label+"\"\n", 1)
+	}
+	store := filepath.Join(p.Dir, "store")
+	restart(t, p, func() error {
+		return errors.Join(p.Gateway.Stop(), os.RemoveAll(store), os.CopyFS(store, os.DirFS(copied)), os.WriteFile(filepath.Join(p.Dir, "Caddyfile"), []byte(caddyfile), 0o600))
+	})
+}
+
+// TestRestoredStore: what was used after the copy was made is not good again when the copy
+// is put back and that is declared.
+func TestRestoredStore(t *testing.T) {
+	for name, c := range map[string]struct {
+		tokens string
+		set    map[string]any // in the AS's introspection answers
+		told   string
+	}{
+		"opaque": {"opaque", nil, "issued at"}, "jwt": {"jwt", nil, "issued at"},
+		"opaque without iat": {"opaque", map[string]any{"iat": nil}, "does not say when it was issued"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, AccessTokens: c.tokens, Replace: []gateway.Replacement{noRegistrar}}))
+			introspection := strings.TrimPrefix(p.Endpoint("introspection_endpoint"), p.Issuer)
+			if err := p.AS.Fault(t.Context(), authserverprocess.Fault{PathContains: introspection, Times: -1, After: true, Set: c.set}); c.set != nil && err != nil {
+				t.Fatal(err)
+			}
+			client := p.Client(p.Acme)
+			id, own := registered(t, p)
+			token, body, err := p.Prepare(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			request := func() string {
+				t.Helper()
+				body, err := p.Acme.Request(nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return body
+			}
+			update := request()
+			copied := copyStore(t, p)
+			r, err := client.Register(t.Context(), p.Register, token, body)
+			answered(t, r, err, 201, "")
+			r, err = client.Register(t.Context(), p.Register, token, request())
+			answered(t, r, err, 401, "invalid_token")
+			r, err = client.Update(t.Context(), p.Register, id, own, update)
+			answered(t, r, err, 200, "")
+
+			putBack(t, p, copied, "the copy of today")
+			for range 2 {
+				r, err = client.Register(t.Context(), p.Register, token, request())
+				if told := answered(t, r, err, 401, "invalid_token").Text("error_description"); !strings.Contains(told, c.told) {
+					t.Errorf("told %q", told)
+				}
+				r, err = client.Update(t.Context(), p.Register, id, own, update)
+				if told := answered(t, r, err, 400, "invalid_client_metadata").Text("error_description"); !strings.Contains(told, "iat: ") {
+					t.Errorf("told %q", told)
+				}
+				restart(t, p, p.Gateway.Stop) // the epoch outlives the start that has begun it
+			}
+			log := p.Gateway.Log()
+			if n := strings.Count(log, "the store was restored"); n != 1 {
+				t.Errorf("the log says %d times that the store was restored", n)
+			}
+			if n := strings.Count(log, "an epoch is in force"); n != 3 || !strings.Contains(log, `"rule":"epoch"`) {
+				t.Errorf("the log says %d times of 3 starts that an epoch is in force, or does not name the rule", n)
+			}
+			// A client of the copy goes on.
+			if _, err := p.ClientToken(t.Context(), p.Acme, id); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestRestoredRequests: where no token is demanded, the request alone is what could be
+// sent again.
+func TestRestoredRequests(t *testing.T) {
+	off := gateway.Replacement{Old: strings.TrimSuffix(noRegistrar.Old, "\n"), New: "access_token off"}
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{off}}))
+	body, err := p.Acme.Request(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, copied := p.Client(p.Acme), copyStore(t, p)
+	r, err := client.Register(t.Context(), p.Register, "", body)
+	answered(t, r, err, 201, "")
+	putBack(t, p, copied, "") // which nobody can tell from a store that was never used
+	r, err = client.Register(t.Context(), p.Register, "", body)
+	answered(t, r, err, 201, "")
+	putBack(t, p, copied, "2026-11-29")
+	r, err = client.Register(t.Context(), p.Register, "", body)
+	if told := answered(t, r, err, 400, "invalid_client_metadata").Text("error_description"); !strings.Contains(told, "may have been sent before") {
+		t.Errorf("told %q", told)
+	}
+}
+
+// TestRestoredAssertions: in bridge mode the gateway alone knows which client assertions
+// were used.
+func TestRestoredAssertions(t *testing.T) {
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{bridge}}))
+	client := p.Client(p.Acme)
+	id := registers(t, p, client, assertions).Text("client_id")
+	for name, overrides := range map[string]map[string]any{"with iat": nil, "without iat": {"iat": nil}} {
+		text, err := p.Acme.Assertion(id, p.Issuer, overrides)
+		if err != nil {
+			t.Fatal(err)
+		}
+		form := "grant_type=client_credentials&scope=&client_assertion_type=" + url.QueryEscape("urn:ietf:params:oauth:client-assertion-type:jwt-bearer") + "&client_assertion=" + text
+		asks := func() *tpp.Response {
+			t.Helper()
+			r, err := client.Do(t.Context(), http.MethodPost, p.Endpoint("token_endpoint"), http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, []byte(form))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r
+		}
+		copied := copyStore(t, p)
+		answered(t, asks(), nil, 200, "")
+		answered(t, asks(), nil, 401, "invalid_client")
+		putBack(t, p, copied, "a copy "+name)
+		if told := answered(t, asks(), nil, 401, "invalid_client").Text("error_description"); !strings.Contains(told, "may have been used before") {
+			t.Errorf("%s: told %q", name, told)
+		}
+		putBack(t, p, copied, "") // for the next, which was made before the epoch too
+	}
+}

@@ -1,0 +1,264 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// Epoch is the moment up to which the store may have forgotten what it held: it was
+// restored from a copy, or an operator has accepted that a part of it is lost. Whatever
+// was issued up to then counts as used, because nobody knows whether it was.
+type Epoch struct {
+	Schema int `json:"v"`
+	// At is the moment, the clock's skew included, seconds since 1970.
+	At int64 `json:"at"`
+	// Since is when it was set, seconds since 1970.
+	Since int64 `json:"since"`
+	// Cause is EpochRestored or EpochLoss, and EpochLoss where both came at once.
+	Cause string `json:"cause"`
+	// Label is that of the restore.
+	Label string `json:"label,omitempty"`
+	// Losses are those that were accepted, the last maxLosses.
+	Losses []Loss `json:"losses,omitempty"`
+	// Confirmed is when an operator has said that what was lost is dealt with, seconds
+	// since 1970; 0 until then. Reason is the operator's.
+	Confirmed int64  `json:"confirmed,omitempty"`
+	Reason    string `json:"reason,omitempty"`
+}
+
+// The causes of an Epoch.
+const (
+	EpochRestored = "restored"
+	EpochLoss     = "loss"
+)
+
+// Loss is what a store's engine has found missing, and an operator has accepted. The
+// engine writes it under lossPrefix with its first commit after that.
+type Loss struct {
+	// Time is when it was accepted, seconds since 1970.
+	Time int64 `json:"time"`
+	// Found is the sequence that the store has reached, Committed the one that it had.
+	Found     uint64 `json:"found"`
+	Committed uint64 `json:"committed"`
+}
+
+const (
+	lossPrefix  = "loss/"
+	epochKey    = "store/epoch"
+	restoredKey = "store/restored"
+)
+
+// Bounds of what is kept of restores and losses.
+const (
+	// MaxLabel is the length of a restore's label in bytes, at most.
+	MaxLabel  = 200
+	maxLabels = 32
+	maxLosses = 8
+	// lossPage is how many losses one transaction takes.
+	lossPage = 32
+)
+
+// Time is the moment, zero where there is no epoch.
+func (e Epoch) Time() time.Time {
+	if e.At == 0 {
+		return time.Time{}
+	}
+	return time.Unix(e.At, 0)
+}
+
+// Unconfirmed tells whether clients may have been forgotten, and no operator has looked.
+func (e Epoch) Unconfirmed() bool { return e.At != 0 && e.Confirmed == 0 }
+
+// Epoch is the store's, the zero value where it has none. It costs no reading: no other
+// process can change it.
+func (r *Registry) Epoch() Epoch {
+	if e := r.epoch.Load(); e != nil {
+		return *e
+	}
+	return Epoch{}
+}
+
+// loadEpoch reads the store's, at Open.
+func (r *Registry) loadEpoch(ctx context.Context) error {
+	return r.store.View(ctx, func(v Reader) error {
+		e, err := readEpoch(v)
+		if err == nil {
+			r.epoch.Store(e)
+		}
+		return err
+	})
+}
+
+func readEpoch(r getter) (*Epoch, error) {
+	e := &Epoch{}
+	return e, readOwn(r, epochKey, e, &e.Schema)
+}
+
+// restores are the labels that the store has seen, the newest last. One that it has
+// forgotten counts as another restore, which refuses more and not less.
+type restores struct {
+	Schema int      `json:"v"`
+	Labels []string `json:"labels"`
+}
+
+// DeclareRestored tells the store that it was restored from a copy, once for each label:
+// an epoch begins before it returns. An empty label declares nothing.
+func (r *Registry) DeclareRestored(ctx context.Context, label string) error {
+	if label == "" {
+		return nil
+	}
+	if len(label) > MaxLabel {
+		return fmt.Errorf("registry: the label of a restore is longer than %d bytes", MaxLabel)
+	}
+	var seen restores
+	err := r.store.View(ctx, func(v Reader) error {
+		seen = restores{}
+		return readOwn(v, restoredKey, &seen, &seen.Schema)
+	})
+	if err != nil || slices.Contains(seen.Labels, label) {
+		return err
+	}
+	began, err := r.beginEpoch(ctx, func(w Writer, e *Epoch) error {
+		seen := restores{}
+		if err := readOwn(w, restoredKey, &seen, &seen.Schema); err != nil {
+			return err
+		}
+		labels := append(seen.Labels, label)
+		e.Cause, e.Label = EpochRestored, label
+		return putOwn(w, restoredKey, &restores{schema, labels[max(0, len(labels)-maxLabels):]})
+	})
+	if err != nil {
+		return fmt.Errorf("registry: the restore %q cannot be recorded: %w", label, err)
+	}
+	r.log.Warn("the store was restored, as the configuration declares; tokens, requests and assertions issued up to the epoch are refused, and client_ids that the registry does not know, until an operator confirms",
+		slog.String("restored", label), slog.Time("epoch", began.Time()))
+	return nil
+}
+
+// takeLosses makes an epoch of the losses that an operator has accepted.
+func (r *Registry) takeLosses(ctx context.Context) error {
+	for {
+		var entries []Entry
+		err := r.store.View(ctx, func(v Reader) (err error) {
+			entries, err = v.Scan(lossPrefix, "", lossPage)
+			return err
+		})
+		if err != nil || len(entries) == 0 {
+			return err
+		}
+		began, err := r.beginEpoch(ctx, func(w Writer, e *Epoch) error {
+			e.Cause = EpochLoss
+			for _, entry := range entries {
+				var l Loss
+				if err := json.Unmarshal(entry.Value, &l); err != nil {
+					return fmt.Errorf("registry: unreadable %s: %w", entry.Key, err)
+				}
+				e.Losses = append(e.Losses, l)
+				if err := w.Delete(entry.Key); err != nil {
+					return err
+				}
+			}
+			e.Losses = e.Losses[max(0, len(e.Losses)-maxLosses):]
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("registry: an accepted loss cannot be recorded: %w", err)
+		}
+		last := began.Losses[len(began.Losses)-1]
+		r.log.Warn("the store has lost what it held, and an operator has accepted that; tokens, requests and assertions issued up to the epoch are refused, and client_ids that the registry does not know, until an operator confirms",
+			slog.Uint64("found", last.Found), slog.Uint64("committed", last.Committed), slog.Time("epoch", began.Time()))
+	}
+}
+
+// beginEpoch sets an epoch that begins now, in one transaction with what f writes. An epoch
+// never goes back, also where the clock does.
+func (r *Registry) beginEpoch(ctx context.Context, f func(Writer, *Epoch) error) (*Epoch, error) {
+	var began *Epoch
+	err := r.store.Update(ctx, func(w Writer) error {
+		before, err := readEpoch(w)
+		if err != nil {
+			return err
+		}
+		now := r.now()
+		e := &Epoch{Schema: schema, At: max(before.At, now.Add(verify.DefaultSkew).Unix()), Since: now.Unix(), Losses: before.Losses}
+		if err := f(w, e); err != nil {
+			return err
+		}
+		began = e
+		return putOwn(w, epochKey, e)
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.epoch.Store(began)
+	return began, nil
+}
+
+// ErrNoEpoch is ConfirmEpoch's where there is nothing to confirm.
+var ErrNoEpoch = errors.New("nothing waits to be confirmed: no restore was declared and no loss accepted since the last confirmation")
+
+// CheckConfirmation tells what is wrong with a reason.
+func CheckConfirmation(reason string) error {
+	if reason == "" || len(reason) > maxReason {
+		return fmt.Errorf("epoch: a reason of 1 to %d bytes is required", maxReason)
+	}
+	return nil
+}
+
+// ConfirmEpoch ends the refusal of client_ids that the registry does not know, and
+// nothing else of the epoch. reason is the operator's and required. Every configured
+// workspace has it in its audit trail.
+//
+// Errors: ErrNoEpoch.
+func (r *Registry) ConfirmEpoch(ctx context.Context, reason string) error {
+	if err := CheckConfirmation(reason); err != nil {
+		return err
+	}
+	names := r.lentNames()
+	slices.Sort(names)
+	// All but the last group go first: the confirmation is made with the last of them.
+	for len(names) > confirmGroup {
+		group := names[:confirmGroup]
+		if err := r.store.Update(ctx, func(w Writer) error { return r.auditConfirmation(w, group, reason) }); err != nil {
+			return err
+		}
+		names = names[confirmGroup:]
+	}
+	var confirmed *Epoch
+	err := r.store.Update(ctx, func(w Writer) error {
+		e, err := readEpoch(w)
+		switch {
+		case err != nil:
+			return err
+		case !e.Unconfirmed():
+			return ErrNoEpoch
+		}
+		e.Confirmed, e.Reason = r.now().Unix(), reason
+		confirmed = e
+		return errors.Join(putOwn(w, epochKey, e), r.auditConfirmation(w, names, reason))
+	})
+	if err == nil {
+		r.epoch.Store(confirmed)
+	}
+	return err
+}
+
+// confirmGroup is how many workspaces one transaction tells.
+const confirmGroup = 32
+
+func (r *Registry) auditConfirmation(w Writer, workspaces []string, reason string) error {
+	for _, name := range workspaces {
+		ws, _ := r.lent(name)
+		if err := putAuditEntry(w, ws, &AuditEntry{At: r.now(), Change: AuditConfirmed, Workspace: name, Reason: reason}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,229 @@
+package registry_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// epochAfter opens a registry at a time, declares a restore, and is the epoch then, with
+// what was logged.
+func epochAfter(t *testing.T, s registry.Store, label string, now time.Time) (e registry.Epoch, says string) {
+	t.Helper()
+	o := registry.Options{Store: s, Sealer: plain{}, Restored: label, Now: func() time.Time { return now }}
+	says, err := opens(t, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Restored = ""
+	r, err := registry.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e = r.Epoch()
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return e, says
+}
+
+var start = time.Unix(1_800_000_000, 0)
+
+// TestDeclaredRestore: a label that the store has not seen begins an epoch, before
+// anything is served, once.
+func TestDeclaredRestore(t *testing.T) {
+	s := keep(t)
+	if e, says := epochAfter(t, s, "", start); e.At != 0 || e.Unconfirmed() || !e.Time().IsZero() || says != "" {
+		t.Errorf("nothing was declared: %+v, %s", e, says)
+	}
+	e, says := epochAfter(t, s, "2026-11-29", start)
+	if e.Time() != start.Add(verify.DefaultSkew) || e.Since != start.Unix() || !e.Unconfirmed() || e.Cause != registry.EpochRestored || e.Label != "2026-11-29" {
+		t.Errorf("%+v", e)
+	}
+	if strings.Count(says, "level=WARN") != 1 || !strings.Contains(says, "restored=2026-11-29") {
+		t.Errorf("not one warning: %s", says)
+	}
+	if again, says := epochAfter(t, s, "2026-11-29", start.Add(time.Hour)); again.At != e.At || says != "" {
+		t.Errorf("left in the configuration: %+v, %s", again, says)
+	}
+	if next, _ := epochAfter(t, s, "another", start.Add(time.Hour)); next.At != e.At+3600 {
+		t.Errorf("another restore: %+v", next)
+	}
+	if back, _ := epochAfter(t, s, "with a clock that was taken back", start); back.At != e.At+3600 || !back.Unconfirmed() {
+		t.Errorf("the epoch went back: %+v", back)
+	}
+	// What it remembers is bounded, and forgets in the direction that refuses more.
+	for i := range 40 {
+		epochAfter(t, s, fmt.Sprint("label ", i), start.Add(2*time.Hour))
+	}
+	if again, _ := epochAfter(t, s, "2026-11-29", start.Add(3*time.Hour)); again.Label != "2026-11-29" || again.At != e.At+3*3600 {
+		t.Errorf("%+v", again)
+	}
+	if _, err := opens(t, registry.Options{Store: s, Sealer: plain{}, Restored: strings.Repeat("x", registry.MaxLabel+1)}); err == nil {
+		t.Error("a label without bounds")
+	}
+}
+
+// TestDeclaredRestoreOfAnOpenStore: a reload declares too.
+func TestDeclaredRestoreOfAnOpenStore(t *testing.T) {
+	r, err := registry.Open(t.Context(), registry.Options{Store: keep(t), Sealer: plain{}, Now: func() time.Time { return start }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := r.DeclareRestored(t.Context(), "label"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if e := r.Epoch(); e.Label != "label" || !e.Unconfirmed() {
+		t.Errorf("%+v", e)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// lossy is a store whose first commit carries a loss that was accepted.
+type lossy struct {
+	kept
+	losses map[string]string
+}
+
+func (s *lossy) Update(ctx context.Context, f func(registry.Writer) error) error {
+	return s.kept.Update(ctx, func(w registry.Writer) error {
+		if err := f(w); err != nil {
+			return err
+		}
+		for id, loss := range s.losses {
+			if err := w.Put("loss/"+id, []byte(loss)); err != nil {
+				return err
+			}
+		}
+		s.losses = nil
+		return nil
+	})
+}
+
+// TestAcceptedLoss: what the engine writes with its first commit becomes an epoch, and is
+// gone with that.
+func TestAcceptedLoss(t *testing.T) {
+	s := &lossy{kept: keep(t), losses: map[string]string{"1": `{"time":1,"found":7,"committed":9}`}}
+	e, says := epochAfter(t, s, "", start)
+	if e.Time() != start.Add(verify.DefaultSkew) || e.Cause != registry.EpochLoss || !e.Unconfirmed() || len(e.Losses) != 1 || e.Losses[0] != (registry.Loss{Time: 1, Found: 7, Committed: 9}) {
+		t.Errorf("%+v", e)
+	}
+	if strings.Count(says, "level=WARN") != 1 || !strings.Contains(says, "found=7") || !strings.Contains(says, "committed=9") {
+		t.Errorf("not one warning: %s", says)
+	}
+	if again, says := epochAfter(t, s, "", start.Add(time.Hour)); again.At != e.At || says != "" {
+		t.Errorf("counted twice: %+v, %s", again, says)
+	}
+	s.losses = map[string]string{}
+	for i := range 50 { // more than one transaction takes
+		s.losses[fmt.Sprintf("%02d", i)] = fmt.Sprintf(`{"found":%d,"committed":100}`, i)
+	}
+	next, _ := epochAfter(t, s, "", start.Add(time.Hour))
+	if next.At != e.At+3600 || len(next.Losses) != 8 || next.Losses[7].Found != 49 {
+		t.Errorf("%+v", next)
+	}
+	if err := s.View(t.Context(), func(v registry.Reader) error {
+		if left, err := v.Scan("loss/", "", 1); err != nil || len(left) > 0 {
+			t.Errorf("left are %v, %v", left, err)
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+	s.losses = map[string]string{"broken": "{"}
+	if _, err := opens(t, registry.Options{Store: s, Sealer: plain{}}); err == nil || !strings.Contains(err.Error(), "loss/broken") {
+		t.Errorf("a loss that cannot be read: %v", err)
+	}
+}
+
+// full is a store that takes no writes.
+type fullStore struct{ kept }
+
+func (fullStore) Update(context.Context, func(registry.Writer) error) error { return errFull }
+
+// TestRestoreThatCannotBeRecorded is not served as if there had been none; a full disk
+// alone keeps no gateway from starting.
+func TestRestoreThatCannotBeRecorded(t *testing.T) {
+	s := fullStore{keep(t)}
+	if _, err := opens(t, registry.Options{Store: s, Sealer: plain{}, Restored: "label"}); !errors.Is(err, errFull) {
+		t.Error(err)
+	}
+	if says, err := opens(t, registry.Options{Store: s, Sealer: plain{}}); err != nil || !strings.Contains(says, "cannot be bound to its keyset now") {
+		t.Errorf("%v, %s", err, says)
+	}
+}
+
+// TestConfirmEpoch: an operator's word, with a reason, in the trail of every workspace.
+func TestConfirmEpoch(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		ctx := x.t.Context()
+		if err := x.ConfirmEpoch(ctx, "looked"); !errors.Is(err, registry.ErrNoEpoch) {
+			t.Errorf("nothing to confirm: %v", err)
+		}
+		if err := x.DeclareRestored(ctx, "label"); err != nil {
+			t.Fatal(err)
+		}
+		at := x.Epoch().At
+		for _, reason := range []string{"", strings.Repeat("x", 501)} {
+			if err := x.ConfirmEpoch(ctx, reason); err == nil || x.Epoch().Confirmed != 0 {
+				t.Errorf("confirmed with a reason of %d bytes: %v", len(reason), err)
+			}
+		}
+		var back []func()
+		for i := range 70 { // more than one transaction tells
+			back = append(back, x.Lend(registry.Workspace{Name: fmt.Sprintf("bank/%02d", i), Provisioner: newAS(true)}))
+		}
+		if err := x.ConfirmEpoch(ctx, "compared with the AS"); err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range back {
+			f()
+		}
+		if e := x.Epoch(); e.Unconfirmed() || e.At != at || e.Reason != "compared with the AS" || e.Confirmed != time.Now().Unix() {
+			t.Errorf("%+v", e)
+		}
+		entries, _, err := x.Audit(ctx, "", time.Time{}, "", 100)
+		if err != nil || len(entries) != 71 {
+			t.Errorf("%d entries, %v", len(entries), err)
+		}
+		for _, e := range entries {
+			if e.Change != registry.AuditConfirmed || e.Reason != "compared with the AS" || e.Workspace == "" {
+				t.Errorf("%+v", e)
+			}
+		}
+		if err := x.ConfirmEpoch(ctx, "again"); !errors.Is(err, registry.ErrNoEpoch) {
+			t.Error(err)
+		}
+		if err := x.DeclareRestored(ctx, "another"); err != nil || !x.Epoch().Unconfirmed() {
+			t.Errorf("%v, %+v", err, x.Epoch())
+		}
+	})
+}
+
+// TestEpochOfALaterVersion is not touched.
+func TestEpochOfALaterVersion(t *testing.T) {
+	for _, key := range []string{"store/epoch", "store/restored"} {
+		s := keep(t)
+		record, err := json.Marshal(map[string]int{"v": 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Update(t.Context(), func(w registry.Writer) error { return w.Put(key, record) }); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := opens(t, registry.Options{Store: s, Sealer: plain{}, Restored: "x"}); err == nil || !strings.Contains(err.Error(), "newer version") {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+}
