@@ -22,6 +22,9 @@ type TokenHolder struct {
 	JTI string
 	// Known: the AS has said which client it is, or its signature does.
 	Known bool
+	// Named: that is by a claim that names clients alone, and not by sub, which may be a
+	// person.
+	Named bool
 	// Inactive: the AS says that the token is not good.
 	Inactive bool
 }
@@ -142,7 +145,7 @@ func (s *Server) findHolder(ctx context.Context, m *Metadata, raw string) (t Tok
 	case said == tokenInactive:
 		return TokenHolder{Inactive: true}, false, nil
 	}
-	t = TokenHolder{Known: claims.Has("client_id") || claims.Has("azp")}
+	t = TokenHolder{Known: verify.NamesClient(claims), Named: verify.NamesClient(claims)}
 	if err := t.read(claims); err != nil {
 		return t, false, unavailable(fmt.Errorf("introspection answer: %w", err))
 	}
@@ -159,7 +162,7 @@ func (s *Server) signedHolder(ctx context.Context, m *Metadata, raw string) (t T
 		access, err := s.checkJWT(ctx, m, raw, nil) // whose it is, for whatever audience
 		switch {
 		case err == nil && access.ClientID != "":
-			return TokenHolder{ClientIDs: []string{access.ClientID}, JTI: access.ID, Known: true}, nil
+			return TokenHolder{ClientIDs: []string{access.ClientID}, JTI: access.ID, Known: true, Named: verify.NamesClient(access.Claims)}, nil
 		case err != nil && verify.AsError(err).Kind == verify.Unavailable:
 			return t, err
 		}

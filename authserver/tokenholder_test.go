@@ -28,20 +28,21 @@ func TestTokenHolder(t *testing.T) {
 		want        holder
 		asked       int // of two times
 	}{
-		{"active", accessToken, nil, answer(200, `{"active":true,"client_id":"tpp","sub":"psu","jti":"j"}`), holder{ClientIDs: []string{"tpp"}, JTI: "j", Known: true}, 1},
-		{"bound to a key", accessToken, nil, answer(200, `{"active":true,"client_id":"tpp","cnf":{"jkt":"x"}}`), holder{ClientIDs: []string{"tpp"}, Known: true}, 1},
-		{"of an issuer that is called otherwise", accessToken, nil, answer(200, `{"active":true,"client_id":"tpp","iss":"x"}`), holder{ClientIDs: []string{"tpp"}, Known: true}, 1},
-		{"named by azp", accessToken, nil, answer(200, `{"active":true,"azp":"tpp","sub":"psu"}`), holder{ClientIDs: []string{"tpp"}, Known: true}, 1},
+		{"active", accessToken, nil, answer(200, `{"active":true,"client_id":"tpp","sub":"psu","jti":"j"}`), holder{ClientIDs: []string{"tpp"}, JTI: "j", Known: true, Named: true}, 1},
+		{"bound to a key", accessToken, nil, answer(200, `{"active":true,"client_id":"tpp","cnf":{"jkt":"x"}}`), holder{ClientIDs: []string{"tpp"}, Known: true, Named: true}, 1},
+		{"of an issuer that is called otherwise", accessToken, nil, answer(200, `{"active":true,"client_id":"tpp","iss":"x"}`), holder{ClientIDs: []string{"tpp"}, Known: true, Named: true}, 1},
+		{"named by azp", accessToken, nil, answer(200, `{"active":true,"azp":"tpp","sub":"psu"}`), holder{ClientIDs: []string{"tpp"}, Known: true, Named: true}, 1},
 		{"of nobody", accessToken, nil, answer(200, `{"active":true}`), holder{}, 1},
 		{"of a person, and perhaps a client", accessToken, nil, answer(200, `{"active":true,"sub":"psu"}`), holder{ClientIDs: []string{"psu"}}, 1},
 		{"named by the token alone", forged, nil, answer(200, `{"active":true,"sub":"psu"}`), holder{ClientIDs: []string{"psu", "tpp"}, JTI: "j"}, 1},
 		{"inactive", accessToken, nil, answer(200, `{"active":false}`), holder{Inactive: true}, 1},
-		{"a JWT that the AS does not keep", jwt, nil, unsupported, holder{ClientIDs: []string{"tpp"}, JTI: "j", Known: true}, 1},
+		{"a JWT that the AS does not keep", jwt, nil, unsupported, holder{ClientIDs: []string{"tpp"}, JTI: "j", Known: true, Named: true}, 1},
 		{"a forged JWT that the AS does not keep", forged, nil, unsupported, holder{ClientIDs: []string{"tpp"}, JTI: "j"}, 1},
-		{"a JWT", jwt, local, nil, holder{ClientIDs: []string{"tpp"}, JTI: "j", Known: true}, 0},
+		{"a JWT", jwt, local, nil, holder{ClientIDs: []string{"tpp"}, JTI: "j", Known: true, Named: true}, 0},
+		{"a JWT of a person, and perhaps a client", mine.sign(t, header, strings.Replace(claims, `"client_id":"tpp",`, "", 1)), local, nil, holder{ClientIDs: []string{"psu"}, JTI: "j", Known: true}, 0},
 		{"a forged JWT", forged, local, nil, holder{ClientIDs: []string{"tpp"}, JTI: "j"}, 0},
 		{"no JWT, and nobody to ask", accessToken, local, nil, holder{}, 0},
-		{"no JWT, though tokens are", accessToken, func(_ *edge, o *authserver.Options) { o.Validate = authserver.JWT }, answer(200, `{"active":true,"client_id":"tpp"}`), holder{ClientIDs: []string{"tpp"}, Known: true}, 1},
+		{"no JWT, though tokens are", accessToken, func(_ *edge, o *authserver.Options) { o.Validate = authserver.JWT }, answer(200, `{"active":true,"client_id":"tpp"}`), holder{ClientIDs: []string{"tpp"}, Known: true, Named: true}, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			e := newEdge(t, test.options)

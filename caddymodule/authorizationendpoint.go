@@ -11,7 +11,7 @@ import (
 
 // checkAuthorization refuses to ask a user for a client of the registry that may do
 // nothing, and for one that is not clearly the only one. Clients that are not the
-// registry's pass untouched.
+// registry's pass untouched, or not at all (UnknownClients).
 func (h *Handler) checkAuthorization(w http.ResponseWriter, r *http.Request) error {
 	by := guardCallerOf(r)
 	by.beginForm(r)
@@ -37,6 +37,8 @@ func (h *Handler) checkAuthorization(w http.ResponseWriter, r *http.Request) err
 		switch {
 		case errors.Is(err, registry.ErrAlike):
 			return verify.Refuse(verify.MalformedRequest, "authorization_request", "client_id: not written as it was given out; send it exactly so").Because(err)
+		case errors.Is(err, registry.ErrNotFound) && h.unknown(store, id):
+			return verify.Refuse(verify.MalformedRequest, "unknown_clients", "client_id: no client is registered here with it; register, or ask the bank").Because(errUnknownClient)
 		case errors.Is(err, registry.ErrNotFound):
 			by.conclude(notRegistered)
 		case err != nil:

@@ -142,6 +142,8 @@ func (h *Handler) checkHolder(r *http.Request, store *registry.Registry, raw str
 			by.is(client)
 		}
 		switch {
+		case errors.Is(err, registry.ErrNotFound) && t.Named && h.unknown(store, id):
+			return verify.Refuse(verify.InvalidToken, "unknown_clients", "access token: its client is not registered here; register, or ask the bank").Because(errUnknownClient)
 		case errors.Is(err, registry.ErrNotFound):
 			by.conclude(notRegistered)
 		case err != nil:

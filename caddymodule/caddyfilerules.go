@@ -34,6 +34,7 @@ import (
 //	management                  off | <method...> { method_not_allowed }
 //	as_registration             passthrough
 //	endpoint_certificate        required|optional
+//	unknown_clients             pass|refuse [known <file>]
 //	keep_headers                <name...>
 //	pass_headers                <name...>
 //	unprotected
@@ -88,6 +89,9 @@ func (h *Handler) rulesWord(d *caddyfile.Dispenser) error {
 		return oneOf(d, &h.ASRegistration, "passthrough")
 	case "endpoint_certificate":
 		return oneOf(d, &h.EndpointCertificate, "required", "optional")
+	case "unknown_clients":
+		h.UnknownClients = new(UnknownClients)
+		return h.UnknownClients.unmarshal(d)
 	case "keep_headers":
 		return someArgs(d, &h.KeepHeaders)
 	case "pass_headers":

@@ -16,7 +16,7 @@ import (
 
 // serveGuarded checks who asks an endpoint of the AS at which clients
 // authenticate, before the AS sees the request. Clients that are not the
-// registry's pass untouched.
+// registry's pass untouched, or not at all (UnknownClients).
 func (h *Handler) serveGuarded(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, at purpose) error {
 	store, err := h.app.Enter()
 	if err != nil {
@@ -69,6 +69,9 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.
 		h.remembered(r, store, asked.clientID)
 		return form, nil, nil
 	}
+	if err := h.refuseNameless(r, store, who, at); err != nil {
+		return "", nil, err
+	}
 	for _, id := range who.ClientIDs {
 		by.beginClient(id)
 		c, reading, err := store.Lookup(r.Context(), h.Workspace, id)
@@ -76,6 +79,9 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.
 			return "", nil, verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: client_id is not written as it was given out; send it exactly so").Because(err)
 		}
 		if errors.Is(err, registry.ErrNotFound) {
+			if err := h.refuseUnknown(store, id); err != nil {
+				return "", nil, err
+			}
 			by.conclude(notRegistered)
 			continue
 		}

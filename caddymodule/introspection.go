@@ -54,6 +54,8 @@ func (h *Handler) stillActive(r *http.Request, store *registry.Registry, held *h
 		}
 		c, err := store.Client(r.Context(), h.Workspace, id)
 		switch {
+		case errors.Is(err, registry.ErrNotFound) && verify.NamesClient(claims) && h.unknown(store, id):
+			return false, nil
 		case errors.Is(err, registry.ErrNotFound): // not a client of the registry
 		case err != nil:
 			return false, err

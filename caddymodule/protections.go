@@ -26,6 +26,10 @@ type Switches struct {
 	// held to it. Default: required, and optional where ClientCertificate is off.
 	EndpointCertificate string `json:"endpoint_certificate,omitempty"`
 
+	// UnknownClients is what the guard does with client_ids that the registry does not know.
+	// Default: they pass.
+	UnknownClients *UnknownClients `json:"unknown_clients,omitempty"`
+
 	// NoSoftwareStatement switches protection 3 off: no statement is demanded, and
 	// none is looked at. Default: false.
 	NoSoftwareStatement bool `json:"no_software_statement,omitempty"`

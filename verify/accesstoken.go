@@ -188,6 +188,10 @@ func TokenClient(claims Object) (string, error) {
 	return "", nil
 }
 
+// NamesClient tells whether claims name the client by a claim that is for that, and not
+// by sub, which may be a person.
+func NamesClient(claims Object) bool { return claims.Has("client_id") || claims.Has("azp") }
+
 // CheckRegistration accepts t as registration token: not expired, the whole
 // scope dcr_register, the certificate it is bound to. cert is nil when no
 // certificate is demanded.

@@ -77,7 +77,7 @@ func TestRestoredStore(t *testing.T) {
 			update := request()
 			copied := copyStore(t, p)
 			r, err := client.Register(t.Context(), p.Register, token, body)
-			answered(t, r, err, 201, "")
+			forgotten := answered(t, r, err, 201, "").Text("client_id")
 			r, err = client.Register(t.Context(), p.Register, token, request())
 			answered(t, r, err, 401, "invalid_token")
 			r, err = client.Update(t.Context(), p.Register, id, own, update)
@@ -102,9 +102,18 @@ func TestRestoredStore(t *testing.T) {
 			if n := strings.Count(log, "an epoch is in force"); n != 3 || !strings.Contains(log, `"rule":"epoch"`) {
 				t.Errorf("the log says %d times of 3 starts that an epoch is in force, or does not name the rule", n)
 			}
-			// A client of the copy goes on.
+			// A client of the copy goes on. One that was forgotten is for the operator.
 			if _, err := p.ClientToken(t.Context(), p.Acme, id); err != nil {
 				t.Error(err)
+			}
+			if _, err := p.ClientToken(t.Context(), p.Acme, forgotten); err == nil || !strings.Contains(err.Error(), "no client is registered here") {
+				t.Errorf("a client that was forgotten: %v", err)
+			}
+			if status, answer, err := p.Operator(t.Context(), http.MethodPost, "epoch", `{"reason":"looked"}`); err != nil || status != http.StatusNoContent {
+				t.Fatalf("%d %s, %v", status, answer, err)
+			}
+			if _, err := p.ClientToken(t.Context(), p.Acme, forgotten); err != nil {
+				t.Errorf("confirmed: %v", err)
 			}
 		})
 	}

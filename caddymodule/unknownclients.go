@@ -1,0 +1,149 @@
+package caddymodule
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// UnknownClients is what the guard does with client_ids that the registry does not know:
+// the bank's own clients, mostly. After a restore or an accepted loss some of them may be
+// clients that were forgotten, with their suspension and the certificate that is theirs.
+type UnknownClients struct {
+	// Mode is pass or refuse. From a restore or an accepted loss on it is refuse, whatever
+	// is written, until an operator confirms. Default: pass.
+	Mode string `json:"mode,omitempty"`
+	// Known is a file with the client_ids that pass all the same, one in a line; lines that
+	// begin with # count for nothing. It is read when the configuration is loaded, 1 MiB at
+	// most. Those of the credentials in this configuration need not be in it. Default: none.
+	Known string `json:"known,omitempty"`
+
+	known map[string]bool
+}
+
+// maxKnown is the size of the file in bytes, at most; maxKnownID that of a client_id.
+const (
+	maxKnown   = 1 << 20
+	maxKnownID = 1 << 10
+)
+
+func (u *UnknownClients) provision() error {
+	if u.Mode != "" && u.Mode != "pass" && u.Mode != "refuse" {
+		return fmt.Errorf("unknown_clients %q: must be pass or refuse", u.Mode)
+	}
+	u.known = map[string]bool{}
+	if u.Known == "" {
+		return nil
+	}
+	file, err := os.Open(u.Known)
+	if err != nil {
+		return fmt.Errorf("unknown_clients: %w", err)
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxKnown+1))
+	switch {
+	case err != nil:
+		return fmt.Errorf("unknown_clients: %w", err)
+	case len(text) > maxKnown:
+		return fmt.Errorf("unknown_clients: %s is larger than the %d bytes that are read", u.Known, maxKnown)
+	}
+	lines := bufio.NewScanner(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff"))))
+	for n := 1; lines.Scan(); n++ {
+		id := strings.TrimSpace(lines.Text())
+		switch {
+		case id == "" || id[0] == '#':
+		case len(id) > maxKnownID || !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl):
+			return fmt.Errorf("unknown_clients: %s, line %d is no client_id", u.Known, n)
+		default:
+			u.known[id] = true
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("unknown_clients: %s: %w", u.Known, err)
+	}
+	return nil
+}
+
+// provisionUnknownClients reads who is known beside the registry.
+func (h *Handler) provisionUnknownClients() error {
+	if h.UnknownClients == nil {
+		h.UnknownClients = new(UnknownClients)
+	}
+	if err := h.UnknownClients.provision(); err != nil {
+		return err
+	}
+	credentials := []*Credentials{h.AuthorizationServer.Client}
+	if h.AccessToken != nil {
+		credentials = append(credentials, h.AccessToken.Client)
+	}
+	for _, c := range credentials {
+		if c != nil {
+			h.UnknownClients.known[c.ID] = true
+		}
+	}
+	return nil
+}
+
+// unmarshal reads
+//
+//	unknown_clients pass|refuse [known <file>]
+func (u *UnknownClients) unmarshal(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) == 0 || args[0] != "pass" && args[0] != "refuse" {
+		return d.Errf("unknown_clients: pass or refuse, not %q", args)
+	}
+	u.Mode = args[0]
+	switch {
+	case len(args) == 3 && args[1] == "known" && args[2] != "":
+		u.Known = args[2]
+	case len(args) > 1:
+		return d.Errf("unknown_clients %s: known <file> may follow, not %q", args[0], args[1:])
+	}
+	return noBlock(d)
+}
+
+// refusesUnknown tells whether client_ids that the registry does not know are refused now.
+func (h *Handler) refusesUnknown(store *registry.Registry) bool {
+	u := h.UnknownClients
+	return u != nil && u.Mode == "refuse" || store.Epoch().Unconfirmed()
+}
+
+// unknown tells whether a client_id that the registry does not know is refused.
+func (h *Handler) unknown(store *registry.Registry, id string) bool {
+	return h.refusesUnknown(store) && (h.UnknownClients == nil || !h.UnknownClients.known[id])
+}
+
+var errUnknownClient = errors.New("the registry does not know this client_id, and unknown_clients has it refused, or a restore or loss that nobody has confirmed")
+
+// refuseUnknown refuses it where clients authenticate.
+func (h *Handler) refuseUnknown(store *registry.Registry, id string) error {
+	if !h.unknown(store, id) {
+		return nil
+	}
+	return verify.Refuse(verify.InvalidClient, "unknown_clients", "client authentication: no client is registered here with this client_id; register, or ask the bank").Because(errUnknownClient)
+}
+
+// refuseNameless refuses a request that names no client where clients authenticate. At
+// introspection a resource server may send a token in place of that (RFC 7662 2.1), whose
+// client is looked at apart.
+func (h *Handler) refuseNameless(r *http.Request, store *registry.Registry, who *verify.ClientAuthentication, at purpose) error {
+	if len(who.ClientIDs) > 0 || r.Method == http.MethodOptions || !h.refusesUnknown(store) {
+		return nil
+	}
+	if p, err := verify.ReadPresentedToken(r.Header["Authorization"], r.URL.RawQuery, ""); at == introspection && err == nil && p.Raw != "" {
+		return nil
+	}
+	return verify.Refuse(verify.InvalidClient, "unknown_clients", "client authentication: no client_id; send the one that you have registered").Because(errUnknownClient)
+}
