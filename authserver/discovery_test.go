@@ -122,6 +122,23 @@ func TestDiscoveryInTheBackground(t *testing.T) {
 	}
 }
 
+// TestOneDocumentForARequest: what is done with a request's context sees the document that
+// the request began with, of its own server.
+func TestOneDocumentForARequest(t *testing.T) {
+	e, other := newEdge(t, nil), newEdge(t, nil)
+	e.on(discovery, answer(http.StatusOK, e.document()), answer(http.StatusOK, e.document("issuer", `"https://new.example/as"`)))
+	first := e.metadata()
+	request := e.WithMetadata(t.Context(), first)
+	e.later(time.Hour)
+	eventually(t, "the new document is known", func() bool { return e.metadata() != first })
+	if m, err := e.Metadata(request); err != nil || m != first {
+		t.Errorf("the request sees %+v, %v", m, err)
+	}
+	if m, err := other.Metadata(request); err != nil || m == first {
+		t.Errorf("another server's is %+v, %v", m, err)
+	}
+}
+
 func TestDiscoveryUnchanged(t *testing.T) {
 	e := newEdge(t, nil)
 	first := e.metadata()

@@ -103,7 +103,7 @@ func (x *exchange) refuse(err error) {
 		defer x.keepGuarded(err)
 	}
 	realm := x.Workspace // the configured URL is internal
-	if t := x.table.Load(); t != nil && t.metadata != nil {
+	if t := x.tableOf(x.r.Context()); t != nil {
 		realm = t.metadata.Issuer
 	}
 	challenge := e.Challenge(realm)

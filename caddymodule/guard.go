@@ -35,7 +35,7 @@ func (h *Handler) serveGuarded(w http.ResponseWriter, r *http.Request, next cadd
 	if c != nil && c.Bridge != "" {
 		next = h.bridged(next, store, c, form)
 	}
-	if c != nil && at == authentication && h.table.Load().metadata.GatewayBindsTokens() {
+	if c != nil && at == authentication && h.tableOf(r.Context()).metadata.GatewayBindsTokens() {
 		return h.serveBound(w, r, next, store)
 	}
 	if at == introspection {
@@ -120,11 +120,11 @@ func (h *Handler) checkClient(ctx context.Context, store *registry.Registry, who
 	if err := who.CheckClient(a, cert); err != nil {
 		return err
 	}
-	if cert == nil && at == authentication && h.table.Load().metadata.GatewayBindsTokens() {
+	if cert == nil && at == authentication && h.tableOf(ctx).metadata.GatewayBindsTokens() {
 		return errNoBinding()
 	}
 	if c.Bridge != "" && a.Method == "private_key_jwt" {
-		if err := h.checkAssertion(ctx, store, who, c, h.table.Load().audiences); err != nil {
+		if err := h.checkAssertion(ctx, store, who, c, h.tableOf(ctx).audiences); err != nil {
 			return err
 		}
 	}

@@ -59,7 +59,7 @@ func (d *dcr) registrationAccess(c *registry.Client) *registrationAccess {
 	if d.RegistrationAccessToken == nil {
 		return nil
 	}
-	a := &registrationAccess{uri: d.registerURL(d.table.Load().metadata.Issuer) + "/" + url.PathEscape(c.ClientID), token: d.accessToken}
+	a := &registrationAccess{uri: d.registerURL(d.tableOf(d.r.Context()).metadata.Issuer) + "/" + url.PathEscape(c.ClientID), token: d.accessToken}
 	if c.NewAccessToken != "" {
 		a.token = c.NewAccessToken
 	}

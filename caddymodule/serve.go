@@ -46,6 +46,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if what != passThrough || within(path, h.issuerPath) {
 		h.vouch(r)
 	}
+	if what != passThrough && what != named {
+		r = h.withTable(r, t)
+	}
 	switch what {
 	case discovery:
 		return h.serveDiscovery(w, r, t, next)
@@ -97,6 +100,22 @@ func (h *Handler) current(ctx context.Context) (*table, error) {
 		h.warnUnchecked(before, t)
 	}
 	return t, nil
+}
+
+// tableKey is that of a request's table in its context: a site may have several workspaces.
+type tableKey struct{ handler *Handler }
+
+// withTable is a request all of which sees one discovery document. Another may become
+// known while its body is on its way: then half of it would be judged by either.
+func (h *Handler) withTable(r *http.Request, t *table) *http.Request {
+	ctx := context.WithValue(r.Context(), tableKey{h}, t)
+	return r.WithContext(h.as.WithMetadata(ctx, t.metadata))
+}
+
+// tableOf is the table of a request, nil for one before any was known.
+func (h *Handler) tableOf(ctx context.Context) *table {
+	t, _ := ctx.Value(tableKey{h}).(*table)
+	return t
 }
 
 // registerURL is where clients register. That needs a certificate, and tools do not

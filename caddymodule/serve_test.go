@@ -2,15 +2,19 @@ package caddymodule
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
+	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
 // TestCheckHost: a document that software would not find, or not believe, where it
@@ -61,7 +65,7 @@ func TestRegistryNotReachable(t *testing.T) {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		var err error
 		if c.id == "guarded" {
-			err = h.serveGuarded(w, r, next, authentication)
+			err = h.serveGuarded(w, h.withTable(r, h.table.Load()), next, authentication)
 		} else {
 			err = h.serveRegistration(w, r, c.id)
 		}
@@ -74,5 +78,64 @@ func TestRegistryNotReachable(t *testing.T) {
 	}
 	if passed {
 		t.Error("the authorization server was asked")
+	}
+}
+
+// changing is a body that calls changed before it is read.
+type changing struct {
+	io.Reader
+	changed func()
+}
+
+func (c *changing) Read(p []byte) (int, error) {
+	c.changed()
+	return c.Reader.Read(p)
+}
+
+// TestOneDocumentForARequest: a document that becomes known while the body of a request
+// is on its way counts from the next request on.
+func TestOneDocumentForARequest(t *testing.T) {
+	tpp := leaf(t, "tpp", time.Now().Add(time.Hour))
+	g := newGuarding(t, tpp.RawSubject)
+	g.AuthorizationServer.Provision, g.AuthorizationServer.BindAccessTokens, g.RegisterPath = &Provision{}, true, "/default/obuk/register"
+	g.at = time.Now() // the clock of the AS's connector
+	g.table.Store(nil)
+	as := newTokenAS(t, g.Handler, nil)
+	g.Handler.as = as.Server
+	changed := func() {
+		if as.binds.Swap(true) {
+			return
+		}
+		g.at = g.at.Add(10 * time.Minute)
+		before, err := as.Metadata(t.Context()) // is fetched again in the background
+		deadline := time.After(10 * time.Second)
+		for now := before; err == nil && now == before; now, err = as.Metadata(t.Context()) {
+			select {
+			case <-deadline:
+				t.Fatal("the new discovery document is not known after 10 s")
+			default:
+				runtime.Gosched()
+			}
+		}
+		if _, err := g.current(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next := caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+		_, err := io.WriteString(w, `{"access_token":"`+strings.Repeat("t", 40)+`","expires_in":600}`)
+		return err
+	})
+	w, r := httptest.NewRecorder(), ofCaddy(presenting(tpp, ""))
+	r.Header.Set("Content-Type", formType)
+	r.URL.Path, r.Body, r.ContentLength = "/default/obuk/token", io.NopCloser(&changing{strings.NewReader("client_id=client"), changed}), int64(len("client_id=client"))
+	if err := g.ServeHTTP(w, r, next); err != nil || w.Code != http.StatusOK {
+		t.Fatalf("%d %s, %v", w.Code, w.Body, err)
+	}
+	bound, err := g.store.TokenBinding(t.Context(), g.Workspace, &verify.AccessToken{Raw: strings.Repeat("t", 40)})
+	if err != nil || bound == "" {
+		t.Errorf("the request began when the gateway bound tokens, and its token is bound to %q, %v", bound, err)
+	}
+	if g.table.Load().metadata.GatewayBindsTokens() {
+		t.Error("the next request does not see the new document")
 	}
 }

@@ -32,6 +32,8 @@ type tokenAS struct {
 	before func()
 	// unasked: its discovery document names no introspection endpoint.
 	unasked bool
+	// binds: it says that it binds tokens to certificates itself.
+	binds atomic.Bool
 }
 
 func newTokenAS(t *testing.T, h *Handler, change func(*tokenAS)) *tokenAS {
@@ -47,7 +49,7 @@ func newTokenAS(t *testing.T, h *Handler, change func(*tokenAS)) *tokenAS {
 	var err error
 	as.Server, err = authserver.New(authserver.Options{
 		URL: https.URL + "/default/obuk", Client: jwks.NewClient(jwks.Options{Roots: roots, PrivateRanges: true}), ClientID: "gateway", ClientSecret: "s",
-		Accept: verify.DefaultAcceptable(), Now: h.now, Logger: h.log,
+		Accept: verify.DefaultAcceptable(), Now: h.now, Logger: h.log, BindsTokens: h.AuthorizationServer.BindAccessTokens,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -63,6 +65,9 @@ func (as *tokenAS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			`"end_session_endpoint":"https://bank.example/default/obuk/out","credential_endpoint":"https://bank.example/default/obuk/credential","token_endpoint":"https://bank.example/default/obuk/token"`
 		if !as.unasked {
 			document += `,"introspection_endpoint":"https://bank.example/default/obuk/introspect"`
+		}
+		if as.binds.Load() {
+			document += `,"tls_client_certificate_bound_access_tokens":true`
 		}
 		_, _ = io.WriteString(w, document+"}")
 	case as.down.Load():
