@@ -81,8 +81,10 @@ func (x *exchange) write(status int, contentType string, body []byte) {
 		header["Content-Length"] = []string{strconv.Itoa(len(body))}
 	}
 	x.w.WriteHeader(status)
-	if _, err := x.w.Write(body); err != nil {
-		x.note("write_error", err.Error())
+	if len(body) > 0 { // of a status that has none HTTP/2 takes not even nothing
+		if _, err := x.w.Write(body); err != nil {
+			x.note("write_error", err.Error())
+		}
 	}
 	outcome := "accepted"
 	if status >= 400 {

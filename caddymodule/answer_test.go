@@ -108,3 +108,22 @@ func TestRefuse(t *testing.T) {
 		})
 	}
 }
+
+// TestAnswerWithoutABody: a deletion over HTTP/2 is answered without a fault in the log.
+func TestAnswerWithoutABody(t *testing.T) {
+	var log strings.Builder
+	h := &Handler{Workspace: "default/obuk", log: slog.New(slog.NewJSONHandler(&log, nil))}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.exchange(w, r, "delete").answer(http.StatusNoContent, nil)
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	res, err := server.Client().Get(server.URL)
+	server.Close() // the line is written after the answer
+	if err != nil || res.StatusCode != http.StatusNoContent || res.ProtoMajor != 2 {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	if !strings.Contains(log.String(), `"outcome":"accepted"`) || strings.Contains(log.String(), "write_error") {
+		t.Errorf("logged: %s", &log)
+	}
+}
