@@ -17,21 +17,11 @@ func (r *Registry) Delete(ctx context.Context, ws Workspace, clientID string, pr
 	if err != nil {
 		return err
 	}
-	crashpoint("delete: begun")
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Deadline)
-	defer cancel()
-	if err := r.finishDelete(ctx, ws, c, *todo); err != nil {
-		r.log.Warn("the authorization server did not delete a client; the outbox goes on", slog.String("client_id", clientID), slog.Any("error", err))
-		if err := r.reschedule(ctx, *todo, err); err != nil {
-			r.log.Error("outbox: entry not written back", slog.Any("error", err))
-		}
-		crashpoint("delete: put off")
-	}
+	r.endDelete(ctx, ws, c, todo)
 	return nil
 }
 
 func (r *Registry) beginDelete(ctx context.Context, ws Workspace, clientID string, presented Presented) (c *Client, todo *work, err error) {
-	now := r.now()
 	todo = r.newWork(workDelete, ws.Name)
 	if v := presented.revocation(); v.Token != "" && ws.Provisioner.Revokes(v) {
 		if err := r.carryToken(todo, presented.Token, v); err != nil {
@@ -39,20 +29,45 @@ func (r *Registry) beginDelete(ctx context.Context, ws Workspace, clientID strin
 		}
 	}
 	err = r.transact(ctx, func(w Writer) error {
-		if c, err = changeable(w, ws.Name, clientID, now); err != nil {
+		if c, err = r.leave(w, ws, clientID, todo); err != nil {
 			return err
 		}
 		if err := refuseSuspended(w, c); err != nil {
 			return err
 		}
-		if err := c.leaves(w); err != nil {
-			return err
-		}
-		c.Status = Deleting
-		todo.key, todo.Registration, todo.Org = laterKey(leaseEnd(now), c.ID), c.ID, c.Organisation()
-		return errors.Join(putClient(w, c), todo.put(w), r.putAudit(w, ws, AuditDeleted, c, presented.Origin))
+		return r.putAudit(w, ws, AuditDeleted, c, presented.Origin)
 	})
 	return c, todo, err
+}
+
+// leave makes an active client one that may do nothing any more, and todo the entry
+// that has the AS forget it.
+func (r *Registry) leave(w Writer, ws Workspace, clientID string, todo *work) (*Client, error) {
+	now := r.now()
+	c, err := changeable(w, ws.Name, clientID, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.leaves(w); err != nil {
+		return nil, err
+	}
+	c.Status = Deleting
+	todo.key, todo.Registration, todo.Org = laterKey(leaseEnd(now), c.ID), c.ID, c.Organisation()
+	return c, errors.Join(putClient(w, c), todo.put(w))
+}
+
+// endDelete has the AS forget a client now, or leaves that to the outbox.
+func (r *Registry) endDelete(ctx context.Context, ws Workspace, c *Client, todo *work) {
+	crashpoint("delete: begun")
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Deadline)
+	defer cancel()
+	if err := r.finishDelete(ctx, ws, c, *todo); err != nil {
+		r.log.Warn("the authorization server did not delete a client; the outbox goes on", slog.String("client_id", c.ClientID), slog.Any("error", err))
+		if err := r.reschedule(ctx, *todo, err); err != nil {
+			r.log.Error("outbox: entry not written back", slog.Any("error", err))
+		}
+		crashpoint("delete: put off")
+	}
 }
 
 // finishDelete deletes the client at the AS and then what the registry has of it.
