@@ -28,7 +28,8 @@ type AuditEntry struct {
 	SoftwareID   string `json:"software_id,omitempty"`
 	OrgID        string `json:"org_id,omitempty"`
 	Directory    string `json:"directory,omitempty"`
-	// Reason is the operator's, of a suspension or a confirmation.
+	// Reason is the operator's: of a suspension, of a confirmation, and of a deletion that
+	// an operator made.
 	Reason string `json:"reason,omitempty"`
 	Origin
 }
@@ -42,7 +43,7 @@ const (
 	AuditKeysRefreshed = "keys_refreshed" // the AS was told the keys of the client's software again
 	AuditSecretRotated = "secret_rotated" // by an operator
 	AuditRestored      = "restored"       // the AS was told again what the client is registered with; keys and secret may be others since
-	AuditDeleted       = "deleted"        // recorded when the client can do nothing any more
+	AuditDeleted       = "deleted"        // recorded when the client can do nothing any more; with a reason by an operator
 	AuditSuspended     = "suspended"      // by an operator
 	AuditResumed       = "resumed"        // by an operator
 	AuditConfirmed     = "confirmed"      // an operator has looked after a restore or an accepted loss, see Epoch
@@ -75,6 +76,14 @@ func (r *Registry) putAudit(w Writer, ws Workspace, change string, c *Client, fr
 	return putAuditEntry(w, ws, &AuditEntry{
 		At: r.now(), Change: change, Workspace: c.Workspace, Registration: c.ID,
 		ClientID: c.ClientID, SoftwareID: c.SoftwareID, OrgID: c.OrgID, Directory: c.Directory, Origin: from,
+	})
+}
+
+// auditRemoval records the deletion of a client by an operator.
+func (r *Registry) auditRemoval(w Writer, ws Workspace, c *Client, reason string) error {
+	return putAuditEntry(w, ws, &AuditEntry{
+		At: r.now(), Change: AuditDeleted, Workspace: c.Workspace, Registration: c.ID,
+		ClientID: c.ClientID, SoftwareID: c.SoftwareID, OrgID: c.OrgID, Directory: c.Directory, Reason: reason,
 	})
 }
 

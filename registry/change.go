@@ -58,6 +58,9 @@ type change struct {
 	token  string
 	// secret: the AS is to give the client another one.
 	secret bool
+	// asks: whether the AS takes it is what counts. A client that it has lost is not made
+	// again, and none was updated.
+	asks bool
 	// before is the client as it was, restore the entry that makes the AS's copy so
 	// again: beginUpdate fills them in.
 	before  *Client

@@ -68,7 +68,7 @@ func (r *Registry) apply(ctx context.Context, ws Workspace, c *Client, ch *chang
 	crashpoint("update: begun")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Deadline)
 	defer cancel()
-	p, theirs, err := r.update(ctx, ws, c)
+	p, theirs, err := r.tell(ctx, ws, c, ch)
 	if err == nil && ch.secret {
 		if p, err = r.newSecret(ctx, ws, c, p); err != nil {
 			theirs = after(err, nil) // the metadata are those that it had
@@ -94,7 +94,10 @@ func (r *Registry) apply(ctx context.Context, ws Workspace, c *Client, ch *chang
 		return nil, err
 	}
 	crashpoint("update: answered")
-	c.Metadata, c.Keys, c.UpdatedAt = p.Metadata, p.Keys, r.now().Unix()
+	c.Metadata, c.Keys = p.Metadata, p.Keys
+	if !ch.asks {
+		c.UpdatedAt = r.now().Unix()
+	}
 	c.Change, c.ChangeUntil = "", 0
 	err = ch.complete(r, c)
 	if err == nil {
@@ -137,6 +140,15 @@ func after(err error, p *Provisioned) standing {
 		return changed
 	}
 	return unchanged
+}
+
+// tell is update, but for a change that only asks.
+func (r *Registry) tell(ctx context.Context, ws Workspace, c *Client, ch *change) (*Provisioned, standing, error) {
+	if !ch.asks {
+		return r.update(ctx, ws, c)
+	}
+	p, err := ws.Provisioner.Update(ctx, c)
+	return p, after(err, p), err
 }
 
 // update asks the AS. Where the gateway chose the client_id, a registration

@@ -14,6 +14,9 @@
 //	POST   /openbanking_dcr/secrets?workspace=&client_id=
 //	POST   /openbanking_dcr/secrets?workspace=&cursor=&limit=
 //	GET    /openbanking_dcr/registrations?workspace=&cursor=&limit=
+//	POST   /openbanking_dcr/clients?workspace=&client_id=
+//	POST   /openbanking_dcr/clients?workspace=&cursor=&limit=
+//	DELETE /openbanking_dcr/clients?workspace=&client_id=&reason=&unasked=
 //	GET    /openbanking_dcr/audit?workspace=&since=&cursor=&limit=
 //	GET    /openbanking_dcr/explanations?code=
 //	GET    /openbanking_dcr/explanations?workspace=&cursor=&limit=
@@ -77,6 +80,8 @@ var calls = map[string]func(*call) (any, error){
 	"POST epoch":         (*call).confirmEpoch,
 	"POST secrets":       (*call).rotateSecrets,
 	"GET registrations":  (*call).registrations,
+	"POST clients":       (*call).askForClients,
+	"DELETE clients":     (*call).removeClient,
 	"GET audit":          (*call).audit,
 	"GET explanations":   (*call).explanations,
 }
@@ -108,7 +113,7 @@ func serve(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case errors.Is(err, registry.ErrNotFound):
 		return failed(http.StatusNotFound, err)
-	case errors.Is(err, registry.ErrNative), errors.Is(err, registry.ErrNoNewSecret), errors.Is(err, registry.ErrNoEpoch):
+	case errors.Is(err, registry.ErrNative), errors.Is(err, registry.ErrNoNewSecret), errors.Is(err, registry.ErrStillThere), errors.Is(err, registry.ErrUnaskable), errors.Is(err, registry.ErrNoEpoch):
 		return failed(http.StatusConflict, err)
 	case errors.Is(err, registry.ErrCursor):
 		return failed(http.StatusBadRequest, err)
@@ -130,7 +135,7 @@ func notServed(method, what string) error {
 			return failed(http.StatusMethodNotAllowed, fmt.Errorf("%s is not a method of %s%s", method, prefix, what))
 		}
 	}
-	return failed(http.StatusNotFound, errors.New("there are backlog, outbox, divergences, suspensions, epoch, secrets, registrations, audit and explanations"))
+	return failed(http.StatusNotFound, errors.New("there are backlog, outbox, divergences, suspensions, epoch, secrets, registrations, clients, audit and explanations"))
 }
 
 func failed(status int, err error) error {

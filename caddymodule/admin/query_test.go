@@ -22,6 +22,7 @@ var good = map[string]struct{ query, body string }{
 	"DELETE divergences": {query: workspace + "&kind=answer_lost&registration=x"}, "DELETE suspensions": {query: workspace + "&kind=client&value=x"},
 	"PUT suspensions": {body: `{"workspace":"default/obuk","kind":"software","value":"x"}`},
 	"GET epoch":       {}, "POST epoch": {body: `{"reason":"looked"}`},
+	"POST clients": {query: workspace}, "DELETE clients": {query: workspace + "&client_id=nobody&reason=lost"},
 	"POST secrets": {query: workspace}, "GET registrations": {query: workspace}, "GET audit": {query: workspace}, "GET explanations": {query: workspace},
 }
 
@@ -141,6 +142,15 @@ func TestWrongCalls(t *testing.T) {
 		{"POST secrets", workspace + "&client_id=nobody", "", 404, "not found"},
 		{"POST secrets", workspace + "&cursor=suspended%2Fdefault%252Fobuk%2Fx", "", 400, "the cursor is of another list"},
 		{"POST secrets", "workspace=default/other", "", 404, "there are default/obuk"},
+		{"POST clients", workspace + "&client_id=x&limit=5", "", 400, "client_id: goes with workspace alone"},
+		{"POST clients", workspace + "&client_id=nobody", "", 404, "not found"},
+		{"POST clients", "workspace=default/other", "", 404, "there are default/obuk"},
+		{"DELETE clients", workspace + "&client_id=nobody&reason=lost", "", 404, "not found"},
+		{"DELETE clients", workspace + "&client_id=x", "", 400, "reason is missing"},
+		{"DELETE clients", workspace + "&reason=lost", "", 400, "client_id is missing"},
+		{"DELETE clients", workspace + "&client_id=x&reason=" + strings.Repeat("x", 501), "", 400, "reason is longer"},
+		{"DELETE clients", workspace + "&client_id=x&reason=lost&unasked=yes", "", 400, "unasked: the only value is true"},
+		{"DELETE clients", "workspace=default/other&client_id=x&reason=lost", "", 404, "there are default/obuk"},
 		{"GET audit", "workspace=default/obuk;b", "", 400, "the query cannot be read"},
 		{"GET audit", "workspace=default%2Fobuk%3Bb", "", 404, `workspace "default/obuk;b"; there are default/obuk`},
 		{"GET audit", "workspace=", "", 400, "workspace: empty"},

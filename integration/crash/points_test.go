@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -56,6 +57,8 @@ func (b *bank) play(t *testing.T, s scenario, c *counts) {
 		b.playUpdate(t, s, c)
 	case "delete":
 		b.playDelete(t, s, c)
+	case "remove":
+		b.playRemove(t, s, c)
 	}
 }
 
@@ -243,6 +246,32 @@ func (b *bank) playDelete(t *testing.T, s scenario, c *counts) {
 	r, err := b.Client(b.Acme).Read(t.Context(), b.Register, id, token)
 	if err != nil || r.Status != http.StatusUnauthorized {
 		t.Errorf("reading a deleted client: %v, %v", r, err)
+	}
+}
+
+// playRemove has an operator delete a client that the AS says it has lost, and has again
+// once the gateway is back.
+func (b *bank) playRemove(t *testing.T, s scenario, c *counts) {
+	id, _, a := b.registered(t)
+	c.acknowledged++
+	call := "clients?" + url.Values{"workspace": {"default/obuk"}, "client_id": {id}, "reason": {"lost"}}.Encode()
+	c.kills += b.crash(t, s, http.MethodPut, func() (*tpp.Response, error) {
+		status, answer, err := b.Operator(t.Context(), http.MethodDelete, call, "")
+		return &tpp.Response{Status: status, Body: answer}, err
+	})
+	want := http.StatusNoContent // it was deleted, and is
+	uri := b.wholly(t, id)
+	switch {
+	case s.point == "remove: asked":
+		want = http.StatusConflict
+		if uri != a.uri {
+			t.Errorf("its deletion had not begun, and it has %q", uri)
+		}
+	case uri != "":
+		t.Errorf("its deletion had begun, and it is there with %q", uri)
+	}
+	if status, answer, err := b.Operator(t.Context(), http.MethodDelete, call, ""); err != nil || status != want {
+		t.Errorf("deleting it again: %d %s, %v, want %d", status, answer, err, want)
 	}
 }
 

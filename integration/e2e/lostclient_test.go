@@ -1,0 +1,79 @@
+package e2e_test
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
+	"github.com/caddy-dcr/caddy-dcr/integration/story"
+)
+
+// TestOperatorsRemoveLostClients: the AS has lost a client, whose TPP gets no token to delete
+// it with, and whose software may have no other. The operator finds it and takes it away.
+func TestOperatorsRemoveLostClients(t *testing.T) {
+	one := gateway.Replacement{Old: gateway.Unlimited.Old, New: gateway.Unlimited.Old + "\t\tclients_per_software 1\n"}
+	for name, replace := range map[string][]gateway.Replacement{"chosen by the gateway": {one}, "chosen by the server": {one, chosenByTheAS}} {
+		t.Run(name, func(t *testing.T) {
+			each(t, story.Options{Replace: replace}, func(t *testing.T, p *story.Play) {
+				client := p.Client(p.Acme)
+				r := registers(t, p, client, nil)
+				answered(t, r, nil, 201, "")
+				id := r.Text("client_id")
+				workspace := "workspace=default/obuk"
+				of := "clients?" + workspace + "&client_id=" + url.QueryEscape(id)
+				lost := func(call string, want ...string) {
+					t.Helper()
+					status, answer := operator(t, p, http.MethodPost, call, "")
+					var got []string
+					for _, id := range answer["lost"].([]any) {
+						got = append(got, id.(string))
+					}
+					if status != http.StatusOK || !slices.Equal(got, want) {
+						t.Errorf("%s: %d %v, want %v", call, status, answer, want)
+					}
+				}
+				removes := func(want int) {
+					t.Helper()
+					if status, answer := operator(t, p, http.MethodDelete, of+"&reason=lost+in+a+restore", ""); status != want {
+						t.Errorf("deleting: %d %v, want %d", status, answer, want)
+					}
+				}
+				lost(of)
+				lost("clients?" + workspace)
+				removes(http.StatusConflict)
+				if _, err := p.ClientToken(t.Context(), p.Acme, id); err != nil {
+					t.Errorf("a client that the server has: %v", err)
+				}
+
+				anew(t, p)
+				if _, err := p.ClientToken(t.Context(), p.Acme, id); err == nil {
+					t.Fatal("the server has not lost the client")
+				}
+				answered(t, registers(t, p, client, nil), nil, 403, "access_denied")
+				lost("clients?"+workspace, id)
+				if list := listed(t, p, "divergences"); len(list) != 1 || list[0]["kind"] != "detached" || list[0]["client_id"] != id {
+					t.Errorf("%v", list)
+				}
+				removes(http.StatusNoContent)
+				removes(http.StatusNoContent)
+				if list := listed(t, p, "divergences"); slices.ContainsFunc(list, func(d map[string]any) bool { return d["kind"] == "detached" }) {
+					t.Errorf("%v", list)
+				}
+				trail := listed(t, p, "audit?"+workspace)
+				if last := trail[len(trail)-1]; last["change"] != "deleted" || last["client_id"] != id || last["reason"] != "lost in a restore" {
+					t.Errorf("%v", trail)
+				}
+				r = registers(t, p, client, nil)
+				answered(t, r, nil, 201, "")
+				if _, err := p.ClientToken(t.Context(), p.Acme, r.Text("client_id")); err != nil {
+					t.Errorf("the new client: %v", err)
+				}
+				if clients, err := p.AS.Clients(t.Context()); err != nil || len(clients) != 1 {
+					t.Errorf("the server has %v, %v", clients, err)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,131 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// A client that the AS has lost gets no token there, and so cannot delete itself, while
+// it counts among those of its software. Only an operator can take it away.
+
+var (
+	// ErrStillThere is Remove's for a client that the AS takes a change of.
+	ErrStillThere = errors.New("the authorization server still has this client, and was told again what it is registered with; let its TPP delete it, or suspend it")
+	// ErrUnaskable is that of StillThere and Remove for a client of which the AS gave no
+	// registration access token.
+	ErrUnaskable = errors.New("the authorization server gave no registration access token for this client, so that it cannot be asked; look whether it still has the client")
+)
+
+// Removal is the deletion of a client by an operator.
+type Removal struct {
+	Workspace, ClientID string
+	// Reason is the operator's, for the audit trail. Required.
+	Reason string
+	// Unasked removes a client too about which the AS cannot be asked. Default: false.
+	Unasked bool
+}
+
+// Check tells what is missing.
+func (m *Removal) Check() error {
+	switch {
+	case m.Workspace == "" || m.ClientID == "" || m.Reason == "":
+		return errors.New("workspace, client_id and reason are required")
+	case len(m.Reason) > maxReason:
+		return fmt.Errorf("reason is longer than %d bytes", maxReason)
+	}
+	return nil
+}
+
+// StillThere asks the AS whether it still has a client, by telling it again what the client
+// is registered with. One that it does not know is not made again: it is listed as
+// Detached. What it does not take may also be a registration access token that it has
+// replaced in an answer that was lost (RFC 7592 2.2 answers both with 401).
+//
+// Errors: ErrNotFound for a workspace that is not configured, or a client that is not
+// there; ErrUnaskable; Unavailable.
+func (r *Registry) StillThere(ctx context.Context, workspace, clientID string) (bool, error) {
+	ws, ok := r.lent(workspace)
+	if !ok {
+		return false, fmt.Errorf("%w: workspace %q", ErrNotFound, workspace)
+	}
+	c, err := r.Client(ctx, workspace, clientID)
+	if err != nil {
+		return false, err
+	}
+	if c.Status != Active {
+		return false, fmt.Errorf("%w: this client was deleted", ErrNotFound)
+	}
+	if err := r.unseal(c); err != nil {
+		return false, err
+	}
+	if c.Credentials.RegistrationAccessToken == "" {
+		return false, ErrUnaskable
+	}
+	err = r.tellAgain(ctx, ws, clientID, &change{id: uuid.NewString(), made: AuditRestored, asks: true})
+	switch e := (*verify.Error)(nil); {
+	case errors.Is(err, ErrDetached):
+		return false, nil
+	case errors.As(err, &e) && e.Kind != verify.Unavailable && e.RuleName() == "authorization_server":
+		return true, nil // it refuses the metadata of a client that it has
+	}
+	return err == nil, err
+}
+
+// Remove deletes a client that the AS has lost, as Delete does for a TPP: when it returns
+// nil the client can do nothing any more, and counts no more. One that was deleted before
+// is no error.
+//
+// Errors: ErrStillThere; those of StillThere.
+func (r *Registry) Remove(ctx context.Context, m Removal) error {
+	if err := m.Check(); err != nil {
+		return err
+	}
+	c, err := r.Client(ctx, m.Workspace, m.ClientID)
+	if err != nil || c.Status != Active {
+		return err
+	}
+	there, err := r.StillThere(ctx, m.Workspace, m.ClientID)
+	unasked := m.Unasked && errors.Is(err, ErrUnaskable)
+	switch {
+	case there:
+		return ErrStillThere
+	case err != nil && !unasked:
+		return err
+	}
+	crashpoint("remove: asked")
+	ws, ok := r.lent(m.Workspace)
+	if !ok {
+		return fmt.Errorf("%w: workspace %q", ErrNotFound, m.Workspace)
+	}
+	todo, begun := r.newWork(workDelete, ws.Name), false
+	err = r.transact(ctx, func(w Writer) (err error) {
+		begun = false
+		if c, err = findClient(w, m.Workspace, m.ClientID); err != nil || c.Status != Active {
+			return err // deleted meanwhile
+		}
+		listed, err := get(w, (&Divergence{Workspace: ws.Name, Kind: Detached, Registration: c.ID}).key())
+		if err != nil {
+			return err
+		}
+		if listed == nil && !unasked { // a change that the AS has taken meanwhile
+			return ErrStillThere
+		}
+		if c, err = r.leave(w, ws, m.ClientID, todo); err != nil {
+			return err
+		}
+		begun = true
+		return r.auditRemoval(w, ws, c, m.Reason)
+	})
+	if err != nil || !begun {
+		return err
+	}
+	r.log.Warn("an operator deletes a client that the authorization server has lost", slog.String("workspace", ws.Name), slog.String("client_id", c.ClientID), slog.String("software_id", c.SoftwareID))
+	r.endDelete(ctx, ws, c, todo)
+	return nil
+}

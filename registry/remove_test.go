@@ -1,0 +1,208 @@
+package registry_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+func (x *fixture) removal(clientID string) registry.Removal {
+	return registry.Removal{Workspace: x.ws.Name, ClientID: clientID, Reason: "lost with the disk of the AS"}
+}
+
+// TestRemoveALostClient: an operator deletes a client that the AS has lost. It can do
+// nothing any more, its software has a place again, and the trail says who did it and why.
+func TestRemoveALostClient(t *testing.T) {
+	for _, chooses := range []bool{false, true} {
+		run(t, chooses, func(x *fixture) {
+			x.ws.ClientsPerSoftware = 1
+			lend := x.Lend(x.ws)
+			defer lend()
+			c := x.register(request("jti1", "token1"))
+			_, err := x.Register(x.t.Context(), x.ws, request("jti2", "token2"))
+			x.atLimit(err, 1)
+			x.as.set(func() { delete(x.as.clients, c.ClientID) }) // behind our back
+
+			if there, err := x.StillThere(x.t.Context(), x.ws.Name, c.ClientID); err != nil || there {
+				t.Fatalf("still there: %v, %v", there, err)
+			}
+			x.diverged(registry.Detached)
+			if x.as.count() != 0 {
+				t.Fatal("whoever asks makes the client again")
+			}
+			for range 2 { // again: nothing happens
+				if err := x.Remove(x.t.Context(), x.removal(c.ClientID)); err != nil {
+					t.Fatal(err)
+				}
+				if got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err != nil || got.Status != registry.Deleted {
+					t.Errorf("%+v, %v", got, err)
+				}
+			}
+			if chooses { // made again and deleted: then it is certainly gone
+				x.diverged()
+			} else {
+				x.diverged(registry.NotDeleted)
+			}
+			if x.as.count() != 0 || len(x.keys("outbox/"))+len(x.keys("later/")) > 1 { // the registration's token
+				t.Errorf("%d clients at the AS, %q", x.as.count(), append(x.keys("outbox/"), x.keys("later/")...))
+			}
+			trail := x.trail()
+			last := trail[len(trail)-1]
+			if !slices.Equal(x.changes(), []string{registry.AuditRegistered, registry.AuditDeleted}) || last.Reason != "lost with the disk of the AS" || last.ClientID != c.ClientID || last.Registration == "" {
+				t.Errorf("%+v", trail)
+			}
+			x.register(request("jti2", "token2"))
+		})
+	}
+}
+
+// TestRemoveOnlyWhatIsLost: a client that the AS takes a change of stays, in whatever way
+// it answers; so does one of which nobody can ask, and every one while the AS is down.
+func TestRemoveOnlyWhatIsLost(t *testing.T) {
+	run(t, false, func(x *fixture) {
+		lend := x.Lend(x.ws)
+		defer lend()
+		c := x.register(request("jti1", ""))
+		stays := func(what string, m registry.Removal, want error) {
+			t.Helper()
+			if err := x.Remove(x.t.Context(), m); !errors.Is(err, want) {
+				t.Errorf("%s: %v, want %v", what, err, want)
+			}
+			if got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err != nil || got.Status != registry.Active || got.UpdatedAt != 0 || got.Metadata.Scope != c.Metadata.Scope {
+				t.Errorf("%s: %+v, %v", what, got, err)
+			}
+		}
+		stays("the AS has it", x.removal(c.ClientID), registry.ErrStillThere)
+		stays("and was told again, with a token that it has replaced", x.removal(c.ClientID), registry.ErrStillThere)
+		no := verify.Refuse(verify.InvalidClientMetadata, "authorization_server", "no")
+		x.as.set(func() { x.as.fail["update"] = []error{no} })
+		stays("the AS refuses its metadata", x.removal(c.ClientID), registry.ErrStillThere)
+		down := verify.Refuse(verify.Unavailable, "", "down")
+		x.as.set(func() { x.as.fail["update"] = []error{down} })
+		stays("the AS is down", x.removal(c.ClientID), down)
+		unknown := x.removal("nobody")
+		stays("another client", unknown, registry.ErrNotFound)
+		elsewhere := x.removal(c.ClientID)
+		elsewhere.Workspace = "another"
+		stays("another workspace", elsewhere, registry.ErrNotFound)
+		for _, m := range []registry.Removal{{}, {Workspace: x.ws.Name, ClientID: c.ClientID}, {Workspace: x.ws.Name, ClientID: c.ClientID, Reason: strings.Repeat("x", 501)}} {
+			if err := x.Remove(x.t.Context(), m); err == nil {
+				t.Errorf("%+v is accepted", m)
+			}
+		}
+		// Lost, and back from a backup before the operator comes to it.
+		var kept registry.Credentials
+		x.as.set(func() { kept = x.as.clients[c.ClientID]; delete(x.as.clients, c.ClientID) })
+		if there, err := x.StillThere(x.t.Context(), x.ws.Name, c.ClientID); err != nil || there {
+			t.Fatalf("still there: %v, %v", there, err)
+		}
+		x.diverged(registry.Detached)
+		x.as.set(func() { x.as.clients[c.ClientID] = kept })
+		stays("the AS has it again", x.removal(c.ClientID), registry.ErrStillThere)
+		x.diverged()
+	})
+}
+
+// TestRemoveASuspendedClient: that a client is suspended keeps its TPP from deleting it, and
+// no operator.
+func TestRemoveASuspendedClient(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		lend := x.Lend(x.ws)
+		defer lend()
+		c := x.register(request("jti1", ""))
+		x.as.set(func() { delete(x.as.clients, c.ClientID) })
+		if err := x.Suspend(x.t.Context(), registry.Suspension{Workspace: x.ws.Name, Kind: registry.SuspendClient, Value: c.ClientID}); err != nil {
+			t.Fatal(err)
+		}
+		if err := x.Remove(x.t.Context(), x.removal(c.ClientID)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err != nil || got.Status != registry.Deleted {
+			t.Errorf("%+v, %v", got, err)
+		}
+	})
+}
+
+// TestRemoveWhileTheServerIsDown: an AS that ends between the question and the deletion is
+// told later.
+func TestRemoveWhileTheServerIsDown(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		lend := x.Lend(x.ws)
+		defer lend()
+		c := x.register(request("jti1", ""))
+		x.as.set(func() {
+			delete(x.as.clients, c.ClientID)
+			x.as.fail["delete"] = []error{verify.Refuse(verify.Unavailable, "", "down")}
+		})
+		if err := x.Remove(x.t.Context(), x.removal(c.ClientID)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err != nil || got.Status == registry.Active {
+			t.Errorf("%+v, %v", got, err)
+		}
+		time.Sleep(time.Minute)
+		x.settle()
+		if len(x.keys("outbox/"))+len(x.keys("later/")) != 0 {
+			t.Errorf("%q", append(x.keys("outbox/"), x.keys("later/")...))
+		}
+		x.diverged()
+	})
+}
+
+// silent is an AS that gives no registration access tokens.
+type silent struct{ *as }
+
+func (s silent) Create(ctx context.Context, c *registry.Client) (*registry.Provisioned, error) {
+	p, err := s.as.Create(ctx, c)
+	if p != nil {
+		p.Credentials = registry.Credentials{}
+	}
+	return p, err
+}
+
+func (s silent) Delete(context.Context, *registry.Client) error { return registry.ErrDetached }
+
+// TestRemoveWhereNobodyCanAsk: without a registration access token it is the operator who
+// must have looked.
+func TestRemoveWhereNobodyCanAsk(t *testing.T) {
+	run(t, false, func(x *fixture) {
+		x.ws.Provisioner = silent{x.as}
+		lend := x.Lend(x.ws)
+		defer lend()
+		c := x.register(request("jti1", ""))
+		m := x.removal(c.ClientID)
+		if err := x.Remove(x.t.Context(), m); !errors.Is(err, registry.ErrUnaskable) {
+			t.Fatal(err)
+		}
+		if got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err != nil || got.Status != registry.Active {
+			t.Errorf("%+v, %v", got, err)
+		}
+		m.Unasked = true
+		if err := x.Remove(x.t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err != nil || got.Status != registry.Deleted {
+			t.Errorf("%+v, %v", got, err)
+		}
+		x.diverged(registry.NotDeleted)
+	})
+}
+
+// TestUnaskedIsNoWayRound: an AS that can be asked is.
+func TestUnaskedIsNoWayRound(t *testing.T) {
+	run(t, false, func(x *fixture) {
+		lend := x.Lend(x.ws)
+		defer lend()
+		m := x.removal(x.register(request("jti1", "")).ClientID)
+		m.Unasked = true
+		if err := x.Remove(x.t.Context(), m); !errors.Is(err, registry.ErrStillThere) {
+			t.Error(err)
+		}
+	})
+}
