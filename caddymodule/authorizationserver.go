@@ -264,5 +264,9 @@ func trustPool(ctx caddy.Context, owner any, raw json.RawMessage) (*x509.CertPoo
 	if err != nil {
 		return nil, fmt.Errorf("trust_pool: %w", err)
 	}
-	return guest.(caddytls.CA).CertPool(), nil
+	pool := guest.(caddytls.CA).CertPool()
+	if pool == nil || pool.Equal(x509.NewCertPool()) {
+		return nil, errors.New("trust_pool: it holds no certificate, so that nobody's is verified; look into the file that it names")
+	}
+	return pool, nil
 }

@@ -22,9 +22,11 @@ func said(t *testing.T, caddyfile string) string {
 	return string(text)
 }
 
-// TestSiteWarnings: what can be meant, and goes round the directive, is said at each load.
+// TestSiteWarnings: what can be meant, and rarely is, is said at each load.
 func TestSiteWarnings(t *testing.T) {
 	const beside = "another site sends to the authorization server without this directive"
+	const noProxy = "nothing sends requests that have passed this directive to the authorization server: its endpoints do not answer"
+	const elsewhere = "reverse_proxy sends to another server than authorization_server names"
 	for _, c := range []struct {
 		name, sites, want string
 		not               bool
@@ -36,6 +38,15 @@ func TestSiteWarnings(t *testing.T) {
 		{"an exception that is needed", "http://a {\nhandle /portal/* {\nreverse_proxy portal:80 cdn.example:443\n}\nhandle {\nGUARD_UPSTREAM\nAS\n}\n}", "is not needed", true},
 		{"an exception that is not needed", "http://a {\nGUARD_UPSTREAM\nAS\n}", "is not needed", false},
 		{"an exception for the AS", "http://a {\nhandle /healthy {\nAS\n}\nhandle {\nGUARD_AS\nAS\n}\n}", "go round this directive to the authorization server, as unguarded allows", false},
+		{"no proxy", "http://a {\nGUARD\n}", noProxy + `","workspace":"default","cure":"write in the site: reverse_proxy https://as.internal:9443"`, false},
+		{"a proxy", "http://a {\nGUARD\nAS\n}", noProxy, true},
+		{"nothing but what asks", "http://a {\nGUARD\nhandle {\nforward_auth auth:80 {\nuri /verify\n}\nrespond 404\n}\n}", noProxy, false},
+		{"a proxy to another server", "http://a {\nGUARD\nreverse_proxy https://as2.internal:9443\n}", elsewhere + `: what is checked with one is used at the other","workspace":"default","sends_to":["as2.internal:9443"],"authorization_server":"https://as.internal:9443/default"`, false},
+		{"a proxy to another port", "http://a {\nGUARD\nreverse_proxy https://as.internal:8443\n}", elsewhere, false},
+		{"a proxy to the AS, and others", "http://a {\nGUARD\nreverse_proxy /portal/* portal:80\nAS\n}", elsewhere, true},
+		{"a proxy to what only a request tells", "http://a {\nGUARD\nreverse_proxy {\ndynamic a as.internal 9443\n}\n}", elsewhere, true},
+		{"a proxy without TLS", "http://a {\nGUARD\nreverse_proxy as.internal:9443\n}", "reverse_proxy speaks HTTP without TLS to the authorization server", false},
+		{"a proxy with TLS", "http://a {\nGUARD\nreverse_proxy as.internal:9443 {\ntransport http {\ntls\n}\n}\n}", "without TLS", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if log := said(t, withGuards(c.sites)); strings.Contains(log, c.want) == c.not {

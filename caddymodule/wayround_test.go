@@ -9,13 +9,19 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// withGuards is a Caddyfile in which GUARD is a directive with an authorization server at
-// as.internal:9443, and AS a proxy to it.
-func withGuards(sites string) string {
-	directive := func(workspace, words string) string {
-		return "openbanking_dcr " + workspace + " {\n" + words + "\nauthorization_server https://" + strings.ReplaceAll("as.internal:9443/"+workspace, "as.internal:9443/third", "third.internal/x") +
-			" {\nprovision rfc7591\n}\nsoftware_statement x {\njwks_uri https://localhost:1/k\n}\n}\n"
+// directive is a workspace with further words.
+func directive(workspace, words string) string {
+	as := "as.internal:9443/" + workspace
+	if workspace == "third" {
+		as = "third.internal/x"
 	}
+	return "openbanking_dcr " + workspace + " {\n" + words + "\nauthorization_server https://" + as +
+		" {\nprovision rfc7591\n}\nsoftware_statement x {\njwks_uri https://localhost:1/k\n}\n}\n"
+}
+
+// withGuards is a Caddyfile in which GUARD is a directive with an authorization server at
+// as.internal:9443, and AS a proxy to it. GUARD2 has the same, GUARD3 another one.
+func withGuards(sites string) string {
 	return "{\nadmin off\nauto_https off\nlog {\noutput discard\n}\n}\n" + strings.NewReplacer(
 		"GUARD_UPSTREAM", directive("default", "unguarded upstream portal:80 https://cdn.example"), "GUARD_HANDLER", directive("default", "unguarded handler strange"),
 		"GUARD_PROXY", directive("default", "unguarded handler reverse_proxy"), "GUARD_AS", directive("default", "unguarded upstream https://as.internal:9443"),

@@ -38,3 +38,46 @@ func TestWayRoundDoesNotStart(t *testing.T) {
 		t.Error("the gateway that runs: ", err)
 	}
 }
+
+// TestLoadingSaysWhatIsWrong: caddy validate and the start of a gateway say what of a
+// site's client_auth and proxy is of no use, and nothing of one where all is well.
+func TestLoadingSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
+	const level = `"level":"warn"`
+	for name, c := range map[string]struct{ old, new, want string }{
+		"good":               {"", "", ""},
+		"mode request":       {"mode verify_if_given", "mode request", "the site verifies no client certificate"},
+		"require_and_verify": {"mode verify_if_given", "mode require_and_verify", "closed to browsers"},
+		"no proxy":           {between(t, p.Caddyfile, "\treverse_proxy ", "\n\t}\n"), "", "nothing sends requests that have passed this directive"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(p.Dir, "Caddyfile.said-"+strings.ReplaceAll(name, " ", "-"))
+			if err := os.WriteFile(file, []byte(strings.Replace(p.Caddyfile, c.old, c.new, 1)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			validated, err := p.Gateway.Command(t.Context(), "validate", "--config", file, "--adapter", "caddyfile")
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := len(p.Gateway.Log())
+			if _, err := p.Gateway.Command(t.Context(), "reload", "--force", "--config", file, "--adapter", "caddyfile"); err != nil {
+				t.Fatal(err)
+			}
+			for when, said := range map[string]string{"validate": validated, "reload": p.Gateway.Log()[before:]} {
+				var ours []string
+				for line := range strings.Lines(said) {
+					if strings.Contains(line, level) && strings.Contains(line, "http.handlers.openbanking_dcr") {
+						ours = append(ours, line)
+					}
+				}
+				switch {
+				case c.want == "" && len(ours) > 0:
+					t.Errorf("%s says %s", when, ours)
+				case c.want != "" && !strings.Contains(strings.Join(ours, ""), c.want):
+					t.Errorf("%s does not say %q:\n%s", when, c.want, said)
+				}
+			}
+		})
+	}
+}
