@@ -9,6 +9,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -84,7 +85,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.keyset, err = secret("keyset", a.Keyset); err != nil {
 		return err
 	}
-	if err := checkLabel(a.Restored); err != nil {
+	if err := errors.Join(checkLabel(a.Restored), a.checkKeyset()); err != nil {
 		return err
 	}
 	return a.offerMetrics()

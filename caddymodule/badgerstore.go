@@ -37,8 +37,8 @@ func (BadgerStore) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "openbanking_dcr.stores.badger", New: func() caddy.Module { return new(BadgerStore) }}
 }
 
-// Provision settles the directory. Nothing is opened or made.
-func (b *BadgerStore) Provision(caddy.Context) error {
+// Provision settles the directory and judges it. Nothing is opened or made.
+func (b *BadgerStore) Provision(ctx caddy.Context) error {
 	directory := filepath.Join(dataDirectory(), "store")
 	if b.Directory != "" {
 		var err error
@@ -50,8 +50,17 @@ func (b *BadgerStore) Provision(caddy.Context) error {
 		return fmt.Errorf("accept_loss: %w", errAcceptLoss)
 	}
 	var err error
-	b.absolute, err = filepath.Abs(directory)
-	return err
+	if b.absolute, err = filepath.Abs(directory); err != nil {
+		return err
+	}
+	doubts, err := judgeDirectory(b.absolute, thisUser())
+	if err != nil {
+		return fmt.Errorf("directory: %w", err)
+	}
+	for _, doubt := range doubts {
+		ctx.Slogger().Warn("the store's directory: "+doubt, slog.String("cure", "install -d -o <Caddy's user> -m 700 "+b.absolute+", and chown what is in it"))
+	}
+	return nil
 }
 
 // UnmarshalCaddyfile reads

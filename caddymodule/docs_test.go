@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
 )
 
 var (
@@ -107,6 +109,10 @@ func quoted(t *testing.T, pattern, text string) bool {
 // every one of them, and the example, is what caddy validate takes.
 func TestDocumentedCaddyfilesStart(t *testing.T) {
 	all := documentedCaddyfiles(t)
+	_, keyset, err := registry.NewKeyset()
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Chdir(t.TempDir())
 	server := httptest.NewTLSServer(nil)
 	defer server.Close()
@@ -125,7 +131,11 @@ func TestDocumentedCaddyfilesStart(t *testing.T) {
 			}
 		}
 		for _, m := range variableNamed.FindAllStringSubmatch(text, -1) {
-			t.Setenv(m[1], "secret-of-a-document")
+			value := "secret-of-a-document"
+			if strings.HasSuffix(m[1], "KEYSET") {
+				value = string(keyset)
+			}
+			t.Setenv(m[1], value)
 		}
 		if strings.Contains(text, "{file.") {
 			text = secretFile.ReplaceAllString(text, "{env.FROM_FILE}")
