@@ -39,6 +39,10 @@ func (h *Handler) checkSite(ctx caddy.Context) error {
 		return err
 	}
 	w.warn(h)
+	if _, err := ctx.AppIfConfigured("layer4"); err == nil {
+		h.log.Warn("the app layer4 is configured, and the gateway cannot see what it does with connections: let it send none to the authorization server",
+			slog.String("place", "apps/layer4"))
+	}
 	return h.checkClientAuth(ctx, running, w)
 }
 

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2"
 )
 
 // said is what loading a Caddyfile logs.
@@ -55,3 +57,31 @@ func TestSiteWarnings(t *testing.T) {
 		})
 	}
 }
+
+// TestUnseenApp: a way that this module cannot follow is said.
+func TestUnseenApp(t *testing.T) {
+	caddy.RegisterModule(unseenApp{})
+	const guard = `{"handler":"openbanking_dcr","workspace":"default","authorization_server":{"url":"https://as.internal:9443/default","provision":{"method":"rfc7591"}},"software_statements":[{"issuer":"x","jwks_uri":"https://localhost/k"}]}`
+	for apps, want := range map[string]bool{``: false, `"layer4":{},`: true} {
+		file := filepath.Join(t.TempDir(), "log")
+		if err := validateJSON(t, `{"admin":{"disabled":true},"logging":{"logs":{"default":{"writer":{"output":"file","filename":"`+file+`"}}}},"apps":{`+apps+`"http":{"servers":{"s":{"routes":[{"handle":[`+guard+`]}]}}}}}`); err != nil {
+			t.Fatal(err)
+		}
+		log, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(log), "the app layer4 is configured") != want {
+			t.Errorf("%q: %s", apps, log)
+		}
+	}
+}
+
+// unseenApp has the name of one that proxies below HTTP.
+type unseenApp struct{}
+
+func (unseenApp) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "layer4", New: func() caddy.Module { return new(unseenApp) }}
+}
+func (unseenApp) Start() error { return nil }
+func (unseenApp) Stop() error  { return nil }
