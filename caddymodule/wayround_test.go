@@ -79,6 +79,7 @@ func TestWaysRound(t *testing.T) {
 		{"two ports, two ASs", "http://a {\nGUARD\nAS\n}\nhttp://a:81 {\nGUARD3\nreverse_proxy https://third.internal\n}", ""},
 		// Exceptions.
 		{"an upstream that is excepted", "http://a {\nhandle /portal/* {\nreverse_proxy portal:80\n}\nhandle /cdn/* {\nreverse_proxy https://cdn.example\n}\nhandle {\nGUARD_UPSTREAM\nAS\n}\n}", ""},
+		{"another port that is excepted", "http://a {\nGUARD_UPSTREAM\nAS\n}\nhttp://a:81 {\nreverse_proxy http://portal\n}", ""},
 		{"another upstream than the one excepted", "http://a {\nhandle /portal/* {\nreverse_proxy portal:80 portal:81\n}\nhandle {\nGUARD_UPSTREAM\nAS\n}\n}", "reverse_proxy to portal:81"},
 		{"the AS, excepted", "http://a {\nhandle /healthy {\nAS\n}\nhandle {\nGUARD_AS\nAS\n}\n}", ""},
 		{"dynamic upstreams", "http://a {\nhandle /x {\nreverse_proxy {\ndynamic a x 80\n}\n}\nhandle {\nGUARD\nAS\n}\n}", "unguarded handler reverse_proxy"},

@@ -124,10 +124,13 @@ func (b *bank) caddyfile(dir string, changes []change) (string, error) {
 	return setting.Caddyfile(string(example))
 }
 
-// proxied is that site in front of the upstream instead of the AS.
+// proxied is that site in front of the upstream instead of the AS. The same host may have
+// a site without the directive on another port, in front of the upstream too.
 func (b *bank) proxied(caddyfile string) (string, error) {
 	before, after, ok := strings.Cut(caddyfile, "\treverse_proxy ")
 	if _, rest, whole := strings.Cut(after, "\n\t}\n"); ok && whole && !strings.Contains(after, "\treverse_proxy ") {
+		const directive = "\topenbanking_dcr default/obuk {\n"
+		before = strings.Replace(before, directive, directive+"\t\tunguarded upstream "+b.upstream.URL+"\n", 1)
 		return before + "\treverse_proxy " + b.upstream.URL + "\n" + rest, nil
 	}
 	return "", errors.New("the example has not exactly one reverse_proxy")
