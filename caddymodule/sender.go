@@ -16,7 +16,12 @@ func sender(r *http.Request, cert *verify.Certificate) string {
 		return cert.Thumbprint
 	}
 	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	// Whoever has one IPv6 address has the 2^64 around it.
+	return networkOf(text)
+}
+
+// networkOf is what is counted together of an address: whoever has one IPv6 address has
+// the 2^64 around it.
+func networkOf(text string) string {
 	if ip, err := netip.ParseAddr(text); err == nil && ip.Is6() && !ip.Is4In6() {
 		if network, err := ip.Prefix(64); err == nil {
 			return network.String()
