@@ -114,6 +114,7 @@ func (d *dcr) client(id string) (*registry.Client, error) {
 	d.beginToken()
 	c, err := d.byToken(clientID)
 	if err != nil {
+		d.note("presented_client_id", verify.Quote(clientID))
 		return nil, err
 	}
 	d.trace.Begin("client", "client", "RFC 7592 2, RFC 8705 2.1", c.ClientID)

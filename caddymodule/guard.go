@@ -59,9 +59,9 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.
 	if err != nil {
 		return "", nil, err
 	}
-	cert, err := captureCertificate(r.TLS, h.now())
-	by.beginCertificate(r.TLS, err)
-	if err != nil {
+	cert, absent := captureCertificate(r.TLS, h.now())
+	by.beginCertificate(r.TLS, absent)
+	if absent != nil {
 		cert = nil // CheckClient tells what is missing
 	}
 	asked, usual := h.usual(r.Method, who, cert, at)
@@ -94,7 +94,7 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.
 			return "", nil, verify.Refuse(verify.MethodNotAllowed, "method", "method: %s; send a POST", verify.Quote(r.Method))
 		}
 		if err := h.checkClient(r.Context(), store, who, c, cert, at); err != nil {
-			return "", nil, err
+			return "", nil, withCause(err, absent)
 		}
 		if usual && c.Bridge == "" { // in bridge mode the request needs the client itself
 			h.passed.remember(asked, reading)
@@ -102,6 +102,15 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.
 		client = c
 	}
 	return form, client, nil
+}
+
+// withCause is a refusal that the log gives a cause, where it has none: why a certificate
+// that came is none.
+func withCause(err, cause error) error {
+	if e := verify.AsError(err); e.Cause == nil && cause != nil {
+		return e.Because(cause)
+	}
+	return err
 }
 
 // checkClient holds a request against a client of the registry.

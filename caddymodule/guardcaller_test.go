@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -96,6 +97,35 @@ func TestGuardInTheLog(t *testing.T) {
 	}
 	if lines := w.guardLines(tokenRequest(tpp, "client_id=nobody")); len(lines) != 0 {
 		t.Errorf("a client that is not the registry's: %v", lines)
+	}
+}
+
+// TestCertificateThatDoesNotCountIsToldWhy: a certificate that is not verified, or has
+// expired since the handshake, is none; the log says which of all that it is.
+func TestCertificateThatDoesNotCountIsToldWhy(t *testing.T) {
+	w := newWhole(t, nil)
+	expired := leaf(t, "tpp", time.Now().Add(-time.Minute))
+	unverified := tokenRequest(nil, "client_id=client")
+	unverified.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf(t, "tpp", time.Now().Add(time.Hour))}}
+	for want, r := range map[string]*http.Request{"expired": tokenRequest(expired, "client_id=client"), "none that a trusted CA issued": unverified} {
+		lines := w.guardLines(r)
+		if len(lines) != 1 || lines[0]["outcome"] != "refused" || !strings.Contains(fmt.Sprint(lines[0]["cause"]), want) {
+			t.Errorf("logged %v, want the cause to say %q", lines, want)
+		}
+	}
+}
+
+// TestUnknownRegistrationInTheLog: of a management request that the gateway answers as it
+// answers all that are not the client's, the log says for which client it was.
+func TestUnknownRegistrationInTheLog(t *testing.T) {
+	w := newWhole(t, nil)
+	w.RateLimit, w.ClientCertificate = &RateLimit{Off: true}, "off"
+	w.as.says["of-another"] = `{"active":true,"client_id":"other","scope":"accounts"}`
+	r := httptest.NewRequest("GET", "/default/obuk/register/nobody", nil)
+	r.Header.Set("Authorization", "Bearer of-another")
+	lines := w.guardLines(r)
+	if len(lines) != 1 || lines[0]["presented_client_id"] != `"nobody"` || lines[0]["client_id"] != nil {
+		t.Errorf("logged %v", lines)
 	}
 }
 
