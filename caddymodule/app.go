@@ -63,6 +63,8 @@ type App struct {
 	opening chan struct{}
 	// keeping are the key sets that are to be written.
 	keeping keeping
+	// files are those that the configuration names.
+	files fileWatch
 }
 
 // CaddyModule returns the module's name.
@@ -74,6 +76,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // caddy validate provisions too, beside a running server.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.log = ctx, ctx.Slogger()
+	a.files.log = a.log
 	if a.StoreRaw == nil {
 		a.StoreRaw = json.RawMessage(`{"engine":"badger"}`)
 	}
@@ -104,6 +107,7 @@ func (a *App) Start() error {
 	a.mu.Lock()
 	a.started = true
 	a.mu.Unlock()
+	go a.files.run(a.ctx)
 	return nil
 }
 

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -158,16 +157,19 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 	if err := c.SharedHeader.provision(); err != nil {
 		return err
 	}
-	own, err := c.TLSClientAuth.load()
+	own, err := c.TLSClientAuth.load(&h.app.files)
 	if err != nil {
 		return err
 	}
+	// The operator wrote the address, so that a private one is right.
+	client := jwks.NewClient(jwks.Options{
+		Roots: roots, Certificate: own, Header: c.SharedHeader.fields(), PrivateRanges: true, Timeout: authserver.Timeout, MaxConnections: authserver.MaxExchanges,
+	})
+	if c.TLSClientAuth != nil {
+		c.TLSClientAuth.replaced = client.CloseIdle // connections have the certificate of before
+	}
 	o := authserver.Options{
-		URL: c.URL,
-		// The operator wrote the address, so that a private one is right.
-		Client: jwks.NewClient(jwks.Options{
-			Roots: roots, Certificates: own, Header: c.SharedHeader.fields(), PrivateRanges: true, Timeout: authserver.Timeout, MaxConnections: authserver.MaxExchanges,
-		}),
+		URL: c.URL, Client: client,
 		Secrets:        c.SharedHeader.secrets(),
 		ClientIDHeader: c.Provision.ClientIDHeader, SendStatement: c.Provision.SendStatement, DNFormat: c.DNFormat, Validate: c.Validate,
 		IntrospectionEndpoint: c.IntrospectionEndpoint, RevocationEndpoint: c.RevocationEndpoint,
@@ -211,25 +213,6 @@ func (c *AuthorizationServer) checkEndpoints() error {
 		}
 	}
 	return nil
-}
-
-// KeyPair is a certificate with its key.
-type KeyPair struct {
-	// Certificate and Key are files in PEM; a chain after the certificate. They are
-	// read when the configuration is loaded. Required.
-	Certificate string `json:"certificate"`
-	Key         string `json:"key"`
-}
-
-func (k *KeyPair) load() ([]tls.Certificate, error) {
-	if k == nil {
-		return nil, nil
-	}
-	pair, err := tls.LoadX509KeyPair(k.Certificate, k.Key)
-	if err != nil {
-		return nil, fmt.Errorf("tls_client_auth: %w", err)
-	}
-	return []tls.Certificate{pair}, nil
 }
 
 // ownHeaders are the names that this workspace gives to headers of the gateway.

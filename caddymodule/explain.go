@@ -154,6 +154,7 @@ func (d *dcr) needs(err error, certificate, token bool) bool {
 	}
 	_, name := d.trace.Current()
 	return slices.ContainsFunc(d.Policies, func(p *Policy) bool {
+		p = p.asked()
 		return p.Name == name && (certificate && verify.Reads(p.policy, "certificate") || token && verify.Reads(p.policy, "token"))
 	})
 }

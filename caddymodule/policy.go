@@ -46,6 +46,9 @@ type Policy struct {
 	policy   verify.Policy
 	kind     verify.Kind
 	language string
+	// file is the policy of files that may change; nil where there are none, and then
+	// policy is asked.
+	file *rereadPolicy
 }
 
 func (h *Handler) provisionPolicies(ctx caddy.Context) error {
@@ -53,14 +56,14 @@ func (h *Handler) provisionPolicies(ctx caddy.Context) error {
 		if p == nil {
 			return errors.New("policy: null is none")
 		}
-		if err := p.provision(ctx, h.Policies[:i]); err != nil {
+		if err := p.provision(ctx, h.Policies[:i], &h.app.files); err != nil {
 			return fmt.Errorf("policy %s: %w", p.Name, err)
 		}
 	}
 	return nil
 }
 
-func (p *Policy) provision(ctx caddy.Context, before []*Policy) error {
+func (p *Policy) provision(ctx caddy.Context, before []*Policy, watch *fileWatch) error {
 	if p.language = p.moduleLanguage(); p.language == "" {
 		return errors.New("no module of " + policylanguage.Namespace)
 	}
@@ -75,6 +78,15 @@ func (p *Policy) provision(ctx caddy.Context, before []*Policy) error {
 		return err
 	}
 	p.kind = verify.PolicyCodes[p.Code]
+	raw, began := p.PolicyRaw, time.Now()
+	if err := p.load(ctx); err != nil {
+		return err
+	}
+	return p.watch(ctx, raw, watch, began)
+}
+
+// load makes the guest, and checks it.
+func (p *Policy) load(ctx caddy.Context) error {
 	guest, err := ctx.LoadModule(p, "PolicyRaw")
 	if err != nil {
 		return err

@@ -86,7 +86,7 @@ func (d *dcr) judgeRegistered(operation string, c *registry.Client) (err error) 
 func (h *Handler) policiesFor(operation string) (asked []*Policy) {
 	for _, p := range h.Policies {
 		if slices.Contains(p.On, operation) {
-			asked = append(asked, p)
+			asked = append(asked, p.asked())
 		}
 	}
 	return asked

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -21,8 +20,8 @@ import (
 type SoftwareStatement struct {
 	// Issuer is the exact iss of its statements. Required.
 	Issuer string `json:"issuer"`
-	// JWKS is a file with the directory's keys, JWKSURI the address of them. One of
-	// the two is required.
+	// JWKS is a file with the directory's keys, which is read again when it changes,
+	// JWKSURI the address of them. One of the two is required.
 	JWKS    string `json:"jwks,omitempty"`
 	JWKSURI string `json:"jwks_uri,omitempty"`
 	// JWKSHosts are the hosts where a statement's software_jwks_endpoint may be.
@@ -83,7 +82,7 @@ func (s *SoftwareStatement) provision(ctx caddy.Context, app *App) (*verify.Issu
 	kept := func(what string) jwks.Keeper {
 		return app.keptKeysOf(what, s.Issuer, s.JWKSURI, slices.Sorted(slices.Values(hosts)), s.PrivateAddresses, trust)
 	}
-	keys, err := keySource(client, s.JWKS, s.JWKSURI, kept("directory"))
+	keys, err := app.keySource(client, s.JWKS, s.JWKSURI, kept("directory"))
 	if err = cmp.Or(err, missing); err != nil {
 		return nil, err
 	}
@@ -149,14 +148,11 @@ func (s *SignedRequestBody) provision(ctx caddy.Context, app *App) (verify.KeySo
 	if err != nil {
 		return nil, err
 	}
-	return keySource(jwks.NewClient(jwks.Options{Roots: roots, PrivateRanges: s.PrivateAddresses, MaxConnections: 16}), s.JWKS, s.JWKSURI, kept)
+	return app.keySource(jwks.NewClient(jwks.Options{Roots: roots, PrivateRanges: s.PrivateAddresses, MaxConnections: 16}), s.JWKS, s.JWKSURI, kept)
 }
 
-// maxKeyFile is the size of a JWKS file, at most.
-const maxKeyFile = jwks.DefaultMaxBytes
-
 // keySource is a file or an address, exactly one of them.
-func keySource(client *jwks.Client, file, address string, kept jwks.Keeper) (verify.KeySource, error) {
+func (app *App) keySource(client *jwks.Client, file, address string, kept jwks.Keeper) (verify.KeySource, error) {
 	switch {
 	case (file == "") == (address == ""):
 		return nil, errors.New("exactly one of jwks and jwks_uri is required")
@@ -166,20 +162,5 @@ func keySource(client *jwks.Client, file, address string, kept jwks.Keeper) (ver
 		}
 		return jwks.NewSource(client, address, nil).KeptBy(kept), nil
 	}
-	info, err := os.Stat(file)
-	if err != nil {
-		return nil, fmt.Errorf("jwks: %w", err)
-	}
-	if info.Size() > maxKeyFile {
-		return nil, fmt.Errorf("jwks %s: larger than %d bytes", file, maxKeyFile)
-	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("jwks: %w", err)
-	}
-	keys, err := verify.ParseJWKS(data)
-	if err != nil {
-		return nil, fmt.Errorf("jwks %s: %w", file, err)
-	}
-	return verify.FixedKeys(keys), nil
+	return newKeyFile(file, &app.files)
 }

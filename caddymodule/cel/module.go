@@ -21,13 +21,14 @@ type Policy struct {
 	// Expression gives true or false, or what allow(), deny(text) and reject(text)
 	// give. Either it or File is required.
 	Expression string `json:"expression,omitempty"`
-	// File holds the expression. Placeholders may be used.
+	// File holds the expression. It is read again when it changes. Placeholders may be used.
 	File string `json:"file,omitempty"`
 	// CostLimit is how much one decision may cost, in CEL's units: about one for each
 	// step. Default: 1000000. At most 100000000.
 	CostLimit uint64 `json:"cost_limit,omitempty"`
 
 	program *program
+	from    string // the path that File is
 }
 
 // CaddyModule returns the module's name.
@@ -50,12 +51,19 @@ func (p *Policy) Provision(caddy.Context) (err error) {
 		p.program, err = compile(p.Expression, place{source: "expression", line: 1}, p.CostLimit)
 		return err
 	}
-	path, err := caddy.NewReplacer().ReplaceOrErr(p.File, true, true)
-	if err != nil {
+	if p.from, err = caddy.NewReplacer().ReplaceOrErr(p.File, true, true); err != nil {
 		return fmt.Errorf("file: %w", err)
 	}
-	p.program, err = compileFile(path, p.CostLimit)
+	p.program, err = compileFile(p.from, p.CostLimit)
 	return err
+}
+
+// Files is the policy's file: it is read again when that changes.
+func (p *Policy) Files() ([]string, error) {
+	if p.from == "" {
+		return nil, nil
+	}
+	return []string{p.from}, nil
 }
 
 // UnmarshalCaddyfile reads

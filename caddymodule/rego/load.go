@@ -132,6 +132,31 @@ func readDirectory(directory string) (*sources, error) {
 	return s, nil
 }
 
+// filesOf are the files of a directory that count, and its folders.
+func filesOf(directory string) (names []string, err error) {
+	if directory, err = filepath.EvalSymlinks(directory); err != nil {
+		return nil, err
+	}
+	err = filepath.WalkDir(directory, func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case name != directory && hidden(name):
+			if entry.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		case entry.IsDir() || filepath.Ext(name) == ".rego" || isData(name):
+			names = append(names, name)
+		}
+		if len(names) > 2*maxFiles {
+			return fmt.Errorf("%s: more than %d files and folders", directory, 2*maxFiles)
+		}
+		return nil
+	})
+	return names, err
+}
+
 func hidden(name string) bool { return strings.HasPrefix(filepath.Base(name), ".") }
 
 func isData(name string) bool {

@@ -22,8 +22,8 @@ func init() {
 // Policy is a policy in Rego. It is read and checked when the configuration is loaded,
 // and then asked with every registration.
 type Policy struct {
-	// File is one file of Rego. One of File, Directory and Bundle is required. In each,
-	// placeholders may be used.
+	// File is one file of Rego. One of File, Directory and Bundle is required. They are
+	// read again when they change. In each, placeholders may be used.
 	File string `json:"file,omitempty"`
 	// Directory holds files of Rego, and data: .json, .yaml and .yml, each at the path of
 	// its folder below data, as opa run has it. Names that begin with a dot are left out,
@@ -35,6 +35,7 @@ type Policy struct {
 	Package string `json:"package,omitempty"`
 
 	program *program
+	from    string // of File, Directory or Bundle
 }
 
 // CaddyModule returns the module's name.
@@ -71,12 +72,22 @@ func (p *Policy) Provision(caddy.Context) error {
 	if read == nil {
 		return errOneSource
 	}
+	p.from = from
 	s, err := read(from)
 	if err != nil {
 		return err
 	}
 	p.program, err = compile(context.Background(), s, path)
 	return err
+}
+
+// Files are those of the policy: it is read again when one of them changes, or another one
+// comes or goes.
+func (p *Policy) Files() ([]string, error) {
+	if p.Directory == "" {
+		return []string{p.from}, nil
+	}
+	return filesOf(p.from)
 }
 
 // UnmarshalCaddyfile reads

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -241,6 +242,31 @@ func TestFileEncoding(t *testing.T) {
 			if err := p.Provision(caddy.Context{}); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%q: %v", text, err)
 			}
+		}
+	}
+}
+
+// TestFiles: what a policy was made of is named, so that it is made again when that changes.
+func TestFiles(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"policy.rego", "data.json", ".hidden.rego", "notes.txt"} {
+		text := map[string]string{"policy.rego": "package openbanking_dcr\nallow if true\n", "data.json": "{}"}[name]
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		policy Policy
+		want   []string
+	}{
+		{Policy{File: filepath.Join(dir, "policy.rego")}, []string{filepath.Join(dir, "policy.rego")}},
+		{Policy{Directory: dir}, []string{dir, filepath.Join(dir, "data.json"), filepath.Join(dir, "policy.rego")}},
+	} {
+		if err := c.policy.Provision(caddy.Context{}); err != nil {
+			t.Fatal(err)
+		}
+		if names, err := c.policy.Files(); err != nil || !slices.Equal(names, c.want) {
+			t.Errorf("%q, %v, want %q", names, err, c.want)
 		}
 	}
 }

@@ -28,8 +28,9 @@ const (
 type Options struct {
 	// Roots verify the servers. Default: the system's.
 	Roots *x509.CertPool
-	// Certificates authenticate the gateway to servers that ask for that. Default: none.
-	Certificates []tls.Certificate
+	// Certificate gives what authenticates the gateway to servers that ask for that, for
+	// each new connection. Default: none.
+	Certificate func() *tls.Certificate
 	// Header is sent with every request: for servers of one operator only. Default: none.
 	Header map[string]string
 	// PrivateRanges allows loopback, private and link-local addresses: for URLs
@@ -72,6 +73,15 @@ func NewClient(o Options) *Client {
 	if o.MaxBytes == 0 {
 		o.MaxBytes = DefaultMaxBytes
 	}
+	config := &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12}
+	if o.Certificate != nil {
+		config.GetClientCertificate = func(asked *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			if own := o.Certificate(); asked.SupportsCertificate(own) == nil {
+				return own, nil
+			}
+			return new(tls.Certificate), nil // none, as crypto/tls does
+		}
+	}
 	dialer := &net.Dialer{Timeout: o.Timeout}
 	if !o.PrivateRanges {
 		dialer.Control = publicOnly
@@ -86,7 +96,7 @@ func NewClient(o Options) *Client {
 			Transport: &http.Transport{
 				DialContext:            dialer.DialContext,
 				DisableCompression:     true, // unpacking has no bound on what arrives, and none on its work
-				TLSClientConfig:        &tls.Config{RootCAs: o.Roots, Certificates: o.Certificates, MinVersion: tls.VersionTLS12},
+				TLSClientConfig:        config,
 				TLSHandshakeTimeout:    o.Timeout,
 				ResponseHeaderTimeout:  o.Timeout,
 				MaxResponseHeaderBytes: 64 << 10,
