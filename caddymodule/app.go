@@ -44,6 +44,11 @@ type App struct {
 	// an operator confirms. Default: none.
 	Restored string `json:"restored,omitempty"`
 
+	// Checks "off" has the gateway try nothing by itself. Default: the authorization
+	// servers, the directories' jwks_uri and the gateway's own clients are tried when the
+	// configuration starts and every five minutes, and the log says what is wrong.
+	Checks string `json:"checks,omitempty"`
+
 	engine Engine
 	keyset string
 	ctx    caddy.Context
@@ -65,6 +70,8 @@ type App struct {
 	keeping keeping
 	// files are those that the configuration names.
 	files fileWatch
+	// checks are at work between Start and Stop.
+	checks *checking
 }
 
 // CaddyModule returns the module's name.
@@ -88,7 +95,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.keyset, err = secret("keyset", a.Keyset); err != nil {
 		return err
 	}
-	if err := errors.Join(checkLabel(a.Restored), a.checkKeyset()); err != nil {
+	if err := errors.Join(checkLabel(a.Restored), a.checkKeyset(), a.checkChecks()); err != nil {
 		return err
 	}
 	return a.offerMetrics()
@@ -108,11 +115,15 @@ func (a *App) Start() error {
 	a.started = true
 	a.mu.Unlock()
 	go a.files.run(a.ctx)
+	a.startChecks()
 	return nil
 }
 
-// Stop does nothing: after it, the requests of this configuration go on.
-func (a *App) Stop() error { return nil }
+// Stop ends the checks. The requests of this configuration go on after it.
+func (a *App) Stop() error {
+	a.cancelChecks()
+	return nil
+}
 
 // Workspaces are the names of those that are configured.
 func (a *App) Workspaces() (names []string) {

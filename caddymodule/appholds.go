@@ -15,7 +15,9 @@ func (a *App) Cleanup() error {
 	started := a.started
 	a.started, a.gone = false, true
 	a.mu.Unlock()
+	a.cancelChecks()
 	if started {
+		a.waitForChecks(probesEndWithin)
 		a.keeping.wait()
 		a.end(a.leave())
 	}

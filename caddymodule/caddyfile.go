@@ -30,6 +30,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	    store  badger [<directory>]
 //	    keyset <placeholder>
 //	    restored <label>
+//	    checks off
 //	}
 func parseGlobalOption(d *caddyfile.Dispenser, before any) (any, error) {
 	d.Next() // openbanking_dcr
@@ -50,6 +51,8 @@ func parseGlobalOption(d *caddyfile.Dispenser, before any) (any, error) {
 			if err = oneArg(d, &app.Restored); err == nil {
 				err = at(d, checkLabel(app.Restored))
 			}
+		case "checks":
+			err = oneOf(d, &app.Checks, "off")
 		default:
 			err = unknown(d)
 		}

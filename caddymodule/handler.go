@@ -110,6 +110,7 @@ type Handler struct {
 	as         *authserver.Server
 	rules      verify.RequestRules
 	issuerPath string
+	hosts      []string // of the site, see siteHosts
 	log        *slog.Logger
 	table      atomic.Pointer[table]
 	renewals   singleflight.Group
@@ -201,7 +202,7 @@ func (h *Handler) provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	h.app = app.(*App)
+	h.app, h.hosts = app.(*App), h.ownHosts(ctx)
 	if h.refreshed, err = newRefreshed(); err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ func generated(t *testing.T) string {
 	return string(text)
 }
 
-func write(t *testing.T, file, text string) {
+func writeKeyset(t *testing.T, file, text string) {
 	t.Helper()
 	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(text), 0o600)); err != nil {
 		t.Fatal(err)
@@ -121,10 +121,10 @@ func TestLostKeysetIsNotReplaced(t *testing.T) {
 		t.Fatal("another one was made")
 	}
 	for text, what := range map[string]string{"": "is empty", "\n": "is empty", string(kept[:len(kept)/2]): "is damaged"} {
-		write(t, b.file(), text)
+		writeKeyset(t, b.file(), text)
 		b.refused("", b.file()+" "+what, "put back")
 	}
-	write(t, b.file(), string(kept))
+	writeKeyset(t, b.file(), string(kept))
 	b.starts("")
 }
 
@@ -136,10 +136,10 @@ func TestForeignKeyset(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, b.file(), generated(t))
+	writeKeyset(t, b.file(), generated(t))
 	b.refused("", "not the one with which the store was sealed", b.file(), "put back")
 	b.refused(generated(t), "the option keyset")
-	write(t, b.file(), string(own))
+	writeKeyset(t, b.file(), string(own))
 	b.starts("")
 }
 
@@ -159,7 +159,7 @@ func TestKeysetBesideAnEmptyStore(t *testing.T) {
 // that nobody configured does not take its place.
 func TestEmptySecretIsNone(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "keyset")
-	write(t, file, "\n")
+	writeKeyset(t, file, "\n")
 	if v, err := secret("keyset", "{file."+file+"}"); err == nil || !strings.Contains(err.Error(), "is empty") {
 		t.Errorf("%q, %v", v, err)
 	}

@@ -44,12 +44,14 @@ func (c collector) Describe(to chan<- *prometheus.Desc) {
 	to <- storeLow
 	to <- storeEpoch
 	to <- storeUnconfirmed
+	to <- failedChecks
 }
 
 // collectWithin is less than what asks usually waits.
 const collectWithin = 5 * time.Second
 
 func (c collector) Collect(to chan<- prometheus.Metric) {
+	c.app.collectChecks(to)
 	store, ok := c.app.enterOpen()
 	if !ok {
 		return // not yet, or not any more

@@ -56,6 +56,8 @@ type SoftwareStatement struct {
 	// TrustPoolRaw verifies the servers' certificates, a module of
 	// tls.ca_pool.source. Default: the system's roots.
 	TrustPoolRaw json.RawMessage `json:"trust_pool,omitempty" caddy:"namespace=tls.ca_pool.source inline_key=provider"`
+
+	keys *probedKeys
 }
 
 func (s *SoftwareStatement) provision(ctx caddy.Context, app *App) (*verify.Issuer, error) {
@@ -86,6 +88,7 @@ func (s *SoftwareStatement) provision(ctx caddy.Context, app *App) (*verify.Issu
 	if err = cmp.Or(err, missing); err != nil {
 		return nil, err
 	}
+	s.keys = newProbedKeys(client, s.JWKSURI)
 	var revoked func(string) (verify.KeySource, error)
 	if s.RevokedKeys {
 		revoked = jwks.NewRevokedSources(client, hosts, nil).KeptBy(kept("revoked")).Source
@@ -137,6 +140,8 @@ type SignedRequestBody struct {
 	// PrivateAddresses and TrustPoolRaw are for JWKSURI, as with SoftwareStatement.
 	PrivateAddresses bool            `json:"private_addresses,omitempty"`
 	TrustPoolRaw     json.RawMessage `json:"trust_pool,omitempty" caddy:"namespace=tls.ca_pool.source inline_key=provider"`
+
+	keys *probedKeys
 }
 
 func (s *SignedRequestBody) provision(ctx caddy.Context, app *App) (verify.KeySource, error) {
@@ -148,7 +153,9 @@ func (s *SignedRequestBody) provision(ctx caddy.Context, app *App) (verify.KeySo
 	if err != nil {
 		return nil, err
 	}
-	return app.keySource(jwks.NewClient(jwks.Options{Roots: roots, PrivateRanges: s.PrivateAddresses, MaxConnections: 16}), s.JWKS, s.JWKSURI, kept)
+	client := jwks.NewClient(jwks.Options{Roots: roots, PrivateRanges: s.PrivateAddresses, MaxConnections: 16})
+	s.keys = newProbedKeys(client, s.JWKSURI)
+	return app.keySource(client, s.JWKS, s.JWKSURI, kept)
 }
 
 // keySource is a file or an address, exactly one of them.

@@ -24,6 +24,8 @@ type Setting struct {
 	DirectoryJWKS, DirectoryRoots string
 	// Transport are further words of the proxy's transport, a line each. Default: none.
 	Transport string
+	// ChecksOff has the gateway ask nobody by itself: for tests that count what it asks.
+	ChecksOff bool
 	// Replace are further replacements in the example, before the others.
 	Replace []Replacement
 }
@@ -50,11 +52,15 @@ func (s *Setting) Caddyfile(example string) (string, error) {
 	if s.DNFormat != "" {
 		dn = "\n\t\t\tdn_format " + s.DNFormat
 	}
+	checks := ""
+	if s.ChecksOff {
+		checks = "\t\tchecks off\n"
+	}
 	for _, r := range append(s.Replace,
 		Replacement{"\topenbanking_dcr {\n\t\tstore badger /var/lib/caddy-dcr\n",
 			// As root Caddy would make the machine trust an authority of its own as soon as
 			// one site has no certificate.
-			"\tadmin " + s.Admin + "\n\tauto_https disable_redirects\n\tskip_install_trust\n\tdefault_bind 127.0.0.1\n\topenbanking_dcr {\n\t\tstore badger " + s.StoreDirectory + "\n"},
+			"\tadmin " + s.Admin + "\n\tauto_https disable_redirects\n\tskip_install_trust\n\tdefault_bind 127.0.0.1\n\topenbanking_dcr {\n" + checks + "\t\tstore badger " + s.StoreDirectory + "\n"},
 		Replacement{"\nauth.bank.example {\n", fmt.Sprintf("\nhttps://localhost:%d {\n", s.Port)},
 		Replacement{"\ttls {\n", "\ttls " + s.Certificate + " " + s.Key + " {\n"},
 		Replacement{"trust_pool file open-banking-roots.pem", "trust_pool file " + s.ClientRoots},

@@ -57,6 +57,9 @@ type Options struct {
 	Environment map[string]string
 	// Transport are further words of the transport of the site's reverse_proxy.
 	Transport string
+	// Checks: the gateway tries its servers by itself. Default: it does not, so that tests
+	// know what it asks.
+	Checks bool
 	// WithoutAS leaves the AS's address to nobody.
 	WithoutAS bool
 	// Answered is given every answer to the TPPs of the stage, possibly several at
@@ -167,7 +170,7 @@ func (s *Stage) open(ctx context.Context, o Options) (err error) {
 	setting := gateway.Setting{
 		Port: port, Admin: s.admin, StoreDirectory: filepath.Join(s.Dir, "store"),
 		Certificate: certificate, Key: key, ClientRoots: ca, ASURL: url, ASRoots: ca, DNFormat: dnFormat,
-		DirectoryJWKS: s.Directory.JWKSURL(), DirectoryRoots: ca, Replace: o.Replace, Transport: o.Transport,
+		DirectoryJWKS: s.Directory.JWKSURL(), DirectoryRoots: ca, Replace: o.Replace, Transport: o.Transport, ChecksOff: !o.Checks,
 	}
 	if s.Caddyfile, err = setting.Caddyfile(string(example)); err != nil {
 		return err

@@ -44,7 +44,7 @@ func run(ctx context.Context, binary, dir string, once bool) (err error) {
 		fmt.Fprintf(os.Stderr, "demo: %5.1fs %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
 	}
 	progress("building the authorization server and starting everything (the first time takes a minute)")
-	stage, err := story.Open(ctx, story.Options{Binary: binary, Kind: authserverprocess.GoOIDC, Dir: dir})
+	stage, err := story.Open(ctx, story.Options{Binary: binary, Kind: authserverprocess.GoOIDC, Dir: dir, Checks: true})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,52 @@
+package caddymodule
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
+)
+
+// cureOf says what to do about a server that cannot be used. word is what names it in the
+// configuration.
+func cureOf(err error, word string) string {
+	var (
+		unknown  x509.UnknownAuthorityError
+		name     x509.HostnameError
+		invalid  x509.CertificateInvalidError
+		dns      *net.DNSError
+		plain    tls.RecordHeaderError
+		fits     *misfit
+		deadline interface{ Timeout() bool }
+	)
+	switch {
+	case errors.As(err, &fits):
+		return fits.cure
+	case errors.As(err, &unknown):
+		return "write trust_pool with the CA of this server's certificate beside " + word
+	case errors.As(err, &name):
+		return "correct the host in " + word + ", or give the server a certificate for it"
+	case errors.As(err, &invalid):
+		return "renew the server's certificate, and look at this machine's clock"
+	case errors.As(err, &dns):
+		return "correct the host in " + word + ", or mend the name's resolution on this machine"
+	case errors.Is(err, jwks.ErrAddress):
+		return "correct the host in " + word + "; for a test directory inside, write private_addresses beside it"
+	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, &plain):
+		return "correct the port in " + word + ": it does not speak TLS"
+	case strings.Contains(err.Error(), "remote error: tls: "):
+		return "write tls_client_auth <certificate> <key> beside " + word + " if the server wants a certificate of the gateway"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "start the server, or correct host and port in " + word
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &deadline) && deadline.Timeout():
+		return "let this machine reach the server of " + word + ": firewall, routing, or its load"
+	}
+	return "see what this URL answers to this machine, and correct " + word + " if another one is meant"
+}

@@ -1,0 +1,155 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddy-dcr/caddy-dcr/authserver"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
+)
+
+// probes are what is tried of a workspace: its authorization server (AS) and each jwks_uri,
+// and more, once the AS is known: the gateway's own clients there.
+func (h *Handler) probes() (list []*probe, more func(context.Context) []*probe) {
+	list = []*probe{h.probeServer()}
+	for _, s := range h.SoftwareStatements {
+		if s != nil && s.keys != nil {
+			list = append(list, s.keys.probe(fmt.Sprintf("software_statement %q", s.Issuer)))
+		}
+	}
+	if s := h.SignedRequestBody; s != nil && s.keys != nil {
+		list = append(list, s.keys.probe("signed_request_body"))
+	}
+	known := map[string]*probe{}
+	return list, func(ctx context.Context) []*probe {
+		m, err := h.as.Metadata(ctx)
+		if err != nil {
+			return nil
+		}
+		clients := []*probe{} // not nil: there may be none to try
+		for _, c := range h.as.ClientProbes(m) {
+			at := c.ID + " " + c.URL
+			if known[at] == nil {
+				known[at] = h.probeClient(c)
+			}
+			clients = append(clients, known[at])
+		}
+		return clients
+	}
+}
+
+func (h *Handler) probeServer() *probe {
+	return &probe{
+		name: "authorization_server", url: strings.TrimSuffix(h.AuthorizationServer.URL, "/") + "/.well-known/openid-configuration",
+		what: "the authorization server's discovery document",
+		run: func(ctx context.Context) error {
+			if err := h.as.ProbeDiscovery(ctx); err != nil {
+				return err
+			}
+			m, err := h.as.Metadata(ctx)
+			if err != nil {
+				return err
+			}
+			return h.checkDocument(m)
+		},
+		cure: func(err error) string { return cureOf(err, "authorization_server") },
+	}
+}
+
+// misfit is a document that cannot be right for this configuration, with its cure.
+type misfit struct{ what, cure string }
+
+func (m *misfit) Error() string { return m.what }
+
+// checkDocument holds the AS's document against the configuration.
+func (h *Handler) checkDocument(m *authserver.Metadata) error {
+	issuer, err := url.Parse(m.Issuer)
+	if err != nil {
+		return err
+	}
+	published := h.issuerPath
+	if len(h.hosts) > 0 {
+		published = "https://" + h.hosts[0] + published
+	}
+	switch {
+	case strings.TrimSuffix(issuer.EscapedPath(), "/") != strings.TrimSuffix(h.issuerPath, "/"),
+		len(h.hosts) > 0 && !slices.ContainsFunc(h.hosts, func(host string) bool { return matchesHost(host, issuer.Hostname()) }):
+		return &misfit{
+			fmt.Sprintf("the issuer %s is not the address under which this site publishes the workspace", verify.Quote(m.Issuer)),
+			"give the authorization server the public URL of this site as issuer (" + published + "), or correct the site's address or the path of authorization_server",
+		}
+	case m.Path("registration_endpoint") == "" && h.Registration != "off":
+		return &misfit{
+			"the document names no registration_endpoint of the authorization server's own origin: no client can be registered",
+			"switch dynamic client registration on at the authorization server, or write registration off",
+		}
+	}
+	return nil
+}
+
+// matchesHost tells whether a host of the site is this one; * stands for one label.
+func matchesHost(pattern, host string) bool {
+	pattern, host = strings.ToLower(pattern), strings.ToLower(host)
+	if rest, ok := strings.CutPrefix(pattern, "*."); ok {
+		_, parent, found := strings.Cut(host, ".")
+		return found && parent == rest
+	}
+	return pattern == host
+}
+
+func (h *Handler) probeClient(c authserver.ClientProbe) *probe {
+	return &probe{
+		name: "client", url: c.URL,
+		what: "the gateway's client " + c.ID + " at the authorization server",
+		run: func(ctx context.Context) error {
+			err := h.as.ProbeClient(ctx, c)
+			if errors.Is(err, authserver.ErrNoAnswer) {
+				return errUndecided // an outage, which the probe of the server tells of
+			}
+			return err
+		},
+		cure: func(err error) string {
+			switch {
+			case errors.Is(err, authserver.ErrMayNot):
+				return "let client " + c.ID + " introspect the tokens of all clients at the authorization server"
+			case errors.Is(err, authserver.ErrNoEndpoint):
+				return "correct introspection_endpoint or revocation_endpoint in authorization_server, or what the discovery document names"
+			}
+			return "compare client " + c.ID + " and its secret with what the authorization server has; the gateway authenticates by client_secret_basic"
+		},
+	}
+}
+
+// probedKeys is a jwks_uri that is tried.
+type probedKeys struct {
+	client *jwks.Client
+	url    string
+}
+
+func newProbedKeys(client *jwks.Client, url string) *probedKeys {
+	if url == "" {
+		return nil
+	}
+	return &probedKeys{client, url}
+}
+
+// probe fetches the keys apart from those in use: a failure here is nobody's request.
+func (k *probedKeys) probe(of string) *probe {
+	return &probe{
+		name: "directory", url: k.url, what: "the keys at the jwks_uri of " + of,
+		run: func(ctx context.Context) error {
+			res, err := k.client.Get(ctx, k.url)
+			if err != nil {
+				return err
+			}
+			_, err = verify.ParseJWKS(res.Body)
+			return err
+		},
+		cure: func(err error) string { return cureOf(err, "jwks_uri of "+of) },
+	}
+}
