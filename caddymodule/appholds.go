@@ -112,7 +112,11 @@ func (a *App) leave() (finish func() error) {
 	for _, giveBack := range a.giveBack {
 		giveBack()
 	}
+	store := a.registry
 	a.giveBack, a.registry = nil, nil
+	if a.engine == nil {
+		return store.Close // of an explanation
+	}
 	return stores.giveBack(a.engine.Key())
 }
 

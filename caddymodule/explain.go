@@ -4,14 +4,15 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
@@ -43,9 +44,11 @@ type Question struct {
 // what only the registry knows, is unknown and not refused: whether a jti was used
 // before, who is suspended, how many clients a software has (policies see none).
 //
-// The app must be provisioned and not started; it is of no use afterwards.
+// The app must be provisioned. It may be serving, and nothing of it changes: the request is
+// decided by a handler that is made anew of the same configuration, with caches of its
+// own, which the answers go to.
 func (a *App) Explain(ctx context.Context, workspace string, q Question) (*registry.Explanation, error) {
-	h, err := a.workspace(workspace)
+	of, err := a.workspace(workspace)
 	if err != nil {
 		return nil, err
 	}
@@ -57,21 +60,11 @@ func (a *App) Explain(ctx context.Context, workspace string, q Question) (*regis
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err := store.Close(); err != nil {
-			a.log.Error("closing the store", slog.Any("error", err))
-		}
-	}()
-	a.mu.Lock()
-	inUse := a.started || a.users != 0
-	if !inUse {
-		a.registry, a.users = store, 1 // nothing opens another one
+	h, end, err := of.apart(store, q.At)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
 	}
-	a.mu.Unlock()
-	if inUse {
-		return nil, errors.New("this configuration is in use, or was explained before")
-	}
-	h.at = q.At
+	defer end()
 	d, err := h.asked(jwks.WithAnswers(ctx, &q.Answers), store, q)
 	if err != nil {
 		return nil, err
@@ -86,6 +79,35 @@ func (a *App) Explain(ctx context.Context, workspace string, q Question) (*regis
 		e.Outcome = registry.Passed
 	}
 	return e, nil
+}
+
+// apart makes a handler of the configuration of this one, which shares nothing with it. It
+// runs on a store of its own, which end closes, and at another time, zero for now.
+func (h *Handler) apart(store *registry.Registry, at time.Time) (one *Handler, end func(), err error) {
+	outer := h.ctx
+	// Neither the end of the configuration nor the routes around the handler concern it.
+	outer.Context = context.WithValue(context.WithoutCancel(h.ctx.Context), caddyhttp.ServerCtxKey, nil)
+	ctx, unload := caddy.NewContext(outer)
+	one = &Handler{explains: true, at: at, app: &App{ctx: h.app.ctx, log: h.app.log, registry: store, users: 1, started: true}}
+	if err = json.Unmarshal(h.source, one); err == nil {
+		err = one.provision(ctx)
+	}
+	if err != nil {
+		unload()
+		return nil, nil, fmt.Errorf("openbanking_dcr %s: %w", h.Workspace, err)
+	}
+	return one, func() {
+		unload()
+		_ = one.app.Cleanup() // it has no error; what ends behind the request, ends first
+	}, nil
+}
+
+// now is the clock of the handler's checks.
+func (h *Handler) now() time.Time {
+	if !h.at.IsZero() {
+		return h.at
+	}
+	return time.Now()
 }
 
 // workspace finds one by its name, which may be left out where there is only one.

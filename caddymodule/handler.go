@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -119,8 +120,12 @@ type Handler struct {
 	parties    parties
 	ctx        caddy.Context
 	events     *caddyevents.App
-	// at stands for the clock where a request of another time is explained.
-	at time.Time
+	// source is the configuration as it came, for whoever explains a request (apart).
+	source json.RawMessage
+	// explains: this handler serves nothing, and is only asked. at stands for its clock
+	// then, zero for now.
+	explains bool
+	at       time.Time
 }
 
 // AccessToken configures protection 2.
@@ -155,7 +160,10 @@ var workspaceName = regexp.MustCompile(`^[a-z0-9][a-z0-9._~-]*(/[a-z0-9][a-z0-9.
 
 // Provision reads and checks the whole configuration. It reads files, and
 // nothing else: no store, no network.
-func (h *Handler) Provision(ctx caddy.Context) error {
+func (h *Handler) Provision(ctx caddy.Context) (err error) {
+	if h.source, err = json.Marshal(h); err != nil { // modules lose their configuration when they are loaded
+		return err
+	}
 	if err := h.provision(ctx); err != nil {
 		return fmt.Errorf("openbanking_dcr %s: %w", h.Workspace, err)
 	}
@@ -198,11 +206,13 @@ func (h *Handler) provision(ctx caddy.Context) error {
 	if err := h.RateLimit.provision(); err != nil {
 		return err
 	}
-	app, err := ctx.App("openbanking_dcr")
-	if err != nil {
-		return err
+	if !h.explains {
+		app, err := ctx.App("openbanking_dcr")
+		if err != nil {
+			return err
+		}
+		h.app, h.hosts = app.(*App), h.ownHosts(ctx)
 	}
-	h.app, h.hosts = app.(*App), h.ownHosts(ctx)
 	if h.refreshed, err = newRefreshed(); err != nil {
 		return err
 	}
@@ -283,14 +293,6 @@ func origin(raw string) string {
 		return ""
 	}
 	return strings.ToLower(u.Scheme + "://" + u.Host)
-}
-
-// now is the clock of the handler's checks.
-func (h *Handler) now() time.Time {
-	if !h.at.IsZero() {
-		return h.at
-	}
-	return time.Now()
 }
 
 // Interface guards.

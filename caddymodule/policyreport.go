@@ -48,8 +48,11 @@ func cut(s string, most int) string {
 }
 
 // report tells operators of a decision: the metric always, log and event where it is
-// not a plain yes.
+// not a plain yes. Of a request that is only explained nobody is told.
 func (d *dcr) report(p *Policy, in *verify.PolicyInput, decision verify.Decision) {
+	if d.explains {
+		return
+	}
 	mode, said := "enforced", verdict(decision)
 	if p.Shadow {
 		mode = "shadow"

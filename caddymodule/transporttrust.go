@@ -82,11 +82,12 @@ func (d *dcr) server() (*caddyhttp.Server, error) {
 	return nil, fmt.Errorf("no server has workspace %s", d.Workspace)
 }
 
-// serves tells whether a handler is among routes, or those within.
+// serves tells whether the handler of a workspace, which only one has, is among routes, or
+// those within.
 func serves(routes caddyhttp.RouteList, h *Handler) bool {
 	for _, route := range routes {
 		for _, one := range route.Handlers {
-			if one == caddyhttp.MiddlewareHandler(h) {
+			if own, ok := one.(*Handler); ok && own.Workspace == h.Workspace {
 				return true
 			}
 			if within, ok := one.(*caddyhttp.Subroute); ok && serves(within.Routes, h) {
