@@ -142,9 +142,22 @@ func readClientAuth(ctx caddy.Context, c *caddytls.ClientAuthentication) (certif
 	if c == nil || !c.Active() {
 		return certificatesIgnored, nil
 	}
-	roots := c.CARaw != nil || len(c.TrustedCACerts) > 0 || len(c.TrustedCACertPEMFiles) > 0
+	// Deprecated members that Caddy still obeys, by their names in JSON.
+	var older struct {
+		CAs    []string `json:"trusted_ca_certs"`
+		Files  []string `json:"trusted_ca_certs_pem_files"`
+		Leaves []string `json:"trusted_leaf_certs"`
+	}
+	text, err := json.Marshal(c)
+	if err == nil {
+		err = json.Unmarshal(text, &older)
+	}
+	if err != nil {
+		return 0, err
+	}
+	roots := c.CARaw != nil || len(older.CAs) > 0 || len(older.Files) > 0
 	mode := c.Mode
-	if mode == "" && (roots || len(c.TrustedLeafCerts) > 0) {
+	if mode == "" && (roots || len(older.Leaves) > 0) {
 		mode = "require_and_verify"
 	}
 	if mode != "verify_if_given" && mode != "require_and_verify" {
