@@ -27,6 +27,9 @@ type guardCaller struct {
 	// empty for none. of is whose that is, known where somebody will read it.
 	clientID string
 	of       party
+	// inactive is why the gateway, and not the AS, calls the token inactive that the request
+	// asks about, empty where it does not. inactiveOf is its client, where that is why.
+	inactive, inactiveOf string
 	// refused: the request was answered here, and has its line.
 	refused bool
 	// operation and trace are what an explanation has; trace is nil with explain off.
@@ -79,6 +82,13 @@ func (c *guardCaller) is(client *registry.Client) {
 	}
 }
 
+// asksForInactive takes that an answer of the AS about a token does not stand.
+func (c *guardCaller) asksForInactive(why, clientID string) {
+	if c != nil {
+		c.inactive, c.inactiveOf = why, clientID
+	}
+}
+
 // fields are what the log says of the sender. What was not verified is quoted, and cut.
 func (h *Handler) fields(r *http.Request) (fields []slog.Attr) {
 	c := guardCallerOf(r)
@@ -96,6 +106,8 @@ func (h *Handler) fields(r *http.Request) (fields []slog.Attr) {
 	if len(c.presented) > 0 && !slices.Equal(c.presented, []string{c.clientID}) {
 		add("presented_client_id", verify.Quote(strings.Join(c.presented, " ")))
 	}
+	add("token_inactive", c.inactive)
+	add("token_client_id", c.inactiveOf)
 	if c.who != nil && c.who.Assertion {
 		if kid := c.who.AssertionKeyID(); kid != "" {
 			add("kid", verify.Quote(kid))
@@ -121,7 +133,7 @@ func (h *Handler) logsPassed(r *http.Request) bool {
 // registry's only the access log tells.
 func (h *Handler) logPassed(r *http.Request) {
 	c := guardCallerOf(r)
-	if c == nil || c.refused || !h.logsPassed(r) {
+	if c == nil || c.refused || c.inactive == "" && !h.logsPassed(r) {
 		return
 	}
 	fields := h.fields(r)
@@ -129,7 +141,10 @@ func (h *Handler) logPassed(r *http.Request) {
 		fields = append(fields, slog.String("support_code", code))
 	}
 	fields = append(fields, slog.String("outcome", "passed"))
-	if c.clientID != "" {
+	switch {
+	case c.inactive != "": // what is said is not the AS's
+		h.log.LogAttrs(r.Context(), slog.LevelInfo, "introspection", fields...)
+	case c.clientID != "":
 		h.log.LogAttrs(r.Context(), slog.LevelDebug, "guard", fields...)
 	}
 	addToAccessLog(r, fields)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
 const tokenPath = "/default/obuk/token"
@@ -126,6 +127,31 @@ func TestUnknownRegistrationInTheLog(t *testing.T) {
 	lines := w.guardLines(r)
 	if len(lines) != 1 || lines[0]["presented_client_id"] != `"nobody"` || lines[0]["client_id"] != nil {
 		t.Errorf("logged %v", lines)
+	}
+}
+
+// TestInactiveInTheLog: that a token is called inactive here, and not by the AS, is in the
+// log, with the reason and whose it is.
+func TestInactiveInTheLog(t *testing.T) {
+	w := newWhole(t, nil)
+	w.says = `{"active":true,"client_id":"client"}`
+	w.must(w.store.EndToken(t.Context(), w.ws, registry.Presented{Token: &verify.AccessToken{Raw: "ended"}}))
+	ask := func(token string) []map[string]any {
+		r := httptest.NewRequest("POST", "/default/obuk/introspect", strings.NewReader("client_id=resource&token="+token))
+		r.Header.Set("Content-Type", formType)
+		return w.guardLines(r)
+	}
+	for _, line := range ask("good") {
+		if line["level"] != "DEBUG" {
+			t.Errorf("a token that is active: %v", line)
+		}
+	}
+	if lines := ask("ended"); len(lines) != 1 || lines[0]["level"] != "INFO" || lines[0]["token_inactive"] != "it was ended here" || lines[0]["presented_client_id"] != `"resource"` {
+		t.Errorf("a token that was ended: %v", lines)
+	}
+	w.must(w.store.Suspend(t.Context(), w.of(registry.SuspendClient, "client")))
+	if lines := ask("good"); len(lines) != 1 || lines[0]["msg"] != "introspection" || lines[0]["token_inactive"] != "its client is suspended" || lines[0]["token_client_id"] != "client" {
+		t.Errorf("the token of a suspended client: %v", lines)
 	}
 }
 

@@ -59,15 +59,22 @@ func (h *Handler) stillActive(r *http.Request, store *registry.Registry, held *h
 		case errors.Is(err, registry.ErrNotFound): // not a client of the registry
 		case err != nil:
 			return false, err
-		case c.Status != registry.Active || c.Suspended:
+		case c.Status != registry.Active:
+			guardCallerOf(r).asksForInactive("its client was deleted", c.ClientID)
+			return false, nil
+		case c.Suspended:
+			guardCallerOf(r).asksForInactive("its client is suspended", c.ClientID)
 			return false, nil
 		}
 	}
 	jti, _, _ := claims.String("jti")
 	for _, token := range tokens {
 		t := &verify.AccessToken{Raw: token, ID: jti}
-		if ended, err := store.TokenEnded(r.Context(), h.Workspace, t); ended || err != nil {
+		if ended, err := store.TokenEnded(r.Context(), h.Workspace, t); err != nil {
 			return false, err
+		} else if ended {
+			guardCallerOf(r).asksForInactive("it was ended here", "")
+			return false, nil
 		}
 		if err := h.showBinding(r, store, held, claims, t); err != nil {
 			return false, err

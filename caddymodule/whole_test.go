@@ -92,7 +92,8 @@ type whole struct {
 	log    *strings.Builder
 	passed *http.Request
 	body   string
-	answer int // the AS's. Default: 200
+	answer int    // the AS's. Default: 200
+	says   string // the AS's body. Default: "of the AS"
 }
 
 func newWhole(t *testing.T, change func(*tokenAS)) *whole {
@@ -116,7 +117,7 @@ func (w *whole) serve(r *http.Request) *httptest.ResponseRecorder {
 		w.passed, w.body = r, string(body)
 		answer.WriteHeader(cmp.Or(w.answer, http.StatusOK))
 		if w.answer != http.StatusNoContent {
-			_, _ = io.WriteString(answer, "of the AS")
+			_, _ = io.WriteString(answer, cmp.Or(w.says, "of the AS"))
 		}
 		return err
 	})
