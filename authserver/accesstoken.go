@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 
@@ -62,6 +63,8 @@ func (s *Server) introspect(ctx context.Context, m *Metadata, raw string) (*veri
 	case err != nil:
 		return nil, err
 	case said == tokenUnsupported:
+		s.tellOf(true, slog.LevelWarn, "the authorization server does not introspect such access tokens (unsupported_token_type): they are verified by their signature alone",
+			"write validate jwt if that is meant, or have the server introspect JWTs")
 		return s.checkJWT(ctx, m, raw, s.tokenAudience(m))
 	case said == tokenInactive:
 		return nil, verify.Refuse(verify.InvalidToken, "access_token", "access token: not active at the authorization server; get a new one")

@@ -190,3 +190,22 @@ func TestNoRevocationEndpoint(t *testing.T) {
 		t.Errorf("%d warnings with the cure, want one:\n%s", n, e.log)
 	}
 }
+
+// TestTokensThatAreNotIntrospected: an AS that introspects no JWTs leaves them to their
+// signature, and an operator is told once.
+func TestTokensThatAreNotIntrospected(t *testing.T) {
+	mine := newKey(t)
+	for _, validate := range []string{"", authserver.Introspection} {
+		e := newEdge(t, func(_ *edge, o *authserver.Options) { o.Validate = validate })
+		e.on("GET /as/jwks", answer(http.StatusOK, mine.jwks(t)))
+		e.on(introspect, answer(http.StatusBadRequest, `{"error":"unsupported_token_type"}`))
+		for range 3 {
+			if _, err := e.CheckToken(t.Context(), mine.sign(t, jwtHeader, jwtClaims)); err != nil {
+				t.Error(err)
+			}
+		}
+		if n := e.logged("WARN", "unsupported_token_type"); n != 1 {
+			t.Errorf("validate %q: %d warnings, want one:\n%s", validate, n, e.log)
+		}
+	}
+}
