@@ -64,7 +64,7 @@ func (s *Server) tell(m *Metadata) {
 	const noIntrospection = "the authorization server names no introspection_endpoint of its own origin"
 	introspects := m.Path("introspection_endpoint") != ""
 	s.tellOf(s.introspectionOnly && !introspects, slog.LevelError, noIntrospection+
-		", and validate introspection is written: every request with an access token is answered with 503",
+		", and validate introspection is written: registrations with an access token and their management are answered with 503",
 		"write introspection_endpoint <path> in authorization_server, or validate jwt where access tokens are signed JWTs")
 	s.tellOf(s.Validate == Introspection && !s.introspectionOnly && !introspects, slog.LevelWarn, noIntrospection+
 		": access tokens are verified by their signature alone",

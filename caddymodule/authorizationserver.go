@@ -81,7 +81,7 @@ type AuthorizationServer struct {
 	// Validate is who decides on access tokens: introspection (the AS) or jwt (their
 	// signature). Default: introspection when a client is configured and the AS has an
 	// introspection endpoint, else jwt. Where introspection is written and the AS has no
-	// such endpoint, requests with an access token are answered with 503.
+	// such endpoint, registrations with a token and their management are answered with 503.
 	Validate string `json:"validate,omitempty"`
 
 	// TokenAudience are the values of which the aud of an access token must hold one,
