@@ -25,6 +25,8 @@ type TokenHolder struct {
 	// Named: that is by a claim that names clients alone, and not by sub, which may be a
 	// person.
 	Named bool
+	// Issued is iat as the AS or the signature has it; zero where neither does.
+	Issued time.Time
 	// Inactive: the AS says that the token is not good.
 	Inactive bool
 }
@@ -145,7 +147,7 @@ func (s *Server) findHolder(ctx context.Context, m *Metadata, raw string) (t Tok
 	case said == tokenInactive:
 		return TokenHolder{Inactive: true}, false, nil
 	}
-	t = TokenHolder{Known: verify.NamesClient(claims), Named: verify.NamesClient(claims)}
+	t = TokenHolder{Known: verify.NamesClient(claims), Named: verify.NamesClient(claims), Issued: verify.IssuedAt(claims)}
 	if err := t.read(claims); err != nil {
 		return t, false, unavailable(fmt.Errorf("introspection answer: %w", err))
 	}
@@ -162,7 +164,7 @@ func (s *Server) signedHolder(ctx context.Context, m *Metadata, raw string) (t T
 		access, err := s.checkJWT(ctx, m, raw, nil) // whose it is, for whatever audience
 		switch {
 		case err == nil && access.ClientID != "":
-			return TokenHolder{ClientIDs: []string{access.ClientID}, JTI: access.ID, Known: true, Named: verify.NamesClient(access.Claims)}, nil
+			return TokenHolder{ClientIDs: []string{access.ClientID}, JTI: access.ID, Known: true, Named: verify.NamesClient(access.Claims), Issued: access.Issued}, nil
 		case err != nil && verify.AsError(err).Kind == verify.Unavailable:
 			return t, err
 		}

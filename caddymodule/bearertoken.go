@@ -90,7 +90,8 @@ func (h *Handler) checkAccessToken(w http.ResponseWriter, r *http.Request, c che
 	if err != nil {
 		cert = nil // CheckUse tells what is missing
 	}
-	if err := h.checkBound(r, store, t, cert); err != nil {
+	bound, err := h.checkBound(r, store, t, cert)
+	if err != nil {
 		return false, err
 	}
 	of, err := h.as.TokenHolder(authserver.WithSender(r.Context(), holder(r, cert)), t.Raw)
@@ -98,7 +99,7 @@ func (h *Handler) checkAccessToken(w http.ResponseWriter, r *http.Request, c che
 		return false, err
 	}
 	by.showHolder(of)
-	return of.Inactive, h.checkHolder(r, store, t.Raw, of)
+	return of.Inactive, h.checkHolder(r, store, t.Raw, bound, of)
 }
 
 // presentedToken reads the one access token of a request.
@@ -123,8 +124,8 @@ func (h *Handler) otherBody(r *http.Request, c checks) bool {
 }
 
 // checkHolder holds a token against what the registry says now of the client that it
-// belongs to.
-func (h *Handler) checkHolder(r *http.Request, store *registry.Registry, raw string, t authserver.TokenHolder) error {
+// belongs to. bound: the gateway has bound it to the certificate that it came with.
+func (h *Handler) checkHolder(r *http.Request, store *registry.Registry, raw string, bound bool, t authserver.TokenHolder) error {
 	ended, err := store.TokenEnded(r.Context(), h.Workspace, &verify.AccessToken{Raw: raw, ID: t.JTI})
 	switch {
 	case err != nil:
@@ -152,6 +153,10 @@ func (h *Handler) checkHolder(r *http.Request, store *registry.Registry, raw str
 			return verify.Refuse(verify.InvalidToken, "access_token", "access token: its client was deleted; register a new one")
 		case client.Suspended:
 			return verify.Refuse(verify.InvalidToken, "suspended", "access token: the bank has suspended this client, its software or its organisation; ask the bank")
+		case !bound:
+			if err := h.bindingForgotten(store, t.Issued); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -159,17 +164,16 @@ func (h *Handler) checkHolder(r *http.Request, store *registry.Registry, raw str
 
 // checkBound holds a token against the certificate of the connection, where the gateway
 // has bound it to one.
-func (h *Handler) checkBound(r *http.Request, store *registry.Registry, p verify.PresentedToken, cert *verify.Certificate) error {
+func (h *Handler) checkBound(r *http.Request, store *registry.Registry, p verify.PresentedToken, cert *verify.Certificate) (bound bool, err error) {
 	if !h.AuthorizationServer.BindAccessTokens {
-		return nil
+		return false, nil
 	}
 	if !p.Bearer {
-		return verify.Refuse(verify.MalformedRequest, "access_token", "access_token: in the address or the body, or in another scheme; send Authorization: Bearer")
+		return false, verify.Refuse(verify.MalformedRequest, "access_token", "access_token: in the address or the body, or in another scheme; send Authorization: Bearer")
 	}
 	t := &verify.AccessToken{Raw: p.Raw}
-	var err error
 	if t.Thumbprint, err = store.TokenBinding(r.Context(), h.Workspace, t); err != nil || t.Thumbprint == "" {
-		return err
+		return false, err
 	}
-	return t.CheckUse(cert, h.now())
+	return true, t.CheckUse(cert, h.now())
 }

@@ -63,26 +63,36 @@ func (h *Handler) bind(r *http.Request, store *registry.Registry, held *heldAnsw
 	return store.BindToken(r.Context(), h.Workspace, t, cert.Thumbprint)
 }
 
-// showBinding says in the answer to an introspection with which certificate the token
-// is good: the resource server sees the connection, the gateway does not.
-func (h *Handler) showBinding(r *http.Request, store *registry.Registry, held *heldAnswer, claims verify.Object, t *verify.AccessToken) error {
-	if !h.AuthorizationServer.BindAccessTokens {
+// bindingForgotten refuses a token of a client of the registry that is bound to nothing and
+// was issued up to the store's epoch: it may have been bound, and that be forgotten.
+func (h *Handler) bindingForgotten(store *registry.Registry, issued time.Time) error {
+	if !h.AuthorizationServer.BindAccessTokens || !epochOf(store).Covers(issued, verify.DefaultTokenLifetime, h.now()) {
 		return nil
 	}
+	return verify.Refuse(verify.InvalidToken, verify.EpochRule, "access token: this server does not know any more to which certificate it is bound; get a new one")
+}
+
+// showBinding says in the answer to an introspection with which certificate the token
+// is good: the resource server sees the connection, the gateway does not. bound: to one
+// of the gateway's or the AS's.
+func (h *Handler) showBinding(r *http.Request, store *registry.Registry, held *heldAnswer, claims verify.Object, t *verify.AccessToken) (bound bool, err error) {
+	if !h.AuthorizationServer.BindAccessTokens {
+		return false, nil
+	}
 	thumbprint, err := store.TokenBinding(r.Context(), h.Workspace, t)
-	if err != nil || thumbprint == "" {
-		return err
+	if err != nil {
+		return false, err
 	}
 	cnf, _, err := claims.Object("cnf")
 	if err != nil { // null, for instance, which says nothing
 		cnf = verify.Object{}
 	}
-	if theirs, _, err := cnf.String("x5t#S256"); err == nil && theirs != "" {
-		return nil
+	if theirs, _, err := cnf.String("x5t#S256"); err == nil && theirs != "" || thumbprint == "" {
+		return theirs != "", nil
 	}
 	cnf = cnf.With("x5t#S256", verify.AppendString(nil, thumbprint))
 	held.replace(claims.With("cnf", cnf.AppendJSON(nil)).AppendJSON(nil))
-	return nil
+	return true, nil
 }
 
 // readBinding fills in the certificate that the gateway has bound the request's token
@@ -92,6 +102,11 @@ func (d *dcr) readBinding() error {
 		return nil
 	}
 	bound, err := d.store.TokenBinding(d.r.Context(), d.Workspace, d.token)
-	d.token.Thumbprint = cmp.Or(d.token.Thumbprint, bound)
-	return err
+	if err != nil {
+		return err
+	}
+	if d.token.Thumbprint = cmp.Or(d.token.Thumbprint, bound); d.token.Thumbprint == "" {
+		return notYours(d.bindingForgotten(d.store, d.token.Issued))
+	}
+	return nil
 }

@@ -4,15 +4,19 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
@@ -145,7 +149,7 @@ func TestBoundTokens(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := g.showBinding(presenting(nil, ""), g.store, held, claims, &verify.AccessToken{Raw: c.token}); err != nil {
+		if _, err := g.showBinding(presenting(nil, ""), g.store, held, claims, &verify.AccessToken{Raw: c.token}); err != nil {
 			t.Fatal(err)
 		}
 		var got map[string]json.RawMessage
@@ -166,6 +170,62 @@ func TestBoundForEver(t *testing.T) {
 		}
 		if bound, err := g.store.TokenBinding(t.Context(), g.Workspace, &verify.AccessToken{Raw: token}); err != nil || bound == "" {
 			t.Errorf("%s: %q, %v", life, bound, err)
+		}
+	}
+}
+
+// TestForgottenBindings: after a restore a token of a client of the registry that nothing
+// is known of is good for nobody; what was issued since, what is bound, and what is not of
+// the registry's clients goes on.
+func TestForgottenBindings(t *testing.T) {
+	g, ask := binding(t)
+	tpp := leaf(t, "tpp", time.Now().Add(time.Hour))
+	if w := ask(tpp, `{"access_token":"bound"}`, 200); w.Code != 200 {
+		t.Fatal(w.Code)
+	}
+	now := time.Now()
+	g.at = now.Add(time.Hour)
+	before, after := now, now.Add(30*time.Minute)
+	for _, restored := range []bool{false, true} {
+		if restored {
+			if err := errors.Join(g.store.DeclareRestored(t.Context(), "label"), g.store.ConfirmEpoch(t.Context(), "looked")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, c := range []struct {
+			token, client string
+			issued        time.Time
+			good          bool
+		}{
+			{"bound", "client", before, true}, {"forgotten", "client", before, !restored}, {"without iat", "client", time.Time{}, !restored},
+			{"since", "client", after, true}, {"of the bank's", "nobody", before, true},
+		} {
+			_, known := map[string]bool{"bound": true}[c.token]
+			err := g.checkHolder(presenting(tpp, c.token), g.store, c.token, known, authserver.TokenHolder{ClientIDs: []string{c.client}, Issued: c.issued})
+			if (err == nil) != c.good || err != nil && verify.AsError(err).Rule != verify.EpochRule {
+				t.Errorf("restored %v, userinfo, %s: %v", restored, c.token, err)
+			}
+			iat := ""
+			if !c.issued.IsZero() {
+				iat = fmt.Sprintf(`,"iat":%d`, c.issued.Unix())
+			}
+			held := &heldAnswer{w: httptest.NewRecorder(), status: 200}
+			held.body.WriteString(`{"active":true,"client_id":"` + c.client + `"` + iat + `}`)
+			if active, err := g.stillActive(presenting(nil, ""), g.store, held, "token="+url.QueryEscape(c.token)); err != nil || active != c.good {
+				t.Errorf("restored %v, introspection, %s: %v, %v", restored, c.token, active, err)
+			}
+			d := &dcr{exchange: &exchange{Handler: g.Handler, r: presenting(tpp, "")}, store: g.store, token: &verify.AccessToken{Raw: c.token, Issued: c.issued}}
+			if c.client == "nobody" {
+				continue // manages nothing
+			}
+			if err := d.readBinding(); (err == nil) != c.good || err != nil && verify.AsError(err).Kind != verify.InvalidToken {
+				t.Errorf("restored %v, management, %s: %v", restored, c.token, err)
+			}
+		}
+		held := &heldAnswer{w: httptest.NewRecorder(), status: 200}
+		held.body.WriteString(`{"active":true,"client_id":"client","cnf":{"x5t#S256":"the AS's"}}`)
+		if active, err := g.stillActive(presenting(nil, ""), g.store, held, "token=x"); err != nil || !active {
+			t.Errorf("restored %v, bound by the AS: %v, %v", restored, active, err)
 		}
 	}
 }

@@ -46,6 +46,7 @@ func (h *Handler) stillActive(r *http.Request, store *registry.Registry, held *h
 	if err != nil {
 		return false, err
 	}
+	ours := false
 	// RFC 7662 2.2 does not demand client_id: then the token itself may say whose it is.
 	for _, claims := range append([]verify.Object{claims}, tokenClaims(claims, tokens)...) {
 		id, err := verify.TokenClient(claims)
@@ -65,9 +66,12 @@ func (h *Handler) stillActive(r *http.Request, store *registry.Registry, held *h
 		case c.Suspended:
 			guardCallerOf(r).asksForInactive("its client is suspended", c.ClientID)
 			return false, nil
+		default:
+			ours = true
 		}
 	}
 	jti, _, _ := claims.String("jti")
+	issued := verify.IssuedAt(claims)
 	for _, token := range tokens {
 		t := &verify.AccessToken{Raw: token, ID: jti}
 		if ended, err := store.TokenEnded(r.Context(), h.Workspace, t); err != nil {
@@ -76,8 +80,12 @@ func (h *Handler) stillActive(r *http.Request, store *registry.Registry, held *h
 			guardCallerOf(r).asksForInactive("it was ended here", "")
 			return false, nil
 		}
-		if err := h.showBinding(r, store, held, claims, t); err != nil {
+		bound, err := h.showBinding(r, store, held, claims, t)
+		if err != nil {
 			return false, err
+		}
+		if ours && !bound && h.bindingForgotten(store, issued) != nil {
+			return false, nil
 		}
 	}
 	return true, nil

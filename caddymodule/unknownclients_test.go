@@ -41,7 +41,7 @@ func (g *guardingHandler) authorizes(query string) int {
 // holds is the status of a token of a client at userinfo.
 func (g *guardingHandler) holds(t authserver.TokenHolder) int {
 	g.t.Helper()
-	if err := g.checkHolder(httptest.NewRequest("GET", "/userinfo", nil), g.store, "token", t); err != nil {
+	if err := g.checkHolder(httptest.NewRequest("GET", "/userinfo", nil), g.store, "token", false, t); err != nil {
 		return verify.AsError(err).Status()
 	}
 	return 200

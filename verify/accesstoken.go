@@ -157,9 +157,7 @@ func ReadAccessToken(raw string, claims Object) (*AccessToken, error) {
 	if ok {
 		t.Expires = time.Unix(exp, 0)
 	}
-	if iat, ok, err := claims.Integer("iat"); err == nil && ok {
-		t.Issued = time.Unix(iat, 0)
-	}
+	t.Issued = IssuedAt(claims)
 	cnf, ok, err := claims.Object("cnf")
 	if err != nil {
 		return nil, badToken("its cnf cannot be read")
@@ -186,6 +184,14 @@ func TokenClient(claims Object) (string, error) {
 		}
 	}
 	return "", nil
+}
+
+// IssuedAt is iat; zero when there is none that can be read.
+func IssuedAt(claims Object) time.Time {
+	if iat, ok, err := claims.Integer("iat"); err == nil && ok {
+		return time.Unix(iat, 0)
+	}
+	return time.Time{}
 }
 
 // NamesClient tells whether claims name the client by a claim that is for that, and not

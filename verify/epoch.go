@@ -15,9 +15,9 @@ type Epoch struct{ time.Time }
 // when it was issued.
 const DefaultTokenLifetime = 24 * time.Hour
 
-// covers tells whether something may have been used before the epoch. What does not say
-// when it was issued lives no longer than lifetime.
-func (e Epoch) covers(issued time.Time, lifetime time.Duration, now time.Time) bool {
+// Covers tells whether something may have been used before the epoch. What does not say
+// when it was issued (zero) lives no longer than lifetime.
+func (e Epoch) Covers(issued time.Time, lifetime time.Duration, now time.Time) bool {
 	switch {
 	case e.IsZero():
 		return false
@@ -39,7 +39,7 @@ func (t *AccessToken) CheckEpoch(e Epoch, lifetime time.Duration, now time.Time)
 		lifetime = DefaultTokenLifetime
 	}
 	switch {
-	case !e.covers(t.Issued, lifetime, now):
+	case !e.Covers(t.Issued, lifetime, now):
 		return nil
 	case t.Issued.IsZero():
 		return Refuse(InvalidToken, EpochRule, "access token: it does not say when it was issued, and may have registered before; such tokens are good again after %s", e.ends(lifetime))
@@ -49,7 +49,7 @@ func (t *AccessToken) CheckEpoch(e Epoch, lifetime time.Duration, now time.Time)
 
 // checkEpoch refuses a request that may have been sent before the epoch.
 func (r *Request) checkEpoch(e Epoch, issued, now time.Time) error {
-	if !e.covers(issued, 0, now) {
+	if !e.Covers(issued, 0, now) {
 		return nil
 	}
 	return Refuse(InvalidClientMetadata, EpochRule, "iat: %s, and the request may have been sent before; sign a new one after %s", stamp(issued), stamp(e.Time))
@@ -58,7 +58,7 @@ func (r *Request) checkEpoch(e Epoch, issued, now time.Time) error {
 // checkEpoch refuses a client assertion that may have been used before the epoch.
 func (a *ClientAssertion) checkEpoch(e Epoch, now time.Time) error {
 	switch {
-	case !e.covers(a.Issued, MaxAssertionLifetime, now):
+	case !e.Covers(a.Issued, MaxAssertionLifetime, now):
 		return nil
 	case a.Issued.IsZero():
 		return fmt.Errorf("has no iat, and may have been used before; sign one with iat after %s", stamp(e.Time))
