@@ -125,7 +125,7 @@ func (r *Registry) DeclareRestored(ctx context.Context, label string) error {
 	if err != nil || slices.Contains(seen.Labels, label) {
 		return err
 	}
-	began, err := r.beginEpoch(ctx, func(w Writer, e *Epoch) error {
+	began, err := r.beginEpoch(ctx, r.store, func(w Writer, e *Epoch) error {
 		seen := restores{}
 		if err := readOwn(w, restoredKey, &seen, &seen.Schema); err != nil {
 			return err
@@ -143,17 +143,17 @@ func (r *Registry) DeclareRestored(ctx context.Context, label string) error {
 }
 
 // takeLosses makes an epoch of the losses that an operator has accepted.
-func (r *Registry) takeLosses(ctx context.Context) error {
+func (r *Registry) takeLosses(ctx context.Context, engine Store) error {
 	for {
 		var entries []Entry
-		err := r.store.View(ctx, func(v Reader) (err error) {
+		err := engine.View(ctx, func(v Reader) (err error) {
 			entries, err = v.Scan(lossPrefix, "", lossPage)
 			return err
 		})
 		if err != nil || len(entries) == 0 {
 			return err
 		}
-		began, err := r.beginEpoch(ctx, func(w Writer, e *Epoch) error {
+		began, err := r.beginEpoch(ctx, engine, func(w Writer, e *Epoch) error {
 			e.Cause = EpochLoss
 			for _, entry := range entries {
 				var l Loss
@@ -179,9 +179,9 @@ func (r *Registry) takeLosses(ctx context.Context) error {
 
 // beginEpoch sets an epoch that begins now, in one transaction with what f writes. An epoch
 // never goes back, also where the clock does.
-func (r *Registry) beginEpoch(ctx context.Context, f func(Writer, *Epoch) error) (*Epoch, error) {
+func (r *Registry) beginEpoch(ctx context.Context, engine Store, f func(Writer, *Epoch) error) (*Epoch, error) {
 	var began *Epoch
-	err := r.store.Update(ctx, func(w Writer) error {
+	err := engine.Update(ctx, func(w Writer) error {
 		before, err := readEpoch(w)
 		if err != nil {
 			return err

@@ -159,8 +159,47 @@ func TestRestoreThatCannotBeRecorded(t *testing.T) {
 	if _, err := opens(t, registry.Options{Store: s, Sealer: plain{}, Restored: "label"}); !errors.Is(err, errFull) {
 		t.Error(err)
 	}
-	if says, err := opens(t, registry.Options{Store: s, Sealer: plain{}}); err != nil || !strings.Contains(says, "cannot be bound to its keyset now") {
+	if says, err := opens(t, registry.Options{Store: s, Sealer: plain{}}); err != nil || !strings.Contains(says, "the store takes no writes") {
 		t.Errorf("%v, %s", err, says)
+	}
+}
+
+// fills is a lossy store on a disk that has no room for a while.
+type fills struct {
+	*lossy
+	full bool
+}
+
+func (s *fills) Update(ctx context.Context, f func(registry.Writer) error) error {
+	if s.full {
+		return errFull
+	}
+	return s.lossy.Update(ctx, f)
+}
+
+// TestAcceptedLossOnAFullDisk: the gateway starts, and the first thing that can be written
+// again is the epoch.
+func TestAcceptedLossOnAFullDisk(t *testing.T) {
+	s := &fills{&lossy{kept: keep(t), losses: map[string]string{"1": `{"found":7,"committed":9}`}}, true}
+	r, err := registry.Open(t.Context(), registry.Options{Store: s, Sealer: plain{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	suspension := registry.Suspension{Workspace: "default/obuk", Kind: registry.SuspendClient, Value: "x"}
+	if err := r.Suspend(t.Context(), suspension); !errors.Is(err, errFull) || r.Epoch().At != 0 {
+		t.Errorf("%v, %+v", err, r.Epoch())
+	}
+	s.full = false
+	for range 2 {
+		if err := r.Suspend(t.Context(), suspension); err != nil || !r.Epoch().Unconfirmed() || len(r.Epoch().Losses) != 1 {
+			t.Errorf("%v, %+v", err, r.Epoch())
+		}
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := opens(t, registry.Options{Store: s, Sealer: newRotation(t).sealer()}); !errors.Is(err, registry.ErrForeignKeyset) {
+		t.Errorf("not bound: %v", err)
 	}
 }
 

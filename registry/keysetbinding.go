@@ -50,15 +50,16 @@ func Empty(ctx context.Context, s Store) (empty bool, err error) {
 	return empty, err
 }
 
-// bindKeyset finds out whether the store is sealed with the keyset, and binds it.
-func (r *Registry) bindKeyset(ctx context.Context) error {
+// checkKeyset finds out whether the store is sealed with the keyset, and is the binding
+// that is to be written.
+func (r *Registry) checkKeyset(ctx context.Context) (*binding, error) {
 	var b binding
 	err := r.store.View(ctx, func(v Reader) error {
 		b = binding{}
 		return readOwn(v, bindingKey, &b, &b.Schema)
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(b.Seals) == 0 {
 		err = r.proveKeyset(ctx)
@@ -66,17 +67,13 @@ func (r *Registry) bindKeyset(ctx context.Context) error {
 		err = r.checkSeals(b.Seals)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	fresh, err := r.sealer.Seal(known, bindingKey)
 	if err != nil {
-		return fmt.Errorf("registry: sealing with the keyset: %w", err)
+		return nil, fmt.Errorf("registry: sealing with the keyset: %w", err)
 	}
-	if err := r.store.Update(ctx, func(w Writer) error { return putOwn(w, bindingKey, b.with(fresh, r.now())) }); err != nil {
-		// A disk without room stops changes, and not the gateway.
-		r.log.Error("the store cannot be bound to its keyset now; the next start tries again", slog.Any("error", err))
-	}
-	return nil
+	return b.with(fresh, r.now()), nil
 }
 
 // with is the binding with a fresh seal of the primary key in front.

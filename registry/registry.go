@@ -165,21 +165,6 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	return r, nil
 }
 
-// settle finds out what the store is, before anything is served. The binding is the first
-// commit: with it the engine writes a loss that was accepted.
-func (r *Registry) settle(ctx context.Context, restored string) error {
-	if err := r.loadEpoch(ctx); err != nil {
-		return err
-	}
-	if err := r.bindKeyset(ctx); err != nil {
-		return err
-	}
-	if err := r.takeLosses(ctx); err != nil {
-		return err
-	}
-	return r.DeclareRestored(ctx, restored)
-}
-
 // Close stops the outbox and closes the store. What the outbox had not finished
 // goes on after the next Open. No other method may be called after it.
 func (r *Registry) Close() error {
