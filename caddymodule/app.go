@@ -38,6 +38,10 @@ type App struct {
 	// data directory, readable by Caddy's user only. Back it up with the store.
 	Keyset string `json:"keyset,omitempty"`
 
+	// KeysetLost gives the store another keyset, where its own is lost for good: the id that
+	// the error of the start names, which counts once. Default: none.
+	KeysetLost string `json:"keyset_lost,omitempty"`
+
 	// Restored declares that the store was put back from a copy, by a label that the store
 	// has not seen yet, the date for instance. At the first start with it what was issued up
 	// to then counts as used, and clients that the registry does not know are refused until

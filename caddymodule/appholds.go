@@ -80,7 +80,7 @@ func (a *App) open() (r *registry.Registry, err error) {
 		close(a.opening)
 		a.opening = nil
 	}()
-	return stores.hold(a.ctx, a.engine, a.keyset, a.Restored, a.log)
+	return stores.hold(a.ctx, a.engine, opening{a.keyset, a.Restored, a.KeysetLost}, a.log)
 }
 
 // enterOpen is Enter where the store is open anyway.

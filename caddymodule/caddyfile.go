@@ -29,6 +29,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	openbanking_dcr {
 //	    store  badger [<directory>]
 //	    keyset <placeholder>
+//	    keyset_lost <id>
 //	    restored <label>
 //	    checks off
 //	}
@@ -47,6 +48,8 @@ func parseGlobalOption(d *caddyfile.Dispenser, before any) (any, error) {
 			app.StoreRaw, err = guest(d, "openbanking_dcr.stores.", "engine")
 		case "keyset":
 			err = placeholderArg(d, &app.Keyset)
+		case "keyset_lost":
+			err = oneArg(d, &app.KeysetLost)
 		case "restored":
 			if err = oneArg(d, &app.Restored); err == nil {
 				err = at(d, checkLabel(app.Restored))

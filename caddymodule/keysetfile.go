@@ -18,6 +18,9 @@ import (
 // empty store: one that is made in place of another reads nothing of what that has sealed.
 type keysetFile struct {
 	name string
+	// lost is the id of the store's binding, where the operator has accepted that the
+	// keyset is lost for good.
+	lost string
 	log  *slog.Logger
 }
 
@@ -65,7 +68,14 @@ func (f keysetFile) beside(ctx context.Context, store registry.Store, k *registr
 	case k != nil:
 		return k, nil
 	case !empty:
-		return nil, fmt.Errorf("%s is missing, and the store is not empty: put back the file that was backed up with the store, look whether its volume is mounted, or write the option keyset; a new one could not read what the store holds", f.name)
+		id, err := registry.BindingID(ctx, store)
+		if err != nil {
+			return nil, err
+		}
+		if id == f.lost {
+			break
+		}
+		return nil, fmt.Errorf("%s is missing, and the store is not empty: put back the file that was backed up with the store, look whether its volume is mounted, or write the option keyset; a new one could not read what the store holds. Where it is lost for good, write the option keyset_lost %s", f.name, id)
 	}
 	return f.generate()
 }
@@ -92,12 +102,16 @@ func (f keysetFile) generate() (*registry.Keyset, error) {
 }
 
 // foreign says what to do with a store that another keyset has sealed.
-func (f keysetFile) foreign(configured bool, err error) error {
+func (f keysetFile) foreign(ctx context.Context, store registry.Store, configured bool, err error) error {
 	which := f.name
 	if configured {
 		which = "the option keyset"
 	}
-	return fmt.Errorf("%w (%s): put back the keyset that was backed up with this store, or the store that belongs to this keyset; nothing was changed", err, which)
+	id, idErr := registry.BindingID(ctx, store)
+	if idErr != nil {
+		return errors.Join(err, idErr)
+	}
+	return fmt.Errorf("%w (%s): put back the keyset that was backed up with this store, or the store that belongs to this keyset; nothing was changed. Where it is lost for good, write the option keyset_lost %s", err, which, id)
 }
 
 // writeNew writes a file that must not exist yet, for this user only. It is there whole or

@@ -3,9 +3,11 @@ package caddymodule
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -18,6 +20,7 @@ import (
 type bound struct {
 	t     *testing.T
 	store string
+	lost  string // the option keyset_lost
 	log   bytes.Buffer
 }
 
@@ -33,6 +36,7 @@ func (b *bound) start(keyset string) error {
 	b.t.Helper()
 	b.log.Reset()
 	a := configuration(b.t, &BadgerStore{absolute: b.store}, keyset)
+	a.KeysetLost = b.lost
 	a.log = slog.New(slog.NewTextHandler(&b.log, nil))
 	return errors.Join(a.Start(), a.Cleanup())
 }
@@ -141,6 +145,38 @@ func TestForeignKeyset(t *testing.T) {
 	b.refused(generated(t), "the option keyset")
 	writeKeyset(t, b.file(), string(own))
 	b.starts("")
+}
+
+var lostID = regexp.MustCompile(`keyset_lost ([0-9a-f]+)`)
+
+// TestKeysetThatIsLostForGood: an option gives the store another one. It names what binds
+// the store now, and left in the configuration accepts no other loss.
+func TestKeysetThatIsLostForGood(t *testing.T) {
+	b := newBound(t)
+	b.starts("")
+	id := func(keyset string) string {
+		t.Helper()
+		m := lostID.FindStringSubmatch(fmt.Sprint(b.start(keyset)))
+		if m == nil {
+			t.Fatal("the error names no id")
+		}
+		return m[1]
+	}
+	if err := os.Remove(b.file()); err != nil {
+		t.Fatal(err)
+	}
+	b.lost = id("")
+	b.starts("", "generated a keyset", "is given another keyset")
+	b.starts("")
+	if err := os.Remove(b.file()); err != nil {
+		t.Fatal(err)
+	}
+	b.refused("", "is missing")
+	other := generated(t)
+	b.lost = id(other)
+	b.starts(other, "is given another keyset")
+	b.starts(other)
+	b.refused(generated(t), "keyset_lost")
 }
 
 // TestKeysetBesideAnEmptyStore is allowed, and looks like a volume that is not mounted.

@@ -39,7 +39,7 @@ const closeWithin = time.Minute
 // hold opens a store, or shares the one that is open, until giveBack. One that is being
 // closed is waited for, and opened again. A restore that is declared by a label which the
 // store does not know is in force before hold returns.
-func (s *openStores) hold(ctx context.Context, engine Engine, keyset, restored string, log *slog.Logger) (*registry.Registry, error) {
+func (s *openStores) hold(ctx context.Context, engine Engine, o opening, log *slog.Logger) (*registry.Registry, error) {
 	end := time.NewTimer(closeWithin)
 	defer end.Stop()
 	key := engine.Key()
@@ -54,7 +54,7 @@ func (s *openStores) hold(ctx context.Context, engine Engine, keyset, restored s
 				return nil, fmt.Errorf("store: it is still being closed after %v; look for authorization servers that do not answer", closeWithin)
 			}
 		case first:
-			slot.open(ctx, engine, keyset, restored, log)
+			slot.open(ctx, engine, o, log)
 		default:
 			<-slot.opened
 		}
@@ -62,11 +62,11 @@ func (s *openStores) hold(ctx context.Context, engine Engine, keyset, restored s
 			s.leave(key, slot)
 			return nil, slot.err
 		}
-		if slot.store.keyset != sha256.Sum256([]byte(keyset)) {
+		if slot.store.keyset != sha256.Sum256([]byte(o.keyset)) {
 			return nil, errors.Join(errors.New("the keyset changed while the store is open: restart Caddy instead of reloading it"), s.giveBack(key)())
 		}
 		if !first {
-			if err := slot.store.DeclareRestored(ctx, restored); err != nil {
+			if err := slot.store.DeclareRestored(ctx, o.restored); err != nil {
 				return nil, errors.Join(err, s.giveBack(key)())
 			}
 		}
@@ -91,10 +91,10 @@ func (s *openStores) enter(key string) (slot *storeSlot, first, closing bool) {
 	return slot, false, false
 }
 
-func (s *storeSlot) open(ctx context.Context, engine Engine, keyset, restored string, log *slog.Logger) {
+func (s *storeSlot) open(ctx context.Context, engine Engine, o opening, log *slog.Logger) {
 	defer close(s.opened)
 	s.err = errors.New("store: opening it panicked") // unless it returns
-	s.store, s.err = open(ctx, engine, keyset, restored, log)
+	s.store, s.err = open(ctx, engine, o, log)
 }
 
 // leave ends the hold of a slot that could not be opened: the next one tries again.

@@ -28,9 +28,12 @@ type pooled struct {
 	keyset [sha256.Size]byte
 }
 
-func open(ctx context.Context, engine Engine, text, restored string, log *slog.Logger) (*pooled, error) {
-	keyset := keysetFile{filepath.Join(dataDirectory(), "keyset.json"), log}
-	sealer, err := keyset.read(text)
+// opening is what the configuration says of the store, beside its engine.
+type opening struct{ keyset, restored, keysetLost string }
+
+func open(ctx context.Context, engine Engine, o opening, log *slog.Logger) (*pooled, error) {
+	keyset := keysetFile{filepath.Join(dataDirectory(), "keyset.json"), o.keysetLost, log}
+	sealer, err := keyset.read(o.keyset)
 	if err != nil {
 		return nil, fmt.Errorf("keyset: %w", err)
 	}
@@ -41,14 +44,14 @@ func open(ctx context.Context, engine Engine, text, restored string, log *slog.L
 	if sealer, err = keyset.beside(ctx, store, sealer); err != nil {
 		return nil, errors.Join(fmt.Errorf("keyset: %w", err), store.Close())
 	}
-	r, err := registry.Open(ctx, registry.Options{Store: store, Sealer: sealer, Restored: restored, Logger: log})
+	r, err := registry.Open(ctx, registry.Options{Store: store, Sealer: sealer, Restored: o.restored, KeysetLost: o.keysetLost, Logger: log})
 	if errors.Is(err, registry.ErrForeignKeyset) {
-		err = keyset.foreign(text != "", err)
+		err = keyset.foreign(ctx, store, o.keyset != "", err)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("registry: %w", err), store.Close())
 	}
-	return &pooled{r, sha256.Sum256([]byte(text))}, nil
+	return &pooled{r, sha256.Sum256([]byte(o.keyset))}, nil
 }
 
 // dataDirectory is where things are that nobody configured.

@@ -3,6 +3,8 @@ package registry
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -51,8 +53,8 @@ func Empty(ctx context.Context, s Store) (empty bool, err error) {
 }
 
 // checkKeyset finds out whether the store is sealed with the keyset, and is the binding
-// that is to be written.
-func (r *Registry) checkKeyset(ctx context.Context) (*binding, error) {
+// that is to be written. lost is the id of a binding whose keyset is lost for good.
+func (r *Registry) checkKeyset(ctx context.Context, lost string) (*binding, error) {
 	var b binding
 	err := r.store.View(ctx, func(v Reader) error {
 		b = binding{}
@@ -66,6 +68,10 @@ func (r *Registry) checkKeyset(ctx context.Context) (*binding, error) {
 	} else {
 		err = r.checkSeals(b.Seals)
 	}
+	if id := b.id(); errors.Is(err, ErrForeignKeyset) && lost == id {
+		r.log.Warn("the store is given another keyset, as the configuration says; the credentials of its clients at the authorization server are lost", slog.String("keyset_lost", id))
+		b, err = binding{}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +80,27 @@ func (r *Registry) checkKeyset(ctx context.Context) (*binding, error) {
 		return nil, fmt.Errorf("registry: sealing with the keyset: %w", err)
 	}
 	return b.with(fresh, r.now()), nil
+}
+
+// id names the binding as it is now. Each start makes another one of it, so that an id
+// that was accepted once is none of the next loss.
+func (b *binding) id() string {
+	if len(b.Seals) == 0 {
+		return "unbound"
+	}
+	sum := sha256.Sum256(b.Seals[0].Sealed)
+	return hex.EncodeToString(sum[:6])
+}
+
+// BindingID names what binds a store to its keyset, for Options.KeysetLost.
+func BindingID(ctx context.Context, s Store) (id string, err error) {
+	err = s.View(ctx, func(v Reader) error {
+		var b binding
+		err := readOwn(v, bindingKey, &b, &b.Schema)
+		id = b.id()
+		return err
+	})
+	return id, err
 }
 
 // with is the binding with a fresh seal of the primary key in front.

@@ -98,6 +98,9 @@ type Options struct {
 	// Restored is the label of a restore that the operator declares, see DeclareRestored.
 	// Default: none.
 	Restored string
+	// KeysetLost gives the store another Sealer where its own is lost for good: the
+	// BindingID of now. What the lost one has sealed cannot be read. Default: none.
+	KeysetLost string
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 	// Logger. Default: none.
@@ -151,7 +154,7 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
-	if err := r.settle(ctx, o.Restored); err != nil {
+	if err := r.settle(ctx, o); err != nil {
 		return nil, err
 	}
 	ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))

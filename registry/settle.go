@@ -8,11 +8,11 @@ import (
 
 // settle finds out what the store is, before anything is served: whether the keyset is its
 // own, what it has lost, whether it was restored.
-func (r *Registry) settle(ctx context.Context, restored string) error {
+func (r *Registry) settle(ctx context.Context, o Options) error {
 	if err := r.loadEpoch(ctx); err != nil {
 		return err
 	}
-	b, err := r.checkKeyset(ctx)
+	b, err := r.checkKeyset(ctx, o.KeysetLost)
 	if err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func (r *Registry) settle(ctx context.Context, restored string) error {
 			return err
 		}}
 	}
-	return r.DeclareRestored(ctx, restored)
+	return r.DeclareRestored(ctx, o.Restored)
 }
 
 // firstCommit binds the store to its keyset. With the first commit the engine writes a
