@@ -63,6 +63,7 @@ func TestKilled(t *testing.T) {
 		if round%3 == 1 {
 			names = append(names, killWriter(t, dir, after, "")...) // nobody has closed it in between
 		}
+		t.Logf("round %d: %d acknowledgements", round, len(names))
 		survives(t, dir, fmt.Sprint("round ", round), names)
 	}
 }
@@ -71,13 +72,15 @@ func TestKilled(t *testing.T) {
 // and the commit that follows it, several times over the same directory.
 func TestKilledAtPoints(t *testing.T) {
 	dir := t.TempDir()
+	total := 0
 	for round, point := range []string{"store: committed", "store: collected", "store: committed", "store: collected", "store: collected"} {
 		const never = 1 << 30
 		names := killWriter(t, dir, never, point)
-		if len(names) == 0 {
-			t.Fatalf("round %d: no acknowledgements", round)
-		}
+		total += len(names) // a collection may come before the first one
 		survives(t, dir, fmt.Sprintf("round %d, %s", round, point), names)
+	}
+	if total == 0 {
+		t.Error("no acknowledgements")
 	}
 }
 
