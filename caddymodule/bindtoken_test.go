@@ -209,7 +209,7 @@ func TestForgottenBindings(t *testing.T) {
 			if !c.issued.IsZero() {
 				iat = fmt.Sprintf(`,"iat":%d`, c.issued.Unix())
 			}
-			held := &heldAnswer{w: httptest.NewRecorder(), status: 200}
+			held := &heldAnswer{w: httptest.NewRecorder(), status: 200, header: http.Header{}}
 			held.body.WriteString(`{"active":true,"client_id":"` + c.client + `"` + iat + `}`)
 			if active, err := g.stillActive(presenting(nil, ""), g.store, held, "token="+url.QueryEscape(c.token)); err != nil || active != c.good {
 				t.Errorf("restored %v, introspection, %s: %v, %v", restored, c.token, active, err)
@@ -222,7 +222,7 @@ func TestForgottenBindings(t *testing.T) {
 				t.Errorf("restored %v, management, %s: %v", restored, c.token, err)
 			}
 		}
-		held := &heldAnswer{w: httptest.NewRecorder(), status: 200}
+		held := &heldAnswer{w: httptest.NewRecorder(), status: 200, header: http.Header{}}
 		held.body.WriteString(`{"active":true,"client_id":"client","cnf":{"x5t#S256":"the AS's"}}`)
 		if active, err := g.stillActive(presenting(nil, ""), g.store, held, "token=x"); err != nil || !active {
 			t.Errorf("restored %v, bound by the AS: %v, %v", restored, active, err)

@@ -50,7 +50,7 @@ func (g *guardingHandler) holds(t authserver.TokenHolder) int {
 // isActive tells what is left of the AS's word on a token.
 func (g *guardingHandler) isActive(answer string) bool {
 	g.t.Helper()
-	held := &heldAnswer{w: httptest.NewRecorder(), status: 200}
+	held := &heldAnswer{w: httptest.NewRecorder(), status: 200, header: http.Header{}}
 	held.body.WriteString(answer)
 	active, err := g.stillActive(httptest.NewRequest("POST", "/introspect", nil), g.store, held, "token=t")
 	if err != nil {
