@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -91,9 +90,8 @@ type Handler struct {
 
 	// Explain "on" keeps, for a week, what was checked of requests at the registration
 	// endpoints, and at those of the AS, that were refused: for operators who have their
-	// support code. See
-	// registry.KeepExplanation for how many. Default: off, only what a policy in shadow
-	// would have refused is kept.
+	// support code. See registry.KeepExplanation for how many. Default: off, only what a
+	// policy in shadow would have refused is kept.
 	Explain string `json:"explain,omitempty"`
 
 	// AuditRetention is how long accepted changes are kept in the audit trail, at least a
@@ -111,7 +109,7 @@ type Handler struct {
 	as         *authserver.Server
 	rules      verify.RequestRules
 	issuerPath string
-	hosts      []string // of the site, see siteHosts
+	hosts      []string // of the site, see ownHosts
 	log        *slog.Logger
 	table      atomic.Pointer[table]
 	renewals   singleflight.Group
@@ -167,107 +165,6 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	if err := h.provision(ctx); err != nil {
 		return fmt.Errorf("openbanking_dcr %s: %w", h.Workspace, err)
 	}
-	return nil
-}
-
-func (h *Handler) provision(ctx caddy.Context) error {
-	h.log = ctx.Slogger().With(slog.String("workspace", h.Workspace))
-	if !workspaceName.MatchString(h.Workspace) {
-		return fmt.Errorf("workspace %q: must be lower-case path segments without a leading slash, like default/obuk", h.Workspace)
-	}
-	accept, err := h.provisionRegistration()
-	if err != nil {
-		return err
-	}
-	if h.RegisterPath == "" {
-		h.RegisterPath = "/" + h.Workspace + "/openbankinguk/dcr/v" + string(h.Version) + "/register"
-	}
-	if normal, err := normalPath(h.RegisterPath); err != nil || normal != h.RegisterPath || h.RegisterPath == "/" {
-		return fmt.Errorf("register_path %q: must be a lower-case path without escapes, empty segments or a slash at its end", h.RegisterPath)
-	}
-	if h.MTLSOrigin != "" && (origin(h.MTLSOrigin) != h.MTLSOrigin || !strings.HasPrefix(h.MTLSOrigin, "https://")) {
-		return fmt.Errorf("mtls_origin %q: must be https, a lower-case host and perhaps a port, nothing else", h.MTLSOrigin)
-	}
-	if h.AuthorizationServer == nil {
-		return errors.New("authorization_server is missing")
-	}
-	if h.FairShare != "" && h.FairShare != "off" {
-		return fmt.Errorf("fair_share %q: the only word is off", h.FairShare)
-	}
-	if h.Explain != "" && h.Explain != "on" {
-		return fmt.Errorf("explain %q: the only word is on", h.Explain)
-	}
-	if err := errors.Join(h.RequestHeaders.check(), h.checkSwitches(), h.checkProtections(), h.checkReregister(), h.checkAuditRetention(), h.StoreShare.check(), h.AccessToken.check(), h.provisionUnknownClients(), h.Unguarded.check(), h.RegistrationAccessToken.check()); err != nil {
-		return err
-	}
-	if h.RateLimit == nil {
-		h.RateLimit = new(RateLimit)
-	}
-	if err := h.RateLimit.provision(); err != nil {
-		return err
-	}
-	if !h.explains {
-		app, err := ctx.App("openbanking_dcr")
-		if err != nil {
-			return err
-		}
-		h.app, h.hosts = app.(*App), h.ownHosts(ctx)
-	}
-	if h.refreshed, err = newRefreshed(); err != nil {
-		return err
-	}
-	if err := h.provisionAuthorizationServer(ctx, accept); err != nil {
-		return fmt.Errorf("authorization_server: %w", err)
-	}
-	if err := h.checkSite(ctx); err != nil {
-		return err
-	}
-	if err := h.ClientCertificateHeader.provision(ctx); err != nil {
-		return fmt.Errorf("client_certificate header: %w", err)
-	}
-	if err := h.provisionRules(ctx); err != nil {
-		return err
-	}
-	if err := h.provisionPolicies(ctx); err != nil {
-		return err
-	}
-	if err := h.provisionEvents(ctx); err != nil {
-		return err
-	}
-	h.app.own.add(h.ownHeaders()...)
-	h.app.own.obey(&h.RequestHeaders)
-	h.app.own.fromProxy = h.app.own.fromProxy || h.ClientCertificateHeader != nil
-	return h.app.join(h)
-}
-
-func (h *Handler) provisionRules(ctx caddy.Context) error {
-	h.rules = verify.RequestRules{
-		Audiences: h.Audience, Algorithms: h.Algorithms, MaxLifetime: time.Duration(h.MaxLifetime), Lenient: h.Lenient,
-		IssuerClaim: h.IssuerClaim, NoStatement: h.NoSoftwareStatement, Unsigned: h.SignedRequestBody != nil && h.SignedRequestBody.Off,
-	}
-	for _, s := range h.SoftwareStatements {
-		if s == nil {
-			return errors.New("software_statement: null is no directory")
-		}
-		issuer, err := s.provision(ctx, h.app)
-		if err != nil {
-			return fmt.Errorf("software_statement %q: %w", s.Issuer, err)
-		}
-		for _, other := range h.rules.Issuers {
-			if other.Name == issuer.Name {
-				return fmt.Errorf("software_statement %q is configured twice", s.Issuer)
-			}
-		}
-		h.rules.Issuers = append(h.rules.Issuers, issuer)
-	}
-	if h.SignedRequestBody == nil || h.SignedRequestBody.Off {
-		return nil
-	}
-	keys, err := h.SignedRequestBody.provision(ctx, h.app)
-	if err != nil {
-		return fmt.Errorf("signed_request_body: %w", err)
-	}
-	h.rules.Keys = keys
 	return nil
 }
 
