@@ -45,7 +45,8 @@ func TestSecondProcess(t *testing.T) {
 	holder := func() string {
 		return "the directory is in use: " + filepath.Join(p.Dir, "store") + " is held by process " + strconv.Itoa(p.Gateway.Pid())
 	}
-	second, err := gateway.Start(t.Context(), binary, t.TempDir(), caddyfile, env)
+	dir := t.TempDir()
+	second, err := gateway.Start(t.Context(), binary, dir, caddyfile, env)
 	if err == nil {
 		t.Fatal(second.Stop())
 	}
@@ -70,6 +71,14 @@ func TestSecondProcess(t *testing.T) {
 	}
 	if left, err := os.ReadFile(filepath.Join(p.Dir, "store", "LOCK")); err != nil || strings.TrimSpace(string(left)) != strconv.Itoa(pid) {
 		t.Errorf("the killed process left %q, %v: the test proves nothing", left, err)
+	}
+	// The store is no use without its keyset, and none is made for it.
+	if err := second.Restart(t.Context()); err == nil || !strings.Contains(err.Error(), "keyset.json is missing, and the store is not empty") {
+		t.Errorf("started without the store's keyset, or without saying why not: %v", err)
+	}
+	const keysets = "data/caddy/openbanking_dcr"
+	if err := os.CopyFS(filepath.Join(dir, keysets), os.DirFS(filepath.Join(p.Dir, keysets))); err != nil {
+		t.Fatal(err)
 	}
 	if err := second.Restart(t.Context()); err != nil {
 		t.Fatal(err)
