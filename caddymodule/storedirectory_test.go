@@ -120,7 +120,7 @@ func TestValidateKeyset(t *testing.T) {
 			if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			for where, caddyfile := range map[string]string{"keyset {env.DCR_TEST_KEYSET}: ": configured, "keyset " + file + ": ": generated} {
+			for where, caddyfile := range map[string]string{"keyset {env.DCR_TEST_KEYSET}: ": configured, "keyset: " + file + " is damaged: ": generated} {
 				_, err := load(t, caddyfile)
 				if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), where) || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hunter2")) {
 					t.Errorf("%s: %v", where, err)
@@ -131,7 +131,7 @@ func TestValidateKeyset(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := load(t, generated); err == nil || !strings.Contains(err.Error(), "put the one back that was backed up with the store") {
+	if _, err := load(t, generated); err == nil || !strings.Contains(err.Error(), "put back the one that was backed up with the store") {
 		t.Errorf("an empty file: %v", err)
 	}
 	if err := os.WriteFile(file, good, 0o600); err != nil {

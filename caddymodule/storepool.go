@@ -32,7 +32,7 @@ type pooled struct {
 type opening struct{ keyset, restored, keysetLost string }
 
 func open(ctx context.Context, engine Engine, o opening, log *slog.Logger) (*pooled, error) {
-	keyset := keysetFile{filepath.Join(dataDirectory(), "keyset.json"), o.keysetLost, log}
+	keyset := keysetFile{keysetName(), o.keysetLost, log}
 	sealer, err := keyset.read(o.keyset)
 	if err != nil {
 		return nil, fmt.Errorf("keyset: %w", err)
@@ -53,6 +53,9 @@ func open(ctx context.Context, engine Engine, o opening, log *slog.Logger) (*poo
 	}
 	return &pooled{r, sha256.Sum256([]byte(o.keyset))}, nil
 }
+
+// keysetName is the file of the keyset that nobody configured.
+func keysetName() string { return filepath.Join(dataDirectory(), "keyset.json") }
 
 // dataDirectory is where things are that nobody configured.
 func dataDirectory() string { return filepath.Join(caddy.AppDataDir(), "openbanking_dcr") }
