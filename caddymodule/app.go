@@ -34,7 +34,7 @@ type App struct {
 
 	// Keyset is a Tink keyset in JSON (AEAD) that encrypts the AS's credentials in
 	// the store. Must be a placeholder: {env.X} or {file.X}.
-	// Default: generated at the first start, openbanking_dcr/keyset.json in Caddy's
+	// Default: generated beside an empty store, openbanking_dcr/keyset.json in Caddy's
 	// data directory, readable by Caddy's user only. Back it up with the store.
 	Keyset string `json:"keyset,omitempty"`
 

@@ -50,7 +50,7 @@ func (f keysetFile) read(text string) (*registry.Keyset, error) {
 	}
 	k, err := registry.ReadKeyset(stored)
 	if err != nil {
-		return nil, fmt.Errorf("%s %s: put back the one that was backed up with the store; remove it only where the store is empty too, then another is generated: %w", f.name, what, err)
+		return nil, fmt.Errorf("%s %s: put back the one that was backed up with the store; where there is none, move it away and start once more: %w", f.name, what, err)
 	}
 	return k, nil
 }

@@ -15,7 +15,7 @@ import (
 // with files missing, or put together from several copies. Nothing in it was changed.
 var ErrLoss = errors.New("registry/badger: the store does not hold what it held")
 
-const restoreIt = "restore the whole directory from one backup (docs/operations.md, When the store is damaged)"
+const restoreIt = "restore the whole directory from one backup (docs/store.md, When the store is damaged)"
 
 // loss is an ErrLoss that can be accepted.
 type loss struct {
