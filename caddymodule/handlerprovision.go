@@ -37,6 +37,9 @@ func (h *Handler) provision(ctx caddy.Context) error {
 		}
 		h.app, h.hosts = app.(*App), h.ownHosts(ctx)
 	}
+	if err := h.provisionUnknownClients(); err != nil {
+		return err
+	}
 	if h.refreshed, err = newRefreshed(); err != nil {
 		return err
 	}
@@ -84,7 +87,7 @@ func (h *Handler) checkWords() error {
 	if h.Explain != "" && h.Explain != "on" {
 		return fmt.Errorf("explain %q: the only word is on", h.Explain)
 	}
-	return errors.Join(h.RequestHeaders.check(), h.checkSwitches(), h.checkProtections(), h.checkReregister(), h.checkAuditRetention(), h.StoreShare.check(), h.AccessToken.check(), h.provisionUnknownClients(), h.Unguarded.check(), h.RegistrationAccessToken.check())
+	return errors.Join(h.RequestHeaders.check(), h.checkSwitches(), h.checkProtections(), h.checkReregister(), h.checkAuditRetention(), h.StoreShare.check(), h.AccessToken.check(), h.Unguarded.check(), h.RegistrationAccessToken.check())
 }
 
 func (h *Handler) provisionRules(ctx caddy.Context) error {

@@ -56,6 +56,7 @@ func (h *Handler) stillActive(r *http.Request, store *registry.Registry, held *h
 		c, err := store.Client(r.Context(), h.Workspace, id)
 		switch {
 		case errors.Is(err, registry.ErrNotFound) && verify.NamesClient(claims) && h.unknown(store, id):
+			guardCallerOf(r).asksForInactive("its client is not registered here", "")
 			return false, nil
 		case errors.Is(err, registry.ErrNotFound): // not a client of the registry
 		case err != nil:
@@ -85,6 +86,7 @@ func (h *Handler) stillActive(r *http.Request, store *registry.Registry, held *h
 			return false, err
 		}
 		if ours && !bound && h.bindingForgotten(store, issued) != nil {
+			guardCallerOf(r).asksForInactive("its binding to a certificate may be forgotten", "")
 			return false, nil
 		}
 	}

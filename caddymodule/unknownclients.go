@@ -5,10 +5,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"os"
 	"strings"
+	"sync/atomic"
 	"unicode"
 	"unicode/utf8"
 
@@ -26,11 +25,13 @@ type UnknownClients struct {
 	// is written, until an operator confirms. Default: pass.
 	Mode string `json:"mode,omitempty"`
 	// Known is a file with the client_ids that pass all the same, one in a line; lines that
-	// begin with # count for nothing. It is read when the configuration is loaded, 1 MiB at
-	// most. Those of the credentials in this configuration need not be in it. Default: none.
+	// begin with # count for nothing. It is read again when it changes, 1 MiB at most.
+	// Those of the credentials in this configuration need not be in it. Default: none.
 	Known string `json:"known,omitempty"`
 
-	known map[string]bool
+	known atomic.Pointer[map[string]bool]
+	// own are the client_ids of the gateway itself.
+	own map[string]bool
 }
 
 // maxKnown is the size of the file in bytes, at most; maxKnownID that of a client_id.
@@ -39,26 +40,24 @@ const (
 	maxKnownID = 1 << 10
 )
 
-func (u *UnknownClients) provision() error {
+// provision reads the file, and has it watched.
+func (u *UnknownClients) provision(watch *fileWatch) error {
 	if u.Mode != "" && u.Mode != "pass" && u.Mode != "refuse" {
 		return fmt.Errorf("unknown_clients %q: must be pass or refuse", u.Mode)
 	}
-	u.known = map[string]bool{}
 	if u.Known == "" {
 		return nil
 	}
-	file, err := os.Open(u.Known)
+	watch.add("unknown_clients "+u.Known, fixed(u.Known), u.read)
+	return u.read()
+}
+
+func (u *UnknownClients) read() error {
+	text, err := readAtMost(u.Known, maxKnown)
 	if err != nil {
 		return fmt.Errorf("unknown_clients: %w", err)
 	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxKnown+1))
-	switch {
-	case err != nil:
-		return fmt.Errorf("unknown_clients: %w", err)
-	case len(text) > maxKnown:
-		return fmt.Errorf("unknown_clients: %s is larger than the %d bytes that are read", u.Known, maxKnown)
-	}
+	known := map[string]bool{}
 	lines := bufio.NewScanner(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff"))))
 	for n := 1; lines.Scan(); n++ {
 		id := strings.TrimSpace(lines.Text())
@@ -67,13 +66,23 @@ func (u *UnknownClients) provision() error {
 		case len(id) > maxKnownID || !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl):
 			return fmt.Errorf("unknown_clients: %s, line %d is no client_id", u.Known, n)
 		default:
-			u.known[id] = true
+			known[id] = true
 		}
 	}
 	if err := lines.Err(); err != nil {
 		return fmt.Errorf("unknown_clients: %s: %w", u.Known, err)
 	}
+	u.known.Store(&known)
 	return nil
+}
+
+// knows tells whether a client_id passes in any case; of nil none does.
+func (u *UnknownClients) knows(id string) bool {
+	if u == nil {
+		return false
+	}
+	file := u.known.Load()
+	return u.own[id] || file != nil && (*file)[id]
 }
 
 // provisionUnknownClients reads who is known beside the registry.
@@ -81,19 +90,17 @@ func (h *Handler) provisionUnknownClients() error {
 	if h.UnknownClients == nil {
 		h.UnknownClients = new(UnknownClients)
 	}
-	if err := h.UnknownClients.provision(); err != nil {
-		return err
-	}
+	h.UnknownClients.own = map[string]bool{}
 	credentials := []*Credentials{h.AuthorizationServer.Client}
 	if h.AccessToken != nil {
 		credentials = append(credentials, h.AccessToken.Client)
 	}
 	for _, c := range credentials {
 		if c != nil {
-			h.UnknownClients.known[c.ID] = true
+			h.UnknownClients.own[c.ID] = true
 		}
 	}
-	return nil
+	return h.UnknownClients.provision(&h.app.files)
 }
 
 // unmarshal reads
@@ -122,7 +129,7 @@ func (h *Handler) refusesUnknown(store *registry.Registry) bool {
 
 // unknown tells whether a client_id that the registry does not know is refused.
 func (h *Handler) unknown(store *registry.Registry, id string) bool {
-	return h.refusesUnknown(store) && (h.UnknownClients == nil || !h.UnknownClients.known[id])
+	return h.refusesUnknown(store) && !h.UnknownClients.knows(id)
 }
 
 var errUnknownClient = errors.New("the registry does not know this client_id, and unknown_clients has it refused, or a restore or loss that nobody has confirmed")

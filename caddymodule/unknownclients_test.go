@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -67,6 +68,7 @@ func TestUnknownClients(t *testing.T) {
 	g := newGuarding(t, leaf(t, "tpp", time.Now().Add(time.Hour)).RawSubject)
 	g.AuthorizationServer = &AuthorizationServer{Client: &Credentials{ID: "gateway"}}
 	g.AccessToken = &AccessToken{Client: &Credentials{ID: "registrar"}}
+	g.app.files.log = slog.New(slog.DiscardHandler)
 	provision := func(u *UnknownClients) {
 		t.Helper()
 		g.UnknownClients = u
@@ -134,6 +136,12 @@ func TestUnknownClients(t *testing.T) {
 	refuses(2)
 	provision(&UnknownClients{Mode: "refuse", Known: file})
 	refuses(4)
+	write(t, file, "web\n")
+	g.app.files.look(time.Now())
+	places("web", true)
+	places("mobile app", false)
+	write(t, file, "mobile app\nweb\n")
+	g.app.files.look(time.Now())
 
 	// After a restore nobody knows who was forgotten.
 	provision(&UnknownClients{Mode: "pass", Known: file})
@@ -168,19 +176,19 @@ func TestKnownClientsFile(t *testing.T) {
 		strings.Repeat("client\n", maxKnown/7+1): "larger than",
 	} {
 		write(t, file, text)
-		if err := (&UnknownClients{Known: file}).provision(); err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), file) {
+		if err := (&UnknownClients{Known: file}).provision(new(fileWatch)); err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), file) {
 			t.Errorf("%.20q: %v, want %q", text, err, says)
 		}
 	}
-	if err := (&UnknownClients{Known: file + "-absent"}).provision(); err == nil {
+	if err := (&UnknownClients{Known: file + "-absent"}).provision(new(fileWatch)); err == nil {
 		t.Error("no such file")
 	}
 	write(t, file, "\ufeffa\n#b\n")
 	u := &UnknownClients{Known: file}
-	if err := u.provision(); err != nil || !u.known["a"] || len(u.known) != 1 {
-		t.Errorf("%v, %v", u.known, err)
+	if err := u.provision(new(fileWatch)); err != nil || !u.knows("a") || len(*u.known.Load()) != 1 {
+		t.Errorf("%v, %v", u.known.Load(), err)
 	}
-	if err := (&UnknownClients{Mode: "maybe"}).provision(); err == nil {
+	if err := (&UnknownClients{Mode: "maybe"}).provision(new(fileWatch)); err == nil {
 		t.Error("a mode that is none")
 	}
 }
