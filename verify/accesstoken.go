@@ -150,12 +150,8 @@ func ReadAccessToken(raw string, claims Object) (*AccessToken, error) {
 		scope = strings.Join(list, " ")
 	}
 	t.Scopes = strings.FieldsFunc(scope, func(r rune) bool { return r == ' ' }) // RFC 6749 3.3
-	exp, ok, err := claims.Integer("exp")
-	if err != nil {
+	if t.Expires, _, err = claims.Time("exp"); err != nil {
 		return nil, badToken("its exp cannot be read")
-	}
-	if ok {
-		t.Expires = time.Unix(exp, 0)
 	}
 	t.Issued = IssuedAt(claims)
 	cnf, ok, err := claims.Object("cnf")
@@ -188,10 +184,8 @@ func TokenClient(claims Object) (string, error) {
 
 // IssuedAt is iat; zero when there is none that can be read.
 func IssuedAt(claims Object) time.Time {
-	if iat, ok, err := claims.Integer("iat"); err == nil && ok {
-		return time.Unix(iat, 0)
-	}
-	return time.Time{}
+	iat, _, _ := claims.Time("iat") // zero with an error
+	return iat
 }
 
 // NamesClient tells whether claims name the client by a claim that is for that, and not

@@ -124,8 +124,7 @@ func (a *ClientAssertion) readTimes(claims Object, skew time.Duration, now time.
 		skew = DefaultSkew
 	}
 	for _, name := range []string{"exp", "iat", "nbf"} {
-		n, ok, err := claims.Integer(name)
-		at := time.Unix(n, 0)
+		at, ok, err := claims.Time(name)
 		switch {
 		case err != nil:
 			return fmt.Errorf("has %s that %w; send seconds since 1970", name, err)

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"time"
 	"unicode/utf8"
 )
 
@@ -200,6 +201,19 @@ func (o Object) Integer(name string) (n int64, ok bool, err error) {
 		return 0, true, errors.New("is not a whole number")
 	}
 	return n, true, nil
+}
+
+// Time is the member's moment, in seconds since 1970 (NumericDate, RFC 7519 2). One before
+// that is an error: the zero time stands for none here.
+func (o Object) Time(name string) (at time.Time, ok bool, err error) {
+	n, ok, err := o.Integer(name)
+	switch {
+	case err != nil || !ok:
+		return time.Time{}, ok, err
+	case n < 0:
+		return time.Time{}, true, errors.New("is before 1970")
+	}
+	return time.Unix(n, 0), true, nil
 }
 
 // Bool is the member's boolean.

@@ -57,7 +57,7 @@ func TestTypesAreNotConverted(t *testing.T) {
 	}
 	accepted := map[string][]string{
 		"String": {"string", "empty string"}, "Strings": {"array", "strings"}, "Objects": {"array", "objects"},
-		"Object": {"object"}, "Bool": {"boolean"}, "Integer": {"number"},
+		"Object": {"object"}, "Bool": {"boolean"}, "Integer": {"number"}, "Time": {"number"},
 	}
 	read := map[string]func(o Object) (any, bool, error){
 		"String":  func(o Object) (any, bool, error) { v, ok, err := o.String("v"); return v, ok, err },
@@ -65,6 +65,7 @@ func TestTypesAreNotConverted(t *testing.T) {
 		"Objects": func(o Object) (any, bool, error) { v, err := o.Objects("v"); return v, o.Has("v"), err },
 		"Object":  func(o Object) (any, bool, error) { v, ok, err := o.Object("v"); return v, ok, err },
 		"Bool":    func(o Object) (any, bool, error) { v, ok, err := o.Bool("v"); return v, ok, err },
+		"Time":    func(o Object) (any, bool, error) { v, ok, err := o.Time("v"); return v, ok, err },
 		"Integer": func(o Object) (any, bool, error) { v, ok, err := o.Integer("v"); return v, ok, err },
 	}
 	for method, f := range read {

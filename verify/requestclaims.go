@@ -112,12 +112,12 @@ func (r *Request) checkTimes(rules *RequestRules, now time.Time) error {
 	}
 	var at [3]time.Time
 	for i, name := range []string{"iat", "exp", "nbf"} {
-		n, ok, err := r.Claims.Integer(name)
+		t, ok, err := r.Claims.Time(name)
 		switch {
 		case err != nil:
 			return refuseRequest(name, "%w; send seconds since 1970 as a plain number", err)
 		case ok:
-			at[i] = time.Unix(n, 0)
+			at[i] = t
 		case name != "nbf" && !rules.Unsigned:
 			return refuseRequest(name, "missing; send seconds since 1970")
 		case name == "iat": // unsigned

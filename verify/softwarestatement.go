@@ -181,24 +181,24 @@ func (s *SoftwareStatement) read(now time.Time) error {
 	if s.Roles, _, err = s.Claims.Strings("software_roles"); err != nil {
 		return fmt.Errorf("software_roles %w", err)
 	}
-	iat, ok, err := s.Claims.Integer("iat")
+	iat, ok, err := s.Claims.Time("iat")
 	switch {
 	case err != nil:
 		return fmt.Errorf("iat %w", err)
 	case !ok:
 		return errors.New("iat is missing")
-	case time.Unix(iat, 0).After(now.Add(DefaultSkew)):
+	case iat.After(now.Add(DefaultSkew)):
 		return errors.New("iat is in the future")
-	case s.Issuer.MaxAge > 0 && now.Sub(time.Unix(iat, 0)) > s.Issuer.MaxAge:
-		return fmt.Errorf("issued at %s, older than the %s that are accepted; get a new one from the directory", stamp(time.Unix(iat, 0)), s.Issuer.MaxAge)
+	case s.Issuer.MaxAge > 0 && now.Sub(iat) > s.Issuer.MaxAge:
+		return fmt.Errorf("issued at %s, older than the %s that are accepted; get a new one from the directory", stamp(iat), s.Issuer.MaxAge)
 	}
-	s.Issued = time.Unix(iat, 0)
-	exp, ok, err := s.Claims.Integer("exp")
+	s.Issued = iat
+	exp, ok, err := s.Claims.Time("exp")
 	switch {
 	case err != nil:
 		return fmt.Errorf("exp %w", err)
-	case ok && !time.Unix(exp, 0).After(now):
-		return fmt.Errorf("expired at %s; get a new one from the directory", stamp(time.Unix(exp, 0)))
+	case ok && !exp.After(now):
+		return fmt.Errorf("expired at %s; get a new one from the directory", stamp(exp))
 	}
 	return nil
 }

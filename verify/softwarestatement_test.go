@@ -90,6 +90,7 @@ func TestSoftwareStatementClaims(t *testing.T) {
 		{"roles a string", with(ssaClaims, "software_roles", "AISP"), "software_roles is a string"},
 		{"iat missing", with(ssaClaims, "iat", absent{}), "iat is missing"},
 		{"iat a string", with(ssaClaims, "iat", "1772366400"), "iat is not a whole number"},
+		{"iat Go's zero time", with(ssaClaims, "iat", -62135596800), "iat is before 1970"},
 		{"iat with fraction", with(ssaClaims, "iat", 1772366400.5), "iat is not a whole number"},
 		{"iat at the skew", with(ssaClaims, "iat", noon.Unix()+60), ""},
 		{"iat beyond the skew", with(ssaClaims, "iat", noon.Unix()+61), "iat is in the future"},
