@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,7 +39,8 @@ const (
 )
 
 // Loss is what a store's engine has found missing, and an operator has accepted. The
-// engine writes it under lossPrefix with its first commit after that.
+// engine writes it under lossPrefix before it takes anything else, and at the latest with
+// its first commit after that.
 type Loss struct {
 	// Time is when it was accepted, seconds since 1970.
 	Time int64 `json:"time"`
@@ -61,8 +61,6 @@ const (
 	MaxLabel  = 200
 	maxLabels = 32
 	maxLosses = 8
-	// lossPage is how many losses one transaction takes.
-	lossPage = 32
 )
 
 // Time is the moment, zero where there is no epoch.
@@ -109,7 +107,9 @@ type restores struct {
 }
 
 // DeclareRestored tells the store that it was restored from a copy, once for each label:
-// an epoch begins before it returns. An empty label declares nothing.
+// an epoch begins before it returns. An empty label declares nothing. A store that takes
+// no writes is an error: an epoch in memory alone would be gone with the next start without
+// the label, and nobody would know.
 func (r *Registry) DeclareRestored(ctx context.Context, label string) error {
 	if label == "" {
 		return nil
@@ -125,7 +125,7 @@ func (r *Registry) DeclareRestored(ctx context.Context, label string) error {
 	if err != nil || slices.Contains(seen.Labels, label) {
 		return err
 	}
-	began, err := r.beginEpoch(ctx, r.store, func(w Writer, e *Epoch) error {
+	began, err := r.beginEpoch(ctx, r.store, r.now(), func(w Writer, e *Epoch) error {
 		seen := restores{}
 		if err := readOwn(w, restoredKey, &seen, &seen.Schema); err != nil {
 			return err
@@ -142,52 +142,21 @@ func (r *Registry) DeclareRestored(ctx context.Context, label string) error {
 	return nil
 }
 
-// takeLosses makes an epoch of the losses that an operator has accepted.
-func (r *Registry) takeLosses(ctx context.Context, engine Store) error {
-	for {
-		var entries []Entry
-		err := engine.View(ctx, func(v Reader) (err error) {
-			entries, err = v.Scan(lossPrefix, "", lossPage)
-			return err
-		})
-		if err != nil || len(entries) == 0 {
-			return err
-		}
-		began, err := r.beginEpoch(ctx, engine, func(w Writer, e *Epoch) error {
-			e.Cause = EpochLoss
-			for _, entry := range entries {
-				var l Loss
-				if err := json.Unmarshal(entry.Value, &l); err != nil {
-					return fmt.Errorf("registry: unreadable %s: %w", entry.Key, err)
-				}
-				e.Losses = append(e.Losses, l)
-				if err := w.Delete(entry.Key); err != nil {
-					return err
-				}
-			}
-			e.Losses = e.Losses[max(0, len(e.Losses)-maxLosses):]
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("registry: an accepted loss cannot be recorded: %w", err)
-		}
-		last := began.Losses[len(began.Losses)-1]
-		r.log.Warn("the store has lost what it held, and an operator has accepted that; tokens, requests and assertions issued up to the epoch are refused, and client_ids that the registry does not know, until an operator confirms",
-			slog.Uint64("found", last.Found), slog.Uint64("committed", last.Committed), slog.Time("epoch", began.Time()))
-	}
+// next is the epoch that begins at a time, after e. An epoch never goes back, also where
+// the clock does.
+func (e Epoch) next(now time.Time) *Epoch {
+	return &Epoch{Schema: schema, At: max(e.At, now.Add(verify.DefaultSkew).Unix()), Since: now.Unix(), Losses: e.Losses}
 }
 
-// beginEpoch sets an epoch that begins now, in one transaction with what f writes. An epoch
-// never goes back, also where the clock does.
-func (r *Registry) beginEpoch(ctx context.Context, engine Store, f func(Writer, *Epoch) error) (*Epoch, error) {
+// beginEpoch sets an epoch that begins at now, in one transaction with what f writes.
+func (r *Registry) beginEpoch(ctx context.Context, engine Store, now time.Time, f func(Writer, *Epoch) error) (*Epoch, error) {
 	var began *Epoch
 	err := engine.Update(ctx, func(w Writer) error {
 		before, err := readEpoch(w)
 		if err != nil {
 			return err
 		}
-		now := r.now()
-		e := &Epoch{Schema: schema, At: max(before.At, now.Add(verify.DefaultSkew).Unix()), Since: now.Unix(), Losses: before.Losses}
+		e := before.next(now)
 		if err := f(w, e); err != nil {
 			return err
 		}

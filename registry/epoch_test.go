@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -168,38 +169,77 @@ func TestRestoreThatCannotBeRecorded(t *testing.T) {
 type fills struct {
 	*lossy
 	full bool
+	// takes is how many updates it takes before it is full.
+	takes int
 }
 
 func (s *fills) Update(ctx context.Context, f func(registry.Writer) error) error {
-	if s.full {
+	if s.full && s.takes == 0 {
 		return errFull
 	}
+	s.takes = max(0, s.takes-1)
 	return s.lossy.Update(ctx, f)
 }
 
-// TestAcceptedLossOnAFullDisk: the gateway starts, and the first thing that can be written
-// again is the epoch.
+// TestAcceptedLossOnAFullDisk: the gateway starts, with the epoch in force; the first thing
+// that can be written again is that epoch.
 func TestAcceptedLossOnAFullDisk(t *testing.T) {
-	s := &fills{&lossy{kept: keep(t), losses: map[string]string{"1": `{"found":7,"committed":9}`}}, true}
-	r, err := registry.Open(t.Context(), registry.Options{Store: s, Sealer: plain{}})
+	for takes := range 3 { // nothing, the binding, a part of the losses
+		t.Run(fmt.Sprint(takes), func(t *testing.T) { acceptedOnAFullDisk(t, takes) })
+	}
+}
+
+func acceptedOnAFullDisk(t *testing.T, takes int) {
+	s := &fills{lossy: &lossy{kept: keep(t)}, full: true, takes: takes}
+	for i := range 40 { // more than one transaction takes
+		loss := fmt.Appendf(nil, `{"found":%d,"committed":100}`, i)
+		if err := s.kept.Update(t.Context(), func(w registry.Writer) error { return w.Put(fmt.Sprintf("loss/%02d", i), loss) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now := start
+	r, err := registry.Open(t.Context(), registry.Options{Store: s, Sealer: plain{}, Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}
+	inForce := r.Epoch()
+	if inForce.Time() != start.Add(verify.DefaultSkew) || inForce.Since != start.Unix() || inForce.Cause != registry.EpochLoss || !inForce.Unconfirmed() || len(inForce.Losses) != 8 || inForce.Losses[7].Found != 39 {
+		t.Fatalf("before the first write: %+v", inForce)
+	}
+	now = now.Add(time.Hour)
 	suspension := registry.Suspension{Workspace: "default/obuk", Kind: registry.SuspendClient, Value: "x"}
-	if err := r.Suspend(t.Context(), suspension); !errors.Is(err, errFull) || r.Epoch().At != 0 {
-		t.Errorf("%v, %+v", err, r.Epoch())
+	for what, err := range map[string]error{
+		"a suspension": r.Suspend(t.Context(), suspension), "a restore": r.DeclareRestored(t.Context(), "label"), "a confirmation": r.ConfirmEpoch(t.Context(), "looked"),
+	} {
+		if !errors.Is(err, errFull) || !reflect.DeepEqual(r.Epoch(), inForce) {
+			t.Errorf("%s on a full disk: %v, %+v", what, err, r.Epoch())
+		}
 	}
 	s.full = false
 	for range 2 {
-		if err := r.Suspend(t.Context(), suspension); err != nil || !r.Epoch().Unconfirmed() || len(r.Epoch().Losses) != 1 {
-			t.Errorf("%v, %+v", err, r.Epoch())
+		if err := r.Suspend(t.Context(), suspension); err != nil || !reflect.DeepEqual(r.Epoch(), inForce) {
+			t.Errorf("%v, %+v, before %+v", err, r.Epoch(), inForce)
 		}
 	}
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
+	if again, _ := epochAfter(t, s, "", now); !reflect.DeepEqual(again, inForce) {
+		t.Errorf("after another start: %+v, before %+v", again, inForce)
+	}
 	if _, err := opens(t, registry.Options{Store: s, Sealer: newRotation(t).sealer()}); !errors.Is(err, registry.ErrForeignKeyset) {
 		t.Errorf("not bound: %v", err)
+	}
+}
+
+// TestUnreadableLossOnAFullDisk is not served as if there had been none.
+func TestUnreadableLossOnAFullDisk(t *testing.T) {
+	s := &fills{lossy: &lossy{kept: keep(t)}, full: true}
+	if err := s.kept.Update(t.Context(), func(w registry.Writer) error { return w.Put("loss/broken", []byte("{")) }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := opens(t, registry.Options{Store: s, Sealer: plain{}}); err == nil || !strings.Contains(err.Error(), "loss/broken") {
+		t.Error(err)
 	}
 }
 

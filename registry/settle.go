@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"time"
 )
 
 // settle finds out what the store is, before anything is served: whether the keyset is its
@@ -16,29 +17,26 @@ func (r *Registry) settle(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	engine := r.store
-	written, err := r.firstCommit(ctx, engine, b)
-	switch {
-	case err != nil && written:
-		return err
-	case err != nil:
-		// A disk without room stops changes, and not the gateway.
-		r.log.Error("the store takes no writes; it is bound to its keyset, and a loss that was accepted counts, with the first one that it takes", slog.Any("error", err))
-		r.store = &settling{Store: engine, first: func(ctx context.Context) error {
-			_, err := r.firstCommit(ctx, engine, b)
+	engine, now := r.store, r.now()
+	if err := r.firstCommit(ctx, engine, b, now); err != nil {
+		// A disk without room stops changes, and not the gateway. A loss that was accepted
+		// counts all the same: what was lost would pass otherwise until the first write.
+		if err := r.holdLosses(ctx, engine, now); err != nil {
 			return err
-		}}
+		}
+		r.log.Error("the store takes no writes; with the first one that it takes it is bound to its keyset, and the epoch of a loss that was accepted is written, which is in force already", slog.Any("error", err))
+		r.store = &settling{Store: engine, first: func(ctx context.Context) error { return r.firstCommit(ctx, engine, b, now) }}
 	}
 	return r.DeclareRestored(ctx, o.Restored)
 }
 
-// firstCommit binds the store to its keyset. With the first commit the engine writes a
-// loss that was accepted, and that becomes an epoch.
-func (r *Registry) firstCommit(ctx context.Context, engine Store, b *binding) (written bool, err error) {
+// firstCommit binds the store to its keyset. A loss that was accepted, which the engine
+// writes with the first commit at the latest, becomes an epoch that begins at now.
+func (r *Registry) firstCommit(ctx context.Context, engine Store, b *binding, now time.Time) error {
 	if err := engine.Update(ctx, func(w Writer) error { return putOwn(w, bindingKey, b) }); err != nil {
-		return false, err
+		return err
 	}
-	return true, r.takeLosses(ctx, engine)
+	return r.takeLosses(ctx, engine, now)
 }
 
 // settling is a Store that took no writes when it was opened. Nothing is written into it
