@@ -183,31 +183,39 @@ func CheckConfirmation(reason string) error {
 
 // ConfirmEpoch ends the refusal of client_ids that the registry does not know, and
 // nothing else of the epoch. reason is the operator's and required. Every configured
-// workspace has it in its audit trail.
+// workspace has it in its audit trail. Of several that confirm at once one does.
 //
 // Errors: ErrNoEpoch.
 func (r *Registry) ConfirmEpoch(ctx context.Context, reason string) error {
 	if err := CheckConfirmation(reason); err != nil {
 		return err
 	}
+	select {
+	case r.confirming <- struct{}{}:
+		defer func() { <-r.confirming }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	names := r.lentNames()
 	slices.Sort(names)
 	// All but the last group go first: the confirmation is made with the last of them.
-	for len(names) > confirmGroup {
+	for ; len(names) > confirmGroup; names = names[confirmGroup:] {
 		group := names[:confirmGroup]
-		if err := r.store.Update(ctx, func(w Writer) error { return r.auditConfirmation(w, group, reason) }); err != nil {
+		err := r.store.Update(ctx, func(w Writer) error {
+			if _, err := readUnconfirmed(w); err != nil {
+				return err
+			}
+			return r.auditConfirmation(w, group, reason)
+		})
+		if err != nil {
 			return err
 		}
-		names = names[confirmGroup:]
 	}
 	var confirmed *Epoch
 	err := r.store.Update(ctx, func(w Writer) error {
-		e, err := readEpoch(w)
-		switch {
-		case err != nil:
+		e, err := readUnconfirmed(w)
+		if err != nil {
 			return err
-		case !e.Unconfirmed():
-			return ErrNoEpoch
 		}
 		e.Confirmed, e.Reason = r.now().Unix(), reason
 		confirmed = e
@@ -217,6 +225,14 @@ func (r *Registry) ConfirmEpoch(ctx context.Context, reason string) error {
 		r.epoch.Store(confirmed)
 	}
 	return err
+}
+
+func readUnconfirmed(w Writer) (*Epoch, error) {
+	e, err := readEpoch(w)
+	if err == nil && !e.Unconfirmed() {
+		err = ErrNoEpoch
+	}
+	return e, err
 }
 
 // confirmGroup is how many workspaces one transaction tells.

@@ -290,6 +290,47 @@ func TestConfirmEpoch(t *testing.T) {
 	})
 }
 
+// TestConfirmationOfNothing is in no trail, with any number of workspaces, also where two
+// operators confirm at once.
+func TestConfirmationOfNothing(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		ctx := x.t.Context()
+		for i := range 70 { // more than one transaction tells
+			defer x.Lend(registry.Workspace{Name: fmt.Sprintf("bank/%02d", i), Provisioner: newAS(true)})()
+		}
+		told := func(want int) {
+			x.t.Helper()
+			if entries, _, err := x.Audit(ctx, "", time.Time{}, "", 200); err != nil || len(entries) != want {
+				x.t.Errorf("%d entries, want %d: %v", len(entries), want, err)
+			}
+		}
+		if err := x.ConfirmEpoch(ctx, "nothing"); !errors.Is(err, registry.ErrNoEpoch) {
+			t.Error(err)
+		}
+		told(0)
+		if err := x.DeclareRestored(ctx, "label"); err != nil {
+			t.Fatal(err)
+		}
+		results := make(chan error)
+		for i := range 4 {
+			go func() { results <- x.ConfirmEpoch(ctx, fmt.Sprint("operator ", i)) }()
+		}
+		confirmed := 0
+		for range 4 {
+			switch err := <-results; {
+			case err == nil:
+				confirmed++
+			case !errors.Is(err, registry.ErrNoEpoch):
+				t.Error(err)
+			}
+		}
+		if confirmed != 1 {
+			t.Errorf("%d have confirmed", confirmed)
+		}
+		told(71)
+	})
+}
+
 // TestEpochOfALaterVersion is not touched.
 func TestEpochOfALaterVersion(t *testing.T) {
 	for _, key := range []string{"store/epoch", "store/restored"} {

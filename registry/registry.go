@@ -116,6 +116,7 @@ type Registry struct {
 	log    *slog.Logger
 
 	epoch        atomic.Pointer[Epoch]
+	confirming   chan struct{} // holds one while ConfirmEpoch runs
 	generations  *generations
 	backlog      *backlogCounts // nil for a store that is not Exclusive
 	explanations *explanations
@@ -145,7 +146,7 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	r := &Registry{
 		store: counting{o.Store, generations, backlog}, generations: generations, backlog: backlog, sealer: o.Sealer, now: o.Now, log: o.Logger,
 		loans: map[string][]*loan{}, wake: make(chan struct{}, 1), done: make(chan struct{}), explanations: newExplanations(),
-		admission: admission{workspaces: map[string]*places{}},
+		admission: admission{workspaces: map[string]*places{}}, confirming: make(chan struct{}, 1),
 	}
 	r.roomy, _ = o.Store.(Roomy)
 	if r.now == nil {
