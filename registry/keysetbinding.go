@@ -140,42 +140,45 @@ func (r *Registry) checkSeals(seals []seal) error {
 // proofPage is how many clients one view looks at.
 const proofPage = 256
 
-// proveKeyset looks for a sealed value in a store of a version that did not bind it. It
-// reads no more of the store than it needs to find one that opens.
-func (r *Registry) proveKeyset(ctx context.Context) error {
-	sealed, opened, after := 0, false, ""
-	for !opened {
-		n := 0
-		err := r.store.View(ctx, func(v Reader) error {
-			entries, err := v.Scan(clientPrefix, after, proofPage)
-			if n = len(entries); err != nil || n == 0 {
-				return err
-			}
-			after = entries[n-1].Key
-			for _, e := range entries {
-				c, err := readClient(e.Value)
-				if err != nil {
-					return err
-				}
-				if len(c.Sealed) == 0 {
-					continue
-				}
-				sealed++
-				if _, err := r.sealer.Open(c.Sealed, clientKey(c)); err == nil {
-					opened = true
-					return nil
-				}
-			}
-			return nil
+// eachSealed calls f for every client that has sealed credentials, until it returns false.
+func eachSealed(ctx context.Context, s Store, f func(*Client) bool) error {
+	for n, after := proofPage, ""; n == proofPage; {
+		var entries []Entry
+		err := s.View(ctx, func(v Reader) (err error) {
+			entries, err = v.Scan(clientPrefix, after, proofPage)
+			return err
 		})
 		if err != nil {
 			return err
 		}
-		if n < proofPage {
-			break
+		n = len(entries)
+		for _, e := range entries {
+			after = e.Key
+			c, err := readClient(e.Value)
+			if err != nil {
+				return err
+			}
+			if len(c.Sealed) > 0 && !f(c) {
+				return nil
+			}
 		}
 	}
+	return nil
+}
+
+// proveKeyset looks for a sealed value in a store of a version that did not bind it. It
+// reads no more of the store than it needs to find one that opens.
+func (r *Registry) proveKeyset(ctx context.Context) error {
+	sealed, opened := 0, false
+	err := eachSealed(ctx, r.store, func(c *Client) bool {
+		sealed++
+		_, err := r.sealer.Open(c.Sealed, clientKey(c))
+		opened = err == nil
+		return !opened
+	})
 	switch {
+	case err != nil:
+		return err
 	case opened && sealed > 1:
 		r.log.Warn("the credentials of some clients do not open with the keyset; those that do not cannot be changed or deleted at the authorization server", slog.Int("not_opened", sealed-1))
 	case opened:
