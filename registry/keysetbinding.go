@@ -68,9 +68,15 @@ func (r *Registry) checkKeyset(ctx context.Context, lost string) (*binding, erro
 	} else {
 		err = r.checkSeals(b.Seals)
 	}
-	if id := b.id(); errors.Is(err, ErrForeignKeyset) && lost == id {
-		r.log.Warn("the store is given another keyset, as the configuration says; the credentials of its clients at the authorization server are lost", slog.String("keyset_lost", id))
-		b, err = binding{}, nil
+	if errors.Is(err, ErrForeignKeyset) && lost != "" {
+		id, idErr := b.id(ctx, r.store)
+		switch {
+		case idErr != nil:
+			return nil, idErr
+		case id == lost:
+			r.log.Warn("the store is given another keyset, as the configuration says; the credentials of its clients at the authorization server are lost", slog.String("keyset_lost", id))
+			b, err = binding{}, nil
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -83,24 +89,44 @@ func (r *Registry) checkKeyset(ctx context.Context, lost string) (*binding, erro
 }
 
 // id names the binding as it is now. Each start makes another one of it, so that an id
-// that was accepted once is none of the next loss.
-func (b *binding) id() string {
-	if len(b.Seals) == 0 {
-		return "unbound"
+// that was accepted once is none of the next loss. A store that is not bound is named by
+// the first sealed value in it, and where there is none by the first entry: it is bound as
+// soon as the id is accepted.
+func (b *binding) id(ctx context.Context, s Store) (string, error) {
+	var named []byte
+	if len(b.Seals) > 0 {
+		named = b.Seals[0].Sealed
+	} else if err := eachSealed(ctx, s, func(c *Client) bool { named = c.Sealed; return false }); err != nil {
+		return "", err
 	}
-	sum := sha256.Sum256(b.Seals[0].Sealed)
-	return hex.EncodeToString(sum[:6])
+	if named == nil {
+		err := s.View(ctx, func(v Reader) error {
+			entries, err := v.Scan("", "", 1)
+			for _, e := range entries {
+				named = fmt.Appendf(nil, "%q %q", e.Key, e.Value)
+			}
+			return err
+		})
+		if err != nil {
+			return "", err
+		}
+	}
+	sum := sha256.Sum256(named)
+	return hex.EncodeToString(sum[:6]), nil
 }
 
-// BindingID names what binds a store to its keyset, for Options.KeysetLost.
-func BindingID(ctx context.Context, s Store) (id string, err error) {
-	err = s.View(ctx, func(v Reader) error {
-		var b binding
-		err := readOwn(v, bindingKey, &b, &b.Schema)
-		id = b.id()
-		return err
+// BindingID names what binds a store to its keyset, or what is to be bound, for
+// Options.KeysetLost.
+func BindingID(ctx context.Context, s Store) (string, error) {
+	var b binding
+	err := s.View(ctx, func(v Reader) error {
+		b = binding{}
+		return readOwn(v, bindingKey, &b, &b.Schema)
 	})
-	return id, err
+	if err != nil {
+		return "", err
+	}
+	return b.id(ctx, s)
 }
 
 // with is the binding with a fresh seal of the primary key in front.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -152,20 +153,7 @@ func unbind(t *testing.T, s registry.Store) {
 // TestStoreFromBeforeIsBound: once one of its sealed values was opened.
 func TestStoreFromBeforeIsBound(t *testing.T) {
 	s, own, other := keep(t), newRotation(t).sealer(), newRotation(t).sealer()
-	register := func(sealer registry.Sealer, jti string) {
-		t.Helper()
-		r, err := registry.Open(t.Context(), registry.Options{Store: s, Sealer: sealer})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ws := registry.Workspace{Name: "default/obuk", Provisioner: newAS(true)}
-		defer r.Lend(ws)()
-		_, err = r.Register(t.Context(), ws, request(jti, jti))
-		if err := errors.Join(err, r.Close()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	register(own, "jti1")
+	sealsOne(t, s, own)
 	unbind(t, s)
 	if _, err := opens(t, registry.Options{Store: s, Sealer: other}); !errors.Is(err, registry.ErrForeignKeyset) {
 		t.Errorf("a foreign keyset: %v", err)
@@ -184,6 +172,72 @@ func TestStoreFromBeforeIsBound(t *testing.T) {
 	unbind(t, s)
 	if says, err := opens(t, registry.Options{Store: s, Sealer: own}); err != nil || !strings.Contains(says, "not_opened=1") {
 		t.Errorf("%v, %s", err, says)
+	}
+}
+
+// sealsOne registers a client.
+func sealsOne(t *testing.T, s registry.Store, sealer registry.Sealer) {
+	t.Helper()
+	r, err := registry.Open(t.Context(), registry.Options{Store: s, Sealer: sealer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ws := registry.Workspace{Name: "default/obuk", Provisioner: newAS(true)}
+	defer r.Lend(ws)()
+	_, err = r.Register(t.Context(), ws, request("jti1", "jti1"))
+	if err := errors.Join(err, r.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestLostKeysetOfAStoreFromBefore: what names the loss fits that store alone, and only as
+// long as it is not bound.
+func TestLostKeysetOfAStoreFromBefore(t *testing.T) {
+	s, another := keep(t), keep(t)
+	for _, s := range []registry.Store{s, another} {
+		sealsOne(t, s, newRotation(t).sealer())
+		unbind(t, s)
+	}
+	id, err := registry.BindingID(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := registry.BindingID(t.Context(), s); err != nil || again != id || !regexp.MustCompile(`^[0-9a-f]{12}$`).MatchString(id) {
+		t.Errorf("%q, and then %q: %v", id, again, err)
+	}
+	after := newRotation(t).sealer()
+	for _, word := range []string{"", "unbound", id} {
+		if _, err := opens(t, registry.Options{Store: another, Sealer: after, KeysetLost: word}); !errors.Is(err, registry.ErrForeignKeyset) {
+			t.Errorf("another store, with %q: %v", word, err)
+		}
+	}
+	if _, err := opens(t, registry.Options{Store: s, Sealer: after, KeysetLost: "unbound"}); !errors.Is(err, registry.ErrForeignKeyset) {
+		t.Errorf("a word for every store: %v", err)
+	}
+	if says, err := opens(t, registry.Options{Store: s, Sealer: after, KeysetLost: id}); err != nil || !strings.Contains(says, "keyset_lost="+id) {
+		t.Errorf("%v, %s", err, says)
+	}
+	if _, err := opens(t, registry.Options{Store: s, Sealer: newRotation(t).sealer(), KeysetLost: id}); !errors.Is(err, registry.ErrForeignKeyset) {
+		t.Errorf("the next loss of the same store: %v", err)
+	}
+}
+
+// TestNameOfAStoreWithoutSecrets is its own too.
+func TestNameOfAStoreWithoutSecrets(t *testing.T) {
+	ids := map[string]bool{}
+	for _, value := range []string{"a", "b"} {
+		s := keep(t)
+		if err := s.Update(t.Context(), func(w registry.Writer) error { return w.Put("discovery/x", []byte(value)) }); err != nil {
+			t.Fatal(err)
+		}
+		id, err := registry.BindingID(t.Context(), s)
+		if err != nil || len(id) != 12 {
+			t.Errorf("%q, %v", id, err)
+		}
+		ids[id] = true
+	}
+	if len(ids) != 2 {
+		t.Errorf("%v", ids)
 	}
 }
 
