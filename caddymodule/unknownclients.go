@@ -25,8 +25,9 @@ type UnknownClients struct {
 	// is written, until an operator confirms. Default: pass.
 	Mode string `json:"mode,omitempty"`
 	// Known is a file with the client_ids that pass all the same, one in a line; lines that
-	// begin with # count for nothing. It is read again when it changes, 1 MiB at most.
-	// Those of the credentials in this configuration need not be in it. Default: none.
+	// begin with # count for nothing, and a # behind a blank is an error. It is read again
+	// when it changes, 1 MiB at most. Those of the credentials in this configuration need
+	// not be in it. Default: none.
 	Known string `json:"known,omitempty"`
 
 	known atomic.Pointer[map[string]bool]
@@ -63,6 +64,8 @@ func (u *UnknownClients) read() error {
 		id := strings.TrimSpace(lines.Text())
 		switch {
 		case id == "" || id[0] == '#':
+		case remarked(id):
+			return fmt.Errorf("unknown_clients: %s, line %d has a remark behind the client_id; a remark needs a line of its own", u.Known, n)
 		case len(id) > maxKnownID || !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl):
 			return fmt.Errorf("unknown_clients: %s, line %d is no client_id", u.Known, n)
 		default:
@@ -74,6 +77,19 @@ func (u *UnknownClients) read() error {
 	}
 	u.known.Store(&known)
 	return nil
+}
+
+// remarked tells whether a # follows a blank: no client_id looks so, and the whole line
+// would be one that nobody has.
+func remarked(line string) bool {
+	blank := false
+	for _, c := range line {
+		if blank && c == '#' {
+			return true
+		}
+		blank = unicode.IsSpace(c)
+	}
+	return false
 }
 
 // knows tells whether a client_id passes in any case; of nil none does.

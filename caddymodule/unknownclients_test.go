@@ -174,6 +174,7 @@ func TestKnownClientsFile(t *testing.T) {
 	for text, says := range map[string]string{
 		"a\nb\x00c\n": "line 2 is no client_id", "a\xff": "line 1 is no client_id", strings.Repeat("x", maxKnownID+1): "line 1 is no client_id",
 		strings.Repeat("client\n", maxKnown/7+1): "larger than",
+		"a\nportal # the bank's portal\n":        "line 2 has a remark behind the client_id; a remark needs a line of its own", "portal\t#x": "line 1 has a remark",
 	} {
 		write(t, file, text)
 		if err := (&UnknownClients{Known: file}).provision(new(fileWatch)); err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), file) {
@@ -183,10 +184,14 @@ func TestKnownClientsFile(t *testing.T) {
 	if err := (&UnknownClients{Known: file + "-absent"}).provision(new(fileWatch)); err == nil {
 		t.Error("no such file")
 	}
-	write(t, file, "\ufeffa\n#b\n")
+	write(t, file, "\ufeffa\n#b\n  # c # d\nweb#1\n")
 	u := &UnknownClients{Known: file}
-	if err := u.provision(new(fileWatch)); err != nil || !u.knows("a") || len(*u.known.Load()) != 1 {
+	if err := u.provision(new(fileWatch)); err != nil || !u.knows("a") || !u.knows("web#1") || len(*u.known.Load()) != 2 {
 		t.Errorf("%v, %v", u.known.Load(), err)
+	}
+	write(t, file, "a # remark\n")
+	if err := u.read(); err == nil || !u.knows("a") || u.knows("a # remark") {
+		t.Errorf("read again: %v, %v", u.known.Load(), err)
 	}
 	if err := (&UnknownClients{Mode: "maybe"}).provision(new(fileWatch)); err == nil {
 		t.Error("a mode that is none")
