@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -182,9 +183,14 @@ func TokenClient(claims Object) (string, error) {
 	return "", nil
 }
 
-// IssuedAt is iat; zero when there is none that can be read.
+// IssuedAt is iat; zero when there is none that can be read. A fraction of a second (RFC
+// 7519 2) is rounded down: the moment is compared with an Epoch and nothing else.
 func IssuedAt(claims Object) time.Time {
-	iat, _, _ := claims.Time("iat") // zero with an error
+	whole, fraction, _ := bytes.Cut(claims.Raw("iat"), []byte("."))
+	if bytes.HasPrefix(whole, []byte("-")) || bytes.ContainsAny(fraction, "eE") {
+		return time.Time{}
+	}
+	iat, _, _ := claims.With("iat", whole).Time("iat") // zero with an error, and where there is none
 	return iat
 }
 

@@ -16,22 +16,28 @@ type Epoch struct{ time.Time }
 const DefaultTokenLifetime = 24 * time.Hour
 
 // Covers tells whether something may have been used before the epoch. What does not say
-// when it was issued (zero) lives no longer than lifetime.
+// when it was issued (zero), or names a time that is yet to come, lives no longer than
+// lifetime.
 func (e Epoch) Covers(issued time.Time, lifetime time.Duration, now time.Time) bool {
 	switch {
 	case e.IsZero():
 		return false
-	case issued.IsZero():
+	case issued.IsZero() || toCome(issued, now):
 		return !now.After(e.Add(lifetime))
 	}
 	return !issued.After(e.Time)
 }
 
+// toCome tells whether a time is later than clocks that differ explain: it does not tell
+// when something was issued.
+func toCome(issued, now time.Time) bool { return issued.After(now.Add(DefaultSkew)) }
+
 // ends is when something that does not say when it was issued counts again.
 func (e Epoch) ends(lifetime time.Duration) string { return stamp(e.Add(lifetime)) }
 
 // CheckEpoch refuses a registration token that may have registered before the epoch.
-// lifetime is how long a token without iat is good at most; 0 is DefaultTokenLifetime.
+// lifetime is how long a token without iat, or with one that is
+// yet to come, is good at most; 0 is DefaultTokenLifetime.
 //
 // Errors: InvalidToken.
 func (t *AccessToken) CheckEpoch(e Epoch, lifetime time.Duration, now time.Time) error {
@@ -43,6 +49,8 @@ func (t *AccessToken) CheckEpoch(e Epoch, lifetime time.Duration, now time.Time)
 		return nil
 	case t.Issued.IsZero():
 		return Refuse(InvalidToken, EpochRule, "access token: it does not say when it was issued, and may have registered before; such tokens are good again after %s", e.ends(lifetime))
+	case toCome(t.Issued, now):
+		return Refuse(InvalidToken, EpochRule, "access token: issued at %s, which is yet to come, and may have registered before; the clock of the authorization server is ahead, such tokens are good again after %s", stamp(t.Issued), e.ends(lifetime))
 	}
 	return Refuse(InvalidToken, EpochRule, "access token: issued at %s, and may have registered before; get one that is issued after %s", stamp(t.Issued), stamp(e.Time))
 }

@@ -29,6 +29,11 @@ func TestTokenOfBeforeTheEpoch(t *testing.T) {
 		{"without iat, at the end", epoch, time.Time{}, 0, at.Add(24 * time.Hour), "such tokens are good again"},
 		{"without iat, after it", epoch, time.Time{}, 0, at.Add(24*time.Hour + 1), ""},
 		{"without iat, with a lifetime", epoch, time.Time{}, 10 * time.Minute, noon, ""},
+		{"a clock that is ahead", epoch, noon.Add(DefaultSkew), 0, noon, ""},
+		{"issued in the future", epoch, noon.Add(DefaultSkew + time.Second), 0, noon, "access token: issued at 2026-03-01T12:01:01Z, which is yet to come, and may have registered before; the clock of the authorization server is ahead, such tokens are good again after 2026-03-02T11:00:00Z"},
+		{"issued in the future, within the epoch", Epoch{noon.Add(DefaultSkew)}, noon.AddDate(1, 0, 0), time.Hour, noon, "such tokens are good again after 2026-03-01T13:01:00Z"},
+		{"issued in the future, long after", epoch, noon.AddDate(2, 0, 0), 0, at.Add(24*time.Hour + 1), ""},
+		{"issued in the future, without an epoch", Epoch{}, noon.AddDate(2, 0, 0), 0, noon, ""},
 		{"without iat, within a lifetime", epoch, time.Time{}, time.Hour, noon, "such tokens are good again after 2026-03-01T12:00:00Z"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -50,6 +55,9 @@ func TestTokenOfBeforeTheEpoch(t *testing.T) {
 func TestAccessTokenIssued(t *testing.T) {
 	for text, want := range map[string]time.Time{
 		`{"iat":1000}`: time.Unix(1000, 0), `{}`: {}, `{"iat":null}`: {}, `{"iat":"1000"}`: {}, `{"iat":0}`: time.Unix(0, 0),
+		`{"iat":1000.5}`: time.Unix(1000, 0), `{"iat":1000.999999999999999999999}`: time.Unix(1000, 0), `{"iat":0.1}`: time.Unix(0, 0),
+		`{"iat":1e3}`: {}, `{"iat":1.0e3}`: {}, `{"iat":1.0E3}`: {}, `{"iat":-0.5}`: {}, `{"iat":-1000.5}`: {}, `{"iat":"1000.5"}`: {}, `{"iat":[1000.5]}`: {},
+		`{"iat":99999999999999999999.5}`: {},
 	} {
 		claims, err := ParseObject([]byte(text))
 		if err != nil {
