@@ -46,7 +46,7 @@ func examine(dir string, o Options) (*examined, error) {
 		}
 		e.last, e.chained = i.found, i.chained && !i.unchained
 		if i.head != nil {
-			e.head, e.slot = *i.head, i.slot
+			e.head, e.slot = *i.head, i.file.at
 		}
 		if l == nil {
 			if o.AcceptLoss != "" && len(e.accepted) == 0 {
@@ -57,7 +57,8 @@ func examine(dir string, o Options) (*examined, error) {
 			}
 		}
 	}
-	if i == nil || i.head == nil {
+	if i == nil || !i.file.whole {
+		e.slot = 0
 		if err := createHead(dir, e.head); err != nil {
 			return nil, err
 		}

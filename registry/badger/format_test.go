@@ -157,11 +157,11 @@ func TestHeadTorn(t *testing.T) {
 	if err := createHead(dir, head{}); err != nil {
 		t.Fatal(err)
 	}
-	h, at, err := readHead(dir)
+	r, err := readHead(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := openHead(dir, *h, at)
+	f, err := openHead(dir, *r.newest, r.at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,8 +184,8 @@ func TestHeadTorn(t *testing.T) {
 				}
 			}
 			alter(t, path, func([]byte) []byte { return torn })
-			if h, _, err := readHead(dir); err != nil || h == nil || h.sequence+3 < m.sequence {
-				t.Fatalf("after %d: %+v, %v", m.sequence, h, err)
+			if r, err := readHead(dir); err != nil || r.harm != "" || r.newest == nil || r.newest.sequence+3 < m.sequence {
+				t.Fatalf("after %d: %+v, %v", m.sequence, r, err)
 			}
 			alter(t, path, func([]byte) []byte { return now })
 		}
@@ -272,10 +272,11 @@ func TestClosedHead(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	h, _, err := readHead(dir)
-	if err != nil {
-		t.Fatal(err)
+	r, err := readHead(dir)
+	if err != nil || r.newest == nil {
+		t.Fatalf("%+v, %v", r, err)
 	}
+	h := r.newest
 	files, err := valueFiles(dir)
 	if err != nil {
 		t.Fatal(err)

@@ -23,7 +23,8 @@ const headName = "HEAD"
 // It is written after each commit and before its answers, and synced later, so a power
 // failure may set it back to what it was a second before. While one slot is written and
 // another one synced, the third stays as it is on the disk: whichever pages a power
-// failure tears, one slot is good.
+// failure tears, one slot is good. A HEAD with torn slots is made anew when the store is
+// opened. Its size never changes, and a power failure does not change it.
 const (
 	headMagic  = "dcrhead1"
 	headSlots  = 3
@@ -117,34 +118,62 @@ func parseList(list []byte) (files []uint32, ok bool) {
 	return files, true
 }
 
-// readHead returns what the file says; nil where there is none, or no good slot in it.
-func readHead(dir string) (newest *head, at int, err error) {
-	f, err := os.Open(filepath.Join(dir, headName))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, 0, nil
-	}
-	if err != nil {
-		return nil, 0, fmt.Errorf("registry/badger: %w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, headOfFile))
-	if err != nil {
-		return nil, 0, fmt.Errorf("registry/badger: %s: %w", f.Name(), err)
-	}
-	for slot := 0; (slot+1)*slotSize <= len(data); slot++ {
-		h, ok := parseHead(data[slot*slotSize : (slot+1)*slotSize])
-		if ok && (newest == nil || h.generation > newest.generation) {
-			newest, at = &h, slot
-		}
-	}
-	return newest, at, nil
+// headRead is what was read of the file.
+type headRead struct {
+	// newest is the good slot that counts, at its place; nil where there is none.
+	newest *head
+	at     int
+	// exists tells that there is a file. Its size is durable before the first commit, so
+	// that harm, a file of another size, is none of a power failure's.
+	exists bool
+	harm   string
+	// whole tells that every slot is good. A power failure may have torn two.
+	whole bool
 }
 
-// createHead makes the file, durably, before the first commit that it is about.
+func readHead(dir string) (r headRead, err error) {
+	f, err := os.Open(filepath.Join(dir, headName))
+	if errors.Is(err, os.ErrNotExist) {
+		return r, nil
+	}
+	if err != nil {
+		return r, fmt.Errorf("registry/badger: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, headOfFile+1))
+	if err != nil {
+		return r, fmt.Errorf("registry/badger: %s: %w", f.Name(), err)
+	}
+	r.exists = true
+	switch {
+	case len(data) < headOfFile:
+		r.harm = fmt.Sprintf("it has %d bytes of %d", len(data), headOfFile)
+	case len(data) > headOfFile:
+		r.harm = fmt.Sprintf("it has more than %d bytes", headOfFile)
+	}
+	good := 0
+	for slot := 0; slot < headSlots && (slot+1)*slotSize <= len(data); slot++ {
+		h, ok := parseHead(data[slot*slotSize : (slot+1)*slotSize])
+		if !ok {
+			continue
+		}
+		good++
+		if r.newest == nil || h.generation > r.newest.generation {
+			r.newest, r.at = &h, slot
+		}
+	}
+	r.whole = r.harm == "" && good == headSlots
+	return r, nil
+}
+
+// createHead makes the file, durably, before the first commit that it is about, or anew
+// where it was not whole: every slot says the same.
 func createHead(dir string, h head) error {
 	h.generation = max(h.generation, 1)
 	data := make([]byte, headOfFile)
-	copy(data, h.append(nil))
+	for slot := range headSlots {
+		copy(data[slot*slotSize:], h.append(nil))
+	}
 	f, err := os.CreateTemp(dir, ".head-*")
 	if err != nil {
 		return fmt.Errorf("registry/badger: %w", err)

@@ -15,9 +15,10 @@ import (
 // inspection is what a directory holds, read before Badger opens it: Badger takes
 // what is damaged for the end of a file and cuts the rest off.
 type inspection struct {
-	dir    string
+	dir  string
+	file headRead
+	// head is what it says last.
 	head   *head
-	slot   int
 	tables *tables
 	logs   []*wal
 	harm   valueHarm
@@ -50,15 +51,16 @@ type cut struct {
 func inspect(dir string, now time.Time) (*inspection, error) {
 	i := &inspection{dir: dir}
 	var err error
-	if i.head, i.slot, err = readHead(dir); err != nil {
+	if i.file, err = readHead(dir); err != nil {
 		return nil, err
 	}
+	i.head = i.file.newest
 	paths, err := walFiles(dir)
 	if err != nil {
 		return nil, err
 	}
 	if i.tables, err = readTables(dir); errors.Is(err, os.ErrNotExist) {
-		if empty, listErr := hasNoStore(dir, i.head); listErr != nil || empty {
+		if empty, listErr := hasNoStore(dir, i.file); listErr != nil || empty {
 			return nil, listErr
 		}
 	}
@@ -83,6 +85,9 @@ func inspect(dir string, now time.Time) (*inspection, error) {
 		if reason, err = i.values(now); err != nil {
 			return nil, err
 		}
+	}
+	if i.file.harm != "" {
+		reason = strings.TrimPrefix(reason+"; "+headName+" is damaged: "+i.file.harm, "; ")
 	}
 	if reason != "" {
 		return i, i.loss(reason)
@@ -118,8 +123,8 @@ func walFiles(dir string) ([]string, error) {
 // hasNoStore tells a new directory from one whose list of tables is missing, without
 // which Badger would remove all tables. A HEAD of no commit is what a process leaves that
 // has ended before Badger began.
-func hasNoStore(dir string, h *head) (bool, error) {
-	if h != nil && h.bound() {
+func hasNoStore(dir string, r headRead) (bool, error) {
+	if r.exists && (r.harm != "" || r.newest == nil || r.newest.bound()) {
 		return false, nil
 	}
 	for _, pattern := range []string{"*.sst", "*.mem", "*.vlog"} {

@@ -84,6 +84,7 @@ func TestEveryFile(t *testing.T) {
 			"empty":     func(path string) error { return os.Truncate(path, 0) },
 			"cut off":   func(path string) error { return os.Truncate(path, 25) },
 			"one byte":  func(path string) error { return os.Truncate(path, 1) },
+			"last byte": func(path string) error { return resize(path, -1) },
 			"flipped":   flip(30),
 			"at offset": flip(5),
 		} {
@@ -116,6 +117,15 @@ func TestEveryFile(t *testing.T) {
 			})
 		}
 	}
+}
+
+// resize makes a file longer or shorter.
+func resize(path string, by int64) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	return os.Truncate(path, info.Size()+by)
 }
 
 func flip(at int64) func(path string) error {
@@ -269,10 +279,11 @@ func TestTornTail(t *testing.T) {
 	before := copyOf(t, running)
 	put(2)
 	after := copyOf(t, running)
-	last, _, err := readHead(before)
-	if err != nil {
-		t.Fatal(err)
+	r, err := readHead(before)
+	if err != nil || r.newest == nil {
+		t.Fatalf("%+v, %v", r, err)
 	}
+	last := r.newest
 	for _, kind := range []string{"mem", "vlog"} {
 		dir := copyOf(t, before)
 		if kind == "vlog" {

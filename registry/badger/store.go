@@ -13,7 +13,8 @@
 // loss/<sequence>-<code> with {"time":...,"found":...,"committed":...} for the registry.
 //
 // After a power failure HEAD may be a second old: damage to the commits of that second is
-// not told from a commit that was cut off.
+// not told from a commit that was cut off. HEAD's size is durable before the first commit, so
+// another size is damage; up to two slots may be torn, and are written anew at the next start.
 package badger
 
 import (
