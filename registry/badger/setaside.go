@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
 // What an accepted loss takes away is copied into a folder of the store's directory
-// first. pendingName in it says that the store has not been told of the loss yet.
+// first, and tables that Badger would remove are moved there. pendingName in it says that the store has not been told of the loss yet.
 const (
 	lostPrefix  = "lost-"
 	pendingName = "pending.json"
@@ -57,6 +58,10 @@ func (i *inspection) setAside(a *acceptance) error {
 		return fmt.Errorf("registry/badger: set aside what is damaged: %w", err)
 	}
 	crashpoint("store: set aside")
+	if err := i.moveUnlisted(a); err != nil {
+		return fmt.Errorf("registry/badger: set aside what the list of tables does not name: %w", err)
+	}
+	crashpoint("store: tables set aside")
 	if err := i.reserveNumber(); err != nil {
 		return fmt.Errorf("registry/badger: %w", err)
 	}
@@ -77,6 +82,30 @@ func (i *inspection) setAside(a *acceptance) error {
 	}
 	crashpoint("store: cut off")
 	return syncDirectory(i.dir)
+}
+
+// moveUnlisted moves the tables that MANIFEST does not name, which Badger removes: where
+// MANIFEST is cut off, what they hold may be nowhere else. Moved, they need no room. One
+// that is in the folder already was there first: the other one is Badger's, begun since.
+func (i *inspection) moveUnlisted(a *acceptance) error {
+	found, err := filepath.Glob(filepath.Join(globbed(i.dir), "*.sst"))
+	if err != nil {
+		return err
+	}
+	to := a.folder(i.dir)
+	for _, path := range found {
+		if slices.ContainsFunc(i.tables.files, func(f tableFile) bool { return f.path == path }) {
+			continue
+		}
+		kept := filepath.Join(to, filepath.Base(path))
+		if _, err := os.Lstat(kept); err == nil {
+			continue
+		}
+		if err := os.Rename(path, kept); err != nil {
+			return err
+		}
+	}
+	return errors.Join(syncDirectory(to), syncDirectory(i.dir))
 }
 
 // reserveNumber makes an empty file of the value log with the highest number that was
@@ -113,7 +142,7 @@ func (i *inspection) copyLost(a *acceptance) error {
 	if err := errors.Join(os.RemoveAll(part), os.Mkdir(part, 0o700)); err != nil {
 		return err
 	}
-	var paths []string
+	paths := []string{filepath.Join(i.dir, manifestName)} // Badger cuts that off, too
 	if i.cut != nil {
 		for _, w := range i.logs[i.cut.log:] {
 			paths = append(paths, w.path)
@@ -122,7 +151,7 @@ func (i *inspection) copyLost(a *acceptance) error {
 	if i.harm.unclean {
 		paths = append(paths, valueFileName(i.dir, i.harm.newest))
 	}
-	if i.head != nil {
+	if i.file.exists {
 		paths = append(paths, filepath.Join(i.dir, headName))
 	}
 	for _, path := range paths {

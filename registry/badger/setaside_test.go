@@ -1,0 +1,106 @@
+package badger
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// unlisted is a closed store of three tables, of which MANIFEST does not name the last one
+// any more.
+func unlisted(t *testing.T) (dir, table string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "store")
+	for n := range 3 {
+		s := openIn(t, dir, small)
+		put(t, s, fmt.Sprint("jti/", n))
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	table = newest(t, dir, "sst")
+	if err := resize(filepath.Join(dir, manifestName), -3); err != nil {
+		t.Fatal(err)
+	}
+	return dir, table
+}
+
+// TestUnlistedTables: tables that MANIFEST does not name, which Badger removes, are kept
+// when a loss is accepted, and so is MANIFEST, which Badger cuts off. Also where a kill
+// comes between.
+func TestUnlistedTables(t *testing.T) {
+	original, table := unlisted(t)
+	whole, manifest := mustRead(t, table), mustRead(t, filepath.Join(original, manifestName))
+	word := lossOf(t, original).word
+	if !bytes.Equal(mustRead(t, table), whole) {
+		t.Error("refusing has changed the table")
+	}
+	defer func() { crashpoint = func(string) {} }()
+	for _, point := range []string{"", "store: set aside", "store: tables set aside", "store: committed"} {
+		t.Run(point, func(t *testing.T) {
+			dir := copyOf(t, original)
+			var left string
+			crashpoint = func(name string) {
+				if name == point && left == "" {
+					left = copyFolder(t, dir)
+				}
+			}
+			s, err := open(Options{Dir: dir, AcceptLoss: word}, small)
+			crashpoint = func(string) {}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+			if point != "" {
+				if left == "" {
+					t.Fatal("the point was not reached")
+				}
+				dir = left
+				s := openIn(t, dir, small)
+				if entries := losses(t, s); len(entries) != 1 {
+					t.Errorf("the store is told %q", entries)
+				}
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+			for name, want := range map[string][]byte{filepath.Base(table): whole, manifestName: manifest} {
+				kept, err := os.ReadFile(filepath.Join(dir, lostPrefix+word, name))
+				if err != nil || !bytes.Equal(kept, want) {
+					t.Errorf("%s is not kept: %d bytes, %v", name, len(kept), err)
+				}
+			}
+		})
+	}
+}
+
+// TestUnlistedTableOnce: what Badger itself has left unlisted since takes no kept table's
+// place.
+func TestUnlistedTableOnce(t *testing.T) {
+	dir, table := unlisted(t)
+	l := lossOf(t, dir)
+	i, err := found(t, dir)
+	if !errors.As(err, &l) {
+		t.Fatal(err)
+	}
+	whole := mustRead(t, table)
+	for _, later := range [][]byte{nil, []byte("later")} {
+		if later != nil {
+			if err := os.WriteFile(table, later, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := i.setAside(l.accepted(time.Now())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if kept := mustRead(t, filepath.Join(dir, lostPrefix+l.word, filepath.Base(table))); !bytes.Equal(kept, whole) {
+		t.Errorf("kept are %d bytes of %d", len(kept), len(whole))
+	}
+}
