@@ -102,10 +102,11 @@ func (l *loss) accepted(now time.Time) *acceptance {
 	return a
 }
 
-// covers tells whether a was given for the loss, of which it may have removed a part.
+// covers tells whether a was given for the loss, of which it may have removed a part. No
+// HEAD, and the one of no commit that is made then, are the same.
 func (a *acceptance) covers(l *loss) bool {
 	b := l.accepted(time.Time{})
-	return a.Found == b.Found && a.FoundLink == b.FoundLink && a.HeadSequence == b.HeadSequence && a.HeadLink == b.HeadLink
+	return a.Found == b.Found && a.FoundLink == b.FoundLink && a.replaces().same(b.replaces())
 }
 
 // replaces is the mark that HEAD had.

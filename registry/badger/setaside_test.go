@@ -104,3 +104,46 @@ func TestUnlistedTableOnce(t *testing.T) {
 		t.Errorf("kept are %d bytes of %d", len(kept), len(whole))
 	}
 }
+
+// TestKilledAfterHead: an acceptance without HEAD goes on with its word where a kill has
+// ended it after HEAD was made and before the first commit.
+func TestKilledAfterHead(t *testing.T) {
+	dir := image(t)
+	if err := os.Remove(filepath.Join(dir, headName)); err != nil {
+		t.Fatal(err)
+	}
+	l := lossOf(t, dir)
+	i, err := found(t, dir)
+	if err == nil {
+		t.Fatal("no loss")
+	}
+	if err := i.setAside(l.accepted(time.Now())); err != nil {
+		t.Fatal(err)
+	}
+	without := copyFolder(t, dir)
+	if err := createHead(dir, head{}); err != nil {
+		t.Fatal(err)
+	}
+	// As an earlier version has noted it: no HEAD is no link.
+	earlier := copyFolder(t, dir)
+	alter(t, filepath.Join(earlier, lostPrefix+l.word, pendingName), func(note []byte) []byte {
+		return bytes.Replace(note, []byte(`"head_link":"0000000000000000"`), []byte(`"head_link":""`), 1)
+	})
+	for name, dir := range map[string]string{"made": dir, "not made": without, "earlier": earlier} {
+		for _, word := range []string{"", l.word} {
+			dir := copyFolder(t, dir)
+			s, err := open(Options{Dir: dir, AcceptLoss: word}, small)
+			if err != nil {
+				t.Errorf("HEAD %s, word %q: %v", name, word, err)
+				continue
+			}
+			if entries := losses(t, s); len(entries) != 1 || entries[0].Key != lossPrefix+l.word {
+				t.Errorf("HEAD %s: the store is told %q", name, entries)
+			}
+			holdsAll(t, s)
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
