@@ -86,7 +86,7 @@ func (i *inspection) accept(l *loss, o Options) error {
 		return err
 	}
 	o.Logger.Errorf("%s goes on without what is missing, as accept_loss %s says; what was cut off is in %s: %s, %d commits are missing, whole up to %v",
-		i.dir, l.word, a.folder(i.dir), l.reason, l.missing, l.found)
+		i.dir, l.word, a.folder, l.reason, l.missing, l.found)
 	return nil
 }
 
@@ -126,7 +126,7 @@ func (e *examined) begin(c *committer, chained bool) error {
 	}
 	crashpoint("store: loss told")
 	for _, a := range e.accepted {
-		if err := a.end(e.dir); err != nil {
+		if err := a.end(); err != nil {
 			return err
 		}
 	}

@@ -89,6 +89,8 @@ type acceptance struct {
 	FoundLink    string `json:"found_link"`
 	HeadSequence uint64 `json:"head_sequence"`
 	HeadLink     string `json:"head_link"`
+	// folder has what it has taken away; empty until that is made.
+	folder string
 }
 
 func (l *loss) accepted(now time.Time) *acceptance {

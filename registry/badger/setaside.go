@@ -36,19 +36,32 @@ func pending(dir string) (begun []*acceptance, err error) {
 		if err := json.Unmarshal(text, a); err != nil {
 			return nil, fmt.Errorf("registry/badger: %s: %w", path, err)
 		}
+		a.folder = filepath.Dir(path)
 		begun = append(begun, a)
 	}
 	return begun, nil
 }
 
-func (a *acceptance) folder(dir string) string { return filepath.Join(dir, lostPrefix+a.Word) }
+// newFolder is a name for the acceptance's folder that nothing has. A damaged copy that was
+// put back finds the folder of the first time.
+func (a *acceptance) newFolder(dir string) (string, error) {
+	const most = 1000
+	name := filepath.Join(dir, lostPrefix+a.Word)
+	for n := 2; n <= most; n++ {
+		if _, err := os.Lstat(name); errors.Is(err, os.ErrNotExist) {
+			return name, nil
+		}
+		name = filepath.Join(dir, fmt.Sprintf("%s%s-%d", lostPrefix, a.Word, n))
+	}
+	return "", fmt.Errorf("too many folders of the loss %s in %s: move them away", a.Word, dir)
+}
 
 // end removes the note that the store has not been told.
-func (a *acceptance) end(dir string) error {
-	if err := os.Remove(filepath.Join(a.folder(dir), pendingName)); err != nil && !errors.Is(err, os.ErrNotExist) {
+func (a *acceptance) end() error {
+	if err := os.Remove(filepath.Join(a.folder, pendingName)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("registry/badger: %w", err)
 	}
-	return syncDirectory(a.folder(dir))
+	return syncDirectory(a.folder)
 }
 
 // setAside copies what is cut off, then cuts it off. A process that ends meanwhile leaves
@@ -92,12 +105,11 @@ func (i *inspection) moveUnlisted(a *acceptance) error {
 	if err != nil {
 		return err
 	}
-	to := a.folder(i.dir)
 	for _, path := range found {
 		if slices.ContainsFunc(i.tables.files, func(f tableFile) bool { return f.path == path }) {
 			continue
 		}
-		kept := filepath.Join(to, filepath.Base(path))
+		kept := filepath.Join(a.folder, filepath.Base(path))
 		if _, err := os.Lstat(kept); err == nil {
 			continue
 		}
@@ -105,7 +117,7 @@ func (i *inspection) moveUnlisted(a *acceptance) error {
 			return err
 		}
 	}
-	return errors.Join(syncDirectory(to), syncDirectory(i.dir))
+	return errors.Join(syncDirectory(a.folder), syncDirectory(i.dir))
 }
 
 // reserveNumber makes an empty file of the value log with the highest number that was
@@ -134,9 +146,12 @@ func truncate(path string, size int64) error {
 
 // copyLost makes the folder, whole or not at all.
 func (i *inspection) copyLost(a *acceptance) error {
-	to := a.folder(i.dir)
-	if _, err := os.Stat(filepath.Join(to, pendingName)); err == nil {
-		return nil
+	if a.folder != "" {
+		return nil // a process that has ended has made it
+	}
+	to, err := a.newFolder(i.dir)
+	if err != nil {
+		return err
 	}
 	part := to + newSuffix
 	if err := errors.Join(os.RemoveAll(part), os.Mkdir(part, 0o700)); err != nil {
@@ -169,6 +184,7 @@ func (i *inspection) copyLost(a *acceptance) error {
 	if err := errors.Join(syncDirectory(part), os.Rename(part, to)); err != nil {
 		return err
 	}
+	a.folder = to
 	return syncDirectory(i.dir)
 }
 

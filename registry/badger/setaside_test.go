@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -90,13 +91,14 @@ func TestUnlistedTableOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	whole := mustRead(t, table)
+	a := l.accepted(time.Now())
 	for _, later := range [][]byte{nil, []byte("later")} {
 		if later != nil {
 			if err := os.WriteFile(table, later, 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := i.setAside(l.accepted(time.Now())); err != nil {
+		if err := i.setAside(a); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -141,6 +143,65 @@ func TestKilledAfterHead(t *testing.T) {
 				t.Errorf("HEAD %s: the store is told %q", name, entries)
 			}
 			holdsAll(t, s)
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// TestSameLossAgain: the damaged copy is put back over the directory, where the folder of
+// the first acceptance is. It is kept, and another one made.
+func TestSameLossAgain(t *testing.T) {
+	original := harmed(t)
+	word := lossOf(t, original).word
+	dir := copyOf(t, original)
+	defer func() { crashpoint = func(string) {} }()
+	for n, folder := range []string{lostPrefix + word, lostPrefix + word + "-2", lostPrefix + word + "-3"} {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, entry := range entries {
+			if !entry.IsDir() {
+				if err := os.Remove(filepath.Join(dir, entry.Name())); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := os.CopyFS(dir, os.DirFS(original)); err != nil {
+			t.Fatal(err)
+		}
+		damaged := mustRead(t, newest(t, dir, "mem"))
+		var killed string
+		crashpoint = func(name string) {
+			if name == "store: set aside" {
+				killed = copyFolder(t, dir)
+			}
+		}
+		var log recorder
+		s, err := open(Options{Dir: dir, AcceptLoss: word, Logger: &log}, small)
+		crashpoint = func(string) {}
+		if err != nil {
+			t.Fatalf("time %d: %v", n+1, err)
+		}
+		if lines := log.has("error"); len(lines) != 1 || !strings.Contains(lines[0], folder+":") {
+			t.Errorf("time %d: logged %q", n+1, lines)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		for _, dir := range []string{dir, killed} {
+			s := openIn(t, dir, small)
+			if entries := losses(t, s); len(entries) != 1 || entries[0].Key != lossPrefix+word {
+				t.Errorf("time %d: the store is told %q", n+1, entries)
+			}
+			if begun, err := pending(dir); err != nil || len(begun) > 0 {
+				t.Errorf("time %d: the acceptance has not ended: %v, %v", n+1, begun, err)
+			}
+			if kept := mustRead(t, newest(t, filepath.Join(dir, folder), "mem")); !bytes.Equal(kept, damaged) {
+				t.Errorf("time %d: %s keeps something else", n+1, folder)
+			}
 			if err := s.Close(); err != nil {
 				t.Error(err)
 			}
