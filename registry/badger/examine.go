@@ -31,6 +31,9 @@ func examine(dir string, o Options) (*examined, error) {
 	case locked:
 		return nil, lockedError(dir)
 	}
+	if err := checkKeyRegistry(dir); err != nil {
+		return nil, err
+	}
 	i, err := inspect(dir, time.Now())
 	var l *loss
 	if errors.As(err, &l) {
