@@ -113,10 +113,8 @@ func (l *laterRoutes) handler(m *siteHandler, in reading, depth int) (reading, e
 		}
 	case "reverse_proxy":
 		return l.proxy(m, in, depth)
-	case "static_response", "error":
-		return reading{}, nil
-	case "file_server":
-		if !m.passThru {
+	default:
+		if m.ends(true) {
 			return reading{}, nil
 		}
 	}

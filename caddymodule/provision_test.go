@@ -111,6 +111,7 @@ func TestValidate(t *testing.T) {
 		{"a named route", []string{"http://127.0.0.1:0 {", "&(as) {\n\trewrite /token\n\treverse_proxy https://localhost:1\n}\nhttp://127.0.0.1:0 {", "# more", "invoke as"}, "reverse_proxy after rewrite"},
 		{"an upstream that the request names", []string{"# more", "handle_path /x/* {\n\t\treverse_proxy {header.x}:80\n\t}"}, "reverse_proxy after rewrite"},
 		{"an answer to some before a rewrite, in a site of every host", []string{"http://127.0.0.1:0 {", "http://:0 {", "# more", "route {\n\t\trespond /health 200\n\t}\n\troute /x {\n\t\trespond 200\n\t}\n\troute {\n\t\trewrite /token\n\t\treverse_proxy https://localhost:1\n\t}"}, "reverse_proxy after rewrite"},
+		{"an answer that is not the last (103) before a rewrite", []string{"# more", "handle /x {\n\t\trewrite /token\n\t\trespond 103\n\t\treverse_proxy https://localhost:1\n\t}"}, "reverse_proxy after rewrite"},
 		{"forward_auth inside a handle", []string{"# more", "handle /a/* {\n\t\tforward_auth auth:80 {\n\t\t\turi /verify\n\t\t}\n\t\treverse_proxy https://localhost:1\n\t}"}, ""},
 		{"forward_auth to the AS", []string{"# more", "handle /a/* {\n\t\tforward_auth https://localhost:1 {\n\t\t\turi /verify\n\t\t}\n\t}"}, "reverse_proxy after its own rewrite"},
 		{"headers that are kept", workspaceWord("keep_headers Remote-User"), ""},

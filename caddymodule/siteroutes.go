@@ -42,6 +42,7 @@ type siteHandler struct {
 	workspace string // of openbanking_dcr
 	named     string // the route that invoke runs
 	passThru  bool   // of file_server: what has no file goes on
+	status    string // of static_response
 	proxy     *reverseproxy.Handler
 	routes    []siteRoute   // of subroute
 	errors    []siteRoute   // of subroute, after an error in its routes
@@ -152,6 +153,8 @@ func decodeHandler(raw json.RawMessage) (m any, err error) {
 		m = new(intercept.Intercept)
 	case "file_server":
 		m = new(fileserver.FileServer)
+	case "static_response":
+		m = new(caddyhttp.StaticResponse)
 	case "openbanking_dcr":
 		var mine struct {
 			Workspace string `json:"workspace"`
@@ -173,6 +176,8 @@ func readHandler(module any, place string, depth int) (h *siteHandler, err error
 		h.named = m.Name
 	case *fileserver.FileServer:
 		h.passThru = m.PassThru
+	case *caddyhttp.StaticResponse:
+		h.status = statusOf(m)
 	case *caddyhttp.Subroute:
 		if h.routes, err = readRoutes(m.Routes, place+"/routes", depth+1); err != nil || m.Errors == nil {
 			return h, err

@@ -62,6 +62,7 @@ type ways struct {
 	// of the walk for one host through one server
 	server *siteServer
 	host   string
+	failed bool // requests may have an error
 	inSite bool // requests come to the route that has this directive, by any matcher in it
 	chain  []*siteRoute
 	sends  []wayRound
@@ -80,11 +81,12 @@ func (w *ways) follow(servers []*siteServer, host, told string) error {
 	var sends []wayRound
 	reached := false
 	for _, s := range servers {
-		w.server, w.host, w.inSite, w.sends = s, host, false, nil
+		w.server, w.host, w.inSite, w.failed, w.sends = s, host, false, false, nil
 		if _, err := w.walk(s.routes, flowBare, 0); err != nil {
 			return err
 		}
 		// A request fails before it comes to a handler, too: by its SNI, or its size.
+		w.failed = true
 		if _, err := w.walk(s.errors, flowBare, 0); err != nil {
 			return err
 		}
@@ -195,8 +197,8 @@ func (w *ways) handlers(list []*siteHandler, in flow, depth int) (_ flow, err er
 // goesOn are the handlers of Caddy that answer or hand on to the next one, and send
 // nothing themselves.
 var goesOn = []string{
-	"acme_server", "authentication", "copy_response_headers", "encode", "headers", "intercept", "log_append", "map",
-	"push", "request_body", "rewrite", "templates", "timeouts", "tracing", "vars",
+	"acme_server", "authentication", "copy_response_headers", "encode", "file_server", "headers", "intercept", "log_append", "map",
+	"push", "request_body", "rewrite", "static_response", "templates", "timeouts", "tracing", "vars",
 }
 
 // handler is what may go on behind one handler.
@@ -217,14 +219,13 @@ func (w *ways) handler(m *siteHandler, in flow, depth int) (flow, error) {
 		if err != nil || len(m.errors) == 0 {
 			return out, err
 		}
+		w.failed = true // and stays so behind it
 		failed, err := w.walk(m.errors, in, depth+1)
 		return out | failed, err
 	case m.name == "invoke":
 		return w.walk(w.server.named[m.named], in, depth+1)
-	case slices.Contains([]string{"static_response", "error", "metrics", "copy_response"}, m.name), m.name == "file_server" && !m.passThru:
+	case m.ends(w.failed):
 		return 0, nil
-	case m.name == "file_server":
-		return in, nil
 	case m.name == "reverse_proxy":
 		w.proxy(m, in)
 		if len(m.responses) == 0 {
