@@ -168,17 +168,21 @@ func (s *siteServer) lists() [][]siteRoute {
 	return lists
 }
 
-func eachMatcher(list []siteRoute, f func(*siteMatcher)) {
+func eachRoute(list []siteRoute, f func(*siteRoute)) {
 	for i := range list {
-		inSets(list[i].match, f)
+		f(&list[i])
 		for _, h := range list[i].handlers {
-			eachMatcher(h.routes, f)
-			eachMatcher(h.errors, f)
+			eachRoute(h.routes, f)
+			eachRoute(h.errors, f)
 			for _, routes := range h.responses {
-				eachMatcher(routes, f)
+				eachRoute(routes, f)
 			}
 		}
 	}
+}
+
+func eachMatcher(list []siteRoute, f func(*siteMatcher)) {
+	eachRoute(list, func(r *siteRoute) { inSets(r.match, f) })
 }
 
 func inSets(sets []matcherSet, f func(*siteMatcher)) {

@@ -82,12 +82,12 @@ func (w *ways) follow(servers []*siteServer, host, told string) error {
 	reached := false
 	for _, s := range servers {
 		w.server, w.host, w.inSite, w.failed, w.sends = s, host, false, false, nil
-		if _, err := w.walk(s.routes, flowBare, 0); err != nil {
+		if _, err := w.walk(s.routes, arrive(flowBare), 0); err != nil {
 			return err
 		}
 		// A request fails before it comes to a handler, too: by its SNI, or its size.
 		w.failed = true
-		if _, err := w.walk(s.errors, flowBare, 0); err != nil {
+		if _, err := w.walk(s.errors, arrive(flowBare).anyGroups(s), 0); err != nil {
 			return err
 		}
 		here := slices.Contains(w.sites[s.name], host)
@@ -114,61 +114,38 @@ func (w *ways) follow(servers []*siteServer, host, told string) error {
 
 func (r wayRound) same(other wayRound) bool { return r.place == other.place }
 
-// group is where requests are that come to a route of a group: those for which no route
-// of it has matched yet, and the others.
-type group struct{ left, taken flow }
-
 // walk follows requests through a list and returns those that may go on behind it.
-func (w *ways) walk(list []siteRoute, in flow, depth int) (flow, error) {
+func (w *ways) walk(list []siteRoute, in arrivals, depth int) (arrivals, error) {
 	if depth > maxDepth {
-		return 0, errTooDeep
+		return arrivals{}, errTooDeep
 	}
-	groups := map[string]*group{}
 	for i := range list {
 		route := &list[i]
 		matches := route.matchesHost(w.host)
 		if matches == no {
 			continue
 		}
-		start, mine := in, groups[route.group]
-		if route.group != "" && mine == nil {
-			mine = &group{left: in}
-			groups[route.group] = mine
+		start, rest := in, arrivals{}
+		if route.group != "" {
+			start, rest = in.split(route.group)
 		}
-		if mine != nil {
-			start = mine.left
+		if matches != yes {
+			rest = rest.or(start)
 		}
-		w.inSite = w.inSite || depth == 0 && start != 0 && w.holds(route.handlers, 0)
+		if route.group != "" {
+			start = start.with(route.group, group{taken: start.flow})
+		}
+		w.inSite = w.inSite || depth == 0 && start.flow != 0 && w.holds(route.handlers, 0)
 		w.chain = append(w.chain, route)
 		out, err := w.handlers(route.handlers, start, depth)
 		w.chain = w.chain[:len(w.chain)-1]
 		if err != nil {
-			return 0, err
+			return arrivals{}, err
 		}
 		if route.terminal {
-			out = 0
+			out = arrivals{}
 		}
-		always := matches == yes
-		if mine != nil {
-			mine.taken |= out
-			if always {
-				mine.left = 0
-			}
-			out = mine.left | mine.taken
-		} else if !always {
-			out |= in
-		}
-		for _, g := range groups {
-			if g == mine {
-				continue
-			}
-			if always && mine == nil {
-				g.left, g.taken = out, out
-			} else {
-				g.left, g.taken = g.left|out, g.taken|out
-			}
-		}
-		in = out
+		in = rest.or(out)
 	}
 	return in, nil
 }
@@ -182,13 +159,13 @@ func (w *ways) holds(list []*siteHandler, depth int) bool {
 	})
 }
 
-func (w *ways) handlers(list []*siteHandler, in flow, depth int) (_ flow, err error) {
+func (w *ways) handlers(list []*siteHandler, in arrivals, depth int) (_ arrivals, err error) {
 	for _, m := range list {
-		if in == 0 {
-			return 0, nil
+		if in.flow == 0 {
+			return in, nil
 		}
 		if in, err = w.handler(m, in, depth); err != nil {
-			return 0, err
+			return arrivals{}, err
 		}
 	}
 	return in, nil
@@ -197,54 +174,77 @@ func (w *ways) handlers(list []*siteHandler, in flow, depth int) (_ flow, err er
 // goesOn are the handlers of Caddy that answer or hand on to the next one, and send
 // nothing themselves.
 var goesOn = []string{
-	"acme_server", "authentication", "copy_response_headers", "encode", "file_server", "headers", "intercept", "log_append", "map",
+	"acme_server", "authentication", "copy_response_headers", "encode", "file_server", "headers", "log_append", "map",
 	"push", "request_body", "rewrite", "static_response", "templates", "timeouts", "tracing", "vars",
 }
 
 // handler is what may go on behind one handler.
-func (w *ways) handler(m *siteHandler, in flow, depth int) (flow, error) {
+func (w *ways) handler(m *siteHandler, in arrivals, depth int) (arrivals, error) {
 	switch {
-	case m.name == "openbanking_dcr" && m.workspace == w.workspace:
-		if !slices.Contains(w.sites[w.server.name], w.host) {
-			w.sites[w.server.name] = append(w.sites[w.server.name], w.host)
-		}
-		return flowPassed, nil
 	case m.name == "openbanking_dcr":
-		if in&flowUnpassed == 0 {
-			return in, nil
-		}
-		return in&flowPassed | flowOther, nil
+		return in.become(w.directive(m)), nil
 	case m.name == "subroute":
 		out, err := w.walk(m.routes, in, depth+1)
 		if err != nil || len(m.errors) == 0 {
 			return out, err
 		}
 		w.failed = true // and stays so behind it
-		failed, err := w.walk(m.errors, in, depth+1)
-		return out | failed, err
+		failed, err := w.walk(m.errors, in.anyGroups(w.server), depth+1)
+		return out.or(failed), err
 	case m.name == "invoke":
 		return w.walk(w.server.named[m.named], in, depth+1)
 	case m.ends(w.failed):
-		return 0, nil
+		return arrivals{}, nil
+	case m.name == "intercept":
+		// Its routes see the answer of all that is behind it, and nothing is behind them.
+		_, err := w.responses(m, in.anyGroups(w.server), depth)
+		return in, err
 	case m.name == "reverse_proxy":
-		w.proxy(m, in)
+		w.proxy(m, in.flow)
 		if len(m.responses) == 0 {
-			return 0, nil
+			return arrivals{}, nil
 		}
+		// An answer that no route of handle_response ends goes on, as with forward_auth.
+		out, err := w.responses(m, in, depth)
+		return in.or(out), err
 	case !slices.Contains(goesOn, m.name):
-		w.other = w.other || in&flowPassed != 0
-		if in&flowBare != 0 && !w.excepted(w.except.handler(m.name)) {
+		w.other = w.other || in.flow&flowPassed != 0
+		if in.flow&flowBare != 0 && !w.excepted(w.except.handler(m.name)) {
 			w.sends = append(w.sends, wayRound{place: m.place, what: m.name + " (which is not known to answer by itself)", except: "handler " + m.name})
 		}
-		return in, nil
 	}
-	out := in // an answer that no route of handle_response ends goes on, as with forward_auth
+	return in, nil
+}
+
+// directive is what requests are that have passed a directive, this one or another.
+func (w *ways) directive(m *siteHandler) func(flow) flow {
+	if m.workspace != w.workspace {
+		return func(f flow) flow {
+			if f&flowUnpassed == 0 {
+				return f
+			}
+			return f&flowPassed | flowOther
+		}
+	}
+	if !slices.Contains(w.sites[w.server.name], w.host) {
+		w.sites[w.server.name] = append(w.sites[w.server.name], w.host)
+	}
+	return func(f flow) flow {
+		if f == 0 {
+			return 0
+		}
+		return flowPassed
+	}
+}
+
+// responses is what may go on behind the routes for answers.
+func (w *ways) responses(m *siteHandler, in arrivals, depth int) (out arrivals, err error) {
 	for _, routes := range m.responses {
 		after, err := w.walk(routes, in, depth+1)
 		if err != nil {
-			return 0, err
+			return arrivals{}, err
 		}
-		out |= after
+		out = out.or(after)
 	}
 	return out, nil
 }
