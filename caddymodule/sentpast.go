@@ -47,7 +47,7 @@ func (w *ways) proxy(m *siteHandler, in flow) {
 	switch {
 	case in&flowUnpassed == 0:
 		return
-	case in&flowBare == 0 && (!toAS || w.elsewhere()):
+	case in&flowAnyBare == 0 && (!toAS || in&flowOther == 0):
 		return // guarded by the directive of that workspace
 	}
 	var open []string
@@ -59,7 +59,7 @@ func (w *ways) proxy(m *siteHandler, in flow) {
 	if static(m.proxy) && len(open) == 0 || w.excepted(w.except.handler(m.name)) {
 		return
 	}
-	one := wayRound{place: m.place, what: "reverse_proxy to " + strings.Join(open, " "), except: "upstream " + strings.Join(open, " "), toAS: toAS && !w.elsewhere()}
+	one := wayRound{place: m.place, what: "reverse_proxy to " + strings.Join(open, " "), except: "upstream " + strings.Join(open, " "), toAS: toAS && in&flowNear != 0}
 	if !static(m.proxy) {
 		one.what, one.except = "reverse_proxy to dynamic upstreams", "handler reverse_proxy"
 	}
@@ -88,13 +88,10 @@ func static(p *reverseproxy.Handler) bool {
 	return p.DynamicUpstreamsRaw == nil && p.DynamicUpstreams == nil && len(p.Upstreams) > 0
 }
 
-// elsewhere tells whether one of the routes that led here is for other paths than those
-// of this workspace alone.
-func (w *ways) elsewhere() bool {
-	return slices.ContainsFunc(w.chain, func(r *siteRoute) bool {
-		return len(r.match) > 0 && !slices.ContainsFunc(r.match, func(set matcherSet) bool {
-			return !slices.ContainsFunc(set, func(m siteMatcher) bool { return m.name == "path" && !m.meetsAny(w.paths) })
-		})
+// elsewhere tells whether a route is for other paths than those of this workspace alone.
+func (w *ways) elsewhere(r *siteRoute) bool {
+	return len(r.match) > 0 && !slices.ContainsFunc(r.match, func(set matcherSet) bool {
+		return !slices.ContainsFunc(set, func(m siteMatcher) bool { return m.name == "path" && !m.meetsAny(w.paths) })
 	})
 }
 

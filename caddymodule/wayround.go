@@ -32,20 +32,6 @@ func (h *Handler) refuseWaysRound(servers []*siteServer) (*ways, error) {
 	return w, w.refusal()
 }
 
-// flow is what may arrive at a place.
-type flow int
-
-const (
-	// flowBare are requests that have passed no directive.
-	flowBare flow = 1 << iota
-	// flowOther are requests that have passed that of another workspace only.
-	flowOther
-	// flowPassed are requests that have passed this directive.
-	flowPassed
-)
-
-const flowUnpassed = flowBare | flowOther
-
 // ways is a walk along all ways of requests.
 type ways struct {
 	workspace, as string
@@ -64,7 +50,6 @@ type ways struct {
 	host   string
 	failed bool // requests may have an error
 	inSite bool // requests come to the route that has this directive, by any matcher in it
-	chain  []*siteRoute
 	sends  []wayRound
 }
 
@@ -136,9 +121,10 @@ func (w *ways) walk(list []siteRoute, in arrivals, depth int) (arrivals, error) 
 			start = start.with(route.group, group{taken: start.flow})
 		}
 		w.inSite = w.inSite || depth == 0 && start.flow != 0 && w.holds(route.handlers, 0)
-		w.chain = append(w.chain, route)
+		if w.elsewhere(route) {
+			start = start.become(away)
+		}
 		out, err := w.handlers(route.handlers, start, depth)
-		w.chain = w.chain[:len(w.chain)-1]
 		if err != nil {
 			return arrivals{}, err
 		}
@@ -209,9 +195,12 @@ func (w *ways) handler(m *siteHandler, in arrivals, depth int) (arrivals, error)
 		return in.or(out), err
 	case !slices.Contains(goesOn, m.name):
 		w.other = w.other || in.flow&flowPassed != 0
-		if in.flow&flowBare != 0 && !w.excepted(w.except.handler(m.name)) {
+		if in.flow&flowAnyBare != 0 && !w.excepted(w.except.handler(m.name)) {
 			w.sends = append(w.sends, wayRound{place: m.place, what: m.name + " (which is not known to answer by itself)", except: "handler " + m.name})
 		}
+		return in.become(moved), nil
+	case m.name == "rewrite":
+		return in.become(moved), nil
 	}
 	return in, nil
 }
@@ -219,22 +208,12 @@ func (w *ways) handler(m *siteHandler, in arrivals, depth int) (arrivals, error)
 // directive is what requests are that have passed a directive, this one or another.
 func (w *ways) directive(m *siteHandler) func(flow) flow {
 	if m.workspace != w.workspace {
-		return func(f flow) flow {
-			if f&flowUnpassed == 0 {
-				return f
-			}
-			return f&flowPassed | flowOther
-		}
+		return checked
 	}
 	if !slices.Contains(w.sites[w.server.name], w.host) {
 		w.sites[w.server.name] = append(w.sites[w.server.name], w.host)
 	}
-	return func(f flow) flow {
-		if f == 0 {
-			return 0
-		}
-		return flowPassed
-	}
+	return behind
 }
 
 // responses is what may go on behind the routes for answers.

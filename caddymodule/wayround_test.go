@@ -87,6 +87,13 @@ func TestWaysRound(t *testing.T) {
 		{"two ports, one AS", "http://a {\nGUARD\nAS\n}\nhttp://a:81 {\nGUARD2\nAS\n}", "go round"},
 		{"two ports, one AS, other paths", "http://a {\nGUARD\nreverse_proxy /default/* https://as.internal:9443\n}\nhttp://a:81 {\nGUARD2\nreverse_proxy /other/* https://as.internal:9443\n}", ""},
 		{"two ports, two ASs", "http://a {\nGUARD\nAS\n}\nhttp://a:81 {\nGUARD3\nreverse_proxy https://third.internal\n}", ""},
+		{"two handles, one AS", "http://a {\nhandle /default/* {\nGUARD\nAS\n}\nhandle /other/* {\nGUARD2\nAS\n}\n}", ""},
+		{"two handles, one AS, another path in place of that of the second", "http://a {\nhandle /default/* {\nGUARD\nAS\n}\nhandle_path /x/* {\nGUARD2\nAS\n}\n}", "go round"},
+		{"two handles, one AS, a rewrite in the second", "http://a {\nhandle /default/* {\nGUARD\nAS\n}\nhandle /x/* {\nuri strip_prefix /x\nGUARD2\nAS\n}\n}", "go round"},
+		{"two handles, one AS, a rewrite of an answer in the second", "http://a {\nhandle /default/* {\nGUARD\nAS\n}\nhandle /x/* {\nforward_auth auth:80 {\nuri /verify\nhandle_response {\nrewrite {query.to}\n}\n}\nGUARD2\nAS\n}\n}", "go round"},
+		{"two handles, one AS, a rewrite before both", "http://a {\nuri strip_prefix /bank\nhandle /default/* {\nGUARD\nAS\n}\nhandle /other/* {\nGUARD2\nAS\n}\n}", ""},
+		{"two handles, one AS, a rewrite of other paths in the second", "http://a {\nhandle /default/* {\nGUARD\nAS\n}\nhandle /other/* {\nhandle_path /other/files/* {\nfile_server\n}\nhandle {\nGUARD2\nAS\n}\n}\n}", ""},
+		{"two ports, one AS, another path in place of that of the second", "http://a {\nGUARD\nAS\n}\nhttp://a:81 {\nhandle_path /x/* {\nGUARD2\nAS\n}\n}", "go round"},
 		// Exceptions.
 		{"an upstream that is excepted", "http://a {\nhandle /portal/* {\nreverse_proxy portal:80\n}\nhandle /cdn/* {\nreverse_proxy https://cdn.example\n}\nhandle {\nGUARD_UPSTREAM\nAS\n}\n}", ""},
 		{"another port that is excepted", "http://a {\nGUARD_UPSTREAM\nAS\n}\nhttp://a:81 {\nreverse_proxy http://portal\n}", ""},
