@@ -51,7 +51,8 @@ func (m *siteMatcher) matchesHost(host string) answer {
 		}
 		return best
 	case "path":
-		if slices.Contains(m.values, "*") || slices.Contains(m.values, "/*") {
+		// Not /*: a request target can have no path (http://host?query, CONNECT), or be *.
+		if slices.Contains(m.values, "*") {
 			return yes
 		}
 	case "not":
