@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -165,40 +166,45 @@ func TestRestoreThatCannotBeRecorded(t *testing.T) {
 	}
 }
 
-// fills is a lossy store on a disk that has no room for a while.
+// fills is a lossy store on a disk that has room for some updates, and then for none for a
+// while.
 type fills struct {
 	*lossy
-	full bool
-	// takes is how many updates it takes before it is full.
-	takes int
+	room atomic.Int64
 }
 
 func (s *fills) Update(ctx context.Context, f func(registry.Writer) error) error {
-	if s.full && s.takes == 0 {
+	if s.room.Add(-1) < 0 {
 		return errFull
 	}
-	s.takes = max(0, s.takes-1)
 	return s.lossy.Update(ctx, f)
 }
 
 // TestAcceptedLossOnAFullDisk: the gateway starts, with the epoch in force; the first thing
 // that can be written again is that epoch.
 func TestAcceptedLossOnAFullDisk(t *testing.T) {
-	for takes := range 3 { // nothing, the binding, a part of the losses
+	for takes := range int64(3) { // nothing, the binding, a part of the losses
 		t.Run(fmt.Sprint(takes), func(t *testing.T) { acceptedOnAFullDisk(t, takes) })
 	}
 }
 
-func acceptedOnAFullDisk(t *testing.T, takes int) {
-	s := &fills{lossy: &lossy{kept: keep(t)}, full: true, takes: takes}
+func acceptedOnAFullDisk(t *testing.T, takes int64) {
+	s := &fills{lossy: &lossy{kept: keep(t)}}
+	s.room.Store(takes)
 	for i := range 40 { // more than one transaction takes
 		loss := fmt.Appendf(nil, `{"found":%d,"committed":100}`, i)
 		if err := s.kept.Update(t.Context(), func(w registry.Writer) error { return w.Put(fmt.Sprintf("loss/%02d", i), loss) }); err != nil {
 			t.Fatal(err)
 		}
 	}
-	now := start
-	r, err := registry.Open(t.Context(), registry.Options{Store: s, Sealer: plain{}, Now: func() time.Time { return now }})
+	var later atomic.Bool // the outbox asks the clock too
+	clock := func() time.Time {
+		if later.Load() {
+			return start.Add(time.Hour)
+		}
+		return start
+	}
+	r, err := registry.Open(t.Context(), registry.Options{Store: s, Sealer: plain{}, Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +212,7 @@ func acceptedOnAFullDisk(t *testing.T, takes int) {
 	if inForce.Time() != start.Add(verify.DefaultSkew) || inForce.Since != start.Unix() || inForce.Cause != registry.EpochLoss || !inForce.Unconfirmed() || len(inForce.Losses) != 8 || inForce.Losses[7].Found != 39 {
 		t.Fatalf("before the first write: %+v", inForce)
 	}
-	now = now.Add(time.Hour)
+	later.Store(true)
 	suspension := registry.Suspension{Workspace: "default/obuk", Kind: registry.SuspendClient, Value: "x"}
 	for what, err := range map[string]error{
 		"a suspension": r.Suspend(t.Context(), suspension), "a restore": r.DeclareRestored(t.Context(), "label"), "a confirmation": r.ConfirmEpoch(t.Context(), "looked"),
@@ -215,7 +221,7 @@ func acceptedOnAFullDisk(t *testing.T, takes int) {
 			t.Errorf("%s on a full disk: %v, %+v", what, err, r.Epoch())
 		}
 	}
-	s.full = false
+	s.room.Store(1 << 20)
 	for range 2 {
 		if err := r.Suspend(t.Context(), suspension); err != nil || !reflect.DeepEqual(r.Epoch(), inForce) {
 			t.Errorf("%v, %+v, before %+v", err, r.Epoch(), inForce)
@@ -224,7 +230,7 @@ func acceptedOnAFullDisk(t *testing.T, takes int) {
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if again, _ := epochAfter(t, s, "", now); !reflect.DeepEqual(again, inForce) {
+	if again, _ := epochAfter(t, s, "", clock()); !reflect.DeepEqual(again, inForce) {
 		t.Errorf("after another start: %+v, before %+v", again, inForce)
 	}
 	if _, err := opens(t, registry.Options{Store: s, Sealer: newRotation(t).sealer()}); !errors.Is(err, registry.ErrForeignKeyset) {
@@ -234,7 +240,7 @@ func acceptedOnAFullDisk(t *testing.T, takes int) {
 
 // TestUnreadableLossOnAFullDisk is not served as if there had been none.
 func TestUnreadableLossOnAFullDisk(t *testing.T) {
-	s := &fills{lossy: &lossy{kept: keep(t)}, full: true}
+	s := &fills{lossy: &lossy{kept: keep(t)}}
 	if err := s.kept.Update(t.Context(), func(w registry.Writer) error { return w.Put("loss/broken", []byte("{")) }); err != nil {
 		t.Fatal(err)
 	}
