@@ -1,6 +1,7 @@
 package badger
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -40,7 +41,7 @@ type tableFile struct {
 // manifestName is Badger's list of its tables.
 const manifestName = badger.ManifestFilename
 
-// readTables reads the list of tables, the end of each, and the chain's entry.
+// readTables reads the list of tables, the end of each, and the chain's entries.
 // Badger verifies the rest when it opens them.
 func readTables(dir string) (*tables, error) {
 	manifest, err := readManifest(dir)
@@ -56,16 +57,17 @@ func readTables(dir string) (*tables, error) {
 		t.files = append(t.files, f)
 		t.newest = max(t.newest, f.newest)
 	}
+	links := newLinks()
 	for _, f := range t.files {
 		// Few: keys of other owners are greater.
 		if string(f.smallest) > chainKey {
 			continue
 		}
-		if err := t.readChain(f); err != nil {
+		if err := t.readChain(f, links); err != nil {
 			return nil, fmt.Errorf("%s: %w", f.path, err)
 		}
 	}
-	return t, nil
+	return t, links.check()
 }
 
 func readManifest(dir string) (badger.Manifest, error) {
@@ -202,16 +204,23 @@ func (f tableFile) each(start string, visit func(key string, version uint64, v y
 	return nil
 }
 
-func (t *tables) readChain(f tableFile) error {
-	return f.each(chainKey, func(key string, version uint64, v y.ValueStruct) bool {
+func (t *tables) readChain(f tableFile, l *links) (err error) {
+	reader := linkReader{links: l}
+	read := f.each(chainKey, func(key string, version uint64, v y.ValueStruct) bool {
 		if key != chainKey {
 			return false
 		}
-		if c, ok := parseChainValue(v.Value); ok && version > t.at {
+		c, ok := parseChainValue(v.Value)
+		if !ok {
+			return true
+		}
+		if version > t.at {
 			t.chain, t.chained, t.at = c, true, version
 		}
-		return false // the first one is the newest
+		err = reader.add(version, c)
+		return err == nil
 	})
+	return cmp.Or(read, err, reader.end())
 }
 
 // catch makes an error of a panic: what reads Badger's tables trusts them.
