@@ -22,8 +22,11 @@ func dialed(u *url.URL) string {
 }
 
 // address is a dial address in the form in which two are compared: one name for this
-// machine, lower case, no dot at the end. What a request fills in has none.
+// machine, lower case, no dot at the end, no tcp/ before it. What a request fills in has none.
 func address(dial string) string {
+	if network, rest, ok := strings.Cut(dial, "/"); ok && slices.Contains([]string{"tcp", "tcp4", "tcp6"}, network) {
+		dial = rest
+	}
 	host, port, err := net.SplitHostPort(dial)
 	if err != nil || strings.Contains(dial, "{") {
 		return ""
@@ -37,11 +40,12 @@ func address(dial string) string {
 
 // proxy notes one that requests come to.
 func (w *ways) proxy(m *siteHandler, in flow) {
+	w.lateRewrite(m, in)
 	toAS, known := w.sendsTo(m.proxy)
 	if asks(m.proxy) && known && !toAS {
 		return // forward_auth to another server
 	}
-	if in&flowPassed != 0 {
+	if in&flowBehind != 0 && !w.failed {
 		w.behind = append(w.behind, m.proxy)
 	}
 	switch {
@@ -124,6 +128,9 @@ const maxTold = 5
 
 // refusal names the ways round, and what to do.
 func (w *ways) refusal() error {
+	if len(w.late) > 0 {
+		return w.late[0].refusal()
+	}
 	if len(w.sites) == 0 {
 		return errors.New("no request comes to this directive: what stands before it answers or sends on all of them, or nothing invokes its route; put openbanking_dcr at the top of the site block")
 	}

@@ -15,9 +15,6 @@ import (
 // and only what the site lets through comes to it. The site is that of the server that ctx
 // provisions, and the other servers are looked at for its hosts.
 func (h *Handler) checkSite(ctx caddy.Context) error {
-	if err := h.refuseLaterRewrites(ctx); err != nil {
-		return err
-	}
 	if _, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); !ok {
 		return nil // no site
 	}

@@ -43,7 +43,7 @@ func dialAddress(text string) string {
 			port = "443"
 		}
 	}
-	if _, _, err := net.SplitHostPort(text); err != nil && !strings.Contains(text, "/") {
+	if _, _, err := net.SplitHostPort(text); err != nil && !strings.ContainsAny(text, "/{") {
 		return net.JoinHostPort(strings.Trim(text, "[]"), port)
 	}
 	return text

@@ -39,6 +39,7 @@ type ways struct {
 	except        *Unguarded
 	found, used   map[string]bool
 	round, beside []wayRound
+	late          []lateRewrite
 	// sites are the hosts for which requests reach this directive, by server.
 	sites map[string][]string
 	// behind are the proxies behind it, and other that may send too.
@@ -49,6 +50,7 @@ type ways struct {
 	server *siteServer
 	host   string
 	failed bool // requests may have an error
+	seen   flow // what requests have been
 	inSite bool // requests come to the route that has this directive, by any matcher in it
 	sends  []wayRound
 }
@@ -66,13 +68,13 @@ func (w *ways) follow(servers []*siteServer, host, told string) error {
 	var sends []wayRound
 	reached := false
 	for _, s := range servers {
-		w.server, w.host, w.inSite, w.failed, w.sends = s, host, false, false, nil
+		w.server, w.host, w.inSite, w.failed, w.seen, w.sends = s, host, false, false, 0, nil
 		if _, err := w.walk(s.routes, arrive(flowBare), 0); err != nil {
 			return err
 		}
 		// A request fails before it comes to a handler, too: by its SNI, or its size.
 		w.failed = true
-		if _, err := w.walk(s.errors, arrive(flowBare).anyGroups(s), 0); err != nil {
+		if _, err := w.walk(s.errors, w.error(flowBare), 0); err != nil {
 			return err
 		}
 		here := slices.Contains(w.sites[s.name], host)
@@ -150,6 +152,7 @@ func (w *ways) handlers(list []*siteHandler, in arrivals, depth int) (_ arrivals
 		if in.flow == 0 {
 			return in, nil
 		}
+		w.seen |= in.flow
 		if in, err = w.handler(m, in, depth); err != nil {
 			return arrivals{}, err
 		}
@@ -175,7 +178,7 @@ func (w *ways) handler(m *siteHandler, in arrivals, depth int) (arrivals, error)
 			return out, err
 		}
 		w.failed = true // and stays so behind it
-		failed, err := w.walk(m.errors, in.anyGroups(w.server), depth+1)
+		failed, err := w.walk(m.errors, w.error(in.flow), depth+1)
 		return out.or(failed), err
 	case m.name == "invoke":
 		return w.walk(w.server.named[m.named], in, depth+1)
@@ -194,15 +197,20 @@ func (w *ways) handler(m *siteHandler, in arrivals, depth int) (arrivals, error)
 		out, err := w.responses(m, in, depth)
 		return in.or(out), err
 	case !slices.Contains(goesOn, m.name):
-		w.other = w.other || in.flow&flowPassed != 0
+		w.other = w.other || in.flow&flowBehind != 0 && !w.failed
 		if in.flow&flowAnyBare != 0 && !w.excepted(w.except.handler(m.name)) {
 			w.sends = append(w.sends, wayRound{place: m.place, what: m.name + " (which is not known to answer by itself)", except: "handler " + m.name})
 		}
 		return in.become(moved), nil
 	case m.name == "rewrite":
-		return in.become(moved), nil
+		return in.become(rewritten), nil
 	}
 	return in, nil
+}
+
+// error are requests that come to error routes: from where these are, and from behind.
+func (w *ways) error(from flow) arrivals {
+	return arrive(from | w.seen&flowBehind).anyGroups(w.server)
 }
 
 // directive is what requests are that have passed a directive, this one or another.

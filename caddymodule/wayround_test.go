@@ -66,6 +66,8 @@ func TestWaysRound(t *testing.T) {
 		{"an answer that is not the last (103), and it", "http://a {\nroute {\nrespond 103\nGUARD\nAS\n}\n}", ""},
 		{"an error page with the status of the error, which can be 103", "http://a {\nGUARD\nAS\nhandle_errors {\nrespond sorry\nAS\n}\n}", "go round"},
 		{"an error page with a status of its own", "http://a {\nGUARD\nAS\nhandle_errors {\nrespond sorry 500\n}\n}", ""},
+		{"a network before the AS's address", "http://a {\nforward_auth tcp/as.internal:9443 {\nuri /verify\n}\nGUARD\nAS\n}", "go round"},
+		{"an upstream of a placeholder that is excepted", "http://a {\nhandle /p* {\nreverse_proxy {env.PORTAL}\n}\nhandle {\n" + directive("default", "unguarded upstream {env.PORTAL}") + "AS\n}\n}", ""},
 		// Hosts.
 		{"another host", "http://a {\nGUARD\nAS\n}\nhttp://portal.b {\nreverse_proxy portal:80\n}", ""},
 		{"every host, and another site", "http://:80 {\nGUARD\nAS\n}\nhttp://portal.b {\nreverse_proxy portal:80\n}", ""},
@@ -101,6 +103,40 @@ func TestWaysRound(t *testing.T) {
 		{"the AS, excepted", "http://a {\nhandle /healthy {\nAS\n}\nhandle {\nGUARD_AS\nAS\n}\n}", ""},
 		{"dynamic upstreams", "http://a {\nhandle /x {\nreverse_proxy {\ndynamic a x 80\n}\n}\nhandle {\nGUARD\nAS\n}\n}", "unguarded handler reverse_proxy"},
 		{"dynamic upstreams that are excepted", "http://a {\nhandle /x {\nreverse_proxy {\ndynamic a x 80\n}\n}\nhandle {\nGUARD_PROXY\nAS\n}\n}", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := load(t, withGuards(c.sites))
+			switch {
+			case c.want == "" && err != nil:
+				t.Error(err)
+			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+				t.Errorf("got %v, want an error with %q", err, c.want)
+			}
+		})
+	}
+}
+
+// TestLaterRewrites: what Caddy changes of a request target between the directive and the
+// authorization server is found wherever it is, and nothing else is.
+func TestLaterRewrites(t *testing.T) {
+	const late = "reverse_proxy after rewrite at apps/http/servers/srv0/routes/0"
+	excepting := func(words string) string { return directive("default", "unguarded "+words) }
+	for _, c := range []struct{ name, sites, want string }{
+		{"the place is named", "http://a {\nGUARD\nhandle_path /x/* {\nAS\n}\n}", late},
+		{"another site behind it", "http://auth.bank {\nGUARD\nreverse_proxy /default/* https://as.internal:9443\n}\nhttp://www.bank {\nphp_fastcgi unix//run/php.sock\nfile_server\n}", ""},
+		{"another site behind it, with a path of its own", "http://auth.bank {\nGUARD\nhandle /default/* {\nAS\n}\n}\nhttp://www.bank {\nhandle_path /api/* {\nreverse_proxy unix//run/app.sock\n}\n}", ""},
+		{"a site of every host behind it", "http://auth.bank {\nGUARD\nreverse_proxy /default/* https://as.internal:9443\n}\nhttp:// {\nhandle_path /api/* {\nreverse_proxy unix//run/app.sock\n}\n}", ""},
+		{"an answer that is intercepted", "http://a {\nGUARD\nhandle {\nintercept {\n@n status 404\nhandle_response @n {\nrewrite * /default/register\nAS\n}\n}\nAS\n}\n}", late},
+		{"an answer that is intercepted, to a file", "http://a {\nGUARD\nhandle {\nintercept {\n@n status 404\nhandle_response @n {\nrewrite * /404.html\nfile_server\n}\n}\nAS\n}\n}", ""},
+		{"a rewrite between two routes of a group", "http://a {\nGUARD\nroute {\nhandle /b/* {\nfile_server\n}\nrewrite /x /y\nhandle {\nAS\n}\n}\n}", late},
+		{"a network before the address", "http://a {\nGUARD\nhandle_path /x/* {\nreverse_proxy tcp/as.internal:9443\n}\n}", late},
+		{"a dot behind the host", "http://a {\nGUARD\nhandle_path /x/* {\nreverse_proxy https://as.internal.:9443\n}\n}", late},
+		{"FastCGI on a socket", "http://a {\nGUARD\nhandle /php/* {\nphp_fastcgi unix//run/php.sock\n}\nhandle {\nAS\n}\n}", ""},
+		{"a socket", "http://a {\nGUARD\nhandle_path /p/* {\nreverse_proxy unix//run/portal.sock\n}\nhandle {\nAS\n}\n}", "write in this directive: unguarded upstream unix//run/portal.sock"},
+		{"a socket that is excepted", "http://a {\n" + excepting("upstream unix//run/portal.sock") + "handle_path /p/* {\nreverse_proxy unix//run/portal.sock\n}\nhandle {\nAS\n}\n}", ""},
+		{"a placeholder", "http://a {\nGUARD\nhandle_path /p/* {\nreverse_proxy {env.PORTAL}\n}\nhandle {\nAS\n}\n}", "write in this directive: unguarded upstream {env.PORTAL}"},
+		{"a placeholder that is excepted", "http://a {\n" + excepting("upstream {env.PORTAL}") + "handle_path /p/* {\nreverse_proxy {env.PORTAL}\n}\nhandle {\nAS\n}\n}", ""},
+		{"the AS, excepted", "http://a {\n" + excepting("upstream https://as.internal:9443") + "handle_path /p/* {\nAS\n}\n}", late},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := load(t, withGuards(c.sites))
@@ -150,6 +186,7 @@ func TestWaysRoundInJSON(t *testing.T) {
 		{"answers that go on", `"s":{"routes":[{"handle":[{"handler":"reverse_proxy","upstreams":[{"dial":"portal:80"}],"handle_response":[{"match":{"status_code":[2]},"routes":[{"handle":[{"handler":"vars"}]}]}]},` + guard + `]}]}`, "reverse_proxy to portal:80"},
 		{"an answer that is not the last, provisioned before", `"s":{"routes":[{"match":[{"path":["/x"]}],"handle":[{"handler":"static_response","status_code":103},` + as + `]},{"handle":[` + guard + `,` + as + `]}]}`, "go round"},
 		{"an answer that aborts", `"s":{"routes":[{"match":[{"path":["/x"]}],"handle":[{"handler":"static_response","status_code":103,"abort":true},` + as + `]},{"handle":[` + guard + `,` + as + `]}]}`, ""},
+		{"a rewrite in the errors of a subroute behind it", `"s":{"routes":[{"handle":[` + guard + `,{"handler":"subroute","routes":[{"handle":[{"handler":"error"}]}],"errors":{"routes":[{"handle":[{"handler":"rewrite","uri":"/default/register"},` + as + `]}]}}]}]}`, "reverse_proxy after rewrite"},
 		{"the server that is provisioned before", `"a":{"listen":[":1"],"routes":[{"handle":[` + as + `]}]},"b":{"listen":[":2"],"routes":[{"handle":[` + guard + `]}]},"c":{"listen":[":3"],"routes":[{"handle":[` + as + `]}]}`, "apps/http/servers/c/routes/0/handle/0 (listens on :3)"},
 		{"a named route that nothing invokes", `"s":{"named_routes":{"n":{"handle":[` + guard + `]}},"routes":[{"handle":[` + as + `]}]}`, "no request comes to this directive"},
 		{"a named route that invokes itself", `"s":{"named_routes":{"n":{"handle":[{"handler":"invoke","name":"n"}]}},"routes":[{"handle":[{"handler":"invoke","name":"n"},` + guard + `]}]}`, "invokes itself"},

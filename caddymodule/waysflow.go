@@ -14,12 +14,15 @@ const (
 	flowOtherAway
 	// flowPassed are requests that have passed this directive.
 	flowPassed
+	// flowChanged are such requests whose target has changed since.
+	flowChanged
 )
 
 const (
 	flowUnpassed = flowNear | flowBareAway | flowOtherAway
 	flowNear     = flowBare | flowOther
 	flowAnyBare  = flowBare | flowBareAway
+	flowBehind   = flowPassed | flowChanged
 )
 
 // away is what requests are that a route took for another path than this workspace's.
@@ -33,7 +36,15 @@ func away(f flow) flow {
 	return f &^ flowNear
 }
 
-// moved is what requests are whose path may have changed.
+// rewritten is what requests are behind rewrite.
+func rewritten(f flow) flow {
+	if f&flowPassed != 0 {
+		f = f&^flowPassed | flowChanged
+	}
+	return moved(f)
+}
+
+// moved is what requests are whose path may have changed before they were judged.
 func moved(f flow) flow {
 	if f&flowBareAway != 0 {
 		f |= flowBare
