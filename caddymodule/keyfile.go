@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"slices"
 	"sync/atomic"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
@@ -19,11 +21,12 @@ const maxKeyFile = jwks.DefaultMaxBytes
 type keyFile struct {
 	name string
 	keys atomic.Pointer[[]verify.Key]
+	log  *slog.Logger
 }
 
 // newKeyFile reads a file, and has it watched.
 func newKeyFile(name string, watch *fileWatch) (*keyFile, error) {
-	k := &keyFile{name: name}
+	k := &keyFile{name: name, log: watch.log}
 	watch.add("jwks "+name, fixed(name), k.read)
 	return k, k.read()
 }
@@ -37,11 +40,26 @@ func (k *keyFile) read() error {
 		return fmt.Errorf("jwks: %w", err)
 	}
 	keys, err := verify.ParseJWKS(data)
-	if err != nil {
+	switch {
+	case err != nil && k.keys.Load() != nil && withoutKeys(data):
+		k.log.Warn("a JWKS file holds no usable key any more: nothing verifies with it", slog.String("file", k.name), slog.Any("error", err),
+			slog.String("cure", "where not all keys were meant to be withdrawn, write a usable one into the file"))
+	case err != nil:
 		return fmt.Errorf("jwks %s: %w", k.name, err)
 	}
 	k.keys.Store(&keys)
 	return nil
+}
+
+// withoutKeys tells whether data is a JWKS that can be read, and none of its keys counts:
+// all were withdrawn. A set with private keys is a mistake.
+func withoutKeys(data []byte) bool {
+	set, err := verify.ParseObject(data)
+	if err != nil || !set.Has("keys") {
+		return false
+	}
+	keys, err := set.Objects("keys")
+	return err == nil && len(keys) <= verify.MaxKeys && !slices.ContainsFunc(keys, func(o verify.Object) bool { return o.Has("d") || o.Has("k") })
 }
 
 // Keys returns the keys.

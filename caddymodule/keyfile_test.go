@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -35,6 +36,41 @@ func oneKey(t *testing.T, kid string) string {
 	}
 	text := base64.RawURLEncoding.EncodeToString
 	return fmt.Sprintf(`{"keys":[{"kty":"EC","crv":"P-256","use":"sig","kid":%q,"x":%q,"y":%q}]}`, kid, text(point[1:33]), text(point[33:]))
+}
+
+// TestKeyFileWithoutKeys: after all keys were withdrawn none counts, and the log warns of it.
+// What is no JWKS, or holds a private key, changes nothing, and a first file has a key.
+func TestKeyFileWithoutKeys(t *testing.T) {
+	good := oneKey(t, "a")
+	for text, want := range map[string]int{
+		`{"keys":[]}`: 0, `{"keys":[{"kty":"AKP"}]}`: 0, `{"keys":[{"kty":"oct","k":"AAAA"}]}`: 1,
+		`{}`: 1, `null`: 1, `{"keys":null}`: 1, `{"keys":[1]}`: 1, good[:40]: 1, "": 1,
+	} {
+		t.Run(text, func(t *testing.T) {
+			name := filepath.Join(t.TempDir(), "keys.jwks")
+			write(t, name, good)
+			log := new(lockedBuffer)
+			watch := &fileWatch{log: slog.New(slog.NewJSONHandler(log, nil))}
+			k, err := newKeyFile(name, watch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(t, name, text)
+			err = k.read()
+			keys, _ := k.Keys(t.Context())
+			if len(keys) != want || (err == nil) != (want == 0) {
+				t.Errorf("%d keys, %v", len(keys), err)
+			}
+			log.mu.Lock()
+			defer log.mu.Unlock()
+			if strings.Contains(log.text.String(), "holds no usable key any more") != (want == 0) {
+				t.Error(log.text.String())
+			}
+			if _, err := newKeyFile(name, watch); err == nil {
+				t.Error("a file without keys was taken at first")
+			}
+		})
+	}
 }
 
 // TestKeyFileIsReadAgain: a key that is withdrawn from a JWKS file ends without a reload,
@@ -74,7 +110,7 @@ func TestKeyFileIsReadAgain(t *testing.T) {
 	holds("a")
 	write(t, name, oneKey(t, "b"))
 	holds("b")
-	write(t, name, `{"keys":[]}`)
+	write(t, name, `{"keys":[`)
 	holds("b")
 	write(t, name, oneKey(t, "c"))
 	holds("c")
