@@ -80,7 +80,7 @@ func (h *Handler) checkClientAuth(ctx caddy.Context, running map[string]*caddyht
 // certificatesHere tells whether clients connect with certificates to this site: where
 // mtls_origin names another machine's they do not.
 func (h *Handler) certificatesHere(w *ways) bool {
-	if !h.needsCertificate() && len(h.AuthMethods) > 0 && !slices.Contains(h.AuthMethods, "tls_client_auth") {
+	if !h.needsCertificate() && !h.needsEndpointCertificate() && len(h.AuthMethods) > 0 && !slices.Contains(h.AuthMethods, "tls_client_auth") {
 		return false
 	}
 	if h.MTLSOrigin == "" {
@@ -103,6 +103,9 @@ func (h *Handler) certificatesHere(w *ways) bool {
 func (h *Handler) withoutCertificates() string {
 	if h.needsCertificate() {
 		return "every registration is refused with 401 (client_certificate off in the directive would not demand one)"
+	}
+	if h.needsEndpointCertificate() {
+		return "no registered client can authenticate (endpoint_certificate optional in the directive would not demand one)"
 	}
 	return "no client can use tls_client_auth"
 }

@@ -43,6 +43,8 @@ func TestSiteClientAuth(t *testing.T) {
 		{"no client_auth", "https://a {\ntls DIR/cert.pem DIR/key.pem\nGUARD\nAS\n}", "the site asks for no client certificate"},
 		{"none, and none is demanded", plain("client_certificate off"), "no client can use tls_client_auth"},
 		{"none, and nobody needs one", plain("client_certificate off\ntoken_endpoint_auth_methods private_key_jwt"), ""},
+		{"none, and every client must present one", plain("client_certificate off\nendpoint_certificate required\ntoken_endpoint_auth_methods private_key_jwt"), "so that no registered client can authenticate (endpoint_certificate optional in the directive would not demand one)"},
+		{"none, and every client must present one, by any method", plain("client_certificate off\nendpoint_certificate required"), "so that no registered client can authenticate"},
 		{"mode request", site("https://a", "mode request\n", "GUARD"), "the site verifies no client certificate (client_auth has mode request or require"},
 		{"mode request with a pool", site("https://a", "mode request\n"+pool, "GUARD"), "the site verifies no client certificate"},
 		{"mode require", site("https://a", "mode require\n"+pool, "GUARD"), `"place":"apps/http/servers/srv0/tls_connection_policies/0","cure":"write in the site: tls { client_auth { mode verify_if_given; trust_pool file`},
