@@ -158,7 +158,7 @@ func readClientAuth(ctx caddy.Context, c *caddytls.ClientAuthentication) (certif
 	if err != nil {
 		return 0, err
 	}
-	roots := c.CARaw != nil || len(older.CAs) > 0 || len(older.Files) > 0
+	roots := c.CARaw != nil || hasPool(c) || len(older.CAs) > 0 || len(older.Files) > 0
 	mode := c.Mode
 	if mode == "" && (roots || len(older.Leaves) > 0) {
 		mode = "require_and_verify"
@@ -176,6 +176,13 @@ func readClientAuth(ctx caddy.Context, c *caddytls.ClientAuthentication) (certif
 		return certificatesDemanded, nil
 	}
 	return certificatesVerified, nil
+}
+
+// hasPool tells whether Caddy has made a value of the trust_pool, which it shows nobody:
+// in a server that was provisioned before.
+func hasPool(c *caddytls.ClientAuthentication) bool {
+	v := reflect.ValueOf(c).Elem().FieldByName("ca")
+	return v.IsValid() && v.Kind() == reflect.Interface && !v.IsNil()
 }
 
 // holdsCertificates refuses a trust pool of files, or inline, without a certificate. What
