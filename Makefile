@@ -19,7 +19,7 @@ FUZZTIME ?= 1m
 # More for go test: make test TESTFLAGS='-run TestReload -v'
 TESTFLAGS ?=
 # A test binary may take this long.
-TIMEOUT ?= 45m
+TIMEOUT ?= 60m
 # The race detector needs a C compiler on most systems.
 RACE := $(if $(shell command -v $$(go env CC)),-race)
 

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -32,7 +33,7 @@ func TestUnavailable(t *testing.T) {
 		f.Path, f.Times = path, -1
 		return func() error { p.Directory.AddFault(f); return nil }
 	}
-	for _, c := range []struct {
+	for n, c := range []struct {
 		name  string
 		fault func() error
 		// methods that need what fails; all of them when empty.
@@ -63,7 +64,9 @@ func TestUnavailable(t *testing.T) {
 		{"software's keys: a redirect to another origin", directoryDown(p.Acme.JWKSEndpoint(), directory.Fault{Status: 302, Header: http.Header{"Location": {"https://elsewhere.example/keys"}}}), "POST PUT", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			reload(t, p, "") // knows no keys yet
+			// Key sets are kept for the address of the directory's.
+			address := p.Directory.JWKSURL() + "?" + strconv.Itoa(n)
+			reload(t, p, "", p.Directory.JWKSURL(), address) // knows no keys yet
 			token, body, err := p.Prepare(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -96,7 +99,7 @@ func TestUnavailable(t *testing.T) {
 			if err := p.AS.ResetFaults(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			reload(t, p, "") // tries again at once
+			reload(t, p, "", p.Directory.JWKSURL(), address) // tries again at once
 			for method, status := range map[string]int{"POST": 201, "PUT": 200, "GET": 200} {
 				r, err := p.Make(t.Context(), call(method))
 				if method == "POST" && c.wait == "60" {
