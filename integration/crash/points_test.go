@@ -123,7 +123,7 @@ func (b *bank) befall(ctx context.Context, t *trouble, method string) error {
 		return nil
 	}
 	for _, fault := range t.faults {
-		fault.PathContains, fault.Method = b.registration, cmp.Or(fault.Method, method)
+		fault.PathContains, fault.Method = cmp.Or(fault.PathContains, b.registration), cmp.Or(fault.Method, method)
 		if err := b.AS.Fault(ctx, fault); err != nil {
 			return err
 		}
@@ -226,6 +226,7 @@ func (b *bank) playUpdate(t *testing.T, s scenario, c *counts) {
 func (b *bank) playDelete(t *testing.T, s scenario, c *counts) {
 	id, token, a := b.registered(t)
 	c.acknowledged++
+	s.trouble = s.trouble.of(id)
 	c.kills += b.crash(t, s, http.MethodDelete, func() (*tpp.Response, error) {
 		return b.Client(b.Acme).Delete(t.Context(), b.Register, id, token)
 	})

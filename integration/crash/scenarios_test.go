@@ -2,6 +2,7 @@ package crash_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
@@ -48,6 +49,19 @@ func (s scenario) String() string {
 
 // reached tells whether the scenario's points are reached in a variant.
 func (s scenario) reached(v variant) bool { return !(s.chosen && !v.chooses || s.plain && v.chooses) }
+
+// of are the same faults of one client alone: the outbox may be deleting another one, whose
+// lease has ended meanwhile.
+func (t *trouble) of(clientID string) *trouble {
+	if t == nil {
+		return nil
+	}
+	one := &trouble{name: t.name, faults: slices.Clone(t.faults)}
+	for i := range one.faults {
+		one.faults[i].PathContains = clientID
+	}
+	return one
+}
 
 var (
 	// before drops what it has held: let go, it could be served before the AS notices
