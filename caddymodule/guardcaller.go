@@ -42,14 +42,14 @@ type party struct{ softwareID, orgID string }
 
 type guardCallerKey struct{}
 
-func (h *Handler) withGuardCaller(r *http.Request, what purpose) *http.Request {
+func (h *Handler) withGuardCaller(ctx context.Context, what purpose) context.Context {
 	c := new(guardCaller)
-	ctx := context.WithValue(r.Context(), guardCallerKey{}, c)
+	ctx = context.WithValue(ctx, guardCallerKey{}, c)
 	if h.Explain == "on" {
 		c.operation, c.trace = guardOperations[what], new(verify.Trace)
 		ctx = verify.WithTrace(ctx, c.trace)
 	}
-	return r.WithContext(ctx)
+	return ctx
 }
 
 // guardCallerOf is nil for a request to the gateway's own endpoints.

@@ -121,7 +121,7 @@ func TestIntrospection(t *testing.T) {
 			r := httptest.NewRequest("POST", "/introspect", strings.NewReader(url.Values{"token": {c.token}}.Encode()))
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 			r.Header.Set("Accept-Encoding", "gzip")
-			err := h.serveGuarded(w, h.withTable(r, h.table.Load()), next, introspection)
+			err := h.serveGuarded(w, r.WithContext(h.withTable(r.Context(), h.table.Load())), next, introspection)
 			if err != nil || w.Code != c.wantStatus {
 				t.Fatalf("%d %s, %v", w.Code, w.Body, err)
 			}

@@ -78,7 +78,7 @@ func (g *guardingHandler) ask(leaf *x509.Certificate, at purpose, form string) i
 		r.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{leaf}}}
 	}
 	next := caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error { w.WriteHeader(200); return nil })
-	if err := g.serveGuarded(w, g.withTable(r, g.table.Load()), next, at); err != nil {
+	if err := g.serveGuarded(w, r.WithContext(g.withTable(r.Context(), g.table.Load())), next, at); err != nil {
 		g.t.Error(err)
 	}
 	return w.Code

@@ -47,7 +47,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		h.vouch(r)
 	}
 	if what != passThrough && what != named {
-		r = h.withTable(r, t)
+		r = h.informed(r, t, what)
 	}
 	switch what {
 	case discovery:
@@ -58,13 +58,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		h.exchange(w, r, "hidden").refuse(verify.Refuse(verify.NotFound, "path", "nothing is served at this address; the discovery document names those that there are"))
 		return nil
 	case authentication, revocation, introspection:
-		r = h.withGuardCaller(r, what)
 		if next = h.checkedToken(w, r, next, t.checksAt(path)&^checkForm); next == nil {
 			return nil
 		}
 		return h.serveGuarded(w, r, next, what)
 	case endpoint:
-		return h.serveEndpoint(w, h.withGuardCaller(r, what), next, t.checksAt(path))
+		return h.serveEndpoint(w, r, next, t.checksAt(path))
 	}
 	return next.ServeHTTP(w, r)
 }
@@ -105,11 +104,21 @@ func (h *Handler) current(ctx context.Context) (*table, error) {
 // tableKey is that of a request's table in its context: a site may have several workspaces.
 type tableKey struct{ handler *Handler }
 
-// withTable is a request all of which sees one discovery document. Another may become
-// known while its body is on its way: then half of it would be judged by either.
-func (h *Handler) withTable(r *http.Request, t *table) *http.Request {
-	ctx := context.WithValue(r.Context(), tableKey{h}, t)
-	return r.WithContext(h.as.WithMetadata(ctx, t.metadata))
+// informed is a request all of which sees one discovery document, and the log who sends
+// it to an endpoint of the AS. It is one copy: every request there needs it.
+func (h *Handler) informed(r *http.Request, t *table, what purpose) *http.Request {
+	ctx := h.withTable(r.Context(), t)
+	switch what {
+	case authentication, revocation, introspection, endpoint:
+		ctx = h.withGuardCaller(ctx, what)
+	}
+	return r.WithContext(ctx)
+}
+
+// withTable has all of a request see one discovery document. Another may become known
+// while its body is on its way: then half of it would be judged by either.
+func (h *Handler) withTable(ctx context.Context, t *table) context.Context {
+	return h.as.WithMetadata(context.WithValue(ctx, tableKey{h}, t), t.metadata)
 }
 
 // tableOf is the table of a request, nil for one before any was known.

@@ -65,7 +65,7 @@ func TestRegistryNotReachable(t *testing.T) {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		var err error
 		if c.id == "guarded" {
-			err = h.serveGuarded(w, h.withTable(r, h.table.Load()), next, authentication)
+			err = h.serveGuarded(w, r.WithContext(h.withTable(r.Context(), h.table.Load())), next, authentication)
 		} else {
 			err = h.serveRegistration(w, r, c.id)
 		}
