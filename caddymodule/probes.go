@@ -78,7 +78,7 @@ func (h *Handler) checkDocument(m *authserver.Metadata) error {
 	}
 	switch {
 	case strings.TrimSuffix(issuer.EscapedPath(), "/") != strings.TrimSuffix(h.issuerPath, "/"),
-		len(h.hosts) > 0 && !slices.ContainsFunc(h.hosts, func(host string) bool { return matchesHost(host, issuer.Hostname()) }):
+		len(h.hosts) > 0 && !slices.ContainsFunc(h.hosts, func(host string) bool { _, ok := meet(host, strings.ToLower(issuer.Hostname())); return ok }):
 		return &misfit{
 			fmt.Sprintf("the issuer %s is not the address under which this site publishes the workspace", verify.Quote(m.Issuer)),
 			"give the authorization server the public URL of this site as issuer (" + published + "), or correct the site's address or the path of authorization_server",
@@ -90,16 +90,6 @@ func (h *Handler) checkDocument(m *authserver.Metadata) error {
 		}
 	}
 	return nil
-}
-
-// matchesHost tells whether a host of the site is this one; * stands for one label.
-func matchesHost(pattern, host string) bool {
-	pattern, host = strings.ToLower(pattern), strings.ToLower(host)
-	if rest, ok := strings.CutPrefix(pattern, "*."); ok {
-		_, parent, found := strings.Cut(host, ".")
-		return found && parent == rest
-	}
-	return pattern == host
 }
 
 func (h *Handler) probeClient(c authserver.ClientProbe) *probe {
