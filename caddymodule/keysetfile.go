@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -32,17 +31,12 @@ func (f keysetFile) read(text string) (*registry.Keyset, error) {
 	if text != "" {
 		return registry.ReadKeyset([]byte(text))
 	}
-	file, err := os.Open(f.name)
+	stored, err := readAtMost(f.name, maxKeyset)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
-	}
-	defer file.Close()
-	stored, err := io.ReadAll(io.LimitReader(file, maxKeyset))
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", f.name, err)
 	}
 	what := "is damaged"
 	if len(bytes.TrimSpace(stored)) == 0 {
