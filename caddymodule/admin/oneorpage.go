@@ -1,0 +1,50 @@
+package admin
+
+import "github.com/caddy-dcr/caddy-dcr/registry"
+
+// undone is a client of a page with which something could not be done.
+type undone struct {
+	ClientID string `json:"client_id"`
+	Error    string `json:"error"`
+}
+
+// oneOrPage does something with the one client that a call names, or with all of a page
+// that want it, one after the other: no AS should be asked for thousands at once. The
+// answer has those with which it failed, and where the next page begins.
+func (c *call) oneOrPage(do func(workspace, clientID string) error, want func(*registry.Client) bool) (answer map[string]any, err error) {
+	q, err := c.query([]string{"workspace"}, "client_id", "cursor", "limit")
+	if err != nil {
+		return nil, err
+	}
+	if err := c.configured(q["workspace"]); err != nil {
+		return nil, err
+	}
+	if id := q["client_id"]; id != "" {
+		if len(q) > 2 {
+			return nil, badRequest("client_id: goes with workspace alone; it is of one client, which has no pages")
+		}
+		return map[string]any{}, do(q["workspace"], id)
+	}
+	n, err := limit(q["limit"])
+	if err != nil {
+		return nil, err
+	}
+	clients, next, err := c.registry.List(c.r.Context(), q["workspace"], registry.ByTime, "", q["cursor"], n)
+	if err != nil {
+		return nil, err
+	}
+	failures := []undone{}
+	for _, client := range clients {
+		if !want(client) {
+			continue
+		}
+		if err := do(q["workspace"], client.ClientID); err != nil {
+			failures = append(failures, undone{client.ClientID, err.Error()})
+		}
+	}
+	answer = map[string]any{"failed": failures}
+	if next != "" {
+		answer["next"] = next
+	}
+	return answer, nil
+}
