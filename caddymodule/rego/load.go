@@ -95,16 +95,9 @@ func readDirectory(directory string) (*sources, error) {
 	}
 	s := &sources{from: directory, rego: map[string]string{}}
 	data := false
-	err = filepath.WalkDir(directory, func(name string, entry fs.DirEntry, err error) error {
+	err = eachFile(directory, func(name string, isFolder bool) error {
 		switch {
-		case err != nil:
-			return err
-		case name != directory && hidden(name):
-			if entry.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		case entry.IsDir():
+		case isFolder:
 			return nil
 		case filepath.Ext(name) == ".rego":
 			s.rego[name], err = s.text(name)
@@ -137,16 +130,8 @@ func filesOf(directory string) (names []string, err error) {
 	if directory, err = filepath.EvalSymlinks(directory); err != nil {
 		return nil, err
 	}
-	err = filepath.WalkDir(directory, func(name string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case name != directory && hidden(name):
-			if entry.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		case entry.IsDir() || filepath.Ext(name) == ".rego" || isData(name):
+	err = eachFile(directory, func(name string, isFolder bool) error {
+		if isFolder || filepath.Ext(name) == ".rego" || isData(name) {
 			names = append(names, name)
 		}
 		if len(names) > 2*maxFiles {
@@ -155,6 +140,21 @@ func filesOf(directory string) (names []string, err error) {
 		return nil
 	})
 	return names, err
+}
+
+// eachFile visits what is in a directory, and itself, but for what is hidden.
+func eachFile(directory string, visit func(name string, isFolder bool) error) error {
+	return filepath.WalkDir(directory, func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case name == directory || !hidden(name):
+			return visit(name, entry.IsDir())
+		case entry.IsDir():
+			return fs.SkipDir
+		}
+		return nil
+	})
 }
 
 func hidden(name string) bool { return strings.HasPrefix(filepath.Base(name), ".") }
