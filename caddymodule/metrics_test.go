@@ -46,23 +46,13 @@ func TestDiskMetrics(t *testing.T) {
 		known bool
 		want  map[string]float64
 	}{
-		{999, true, map[string]float64{"caddy_openbanking_dcr_store_free_bytes": 999, "caddy_openbanking_dcr_store_low": 1}},
-		{1000, true, map[string]float64{"caddy_openbanking_dcr_store_free_bytes": 1000, "caddy_openbanking_dcr_store_low": 0}},
+		{999, true, map[string]float64{"store_free_bytes": 999, "store_low": 1}},
+		{1000, true, map[string]float64{"store_free_bytes": 1000, "store_low": 0}},
 		{0, false, map[string]float64{}},
 	} {
 		store.free, store.known = c.free, c.known
-		metrics := prometheus.NewRegistry()
-		metrics.MustRegister(collector{app})
-		families, err := metrics.Gather()
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := map[string]float64{}
-		for _, f := range families {
-			if strings.HasPrefix(f.GetName(), "caddy_openbanking_dcr_store_") {
-				got[f.GetName()] = f.GetMetric()[0].GetGauge().GetValue()
-			}
-		}
+		got := gauges(t, app)
+		maps.DeleteFunc(got, func(name string, _ float64) bool { return !strings.HasPrefix(name, "store_") })
 		if !maps.Equal(got, c.want) {
 			t.Errorf("%d left: %v, want %v", c.free, got, c.want)
 		}
@@ -111,6 +101,15 @@ func TestBacklogMetricsInAnOutage(t *testing.T) {
 	}()
 	store.scans.Store(false)
 	app := &App{registry: r, users: 1, log: slog.New(slog.DiscardHandler)}
+	got := gauges(t, app)
+	if got["outbox_entries"] != 1 || got["outbox_oldest_timestamp_seconds"] != 7 || got["divergences"] != 1 {
+		t.Errorf("%v", got)
+	}
+}
+
+// gauges are the metrics of an app, each the first of its name, without the prefix.
+func gauges(t *testing.T, app *App) map[string]float64 {
+	t.Helper()
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collector{app})
 	families, err := metrics.Gather()
@@ -121,7 +120,5 @@ func TestBacklogMetricsInAnOutage(t *testing.T) {
 	for _, f := range families {
 		got[strings.TrimPrefix(f.GetName(), "caddy_openbanking_dcr_")] = f.GetMetric()[0].GetGauge().GetValue()
 	}
-	if got["outbox_entries"] != 1 || got["outbox_oldest_timestamp_seconds"] != 7 || got["divergences"] != 1 {
-		t.Errorf("%v", got)
-	}
+	return got
 }

@@ -172,7 +172,11 @@ func TestProbesEnd(t *testing.T) {
 		defer close(ended)
 		p.run(ctx, func(round func()) { round() })
 	}()
-	<-begun
+	select {
+	case <-begun:
+	case <-time.After(10 * time.Second):
+		t.Fatal("no probe has begun after 10 s")
+	}
 	cancel()
 	select {
 	case <-ended:

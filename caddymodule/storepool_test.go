@@ -50,7 +50,11 @@ type countedStore struct {
 
 func (s countedStore) Close() error {
 	if s.of.closes != nil {
-		<-s.of.closes
+		select {
+		case <-s.of.closes:
+		case <-time.After(time.Minute):
+			return errors.New("nobody has let this close go on for a minute")
+		}
 	}
 	s.of.mu.Lock()
 	defer s.of.mu.Unlock()

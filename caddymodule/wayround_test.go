@@ -106,13 +106,19 @@ func TestWaysRound(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := load(t, withGuards(c.sites))
-			switch {
-			case c.want == "" && err != nil:
-				t.Error(err)
-			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
-				t.Errorf("got %v, want an error with %q", err, c.want)
-			}
+			loadedOr(t, err, c.want)
 		})
+	}
+}
+
+// loadedOr holds what loading has come to: an error with want, or none where that is empty.
+func loadedOr(t *testing.T, err error, want string) {
+	t.Helper()
+	switch {
+	case want == "" && err != nil:
+		t.Error(err)
+	case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+		t.Errorf("got %v, want an error with %q", err, want)
 	}
 }
 
@@ -140,12 +146,7 @@ func TestLaterRewrites(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := load(t, withGuards(c.sites))
-			switch {
-			case c.want == "" && err != nil:
-				t.Error(err)
-			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
-				t.Errorf("got %v, want an error with %q", err, c.want)
-			}
+			loadedOr(t, err, c.want)
 		})
 	}
 }
@@ -193,12 +194,7 @@ func TestWaysRoundInJSON(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := validateJSON(t, `{"admin":{"disabled":true},"logging":{"logs":{"default":{"writer":{"output":"discard"}}}},"apps":{"http":{"servers":{`+c.servers+`}}}}`)
-			switch {
-			case c.want == "" && err != nil:
-				t.Error(err)
-			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
-				t.Errorf("got %v, want an error with %q", err, c.want)
-			}
+			loadedOr(t, err, c.want)
 		})
 	}
 }
