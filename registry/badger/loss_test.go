@@ -214,27 +214,9 @@ func lookupValue(t *testing.T, s *Store, key string) (value []byte) {
 func TestKilledWhileAccepting(t *testing.T) {
 	original := harmed(t)
 	word := lossOf(t, original).word
-	defer func() { crashpoint = func(string) {} }()
 	for _, point := range []string{"store: set aside", "store: cut off", "store: committed", "store: loss told"} {
 		t.Run(point, func(t *testing.T) {
-			dir := copyFolder(t, original)
-			var left string
-			crashpoint = func(name string) {
-				if name == point && left == "" {
-					left = copyFolder(t, dir)
-				}
-			}
-			s, err := open(Options{Dir: dir, AcceptLoss: word}, small)
-			crashpoint = func(string) {}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := s.Close(); err != nil {
-				t.Error(err)
-			}
-			if left == "" {
-				t.Fatal("the point was not reached")
-			}
+			_, left := acceptedAndKilled(t, original, word, point)
 			for _, accept := range []string{"", word} {
 				dir := copyFolder(t, left)
 				s, err := open(Options{Dir: dir, AcceptLoss: accept}, small)
@@ -253,6 +235,31 @@ func TestKilledWhileAccepting(t *testing.T) {
 			}
 		})
 	}
+}
+
+// acceptedAndKilled accepts a loss in a copy of a directory, and copies what a kill at a
+// point would have left; no point is none.
+func acceptedAndKilled(t *testing.T, original, word, point string) (accepted, left string) {
+	t.Helper()
+	accepted = copyFolder(t, original)
+	crashpoint = func(name string) {
+		if name == point && left == "" {
+			left = copyFolder(t, accepted)
+		}
+	}
+	defer func() { crashpoint = func(string) {} }()
+	s, err := open(Options{Dir: accepted, AcceptLoss: word}, small)
+	if err != nil {
+		t.Fatal(err)
+	}
+	crashpoint = func(string) {}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if point != "" && left == "" {
+		t.Fatal("the point was not reached")
+	}
+	return accepted, left
 }
 
 // copyFolder copies a directory with what an acceptance has set aside.

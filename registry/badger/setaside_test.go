@@ -40,28 +40,10 @@ func TestUnlistedTables(t *testing.T) {
 	if !bytes.Equal(mustRead(t, table), whole) {
 		t.Error("refusing has changed the table")
 	}
-	defer func() { crashpoint = func(string) {} }()
 	for _, point := range []string{"", "store: set aside", "store: tables set aside", "store: committed"} {
 		t.Run(point, func(t *testing.T) {
-			dir := copyOf(t, original)
-			var left string
-			crashpoint = func(name string) {
-				if name == point && left == "" {
-					left = copyFolder(t, dir)
-				}
-			}
-			s, err := open(Options{Dir: dir, AcceptLoss: word}, small)
-			crashpoint = func(string) {}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := s.Close(); err != nil {
-				t.Error(err)
-			}
+			dir, left := acceptedAndKilled(t, original, word, point)
 			if point != "" {
-				if left == "" {
-					t.Fatal("the point was not reached")
-				}
 				dir = left
 				s := openIn(t, dir, small)
 				if entries := losses(t, s); len(entries) != 1 {
