@@ -15,15 +15,9 @@ import (
 // when that is another origin (RFC 8705 5), else empty.
 func (m *Metadata) Publish(origin, mtlsOrigin, registrationEndpoint string) []byte {
 	d := m.Document.Without("mtls_endpoint_aliases", "signed_metadata")
-	own := map[string]bool{}
-	for _, e := range m.Endpoints {
-		own[e.Name] = own[e.Name] || !e.alias && !e.given
-	}
+	own := m.published()
 	for _, member := range d.Members() {
-		if !own[member.Name] {
-			continue
-		}
-		if text, ok, err := d.String(member.Name); ok && err == nil {
+		if text, ok, err := d.String(member.Name); own[member.Name] && ok && err == nil {
 			d = d.With(member.Name, verify.AppendString(nil, strings.TrimSuffix(origin, "/")+path(text)))
 		}
 	}
@@ -73,6 +67,15 @@ func (m *Metadata) Publish(origin, mtlsOrigin, registrationEndpoint string) []by
 		d = d.With("backchannel_authentication_request_signing_alg_values_supported", verify.AppendStrings(nil, a.BackchannelAlgs))
 	}
 	return d.AppendJSON(nil)
+}
+
+// published are the names of the endpoints that the document of the AS itself has.
+func (m *Metadata) published() map[string]bool {
+	own := map[string]bool{}
+	for _, e := range m.Endpoints {
+		own[e.Name] = own[e.Name] || !e.alias && !e.given
+	}
+	return own
 }
 
 // union is a, and what of b is not in it.

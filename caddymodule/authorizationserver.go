@@ -128,25 +128,13 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 	if h.issuerPath, err = normalPath(u.EscapedPath()); err != nil || u.EscapedPath() != h.issuerPath && u.EscapedPath() != "" {
 		return fmt.Errorf("%q: its path must be lower-case, without escapes, empty segments or a slash at its end", c.URL)
 	}
-	if c.Provision == nil || c.Provision.Method != "rfc7591" {
-		return errors.New("provision rfc7591 is missing: it is how clients become known to the authorization server")
-	}
-	if c.Provision.Keys != "" && c.Provision.Keys != "inline" {
-		return fmt.Errorf("keys %q: the only word is inline", c.Provision.Keys)
-	}
-	if err := subset("san", c.SAN, []string{"dns", "uri", "ip", "email"}); err != nil {
+	if err := c.checkWords(); err != nil {
 		return err
 	}
 	for _, kind := range c.SAN {
 		accept.SubjectNames = append(accept.SubjectNames[:len(accept.SubjectNames):len(accept.SubjectNames)], "tls_client_auth_san_"+kind)
 	}
-	if c.ASErrors != "" && c.ASErrors != "pass" {
-		return fmt.Errorf("as_errors %q: the only word is pass", c.ASErrors)
-	}
 	kept := h.app.keptKeysOf("authorization_server", c.URL, trustName(c.TrustPoolRaw))
-	if err := c.checkEndpoints(); err != nil {
-		return err
-	}
 	roots, err := trustPool(ctx, c, c.TrustPoolRaw)
 	if err != nil {
 		return err
@@ -181,19 +169,43 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 	if c.inlineKeys() {
 		o.Keys = h.inlineKeys
 	}
-	if o.InitialAccessToken, err = secret("initial_access_token", c.Provision.InitialAccessToken); err != nil {
+	if err := h.resolveSecrets(&o); err != nil {
 		return err
-	}
-	if o.ClientID, o.ClientSecret, err = c.Client.resolve(); err != nil {
-		return err
-	}
-	if h.AccessToken != nil {
-		if o.RegistrarID, o.RegistrarSecret, err = h.AccessToken.Client.resolve(); err != nil {
-			return fmt.Errorf("access_token: %w", err)
-		}
 	}
 	h.as, err = authserver.New(o)
 	return err
+}
+
+func (h *Handler) resolveSecrets(o *authserver.Options) (err error) {
+	if o.InitialAccessToken, err = secret("initial_access_token", h.AuthorizationServer.Provision.InitialAccessToken); err != nil {
+		return err
+	}
+	if o.ClientID, o.ClientSecret, err = h.AuthorizationServer.Client.resolve(); err != nil {
+		return err
+	}
+	if h.AccessToken == nil {
+		return nil
+	}
+	if o.RegistrarID, o.RegistrarSecret, err = h.AccessToken.Client.resolve(); err != nil {
+		return fmt.Errorf("access_token: %w", err)
+	}
+	return nil
+}
+
+// checkWords looks at what each word says by itself.
+func (c *AuthorizationServer) checkWords() error {
+	switch {
+	case c.Provision == nil || c.Provision.Method != "rfc7591":
+		return errors.New("provision rfc7591 is missing: it is how clients become known to the authorization server")
+	case c.Provision.Keys != "" && c.Provision.Keys != "inline":
+		return fmt.Errorf("keys %q: the only word is inline", c.Provision.Keys)
+	case c.ASErrors != "" && c.ASErrors != "pass":
+		return fmt.Errorf("as_errors %q: the only word is pass", c.ASErrors)
+	}
+	if err := subset("san", c.SAN, []string{"dns", "uri", "ip", "email"}); err != nil {
+		return err
+	}
+	return c.checkEndpoints()
 }
 
 // checkEndpoints refuses what the guard could not hold requests against.

@@ -78,6 +78,13 @@ func (h *Handler) rulesWord(d *caddyfile.Dispenser) error {
 	case "registration_access_token":
 		h.RegistrationAccessToken = new(RegistrationAccessToken)
 		return h.RegistrationAccessToken.unmarshal(d)
+	}
+	return h.siteWord(d)
+}
+
+// siteWord reads the words of what the site does beside registering.
+func (h *Handler) siteWord(d *caddyfile.Dispenser) error {
+	switch d.Val() {
 	case "registration":
 		return oneOf(d, &h.Registration, "off")
 	case "management":

@@ -139,29 +139,14 @@ func (s *Stage) open(ctx context.Context, o Options) (err error) {
 	}
 	secrets := map[string]string{"AS_SECRET": rand.Text(), "AS_IAT": rand.Text(), "REGISTRAR_SECRET": rand.Text()}
 	s.registrar = secrets["REGISTRAR_SECRET"]
-	dnFormat := ""
-	if o.Kind == authserverprocess.GoOIDC {
-		dnFormat = "go"
-	}
-	as, err := gateway.FreePort()
+	url, err := s.openAS(ctx, o, authserverprocess.Config{
+		TLSCert: certificate, TLSKey: key, Issuer: s.Issuer, Prefix: Prefix, ClientIDHeader: "X-Client-Id",
+		InitialAccessToken: secrets["AS_IAT"], GatewayID: "gateway", GatewaySecret: secrets["AS_SECRET"],
+		RegistrarID: "registrar", RegistrarSecret: secrets["REGISTRAR_SECRET"], JWKSCA: ca,
+		TrustClientCertHeader: true, AccessTokens: o.AccessTokens, Admin: true,
+	})
 	if err != nil {
 		return err
-	}
-	url := "https://localhost:" + strconv.Itoa(as) + Prefix
-	if !o.WithoutAS {
-		config := authserverprocess.Config{
-			TLSCert: certificate, TLSKey: key, Issuer: s.Issuer, Prefix: Prefix, ClientIDHeader: "X-Client-Id",
-			InitialAccessToken: secrets["AS_IAT"], GatewayID: "gateway", GatewaySecret: secrets["AS_SECRET"],
-			RegistrarID: "registrar", RegistrarSecret: secrets["REGISTRAR_SECRET"], JWKSCA: ca,
-			TrustClientCertHeader: true, AccessTokens: o.AccessTokens, Admin: true,
-		}
-		if o.AS != nil {
-			o.AS(&config)
-		}
-		if s.AS, err = authserverprocess.Start(ctx, o.Kind, config); err != nil {
-			return err
-		}
-		url = s.AS.URL()
 	}
 	example, err := os.ReadFile(filepath.Join(gateway.Root(), "Caddyfile.example"))
 	if err != nil {
@@ -169,20 +154,42 @@ func (s *Stage) open(ctx context.Context, o Options) (err error) {
 	}
 	setting := gateway.Setting{
 		Port: port, Admin: s.admin, StoreDirectory: filepath.Join(s.Dir, "store"),
-		Certificate: certificate, Key: key, ClientRoots: ca, ASURL: url, ASRoots: ca, DNFormat: dnFormat,
+		Certificate: certificate, Key: key, ClientRoots: ca, ASURL: url, ASRoots: ca, DNFormat: dnFormats[o.Kind],
 		DirectoryJWKS: s.Directory.JWKSURL(), DirectoryRoots: ca, Replace: o.Replace, Transport: o.Transport, ChecksOff: !o.Checks,
 	}
 	if s.Caddyfile, err = setting.Caddyfile(string(example)); err != nil {
 		return err
 	}
 	maps.Copy(secrets, o.Environment)
-	var env []string
+	s.Gateway, err = gateway.Start(ctx, o.Binary, s.Dir, s.Caddyfile, s.issue(secrets))
+	return err
+}
+
+// issue gives secrets out as environment variables, and notes them.
+func (s *Stage) issue(secrets map[string]string) (env []string) {
 	for name, value := range secrets {
 		env = append(env, name+"="+value)
 		s.issued = append(s.issued, value)
 	}
-	s.Gateway, err = gateway.Start(ctx, o.Binary, s.Dir, s.Caddyfile, env)
-	return err
+	return env
+}
+
+// dnFormats are how the servers write DNs, where that is not RFC 4514.
+var dnFormats = map[authserverprocess.Kind]string{authserverprocess.GoOIDC: "go"}
+
+// openAS starts the authorization server, or takes a port at which none is.
+func (s *Stage) openAS(ctx context.Context, o Options, config authserverprocess.Config) (url string, err error) {
+	if o.WithoutAS {
+		port, err := gateway.FreePort()
+		return "https://localhost:" + strconv.Itoa(port) + Prefix, err
+	}
+	if o.AS != nil {
+		o.AS(&config)
+	}
+	if s.AS, err = authserverprocess.Start(ctx, o.Kind, config); err != nil {
+		return "", err
+	}
+	return s.AS.URL(), nil
 }
 
 // enrol makes the TPPs and writes their files.
