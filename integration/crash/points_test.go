@@ -77,7 +77,9 @@ func (b *bank) crash(t *testing.T, s scenario, method string, operation func() (
 	fail(b.outboxIsEmpty(ctx)) // a point of the outbox is to be this operation's
 	if s.point != "" {
 		fail(b.Gateway.Stop())
-		fail(b.Gateway.RestartWith(ctx, "DCR_CRASH_AT="+s.point))
+		armed := filepath.Join(t.TempDir(), "armed")
+		fail(b.Gateway.RestartWith(ctx, "DCR_CRASH_AT="+s.point, "DCR_CRASH_WHEN="+armed))
+		fail(os.WriteFile(armed, nil, 0o600))
 	}
 	fail(b.befall(ctx, s.trouble, method))
 	waiting, stop := context.WithCancelCause(ctx)
@@ -276,7 +278,8 @@ func (b *bank) playRemove(t *testing.T, s scenario, c *counts) {
 	}
 }
 
-// TestScenariosAreAll: every crash point of the registry is one of a scenario.
+// TestScenariosAreAll: every crash point of the registry is one of a scenario. Those of the
+// store beside "committed" need a damaged or a grown store: registry/badger plays them.
 func TestScenariosAreAll(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(gateway.Root(), "registry", "*.go"))
 	if err != nil {
@@ -294,7 +297,7 @@ func TestScenariosAreAll(t *testing.T) {
 	}
 	for _, s := range scenarios {
 		for _, point := range []string{s.point, s.then} {
-			if point != "" {
+			if point != "" && point != storeCommitted {
 				played = append(played, point)
 			}
 		}

@@ -91,10 +91,16 @@ func madeOtherwise(kept int) []authserverprocess.Fault {
 	}
 }
 
+// storeCommitted is between a commit and HEAD, which says what was committed last.
+const storeCommitted = "store: committed"
+
 // scenarios are every crash point of the sources, and the AS's side of each call.
 var scenarios = []scenario{
 	{operation: "register", point: "register: accepted"},
 	{operation: "register", point: "register: begun"},
+	{operation: "register", point: storeCommitted},
+	// The first commit of a start: it binds the store to its keyset.
+	{operation: "register", point: "register: begun", then: storeCommitted},
 	{operation: "register", trouble: before},
 	{operation: "register", trouble: after, loses: true},
 	{operation: "register", point: "register: answered", loses: true},
