@@ -52,9 +52,7 @@ func TestDiskFull(t *testing.T) {
 		w := prepared(t, p)
 		d.leave(t, littleRoom)
 		refusesWrites(t, p, id, own, w)
-		if !strings.Contains(p.Gateway.Log(), "too little room on the disk: "+d.dir+" has ") || !strings.Contains(p.Gateway.Log(), "128 MB are needed") {
-			t.Error("the log does not say what is missing")
-		}
+		says(t, p.Gateway, "too little room on the disk: "+d.dir+" has ", "128 MB are needed")
 		d.empty(t)
 		first := w.areTaken(t, p, id, own)
 
@@ -74,9 +72,7 @@ func TestDiskFull(t *testing.T) {
 		w = prepared(t, p)
 		d.leaveNoFiles(t)
 		refusesWrites(t, p, id, own, w)
-		if !strings.Contains(p.Gateway.Log(), "has no room, or no inodes, left") {
-			t.Error("the log does not say that files are missing")
-		}
+		says(t, p.Gateway, "has no room, or no inodes, left")
 		d.empty(t)
 		restart(t, p, p.Gateway.Stop)
 		third := w.areTaken(t, p, id, own)
@@ -168,15 +164,7 @@ func TestEndOnAFullDisk(t *testing.T) {
 	}
 	p.CloseIdle()
 	// The store's keeper may be the last request of before, or the configuration itself.
-	err = story.Eventually(t.Context(), 20*time.Second, func() error {
-		if !strings.Contains(p.Gateway.Log(), "the directory stays in use until it can be closed") {
-			return errors.New("the log does not say that the store is not closed")
-		}
-		return nil
-	})
-	if err != nil {
-		t.Error(err)
-	}
+	says(t, p.Gateway, "the directory stays in use until it can be closed")
 	if err := p.Gateway.Reload(t.Context(), p.Caddyfile); err == nil || !strings.Contains(err.Error(), "too little room") {
 		t.Errorf("a reload with the directive: %v", err)
 	}

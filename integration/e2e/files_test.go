@@ -53,18 +53,6 @@ func TestFilesAreReadAgain(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	logged := func(what string) {
-		t.Helper()
-		err := story.Eventually(t.Context(), 20*time.Second, func() error {
-			if !strings.Contains(p.Gateway.Log(), what) {
-				return fmt.Errorf("the log does not say %q", what)
-			}
-			return nil
-		})
-		if err != nil {
-			t.Error(err)
-		}
-	}
 	const again, unusable = "read a file again that has changed", "cannot use a file that has changed"
 	is("at first", http.StatusCreated, "")
 	if strings.Contains(p.Gateway.Log(), again) {
@@ -72,9 +60,9 @@ func TestFilesAreReadAgain(t *testing.T) {
 	}
 	replace(keys, set(p.Other.JWKS()))
 	is("the directory's key is withdrawn", http.StatusBadRequest, "software_statement: is signed with a key that is not in the JWKS")
-	logged(again)
+	says(t, p.Gateway, again)
 	replace(keys, "{")
-	logged(unusable)
+	says(t, p.Gateway, unusable)
 	is("the file is bad", http.StatusBadRequest, "software_statement: is signed with a key that is not in the JWKS")
 	replace(keys, set(p.Directory.JWKS()))
 	is("the key is back", http.StatusCreated, "")

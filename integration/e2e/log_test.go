@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/directory"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
 
@@ -34,6 +36,36 @@ func logged(p *story.Play, want map[string]string) error {
 		return fmt.Errorf("%d lines with %v", lines, want)
 	}
 	return nil
+}
+
+// says waits for texts in the gateway's log: a line may come later than the answer that it
+// is about.
+func says(t *testing.T, g *gateway.Process, texts ...string) {
+	t.Helper()
+	for _, text := range texts {
+		if said(t.Context(), g, 1, text) == 0 {
+			t.Errorf("the log does not say: %s", text)
+		}
+	}
+}
+
+// saysTimes waits for a text in the gateway's log so many times, and no more.
+func saysTimes(t *testing.T, g *gateway.Process, times int, text string) {
+	t.Helper()
+	if n := said(t.Context(), g, times, text); n != times {
+		t.Errorf("the log says %d times, not %d: %s", n, times, text)
+	}
+}
+
+// said counts a text in the gateway's log, when it is there at least so many times.
+func said(ctx context.Context, g *gateway.Process, times int, text string) (n int) {
+	_ = story.Eventually(ctx, 20*time.Second, func() error { // the caller judges the number
+		if n = strings.Count(g.Log(), text); n < times {
+			return fmt.Errorf("%d times", n)
+		}
+		return nil
+	})
+	return n
 }
 
 // TestLogFields: by the support code of an answer its reason is found, in the

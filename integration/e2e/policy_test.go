@@ -47,9 +47,7 @@ func TestPolicies(t *testing.T) {
 			if err != nil || len(clients) != 1 {
 				t.Errorf("the authorization server has %v, %v", clients, err)
 			}
-			if log := p.Gateway.Log(); !strings.Contains(log, `ssa.software_mode == \"Test\" is false (line `) {
-				t.Error("the log does not say why")
-			}
+			says(t, p.Gateway, `ssa.software_mode == \"Test\" is false (line `)
 		})
 
 		t.Run("refuses as the policy says", func(t *testing.T) {
@@ -122,9 +120,7 @@ func TestPolicies(t *testing.T) {
 			if _, answer := operator(t, p, http.MethodGet, "explanations?workspace=default/other", ""); len(answer["entries"].([]any)) != 0 {
 				t.Errorf("%v", answer)
 			}
-			if log := p.Gateway.Log(); !strings.Contains(log, "no such key: nothing") {
-				t.Error("the log does not say what is wrong with the policy")
-			}
+			says(t, p.Gateway, "no such key: nothing")
 		})
 
 		t.Run("cannot decide", func(t *testing.T) {

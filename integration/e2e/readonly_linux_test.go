@@ -78,9 +78,7 @@ func TestReadOnlyDirectory(t *testing.T) {
 	w := prepared(t, p)
 	mode(0o500)
 	refusesWrites(t, p, id, own, w)
-	if !strings.Contains(p.Gateway.Log(), "the directory cannot be written: "+dir+" must belong") {
-		t.Error("the log does not say why")
-	}
+	says(t, p.Gateway, "the directory cannot be written: "+dir+" must belong")
 	mode(0o700)
 	made := w.areTaken(t, p, id, own)
 

@@ -95,13 +95,9 @@ func TestRestoredStore(t *testing.T) {
 				}
 				restart(t, p, p.Gateway.Stop) // the epoch outlives the start that has begun it
 			}
-			log := p.Gateway.Log()
-			if n := strings.Count(log, "the store was restored"); n != 1 {
-				t.Errorf("the log says %d times that the store was restored", n)
-			}
-			if n := strings.Count(log, "an epoch is in force"); n != 3 || !strings.Contains(log, `"rule":"epoch"`) {
-				t.Errorf("the log says %d times of 3 starts that an epoch is in force, or does not name the rule", n)
-			}
+			says(t, p.Gateway, `"rule":"epoch"`)
+			saysTimes(t, p.Gateway, 1, "the store was restored")
+			saysTimes(t, p.Gateway, 3, "an epoch is in force") // one for each start
 			// A client of the copy goes on. One that was forgotten is for the operator.
 			if _, err := p.ClientToken(t.Context(), p.Acme, id); err != nil {
 				t.Error(err)

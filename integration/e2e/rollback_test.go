@@ -47,9 +47,7 @@ func TestStatementRollback(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if log := p.Gateway.Log(); !strings.Contains(log, `"rule":"statement_rollback"`) {
-		t.Error("the log does not name the rule")
-	}
+	says(t, p.Gateway, `"rule":"statement_rollback"`)
 	body, err := p.Acme.Request(nil)
 	if err != nil {
 		t.Fatal(err)

@@ -48,7 +48,5 @@ func TestStoreShare(t *testing.T) {
 		reload(t, p, "bytes_per_organisation off")
 		answered(t, registers(t, p, client, nil), nil, http.StatusCreated, "")
 	})
-	if log := p.Gateway.Log(); !strings.Contains(log, `"rule":"clients_per_software"`) || !strings.Contains(log, `"rule":"bytes_per_organisation"`) {
-		t.Error("the log does not name the rules")
-	}
+	says(t, p.Gateway, `"rule":"clients_per_software"`, `"rule":"bytes_per_organisation"`)
 }

@@ -31,8 +31,6 @@ func TestTokenAudience(t *testing.T) {
 		if r.Status != 401 || r.Text("error") != "invalid_token" || !strings.Contains(r.Text("error_description"), "for another audience") {
 			t.Errorf("%v", r)
 		}
-		if log := p.Gateway.Log(); !strings.Contains(log, "write in authorization_server: token_audience ") {
-			t.Error("the log does not say what to write")
-		}
+		says(t, p.Gateway, "write in authorization_server: token_audience ")
 	})
 }

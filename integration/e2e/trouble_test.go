@@ -202,9 +202,7 @@ func TestDeadServerIsLeftAlone(t *testing.T) {
 	if err != nil || len(asked) > 25 { // five, and one for each five seconds that this takes; Go's client repeats
 		t.Errorf("asked %d times, %v", len(asked), err)
 	}
-	if !strings.Contains(p.Gateway.Log(), "circuit breaker of the authorization server") {
-		t.Error("the log does not say so")
-	}
+	says(t, p.Gateway, "circuit breaker of the authorization server")
 	if err := p.AS.ResetFaults(t.Context()); err != nil {
 		t.Fatal(err)
 	}

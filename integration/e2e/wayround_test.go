@@ -60,10 +60,12 @@ func TestLoadingSaysWhatIsWrong(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			before := len(p.Gateway.Log())
+			const loaded = "load complete"
+			before, loads := len(p.Gateway.Log()), strings.Count(p.Gateway.Log(), loaded)
 			if _, err := p.Gateway.Command(t.Context(), "reload", "--force", "--config", file, "--adapter", "caddyfile"); err != nil {
 				t.Fatal(err)
 			}
+			saysTimes(t, p.Gateway, loads+1, loaded)
 			for when, said := range map[string]string{"validate": validated, "reload": p.Gateway.Log()[before:]} {
 				var ours []string
 				for line := range strings.Lines(said) {
