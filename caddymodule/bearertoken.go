@@ -71,11 +71,13 @@ var errTwoAnswers = errors.New("introspection calls a token inactive that the en
 // checkAccessToken refuses the token of a client that may do nothing, one that the gateway has
 // ended, and one that came with another certificate than the gateway has bound it to.
 func (h *Handler) checkAccessToken(w http.ResponseWriter, r *http.Request, c checks) (inactive bool, err error) {
+	t, err := h.presentedToken(w, r, c)
+	if err == nil && t.Raw == "" {
+		return false, nil
+	}
 	by := guardCallerOf(r)
 	by.begin("access_token", "access_token", tokenClause)
-	t, err := h.presentedToken(w, r, c)
-	if err != nil || t.Raw == "" {
-		by.forget(err)
+	if err != nil {
 		return false, err
 	}
 	if h.RegistrationAccessToken != nil && registry.IsAccessToken(t.Raw) {

@@ -30,7 +30,7 @@ func (h *Handler) checkAssertion(ctx context.Context, store *registry.Registry, 
 	if rules.Keys, rules.Revoked, err = h.softwareKeys(c); err != nil {
 		return verify.AsError(err)
 	}
-	a, err := who.VerifyClientAssertion(ctx, rules, h.now())
+	a, err := who.VerifyClientAssertion(guardCallerIn(ctx).tracing(ctx), rules, h.now())
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,9 @@ func (h *Handler) serveGuarded(w http.ResponseWriter, r *http.Request, next cadd
 		return nil
 	}
 	defer h.logPassed(r)
-	guardCallerOf(r).begin("authorization_server", "authorization_server", "")
+	if c != nil || at == introspection { // else it is the AS's answer, whatever that is
+		guardCallerOf(r).begin("authorization_server", "authorization_server", "")
+	}
 	handOver(r, h.handedOver, h.now())
 	if c != nil && c.Bridge != "" {
 		next = h.bridged(next, store, c, form)
@@ -49,23 +51,26 @@ func (h *Handler) serveGuarded(w http.ResponseWriter, r *http.Request, next cadd
 // but to pass it on.
 func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.Registry, at purpose) (form string, client *registry.Client, err error) {
 	by := guardCallerOf(r)
-	by.beginForm(r)
 	if form, err = h.readForm(w, r); err != nil {
+		by.beginForm(r)
 		return "", nil, err
 	}
-	by.beginAuthentication()
 	who, err := verify.ReadClientAuthentication(r.Header["Authorization"], r.URL.RawQuery, form)
 	by.presents(who)
 	if err != nil {
+		by.beginAuthentication(r)
 		return "", nil, err
 	}
 	cert, absent := captureCertificate(r.TLS, h.now())
-	by.beginCertificate(r.TLS, absent)
 	if absent != nil {
 		cert = nil // CheckClient tells what is missing
 	}
 	asked, usual := h.usual(r.Method, who, cert, at)
-	if usual && h.passed.before(asked, store) {
+	before := usual && h.passed.before(asked, store)
+	if !before || at == introspection { // else it cannot be refused any more
+		by.beginCertificate(r, absent)
+	}
+	if before {
 		h.remembered(r, store, asked.clientID)
 		return form, nil, nil
 	}

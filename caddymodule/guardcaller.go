@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -32,33 +31,14 @@ type guardCaller struct {
 	inactive, inactiveOf string
 	// refused: the request was answered here, and has its line.
 	refused bool
-	// operation and trace are what an explanation has; trace is nil with explain off.
+	// operation and trace are what an explanation has. Nothing is traced with explain off.
 	operation string
-	trace     *verify.Trace
+	traces    bool
+	trace     verify.Trace
 }
 
 // party is whose a client is. It never changes.
 type party struct{ softwareID, orgID string }
-
-type guardCallerKey struct{}
-
-func (h *Handler) withGuardCaller(ctx context.Context, what purpose) context.Context {
-	c := new(guardCaller)
-	ctx = context.WithValue(ctx, guardCallerKey{}, c)
-	if h.Explain == "on" {
-		c.operation, c.trace = guardOperations[what], new(verify.Trace)
-		ctx = verify.WithTrace(ctx, c.trace)
-	}
-	return ctx
-}
-
-// guardCallerOf is nil for a request to the gateway's own endpoints.
-func guardCallerOf(r *http.Request) *guardCaller { return guardCallerIn(r.Context()) }
-
-func guardCallerIn(ctx context.Context) *guardCaller {
-	c, _ := ctx.Value(guardCallerKey{}).(*guardCaller)
-	return c
-}
 
 // presents takes what a request says of its sender, which nobody has verified.
 func (c *guardCaller) presents(who *verify.ClientAuthentication) {

@@ -1,7 +1,7 @@
 package caddymodule
 
 import (
-	"crypto/tls"
+	"context"
 	"net/http"
 	"strings"
 
@@ -40,34 +40,35 @@ func (x *exchange) keepGuarded(err error) {
 		who = holder(x.r, cert)
 	}
 	store.KeepExplanation(who, func() *registry.Explanation {
-		e := registry.Explain(x.Workspace, c.operation, x.now(), c.trace, err)
+		e := registry.Explain(x.Workspace, c.operation, x.now(), &c.trace, err)
 		e.SupportCode = x.support
 		return e
 	})
 }
 
 // traced tells whether steps are recorded.
-func (c *guardCaller) traced() bool { return c != nil && c.trace != nil }
+func (c *guardCaller) traced() bool { return c != nil && c.traces }
 
 // begin begins a step, which may be shown later what it looks at.
 func (c *guardCaller) begin(step, rule, clause string) {
-	if c != nil {
+	if c.traced() {
 		c.trace.Begin(step, rule, clause, nil)
 	}
 }
 
 // conclude says of the step under way what no other step is refused for.
 func (c *guardCaller) conclude(reason string) {
-	if c != nil {
+	if c.traced() {
 		c.trace.Conclude(verify.VerdictUnknown, reason)
 	}
 }
 
-// forget forgets the steps of an access token that is not there.
-func (c *guardCaller) forget(err error) {
-	if c != nil && err == nil {
-		c.trace.Rewind(0)
+// tracing has the checks of a context recorded too.
+func (c *guardCaller) tracing(ctx context.Context) context.Context {
+	if !c.traced() {
+		return ctx
 	}
+	return verify.WithTrace(ctx, &c.trace)
 }
 
 // Where the rules come from that the guard holds requests against.
@@ -100,10 +101,12 @@ type shownAuthentication struct {
 	InQuery   bool   `json:"in_the_address,omitempty"`
 }
 
-func (c *guardCaller) beginAuthentication() {
+// beginAuthentication is after beginForm.
+func (c *guardCaller) beginAuthentication(r *http.Request) {
 	if !c.traced() {
 		return
 	}
+	c.beginForm(r)
 	c.trace.Begin("client_authentication", "client_authentication", authenticationClause, func() any {
 		if c.who == nil {
 			return nil
@@ -121,11 +124,14 @@ func (c *guardCaller) beginAuthentication() {
 	})
 }
 
-// beginCertificate shows a certificate also where it does not count; why is the reason.
-func (c *guardCaller) beginCertificate(state *tls.ConnectionState, why error) {
+// beginCertificate is after beginAuthentication. It shows a certificate also where it does
+// not count; why is the reason.
+func (c *guardCaller) beginCertificate(r *http.Request, why error) {
 	if !c.traced() {
 		return
 	}
+	c.beginAuthentication(r)
+	state := r.TLS
 	c.trace.Begin("client_certificate", "client_certificate", certificateClause, func() any { return certificateOf(state) })
 	if why != nil {
 		c.conclude(why.Error())

@@ -101,32 +101,6 @@ func (h *Handler) current(ctx context.Context) (*table, error) {
 	return t, nil
 }
 
-// tableKey is that of a request's table in its context: a site may have several workspaces.
-type tableKey struct{ handler *Handler }
-
-// informed is a request all of which sees one discovery document, and the log who sends
-// it to an endpoint of the AS. It is one copy: every request there needs it.
-func (h *Handler) informed(r *http.Request, t *table, what purpose) *http.Request {
-	ctx := h.withTable(r.Context(), t)
-	switch what {
-	case authentication, revocation, introspection, endpoint:
-		ctx = h.withGuardCaller(ctx, what)
-	}
-	return r.WithContext(ctx)
-}
-
-// withTable has all of a request see one discovery document. Another may become known
-// while its body is on its way: then half of it would be judged by either.
-func (h *Handler) withTable(ctx context.Context, t *table) context.Context {
-	return h.as.WithMetadata(context.WithValue(ctx, tableKey{h}, t), t.metadata)
-}
-
-// tableOf is the table of a request, nil for one before any was known.
-func (h *Handler) tableOf(ctx context.Context) *table {
-	t, _ := ctx.Value(tableKey{h}).(*table)
-	return t
-}
-
 // registerURL is where clients register. That needs a certificate, and tools do not
 // look for an alias of it.
 func (h *Handler) registerURL(issuer string) string {
