@@ -43,23 +43,18 @@ type discovered struct {
 	failed   error     // of the last fetch
 }
 
-// metadataKey is that of WithMetadata.
-type metadataKey struct{ server *Server }
+// MetadataKey is that of a context whose value is the document (*Metadata) of everything that
+// is done with it: one request sees one document.
+type MetadataKey struct{ Server *Server }
 
-// WithMetadata makes m the document of everything that is done with the context: one
-// request must not be judged by one document and carried out by another.
-func (s *Server) WithMetadata(ctx context.Context, m *Metadata) context.Context {
-	return context.WithValue(ctx, metadataKey{s}, m)
-}
-
-// Metadata is the AS's current document, or that of WithMetadata. Requests wait only
+// Metadata is the AS's current document, or that of MetadataKey. Requests wait only
 // for the first one, together, at most fetchTimeout; later it is fetched in the
 // background, and while that fails the last good one counts, from the store after a
 // restart. The pointer stays the same until something changes.
 //
 // Errors: Unavailable.
 func (s *Server) Metadata(ctx context.Context) (*Metadata, error) {
-	if m, ok := ctx.Value(metadataKey{s}).(*Metadata); ok {
+	if m, ok := ctx.Value(MetadataKey{s}).(*Metadata); ok {
 		return m, nil
 	}
 	now := s.Now()

@@ -128,7 +128,7 @@ func TestOneDocumentForARequest(t *testing.T) {
 	e, other := newEdge(t, nil), newEdge(t, nil)
 	e.on(discovery, answer(http.StatusOK, e.document()), answer(http.StatusOK, e.document("issuer", `"https://new.example/as"`)))
 	first := e.metadata()
-	request := e.WithMetadata(t.Context(), first)
+	request := context.WithValue(t.Context(), authserver.MetadataKey{Server: e.Server}, first)
 	e.later(time.Hour)
 	eventually(t, "the new document is known", func() bool { return e.metadata() != first })
 	if m, err := e.Metadata(request); err != nil || m != first {

@@ -3,6 +3,8 @@ package caddymodule
 import (
 	"context"
 	"net/http"
+
+	"github.com/caddy-dcr/caddy-dcr/authserver"
 )
 
 // resolved is the context of a request to the gateway's endpoints and to those of the AS
@@ -23,12 +25,16 @@ type tableKey struct{ handler *Handler }
 // guardCallerKey is that of a request's guardCaller.
 type guardCallerKey struct{}
 
-// Value is that of the request's own context, but for the two keys above.
+// Value is that of the request's own context, but for what is resolved.
 func (c *resolved) Value(key any) any {
 	switch key := key.(type) {
 	case tableKey:
 		if key.handler == c.handler {
 			return c.table
+		}
+	case authserver.MetadataKey:
+		if key.Server == c.handler.as {
+			return c.table.metadata
 		}
 	case guardCallerKey:
 		if c.guards {
@@ -53,7 +59,7 @@ func (h *Handler) informed(r *http.Request, t *table, what purpose) *http.Reques
 // withTable has all of a request see one discovery document. Another may become known
 // while its body is on its way: then half of it would be judged by either.
 func (h *Handler) withTable(ctx context.Context, t *table) *resolved {
-	return &resolved{Context: h.as.WithMetadata(ctx, t.metadata), handler: h, table: t}
+	return &resolved{Context: ctx, handler: h, table: t}
 }
 
 // tableOf is the table of a request, nil for one before any was known.
