@@ -57,8 +57,8 @@ func (b *BadgerStore) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("directory: %w", err)
 	}
-	for _, doubt := range doubts {
-		ctx.Slogger().Warn("the store's directory: "+doubt, slog.String("cure", "install -d -o <Caddy's user> -m 700 "+b.absolute+", and chown what is in it"))
+	for _, one := range doubts {
+		doubt(ctx.Slogger(), "the store's directory: "+one, "apps/openbanking_dcr/store/directory", "install -d -o <Caddy's user> -m 700 "+b.absolute+", and chown what is in it")
 	}
 	return nil
 }

@@ -16,7 +16,8 @@ func (a *App) checkKeyset() error {
 	_, err := file.read(a.keyset)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		a.log.Warn("the keyset cannot be read by this user; the gateway must run as the one that owns it", slog.String("file", file.name), slog.String("user", thisUser().String()), slog.Any("error", err))
+		doubt(a.log, "the keyset cannot be read by this user", "apps/openbanking_dcr/keyset", "run the gateway as the user that owns "+file.name,
+			slog.String("file", file.name), slog.String("user", thisUser().String()), slog.Any("error", err))
 		return nil
 	case err != nil && a.keyset != "":
 		return fmt.Errorf("keyset %s: %w", a.Keyset, err)
@@ -27,7 +28,8 @@ func (a *App) checkKeyset() error {
 	}
 	if info, err := os.Stat(file.name); err == nil && info.Mode().Perm()&0o077 != 0 {
 		if _, known := ownerOf(info); known {
-			a.log.Warn("the keyset is open to others than its owner; take their rights away (chmod 600)", slog.String("file", file.name), slog.String("mode", fmt.Sprintf("%04o", info.Mode().Perm())))
+			doubt(a.log, "the keyset is open to others than its owner", "apps/openbanking_dcr/keyset", "chmod 600 "+file.name,
+				slog.String("file", file.name), slog.String("mode", fmt.Sprintf("%04o", info.Mode().Perm())))
 		}
 	}
 	return nil

@@ -46,7 +46,7 @@ func (w *ways) proxy(m *siteHandler, in flow) {
 		return // forward_auth to another server
 	}
 	if in&flowBehind != 0 && !w.failed {
-		w.behind = append(w.behind, m.proxy)
+		w.behind = append(w.behind, m)
 	}
 	switch {
 	case in&flowUnpassed == 0:

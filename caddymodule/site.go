@@ -37,25 +37,31 @@ func (h *Handler) checkSite(ctx caddy.Context) error {
 	}
 	w.warn(h)
 	if _, err := ctx.AppIfConfigured("layer4"); err == nil {
-		h.log.Warn("the app layer4 is configured, and the gateway cannot see what it does with connections: let it send none to the authorization server",
-			slog.String("place", "apps/layer4"))
+		doubt(h.log, "the app layer4 is configured, and the gateway cannot see what it does with connections",
+			"apps/layer4", "let it send none to the authorization server")
 	}
 	return h.checkClientAuth(ctx, running, w)
+}
+
+// doubt warns of what may be meant in a configuration, and rarely is: where it is, as the
+// admin API has it, and what to do.
+func doubt(log *slog.Logger, what, place, cure string, more ...any) {
+	log.Warn(what, append(more, slog.String("place", place), slog.String("cure", cure))...)
 }
 
 // warn says what is around the directive that may be meant, and rarely is.
 func (w *ways) warn(h *Handler) {
 	for _, one := range w.beside {
-		h.log.Warn("another site sends to the authorization server without this directive: whoever can reach that site goes round the gateway; "+
-			"take it away, or let nobody outside reach it",
-			slog.String("host", one.host), slog.String("place", one.place), slog.String("listen", one.listen))
+		doubt(h.log, "another site sends to the authorization server without this directive: whoever can reach that site goes round the gateway",
+			one.place, "take it away, or let nobody outside reach it", slog.String("host", one.host), slog.String("listen", one.listen))
 	}
 	for _, one := range h.Unguarded.all() {
 		switch {
 		case !w.used[one]:
-			h.log.Warn("an exception of unguarded is not needed; take it away", slog.String("unguarded", one))
+			doubt(h.log, "an exception of unguarded is not needed", w.at+"/unguarded", "take it away", slog.String("unguarded", one))
 		case one == "handler reverse_proxy" || one == h.Unguarded.upstream(w.as):
-			h.log.Warn("requests go round this directive to the authorization server, as unguarded allows", slog.String("unguarded", one))
+			doubt(h.log, "requests go round this directive to the authorization server, as unguarded allows",
+				w.at+"/unguarded", "take it away, or let nobody outside send such requests", slog.String("unguarded", one))
 		}
 	}
 	w.warnOfProxies(h)
@@ -63,27 +69,27 @@ func (w *ways) warn(h *Handler) {
 
 // warnOfProxies says where what is behind this directive does not send to the AS.
 func (w *ways) warnOfProxies(h *Handler) {
-	cure := slog.String("cure", "write in the site: reverse_proxy "+origin(h.AuthorizationServer.URL))
+	cure := "write in the site: reverse_proxy " + origin(h.AuthorizationServer.URL)
 	if len(w.behind) == 0 && !w.other {
-		h.log.Warn("nothing sends requests that have passed this directive to the authorization server: its endpoints do not answer", cure)
+		doubt(h.log, "nothing sends requests that have passed this directive to the authorization server: its endpoints do not answer", w.at, cure)
 	}
 	var elsewhere []string
-	for _, p := range w.behind {
-		toAS, known := w.sendsTo(p)
+	for _, m := range w.behind {
+		toAS, known := w.sendsTo(m.proxy)
 		switch {
-		case toAS && withoutTLS(p):
-			h.log.Warn("reverse_proxy speaks HTTP without TLS to the authorization server, whose address is https", cure)
+		case toAS && withoutTLS(m.proxy):
+			doubt(h.log, "reverse_proxy speaks HTTP without TLS to the authorization server, whose address is https", m.place, cure)
 			return
 		case toAS || !known:
 			return
 		}
-		for _, u := range p.Upstreams {
+		for _, u := range m.proxy.Upstreams {
 			elsewhere = append(elsewhere, u.Dial)
 		}
 	}
 	if len(elsewhere) > 0 && !w.other {
-		h.log.Warn("reverse_proxy sends to another server than authorization_server names: what is checked with one is used at the other",
-			slog.Any("sends_to", elsewhere), slog.String("authorization_server", h.AuthorizationServer.URL), cure)
+		doubt(h.log, "reverse_proxy sends to another server than authorization_server names: what is checked with one is used at the other",
+			w.behind[0].place, cure, slog.Any("sends_to", elsewhere), slog.String("authorization_server", h.AuthorizationServer.URL))
 	}
 }
 

@@ -1,10 +1,10 @@
 package caddymodule
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net"
 	"net/url"
@@ -42,6 +42,7 @@ const clientAuthCure = "write in the site: tls { client_auth { mode verify_if_gi
 func (h *Handler) checkClientAuth(ctx caddy.Context, running map[string]*caddyhttp.Server, w *ways) error {
 	best, strictest, place := certificatesIgnored, certificatesDemanded, ""
 	for _, name := range slices.Sorted(maps.Keys(w.sites)) {
+		place = cmp.Or(place, "apps/http/servers/"+name+"/tls_connection_policies")
 		for _, host := range w.sites[name] {
 			policies := running[name].TLSConnPolicies
 			for _, i := range policiesFor(policies, host) {
@@ -58,7 +59,7 @@ func (h *Handler) checkClientAuth(ctx caddy.Context, running map[string]*caddyht
 		}
 	}
 	if h.ClientCertificateHeader != nil {
-		h.warnOfProxies(ctx)
+		h.warnOfProxies(ctx, running)
 		return nil
 	}
 	if !h.certificatesHere(w) {
@@ -66,13 +67,13 @@ func (h *Handler) checkClientAuth(ctx caddy.Context, running map[string]*caddyht
 	}
 	switch {
 	case best == certificatesIgnored:
-		h.log.Warn("the site asks for no client certificate (client_auth), so that "+h.withoutCertificates(), slog.String("cure", clientAuthCure))
+		doubt(h.log, "the site asks for no client certificate (client_auth), so that "+h.withoutCertificates(), place, clientAuthCure)
 	case best == certificatesUnverified:
-		h.log.Warn("the site verifies no client certificate (client_auth has mode request or require, which is also the default without trust_pool), so that "+h.withoutCertificates(),
-			slog.String("place", place), slog.String("cure", clientAuthCure))
+		doubt(h.log, "the site verifies no client certificate (client_auth has mode request or require, which is also the default without trust_pool), so that "+h.withoutCertificates(),
+			place, clientAuthCure)
 	case strictest == certificatesDemanded:
-		h.log.Warn("the site demands a client certificate of everybody (client_auth has mode require_and_verify, which is also the default with trust_pool): discovery, and the pages of the authorization server, are closed to browsers and to whoever has none",
-			slog.String("place", place), slog.String("cure", "write mode verify_if_given in client_auth: the gateway demands a certificate where one is needed"))
+		doubt(h.log, "the site demands a client certificate of everybody (client_auth has mode require_and_verify, which is also the default with trust_pool): discovery, and the pages of the authorization server, are closed to browsers and to whoever has none",
+			place, "write mode verify_if_given in client_auth: the gateway demands a certificate where one is needed")
 	}
 	return nil
 }
@@ -202,14 +203,18 @@ func holdsCertificates(ctx caddy.Context, raw json.RawMessage) error {
 }
 
 // warnOfProxies says where client_certificate header can count nothing.
-func (h *Handler) warnOfProxies(ctx caddy.Context) {
+func (h *Handler) warnOfProxies(ctx caddy.Context, running map[string]*caddyhttp.Server) {
 	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok || server.TrustedProxiesRaw != nil {
 		return
 	}
 	// Caddy has made a value of the option, which it shows nobody.
 	if v := reflect.ValueOf(server).Elem().FieldByName("trustedProxies"); v.IsValid() && v.Kind() == reflect.Interface && v.IsNil() && !server.TrustedProxiesUnix {
-		h.log.Warn("client_certificate header counts on connections from trusted_proxies alone, and there are none, so that "+h.withoutCertificates(),
-			slog.String("cure", "write in the global options: servers { trusted_proxies static <addresses of the load balancer> }"))
+		for name, one := range running {
+			if one == server {
+				doubt(h.log, "client_certificate header counts on connections from trusted_proxies alone, and there are none, so that "+h.withoutCertificates(),
+					"apps/http/servers/"+name+"/trusted_proxies", "write in the global options: servers { trusted_proxies static <addresses of the load balancer> }")
+			}
+		}
 	}
 }

@@ -53,6 +53,7 @@ func TestSiteClientAuth(t *testing.T) {
 		{"no trust_pool", site("https://a", "mode verify_if_given\n", "GUARD"), "error: client_auth of a (apps/http/servers/srv0/tls_connection_policies/0): it has no trust_pool"},
 		{"no trust_pool, and everybody", site("https://a", "mode require_and_verify\n", "GUARD"), "error: it has no trust_pool"},
 		{"an empty trust_pool", site("https://a", "mode verify_if_given\ntrust_pool file DIR/empty.pem\n", "GUARD"), "error: it holds no certificate"},
+		{"a directive in two servers", site("https://a", good, "GUARD") + site("https://a:8443", good, "GUARD"), "error: is configured twice"},
 		{"a system's trust_pool", site("https://a", "mode verify_if_given\ntrust_pool system\n", "GUARD"), ""},
 		{"an empty trust_pool of the header", plain(strings.Replace(header, "cert.pem", "empty.pem", 1)), "error: client_certificate header: trust_pool: it holds no certificate"},
 		{"another site's client_auth", site("https://a", "mode request\n", "GUARD") + site("https://b", good, "respond b"), "the site verifies no client certificate"},

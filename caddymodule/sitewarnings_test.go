@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,7 +10,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// said is what loading a Caddyfile logs.
+// said is what loading a Caddyfile logs. Each warning of this module has its place and its
+// cure.
 func said(t *testing.T, caddyfile string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "log")
@@ -20,6 +22,15 @@ func said(t *testing.T, caddyfile string) string {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		var entry struct{ Level, Logger, Place, Cure string }
+		if err := json.Unmarshal([]byte(line), &entry); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		if entry.Level == "warn" && strings.Contains(entry.Logger, "openbanking_dcr") && (!strings.HasPrefix(entry.Place, "apps/") || entry.Cure == "") {
+			t.Errorf("where is that, and what is to be done? %s", line)
+		}
 	}
 	return string(text)
 }
@@ -40,7 +51,7 @@ func TestSiteWarnings(t *testing.T) {
 		{"an exception that is needed", "http://a {\nhandle /portal/* {\nreverse_proxy portal:80 cdn.example:443\n}\nhandle {\nGUARD_UPSTREAM\nAS\n}\n}", "is not needed", true},
 		{"an exception that is not needed", "http://a {\nGUARD_UPSTREAM\nAS\n}", "is not needed", false},
 		{"an exception for the AS", "http://a {\nhandle /healthy {\nAS\n}\nhandle {\nGUARD_AS\nAS\n}\n}", "go round this directive to the authorization server, as unguarded allows", false},
-		{"no proxy", "http://a {\nGUARD\n}", noProxy + `","workspace":"default","cure":"write in the site: reverse_proxy https://as.internal:9443"`, false},
+		{"no proxy", "http://a {\nGUARD\n}", noProxy + `","workspace":"default","place":"apps/http/servers/srv0/routes/0/handle/0/routes/0/handle/0","cure":"write in the site: reverse_proxy https://as.internal:9443"`, false},
 		{"a proxy", "http://a {\nGUARD\nAS\n}", noProxy, true},
 		{"nothing but what asks", "http://a {\nGUARD\nhandle {\nforward_auth auth:80 {\nuri /verify\n}\nrespond 404\n}\n}", noProxy, false},
 		{"a proxy to another server", "http://a {\nGUARD\nreverse_proxy https://as2.internal:9443\n}", elsewhere + `: what is checked with one is used at the other","workspace":"default","sends_to":["as2.internal:9443"],"authorization_server":"https://as.internal:9443/default"`, false},

@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"bytes"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -133,6 +134,12 @@ func TestValidateKeyset(t *testing.T) {
 	}
 	if _, err := load(t, generated); err == nil || !strings.Contains(err.Error(), "put back the one that was backed up with the store") {
 		t.Errorf("an empty file: %v", err)
+	}
+	if err := os.WriteFile(file, append(bytes.Repeat([]byte{' '}, maxKeyset), good...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := load(t, generated); err == nil || !strings.Contains(err.Error(), "larger than 1048576 bytes") {
+		t.Errorf("a file of another kind: %v", err)
 	}
 	if err := os.WriteFile(file, good, 0o600); err != nil {
 		t.Fatal(err)

@@ -1,11 +1,10 @@
 package caddymodule
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
 	"strings"
-
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
 // A guard that requests can go round guards nothing. So a configuration is refused when a
@@ -43,8 +42,10 @@ type ways struct {
 	// sites are the hosts for which requests reach this directive, by server.
 	sites map[string][]string
 	// behind are the proxies behind it, and other that may send too.
-	behind []*reverseproxy.Handler
+	behind []*siteHandler
 	other  bool
+	// at is the first place of this directive.
+	at string
 
 	// of the walk for one host through one server
 	server *siteServer
@@ -218,6 +219,7 @@ func (w *ways) directive(m *siteHandler) func(flow) flow {
 	if m.workspace != w.workspace {
 		return checked
 	}
+	w.at = cmp.Or(w.at, m.place)
 	if !slices.Contains(w.sites[w.server.name], w.host) {
 		w.sites[w.server.name] = append(w.sites[w.server.name], w.host)
 	}

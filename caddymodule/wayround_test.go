@@ -36,7 +36,7 @@ func TestWaysRound(t *testing.T) {
 		// The site itself.
 		{"at the top", "http://a {\nGUARD\nAS\n}", ""},
 		{"with everything that runs before it", "http://a {\ntracing {\nspan x\n}\nmap {path} {x} {\ndefault y\n}\nvars a b\nroot * /srv\nlog_skip /x\nheader X y\nrequest_body {\nmax_size 1MB\n}\nredir /x /y\nrewrite /x /y\nbasic_auth /admin/* {\nu $2a$14$Zkx19XLiW6VYouLHR5NmfOFU0z2GTNmpkT/5qqR7hx4IjWJPDhjvG\n}\nforward_auth auth:80 {\nuri /verify\ncopy_headers Remote-User\n}\nrequest_header X y\nencode gzip\npush /x\nintercept {\nhandle_response {\nrespond no\n}\n}\ntemplates\nGUARD\nAS\n}", ""},
-		{"with what answers by itself", "http://a {\nGUARD\nhandle /a/* {\nrespond 200\n}\nhandle /b/* {\nerror 404\n}\nhandle /c/* {\nabort\n}\nhandle /d/* {\nfile_server\n}\nhandle /e/* {\nmetrics\n}\nhandle /f/* {\nredir /f/* /x\n}\nhandle {\nAS\n}\n}", ""},
+		{"with what answers by itself", "http://a {\nGUARD\nhandle /a/* {\nrespond 200\n}\nhandle /b/* {\nerror 404\n}\nhandle /c/* {\nabort\n}\nhandle /d/* {\nfile_server\n}\nhandle /e/* {\nmetrics\n}\nhandle /f/* {\nredir /f/* /x\n}\nhandle /acme/* {\nacme_server\n}\nhandle {\nAS\n}\n}", ""},
 		{"in a handle, and the rest answers by itself", "http://a {\nhandle /default/* {\nGUARD\nAS\n}\nhandle /files/* {\nfile_server\n}\nrespond 404\n}", ""},
 		{"in a handle, and the rest sends on", "http://a {\nhandle /default/* {\nGUARD\nAS\n}\nAS\n}", "requests for a go round this directive to reverse_proxy to as.internal:9443 at apps/http/servers/srv0/routes/0/handle/0/routes/1/handle/0 (listens on :80): put openbanking_dcr at the top of the site block"},
 		{"in a handle, and another sends on", "http://a {\nhandle /default/* {\nGUARD\nAS\n}\nhandle {\nreverse_proxy portal:80\n}\n}", "unguarded upstream portal:80"},
