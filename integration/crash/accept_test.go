@@ -1,0 +1,118 @@
+package crash_test
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/registry"
+)
+
+var acceptLoss = regexp.MustCompile(`accept_loss [0-9]+-[0-9a-f]+`)
+
+// TestKilledWhileAccepting kills the gateway while it accepts that its damaged store has
+// lost something. Whichever step it had reached, the next start ends what was begun, with
+// the operator's word or without it, and the epoch is in force.
+func TestKilledWhileAccepting(t *testing.T) {
+	t.Parallel()
+	b := openBank(t, variant{authserverprocess.GoOIDC, true, registry.ReregisterReturn})
+	first := b.register(t, b.attempted(t))
+	for range 4 {
+		b.register(t, b.attempted(t))
+	}
+	before := b.attempted(t)
+	if err := b.Gateway.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(b.Dir, "store")
+	flipBit(t, dir)
+	err := b.Gateway.Restart(t.Context())
+	if err == nil {
+		t.Fatal("started with a damaged store")
+	}
+	word := acceptLoss.FindString(err.Error())
+	if word == "" {
+		t.Fatalf("no way out in: %v", err)
+	}
+	damaged := filepath.Join(b.Dir, "damaged")
+	if err := os.Rename(dir, damaged); err != nil {
+		t.Fatal(err)
+	}
+	line := "store badger " + dir
+	accepting := strings.Replace(b.Caddyfile, line+"\n", line+" {\n\t\t\t"+word+"\n\t\t}\n", 1)
+	if accepting == b.Caddyfile {
+		t.Fatal("no store in the Caddyfile")
+	}
+	for _, point := range []string{"store: set aside", "store: cut off", storeCommitted, "store: loss told"} {
+		for name, again := range map[string]string{"with the word": accepting, "without it": b.Caddyfile} {
+			t.Run(point+", again "+name, func(t *testing.T) {
+				b.acceptKilled(t, damaged, point, accepting, again)
+				if uri := b.wholly(t, first); uri == "" {
+					t.Error("a client that was whole is lost")
+				}
+				r, err := b.Client(b.Acme).Register(t.Context(), b.Register, before.token, before.body)
+				if err != nil || r.Status != http.StatusUnauthorized || !strings.Contains(r.Text("error_description"), "may have registered before") {
+					t.Errorf("a token from before the epoch: %v, %v", r, err)
+				}
+			})
+		}
+	}
+}
+
+// attempted prepares a registration.
+func (b *bank) attempted(t *testing.T) attempt {
+	t.Helper()
+	a, err := b.prepare(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// acceptKilled puts the damaged store in place, kills the gateway at a point while it
+// accepts the loss, and starts it again.
+func (b *bank) acceptKilled(t *testing.T, damaged, point, accepting, again string) {
+	t.Helper()
+	dir, caddyfile := filepath.Join(b.Dir, "store"), filepath.Join(b.Dir, "Caddyfile")
+	if err := b.Gateway.Stop(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.RemoveAll(dir), os.CopyFS(dir, os.DirFS(damaged)), os.WriteFile(caddyfile, []byte(accepting), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Gateway.RestartWith(t.Context(), "DCR_CRASH_AT="+point); !killed(err) {
+		t.Fatalf("not killed at %s: %v", point, err)
+	}
+	if err := os.WriteFile(caddyfile, []byte(again), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Gateway.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.CloseIdle()
+}
+
+// flipBit damages what is in the middle of the newest log of a store.
+func flipBit(t *testing.T, dir string) {
+	t.Helper()
+	logs, err := filepath.Glob(filepath.Join(dir, "*.mem"))
+	if err != nil || len(logs) == 0 {
+		t.Fatalf("logs %q, %v", logs, err)
+	}
+	newest := slices.Max(logs)
+	data, err := os.ReadFile(newest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(bytes.TrimRight(data, "\x00"))*4/5] ^= 1
+	if err := os.WriteFile(newest, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
