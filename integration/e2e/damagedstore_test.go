@@ -74,6 +74,13 @@ func TestDamagedStore(t *testing.T) {
 			t.Errorf("client %d: %v, %v, want %d", n, r, err, want)
 		}
 	}
+	// One that was forgotten does not pass at the guard, though the AS knows it.
+	if _, err := p.ClientToken(t.Context(), p.Acme, ids[0]); err != nil {
+		t.Errorf("client 0 at the token endpoint: %v", err)
+	}
+	if token, err := p.ClientToken(t.Context(), p.Acme, ids[4]); err == nil {
+		t.Errorf("client 4, forgotten, has a token: %q", token)
+	}
 	// What was issued up to the epoch registers nobody: it may have been used.
 	token, body, err := p.Prepare(t.Context())
 	if err != nil {

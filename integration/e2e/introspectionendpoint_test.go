@@ -1,9 +1,11 @@
 package e2e_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
@@ -35,12 +37,20 @@ func TestIntrospectionEndpointThatIsNotPublished(t *testing.T) {
 	if err := notAvailable.isIn(p, r, err); err != nil {
 		t.Error(err)
 	}
-	const cure = "write introspection_endpoint <path> in authorization_server"
-	saysTimes(t, p.Gateway, 1, cure)
-	for line := range strings.Lines(p.Gateway.Log()) {
-		if strings.Contains(line, cure) && !strings.Contains(line, `"level":"error"`) {
-			t.Errorf("not an error: %s", line)
+	err = story.Eventually(t.Context(), 20*time.Second, func() error {
+		lines := 0
+		for line := range strings.Lines(p.Gateway.Log()) {
+			if strings.Contains(line, `"level":"error"`) && strings.Contains(line, "write introspection_endpoint <path> in authorization_server") {
+				lines++
+			}
 		}
+		if lines != 1 {
+			return fmt.Errorf("%d error lines with the cure, want one", lines)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
 
 	reload(t, p, "", provision, "\t\t\tvalidate introspection\n\t\t\tintrospection_endpoint "+endpoint+"\n"+provision)

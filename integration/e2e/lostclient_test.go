@@ -14,9 +14,18 @@ import (
 // it with, and whose software may have no other. The operator finds it and takes it away.
 func TestOperatorsRemoveLostClients(t *testing.T) {
 	one := gateway.Replacement{Old: gateway.Unlimited.Old, New: gateway.Unlimited.Old + "\t\tclients_per_software 1\n"}
-	for name, replace := range map[string][]gateway.Replacement{"chosen by the gateway": {one}, "chosen by the server": {one, chosenByTheAS}} {
+	policy := gateway.Replacement{Old: gateway.Unlimited.Old, New: gateway.Unlimited.New + "\t\tpolicy cel `software.clients == 0`\n"}
+	for name, c := range map[string]struct {
+		replace []gateway.Replacement
+		status  int
+		code    string
+	}{
+		"chosen by the gateway":     {[]gateway.Replacement{one}, 403, "access_denied"},
+		"chosen by the server":      {[]gateway.Replacement{one, chosenByTheAS}, 403, "access_denied"},
+		"one client, says a policy": {[]gateway.Replacement{policy}, 400, "unapproved_software_statement"},
+	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, story.Options{Replace: replace}, func(t *testing.T, p *story.Play) {
+			each(t, story.Options{Replace: c.replace}, func(t *testing.T, p *story.Play) {
 				client := p.Client(p.Acme)
 				r := registers(t, p, client, nil)
 				answered(t, r, nil, 201, "")
@@ -51,7 +60,7 @@ func TestOperatorsRemoveLostClients(t *testing.T) {
 				if _, err := p.ClientToken(t.Context(), p.Acme, id); err == nil {
 					t.Fatal("the server has not lost the client")
 				}
-				answered(t, registers(t, p, client, nil), nil, 403, "access_denied")
+				answered(t, registers(t, p, client, nil), nil, c.status, c.code)
 				lost("clients?"+workspace, id)
 				if list := listed(t, p, "divergences"); len(list) != 1 || list[0]["kind"] != "detached" || list[0]["client_id"] != id {
 					t.Errorf("%v", list)

@@ -129,7 +129,8 @@ func TestSubjectAlternativeName(t *testing.T) {
 }
 
 // TestRevokedKey: a key that the directory has revoked signs no registration,
-// where the operator asks, although it is still published.
+// where the operator asks, although it is still published; also after a power failure while
+// the directory is down.
 func TestRevokedKey(t *testing.T) {
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{
 		{Old: "\t\tsoftware_statement \"OpenBanking Ltd\" {\n", New: "\t\tsoftware_statement \"OpenBanking Ltd\" {\n\t\t\trevoked_keys\n"},
@@ -140,30 +141,37 @@ func TestRevokedKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Acme.Revoke(old.ID)
-	for _, c := range []struct {
-		name   string
-		key    directory.Key
-		status int
-		code   string
-	}{{"revoked", old, 400, "invalid_client_metadata"}, {"current", current, 201, ""}} {
-		token, _, err := p.Prepare(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		claims, err := p.Acme.RequestClaims(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := c.key.Sign(claims, map[string]any{"kid": c.key.ID})
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := p.Client(p.Acme).Register(t.Context(), p.Register, token, body)
-		answered(t, r, err, c.status, c.code)
-		if c.status == 400 && !strings.Contains(r.Text("error_description"), "revoked") {
-			t.Errorf("%s: %v", c.name, r)
+	check := func() {
+		t.Helper()
+		for _, c := range []struct {
+			name   string
+			key    directory.Key
+			status int
+			code   string
+		}{{"revoked", old, 400, "invalid_client_metadata"}, {"current", current, 201, ""}} {
+			token, _, err := p.Prepare(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			claims, err := p.Acme.RequestClaims(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := c.key.Sign(claims, map[string]any{"kid": c.key.ID})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := p.Client(p.Acme).Register(t.Context(), p.Register, token, body)
+			answered(t, r, err, c.status, c.code)
+			if c.status == 400 && !strings.Contains(r.Text("error_description"), "revoked") {
+				t.Errorf("%s: %v", c.name, r)
+			}
 		}
 	}
+	check()
+	p.Directory.AddFault(directory.Fault{Status: 503, Times: -1})
+	restart(t, p, p.Gateway.Kill)
+	check()
 }
 
 // TestRenewedCertificate: with dn_match the AS, which compares the whole DN,

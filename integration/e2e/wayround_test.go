@@ -10,9 +10,9 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
 
-// TestWayRoundDoesNotStart: caddy validate, a reload and a start refuse a configuration
+// TestWayRoundDoesNotLoad: caddy validate and a reload refuse a configuration
 // with a way round the directive; the running gateway and the store stay as they are.
-func TestWayRoundDoesNotStart(t *testing.T) {
+func TestWayRoundDoesNotLoad(t *testing.T) {
 	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	directive := between(t, p.Caddyfile, "\topenbanking_dcr default/obuk {\n", "\n\t}\n")
@@ -39,7 +39,7 @@ func TestWayRoundDoesNotStart(t *testing.T) {
 	}
 }
 
-// TestLoadingSaysWhatIsWrong: caddy validate and the start of a gateway say what of a
+// TestLoadingSaysWhatIsWrong: caddy validate and a reload say what of a
 // site's client_auth and proxy is of no use, and nothing of one where all is well.
 func TestLoadingSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
@@ -48,6 +48,9 @@ func TestLoadingSaysWhatIsWrong(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, want string }{
 		"good":               {"", "", ""},
 		"mode request":       {"mode verify_if_given", "mode request", "the site verifies no client certificate"},
+		"mode require":       {"mode verify_if_given", "mode require", "the site verifies no client certificate"},
+		"no client_auth":     {between(t, p.Caddyfile, "client_auth {\n", "\n\t\t}\n"), "\n", "the site asks for no client certificate"},
+		"another server":     {"\treverse_proxy https://", "\treverse_proxy https://elsewhere.", "reverse_proxy sends to another server than authorization_server names"},
 		"require_and_verify": {"mode verify_if_given", "mode require_and_verify", "closed to browsers"},
 		"no proxy":           {between(t, p.Caddyfile, "\treverse_proxy ", "\n\t}\n"), "", "nothing sends requests that have passed this directive"},
 	} {
