@@ -89,6 +89,9 @@ func inspect(dir string, now time.Time) (*inspection, error) {
 	if i.file.harm != "" {
 		reason = strings.TrimPrefix(reason+"; "+headName+" is damaged: "+i.file.harm, "; ")
 	}
+	if err := i.misplaced(); err != nil {
+		return nil, err
+	}
 	if reason != "" {
 		return i, i.loss(reason)
 	}

@@ -206,7 +206,7 @@ func TestMixedCopies(t *testing.T) {
 		s := openIn(t, dir, small)
 		for n := range 3 {
 			if err := s.Update(t.Context(), func(w registry.Writer) error {
-				return w.Put(fmt.Sprintf("%s/%d", name, n), document(name))
+				return w.Put(fmt.Sprintf("%s/%d", name, n), document("of "+name)) // into the value log
 			}); err != nil {
 				t.Fatal(err)
 			}
@@ -219,7 +219,8 @@ func TestMixedCopies(t *testing.T) {
 		}
 		return dir
 	}
-	a, b, closed := goOn("a", false), goOn("b", false), goOn("c", true)
+	a, b, closed := goOn("branch a", false), goOn("branch b", false), goOn("branch c", true)
+	other, longer := goOn("branch d", true), goOn("a longer branch", true)
 	// Each of the pairs gives one file to the other.
 	for _, c := range []struct {
 		name, to, from, pattern string
@@ -233,6 +234,10 @@ func TestMixedCopies(t *testing.T) {
 		{"older MANIFEST", closed, older, "MANIFEST", false},
 		{"MANIFEST of another branch", closed, a, "MANIFEST", false},
 		{"HEAD and MANIFEST of an older copy", closed, older, "[HM]*", false},
+		{"value log of another branch", a, b, "*.vlog", false},
+		{"value log of another branch, closed", closed, other, "*.vlog", false},
+		{"value log of another branch with other lengths, closed", closed, longer, "*.vlog", false},
+		{"newest value log of another branch, closed", closed, other, "000002.vlog", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := copyOf(t, c.to)

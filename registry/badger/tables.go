@@ -28,6 +28,8 @@ type tables struct {
 	chain   chainValue
 	chained bool
 	at      uint64
+	// size is that of all files in bytes.
+	size int64
 }
 
 type tableFile struct {
@@ -36,6 +38,7 @@ type tableFile struct {
 	compression options.CompressionType
 	smallest    []byte
 	newest      uint64
+	size        int64
 }
 
 // manifestName is Badger's list of its tables.
@@ -56,6 +59,7 @@ func readTables(dir string) (*tables, error) {
 		}
 		t.files = append(t.files, f)
 		t.newest = max(t.newest, f.newest)
+		t.size += f.size
 	}
 	links := newLinks()
 	for _, f := range t.files {
@@ -98,6 +102,7 @@ func (f *tableFile) readIndex() (err error) {
 	if err != nil {
 		return err
 	}
+	f.size = end
 	back := func(n int64) ([]byte, error) {
 		if end -= n; end < 0 || n < 0 {
 			return nil, errTable
