@@ -19,7 +19,7 @@ import (
 // their names, would answer with good values of other keys.
 
 const (
-	// checkedTables is how many bytes of tables are read for what they point to, 0.2 s.
+	// checkedTables is how many bytes of tables are read for what they point to, in 0.3 s.
 	// Where there are more, only what the logs point to is looked at.
 	checkedTables = 64 << 20
 	// checkedPlaces is how many places of one file are looked at, from its beginning and
