@@ -78,11 +78,14 @@ func TestEpochIsSeen(t *testing.T) {
 	if says := start("", time.Hour, gauges(1, 0)); strings.Count(says, inForce) != 1 || !strings.Contains(says, "confirmed=true") {
 		t.Errorf("tokens without iat are refused, and nobody is told: %s", says)
 	}
-	var out bytes.Buffer
-	a := &App{workspaces: []*Handler{{}}, log: slog.New(slog.NewTextHandler(&out, nil))}
-	a.tellEpoch(registry.Epoch{At: time.Now().Add(-25 * time.Hour).Unix(), Confirmed: 1})
-	if out.Len() > 0 {
-		t.Errorf("nothing is refused but what is issued before: %s", out.String())
+	for lifetime, told := range map[time.Duration]bool{0: false, time.Hour: false, 26 * time.Hour: true} {
+		var out bytes.Buffer
+		h := &Handler{AccessToken: &AccessToken{Lifetime: caddy.Duration(lifetime)}}
+		a := &App{workspaces: []*Handler{h, {}}, log: slog.New(slog.NewTextHandler(&out, nil))}
+		a.tellEpoch(registry.Epoch{At: time.Now().Add(-25 * time.Hour).Unix(), Confirmed: 1})
+		if (out.Len() > 0) != told {
+			t.Errorf("token_lifetime %v, an epoch 25 hours ago: %q", lifetime, out.String())
+		}
 	}
 }
 

@@ -27,10 +27,14 @@ func lossOf(t *testing.T, dir string) *loss {
 	return l
 }
 
-// harmed is an image with a flipped bit in its third update, and a later log.
+// harmed is an image with a flipped bit in its third update.
 func harmed(t *testing.T) (dir string) {
 	t.Helper()
-	dir = image(t)
+	return flipThird(t, image(t))
+}
+
+func flipThird(t *testing.T, dir string) string {
+	t.Helper()
 	log := newest(t, dir, "mem")
 	w, err := readWAL(log)
 	if err != nil {
@@ -41,6 +45,24 @@ func harmed(t *testing.T) (dir string) {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// TestAnotherLossHasAnotherWord, also where as much is whole: more was lost of it.
+func TestAnotherLossHasAnotherWord(t *testing.T) {
+	running := filepath.Join(t.TempDir(), "running")
+	s := openIn(t, running, small)
+	lost := func() *loss {
+		for n := range commitsOf {
+			if err := s.Update(t.Context(), func(w registry.Writer) error { return w.Put(fmt.Sprint(n), nil) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return lossOf(t, flipThird(t, copyOf(t, running)))
+	}
+	first, second := lost(), lost()
+	if first.found != second.found || first.word == second.word {
+		t.Errorf("%s and %s", first.word, second.word)
+	}
 }
 
 // losses is what the store says of accepted losses.
