@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -139,6 +140,9 @@ func insist(ctx context.Context, p *story.Play, client *tpp.Client, a attempt, p
 		tell(r)
 		if r.Status == 201 {
 			return r.Text("client_id"), nil
+		}
+		if r.Status == 400 && strings.HasSuffix(r.Text("error_description"), "did not arrive whole in time; send it again") {
+			continue // the crowd has kept this TPP from sending for 15 seconds
 		}
 		pause, err := strconv.Atoi(r.Header.Get("Retry-After"))
 		if r.Status != 503 || err != nil {
