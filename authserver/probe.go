@@ -28,6 +28,20 @@ func (s *Server) ProbeDiscovery(ctx context.Context) error {
 	return s.discover(ctx, d).failed
 }
 
+// Answers fetches the AS's document now, for the caller alone.
+func (s *Server) Answers(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	raw, _, err := s.fetchDocument(ctx)
+	if err == nil {
+		_, err = s.readMetadata(raw)
+	}
+	if err != nil {
+		return unavailable(fmt.Errorf("discovery document: %w", err))
+	}
+	return nil
+}
+
 // ClientProbe is one of the gateway's own clients at the AS, and where it can be tried.
 type ClientProbe struct {
 	// ID is its client_id, URL the endpoint that is asked.

@@ -34,6 +34,7 @@ func (*namer) Update(context.Context, *registry.Client) (*registry.Provisioned, 
 	return nil, errors.New("not asked")
 }
 func (*namer) Delete(context.Context, *registry.Client) error    { return nil }
+func (*namer) Answers(context.Context) error                     { return nil }
 func (*namer) Revokes(registry.Revocation) bool                  { return false }
 func (*namer) Revoke(context.Context, registry.Revocation) error { return nil }
 func signed(payload string) string {

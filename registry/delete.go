@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 )
 
@@ -72,14 +73,16 @@ func (r *Registry) endDelete(ctx context.Context, ws Workspace, c *Client, todo 
 
 // finishDelete deletes the client at the AS and then what the registry has of it.
 func (r *Registry) finishDelete(ctx context.Context, ws Workspace, c *Client, todo work) error {
-	if err := r.unseal(c); err != nil {
-		return err
+	err := r.unseal(c)
+	if err != nil { // with a keyset that was lost: nobody can delete it there with its own token
+		err = fmt.Errorf("%w: %w", ErrDetached, err)
+	} else {
+		if err := r.revokeFirst(ctx, ws, todo); err != nil {
+			return err
+		}
+		crashpoint("delete: revoked")
+		err = ws.Provisioner.Delete(ctx, c)
 	}
-	if err := r.revokeFirst(ctx, ws, todo); err != nil {
-		return err
-	}
-	crashpoint("delete: revoked")
-	err := ws.Provisioner.Delete(ctx, c)
 	if (errors.Is(err, ErrDetached) || errors.Is(err, ErrLost)) && ws.Provisioner.ChoosesClientID() {
 		if err = r.reattach(ctx, ws, c); err == nil {
 			crashpoint("delete: reattached")

@@ -38,6 +38,11 @@ type Provisioner interface {
 	// Delete ends c.ClientID at the AS, with c.Credentials. A client that is
 	// certainly not there is no error.
 	Delete(ctx context.Context, c *Client) error
+	// Answers tells whether it is the AS that answers now. What stands in its place, a
+	// load balancer without it, may answer 401 or 404 as it does for a client that is gone.
+	//
+	// Errors: Unavailable.
+	Answers(ctx context.Context) error
 	// Revokes tells whether there is a client to ask Revoke as. Without one nothing
 	// is left for the outbox.
 	Revokes(v Revocation) bool

@@ -42,6 +42,8 @@ type as struct {
 	hangs bool
 	// slow is how long an update's answer takes after it was carried out.
 	slow time.Duration
+	// elsewhere is why it is not the AS that answers.
+	elsewhere error
 	// noClient is a gateway without a client at the AS; during happens once while it creates one.
 	noClient bool
 	during   func()
@@ -85,6 +87,12 @@ func (a *as) withSecret(call string, c registry.Credentials) registry.Credential
 }
 
 func (a *as) ChoosesClientID() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.chooses }
+
+func (a *as) Answers(context.Context) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.elsewhere
+}
 
 func (a *as) Revokes(registry.Revocation) bool { return !a.noClient }
 

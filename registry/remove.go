@@ -17,9 +17,9 @@ import (
 var (
 	// ErrStillThere is Remove's for a client that the AS takes a change of.
 	ErrStillThere = errors.New("the authorization server still has this client, and was told again what it is registered with; let its TPP delete it, or suspend it")
-	// ErrUnaskable is that of StillThere and Remove for a client of which the AS gave no
-	// registration access token.
-	ErrUnaskable = errors.New("the authorization server gave no registration access token for this client, so that it cannot be asked; look whether it still has the client")
+	// ErrUnaskable is that of StillThere and Remove for a client of which there is no
+	// registration access token: the AS gave none, or it does not open with this keyset.
+	ErrUnaskable = errors.New("there is no registration access token for this client, so that the authorization server cannot be asked; look whether it still has the client")
 )
 
 // Removal is the deletion of a client by an operator.
@@ -61,11 +61,14 @@ func (r *Registry) StillThere(ctx context.Context, workspace, clientID string) (
 	if c.Status != Active {
 		return false, fmt.Errorf("%w: this client was deleted", ErrNotFound)
 	}
-	if err := r.unseal(c); err != nil {
-		return false, err
+	if err := r.unseal(c); err != nil { // with a keyset that was lost
+		return false, fmt.Errorf("%w: %w", ErrUnaskable, err)
 	}
 	if c.Credentials.RegistrationAccessToken == "" {
 		return false, ErrUnaskable
+	}
+	if err := ws.Provisioner.Answers(ctx); err != nil {
+		return false, err
 	}
 	err = r.tellAgain(ctx, ws, clientID, &change{id: uuid.NewString(), made: AuditRestored, asks: true})
 	switch e := (*verify.Error)(nil); {

@@ -155,6 +155,76 @@ func TestRemoveWhileTheServerIsDown(t *testing.T) {
 	})
 }
 
+// TestRemoveWhileSomethingElseAnswers: a load balancer without the AS behind it answers 404,
+// or 401, to everything. Nothing is learned from that, and nothing changes.
+func TestRemoveWhileSomethingElseAnswers(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		lend := x.Lend(x.ws)
+		defer lend()
+		c := x.register(request("jti1", ""))
+		x.as.set(func() {
+			x.as.elsewhere = verify.Refuse(verify.Unavailable, "", "no discovery document")
+			x.as.fail["update"] = []error{registry.ErrDetached}
+		})
+		_, err := x.StillThere(x.t.Context(), x.ws.Name, c.ClientID)
+		for _, err := range []error{err, x.Remove(x.t.Context(), x.removal(c.ClientID))} {
+			if verify.AsError(err).Kind != verify.Unavailable {
+				t.Errorf("got %v", err)
+			}
+		}
+		if got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err != nil || got.Status != registry.Active {
+			t.Errorf("%+v, %v", got, err)
+		}
+		x.diverged()
+	})
+}
+
+// forgetful is a sealer whose keyset was lost.
+type forgetful struct {
+	plain
+	lost bool
+}
+
+func (f *forgetful) Open(sealed []byte, context string) ([]byte, error) {
+	if f.lost {
+		return nil, errors.New("another keyset")
+	}
+	return f.plain.Open(sealed, context)
+}
+
+// TestRemoveAfterTheKeysetIsLost: the AS cannot be asked about a client whose credentials do
+// not open any more, and an operator who has looked deletes it. Nothing of it is tried again.
+func TestRemoveAfterTheKeysetIsLost(t *testing.T) {
+	for _, chooses := range []bool{false, true} {
+		sealer := new(forgetful)
+		runSealed(t, chooses, sealer, func(x *fixture) {
+			removed, deleted := x.register(request("jti1", "")), x.register(request("jti2", ""))
+			sealer.lost = true
+			m := x.removal(removed.ClientID)
+			if err := x.Remove(x.t.Context(), m); !errors.Is(err, registry.ErrUnaskable) {
+				t.Errorf("got %v", err)
+			}
+			m.Unasked = true
+			if err := errors.Join(x.Remove(x.t.Context(), m), x.Delete(x.t.Context(), x.ws, deleted.ClientID, registry.Presented{})); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(2 * time.Minute)
+			x.settle()
+			if keys := append(x.keys("outbox/"), x.keys("later/")...); len(keys) != 0 {
+				t.Errorf("left behind: %q", keys)
+			}
+			if chooses { // made again with credentials that open, and deleted
+				x.diverged()
+				if x.as.count() != 0 {
+					t.Errorf("%d clients at the AS", x.as.count())
+				}
+			} else {
+				x.diverged(registry.NotDeleted, registry.NotDeleted)
+			}
+		})
+	}
+}
+
 // silent is an AS that gives no registration access tokens.
 type silent struct{ *as }
 
