@@ -75,11 +75,16 @@ func (h *Handler) checkAccessToken(w http.ResponseWriter, r *http.Request, c che
 	if err == nil && t.Raw == "" {
 		return false, nil
 	}
-	by := guardCallerOf(r)
-	by.begin("access_token", "access_token", tokenClause)
 	if err != nil {
 		return false, err
 	}
+	cert, absent := captureCertificate(r.TLS, h.now())
+	by := guardCallerOf(r)
+	by.beginCertificate(r, absent)
+	if absent != nil {
+		cert = nil // CheckUse tells what is missing
+	}
+	by.begin("access_token", "access_token", tokenClause)
 	if h.RegistrationAccessToken != nil && registry.IsAccessToken(t.Raw) {
 		return false, verify.Refuse(verify.InvalidToken, "access_token", "access token: a registration access token, which the authorization server does not know; send an access token")
 	}
@@ -88,10 +93,6 @@ func (h *Handler) checkAccessToken(w http.ResponseWriter, r *http.Request, c che
 		return false, err
 	}
 	defer h.app.Leave()
-	cert, err := captureCertificate(r.TLS, h.now())
-	if err != nil {
-		cert = nil // CheckUse tells what is missing
-	}
 	bound, err := h.checkBound(r, store, t, cert)
 	if err != nil {
 		return false, err
@@ -110,10 +111,15 @@ func (h *Handler) presentedToken(w http.ResponseWriter, r *http.Request, c check
 	if !h.otherBody(r, c) {
 		var err error
 		if form, err = h.readForm(w, r); err != nil { // a body that is no form, an AS may take for one
+			guardCallerOf(r).beginForm(r)
 			return verify.PresentedToken{}, err
 		}
 	}
-	return verify.ReadPresentedToken(r.Header["Authorization"], r.URL.RawQuery, form)
+	t, err := verify.ReadPresentedToken(r.Header["Authorization"], r.URL.RawQuery, form)
+	if err != nil {
+		guardCallerOf(r).begin("access_token", "access_token", tokenClause)
+	}
+	return t, err
 }
 
 // otherBody tells whether a body is none in which a server looks for a token: the token is

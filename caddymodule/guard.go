@@ -66,15 +66,16 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.
 		cert = nil // CheckClient tells what is missing
 	}
 	asked, usual := h.usual(r.Method, who, cert, at)
-	before := usual && h.passed.before(asked, store)
-	if !before || at == introspection { // else it cannot be refused any more
-		by.beginCertificate(r, absent)
-	}
-	if before {
+	// Nobody refuses any more what was let through before, but for an answer of introspection:
+	// of that an explanation needs all steps.
+	if usual && !(at == introspection && by.traced()) && h.passed.before(asked, store) {
 		h.remembered(r, store, asked.clientID)
 		return form, nil, nil
 	}
+	by.beginAuthentication(r)
+	by.beginCertificate(r, absent)
 	if err := h.refuseNameless(r, store, who, at); err != nil {
+		by.begin("client", "client", clientClause)
 		return "", nil, err
 	}
 	for _, id := range who.ClientIDs {

@@ -43,7 +43,10 @@ type party struct{ softwareID, orgID string }
 // presents takes what a request says of its sender, which nobody has verified.
 func (c *guardCaller) presents(who *verify.ClientAuthentication) {
 	if c != nil {
-		c.who, c.presented, c.clientID, c.of = who, who.ClientIDs, "", party{}
+		c.who, c.presented = who, who.ClientIDs
+		if len(who.ClientIDs) > 0 { // else it is whose access token came with it
+			c.clientID, c.of = "", party{}
+		}
 	}
 }
 

@@ -124,13 +124,11 @@ func (c *guardCaller) beginAuthentication(r *http.Request) {
 	})
 }
 
-// beginCertificate is after beginAuthentication. It shows a certificate also where it does
-// not count; why is the reason.
+// beginCertificate shows a certificate also where it does not count; why is the reason.
 func (c *guardCaller) beginCertificate(r *http.Request, why error) {
 	if !c.traced() {
 		return
 	}
-	c.beginAuthentication(r)
 	state := r.TLS
 	c.trace.Begin("client_certificate", "client_certificate", certificateClause, func() any { return certificateOf(state) })
 	if why != nil {

@@ -135,6 +135,14 @@ func TestOneDocumentForARequest(t *testing.T) {
 	if err != nil || bound == "" {
 		t.Errorf("the request began when the gateway bound tokens, and its token is bound to %q, %v", bound, err)
 	}
+	// The connector to the AS sees the request's document too, and no other one's.
+	other := &authserver.Metadata{}
+	if m, err := as.Metadata(g.withTable(t.Context(), &table{metadata: other})); err != nil || m != other {
+		t.Errorf("the connector sees another document: %v", err)
+	}
+	if m, err := newTokenAS(t, g.Handler, nil).Metadata(g.withTable(t.Context(), &table{metadata: other})); err != nil || m == other {
+		t.Errorf("another server's connector sees this one's document: %v", err)
+	}
 	if g.table.Load().metadata.GatewayBindsTokens() {
 		t.Error("the next request does not see the new document")
 	}

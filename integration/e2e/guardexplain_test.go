@@ -68,6 +68,9 @@ func TestGuardExplanations(t *testing.T) {
 		{"what cannot be read", func() registry.Explanation {
 			return explained(p.Client(p.Acme), "POST", token, grant+"client_id=%20x", form, 400)
 		}, "authenticate", []string{"passed request form", "refused client_authentication client_authentication"}, ""},
+		{"a body that is no form, without a token", func() registry.Explanation {
+			return explained(p.Client(p.Acme), "POST", p.Endpoint("userinfo_endpoint"), "{}", http.Header{"Content-Type": {"application/json"}}, 415)
+		}, "use", []string{"refused request form"}, ""},
 		{"revocation", func() registry.Explanation {
 			return explained(p.Client(p.Other), "POST", p.Endpoint("revocation_endpoint"), "token="+own+"&client_id="+id, form, 401)
 		}, "revoke", []string{"refused client_authentication tls_client_auth"}, ""},
@@ -84,6 +87,14 @@ func TestGuardExplanations(t *testing.T) {
 			}
 		})
 	}
+	t.Run("no client", func(t *testing.T) {
+		reload(t, p, "explain on\n unknown_clients refuse")
+		defer reload(t, p, "explain on")
+		e := explained(p.Client(p.Acme), "POST", token, grant, form, 401)
+		if got := verdicts(e); !slices.Equal(got[2:], []string{"passed client_certificate client_certificate", "refused client client"}) {
+			t.Errorf("%q", got)
+		}
+	})
 	t.Run("suspended", func(t *testing.T) {
 		defer suspend(t, p, id)()
 		e := explained(p.Client(p.Acme), "POST", token, grant+"client_id="+id, form, 401)
@@ -91,7 +102,7 @@ func TestGuardExplanations(t *testing.T) {
 			t.Errorf("%+v", last)
 		}
 		e = explained(p.Client(p.Acme), "GET", p.Endpoint("userinfo_endpoint"), "", http.Header{"Authorization": {"Bearer " + own}}, 401)
-		if got := verdicts(e); e.Operation != "use" || !slices.Equal(got, []string{"passed access_token access_token", "refused client client"}) {
+		if got := verdicts(e); e.Operation != "use" || !slices.Equal(got, []string{"passed client_certificate client_certificate", "passed access_token access_token", "refused client client"}) {
 			t.Errorf("%s: %q", e.Operation, got)
 		}
 		e = explained(p.Client(p.Acme), "GET", p.Endpoint("authorization_endpoint")+"?response_type=code&client_id="+id, "", http.Header{}, 403)
