@@ -66,17 +66,19 @@ func (b *bank) play(t *testing.T, s scenario, c *counts) {
 // and, where the scenario has another point, lets it end there too.
 func (b *bank) crash(t *testing.T, s scenario, method string, operation func() (*tpp.Response, error)) (kills int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), recovered)
-	defer cancel()
 	fail := func(err error) {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	fail(b.outboxIsEmpty(ctx)) // a point of the outbox is to be this operation's
-	if s.point != "" {
-		fail(b.Gateway.Stop())
+	// The point is to be this operation's, and not one of what the scenario before has left.
+	fail(b.stopSettled(t.Context()))
+	ctx, cancel := context.WithTimeout(t.Context(), recovered)
+	defer cancel()
+	if s.point == "" {
+		fail(b.Gateway.Restart(ctx))
+	} else {
 		armed := filepath.Join(t.TempDir(), "armed")
 		fail(b.Gateway.RestartWith(ctx, "DCR_CRASH_AT="+s.point, "DCR_CRASH_WHEN="+armed))
 		fail(os.WriteFile(armed, nil, 0o600))

@@ -221,23 +221,11 @@ func (b *bank) bothSidesAgree(t *testing.T, ids map[string]bool, l *log) {
 
 // nothingPending stops the gateway and holds that its registry has only clients that
 // are active, none of them made of the same token and request, and no work left for
-// the AS. What was cut off last may wait for the end
-// of a lease, which only the store shows, and that one process has at a time.
+// the AS.
 func (b *bank) nothingPending(t *testing.T) {
 	t.Helper()
 	b.backlogIsCounted(t)
-	err := story.Eventually(t.Context(), recovered, func() error {
-		if err := b.Gateway.Stop(); err != nil {
-			return err
-		}
-		left, err := b.left(t.Context())
-		if err != nil || len(left) == 0 {
-			return err
-		}
-		left = append(left, b.Gateway.Restart(t.Context()), b.outboxIsEmpty(t.Context()))
-		return errors.Join(left...)
-	})
-	if err != nil {
+	if err := b.stopSettled(t.Context()); err != nil {
 		t.Error(err)
 	}
 	b.trailHolds(t)
@@ -245,6 +233,22 @@ func (b *bank) nothingPending(t *testing.T) {
 	if twice := b.usedTwice(t); twice > 0 {
 		t.Errorf("%d tokens, each with its jti, have registered more than one client", twice)
 	}
+}
+
+// stopSettled stops the gateway when no work is left. What was cut off last may wait for
+// the end of a lease, which only the store shows, and that one process has at a time.
+func (b *bank) stopSettled(ctx context.Context) error {
+	return story.Eventually(ctx, recovered, func() error {
+		if err := b.Gateway.Stop(); err != nil {
+			return err
+		}
+		left, err := b.left(ctx)
+		if err != nil || len(left) == 0 {
+			return err
+		}
+		left = append(left, b.Gateway.Restart(ctx), b.outboxIsEmpty(ctx))
+		return errors.Join(left...)
+	})
 }
 
 // left is what the store has of work and of clients that are not active, while the
