@@ -264,7 +264,7 @@ func TestRemoveWhereNobodyCanAsk(t *testing.T) {
 	})
 }
 
-// TestUnaskedIsNoWayRound: an AS that can be asked is.
+// TestUnaskedIsNoWayRound: an AS that can be asked is, and one that is down is waited for.
 func TestUnaskedIsNoWayRound(t *testing.T) {
 	run(t, false, func(x *fixture) {
 		lend := x.Lend(x.ws)
@@ -273,6 +273,20 @@ func TestUnaskedIsNoWayRound(t *testing.T) {
 		m.Unasked = true
 		if err := x.Remove(x.t.Context(), m); !errors.Is(err, registry.ErrStillThere) {
 			t.Error(err)
+		}
+		for _, call := range []string{"update", "answers"} {
+			x.as.set(func() {
+				x.as.fail["update"] = []error{verify.Refuse(verify.Unavailable, "", "down")}
+				if call == "answers" {
+					x.as.elsewhere = x.as.fail["update"][0]
+				}
+			})
+			if err := x.Remove(x.t.Context(), m); verify.AsError(err).Kind != verify.Unavailable {
+				t.Errorf("%s: %v", call, err)
+			}
+		}
+		if c, err := x.Client(x.t.Context(), x.ws.Name, m.ClientID); err != nil || c.Status != registry.Active {
+			t.Errorf("%+v, %v", c, err)
 		}
 	})
 }
