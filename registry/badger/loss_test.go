@@ -259,6 +259,30 @@ func TestKilledWhileAccepting(t *testing.T) {
 	}
 }
 
+// TestPendingAcceptanceIsForItsLoss: what a process has begun to accept is not another loss,
+// which came before the next start.
+func TestPendingAcceptanceIsForItsLoss(t *testing.T) {
+	original := harmed(t)
+	word := lossOf(t, original).word
+	_, left := acceptedAndKilled(t, original, word, "store: set aside")
+	log := newest(t, left, "mem")
+	w, err := readWAL(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := flip(int64(w.commits[1].begins) + 40)(log); err != nil {
+		t.Fatal(err)
+	}
+	for _, accept := range []string{"", word} {
+		if s, err := open(Options{Dir: left, AcceptLoss: accept}, small); !errors.Is(err, ErrLoss) {
+			t.Errorf("with accept_loss %q: %v", accept, err)
+			if err == nil {
+				t.Error(s.Close())
+			}
+		}
+	}
+}
+
 // acceptedAndKilled accepts a loss in a copy of a directory, and copies what a kill at a
 // point would have left; no point is none.
 func acceptedAndKilled(t *testing.T, original, word, point string) (accepted, left string) {
