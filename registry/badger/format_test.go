@@ -151,9 +151,10 @@ func TestKilledBeforeBadger(t *testing.T) {
 	openIn(t, dir, small)
 }
 
-// TestHeadTorn: whichever one or two slots of HEAD a power failure has torn, there is one.
-func TestHeadTorn(t *testing.T) {
-	dir := t.TempDir()
+// newHead opens the HEAD of a directory that has nothing else.
+func newHead(t *testing.T) (dir string, f *headFile) {
+	t.Helper()
+	dir = t.TempDir()
 	if err := createHead(dir, head{}); err != nil {
 		t.Fatal(err)
 	}
@@ -161,10 +162,15 @@ func TestHeadTorn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := openHead(dir, *r.newest, r.at)
-	if err != nil {
+	if f, err = openHead(dir, *r.newest, r.at); err != nil {
 		t.Fatal(err)
 	}
+	return dir, f
+}
+
+// TestHeadTorn: whichever one or two slots of HEAD a power failure has torn, there is one.
+func TestHeadTorn(t *testing.T) {
+	dir, f := newHead(t)
 	defer f.file.Close()
 	path := filepath.Join(dir, headName)
 	var synced []byte // what the disk has for sure

@@ -14,18 +14,7 @@ import (
 // it is brought to the disk once a second, behind them.
 func TestHeadIsSyncedOnceASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dir := t.TempDir()
-		if err := createHead(dir, head{}); err != nil {
-			t.Fatal(err)
-		}
-		r, err := readHead(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f, err := openHead(dir, *r.newest, r.at)
-		if err != nil {
-			t.Fatal(err)
-		}
+		dir, f := newHead(t)
 		c := newChain(f, mark{}, new(failure))
 		slot := func() int {
 			f.mu.Lock()
