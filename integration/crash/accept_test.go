@@ -1,21 +1,17 @@
 package crash_test
 
 import (
-	"bytes"
 	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 )
-
-var acceptLoss = regexp.MustCompile(`accept_loss [0-9]+-[0-9a-f]+`)
 
 // TestKilledWhileAccepting kills the gateway while it accepts that its damaged store has
 // lost something. Whichever step it had reached, the next start ends what was begun, with
@@ -32,13 +28,15 @@ func TestKilledWhileAccepting(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(b.Dir, "store")
-	flipBit(t, dir)
+	if _, err := story.FlipBit(dir); err != nil {
+		t.Fatal(err)
+	}
 	err := b.Gateway.Restart(t.Context())
 	if err == nil {
 		t.Fatal("started with a damaged store")
 	}
-	word := acceptLoss.FindString(err.Error())
-	if word == "" {
+	found := story.AcceptLoss.FindStringSubmatch(err.Error())
+	if found == nil {
 		t.Fatalf("no way out in: %v", err)
 	}
 	damaged := filepath.Join(b.Dir, "damaged")
@@ -46,7 +44,7 @@ func TestKilledWhileAccepting(t *testing.T) {
 		t.Fatal(err)
 	}
 	line := "store badger " + dir
-	accepting := strings.Replace(b.Caddyfile, line+"\n", line+" {\n\t\t\t"+word+"\n\t\t}\n", 1)
+	accepting := strings.Replace(b.Caddyfile, line+"\n", line+" {\n\t\t\taccept_loss "+found[1]+"\n\t\t}\n", 1)
 	if accepting == b.Caddyfile {
 		t.Fatal("no store in the Caddyfile")
 	}
@@ -97,22 +95,4 @@ func (b *bank) acceptKilled(t *testing.T, damaged, point, accepting, again strin
 		t.Fatal(err)
 	}
 	b.CloseIdle()
-}
-
-// flipBit damages what is in the middle of the newest log of a store.
-func flipBit(t *testing.T, dir string) {
-	t.Helper()
-	logs, err := filepath.Glob(filepath.Join(dir, "*.mem"))
-	if err != nil || len(logs) == 0 {
-		t.Fatalf("logs %q, %v", logs, err)
-	}
-	newest := slices.Max(logs)
-	data, err := os.ReadFile(newest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data[len(bytes.TrimRight(data, "\x00"))*4/5] ^= 1
-	if err := os.WriteFile(newest, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
 }

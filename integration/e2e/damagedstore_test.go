@@ -1,21 +1,16 @@
 package e2e_test
 
 import (
-	"bytes"
 	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
-
-var acceptLoss = regexp.MustCompile(`accept_loss ([0-9]+-[0-9a-f]+) in the block of store badger`)
 
 // TestDamagedStore: after five registrations, kill -9 and one flipped bit the gateway
 // does not start, again and again, and says what is wrong and what can be done. With the
@@ -30,16 +25,8 @@ func TestDamagedStore(t *testing.T) {
 	if err := p.Gateway.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	logs, err := filepath.Glob(filepath.Join(p.Dir, "store", "*.mem"))
-	if err != nil || len(logs) == 0 {
-		t.Fatalf("logs %q, %v", logs, err)
-	}
-	data, err := os.ReadFile(slices.Max(logs))
+	log, err := story.FlipBit(filepath.Join(p.Dir, "store"))
 	if err != nil {
-		t.Fatal(err)
-	}
-	data[len(bytes.TrimRight(data, "\x00"))*4/5] ^= 1
-	if err := os.WriteFile(slices.Max(logs), data, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var word string
@@ -48,8 +35,8 @@ func TestDamagedStore(t *testing.T) {
 		if err == nil {
 			t.Fatal("started")
 		}
-		found := acceptLoss.FindStringSubmatch(err.Error())
-		if found == nil || !strings.Contains(err.Error(), "the store does not hold what it held: "+slices.Max(logs)+": it is damaged at ") {
+		found := story.AcceptLoss.FindStringSubmatch(err.Error())
+		if found == nil || !strings.Contains(err.Error(), "the store does not hold what it held: "+log+": it is damaged at ") {
 			t.Fatalf("the error does not say what is wrong: %v", err)
 		}
 		word = found[1]
