@@ -72,10 +72,7 @@ var errTwoAnswers = errors.New("introspection calls a token inactive that the en
 // ended, and one that came with another certificate than the gateway has bound it to.
 func (h *Handler) checkAccessToken(w http.ResponseWriter, r *http.Request, c checks) (inactive bool, err error) {
 	t, err := h.presentedToken(w, r, c)
-	if err == nil && t.Raw == "" {
-		return false, nil
-	}
-	if err != nil {
+	if err != nil || t.Raw == "" {
 		return false, err
 	}
 	cert, absent := captureCertificate(r.TLS, h.now())
