@@ -31,16 +31,16 @@ func TestStoresOfEarlierVersions(t *testing.T) {
 			t.Setenv("XDG_DATA_HOME", dir) // where its keyset is
 			unpack(t, archive, dir)
 			for range 2 {
-				a := configuration(t, &BadgerStore{absolute: filepath.Join(dir, "store")}, "")
-				store, err := a.Enter()
-				if err != nil {
+				engine := &BadgerStore{absolute: filepath.Join(dir, "store")}
+				a := configuration(t, engine, "")
+				if err := a.Start(); err != nil {
 					t.Fatal(err)
 				}
-				hasFiveClients(t, store, a.workspaces[0].Workspace)
-				a.Leave()
+				hasFiveClients(t, a.registry, a.workspaces[0].Workspace)
 				if err := a.Cleanup(); err != nil {
 					t.Fatal(err)
 				}
+				stores.settled(t, engine)
 			}
 		})
 	}
