@@ -152,6 +152,7 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 	// The operator wrote the address, so that a private one is right.
 	client := jwks.NewClient(jwks.Options{
 		Roots: roots, Certificate: own, Header: c.SharedHeader.fields(), PrivateRanges: true, Timeout: authserver.Timeout, MaxConnections: authserver.MaxExchanges,
+		LeftOut: newLeftOutKeys(h.log, "authorization_server").tell,
 	})
 	if c.TLSClientAuth != nil {
 		c.TLSClientAuth.replaced = client.CloseIdle // connections have the certificate of before

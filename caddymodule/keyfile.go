@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"slices"
 	"sync/atomic"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
@@ -19,14 +18,15 @@ const maxKeyFile = jwks.DefaultMaxBytes
 
 // keyFile is the verify.KeySource of a JWKS file, as it was when it was good last.
 type keyFile struct {
-	name string
-	keys atomic.Pointer[[]verify.Key]
-	log  *slog.Logger
+	name    string
+	keys    atomic.Pointer[[]verify.Key]
+	log     *slog.Logger
+	leftOut *leftOutKeys
 }
 
 // newKeyFile reads a file, and has it watched.
 func newKeyFile(name string, watch *fileWatch) (*keyFile, error) {
-	k := &keyFile{name: name, log: watch.log}
+	k := &keyFile{name: name, log: watch.log, leftOut: newLeftOutKeys(watch.log, "file")}
 	watch.add("jwks "+name, fixed(name), k.read)
 	return k, k.read()
 }
@@ -39,9 +39,11 @@ func (k *keyFile) read() error {
 		}
 		return fmt.Errorf("jwks: %w", err)
 	}
-	keys, err := verify.ParseJWKS(data)
+	keys, leftOut, err := verify.ReadJWKS(data)
+	k.leftOut.tell(k.name, leftOut)
+	unusable := (*verify.UnusableKeys)(nil)
 	switch {
-	case err != nil && k.keys.Load() != nil && withoutKeys(data):
+	case errors.As(err, &unusable) && unusable.Set == nil && k.keys.Load() != nil: // they were withdrawn
 		k.log.Warn("a JWKS file holds no usable key any more: nothing verifies with it", slog.String("file", k.name), slog.Any("error", err),
 			slog.String("cure", "where not all keys were meant to be withdrawn, write a usable one into the file"))
 	case err != nil:
@@ -49,17 +51,6 @@ func (k *keyFile) read() error {
 	}
 	k.keys.Store(&keys)
 	return nil
-}
-
-// withoutKeys tells whether data is a JWKS that can be read, and none of its keys counts:
-// all were withdrawn. A set with private keys is a mistake.
-func withoutKeys(data []byte) bool {
-	set, err := verify.ParseObject(data)
-	if err != nil || !set.Has("keys") {
-		return false
-	}
-	keys, err := set.Objects("keys")
-	return err == nil && len(keys) <= verify.MaxKeys && !slices.ContainsFunc(keys, func(o verify.Object) bool { return o.Has("d") || o.Has("k") })
 }
 
 // Keys returns the keys.

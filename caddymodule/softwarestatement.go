@@ -79,7 +79,9 @@ func (s *SoftwareStatement) provision(ctx caddy.Context, app *App) (*verify.Issu
 	if err != nil {
 		return nil, err
 	}
-	client := jwks.NewClient(jwks.Options{Roots: roots, PrivateRanges: s.PrivateAddresses, MaxConnections: 16})
+	client := jwks.NewClient(jwks.Options{
+		Roots: roots, PrivateRanges: s.PrivateAddresses, MaxConnections: 16, LeftOut: newLeftOutKeys(app.log, "software_statement").tell,
+	})
 	hosts, missing := s.hosts()
 	kept := func(what string) jwks.Keeper {
 		return app.keptKeysOf(what, s.Issuer, s.JWKSURI, slices.Sorted(slices.Values(hosts)), s.PrivateAddresses, trust)
@@ -153,7 +155,9 @@ func (s *SignedRequestBody) provision(ctx caddy.Context, app *App) (verify.KeySo
 	if err != nil {
 		return nil, err
 	}
-	client := jwks.NewClient(jwks.Options{Roots: roots, PrivateRanges: s.PrivateAddresses, MaxConnections: 16})
+	client := jwks.NewClient(jwks.Options{
+		Roots: roots, PrivateRanges: s.PrivateAddresses, MaxConnections: 16, LeftOut: newLeftOutKeys(app.log, "signed_request_body").tell,
+	})
 	s.keys = newProbedKeys(client, s.JWKSURI)
 	return app.keySource(client, s.JWKS, s.JWKSURI, kept)
 }

@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -105,7 +104,7 @@ func (t *AccessToken) Keys() []string {
 			texts = append(texts, rest)
 		}
 		// Only names the token; the AS has vouched for it, and nothing else is read from it.
-		if claims, err := UnverifiedClaims([]byte(strings.Join(segments[:3], "."))); err == nil {
+		if claims, err := UnverifiedAnswer([]byte(strings.Join(segments[:3], "."))); err == nil {
 			if jti, _, err := claims.String("jti"); err == nil {
 				texts = append(texts, jti)
 			}
@@ -128,44 +127,58 @@ func (t *AccessToken) Keys() []string {
 	return keys
 }
 
-// ReadAccessToken reads the claims of an access token, from an introspection
-// answer or a verified JWT: both have the same names.
+// ReadAccessToken reads the claims of an access token that the AS has vouched for, in an
+// introspection answer or by its signature: both have the same names.
+//
+// Errors: InvalidToken for one that is bound to something else than a certificate; else a
+// plain one that names the claim which the AS has written so that it cannot be read.
 func ReadAccessToken(raw string, claims Object) (*AccessToken, error) {
 	t := &AccessToken{Raw: raw, Claims: claims}
 	var err error
 	if t.ClientID, err = TokenClient(claims); err != nil {
-		return nil, badToken(err.Error())
+		return nil, err
 	}
 	if t.Subject, _, err = claims.String("sub"); err != nil {
-		return nil, badToken("sub " + err.Error())
+		return nil, fmt.Errorf("sub %w", err)
 	}
 	if t.ID, _, err = claims.String("jti"); err != nil {
-		return nil, badToken("its jti cannot be read")
+		return nil, fmt.Errorf("jti %w", err)
 	}
 	scope, _, err := claims.String("scope")
 	if err != nil { // some servers send a list
 		list, _, listErr := claims.Strings("scope")
 		if listErr != nil {
-			return nil, badToken("its scope cannot be read")
+			return nil, fmt.Errorf("scope %w", err)
 		}
 		scope = strings.Join(list, " ")
 	}
 	t.Scopes = strings.FieldsFunc(scope, func(r rune) bool { return r == ' ' }) // RFC 6749 3.3
-	if t.Expires, _, err = claims.Time("exp"); err != nil {
-		return nil, badToken("its exp cannot be read")
+	if t.Expires, _, err = claims.NumericDate("exp"); err != nil {
+		return nil, fmt.Errorf("exp %w", err)
 	}
 	t.Issued = IssuedAt(claims)
-	cnf, ok, err := claims.Object("cnf")
-	if err != nil {
-		return nil, badToken("its cnf cannot be read")
-	}
-	if ok {
-		t.Thumbprint, _, err = cnf.String("x5t#S256")
-		if err != nil || t.Thumbprint == "" {
-			return nil, badToken("it is bound to something else than a certificate")
-		}
+	if t.Thumbprint, err = boundTo(claims); err != nil {
+		return nil, err
 	}
 	return t, nil
+}
+
+// boundTo is cnf.x5t#S256 (RFC 8705 3.1), empty for a token that is bound to nothing.
+func boundTo(claims Object) (thumbprint string, err error) {
+	cnf, _, err := claims.Object("cnf")
+	if err != nil {
+		return "", fmt.Errorf("cnf %w", err)
+	}
+	thumbprint, ok, err := cnf.String("x5t#S256")
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("cnf: x5t#S256 %w", err)
+	case ok && thumbprint == "":
+		return "", errors.New("cnf: x5t#S256 is empty")
+	case !ok && len(cnf.Members()) > 0:
+		return "", badToken("it is bound to something else than a certificate")
+	}
+	return thumbprint, nil
 }
 
 // TokenClient is the client that an access token belongs to, empty when its claims
@@ -183,15 +196,14 @@ func TokenClient(claims Object) (string, error) {
 	return "", nil
 }
 
-// IssuedAt is iat; zero when there is none that can be read. A fraction of a second (RFC
-// 7519 2) is rounded down: the moment is compared with an Epoch and nothing else.
+// IssuedAt is iat; zero when there is none that can be read. A fraction of a second is
+// rounded down: the moment is compared with an Epoch and nothing else.
 func IssuedAt(claims Object) time.Time {
-	whole, fraction, _ := bytes.Cut(claims.Raw("iat"), []byte("."))
-	if bytes.HasPrefix(whole, []byte("-")) || bytes.ContainsAny(fraction, "eE") {
+	at, ok, err := claims.NumericDate("iat")
+	if !ok || err != nil {
 		return time.Time{}
 	}
-	iat, _, _ := claims.With("iat", whole).Time("iat") // zero with an error, and where there is none
-	return iat
+	return time.Unix(at.Unix(), 0)
 }
 
 // NamesClient tells whether claims name the client by a claim that is for that, and not

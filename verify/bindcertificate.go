@@ -124,9 +124,6 @@ func namesOrganization(id PSPIdentifier, s *SoftwareStatement) (bool, error) {
 		return true, nil
 	}
 	const member = "organisation_competent_authority_claims"
-	if bytes.Equal(s.Claims.Raw(member), []byte("null")) { // as absent as any claim that a directory left empty
-		return false, nil
-	}
 	claims, _, err := s.Claims.Object(member)
 	if err != nil {
 		return false, fmt.Errorf("%s %w", member, err)

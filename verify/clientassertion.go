@@ -70,6 +70,7 @@ func (c *ClientAuthentication) VerifyClientAssertion(ctx context.Context, rules 
 	if err == nil && rules.Revoked != nil {
 		err = by.CheckRevoked(ctx, rules.Revoked)
 	}
+	err = ofTPP(err)
 	if full := (*Error)(nil); errors.As(err, &full) {
 		return nil, err
 	}
@@ -124,7 +125,7 @@ func (a *ClientAssertion) readTimes(claims Object, skew time.Duration, now time.
 		skew = DefaultSkew
 	}
 	for _, name := range []string{"exp", "iat", "nbf"} {
-		at, ok, err := claims.Time(name)
+		at, ok, err := claims.NumericDate(name)
 		switch {
 		case err != nil:
 			return fmt.Errorf("has %s that %w; send seconds since 1970", name, err)

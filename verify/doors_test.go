@@ -95,12 +95,17 @@ type trap struct {
 	// jwks are the signer's keys. Default: the door's own.
 	jwks func(d door) []string
 	want string
+	// door is the name of the only one. Default: both.
+	door string
 }
 
 func spring(t *testing.T, traps []trap) {
 	t.Helper()
 	for _, tc := range traps {
 		for _, d := range doors(t) {
+			if tc.door != "" && tc.door != d.name {
+				continue
+			}
 			t.Run(tc.name+" "+d.name, func(t *testing.T) {
 				jwks := []string{d.jwk()}
 				if tc.jwks != nil {

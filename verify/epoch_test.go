@@ -56,7 +56,7 @@ func TestAccessTokenIssued(t *testing.T) {
 	for text, want := range map[string]time.Time{
 		`{"iat":1000}`: time.Unix(1000, 0), `{}`: {}, `{"iat":null}`: {}, `{"iat":"1000"}`: {}, `{"iat":0}`: time.Unix(0, 0),
 		`{"iat":1000.5}`: time.Unix(1000, 0), `{"iat":1000.999999999999999999999}`: time.Unix(1000, 0), `{"iat":0.1}`: time.Unix(0, 0),
-		`{"iat":1e3}`: {}, `{"iat":1.0e3}`: {}, `{"iat":1.0E3}`: {}, `{"iat":-0.5}`: {}, `{"iat":-1000.5}`: {}, `{"iat":"1000.5"}`: {}, `{"iat":[1000.5]}`: {},
+		`{"iat":1e3}`: time.Unix(1000, 0), `{"iat":1.0005e3}`: time.Unix(1000, 0), `{"iat":1.0E3}`: time.Unix(1000, 0), `{"iat":1e-9}`: time.Unix(0, 0), `{"iat":-0.5}`: {}, `{"iat":-1000.5}`: {}, `{"iat":"1000.5"}`: {}, `{"iat":[1000.5]}`: {},
 		`{"iat":99999999999999999999.5}`: {},
 	} {
 		claims, err := ParseObject([]byte(text))

@@ -4,11 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
-	"strconv"
-	"time"
-	"unicode/utf8"
 )
 
 // Bounds of the JSON reader. A registration request with its SSA needs depth 6
@@ -19,42 +15,23 @@ const (
 	maxItems   = 4096
 )
 
-// Object is a JSON object that was read strictly: UTF-8, no duplicate member
-// at any depth, bounded. Names are compared exactly, unlike encoding/json,
-// which lets "ISS" override "iss" and the last duplicate win.
+// Object is a JSON object, as one of the readers has read it (jsonreaders.go). Names are
+// compared exactly, unlike encoding/json, which lets "ISS" override "iss".
 //
 // Values are kept as the bytes that were received and decoded when asked for,
 // because most of an SSA is only handed on.
 type Object struct {
 	members []Member
+	reader  reader
 }
 
 // Member is one name with its value, as JSON text.
 type Member struct {
 	Name  string
 	Value []byte
-}
 
-// ParseObject reads exactly one JSON object. The values share data's memory, which
-// must not be changed any more; the names share a copy of it.
-func ParseObject(data []byte) (Object, error) {
-	p := parser{data: data}
-	if !utf8.Valid(data) {
-		return Object{}, errors.New("not UTF-8")
-	}
-	p.space()
-	if p.peek() != '{' {
-		return Object{}, errors.New("not a JSON object")
-	}
-	o := Object{members: make([]Member, 0, min(4+len(data)/64, 64))}
-	if err := p.object(1, &o); err != nil {
-		return Object{}, fmt.Errorf("at byte %d: %w", p.at, err)
-	}
-	p.space()
-	if p.at != len(data) {
-		return Object{}, fmt.Errorf("at byte %d: text after the object", p.at)
-	}
-	return o, nil
+	// doubled: it was there more than once, with different values.
+	doubled bool
 }
 
 // Members are the members in the order received.
@@ -62,28 +39,40 @@ func (o Object) Members() []Member { return o.members }
 
 // Raw is the member's value as JSON text, nil when there is none.
 func (o Object) Raw(name string) []byte {
-	for i := range o.members {
-		if o.members[i].Name == name {
-			return o.members[i].Value
-		}
-	}
-	return nil
+	raw, _ := o.value(name)
+	return raw
 }
 
-// Has tells whether the member is there (null counts).
+// ErrDoubled is in the chain of the error of a member that has several values.
+var ErrDoubled = errors.New("is there more than once, with different values")
+
+// value is Raw; a member with several values is an error for all that decode it.
+func (o Object) value(name string) ([]byte, error) {
+	for i := range o.members {
+		if m := &o.members[i]; m.Name == name {
+			if m.doubled {
+				return m.Value, ErrDoubled
+			}
+			return m.Value, nil
+		}
+	}
+	return nil, nil
+}
+
+// Has tells whether the member is there. null is as if it were not.
 func (o Object) Has(name string) bool { return o.Raw(name) != nil }
 
 // With returns the object with the member set to raw, in its old place or at
 // the end. The receiver is unchanged.
 func (o Object) With(name string, raw []byte) Object {
-	out := Object{members: append(make([]Member, 0, len(o.members)+1), o.members...)}
+	out := Object{members: append(make([]Member, 0, len(o.members)+1), o.members...), reader: o.reader}
 	for i := range out.members {
 		if out.members[i].Name == name {
-			out.members[i].Value = raw
+			out.members[i] = Member{Name: name, Value: raw}
 			return out
 		}
 	}
-	out.members = append(out.members, Member{name, raw})
+	out.members = append(out.members, Member{Name: name, Value: raw})
 	return out
 }
 
@@ -97,7 +86,8 @@ func (o Object) Only(names ...string) Object {
 	return o.filter(func(m Member) bool { return slices.Contains(names, m.Name) })
 }
 
-func (o Object) filter(keep func(Member) bool) (out Object) {
+func (o Object) filter(keep func(Member) bool) Object {
+	out := Object{reader: o.reader}
 	for _, m := range o.members {
 		if keep(m) {
 			out.members = append(out.members, m)
@@ -130,9 +120,9 @@ func (o Object) String(name string) (s string, ok bool, err error) {
 // Bytes is String without a copy where nothing is escaped: it may be the
 // object's own memory, and must not be changed.
 func (o Object) Bytes(name string) (s []byte, ok bool, err error) {
-	raw := o.Raw(name)
-	if raw == nil {
-		return nil, false, nil
+	raw, err := o.value(name)
+	if raw == nil || err != nil {
+		return nil, raw != nil, err
 	}
 	if raw[0] != '"' {
 		return nil, true, fmt.Errorf("is %s, not a string", typeOf(raw))
@@ -142,109 +132,72 @@ func (o Object) Bytes(name string) (s []byte, ok bool, err error) {
 
 // Strings is the member's array of strings.
 func (o Object) Strings(name string) (list []string, ok bool, err error) {
-	raw := o.Raw(name)
-	if raw == nil {
-		return nil, false, nil
+	raw, err := o.value(name)
+	if raw == nil || err != nil {
+		return nil, raw != nil, err
 	}
 	if raw[0] != '[' {
 		return nil, true, fmt.Errorf("is %s, not an array of strings", typeOf(raw))
 	}
-	p := parser{data: raw, at: 1}
+	p := parser{data: raw, at: 1, reader: o.reader}
 	list = make([]string, 0, min(1+bytes.Count(raw, []byte{','}), 64))
 	for p.item() {
-		if p.peek() != '"' {
+		start := p.at
+		switch {
+		case p.peek() == '"':
+			if err := p.str(); err != nil {
+				return nil, true, err
+			}
+			list = append(list, p.name(start))
+		case o.reader == tolerantly && p.word("null") == nil:
+		default:
 			return nil, true, fmt.Errorf("holds %s, not only strings", typeOf(p.data[p.at:]))
 		}
-		start := p.at
-		if err := p.str(); err != nil {
-			return nil, true, err
-		}
-		list = append(list, p.name(start))
 	}
 	return list, true, nil
 }
 
-// Objects is the member's array of objects; an absent member is an error.
-func (o Object) Objects(name string) ([]Object, error) {
-	raw := o.Raw(name)
-	if raw == nil {
-		return nil, errors.New("missing")
+// Array is the member's array, each item as JSON text. The items share the object's memory.
+func (o Object) Array(name string) (items [][]byte, ok bool, err error) {
+	raw, err := o.value(name)
+	if raw == nil || err != nil {
+		return nil, raw != nil, err
 	}
 	if raw[0] != '[' {
-		return nil, fmt.Errorf("is %s, not an array of objects", typeOf(raw))
+		return nil, true, fmt.Errorf("is %s, not an array", typeOf(raw))
 	}
-	p := parser{data: raw, at: 1}
-	list := []Object{}
-	for p.item() {
-		if p.peek() != '{' {
-			return nil, fmt.Errorf("holds %s, not only objects", typeOf(p.data[p.at:]))
-		}
-		var item Object
-		if err := p.object(1, &item); err != nil {
-			return nil, err
-		}
-		list = append(list, item)
-	}
-	return list, nil
-}
-
-// Integer is the member's whole number: digits only, no fraction and no
-// exponent (a date as 1e9 or "1700000000" has been read differently by
-// different software, so it is no date).
-func (o Object) Integer(name string) (n int64, ok bool, err error) {
-	raw := o.Raw(name)
-	if raw == nil {
-		return 0, false, nil
-	}
-	n, err = strconv.ParseInt(string(raw), 10, 64)
-	if err != nil || n > math.MaxInt64/2 || n < math.MinInt64/2 {
-		return 0, true, errors.New("is not a whole number")
-	}
-	return n, true, nil
-}
-
-// Time is the member's moment, in seconds since 1970 (NumericDate, RFC 7519 2). One before
-// that is an error: the zero time stands for none here.
-func (o Object) Time(name string) (at time.Time, ok bool, err error) {
-	n, ok, err := o.Integer(name)
-	switch {
-	case err != nil || !ok:
-		return time.Time{}, ok, err
-	case n < 0:
-		return time.Time{}, true, errors.New("is before 1970")
-	}
-	return time.Unix(n, 0), true, nil
+	return Items(raw), true, nil
 }
 
 // Bool is the member's boolean.
 func (o Object) Bool(name string) (v, ok bool, err error) {
-	switch raw := string(o.Raw(name)); raw {
-	case "":
-		return false, false, nil
-	case "true", "false":
-		return raw == "true", true, nil
-	default:
-		return false, true, fmt.Errorf("is %s, not a boolean", typeOf([]byte(raw)))
+	raw, err := o.value(name)
+	if raw == nil || err != nil {
+		return false, raw != nil, err
 	}
+	if raw[0] != 't' && raw[0] != 'f' {
+		return false, true, fmt.Errorf("is %s, not a boolean", typeOf(raw))
+	}
+	return raw[0] == 't', true, nil
 }
 
 // Object is the member's object.
 func (o Object) Object(name string) (v Object, ok bool, err error) {
-	raw := o.Raw(name)
-	if raw == nil {
-		return Object{}, false, nil
+	raw, err := o.value(name)
+	if raw == nil || err != nil {
+		return Object{}, raw != nil, err
 	}
 	if raw[0] != '{' {
 		return Object{}, true, fmt.Errorf("is %s, not an object", typeOf(raw))
 	}
-	v, err = ParseObject(raw)
+	v, err = o.reader.read(raw)
 	return v, true, err
 }
 
 // Items are the items of an array that a member of an Object has or holds, as JSON
 // text. They share its memory.
 func Items(raw []byte) (items [][]byte) {
-	p := parser{data: raw, at: 1}
+	p := parser{data: raw, at: 1, reader: tolerantly} // one of the readers has accepted it
 	items = make([][]byte, 0, min(1+bytes.Count(raw, []byte{','}), 64))
 	for p.item() {
 		start := p.at

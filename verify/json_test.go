@@ -107,7 +107,7 @@ func TestParseObjectAccepts(t *testing.T) {
 	for _, tc := range []struct{ name, text string }{
 		{"empty", `{}`},
 		{"blanks everywhere", " {\t\"a\" :\r\n[ 1 , 2 ] , \"b\" : { } }\n"},
-		{"every kind", `{"a":"s","b":-0.5e+3,"c":true,"d":false,"e":null,"f":[],"g":{}}`},
+		{"every kind", `{"a":"s","b":-0.5e+3,"c":true,"d":false,"f":[],"g":{}}`},
 		{"every escape", `{"a":"\"\\\/\b\f\n\r\t\u0041\u00e9\ud83c\udfe6"}`},
 		{"escaped name", `{"\u0061\"":1}`},
 		{"names in other case are others", `{"iss":1,"ISS":2,"Iss":3}`},
@@ -137,6 +137,11 @@ func sameAsStandard(t *testing.T, text []byte, o Object) {
 	var want map[string]json.RawMessage
 	if err := json.Unmarshal(text, &want); err != nil {
 		t.Fatalf("encoding/json refuses what was accepted: %v", err)
+	}
+	for name, raw := range want { // null is as if it were not there
+		if string(raw) == "null" {
+			delete(want, name)
+		}
 	}
 	if len(want) != len(o.Members()) {
 		t.Errorf("%d members, encoding/json has %d", len(o.Members()), len(want))
@@ -175,13 +180,15 @@ func sameAsStandard(t *testing.T, text []byte, o Object) {
 		if inner, _, err := o.Object(m.Name); err == nil {
 			sameAsStandard(t, raw, inner)
 		}
-		if list, err := o.Objects(m.Name); err == nil {
+		if list, _, err := o.Array(m.Name); err == nil {
 			var std []json.RawMessage
 			if json.Unmarshal(raw, &std) != nil || len(std) != len(list) {
-				t.Fatalf("Objects(%q) has %d, encoding/json %d of %s", m.Name, len(list), len(std), raw)
+				t.Fatalf("Array(%q) has %d, encoding/json %d of %s", m.Name, len(list), len(std), raw)
 			}
 			for i := range list {
-				sameAsStandard(t, std[i], list[i])
+				if string(list[i]) != string(std[i]) {
+					t.Errorf("item %d of %q is %s, encoding/json has %s", i, m.Name, list[i], std[i])
+				}
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // parser walks JSON text (RFC 8259) once. It checks everything and decodes
@@ -14,7 +15,8 @@ type parser struct {
 	at   int
 	// text is data once more, made when the first name is read: names are parts of
 	// it, and not a copy each.
-	text string
+	text   string
+	reader reader
 }
 
 // name is the string that began at start and ends here.
@@ -46,12 +48,8 @@ func (p *parser) space() {
 	}
 }
 
-// fewMembers is up to how many members a name is looked for among them one by one:
-// no real statement has more. Beyond, 64 KiB of short names would cost 4 ms.
-const fewMembers = 64
-
 // object reads an object. Its members are appended to keep, or only checked
-// when keep is nil.
+// when keep is nil. With an error keep has those that were read before it.
 func (p *parser) object(depth int, keep *Object) error {
 	if depth > maxDepth {
 		return errors.New("nested too deep")
@@ -60,8 +58,9 @@ func (p *parser) object(depth int, keep *Object) error {
 	if keep == nil {
 		keep = &nested
 	}
-	p.at++                   // {
-	var many map[string]bool // the names, from fewMembers on
+	keep.reader = p.reader
+	names := memberNames{of: keep}
+	p.at++ // {
 	for p.space(); p.peek() != '}'; p.space() {
 		if len(keep.members) > 0 {
 			if p.peek() != ',' {
@@ -78,19 +77,11 @@ func (p *parser) object(depth int, keep *Object) error {
 			return err
 		}
 		name := p.name(start)
-		if many == nil && len(keep.members) == fewMembers {
-			many = make(map[string]bool, 2*fewMembers)
-			for _, m := range keep.members {
-				many[m.Name] = true
-			}
-		}
-		if many == nil && keep.Has(name) || many[name] {
+		earlier := names.index(name)
+		switch {
+		case earlier >= 0 && p.reader != tolerantly:
 			return fmt.Errorf("member %s twice", Quote(name))
-		}
-		if many != nil {
-			many[name] = true
-		}
-		if len(keep.members) == maxMembers {
+		case len(keep.members) == maxMembers:
 			return fmt.Errorf("more than %d members", maxMembers)
 		}
 		p.space()
@@ -103,7 +94,11 @@ func (p *parser) object(depth int, keep *Object) error {
 		if err := p.value(depth); err != nil {
 			return err
 		}
-		keep.members = append(keep.members, Member{name, p.data[start:p.at:p.at]})
+		if value := p.data[start:p.at:p.at]; earlier < 0 {
+			keep.members = append(keep.members, Member{Name: name, Value: value})
+		} else {
+			keep.members[earlier].again(value)
+		}
 	}
 	p.at++
 	return nil
@@ -255,10 +250,11 @@ func (p *parser) escape() error {
 	if !utf16.IsSurrogate(r) {
 		return nil
 	}
-	rest := p.data[p.at:]
-	if len(rest) < 6 || rest[0] != '\\' || rest[1] != 'u' || utf16.DecodeRune(r, hex4(rest[2:])) == '\uFFFD' {
+	switch pair := surrogatePair(r, p.data[p.at:]); {
+	case pair != utf8.RuneError:
+		p.at += 6
+	case p.reader != tolerantly:
 		return errors.New("half a surrogate pair in a string")
 	}
-	p.at += 6
 	return nil
 }

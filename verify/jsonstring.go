@@ -91,8 +91,9 @@ func unquote(raw []byte) []byte {
 			r := hex4(raw[i+2:])
 			i += 4
 			if utf16.IsSurrogate(r) {
-				r = utf16.DecodeRune(r, hex4(raw[i+4:]))
-				i += 6
+				if r = surrogatePair(r, raw[i+2:]); r != utf8.RuneError {
+					i += 6
+				}
 			}
 			out = utf8.AppendRune(out, r)
 		default:
@@ -101,6 +102,15 @@ func unquote(raw []byte) []byte {
 		i += 2
 	}
 	return out
+}
+
+// surrogatePair is the character of which r is the first half and an escape at the start
+// of rest the second; utf8.RuneError where that is no second half.
+func surrogatePair(r rune, rest []byte) rune {
+	if len(rest) < 6 || rest[0] != '\\' || rest[1] != 'u' {
+		return utf8.RuneError
+	}
+	return utf16.DecodeRune(r, hex4(rest[2:]))
 }
 
 // hex4 is the value of four hexadecimal digits, -1 when they are none.

@@ -50,12 +50,18 @@ func SplitJWS(raw []byte, algorithms, types []string) (*JWS, error) {
 	if line, ok := bytes.CutSuffix(raw, []byte("\n")); ok { // one line end, with CR or without
 		raw = bytes.TrimSuffix(line, []byte("\r"))
 	}
-	return split(raw, algorithms, types, true)
+	return split(raw, algorithms, types, ParseObject, true)
+}
+
+// splitToken is SplitJWS for an access token of the AS, whose claims are read as one of
+// its answers.
+func splitToken(raw []byte, algorithms, types []string) (*JWS, error) {
+	return split(raw, algorithms, types, ParseAnswer, true)
 }
 
 // split reads the three segments. Without signed, raw ends in a period, so the
 // third is empty: an unsecured JWS (RFC 7515 appendix A.5).
-func split(raw []byte, algorithms, types []string, signed bool) (*JWS, error) {
+func split(raw []byte, algorithms, types []string, claims func([]byte) (Object, error), signed bool) (*JWS, error) {
 	first := bytes.IndexByte(raw, '.')
 	last := bytes.LastIndexByte(raw, '.')
 	if bytes.Count(raw, []byte(".")) != 2 {
@@ -75,14 +81,14 @@ func split(raw []byte, algorithms, types []string, signed bool) (*JWS, error) {
 			return nil, err
 		}
 	}
-	h, err := ParseObject(header)
+	h, err := ofHeader.read(header)
 	if err != nil {
 		return nil, fmt.Errorf("has a header that is no acceptable JSON object (%w)", err)
 	}
 	if err := t.readHeader(h, algorithms, types); err != nil {
 		return nil, err
 	}
-	if t.Claims, err = ParseObject(payload); err != nil {
+	if t.Claims, err = claims(payload); err != nil {
 		return nil, fmt.Errorf("has a payload that is no acceptable JSON object (%w)", err)
 	}
 	return t, nil
@@ -98,8 +104,14 @@ func StoredClaims(raw []byte) (Object, error) {
 	return UnverifiedClaims(raw)
 }
 
-// UnverifiedClaims reads the payload of a JWS without believing it.
-func UnverifiedClaims(raw []byte) (Object, error) {
+// UnverifiedClaims reads the payload of a JWS that a TPP has made, without believing it.
+func UnverifiedClaims(raw []byte) (Object, error) { return unverified(raw, ParseObject) }
+
+// UnverifiedAnswer is UnverifiedClaims for one that the AS has made, as far as that can be
+// known: an access token.
+func UnverifiedAnswer(raw []byte) (Object, error) { return unverified(raw, ParseAnswer) }
+
+func unverified(raw []byte, read func([]byte) (Object, error)) (Object, error) {
 	parts := bytes.Split(raw, []byte("."))
 	if len(parts) != 3 {
 		return Object{}, errors.New("is not a compact JWS")
@@ -108,7 +120,7 @@ func UnverifiedClaims(raw []byte) (Object, error) {
 	if err != nil {
 		return Object{}, err
 	}
-	return ParseObject(payload)
+	return read(payload)
 }
 
 func (t *JWS) readHeader(h Object, algorithms, types []string) error {

@@ -7,7 +7,6 @@ import (
 	"crypto/rsa"
 	_ "crypto/sha256"
 	_ "crypto/sha512"
-	"encoding/base64"
 	"errors"
 	"fmt"
 
@@ -43,49 +42,6 @@ func verifySignature(signed, signature []byte, alg string, key any) error {
 	return verifier.Verify(signed, signature, key)
 }
 
-// ParseJWKS reads a JWK set (RFC 7517 5). Keys of a type or curve that is not
-// known are skipped, as the RFC wants, and so are RSA keys that anybody can factor
-// (checkRSA); a set with more than MaxKeys, a private or a symmetric key, or no usable
-// key at all is an error.
-func ParseJWKS(data []byte) ([]Key, error) {
-	set, err := ParseObject(data)
-	if err != nil {
-		return nil, fmt.Errorf("jwks: %w", err)
-	}
-	raws, err := set.Objects("keys")
-	if err != nil {
-		return nil, fmt.Errorf("jwks: keys: %w", err)
-	}
-	if len(raws) > MaxKeys {
-		return nil, fmt.Errorf("jwks: %d keys, at most %d are read", len(raws), MaxKeys)
-	}
-	var keys []Key
-	var skipped error // why the last one was
-	weak := map[string]error{}
-	for _, o := range raws {
-		if o.Has("d") || o.Has("k") {
-			return nil, errors.New("jwks: holds a private or symmetric key; publish public keys only")
-		}
-		k, err := parseKey(o)
-		if err != nil {
-			skipped = err
-			if isWeak(err) {
-				weak[k.ID] = err
-			}
-			continue
-		}
-		k.weak = weak
-		keys = append(keys, k)
-	}
-	switch {
-	case len(keys) == 0 && skipped != nil:
-		return nil, fmt.Errorf("jwks: no usable key: %w", skipped)
-	case len(keys) == 0:
-		return nil, errors.New("jwks: no usable key")
-	}
-	return keys, nil
-}
-
 // maxExponent is F4: a larger one only costs more to verify with. jwx keeps the
 // last 64 bits of an exponent, so that of more than exponentText characters,
 // 8 bytes, it would read another number than is written.
@@ -100,33 +56,6 @@ var jwkMembers = []string{"kty", "kid", "use", "alg", "crv", "n", "e", "x", "y"}
 
 // materialMembers are those of them that make the key itself.
 var materialMembers = []string{"kty", "crv", "n", "e", "x", "y"}
-
-func parseKey(o Object) (Key, error) {
-	k, err := parsePublic(o.Only(jwkMembers...))
-	if err != nil {
-		return Key{}, err
-	}
-	if pub, ok := k.public.(*rsa.PublicKey); ok {
-		if err := checkRSA(pub); err != nil {
-			return Key{ID: k.ID}, err
-		}
-	}
-	if k.Operations, _, err = o.Strings("key_ops"); err != nil {
-		return Key{}, err
-	}
-	chain, _, err := o.Strings("x5c")
-	if err != nil {
-		return Key{}, err
-	}
-	for _, c := range chain {
-		der, err := base64.StdEncoding.DecodeString(c)
-		if err != nil {
-			return Key{}, err
-		}
-		k.Certificates = append(k.Certificates, der)
-	}
-	return k, nil
-}
 
 // parsePublic reads the key itself, and what jwx knows of the members about it.
 func parsePublic(o Object) (Key, error) {

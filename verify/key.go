@@ -42,8 +42,8 @@ type Key struct {
 
 	public  any
 	revoked bool // of a set of revoked keys: verifies nothing
-	// weak says, by kid, why keys of the same set were skipped that anybody can factor.
-	weak map[string]error
+	// leftOut, of the first key of a set, are the keys of the set that do not count.
+	leftOut []LeftOut
 }
 
 // KeySource gives the keys of one JWKS: a file, or a URL with a cache.
@@ -159,8 +159,11 @@ func (t *JWS) candidates(keys []Key) ([]Key, error) {
 // unknownKey says that no key of the set may have signed. The owner of one that is there
 // and does not count would look for it in vain.
 func unknownKey(keys []Key, id string) error {
-	if len(keys) > 0 && keys[0].weak[id] != nil {
-		return fmt.Errorf("%w (kid %s) as one that counts: there it is %w; make a new key and publish that", errUnknownKey, Quote(id), keys[0].weak[id])
+	switch why := whyLeftOut(keys, id); {
+	case isWeak(why):
+		return fmt.Errorf("%w (kid %s) as one that counts: there it is %w; make a new key and publish that", errUnknownKey, Quote(id), why)
+	case why != nil:
+		return fmt.Errorf("%w (kid %s) as one that counts: there it cannot be read: %s", errUnknownKey, Quote(id), clip(why))
 	}
 	return fmt.Errorf("%w (kid %s)", errUnknownKey, Quote(id))
 }

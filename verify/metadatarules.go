@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -203,8 +202,7 @@ func checkStatementBinds(e *evaluation) error {
 		{"tls_client_auth_san_dns", []string{m.TLSClientAuthSANDNS}}, {"tls_client_auth_san_uri", []string{m.TLSClientAuthSANURI}},
 		{"tls_client_auth_san_ip", []string{m.TLSClientAuthSANIP}}, {"tls_client_auth_san_email", []string{m.TLSClientAuthSANEmail}},
 	} {
-		raw := e.ssa.Claims.Raw(c.name)
-		if raw == nil || bytes.Equal(raw, []byte("null")) {
+		if !e.ssa.Claims.Has(c.name) {
 			continue
 		}
 		bound, err := stringOrList(e.ssa.Claims, c.name)

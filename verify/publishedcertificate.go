@@ -45,7 +45,7 @@ func (e *evaluation) published(name DN) (subject DN, leaf *x509.Certificate, err
 	// A renewed certificate may be newer than the keys that are at hand.
 	for _, ask := range []func(context.Context) ([]Key, error){source.Keys, source.Refresh} {
 		keys, err := ask(e)
-		if err != nil {
+		if err != nil && !errors.As(err, new(*UnusableKeys)) {
 			return nil, nil, unavailableKeys(err)
 		}
 		if subject, leaf, fault = e.transportOf(keys, name); leaf != nil {

@@ -109,7 +109,7 @@ func TestRedirectURIsOfStatement(t *testing.T) {
 		{"prefix of one", []string{"https://tpp.example/c"}, ssaClaims["software_redirect_uris"], "must hold it exactly"},
 		{"empty list", []string{}, ssaClaims["software_redirect_uris"], "redirect_uris: empty"},
 		{"a string", "https://tpp.example/cb", ssaClaims["software_redirect_uris"], "redirect_uris: is a string"},
-		{"null", nil, ssaClaims["software_redirect_uris"], "redirect_uris: is null"},
+		{"null in it", []any{nil}, ssaClaims["software_redirect_uris"], "redirect_uris: holds null"},
 		{"statement without", []string{"https://tpp.example/cb"}, absent{}, "has no software_redirect_uris"},
 		{"statement with an empty list", absent{}, []string{}, "has no software_redirect_uris"},
 	} {

@@ -99,7 +99,9 @@ var (
 		"certificateheader.go", "certificateheaderread.go", // of a proxy, whose operator reads the log
 	}
 	innerTexts = []string{
-		"jwks: ", "revoked jwks: ", // of a key set that cannot be used
+		"jwks: ", "revoked jwks: ", "keys: ", // of a key set that cannot be used
+		"holds as number %d",                              // of an x5c alone: the key counts
+		"is there more than once", "cnf", "a token of %s", // of the AS, whose operator reads the log
 		"subject ",                                   // of a certificate
 		"another client's token", "a person's token", // NotYours says the same for all
 		"malformed subject alternative name", "malformed IP address among", "has the extension %s twice", // then it has none

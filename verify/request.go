@@ -154,6 +154,9 @@ func (r *Request) verify(ctx context.Context, t *JWS, rules *RequestRules) error
 	if err == nil {
 		err = r.Statement.checkRevoked(ctx, by)
 	}
+	if err != nil && rules.signedByEndpoint(r.Statement) {
+		err = ofTPP(err)
+	}
 	if full := (*Error)(nil); err == nil || errors.As(err, &full) {
 		return err
 	}

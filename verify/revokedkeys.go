@@ -18,21 +18,18 @@ const MaxRevokedKeys = 1000
 // unknown type, counts by its kid, and without one the set is an error. What it returns is for Key.CheckRevoked, and
 // verifies nothing. It is never nil without an error.
 func ParseRevokedJWKS(data []byte) ([]Key, error) {
-	set, err := ParseObject(data)
+	raws, err := readSet(data, MaxRevokedKeys)
 	if err != nil {
 		return nil, fmt.Errorf("revoked jwks: %w", err)
 	}
-	raws, err := set.Objects("keys")
-	if err != nil {
-		return nil, fmt.Errorf("revoked jwks: keys: %w", err)
-	}
-	if len(raws) > MaxRevokedKeys {
-		return nil, fmt.Errorf("revoked jwks: %d keys, at most %d are read", len(raws), MaxRevokedKeys)
-	}
 	keys := make([]Key, 0, len(raws))
-	for _, o := range raws {
+	for _, raw := range raws {
+		o, err := ParseAnswer(raw)
 		id, _, _ := o.String("kid") // "" when it is no string, as when there is none
-		k, err := parsePublic(o.Only(materialMembers...))
+		var k Key
+		if err == nil {
+			k, err = parsePublic(o.Only(materialMembers...))
+		}
 		if err != nil && id == "" {
 			return nil, fmt.Errorf("revoked jwks: a key without kid that cannot be read: %w", err)
 		}

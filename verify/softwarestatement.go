@@ -181,7 +181,7 @@ func (s *SoftwareStatement) read(now time.Time) error {
 	if s.Roles, _, err = s.Claims.Strings("software_roles"); err != nil {
 		return fmt.Errorf("software_roles %w", err)
 	}
-	iat, ok, err := s.Claims.Time("iat")
+	iat, ok, err := s.Claims.NumericDate("iat")
 	switch {
 	case err != nil:
 		return fmt.Errorf("iat %w", err)
@@ -193,7 +193,7 @@ func (s *SoftwareStatement) read(now time.Time) error {
 		return fmt.Errorf("issued at %s, older than the %s that are accepted; get a new one from the directory", stamp(iat), s.Issuer.MaxAge)
 	}
 	s.Issued = iat
-	exp, ok, err := s.Claims.Time("exp")
+	exp, ok, err := s.Claims.NumericDate("exp")
 	switch {
 	case err != nil:
 		return fmt.Errorf("exp %w", err)

@@ -49,7 +49,7 @@ func TestSubjectDN(t *testing.T) {
 		{"older empty beside a good one", []any{short, own, older, ""}, cert, "", nil, "empty"},
 		{"a number", []any{short, 1}, cert, "", nil, "is a number"},
 		{"older a number", []any{older, 1}, cert, "", nil, "tls_client_auth_dn is a number"},
-		{"null", []any{short, nil}, cert, "", nil, "is null"},
+		{"null", []any{short, nil}, cert, own, presented, ""},
 		{"not a DN", []any{short, "presented"}, cert, "", nil, "cannot be read"},
 		{"too long", []any{short, "CN=" + strings.Repeat("x", MaxDN)}, cert, "", nil, "longer than 1024 bytes"},
 		{"without certificate, as sent", []any{short, "CN=any"}, nil, "CN=any", nil, ""},

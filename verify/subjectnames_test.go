@@ -49,7 +49,7 @@ func TestSubjectNames(t *testing.T) {
 		{"too long", []any{sanDNS, string(make([]byte, 257))}, "257 bytes, at most 256 are read"},
 		{"not ASCII", []any{sanDNS, "t\u0440p.example"}, "not printable ASCII"},
 		{"a list", []any{sanDNS, []string{"tpp.example"}}, sanDNS + ": is an array, not a string"},
-		{"null", []any{sanIP, nil}, sanIP + ": is null, not a string"},
+		{"a number", []any{sanIP, 1}, sanIP + ": is a number, not a string"},
 		{"two of them", []any{sanDNS, "tpp.example", sanIP, "192.0.2.1"}, sanIP + ": " + sanDNS + " is there too; exactly one name"},
 		{"one and the DN", []any{sanDNS, "tpp.example", dnClaim, "CN=tpp"}, dnClaim + ": " + sanDNS + " is there too"},
 		{"one and the DN's older name", []any{sanEmail, "ops@tpp.example", "tls_client_auth_dn", "CN=tpp"}, dnClaim + ": " + sanEmail + " is there too"},

@@ -41,7 +41,7 @@ func VerifyAccessToken(ctx context.Context, raw string, rules *TokenRules, now t
 	if len(types) == 0 {
 		types = DefaultTokenTypes
 	}
-	jws, err := SplitJWS([]byte(raw), algorithms, types)
+	jws, err := splitToken([]byte(raw), algorithms, types)
 	if err != nil {
 		return nil, badToken("not a token of this authorization server").Because(err)
 	}
@@ -51,12 +51,18 @@ func VerifyAccessToken(ctx context.Context, raw string, rules *TokenRules, now t
 		}
 		return nil, badToken("not a token of this authorization server").Because(err)
 	}
+	if err := jws.Claims.Ambiguous(TokenMembers); err != nil {
+		return nil, rules.unreadable(err)
+	}
 	for _, name := range idTokenClaims {
 		if jws.Claims.Has(name) {
 			return nil, badToken("an ID token, not an access token")
 		}
 	}
-	if iss, _, err := jws.Claims.String("iss"); err != nil || iss != rules.Issuer {
+	switch iss, _, err := jws.Claims.String("iss"); {
+	case err != nil:
+		return nil, rules.unreadable(fmt.Errorf("iss %w", err))
+	case iss != rules.Issuer:
 		return nil, badToken("of another issuer")
 	}
 	if len(rules.Audiences) > 0 {
@@ -66,12 +72,22 @@ func VerifyAccessToken(ctx context.Context, raw string, rules *TokenRules, now t
 	}
 	t, err := ReadAccessToken(raw, jws.Claims)
 	if err != nil {
-		return nil, err
+		return nil, rules.unreadable(err)
 	}
 	if t.Expires.IsZero() || !t.Expires.After(now) {
 		return nil, badToken("expired, or without exp")
 	}
 	return t, nil
+}
+
+// unreadable is a token of the AS, by its signature, that is written so that it cannot be
+// read: nothing that whoever presents it could mend.
+func (r *TokenRules) unreadable(err error) error {
+	if full := (*Error)(nil); errors.As(err, &full) {
+		return err
+	}
+	return Refuse(Unavailable, "authorization_server", "the authorization server's access token cannot be read; try again later").
+		Because(fmt.Errorf("a token of %s: %w", r.Issuer, err))
 }
 
 // longestAudience is how much of a token's aud the log shows, for the operator to copy.
@@ -81,7 +97,10 @@ const longestAudience = 300
 // not the TPP, is told which: the operator decides what counts.
 func (r *TokenRules) checkAudience(claims Object) error {
 	audiences, err := stringOrList(claims, "aud")
-	if err != nil {
+	switch {
+	case err != nil && claims.Has("aud"):
+		return r.unreadable(fmt.Errorf("aud %w", err))
+	case err != nil:
 		return badToken("without an audience; get a new one for this authorization server").
 			Because(fmt.Errorf("aud %w; the authorization server must name one of %s in its tokens (RFC 9068 2.2)", err, Quote(strings.Join(r.Audiences, " "))))
 	}

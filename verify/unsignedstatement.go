@@ -13,7 +13,7 @@ import "bytes"
 // whose signature was only taken away still has its alg, and is not unsigned.
 func splitStatement(raw []byte) (t *JWS, unsigned bool, err error) {
 	if bytes.HasSuffix(raw, []byte(".")) {
-		if t, err := split(raw, []string{"none"}, nil, false); err == nil {
+		if t, err := split(raw, []string{"none"}, nil, ParseObject, false); err == nil {
 			return t, true, nil
 		}
 	}

@@ -31,7 +31,7 @@ func object(t testing.TB, text string) verify.Object {
 func input(t testing.TB) *verify.PolicyInput {
 	return &verify.PolicyInput{
 		Operation: verify.OperationCreate, Workspace: "default/obuk", Remote: "192.0.2.1", Now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
-		Request: object(t, `{"iss":"s","exp":1772370000,"grant_types":["client_credentials"],"x":null,"deep":{"a":[1,1.5,{"b":true}]}}`),
+		Request: object(t, `{"iss":"s","exp":1772370000,"grant_types":["client_credentials"],"x":null,"y":[null],"deep":{"a":[1,1.5,{"b":true,"n":null}]}}`),
 		SSA:     object(t, `{"org_status":"Active","org_id":"org","software_roles":["AISP","PISP"],"software_mode":"Live"}`),
 		Registration: &verify.Metadata{Scope: "openid accounts payments", GrantTypes: []string{"authorization_code", "client_credentials"},
 			TokenEndpointAuthMethod: "tls_client_auth"},
@@ -57,7 +57,9 @@ func TestVerdicts(t *testing.T) {
 		`registration.token_endpoint_auth_method == "tls_client_auth"`:                   true,
 		`request.exp > 1772366400 && request.deep.a[2].b`:                                true,
 		`size(request) == 5 && request == request`:                                       true,
-		`request.x == null`:                       true,
+		`!has(request.x)`:                         true,
+		`!has(request.deep.a[2].n)`:               true,
+		`request.y[0] == null`:                    true,
 		`now < timestamp("2026-06-01T00:00:00Z")`: true,
 		`"ssa.org_id" == "x"`:                     false,
 		`deny("no")`:                              false,
@@ -98,7 +100,7 @@ func TestFaults(t *testing.T) {
 		`ssa.org_id.exists(r, r == "x")`:                      `go through a list or a map, not through a text`,
 		`ssa.software_numbers && true`:                        `ssa.software_numbers fails (line 1): true or false must stand here, not a list; a comparison is missing`,
 		`ssa.org_id ? allow() : deny("x")`:                    `before the ? stands true or false, not a text; a comparison is missing`,
-		`size(request.x) > 1`:                                 `size counts a text, a list or a map, not null`,
+		`size(request.y[0]) > 1`:                              `size counts a text, a list or a map, not null`,
 		`has(ssa.org_id) ? ssa.nothing == 1 : ssa.org_id < 5`: `no such key: nothing`,
 		`deny(ssa.software_numbers)`:                          `deny wants one text, which the TPP is told`,
 		`ssa.org_id.substring(ssa.org_id) == ""`:              `no such overload`,

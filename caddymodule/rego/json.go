@@ -102,7 +102,9 @@ func (p *parser) object() (value, error) {
 		if err != nil {
 			return nil, err
 		}
-		members = append(members, [2]*ast.Term{ast.StringTerm(name), ast.NewTerm(v)})
+		if _, null := v.(ast.Null); !null { // as if it were not there, as at the top of the claims
+			members = append(members, [2]*ast.Term{ast.StringTerm(name), ast.NewTerm(v)})
+		}
 	}
 	p.at++
 	return ast.NewObject(members...), nil

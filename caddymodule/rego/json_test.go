@@ -44,10 +44,29 @@ func FuzzClaims(f *testing.F) {
 		if err != nil {
 			return // OPA bounds numbers, too
 		}
-		if got.Compare(want) != 0 {
+		if want = withoutNull(want); got.Compare(want) != 0 {
 			t.Errorf("%s: %v, want %v", text, got, want)
 		}
 	})
+}
+
+// withoutNull is a value whose objects have no members that are null: they are absent.
+func withoutNull(v ast.Value) ast.Value {
+	switch v := v.(type) {
+	case ast.Object:
+		out := ast.NewObject()
+		v.Foreach(func(name, member *ast.Term) {
+			if _, null := member.Value.(ast.Null); !null {
+				out.Insert(name, ast.NewTerm(withoutNull(member.Value)))
+			}
+		})
+		return out
+	case *ast.Array:
+		var items []*ast.Term
+		v.Foreach(func(item *ast.Term) { items = append(items, ast.NewTerm(withoutNull(item.Value))) })
+		return ast.NewArray(items...)
+	}
+	return v
 }
 
 // filled sets every field, to the depth of pointers and lists.

@@ -54,7 +54,7 @@ func parsed(t testing.TB, text string) verify.Object {
 func input(t testing.TB) *verify.PolicyInput {
 	return &verify.PolicyInput{
 		Operation: verify.OperationCreate, Workspace: "default/obuk", Remote: "192.0.2.1", Now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
-		Request: parsed(t, `{"iss":"s","exp":1772370000,"grant_types":["client_credentials"],"x":null,"deep":{"a":[1,1.5,{"b":true}]}, "esc":"a\"\u00e9\\", "empty":[ ], "huge":1e5000}`),
+		Request: parsed(t, `{"iss":"s","exp":1772370000,"grant_types":["client_credentials"],"x":null,"y":[null],"deep":{"a":[1,1.5,{"b":true,"n":null}]}, "esc":"a\"\u00e9\\", "empty":[ ], "huge":1e5000}`),
 		SSA:     parsed(t, `{"org_status":"Active","org_id":"org","software_roles":["AISP","PISP"],"software_mode":"Live","org":{"status":"Active"}}`),
 		Registration: &verify.Metadata{Scope: "openid accounts payments", GrantTypes: []string{"authorization_code", "client_credentials"},
 			TokenEndpointAuthMethod: "tls_client_auth"},
@@ -103,7 +103,8 @@ func TestVerdicts(t *testing.T) {
 		`input.certificate.qwac`:                                                                         false,
 		`input.request.exp > 1772366400`:                                                                 true,
 		`input.request.deep.a[2].b`:                                                                      true,
-		`input.request.x == null`:                                                                        true,
+		`not input.request.deep.a[2].n`:                                                                  true,
+		`input.request.y[0] == null`:                                                                     true,
 		`input.request.esc == "a\"é\\"`:                                                                  true,
 		`count(input.request.empty) == 0`:                                                                true,
 		`time.parse_rfc3339_ns(input.now) < time.parse_rfc3339_ns("2026-06-01T00:00:00Z")`:               true,

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
 // Defaults of Options.
@@ -42,6 +44,9 @@ type Options struct {
 	MaxBytes int64
 	// MaxConnections to one host. Default: 0, no limit.
 	MaxConnections int
+	// LeftOut is told of keys that a JWKS of a Source has, and that do not count. It must
+	// return at once. Default: nobody is told.
+	LeftOut func(url string, keys []verify.LeftOut)
 }
 
 // Client makes bounded https requests, over HTTP/1.1: on kept connections to one
@@ -53,6 +58,7 @@ type Client struct {
 	dialer   *net.Dialer
 	header   map[string]string
 	maxBytes int64
+	leftOut  func(url string, keys []verify.LeftOut) // nil for nobody
 }
 
 // Response is a whole answer.
@@ -89,6 +95,7 @@ func NewClient(o Options) *Client {
 	return &Client{
 		header:   o.Header,
 		maxBytes: o.MaxBytes,
+		leftOut:  o.LeftOut,
 		dialer:   dialer,
 		http: &http.Client{
 			Timeout:       o.Timeout,
@@ -114,7 +121,8 @@ func NewClient(o Options) *Client {
 const idleFor = 4 * time.Second
 
 // Do sends the request and reads the whole answer. An answer of any status is
-// no error; one that is longer than MaxBytes is, and one that is compressed.
+// no error; one that is compressed is. One that breaks off or is longer than MaxBytes is an
+// error too, beside which there is what was read of it.
 func (c *Client) Do(r *http.Request) (*Response, error) {
 	if r.URL.Scheme != "https" {
 		return nil, fmt.Errorf("%s: only https is spoken", r.URL.Redacted())
@@ -135,13 +143,14 @@ func (c *Client) Do(r *http.Request) (*Response, error) {
 		return nil, fmt.Errorf("the answer of %s is encoded, which it was not asked to be", r.URL.Redacted())
 	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, c.maxBytes+1))
+	answer := &Response{Status: res.StatusCode, Header: res.Header, Body: body}
 	if err != nil {
-		return nil, fmt.Errorf("reading the answer of %s: %w", r.URL.Redacted(), err)
+		return answer, fmt.Errorf("reading the answer of %s: %w", r.URL.Redacted(), err)
 	}
 	if int64(len(body)) > c.maxBytes {
-		return nil, fmt.Errorf("the answer of %s is longer than %d bytes", r.URL.Redacted(), c.maxBytes)
+		return answer, fmt.Errorf("the answer of %s is longer than %d bytes", r.URL.Redacted(), c.maxBytes)
 	}
-	return &Response{Status: res.StatusCode, Header: res.Header, Body: body}, nil
+	return answer, nil
 }
 
 // Get fetches a URL; every status but 200 is an error.

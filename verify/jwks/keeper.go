@@ -75,7 +75,7 @@ func (s *Source) recall(ctx context.Context) (fetched, bool) {
 	if !ok || kept.URL != s.url || kept.Fetched.After(now) || age < 0 || age > MaxAge || !now.Before(kept.Until()) {
 		return fetched{}, false
 	}
-	keys, err := s.read(kept.Body)
+	keys, _, err := s.read(kept.Body)
 	if err != nil {
 		return fetched{}, false
 	}

@@ -35,7 +35,7 @@ const (
 type Source struct {
 	client *Client
 	url    string
-	parse  func([]byte) ([]verify.Key, error)
+	parse  func([]byte) ([]verify.Key, []verify.LeftOut, error)
 	grown  func() // called after a fetch, nil for nobody
 	now    func() time.Time
 	keeper Keeper // nil for none
@@ -59,16 +59,19 @@ type Source struct {
 // NewSource makes the source of a URL. Nothing is fetched yet. now is the clock,
 // nil for time.Now.
 func NewSource(client *Client, url string, now func() time.Time) *Source {
-	return newSource(client, url, verify.ParseJWKS, now)
+	return newSource(client, url, verify.ReadJWKS, now)
 }
 
 // NewRevokedSource makes the source of a JWKS of revoked keys, which may be empty:
 // for verify.Key.CheckRevoked.
 func NewRevokedSource(client *Client, url string, now func() time.Time) *Source {
-	return newSource(client, url, verify.ParseRevokedJWKS, now)
+	return newSource(client, url, func(body []byte) ([]verify.Key, []verify.LeftOut, error) {
+		keys, err := verify.ParseRevokedJWKS(body)
+		return keys, nil, err
+	}, now)
 }
 
-func newSource(client *Client, url string, parse func([]byte) ([]verify.Key, error), now func() time.Time) *Source {
+func newSource(client *Client, url string, parse func([]byte) ([]verify.Key, []verify.LeftOut, error), now func() time.Time) *Source {
 	if now == nil {
 		now = time.Now
 	}
@@ -208,7 +211,10 @@ func (s *Source) get(ctx context.Context) (fetched, error) {
 	if err != nil {
 		return fetched{}, fmt.Errorf("fetching keys: %w", err)
 	}
-	keys, err := s.read(res.Body)
+	keys, leftOut, err := s.read(res.Body)
+	if len(leftOut) > 0 && s.client.leftOut != nil {
+		s.client.leftOut(s.url, leftOut)
+	}
 	if err != nil {
 		return fetched{}, fmt.Errorf("keys of %s: %w", s.url, err)
 	}
@@ -216,7 +222,7 @@ func (s *Source) get(ctx context.Context) (fetched, error) {
 }
 
 // read is parse, whose panic would end the process: no request's goroutine runs it.
-func (s *Source) read(body []byte) (keys []verify.Key, err error) {
+func (s *Source) read(body []byte) (keys []verify.Key, leftOut []verify.LeftOut, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v", p)

@@ -359,11 +359,11 @@ func TestCallerGoesAway(t *testing.T) {
 func TestReaderPanics(t *testing.T) {
 	d := newDirectory(t, text(set("a"), ""))
 	panics := true
-	s := jwks.NewSourceOf(client(t, jwks.Options{PrivateRanges: true}, d), d.URL, func(b []byte) ([]verify.Key, error) {
+	s := jwks.NewSourceOf(client(t, jwks.Options{PrivateRanges: true}, d), d.URL, func(b []byte) ([]verify.Key, []verify.LeftOut, error) {
 		if panics {
 			panic("over a hostile key")
 		}
-		return verify.ParseJWKS(b)
+		return verify.ReadJWKS(b)
 	}, d.clock)
 	d.want(t, s.Keys, "", 1)
 	panics = false

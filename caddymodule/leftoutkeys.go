@@ -1,0 +1,62 @@
+package caddymodule
+
+import (
+	"fmt"
+	"log/slog"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// leftOutCount counts them since the process began, over reloads.
+var leftOutCount = prometheus.NewCounterVec(prometheus.CounterOpts{
+	Name: "caddy_openbanking_dcr_left_out_keys_total",
+	Help: "Keys of JWKS, or their certificates, that cannot be used: each once, with a line in the log.",
+}, []string{"of"})
+
+const (
+	// maxLeftOut bounds of how many keys a configuration remembers that it has told of them.
+	maxLeftOut = 4096
+	// maxLeftOutLines is how many of one JWKS are logged at once: a TPP's holds what it likes.
+	maxLeftOutLines = 10
+)
+
+// leftOutKeys tells of keys that do not count, of each once.
+type leftOutKeys struct {
+	log  *slog.Logger
+	of   string
+	told *lru.Cache[string, struct{}]
+}
+
+// newLeftOutKeys is for the JWKS of one thing of the configuration.
+func newLeftOutKeys(log *slog.Logger, of string) *leftOutKeys {
+	told, err := lru.New[string, struct{}](maxLeftOut)
+	if err != nil {
+		panic(err) // only for a size below 1
+	}
+	return &leftOutKeys{log, of, told}
+}
+
+// tell is for the keys of one fetch, or one reading of a file.
+func (l *leftOutKeys) tell(jwks string, keys []verify.LeftOut) {
+	lines := 0
+	for _, k := range keys {
+		if known, _ := l.told.ContainsOrAdd(fmt.Sprint(jwks, " ", k), struct{}{}); known {
+			continue
+		}
+		leftOutCount.WithLabelValues(l.of).Inc()
+		if lines++; lines > maxLeftOutLines {
+			continue
+		}
+		text := "leaves a key of a JWKS out: nothing verifies with it"
+		if k.Certificates {
+			text = "leaves the certificates (x5c) of a key of a JWKS out: none of them identifies a client; the key itself counts"
+		}
+		l.log.Warn(text, slog.String("jwks", jwks), slog.String("kid", k.KeyID), slog.Any("error", k.Reason))
+	}
+	if more := lines - maxLeftOutLines; more > 0 {
+		l.log.Warn("leaves more keys of a JWKS out", slog.String("jwks", jwks), slog.Int("keys", more))
+	}
+}
