@@ -69,11 +69,20 @@ func (s *Server) introspect(ctx context.Context, m *Metadata, raw string) (*veri
 	case said == tokenInactive:
 		return nil, verify.Refuse(verify.InvalidToken, "access_token", "access token: not active at the authorization server; get a new one")
 	}
-	if iss, ok, err := claims.String("iss"); err != nil || ok && iss != m.Issuer {
+	switch iss, ok, err := claims.String("iss"); {
+	case err != nil:
+		return nil, unavailable(s.unusable(introspectionAnswer, fmt.Errorf("iss %w", err)))
+	case ok && iss != m.Issuer:
 		return nil, verify.Refuse(verify.InvalidToken, "access_token", "access token: of another issuer; get one from this authorization server")
 	}
-	return verify.ReadAccessToken(raw, claims)
+	t, err := verify.ReadAccessToken(raw, claims)
+	if full := (*verify.Error)(nil); err != nil && !errors.As(err, &full) {
+		return nil, unavailable(s.unusable(introspectionAnswer, err))
+	}
+	return t, err
 }
+
+const introspectionAnswer = "introspection answer"
 
 // introspected is what the AS says of a token.
 type introspected uint8
@@ -98,13 +107,18 @@ func (s *Server) askAbout(ctx context.Context, m *Metadata, raw string, among *f
 	case res.Status != http.StatusOK:
 		return claims, 0, unexpected(res)
 	}
-	if claims, err = verify.ParseObject(res.Body); err != nil {
-		return claims, 0, unavailable(fmt.Errorf("introspection answer: %w", err))
+	if claims, err = verify.ParseAnswer(res.Body); err == nil {
+		err = claims.Ambiguous(verify.TokenMembers)
+	}
+	if err != nil {
+		return claims, 0, unavailable(s.unusable(introspectionAnswer, err))
 	}
 	active, ok, err := claims.Bool("active")
 	switch {
-	case err != nil || !ok:
-		return claims, 0, unavailable(errors.New("introspection answer without active"))
+	case err != nil:
+		return claims, 0, unavailable(s.unusable(introspectionAnswer, fmt.Errorf("active %w", err)))
+	case !ok:
+		return claims, 0, unavailable(s.unusable(introspectionAnswer, errors.New("active is missing")))
 	case !active:
 		return claims, tokenInactive, nil
 	}

@@ -28,8 +28,13 @@ func TestIntrospection(t *testing.T) {
 		{"active, of an issuer that it does not name", answer(200, `{"active":true,"client_id":"tpp","scope":"openid accounts","exp":1800000060,"cnf":{"x5t#S256":"thumb"}}`), 0, ""},
 		{"inactive", answer(200, `{"active":false}`), verify.InvalidToken, "not active"},
 		{"of another issuer", answer(200, `{"active":true,"client_id":"tpp","iss":"https://other.example/as"}`), verify.InvalidToken, "of another issuer"},
-		{"issuer of another type", answer(200, `{"active":true,"iss":null}`), verify.InvalidToken, "of another issuer"},
-		{"claims that cannot be read", answer(200, `{"active":true,"client_id":7}`), verify.InvalidToken, "client_id is a number"},
+		{"null for all that it need not say", answer(200, `{"active":true,"client_id":"tpp","scope":"openid accounts","exp":1800000060.0,"iss":null,"sub":null,"aud":null,"jti":null,"iat":null,"cnf":{"x5t#S256":"thumb"}}`), 0, ""},
+		{"members twice, each with one value", answer(200, `{"active":true,"active":true,"client_id":"tpp","client_id":"tpp","scope":"openid accounts","exp":1800000060,"cnf":{"x5t#S256":"thumb"},"x":1,"x":2}`), 0, ""},
+		{"issuer of another type", answer(200, `{"active":true,"iss":7}`), verify.Unavailable, "iss is a number"},
+		{"claims that cannot be read", answer(200, `{"active":true,"client_id":7}`), verify.Unavailable, "client_id is a number"},
+		{"sub twice", answer(200, `{"active":true,"client_id":"tpp","sub":"a","sub":"b"}`), verify.Unavailable, "sub is there more than once"},
+		{"aud twice", answer(200, `{"active":true,"client_id":"tpp","aud":"a","aud":["a"]}`), verify.Unavailable, "aud is there more than once"},
+		{"a thumbprint twice", answer(200, `{"active":true,"client_id":"tpp","cnf":{"x5t#S256":"a","x5t#S256":"b"}}`), verify.Unavailable, `cnf has "x5t#S256", which is there more than once`},
 		{"our secret is wrong", answer(401, `{"error":"invalid_client","error_description":"no such client"}`), verify.Unavailable, "check the gateway's credentials at the authorization server: status 401, invalid_client: no such client"},
 		{"we may not", answer(403, ``), verify.Unavailable, "check the gateway's credentials"},
 		{"another fault of ours", answer(400, `{"error":"invalid_request"}`), verify.Unavailable, "status 400, invalid_request"},
@@ -37,9 +42,9 @@ func TestIntrospection(t *testing.T) {
 		{"redirect", answer(302, ``), verify.Unavailable, "302"},
 		{"dropped", dropped, verify.Unavailable, "EOF"},
 		{"garbage", answer(200, `active`), verify.Unavailable, "not a JSON object"},
-		{"active twice", answer(200, `{"active":false,"active":true}`), verify.Unavailable, "twice"},
-		{"without active", answer(200, `{"client_id":"tpp"}`), verify.Unavailable, "without active"},
-		{"active as text", answer(200, `{"active":"true"}`), verify.Unavailable, "without active"},
+		{"active twice", answer(200, `{"active":false,"active":true}`), verify.Unavailable, "active is there more than once"},
+		{"without active", answer(200, `{"client_id":"tpp"}`), verify.Unavailable, "active is missing"},
+		{"active as text", answer(200, `{"active":"true"}`), verify.Unavailable, "active is a string"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			e := newEdge(t, nil)

@@ -121,13 +121,18 @@ func (o *clientMetadata) encode() ([]byte, error) { return json.Marshal(o) }
 // the client authenticates is not a matter of less.
 func (o *clientMetadata) stored(answer verify.Object, c *registry.Client) (verify.Metadata, error) {
 	m := c.Metadata
+	for _, name := range []string{"token_endpoint_auth_method", "tls_client_auth_subject_dn"} {
+		if _, _, err := answer.String(name); err != nil {
+			return m, fmt.Errorf("its answer's %s %w", name, err)
+		}
+	}
 	method, _, err := answer.String("token_endpoint_auth_method")
-	if err != nil || method != o.TokenEndpointAuthMethod {
+	if method != o.TokenEndpointAuthMethod {
 		return m, fmt.Errorf("it registered token_endpoint_auth_method %s, not %s", verify.Quote(method), o.TokenEndpointAuthMethod)
 	}
 	if o.SubjectDN != "" {
-		text, _, err := answer.String("tls_client_auth_subject_dn")
-		if err != nil || text != o.SubjectDN && !sameDN(text, o.SubjectDN) {
+		text, _, _ := answer.String("tls_client_auth_subject_dn")
+		if text != o.SubjectDN && !sameDN(text, o.SubjectDN) {
 			return m, fmt.Errorf("it registered tls_client_auth_subject_dn %s, not %s", verify.Quote(text), verify.Quote(o.SubjectDN))
 		}
 	}

@@ -147,7 +147,7 @@ func TestNarrowed(t *testing.T) {
 		{"DN in another form", []string{"tls_client_auth_subject_dn", `"C=GB, O=\"Acme, Ltd\", organizationIdentifier=PSDGB-FCA-123456, CN=TPP"`}, func(*verify.Metadata) {}, ""},
 		{"another DN", []string{"tls_client_auth_subject_dn", `"CN=tpp,O=Acme\\, Ltd,C=GB"`}, nil, "it registered tls_client_auth_subject_dn"},
 		{"no DN", []string{"tls_client_auth_subject_dn", ""}, nil, "it registered tls_client_auth_subject_dn"},
-		{"DN of another type", []string{"tls_client_auth_subject_dn", "7"}, nil, "it registered tls_client_auth_subject_dn"},
+		{"DN of another type", []string{"tls_client_auth_subject_dn", "7"}, nil, "its answer's tls_client_auth_subject_dn is a number"},
 		{"another method", []string{"token_endpoint_auth_method", `"client_secret_basic"`}, nil, "it registered token_endpoint_auth_method"},
 		{"no method", []string{"token_endpoint_auth_method", ""}, nil, "it registered token_endpoint_auth_method"},
 		{"no redirect URI of ours", []string{"redirect_uris", `["https://evil.example"]`}, nil, "it registered none of the redirect_uris"},

@@ -115,10 +115,10 @@ func (s *Server) discover(ctx context.Context, before *discovered) *discovered {
 		s.save(ctx, raw)
 	default:
 		d.next, d.failed = s.Now().Add(retryEvery), unavailable(fmt.Errorf("discovery document: %w", err))
-		s.log.Warn("the authorization server's discovery document cannot be had", slog.Any("error", err), slog.Bool("older_one_in_use", d.metadata != nil))
 		if d.metadata == nil {
 			d.metadata, d.raw = s.load(ctx)
 		}
+		s.log.Warn("the authorization server's discovery document cannot be had", slog.String("url", s.URL), slog.Any("error", err), slog.Bool("older_one_in_use", d.metadata != nil))
 	}
 	s.known.state.Store(d)
 	return d

@@ -53,7 +53,7 @@ type reply struct {
 // status is no error.
 //
 // Errors: Unavailable; with registry.ErrLost in its chain when the request may
-// have reached the AS.
+// have reached the AS, and then beside it what was read of an answer that broke off.
 func (s *Server) send(ctx context.Context, q request) (*reply, error) {
 	return cmp.Or(q.among, s.clients).do(s.share(ctx, q), func() (*reply, error) { return s.exchange(ctx, q) })
 }
@@ -79,13 +79,17 @@ func (s *Server) exchange(ctx context.Context, q request) (*reply, error) {
 		r.Header.Set(q.headers[i], q.headers[i+1])
 	}
 	res, err := s.Client.Do(r)
+	var answer *reply
+	if res != nil {
+		answer = &reply{res, append(q.secrets[:len(q.secrets):len(q.secrets)], s.Secrets...)}
+	}
 	switch {
 	case err != nil && connected.Load():
-		return nil, lost(err)
+		return answer, lost(err)
 	case err != nil:
 		return nil, unavailable(err)
 	}
-	return &reply{res, append(q.secrets[:len(q.secrets):len(q.secrets)], s.Secrets...)}, nil
+	return answer, nil
 }
 
 // path is path and query of a URL that the AS named, "" when it has none. Behind
@@ -114,6 +118,12 @@ func unavailable(cause error) *verify.Error {
 // lost is an AS that may have done what it was asked.
 func lost(cause error) *verify.Error {
 	return unavailable(fmt.Errorf("%w: %w", registry.ErrLost, cause))
+}
+
+// unusable says of which AS an answer, or a document, cannot be read; err names the member.
+// The operator has to look there, and the TPP can mend nothing.
+func (s *Server) unusable(what string, err error) error {
+	return fmt.Errorf("%s of %s: %w", what, s.URL, err)
 }
 
 var errConfigured = errors.New("check the gateway's credentials at the authorization server")
@@ -164,7 +174,7 @@ func words(res *reply) string {
 
 // oauthError reads RFC 6749 5.2 and RFC 7591 3.2.2; what cannot be read is empty.
 func oauthError(res *reply) (code, description string) {
-	o, err := verify.ParseObject(res.Body)
+	o, err := verify.ParseAnswer(res.Body)
 	if err != nil {
 		return "", ""
 	}

@@ -41,21 +41,16 @@ func TestAnswerLost(t *testing.T) {
 			_ = buffered.Flush()
 			_ = conn.Close()
 		}, "malformed MIME header"},
-		{"cut in the body", func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Length", "1000")
-			w.WriteHeader(http.StatusCreated)
-			_, _ = io.WriteString(w, `{"client_id":"client-1"`)
-		}, "EOF"},
+		{"cut in the body", cutOff(201, `{"client_id":"client-1`), "EOF"},
 		{"no JSON", answer(201, `<html>`), "not a JSON object"},
 		{"no UTF-8", answer(201, "{\"client_id\":\"\xff\"}"), "not UTF-8"},
-		{"a member twice", answer(201, `{"client_id":"a","client_id":"b"}`), "twice"},
+		{"client_id twice", answer(201, `{"client_id":"a","client_id":"b"}`), "client_id is there more than once"},
+		{"client_id null", registered(201, "client_id", "null"), "/as: client_id is missing"},
 		{"empty", answer(201, ``), "not a JSON object"},
 		{"too long", answer(201, `{"client_id":"`+strings.Repeat("x", jwks.DefaultMaxBytes)+`"}`), "longer than"},
-		{"no client_id", registered(201, "client_id", ""), "without client_id"},
-		{"empty client_id", registered(201, "client_id", `""`), "without client_id"},
-		{"client_id of another type", registered(201, "client_id", `7`), "without client_id"},
-		{"token of another type", registered(201, "registration_access_token", `{}`), "registration_access_token is an object"},
-		{"address of another type", registered(201, "registration_client_uri", `null`), "registration_client_uri is null"},
+		{"no client_id", registered(201, "client_id", ""), "client_id is missing"},
+		{"empty client_id", registered(201, "client_id", `""`), "client_id is empty"},
+		{"client_id of another type", registered(201, "client_id", `7`), "client_id is a number"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			e := newEdge(t, nil)
@@ -67,6 +62,88 @@ func TestAnswerLost(t *testing.T) {
 			e.only(register) // never repeated here: the registry decides
 		})
 	}
+}
+
+// cutOff is an answer that breaks off.
+func cutOff(status int, text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "1000")
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, text)
+	}
+}
+
+// TestAnswerNamesClient: whatever else is wrong with an answer that names a client, that is
+// deleted again, or returned for the registry to do so.
+func TestAnswerNamesClient(t *testing.T) {
+	const gone = "DELETE /as/reg/client-1"
+	const credentials = `{"client_id":"client-1","registration_access_token":"` + registrationToken + `-client-1","registration_client_uri":"https://bank.example/as/reg/client-1"`
+	for _, test := range []struct {
+		name   string
+		answer http.HandlerFunc
+		ends   bool // it can be deleted
+		cause  string
+	}{
+		{"cut in the body", cutOff(201, credentials+`,"scope":"open`), true, "unexpected EOF"},
+		{"cut behind the client_id", cutOff(201, `{"client_id":"client-1","registration_acc`), false, "unexpected EOF"},
+		{"JSON that ends early", answer(201, credentials), true, "the end of the object is missing"},
+		{"a page behind it", answer(201, credentials+`}<!-- -->`), true, "text after the object"},
+		{"too long", answer(201, credentials+`,"x":"`+strings.Repeat("x", jwks.DefaultMaxBytes)+`"}`), true, "longer than"},
+		{"202", answer(202, credentials+`}`), true, "status 202"},
+		{"500", answer(500, credentials+`}`), true, "status 500"},
+		{"method twice", answer(201, credentials+`,"token_endpoint_auth_method":"tls_client_auth","token_endpoint_auth_method":"none"}`), true, "its answer's token_endpoint_auth_method is there more than once"},
+		{"token of another type", registered(201, "registration_access_token", `{}`), false, "registration_access_token is an object"},
+		{"token twice", answer(201, credentials+`,"registration_access_token":"other"}`), false, "registration_access_token is there more than once"},
+		{"address of another type", registered(201, "registration_client_uri", `7`), false, "registration_client_uri is a number"},
+		{"method null", registered(201, "token_endpoint_auth_method", `null`), true, "it registered token_endpoint_auth_method"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := newEdge(t, nil)
+			e.on(register, test.answer)
+			e.on(gone, answer(204, ""))
+			p, err := e.Create(t.Context(), tpp(t))
+			e.refused(err, verify.Unavailable)
+			lost := errors.Is(err, registry.ErrLost) && errors.Is(err, registry.ErrDetached)
+			if (p == nil) != test.ends || errors.Is(err, registry.ErrTakenBack) != test.ends || lost == test.ends || !strings.Contains(err.Error(), test.cause) {
+				t.Errorf("%+v, error %v, want %q in it", p, err, test.cause)
+			}
+			if p != nil && p.ClientID != "client-1" {
+				t.Errorf("%+v", p)
+			}
+			if test.ends {
+				e.only(gone)
+			}
+		})
+	}
+}
+
+// TestOddRegistrationAnswers are good ones.
+func TestOddRegistrationAnswers(t *testing.T) {
+	for name, answer := range map[string]http.HandlerFunc{
+		"null for what it need not say": registered(201, "scope", "null", "grant_types", "null", "redirect_uris", "null", "response_types", "null", "client_secret", "null", "client_secret_expires_at", "null", "jwks", "null"),
+		"no credentials, as null":       registered(201, "registration_access_token", "null", "registration_client_uri", "null"),
+		"null in a list":                registered(201, "grant_types", `["authorization_code",null,"client_credentials","refresh_token"]`),
+		"members twice, with one value": func(w http.ResponseWriter, r *http.Request) { registered(201)(twice{w}, r) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEdge(t, nil)
+			e.on(register, answer)
+			if p, err := e.Create(t.Context(), tpp(t)); err != nil || p.ClientID != "client-1" || p.Metadata.Scope != tpp(t).Metadata.Scope || len(p.Metadata.GrantTypes) != 3 {
+				t.Errorf("%+v, %v", p, err)
+			}
+		})
+	}
+}
+
+// twice writes the members of an object twice.
+type twice struct{ http.ResponseWriter }
+
+func (w twice) Write(p []byte) (int, error) {
+	if text := strings.TrimSuffix(strings.TrimPrefix(string(p), "{"), "}"); text != "" {
+		_, err := io.WriteString(w.ResponseWriter, "{"+text+","+text+",\"x\":1,\"x\":2}")
+		return len(p), err
+	}
+	return 0, nil
 }
 
 func TestAnswerTooLate(t *testing.T) {

@@ -77,8 +77,8 @@ func TestUpdateFails(t *testing.T) {
 		{"500", answer(500, ``), verify.Unavailable, 0, true, false, registry.Credentials{}, "status 500"},
 		{"dropped", dropped, verify.Unavailable, 0, true, false, registry.Credentials{}, "EOF"},
 		{"unreadable", answer(200, `{`), verify.Unavailable, 0, true, false, registry.Credentials{}, "registration answer"},
-		{"no client_id", registered(200, "client_id", ""), verify.Unavailable, 0, true, false, registry.Credentials{}, "without client_id"},
-		{"token of another type", registered(200, "registration_access_token", "7"), verify.Unavailable, 0, true, false, registry.Credentials{}, "registration_access_token is a number"},
+		{"no client_id", registered(200, "client_id", ""), verify.Unavailable, 0, true, false, registry.Credentials{}, "client_id is missing"},
+		{"token of another type", registered(200, "registration_access_token", "7"), verify.Unavailable, 0, true, false, managed(t).Credentials, "registration_access_token is a number"},
 		{"another client_id", registered(200, "client_id", `"other"`), verify.Unavailable, 0, true, false, rotated, "another client_id"},
 		{"another method", registered(200, "token_endpoint_auth_method", `"none"`), verify.Unavailable, 0, false, false, rotated, "it registered token_endpoint_auth_method"},
 	} {

@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -61,7 +62,7 @@ func (m *Metadata) GatewayBindsTokens() bool { return m.gatewayBinds }
 
 // readMetadata understands a document.
 func (s *Server) readMetadata(raw []byte) (*Metadata, error) {
-	document, err := verify.ParseObject(raw)
+	document, err := verify.ParseAnswer(raw)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +82,9 @@ func (s *Server) readMetadata(raw []byte) (*Metadata, error) {
 	if at, err := url.Parse(s.URL); err == nil && strings.TrimSuffix(at.Path, "/") != strings.TrimSuffix(issuer.Path, "/") {
 		s.log.Warn("the issuer has another path than the authorization server's URL; software finds its discovery document under the issuer", slog.String("issuer", m.Issuer))
 	}
-	m.readEndpoints(s, issuer)
+	if err := m.readEndpoints(s, issuer); err != nil {
+		return nil, err
+	}
 	if m.bindsTokens, _, err = document.Bool("tls_client_certificate_bound_access_tokens"); err != nil {
 		return nil, fmt.Errorf("tls_client_certificate_bound_access_tokens %w", err)
 	}
@@ -97,10 +100,14 @@ func (s *Server) readMetadata(raw []byte) (*Metadata, error) {
 	return m, nil
 }
 
-// readEndpoints collects every address of the document that is the AS's own.
-func (m *Metadata) readEndpoints(s *Server, issuer *url.URL) {
+// readEndpoints collects every address of the document that is the AS's own. One that is
+// there with several values is an error: requests to the others would go round the guard.
+func (m *Metadata) readEndpoints(s *Server, issuer *url.URL) error {
 	aliases, _, err := m.Document.Object("mtls_endpoint_aliases")
-	if err != nil {
+	switch {
+	case errors.Is(err, verify.ErrDoubled):
+		return fmt.Errorf("mtls_endpoint_aliases %w", err)
+	case err != nil:
 		s.log.Warn("mtls_endpoint_aliases cannot be read", slog.Any("error", err))
 	}
 	m.Endpoints = append(m.Endpoints, s.given...)
@@ -110,6 +117,9 @@ func (m *Metadata) readEndpoints(s *Server, issuer *url.URL) {
 				continue
 			}
 			text, _, err := o.String(member.Name)
+			if errors.Is(err, verify.ErrDoubled) {
+				return fmt.Errorf("%s %w", member.Name, err)
+			}
 			if err != nil {
 				s.log.Warn("an endpoint of the authorization server cannot be read", slog.String("endpoint", member.Name), slog.Any("error", err))
 				continue
@@ -122,6 +132,7 @@ func (m *Metadata) readEndpoints(s *Server, issuer *url.URL) {
 			m.Endpoints = append(m.Endpoints, Endpoint{Name: member.Name, Path: u.EscapedPath(), target: path(text), alias: i == 1})
 		}
 	}
+	return nil
 }
 
 func isEndpoint(name string) bool {

@@ -114,7 +114,7 @@ func (s *Server) ProbeClient(ctx context.Context, p ClientProbe) error {
 
 // readable tells whether an answer is one of an introspection endpoint.
 func readable(res *reply) error {
-	o, err := verify.ParseObject(res.Body)
+	o, err := verify.ParseAnswer(res.Body)
 	if err == nil && !o.Has("active") {
 		err = errors.New("without active")
 	}

@@ -1,11 +1,14 @@
 package authserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
@@ -39,15 +42,23 @@ func (s *Server) Create(ctx context.Context, c *registry.Client) (*registry.Prov
 		q.headers = []string{s.ClientIDHeader, c.ClientID}
 	}
 	res, err := s.send(ctx, q)
-	if err != nil {
+	if err == nil && res.Status != http.StatusCreated && res.Status != http.StatusOK {
+		err = s.refusal(res)
+	}
+	if err != nil && (res == nil || !errors.Is(err, registry.ErrLost)) {
 		return nil, err
 	}
-	if res.Status != http.StatusCreated && res.Status != http.StatusOK {
-		return nil, s.refusal(res)
+	answer, p, unreadable := readProvisioned(res, registry.Credentials{})
+	switch { // whatever is wrong with an answer that names a client: that client is there
+	case p == nil && err == nil:
+		return nil, lost(s.unusable(registrationAnswer, unreadable))
+	case p == nil:
+		return nil, err
+	case err == nil && unreadable != nil:
+		err = s.unusable(registrationAnswer, unreadable)
 	}
-	answer, p, err := readProvisioned(res, registry.Credentials{})
 	if err != nil {
-		return nil, lost(err)
+		return s.takeBack(ctx, c, p, err)
 	}
 	p.Keys = told.keys
 	if p.Metadata, err = told.stored(answer, c); err == nil && s.ChoosesClientID() && p.ClientID != c.ClientID {
@@ -62,15 +73,17 @@ func (s *Server) Create(ctx context.Context, c *registry.Client) (*registry.Prov
 	return p, nil
 }
 
-// takeBack ends a client that came out wrong. It returns one that it could not end.
+// takeBack ends a client that came out wrong, or of which the answer says too little. It
+// returns one that it could not end.
 func (s *Server) takeBack(ctx context.Context, c *registry.Client, p *registry.Provisioned, cause error) (*registry.Provisioned, error) {
-	s.log.Error("the authorization server registered another client than it was asked to; it is deleted again", slog.String("client_id", p.ClientID), slog.Any("error", cause))
+	s.log.Error("the answer of the authorization server to a registration cannot be used; deletes the client again that it names", slog.String("client_id", p.ClientID), slog.Any("error", cause))
 	wrong := *c
 	wrong.ClientID, wrong.Credentials = p.ClientID, p.Credentials
 	if err := s.Delete(ctx, &wrong); err != nil {
 		return p, lost(errors.Join(cause, err))
 	}
-	return nil, unavailable(cause)
+	// Nothing of it is lost any more, whatever cause says.
+	return nil, unavailable(fmt.Errorf("%w: %s", registry.ErrTakenBack, cause.Error()))
 }
 
 // Update replaces a client's metadata at the AS, in place (RFC 7592 2.2). When
@@ -104,7 +117,7 @@ func (s *Server) Update(ctx context.Context, c *registry.Client) (*registry.Prov
 	}
 	answer, p, err := readProvisioned(res, c.Credentials)
 	if err != nil {
-		return nil, lost(err)
+		return p, lost(s.unusable(registrationAnswer, err))
 	}
 	if p.ClientID != c.ClientID {
 		return p, lost(errors.New("it answered with another client_id"))
@@ -146,32 +159,38 @@ func managing(method string, c *registry.Client) (request, error) {
 	return request{method: method, target: c.Credentials.RegistrationPath, authorization: bearer(token), secrets: []string{token}, of: c.Organisation()}, nil
 }
 
+const registrationAnswer = "registration answer"
+
 // readProvisioned reads an answer of RFC 7591 3.2.1. Credentials that it does not
-// rotate stay.
+// rotate stay. Beside the error there is what could be read of an answer that names a
+// client_id: also of one that broke off behind it.
 func readProvisioned(res *reply, credentials registry.Credentials) (verify.Object, *registry.Provisioned, error) {
-	answer, err := verify.ParseObject(res.Body)
-	if err != nil {
-		return answer, nil, fmt.Errorf("registration answer: %w", err)
+	answer, fault := verify.ParseAnswer(res.Body)
+	id, ok, err := answer.String("client_id")
+	switch {
+	case err != nil:
+		return answer, nil, cmp.Or(fault, fmt.Errorf("client_id %w", err))
+	case id == "" && fault != nil:
+		return answer, nil, fault
+	case !ok:
+		return answer, nil, errors.New("client_id is missing")
+	case id == "", strings.ContainsRune(id, utf8.RuneError):
+		return answer, nil, errors.New("client_id is empty, or not UTF-8")
 	}
-	p := &registry.Provisioned{Credentials: credentials}
-	if p.ClientID, _, err = answer.String("client_id"); err != nil || p.ClientID == "" {
-		return answer, nil, errors.New("registration answer without client_id")
-	}
-	token, ok, err := answer.String("registration_access_token")
-	if err != nil {
-		return answer, nil, fmt.Errorf("registration answer: registration_access_token %w", err)
-	}
-	if ok && token != "" {
+	p := &registry.Provisioned{ClientID: id, Credentials: credentials}
+	token, _, tokenErr := answer.String("registration_access_token")
+	if tokenErr != nil {
+		tokenErr = fmt.Errorf("registration_access_token %w", tokenErr)
+	} else if token != "" {
 		p.Credentials.RegistrationAccessToken = token
 	}
-	uri, ok, err := answer.String("registration_client_uri")
-	if err != nil {
-		return answer, nil, fmt.Errorf("registration answer: registration_client_uri %w", err)
-	}
-	if ok && path(uri) != "" {
+	uri, _, uriErr := answer.String("registration_client_uri")
+	if uriErr != nil {
+		uriErr = fmt.Errorf("registration_client_uri %w", uriErr)
+	} else if path(uri) != "" {
 		p.Credentials.RegistrationPath = path(uri)
 	}
-	return answer, p, nil
+	return answer, p, cmp.Or(fault, tokenErr, uriErr)
 }
 
 // detached is an AS that does not know the registration access token, or the client.

@@ -3,7 +3,6 @@ package authserver
 import (
 	"context"
 	"crypto/sha256"
-	"fmt"
 	"slices"
 	"time"
 
@@ -149,7 +148,7 @@ func (s *Server) findHolder(ctx context.Context, m *Metadata, raw string) (t Tok
 	}
 	t = TokenHolder{Known: verify.NamesClient(claims), Named: verify.NamesClient(claims), Issued: verify.IssuedAt(claims)}
 	if err := t.read(claims); err != nil {
-		return t, false, unavailable(fmt.Errorf("introspection answer: %w", err))
+		return t, false, unavailable(s.unusable(introspectionAnswer, err))
 	}
 	// RFC 7662 2.2 does not demand client_id, and sub may be a person.
 	if !claims.Has("client_id") {
@@ -190,7 +189,7 @@ func (t *TokenHolder) read(claims verify.Object) error {
 
 // readUnverified adds what a JWT says of itself.
 func (t *TokenHolder) readUnverified(raw string) {
-	if claims, err := verify.UnverifiedClaims([]byte(raw)); err == nil {
+	if claims, err := verify.UnverifiedAnswer([]byte(raw)); err == nil {
 		_ = t.read(claims) // what cannot be read names nobody
 	}
 }

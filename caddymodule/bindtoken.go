@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -46,21 +47,25 @@ const longest = 365 * 24 * time.Hour
 func (h *Handler) bind(r *http.Request, store *registry.Registry, held *heldAnswer, cert *verify.Certificate) error {
 	answer, err := held.claims()
 	if err != nil {
-		return err
+		return h.unusableToken(err)
 	}
 	token, ok, err := answer.String("access_token")
-	if err != nil || !ok {
-		return err
+	switch {
+	case err != nil:
+		return h.unusableToken(fmt.Errorf("access_token %w", err))
+	case !ok:
+		return nil
 	}
 	lives, _, err := answer.Integer("expires_in")
-	if err != nil {
-		return err
-	}
-	if most := int64(longest / time.Second); lives <= 0 || lives > most {
-		lives = most
+	if most := int64(longest / time.Second); err != nil || lives <= 0 || lives > most {
+		lives = most // of one that cannot be read too: to remember a binding for longer harms nobody
 	}
 	t := &verify.AccessToken{Raw: token, Expires: h.now().Add(time.Duration(lives) * time.Second)}
 	return store.BindToken(r.Context(), h.Workspace, t, cert.Thumbprint)
+}
+
+func (h *Handler) unusableToken(err error) error {
+	return fmt.Errorf("token answer of %s: %w", h.AuthorizationServer.URL, err)
 }
 
 // bindingForgotten refuses a token of a client of the registry that is bound to nothing and
@@ -84,10 +89,14 @@ func (h *Handler) showBinding(r *http.Request, store *registry.Registry, held *h
 		return false, err
 	}
 	cnf, _, err := claims.Object("cnf")
-	if err != nil { // null, for instance, which says nothing
-		cnf = verify.Object{}
+	if err != nil {
+		return false, h.unreadable(fmt.Errorf("cnf %w", err))
 	}
-	if theirs, _, err := cnf.String("x5t#S256"); err == nil && theirs != "" || thumbprint == "" {
+	theirs, _, err := cnf.String("x5t#S256")
+	if err != nil {
+		return false, h.unreadable(fmt.Errorf("cnf: x5t#S256 %w", err))
+	}
+	if theirs != "" || thumbprint == "" {
 		return theirs != "", nil
 	}
 	cnf = cnf.With("x5t#S256", verify.AppendString(nil, thumbprint))

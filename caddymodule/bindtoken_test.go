@@ -71,7 +71,8 @@ func TestBoundTokens(t *testing.T) {
 		{"no certificate", nil, `{"access_token":"x"}`, 200, 401},
 		{"no JSON", tpp, `access_token=x`, 200, 503},
 		{"a token of another type", tpp, `{"access_token":1}`, 200, 503},
-		{"a life of another type", tpp, `{"access_token":"x","expires_in":"60"}`, 200, 503},
+		{"a life of another type", tpp, `{"access_token":"x","expires_in":"60"}`, 200, 200},
+		{"a token twice", tpp, `{"access_token":"x","access_token":"y"}`, 200, 503},
 	} {
 		if w := ask(c.leaf, c.answer, c.status); w.Code != c.want || c.want == c.status && w.Body.String() != c.answer {
 			t.Errorf("%s: %d %s", c.name, w.Code, w.Body)

@@ -197,7 +197,7 @@ func (a *secretAnswer) aboutSecret() bool {
 	if a.refused != http.StatusForbidden || a.body.Len() == 0 {
 		return true
 	}
-	o, err := verify.ParseObject(a.body.Bytes())
+	o, err := verify.ParseAnswer(a.body.Bytes())
 	if err != nil {
 		return false
 	}

@@ -121,19 +121,31 @@ func (*heldAnswer) FlushError() error { return nil }
 
 // claims are those of a JSON answer, or of a signed one (RFC 9701), whose sender the
 // connection tells.
-func (a *heldAnswer) claims() (verify.Object, error) {
-	if t, _, err := mime.ParseMediaType(a.header.Get("Content-Type")); err == nil && t == "application/token-introspection+jwt" {
-		claims, err := verify.UnverifiedClaims(a.body.Bytes())
-		if err != nil {
+//
+// Errors: for what makes no sense, and for a member of a token that has several values.
+func (a *heldAnswer) claims() (claims verify.Object, err error) {
+	if a.signed() {
+		if claims, err = verify.UnverifiedAnswer(a.body.Bytes()); err != nil {
 			return claims, err
 		}
-		claims, ok, err := claims.Object("token_introspection")
+		var ok bool
+		claims, ok, err = claims.Object("token_introspection")
 		if err == nil && !ok {
-			err = errors.New("no token_introspection")
+			err = errors.New("token_introspection is missing")
 		}
-		return claims, err
+	} else {
+		claims, err = verify.ParseAnswer(a.body.Bytes())
 	}
-	return verify.ParseObject(a.body.Bytes())
+	if err == nil {
+		err = claims.Ambiguous(verify.TokenMembers)
+	}
+	return claims, err
+}
+
+// signed tells whether the answer is a JWT (RFC 9701 5).
+func (a *heldAnswer) signed() bool {
+	t, _, err := mime.ParseMediaType(a.header.Get("Content-Type"))
+	return err == nil && t == "application/token-introspection+jwt"
 }
 
 // replace puts another body into the answer's place.

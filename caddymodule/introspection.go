@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 
@@ -37,7 +38,7 @@ func (h *Handler) serveIntrospection(w http.ResponseWriter, r *http.Request, nex
 func (h *Handler) stillActive(r *http.Request, store *registry.Registry, held *heldAnswer, form string) (bool, error) {
 	claims, err := held.claims()
 	if err != nil {
-		return false, unreadable(err)
+		return false, h.unreadable(err)
 	}
 	if active, _, err := claims.Bool("active"); err == nil && !active {
 		return true, nil
@@ -51,7 +52,7 @@ func (h *Handler) stillActive(r *http.Request, store *registry.Registry, held *h
 	for _, claims := range append([]verify.Object{claims}, tokenClaims(claims, tokens)...) {
 		id, err := verify.TokenClient(claims)
 		if err != nil {
-			return false, unreadable(err)
+			return false, h.unreadable(err)
 		}
 		c, err := store.Client(r.Context(), h.Workspace, id)
 		switch {
@@ -93,8 +94,10 @@ func (h *Handler) stillActive(r *http.Request, store *registry.Registry, held *h
 	return true, nil
 }
 
-func unreadable(cause error) error {
-	return verify.Refuse(verify.Unavailable, "introspection", "the authorization server's answer cannot be read; try again later").Because(cause)
+// unreadable is an answer of the AS: the operator has to look there.
+func (h *Handler) unreadable(cause error) error {
+	return verify.Refuse(verify.Unavailable, "introspection", "the authorization server's answer cannot be read; try again later").
+		Because(fmt.Errorf("introspection answer of %s: %w", h.AuthorizationServer.URL, cause))
 }
 
 // introspectedTokens are the tokens that a request asks about: one, or several of
@@ -117,7 +120,7 @@ func tokenClaims(answer verify.Object, tokens []string) (list []verify.Object) {
 		return nil
 	}
 	for _, token := range tokens {
-		if claims, err := verify.UnverifiedClaims([]byte(token)); err == nil {
+		if claims, err := verify.UnverifiedAnswer([]byte(token)); err == nil {
 			list = append(list, claims)
 		}
 	}

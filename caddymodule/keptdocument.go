@@ -39,7 +39,7 @@ func (d documents) Load(ctx context.Context) ([]byte, error) {
 }
 
 func (d documents) issuerOf(document []byte) (string, error) {
-	o, err := verify.ParseObject(document)
+	o, err := verify.ParseAnswer(document)
 	if err != nil {
 		return "", err
 	}

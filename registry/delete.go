@@ -84,16 +84,11 @@ func (r *Registry) finishDelete(ctx context.Context, ws Workspace, c *Client, to
 		err = ws.Provisioner.Delete(ctx, c)
 	}
 	if (errors.Is(err, ErrDetached) || errors.Is(err, ErrLost)) && ws.Provisioner.ChoosesClientID() {
-		if err = r.reattach(ctx, ws, c); err == nil {
-			crashpoint("delete: reattached")
-			err = ws.Provisioner.Delete(ctx, c)
-		}
+		err = r.registerToDelete(ctx, ws, c, "delete: reattached")
 	}
 	var left *Divergence
 	if errors.Is(err, ErrDetached) {
-		// RFC 7592 2.3: 401 is also the answer for a client that is gone.
-		r.log.Error("the authorization server may still hold a deleted client", slog.String("client_id", c.ClientID), slog.Any("error", err))
-		left, err = r.divergence(NotDeleted, c, err), nil
+		left, err = r.notDeleted(c, err), nil
 	}
 	if err != nil {
 		return err

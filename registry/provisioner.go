@@ -13,6 +13,11 @@ var (
 	// been carried out: the answer was lost, cut, or made no sense.
 	ErrLost = errors.New("the authorization server's answer was lost")
 
+	// ErrTakenBack is in the chain of an error of Create when the AS made a client in another
+	// way than it was asked to, or with an answer that cannot be used, and that client was
+	// deleted again.
+	ErrTakenBack = errors.New("the authorization server's new client was deleted again")
+
 	// ErrDetached is in the chain of an error of Update and Delete when the AS
 	// does not take the stored registration access token: it was rotated in an
 	// answer that was lost, or the client is gone (RFC 7592 2.1 answers both with 401).

@@ -49,6 +49,8 @@ type as struct {
 	during   func()
 	// madeWrong is the id of a client that it makes in another way than it is asked to.
 	madeWrong string
+	// odd is what the answer to a create becomes, nil where it stays as it is.
+	odd func(*registry.Provisioned) (*registry.Provisioned, error)
 	// secret is the client's secret after a call, for a client in bridge mode; before is
 	// what it was, empty at its creation. nil: all clients are native.
 	secret func(call, before string) string
@@ -135,7 +137,11 @@ func (a *as) Create(ctx context.Context, c *registry.Client) (*registry.Provisio
 	if a.madeWrong != "" {
 		return &registry.Provisioned{ClientID: id, Credentials: a.clients[id]}, registry.ErrLost
 	}
-	return &registry.Provisioned{ClientID: id, Metadata: c.Metadata, Credentials: a.clients[id], Keys: a.keys}, nil
+	p := &registry.Provisioned{ClientID: id, Metadata: c.Metadata, Credentials: a.clients[id], Keys: a.keys}
+	if a.odd != nil {
+		return a.odd(p)
+	}
+	return p, nil
 }
 
 func (a *as) Update(ctx context.Context, c *registry.Client) (*registry.Provisioned, error) {
@@ -208,6 +214,18 @@ func (a *as) hang(all bool)   { a.mu.Lock(); defer a.mu.Unlock(); a.hangs = all 
 func (a *as) isHanging() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.hangs }
 func (a *as) count() int      { a.mu.Lock(); defer a.mu.Unlock(); return len(a.clients) }
 func (a *as) ended() int      { a.mu.Lock(); defer a.mu.Unlock(); return len(a.revoked) }
+
+// times is how often it was called so.
+func (a *as) times(call string) (n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, c := range a.calls {
+		if c == call {
+			n++
+		}
+	}
+	return n
+}
 
 // plain seals by doing nothing but telling contexts apart.
 type plain struct{}

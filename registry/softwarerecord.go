@@ -205,9 +205,10 @@ func (r *Registry) statementIssued(v Reader, c *Client) int64 {
 	if err == nil {
 		_, claims, readErr := c.Statement(request)
 		if err = readErr; err == nil {
-			var iat int64
-			if iat, _, err = claims.Integer("iat"); err == nil && time.Unix(iat, 0).Before(r.now().Add(skew)) {
-				return iat
+			var iat time.Time
+			var said bool
+			if iat, said, err = claims.NumericDate("iat"); said && err == nil && iat.Before(r.now().Add(skew)) {
+				return iat.Unix()
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"log/slog"
 )
 
 var errCutOff = errors.New("registry: cut off before the answer was kept")
@@ -31,11 +32,11 @@ func (r *Registry) undo(ctx context.Context, ws Workspace, k work) error {
 	switch {
 	case err != nil || c.Status != Deleting:
 	case c.ClientID != "" && ws.Provisioner.ChoosesClientID():
-		if err := r.reattach(ctx, ws, c); err != nil {
-			return err
+		err := r.registerToDelete(ctx, ws, c, "undo: reattached")
+		if errors.Is(err, ErrDetached) {
+			lost, err = r.notDeleted(c, err), nil
 		}
-		crashpoint("undo: reattached")
-		if err := ws.Provisioner.Delete(ctx, c); err != nil {
+		if err != nil {
 			return err
 		}
 		crashpoint("undo: deleted")
@@ -43,4 +44,26 @@ func (r *Registry) undo(ctx context.Context, ws Workspace, k work) error {
 		lost = r.answerLost(c, errCutOff)
 	}
 	return r.forgetPending(ctx, k.Registration, k, lost)
+}
+
+// registerToDelete deletes a client whose client_id was chosen here, with the credentials
+// that a repeated POST gives. at is the crash point between the two.
+func (r *Registry) registerToDelete(ctx context.Context, ws Workspace, c *Client, at string) error {
+	err := r.reattach(ctx, ws, c)
+	if err == nil {
+		crashpoint(at)
+		err = ws.Provisioner.Delete(ctx, c)
+	}
+	if errors.Is(err, ErrTakenBack) {
+		return nil
+	}
+	return err
+}
+
+// notDeleted lists a client of which the AS takes, or has given, no registration access
+// token: asking again without end would end nothing. RFC 7592 2.3: 401 is also the answer
+// for a client that is gone.
+func (r *Registry) notDeleted(c *Client, cause error) *Divergence {
+	r.log.Error("the authorization server may still hold a deleted client", slog.String("client_id", c.ClientID), slog.Any("error", cause))
+	return r.divergence(NotDeleted, c, cause)
 }

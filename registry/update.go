@@ -172,13 +172,15 @@ func (r *Registry) update(ctx context.Context, ws Workspace, c *Client) (*Provis
 func (r *Registry) reattach(ctx context.Context, ws Workspace, c *Client) error {
 	p, err := ws.Provisioner.Create(ctx, c)
 	switch {
-	case err != nil && p != nil: // with another client_id: the AS does not honour the choice any more
+	case err != nil && p == nil:
+		return err
+	case err != nil && p.ClientID != c.ClientID: // the AS does not honour the choice any more
 		made := *c
 		made.ClientID = p.ClientID
 		lost := r.answerLost(&made, err)
 		return errors.Join(err, r.conclude(ctx, lost.put))
 	case err != nil:
-		return err
+		r.log.Warn("the answer to a client's repeated registration is not as it should be; goes on with the credentials in it", slog.String("client_id", c.ClientID), slog.Any("error", err))
 	}
 	c.Credentials = p.Credentials
 	return nil

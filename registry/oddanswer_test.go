@@ -1,0 +1,112 @@
+package registry_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// An answer to a registration that is odd, and names the client all the same.
+
+// without is one that has no credentials that can be read, cutOff one that has them.
+func without(p *registry.Provisioned) (*registry.Provisioned, error) {
+	return &registry.Provisioned{ClientID: p.ClientID}, errors.Join(registry.ErrLost, registry.ErrDetached)
+}
+
+func cutOff(p *registry.Provisioned) (*registry.Provisioned, error) { return p, registry.ErrLost }
+
+// TestOddAnswerIsNoLostAnswer: the client is deleted, or is listed with its client_id, and
+// the registration is not repeated without end.
+func TestOddAnswerIsNoLostAnswer(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		chosen bool
+		odd    func(*registry.Provisioned) (*registry.Provisioned, error)
+		lists  []string
+		left   int // clients at the AS
+		posts  int // at most
+	}{
+		{"without credentials, client_id chosen", true, without, []string{registry.NotDeleted}, 1, 3},
+		{"without credentials", false, without, []string{registry.NotDeleted}, 1, 1},
+		{"with credentials, client_id chosen", true, cutOff, nil, 0, 3},
+		{"with credentials", false, cutOff, nil, 0, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			run(t, c.chosen, func(x *fixture) {
+				x.as.set(func() { x.as.odd = c.odd })
+				_, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1"))
+				if verify.AsError(err).Kind != verify.Unavailable {
+					t.Fatal(err)
+				}
+				for range 20 {
+					time.Sleep(10 * time.Minute) // fake
+					x.settle()
+				}
+				for _, d := range x.diverged(c.lists...) {
+					x.as.set(func() {
+						if _, there := x.as.clients[d.ClientID]; !there || d.Error == "" {
+							t.Errorf("%+v, the AS has %v", d, x.as.clients)
+						}
+					})
+				}
+				if posts := x.as.times("create"); posts > c.posts || x.as.count() != c.left {
+					t.Errorf("%d POSTs, at most %d; %d clients, want %d", posts, c.posts, x.as.count(), c.left)
+				}
+				if list, err := x.BacklogCounts(x.t.Context()); err != nil || len(list) > 0 && list[0].Waiting > 0 {
+					t.Errorf("%+v, %v", list, err)
+				}
+				// What the request used is free again.
+				x.as.set(func() { x.as.odd = nil })
+				x.register(request("jti1", "token1"))
+			})
+		})
+	}
+}
+
+// TestTakenBackEndsAnUndo: a client that the AS makes wrong each time is deleted each time,
+// so that after one there is nothing left to undo.
+func TestTakenBackEndsAnUndo(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		x.as.set(func() { x.as.fail["create"], x.as.carriedOut = []error{registry.ErrLost, registry.ErrLost}, true })
+		if _, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1")); !errors.Is(err, registry.ErrLost) {
+			t.Fatal(err)
+		}
+		x.as.set(func() {
+			x.as.odd = func(p *registry.Provisioned) (*registry.Provisioned, error) {
+				delete(x.as.clients, p.ClientID)
+				return nil, verify.Refuse(verify.Unavailable, "", "x").Because(fmt.Errorf("%w: another method", registry.ErrTakenBack))
+			}
+		})
+		for range 20 {
+			time.Sleep(10 * time.Minute) // fake
+			x.settle()
+		}
+		if posts := x.as.times("create"); posts != 3 || x.as.count() != 0 {
+			t.Errorf("%d POSTs, %d clients", posts, x.as.count())
+		}
+		x.diverged()
+		x.nothingLeft()
+	})
+}
+
+// TestDeletedWithoutCredentials: the same for a client whose registration access token was
+// lost, and that the repeated POST does not give back.
+func TestDeletedWithoutCredentials(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		c := x.register(request("jti1", "token1"))
+		x.as.set(func() { x.as.fail["delete"], x.as.odd = []error{registry.ErrDetached, registry.ErrDetached}, without })
+		if err := x.Delete(x.t.Context(), x.ws, c.ClientID, presented("t")); err != nil {
+			t.Fatal(err)
+		}
+		if d := x.diverged(registry.NotDeleted)[0]; d.ClientID != c.ClientID || x.as.times("create") != 2 {
+			t.Errorf("%+v, %d POSTs", d, x.as.times("create"))
+		}
+		if list, err := x.BacklogCounts(x.t.Context()); err != nil || len(list) > 0 && list[0].Waiting > 0 {
+			t.Errorf("%+v, %v", list, err)
+		}
+	})
+}
