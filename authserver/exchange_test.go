@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -187,6 +188,10 @@ func TestNeverSent(t *testing.T) {
 		}},
 		{"an address that is not allowed", func(t *testing.T, e *edge) context.Context {
 			e.Client = jwks.NewClient(jwks.Options{})
+			return t.Context()
+		}},
+		{"a proxy that makes no tunnel", func(t *testing.T, e *edge) context.Context {
+			e.Client = jwks.NewClient(jwks.Options{Proxy: &jwks.Proxy{URL: &url.URL{Scheme: "http", Host: e.https.Listener.Addr().String()}}})
 			return t.Context()
 		}},
 		{"the caller has left", func(t *testing.T, _ *edge) context.Context {

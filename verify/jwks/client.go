@@ -47,6 +47,11 @@ type Options struct {
 	// LeftOut is told of keys that a JWKS of a Source has, and that do not count. It must
 	// return at once. Default: nobody is told.
 	LeftOut func(url string, keys []verify.LeftOut)
+	// Proxy is the only way to all servers. It looks their names up, so that their
+	// addresses are not checked: ProxyHosts are the hosts (lower case) that it is asked
+	// for, at port 443. Default: none, the servers are dialled; no host.
+	Proxy      *Proxy
+	ProxyHosts []string
 }
 
 // Client makes bounded https requests, over HTTP/1.1: on kept connections to one
@@ -59,6 +64,7 @@ type Client struct {
 	header   map[string]string
 	maxBytes int64
 	leftOut  func(url string, keys []verify.LeftOut) // nil for nobody
+	proxied  bool
 }
 
 // Response is a whole answer.
@@ -89,7 +95,11 @@ func NewClient(o Options) *Client {
 		}
 	}
 	dialer := &net.Dialer{Timeout: o.Timeout}
-	if !o.PrivateRanges {
+	dial := dialer.DialContext
+	if o.Proxy != nil {
+		// Less than the whole, so that the error says what took the time.
+		dial = (&tunnels{Proxy: o.Proxy, hosts: o.ProxyHosts, dialer: dialer, within: o.Timeout * 4 / 5}).dial
+	} else if !o.PrivateRanges {
 		dialer.Control = publicOnly
 	}
 	return &Client{
@@ -97,11 +107,12 @@ func NewClient(o Options) *Client {
 		maxBytes: o.MaxBytes,
 		leftOut:  o.LeftOut,
 		dialer:   dialer,
+		proxied:  o.Proxy != nil,
 		http: &http.Client{
 			Timeout:       o.Timeout,
 			CheckRedirect: sameOrigin,
 			Transport: &http.Transport{
-				DialContext:            dialer.DialContext,
+				DialContext:            dial,
 				DisableCompression:     true, // unpacking has no bound on what arrives, and none on its work
 				TLSClientConfig:        config,
 				TLSHandshakeTimeout:    o.Timeout,
@@ -169,6 +180,9 @@ func (c *Client) Get(ctx context.Context, url string) (*Response, error) {
 	}
 	return res, nil
 }
+
+// Proxied tells whether there is a proxy on the way to the servers.
+func (c *Client) Proxied() bool { return c.proxied }
 
 // CloseIdle closes connections that wait for another request.
 func (c *Client) CloseIdle() { c.http.CloseIdleConnections() }

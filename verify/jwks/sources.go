@@ -26,6 +26,7 @@ const (
 // Sources gives the key source for each software_jwks_endpoint, or each
 // software_jwks_revoked_endpoint, of one directory's statements, of allowed hosts only.
 type Sources struct {
+	client *Client
 	hosts  []string
 	make   func(endpoint string) *Source
 	cache  *lru.Cache[string, *Source]
@@ -42,20 +43,20 @@ func (s *Sources) KeptBy(k Keeper) *Sources {
 // NewSources makes an empty cache. hosts are the names (lower case, without
 // port) that an endpoint may have; no host, no source. now nil is time.Now.
 func NewSources(client *Client, hosts []string, now func() time.Time) *Sources {
-	return newSources(hosts, func(endpoint string) *Source { return NewSource(client, endpoint, now) })
+	return newSources(client, hosts, func(endpoint string) *Source { return NewSource(client, endpoint, now) })
 }
 
 // NewRevokedSources is NewSources for sets of revoked keys.
 func NewRevokedSources(client *Client, hosts []string, now func() time.Time) *Sources {
-	return newSources(hosts, func(endpoint string) *Source { return NewRevokedSource(client, endpoint, now) })
+	return newSources(client, hosts, func(endpoint string) *Source { return NewRevokedSource(client, endpoint, now) })
 }
 
-func newSources(hosts []string, source func(endpoint string) *Source) *Sources {
+func newSources(client *Client, hosts []string, source func(endpoint string) *Source) *Sources {
 	cache, err := lru.New[string, *Source](MaxSources)
 	if err != nil {
 		panic(err) // only for a size below 1
 	}
-	return &Sources{hosts: hosts, make: source, cache: cache}
+	return &Sources{client: client, hosts: hosts, make: source, cache: cache}
 }
 
 // Source returns the source of an endpoint, or an error when its URL or host is
@@ -74,7 +75,11 @@ func (s *Sources) Source(endpoint string) (verify.KeySource, error) {
 	case u.Scheme != "https" || u.User != nil || u.Fragment != "" || u.Opaque != "":
 		return nil, fmt.Errorf("%s is not a plain https URL", u.Redacted())
 	case !slices.Contains(s.hosts, strings.ToLower(u.Hostname())):
-		return nil, fmt.Errorf("host %s is not allowed", u.Hostname())
+		return nil, fmt.Errorf("host %s is not allowed: jwks_hosts does not name it", u.Hostname())
+	case s.client.proxied:
+		if err := CheckProxyTarget(u); err != nil {
+			return nil, err
+		}
 	}
 	source := s.make(endpoint)
 	source.grown, source.keeper, source.early = s.makeRoom, s.keeper, &s.early
