@@ -127,6 +127,9 @@ func (x *exchange) refuse(err error) {
 	x.note("description", e.Description)
 	if e.Cause != nil {
 		x.note("cause", e.Cause.Error())
+		if cure := proxyCure(e.Cause); cure != "" {
+			x.note("cure", cure)
+		}
 	}
 	if x.page {
 		x.writePage(e)

@@ -94,6 +94,10 @@ type AuthorizationServer struct {
 	// Default: TPPs are told which client metadata those words name, the log has the words.
 	ASErrors string `json:"as_errors,omitempty"`
 
+	// Proxy is the way to the AS, for the gateway's own requests. Default: none, also
+	// where the workspace has one.
+	Proxy *ForwardProxy `json:"proxy,omitempty"`
+
 	// TrustPoolRaw verifies the AS's certificate, a module of tls.ca_pool.source.
 	// Default: the system's roots.
 	TrustPoolRaw json.RawMessage `json:"trust_pool,omitempty" caddy:"namespace=tls.ca_pool.source inline_key=provider"`
@@ -149,11 +153,14 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 	if err != nil {
 		return err
 	}
+	if err := c.Proxy.provision(ctx); err != nil {
+		return err
+	}
 	// The operator wrote the address, so that a private one is right.
-	client := jwks.NewClient(jwks.Options{
+	client := jwks.NewClient(c.Proxy.options(jwks.Options{
 		Roots: roots, Certificate: own, Header: c.SharedHeader.fields(), PrivateRanges: true, Timeout: authserver.Timeout, MaxConnections: authserver.MaxExchanges,
 		LeftOut: newLeftOutKeys(h.log, "authorization_server").tell,
-	})
+	}, hostOf(c.URL)))
 	if c.TLSClientAuth != nil {
 		c.TLSClientAuth.replaced = client.CloseIdle // connections have the certificate of before
 	}

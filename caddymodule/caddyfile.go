@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -79,6 +80,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, before any) (any, error) {
 //	    software_statement   off
 //	    signed_request_body  [software_jwks_endpoint | jwks <file> | jwks_uri <url>] { ... }
 //	    signed_request_body  off
+//	    proxy                <url> { ... }
 //	    policy               <language> ... { ... } # one for each rule of the bank's own
 //	    explain              on
 //	    audit_retention      <duration>
@@ -104,13 +106,13 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if h.AuthorizationServer == nil {
 		return d.Errf("openbanking_dcr %s: authorization_server is missing", h.Workspace)
 	}
-	if err := h.checkProtections(); err != nil {
+	if err := cmp.Or(h.checkProtections(), h.checkProxies()); err != nil {
 		return d.Errf("openbanking_dcr %s: %v", h.Workspace, err)
 	}
 	return nil
 }
 
-func (h *Handler) word(d *caddyfile.Dispenser) error {
+func (h *Handler) word(d *caddyfile.Dispenser) (err error) {
 	switch d.Val() {
 	case "register_path":
 		return oneArg(d, &h.RegisterPath)
@@ -131,6 +133,9 @@ func (h *Handler) word(d *caddyfile.Dispenser) error {
 	case "signed_request_body":
 		h.SignedRequestBody = new(SignedRequestBody)
 		return h.SignedRequestBody.unmarshal(d)
+	case "proxy":
+		h.Proxy, err = forwardProxy(d)
+		return err
 	case "policy":
 		p, before := new(Policy), h.Policies
 		h.Policies = append(h.Policies, p)

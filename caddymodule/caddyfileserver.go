@@ -23,6 +23,7 @@ import (
 //	    validate            introspection|jwt
 //	    token_audience      <value...>
 //	    as_errors           pass
+//	    proxy               <url> { ... }
 //	    trust_pool          <module> ...
 //	}
 func (c *AuthorizationServer) unmarshal(d *caddyfile.Dispenser) error {
@@ -65,6 +66,8 @@ func (c *AuthorizationServer) unmarshal(d *caddyfile.Dispenser) error {
 			err = someArgs(d, &c.TokenAudience)
 		case "as_errors":
 			err = oneOf(d, &c.ASErrors, "pass")
+		case "proxy":
+			c.Proxy, err = forwardProxy(d)
 		case "trust_pool":
 			c.TrustPoolRaw, err = guest(d, "tls.ca_pool.source.", "provider")
 		default:

@@ -22,6 +22,7 @@ import (
 //	    revoked_keys
 //	    self_signed    [unsigned]
 //	    private_addresses
+//	    proxy          <url> { ... }
 //	    trust_pool     <module> ...
 //	}
 func (h *Handler) softwareStatement(d *caddyfile.Dispenser) error {
@@ -70,7 +71,7 @@ func (s *SoftwareStatement) word(d *caddyfile.Dispenser) error {
 		s.Unsigned = true
 		return oneOf(d, &only, "unsigned")
 	}
-	return keysWord(d, &s.JWKS, &s.JWKSURI, &s.PrivateAddresses, &s.TrustPoolRaw)
+	return keysWord(d, &s.JWKS, &s.JWKSURI, &s.PrivateAddresses, &s.Proxy, &s.TrustPoolRaw)
 }
 
 // unmarshal reads
@@ -78,6 +79,7 @@ func (s *SoftwareStatement) word(d *caddyfile.Dispenser) error {
 //	signed_request_body off
 //	signed_request_body [software_jwks_endpoint | jwks <file> | jwks_uri <url>] {
 //	    private_addresses
+//	    proxy <url> { ... }
 //	    trust_pool <module> ...
 //	}
 func (s *SignedRequestBody) unmarshal(d *caddyfile.Dispenser) error {
@@ -98,12 +100,12 @@ func (s *SignedRequestBody) unmarshal(d *caddyfile.Dispenser) error {
 		if d.Val() == "jwks" || d.Val() == "jwks_uri" {
 			return d.Errf("signed_request_body: write %s on the first line", d.Val())
 		}
-		return keysWord(d, nil, nil, &s.PrivateAddresses, &s.TrustPoolRaw)
+		return keysWord(d, nil, nil, &s.PrivateAddresses, &s.Proxy, &s.TrustPoolRaw)
 	})
 }
 
 // keysWord reads a word of the blocks that say where keys are.
-func keysWord(d *caddyfile.Dispenser, file, address *string, private *bool, pool *json.RawMessage) (err error) {
+func keysWord(d *caddyfile.Dispenser, file, address *string, private *bool, proxy **ForwardProxy, pool *json.RawMessage) (err error) {
 	switch d.Val() {
 	case "jwks":
 		return oneArg(d, file)
@@ -112,6 +114,9 @@ func keysWord(d *caddyfile.Dispenser, file, address *string, private *bool, pool
 	case "private_addresses":
 		*private = true
 		return noArgs(d)
+	case "proxy":
+		*proxy, err = forwardProxy(d)
+		return err
 	case "trust_pool":
 		*pool, err = guest(d, "tls.ca_pool.source.", "provider")
 		return err

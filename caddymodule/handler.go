@@ -69,6 +69,10 @@ type Handler struct {
 	// statement's software_jwks_endpoint.
 	SignedRequestBody *SignedRequestBody `json:"signed_request_body,omitempty"`
 
+	// Proxy is the way to everything that the gateway fetches for this workspace, but for
+	// the AS, which has a proxy of its own. Default: none; that of the environment never.
+	Proxy *ForwardProxy `json:"proxy,omitempty"`
+
 	// RateLimit is how often one TPP may ask the registration endpoints.
 	// Default: 100 requests, and as many more in each 10s.
 	RateLimit *RateLimit `json:"rate_limit,omitempty"`

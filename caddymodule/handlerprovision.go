@@ -43,6 +43,9 @@ func (h *Handler) provision(ctx caddy.Context) error {
 	if h.refreshed, err = newRefreshed(); err != nil {
 		return err
 	}
+	if err := h.Proxy.provision(ctx); err != nil {
+		return err
+	}
 	if err := h.provisionAuthorizationServer(ctx, accept); err != nil {
 		return fmt.Errorf("authorization_server: %w", err)
 	}
@@ -87,7 +90,7 @@ func (h *Handler) checkWords() error {
 	if h.Explain != "" && h.Explain != "on" {
 		return fmt.Errorf("explain %q: the only word is on", h.Explain)
 	}
-	return errors.Join(h.RequestHeaders.check(), h.checkSwitches(), h.checkProtections(), h.checkReregister(), h.checkAuditRetention(), h.StoreShare.check(), h.AccessToken.check(), h.Unguarded.check(), h.RegistrationAccessToken.check())
+	return errors.Join(h.RequestHeaders.check(), h.checkSwitches(), h.checkProtections(), h.checkProxies(), h.checkReregister(), h.checkAuditRetention(), h.StoreShare.check(), h.AccessToken.check(), h.Unguarded.check(), h.RegistrationAccessToken.check())
 }
 
 func (h *Handler) provisionRules(ctx caddy.Context) error {
@@ -99,7 +102,7 @@ func (h *Handler) provisionRules(ctx caddy.Context) error {
 		if s == nil {
 			return errors.New("software_statement: null is no directory")
 		}
-		issuer, err := s.provision(ctx, h.app)
+		issuer, err := s.provision(ctx, h.app, h.Proxy)
 		if err != nil {
 			return fmt.Errorf("software_statement %q: %w", s.Issuer, err)
 		}
@@ -113,7 +116,7 @@ func (h *Handler) provisionRules(ctx caddy.Context) error {
 	if h.SignedRequestBody == nil || h.SignedRequestBody.Off {
 		return nil
 	}
-	keys, err := h.SignedRequestBody.provision(ctx, h.app)
+	keys, err := h.SignedRequestBody.provision(ctx, h.app, h.Proxy)
 	if err != nil {
 		return fmt.Errorf("signed_request_body: %w", err)
 	}

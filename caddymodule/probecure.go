@@ -14,6 +14,29 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
 )
 
+// proxyCure says what to do about a proxy that makes no tunnel, or is not asked for one;
+// nothing where that is not what is wrong.
+func proxyCure(err error) string {
+	var failed *jwks.ProxyError
+	switch {
+	case errors.Is(err, jwks.ErrTarget):
+		return "a proxy is asked for host names at port 443 alone, those of jwks_uri and jwks_hosts: write the host there if it is meant, or proxy off where the server is to be dialled"
+	case !errors.As(err, &failed):
+		return ""
+	case failed.Status == http.StatusProxyAuthRequired:
+		return "correct the credentials in proxy, and let the proxy take them in the scheme Basic"
+	case failed.Status == http.StatusBadGateway, failed.Status == http.StatusServiceUnavailable, failed.Status == http.StatusGatewayTimeout:
+		return "let the proxy reach " + failed.Target + ": its name resolution, firewall, routing"
+	case failed.Status != 0:
+		return "let the proxy make tunnels (CONNECT) to " + failed.Target + " for this machine"
+	case errors.As(failed.Err, new(x509.UnknownAuthorityError)), errors.As(failed.Err, new(x509.HostnameError)), errors.As(failed.Err, new(x509.CertificateInvalidError)):
+		return "write trust_pool with the CA of the proxy's certificate in the block of proxy, or correct the host in proxy"
+	case errors.As(failed.Err, new(tls.RecordHeaderError)):
+		return "write proxy with http: it does not speak TLS"
+	}
+	return "start the proxy, let this machine reach it, or correct host and port in proxy"
+}
+
 // cureOf says what to do about a server that cannot be used. word is what names it in the
 // configuration.
 func cureOf(err error, word string) string {
@@ -26,6 +49,9 @@ func cureOf(err error, word string) string {
 		fits     *misfit
 		deadline interface{ Timeout() bool }
 	)
+	if cure := proxyCure(err); cure != "" {
+		return cure
+	}
 	switch {
 	case errors.As(err, &fits):
 		return fits.cure

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/url"
@@ -140,6 +141,12 @@ func (k *probedKeys) probe(of string) *probe {
 			_, err = verify.ParseJWKS(res.Body)
 			return err
 		},
-		cure: func(err error) string { return cureOf(err, "jwks_uri of "+of) },
+		cure: func(err error) string {
+			cure := cureOf(err, "jwks_uri of "+of)
+			if k.client.Proxied() && errors.As(err, new(x509.UnknownAuthorityError)) {
+				cure += "; if it is the proxy's, have the proxy pass TLS to this host through"
+			}
+			return cure
+		},
 	}
 }

@@ -53,6 +53,8 @@ type SoftwareStatement struct {
 	// PrivateAddresses allows these hosts to be at loopback or private addresses:
 	// for a test directory. Default: false, they must be public.
 	PrivateAddresses bool `json:"private_addresses,omitempty"`
+	// Proxy is the way to these hosts. Default: that of the workspace.
+	Proxy *ForwardProxy `json:"proxy,omitempty"`
 	// TrustPoolRaw verifies the servers' certificates, a module of
 	// tls.ca_pool.source. Default: the system's roots.
 	TrustPoolRaw json.RawMessage `json:"trust_pool,omitempty" caddy:"namespace=tls.ca_pool.source inline_key=provider"`
@@ -60,7 +62,7 @@ type SoftwareStatement struct {
 	keys *probedKeys
 }
 
-func (s *SoftwareStatement) provision(ctx caddy.Context, app *App) (*verify.Issuer, error) {
+func (s *SoftwareStatement) provision(ctx caddy.Context, app *App, proxy *ForwardProxy) (*verify.Issuer, error) {
 	switch {
 	case s.Issuer == "":
 		return nil, errors.New("the issuer is missing")
@@ -79,10 +81,14 @@ func (s *SoftwareStatement) provision(ctx caddy.Context, app *App) (*verify.Issu
 	if err != nil {
 		return nil, err
 	}
-	client := jwks.NewClient(jwks.Options{
-		Roots: roots, PrivateRanges: s.PrivateAddresses, MaxConnections: 16, LeftOut: newLeftOutKeys(app.log, "software_statement").tell,
-	})
+	proxy, err = s.Proxy.or(ctx, proxy)
+	if err != nil {
+		return nil, err
+	}
 	hosts, missing := s.hosts()
+	client := jwks.NewClient(proxy.options(jwks.Options{
+		Roots: roots, PrivateRanges: s.PrivateAddresses, MaxConnections: 16, LeftOut: newLeftOutKeys(app.log, "software_statement").tell,
+	}, append(hosts, hostOf(s.JWKSURI))...))
 	kept := func(what string) jwks.Keeper {
 		return app.keptKeysOf(what, s.Issuer, s.JWKSURI, slices.Sorted(slices.Values(hosts)), s.PrivateAddresses, trust)
 	}
@@ -139,14 +145,15 @@ type SignedRequestBody struct {
 	// neither, the keys of the statement's software_jwks_endpoint count.
 	JWKS    string `json:"jwks,omitempty"`
 	JWKSURI string `json:"jwks_uri,omitempty"`
-	// PrivateAddresses and TrustPoolRaw are for JWKSURI, as with SoftwareStatement.
+	// PrivateAddresses, Proxy and TrustPoolRaw are for JWKSURI, as with SoftwareStatement.
 	PrivateAddresses bool            `json:"private_addresses,omitempty"`
+	Proxy            *ForwardProxy   `json:"proxy,omitempty"`
 	TrustPoolRaw     json.RawMessage `json:"trust_pool,omitempty" caddy:"namespace=tls.ca_pool.source inline_key=provider"`
 
 	keys *probedKeys
 }
 
-func (s *SignedRequestBody) provision(ctx caddy.Context, app *App) (verify.KeySource, error) {
+func (s *SignedRequestBody) provision(ctx caddy.Context, app *App, proxy *ForwardProxy) (verify.KeySource, error) {
 	if s.JWKS == "" && s.JWKSURI == "" {
 		return nil, nil
 	}
@@ -155,9 +162,12 @@ func (s *SignedRequestBody) provision(ctx caddy.Context, app *App) (verify.KeySo
 	if err != nil {
 		return nil, err
 	}
-	client := jwks.NewClient(jwks.Options{
+	if proxy, err = s.Proxy.or(ctx, proxy); err != nil {
+		return nil, err
+	}
+	client := jwks.NewClient(proxy.options(jwks.Options{
 		Roots: roots, PrivateRanges: s.PrivateAddresses, MaxConnections: 16, LeftOut: newLeftOutKeys(app.log, "signed_request_body").tell,
-	})
+	}, hostOf(s.JWKSURI)))
 	s.keys = newProbedKeys(client, s.JWKSURI)
 	return app.keySource(client, s.JWKS, s.JWKSURI, kept)
 }
