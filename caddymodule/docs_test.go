@@ -105,6 +105,28 @@ func quoted(t *testing.T, pattern, text string) bool {
 	return false
 }
 
+// TestOptionalLinesOfTheExample: what the example has in comments loads as it is there, once
+// the # is gone.
+func TestOptionalLinesOfTheExample(t *testing.T) {
+	example := documentedCaddyfiles(t)["Caddyfile.example"]
+	optional := regexp.MustCompile(`(?m)^(\t*)# (\t*(?:grace_period .*|log \{|output .*|reverse_proxy .* \{|header_up .*|\}))$`)
+	text := optional.ReplaceAllString(strings.Replace(example, "\treverse_proxy https://as.internal:9443\n", "", 1), "$1$2")
+	for _, line := range []string{"\tgrace_period 60s\n", "\tlog {\n", "\t\theader_up Host {host}\n", "\t\t\torg_status Active\n"} {
+		if strings.Count(text, line) != 1 {
+			t.Errorf("the example has not exactly one line %q", line)
+		}
+	}
+	if formatted := caddyfile.Format([]byte(text)); string(formatted) != text {
+		t.Errorf("caddy fmt would change it to\n%s", formatted)
+	}
+	got := adapt(t, []byte(text))
+	for _, want := range []string{`"grace_period": 60000000000`, `"{http.request.host}"`, `"/var/log/caddy/auth.bank.example.log"`, `"org_status"`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("adapted to %s, want %s in it", got, want)
+		}
+	}
+}
+
 // TestDocumentedCaddyfilesStart: beside the files and secrets that they name,
 // every one of them, and the example, is what caddy validate takes.
 func TestDocumentedCaddyfilesStart(t *testing.T) {

@@ -82,9 +82,9 @@ func unchanged(p *story.Play) (string, error) { return p.Acme.Request(nil) }
 // as PUT, each with its exact status, code and headers.
 func TestBadRequests(t *testing.T) {
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
-	// What may be demanded of statements and certificates is demanded.
+	// What may be demanded of statements and certificates is demanded; org_status is in the example.
 	reload(t, p, "bind_certificate ssa_jwks", "\t\tsoftware_statement \"OpenBanking Ltd\" {\n",
-		"\t\tsoftware_statement \"OpenBanking Ltd\" {\n\t\t\torg_status Active\n\t\t\tsoftware_mode Live\n\t\t\torg_id "+p.Acme.OrgID+"\n")
+		"\t\tsoftware_statement \"OpenBanking Ltd\" {\n\t\t\tsoftware_mode Live\n\t\t\torg_id "+p.Acme.OrgID+"\n")
 	id, own := registered(t, p)
 	token, good, err := p.Prepare(t.Context())
 	if err != nil {
