@@ -146,7 +146,7 @@ func reasonOf(err error, now time.Time) whyRefused {
 	case invalid.Reason == x509.Expired && cert != nil:
 		return whyRefused{reasonExpired, "a certificate of the chain expired at " + cert.NotAfter.UTC().Format(time.RFC3339)}
 	case invalid.Reason == x509.IncompatibleUsage:
-		return whyRefused{reasonUsage, "its extended key usage does not allow client authentication"}
+		return whyRefused{reasonUsage, "its extended key usage, or that of an authority between, does not allow client authentication"}
 	}
 	invalid = x509.CertificateInvalidError{Reason: invalid.Reason} // without a detail, which may name its holder
 	return whyRefused{reasonInvalid, invalid.Error()}

@@ -35,12 +35,16 @@ type issuing struct {
 
 func newIssuing(t *testing.T, name string) *issuing {
 	t.Helper()
-	i := &issuing{t: t}
+	return (&issuing{t: t}).issuing(name)
+}
+
+// issuing makes an authority for some usages, all if none is named.
+func (i *issuing) issuing(name string, usages ...x509.ExtKeyUsage) *issuing {
+	i.t.Helper()
 	pair := i.issue(name, func(c *x509.Certificate) {
-		c.IsCA, c.BasicConstraintsValid, c.KeyUsage, c.ExtKeyUsage = true, true, x509.KeyUsageCertSign, nil
+		c.IsCA, c.BasicConstraintsValid, c.KeyUsage, c.ExtKeyUsage = true, true, x509.KeyUsageCertSign, usages
 	})
-	i.cert, i.key = pair.Leaf, pair.PrivateKey.(*ecdsa.PrivateKey)
-	return i
+	return &issuing{t: i.t, cert: pair.Leaf, key: pair.PrivateKey.(*ecdsa.PrivateKey)}
 }
 
 func (i *issuing) issue(name string, change func(*x509.Certificate)) *tls.Certificate {
@@ -57,8 +61,11 @@ func (i *issuing) issue(name string, change func(*x509.Certificate)) *tls.Certif
 		change(template)
 	}
 	parent, by := i.cert, i.key
+	chain := [][]byte{nil}
 	if parent == nil {
 		parent, by = template, key
+	} else {
+		chain = append(chain, parent.Raw)
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, by)
 	if err != nil {
@@ -68,7 +75,8 @@ func (i *issuing) issue(name string, change func(*x509.Certificate)) *tls.Certif
 	if err != nil {
 		i.t.Fatal(err)
 	}
-	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+	chain[0] = der
+	return &tls.Certificate{Certificate: chain, PrivateKey: key, Leaf: leaf}
 }
 
 // lockedBuffer is a log that is read while it is written.
@@ -113,6 +121,7 @@ func TestRefusedHandshakes(t *testing.T) {
 	roots := x509.NewCertPool()
 	roots.AddCert(bank.cert)
 	server := bank.issue("localhost", nil)
+	public := bank.issuing("Public CA", x509.ExtKeyUsageServerAuth)
 	const holder = "Secret Holder"
 	for _, c := range []struct {
 		name    string
@@ -132,6 +141,7 @@ func TestRefusedHandshakes(t *testing.T) {
 			c.NotBefore, c.NotAfter = time.Now().Add(time.Hour), time.Now().Add(2*time.Hour)
 		}), tls.VerifyClientCertIfGiven, nil, reasonNotYetValid, "CN=Bank's directory"},
 		{"for servers", bank.issue(holder, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }), tls.VerifyClientCertIfGiven, nil, reasonUsage, "CN=Bank's directory"},
+		{"for clients, of an authority for servers", public.issue(holder, nil), tls.VerifyClientCertIfGiven, nil, reasonUsage, "CN=Public CA"},
 		{"what a module refuses", bank.issue(holder, nil), tls.VerifyClientCertIfGiven, func([][]byte, [][]*x509.Certificate) error { return errors.New("not on the list") }, reasonInvalid, "CN=Bank's directory"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -154,6 +164,9 @@ func TestRefusedHandshakes(t *testing.T) {
 			}
 			if len(lines) != 1 || lines[0]["reason"] != c.reason || lines[0]["level"] != "WARN" || lines[0]["remote"] != "127.0.0.1" || lines[0]["server_name"] != `"localhost"` {
 				t.Fatalf("logged %v, want the reason %s", lines, c.reason)
+			}
+			if cause := fmt.Sprint(lines[0]["cause"]); c.reason == reasonUsage && cause != "its extended key usage, or that of an authority between, does not allow client authentication" {
+				t.Errorf("the cause is %s", cause)
 			}
 			if text := fmt.Sprint(lines[0]); c.name != "self-signed" && strings.Contains(text, holder) {
 				t.Errorf("the line names the holder: %s", text)

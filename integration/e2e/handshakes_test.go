@@ -77,16 +77,26 @@ func TestHandshakesInTheLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// As public authorities issue them: for servers alone.
+	public, err := p.Acme.IssueTransport(directory.TransportOptions{Unpublished: true, Change: func(c *x509.Certificate) {
+		c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	stranger := p.Stranger.Transport
 	for _, c := range []struct {
 		name        string
 		certificate *tls.Certificate
 		reason      string // "" is no line, and an answer
+		alert       string // what the TPP sees of it
 	}{
-		{"good", &p.Acme.Transport, ""}, {"none", nil, ""}, {"foreign", &stranger, "unknown_authority"}, {"expired", &expired, "expired"},
+		{"good", &p.Acme.Transport, "", ""}, {"none", nil, "", ""},
+		{"foreign", &stranger, "unknown_authority", "unknown certificate authority"}, {"expired", &expired, "expired", "expired certificate"},
+		{"of a public authority", &public, "usage", "bad certificate"},
 	} {
-		if err := handshake(t, p, c.certificate, ""); (err == nil) != (c.reason == "") {
-			t.Errorf("%s: %v", c.name, err)
+		if err := handshake(t, p, c.certificate, ""); (err == nil) != (c.reason == "") || err != nil && !strings.Contains(err.Error(), "remote error: tls: "+c.alert) {
+			t.Errorf("%s: %v, want the alert %q", c.name, err, c.alert)
 		}
 		if c.reason == "" {
 			continue

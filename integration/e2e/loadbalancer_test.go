@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"net/http"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/directory"
 	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
@@ -89,6 +91,15 @@ func TestLoadBalancer(t *testing.T) {
 	token("another TPP's", balancer, other, http.StatusUnauthorized)
 	other["Client-Cert"] = []string{clientCert(p.Stranger)}
 	token("of another authority", balancer, other, http.StatusUnauthorized)
+	public, err := p.Acme.IssueTransport(directory.TransportOptions{Unpublished: true, Change: func(c *x509.Certificate) {
+		c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other["Client-Cert"] = []string{":" + base64.StdEncoding.EncodeToString(public.Certificate[0]) + ":"}
+	token("for servers alone", balancer, other, http.StatusUnauthorized)
+	says(t, p.Gateway, "a client certificate in a header does not count", "incompatible key usage")
 	// A connection that has a certificate is believed more than what it says.
 	token("the header on another's connection", p.Client(p.Other), own("rfc9440"), http.StatusUnauthorized)
 	other["Client-Cert"] = []string{clientCert(p.Other)}
