@@ -47,16 +47,24 @@ var attributeNames = map[string]string{
 	"description":      "2.5.4.13",
 	"businesscategory": "2.5.4.15",
 	"postalcode":       "2.5.4.17",
+	"postaladdress":    "2.5.4.16",
 	"postofficebox":    "2.5.4.18", "pobox": "2.5.4.18",
+	"physicaldeliveryofficename": "2.5.4.19", "telephonenumber": "2.5.4.20", "facsimiletelephonenumber": "2.5.4.23", "registeredaddress": "2.5.4.26",
 	"name":      "2.5.4.41",
 	"givenname": "2.5.4.42", "gn": "2.5.4.42", "g": "2.5.4.42",
-	"initials":            "2.5.4.43",
-	"generationqualifier": "2.5.4.44",
-	"dnqualifier":         "2.5.4.46", "dnq": "2.5.4.46",
-	"pseudonym":              "2.5.4.65",
+	"initials":             "2.5.4.43",
+	"generationqualifier":  "2.5.4.44",
+	"x500uniqueidentifier": "2.5.4.45",
+	"dnqualifier":          "2.5.4.46", "dnq": "2.5.4.46",
+	"distinguishedname": "2.5.4.49", "houseidentifier": "2.5.4.51", "dmdname": "2.5.4.54",
+	"pseudonym": "2.5.4.65",
+	"role":      "2.5.4.72",
+	"c3":        "2.5.4.98", "n3": "2.5.4.99", "dnsname": "2.5.4.100",
 	"organizationidentifier": OrganizationIdentifier,
 	"uid":                    "0.9.2342.19200300.100.1.1", "userid": "0.9.2342.19200300.100.1.1",
 	"dc": "0.9.2342.19200300.100.1.25", "domaincomponent": "0.9.2342.19200300.100.1.25",
+	"mail": "0.9.2342.19200300.100.1.3", "host": "0.9.2342.19200300.100.1.9", "friendlycountryname": "0.9.2342.19200300.100.1.43",
+	"unstructuredname": "1.2.840.113549.1.9.2", "unstructuredaddress": "1.2.840.113549.1.9.8",
 	"emailaddress": "1.2.840.113549.1.9.1", "e": "1.2.840.113549.1.9.1", "email": "1.2.840.113549.1.9.1",
 	"jurisdictionlocalityname":                       "1.3.6.1.4.1.311.60.2.1.1",
 	"jurisdictionl":                                  "1.3.6.1.4.1.311.60.2.1.1",
@@ -152,7 +160,10 @@ func mapped(r rune) rune {
 // String is RFC 4514 text: the last RDN first, short names where there is one
 // (organizationIdentifier too: its "#hex" would break the 128 characters that
 // DCR v3.2 allows).
-func (d DN) String() string {
+func (d DN) String() string { return d.text(escapeValue) }
+
+// text is String with another way to write a value.
+func (d DN) text(write func(*strings.Builder, string)) string {
 	var b strings.Builder
 	for i := len(d) - 1; i >= 0; i-- {
 		if i < len(d)-1 {
@@ -171,7 +182,7 @@ func (d DN) String() string {
 			if a.Binary {
 				b.WriteString(a.Value)
 			} else {
-				escapeValue(&b, a.Value)
+				write(&b, a.Value)
 			}
 		}
 	}

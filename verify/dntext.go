@@ -14,7 +14,8 @@ import (
 // ParseDN reads a distinguished name as TPP software writes it: RFC 4514, with
 // the short names and dotted OIDs of attributeNames, an "OID." prefix, blanks
 // around separators, \, and \2C escapes, quoted values, '+', "#hex" values, and
-// the slash form of OpenSSL's oneline, with its \xC3. At most MaxDN bytes.
+// the slash form of OpenSSL's oneline, with its \xC3. A value may be empty, as in
+// some certificates. At most MaxDN bytes.
 //
 // No library does it all (the LDAP one knows neither quotes nor slashes nor
 // BMPString), and what is read here is compared with a certificate: a trust decision.
@@ -82,9 +83,6 @@ func (s *dnScanner) attribute() (Attribute, error) {
 	if err != nil {
 		return Attribute{}, fmt.Errorf("%s: %w", Quote(name), err)
 	}
-	if a.Value == "" {
-		return Attribute{}, fmt.Errorf("%s is empty", Quote(name))
-	}
 	return a, nil
 }
 
@@ -111,6 +109,9 @@ func (s *dnScanner) hexValue() (value string, binary bool, err error) {
 	s.rest = strings.TrimLeft(s.rest[end:], " ")
 	if s.rest != "" && strings.IndexByte(",;+", s.rest[0]) < 0 {
 		return "", false, errors.New("text after a '#' value")
+	}
+	if text == "" { // as OpenSSL writes the value "#"; RFC 4514 2.4 has no hexadecimal value without digits
+		return "#", false, nil
 	}
 	der, err := hex.DecodeString(text)
 	if err != nil {
@@ -248,9 +249,6 @@ func slashAttribute(text string) (Attribute, int, error) {
 			}
 		}
 		b.WriteByte(c)
-	}
-	if b.Len() == 0 {
-		return Attribute{}, 0, fmt.Errorf("%s is empty", Quote(text[:i]))
 	}
 	v, err := valid(b.String())
 	return Attribute{OID: oid, Value: v}, i, err

@@ -7,22 +7,19 @@ import (
 	"slices"
 )
 
-// longestDN is how much of the right DN a refusal shows, for the TPP to copy.
-const longestDN = 300
-
 // checkSubjectDN settles the DN that will authenticate the client. It must be
 // that of a certificate that the software has shown to be its own: the one of
 // this connection, or one that its verified JWKS names for TLS.
 func checkSubjectDN(e *evaluation) error {
 	text, err := claimedDN(e.claims)
-	if err != nil {
+	if method := e.out.Metadata.TokenEndpointAuthMethod; method != "tls_client_auth" {
+		if err == nil && text != "" {
+			err = errors.New("only goes with token_endpoint_auth_method tls_client_auth; leave it out")
+		}
 		return err
 	}
-	if e.out.Metadata.TokenEndpointAuthMethod != "tls_client_auth" {
-		if text != "" {
-			return errors.New("only goes with token_endpoint_auth_method tls_client_auth; leave it out")
-		}
-		return nil
+	if err != nil {
+		return e.sendOwn(err)
 	}
 	if claim, _ := e.out.Metadata.SAN(); claim != "" {
 		if text != "" {
@@ -31,18 +28,17 @@ func checkSubjectDN(e *evaluation) error {
 		return nil
 	}
 	if text == "" {
-		if e.Certificate == nil {
-			return errors.New("missing; send the subject of the transport certificate")
-		}
-		if len(e.Certificate.Subject) == 0 { // it would equal nothing, ever
-			return errors.New("missing, and the transport certificate has an empty subject; use another certificate")
-		}
-		e.settle(e.Certificate.Subject.String(), e.Certificate.Subject, e.Certificate.Leaf)
-		return nil
+		return e.captureSubject()
+	}
+	if e.Certificate != nil && text == e.Certificate.Subject.String() { // of whatever length
+		return e.captureSubject()
 	}
 	name, err := ParseDN(text)
 	if err != nil {
-		return fmt.Errorf("%s cannot be read: %w", Quote(text), err)
+		return e.sendOwn(fmt.Errorf("%s cannot be read: %w", Quote(text), err), fmt.Errorf("cannot be read: %w", err))
+	}
+	if name.nameless() { // it would name whoever has another such certificate
+		return e.sendOwn(fmt.Errorf("%s has no value", Quote(text)))
 	}
 	if e.Certificate == nil {
 		e.settle(text, name, nil)
@@ -60,7 +56,34 @@ func checkSubjectDN(e *evaluation) error {
 		e.settle(text, subject, leaf)
 		return nil
 	}
-	return fmt.Errorf("%s is not the subject of the presented certificate, which is %s; send that, or leave the claim out", Quote(text), quote(e.Certificate.Subject.String(), longestDN))
+	return e.sendOwn(fmt.Errorf("%s is not the subject of the presented certificate", Quote(text)), errors.New("not the subject of the presented certificate"))
+}
+
+// captureSubject takes the DN of the presented certificate.
+func (e *evaluation) captureSubject() error {
+	if e.Certificate == nil {
+		return errors.New("missing; send the subject of the transport certificate")
+	}
+	if e.Certificate.Subject.nameless() {
+		return errors.New("the transport certificate has an empty subject; use another certificate")
+	}
+	e.settle(e.Certificate.Subject.String(), e.Certificate.Subject, e.Certificate.Leaf)
+	return nil
+}
+
+// sendOwn completes what was found with the DN to send: the first of the texts with which
+// it fits into a description.
+func (e *evaluation) sendOwn(found ...error) error {
+	if e.Certificate == nil || e.Certificate.Subject.nameless() {
+		return found[0]
+	}
+	own := e.Certificate.Subject.plainText()
+	for _, f := range found {
+		if err := fmt.Errorf("%w; send '%s', or leave the claim out", f, own); len("tls_client_auth_subject_dn: ")+len(err.Error()) <= MaxDescription {
+			return err
+		}
+	}
+	return fmt.Errorf("%w; leave the claim out, and the subject of the presented certificate is registered", found[len(found)-1])
 }
 
 // settle writes the outcome; leaf is the certificate with that DN, nil when none was seen.
@@ -83,9 +106,9 @@ func claimedDN(claims Object) (string, error) {
 	case err != nil:
 		return "", fmt.Errorf("tls_client_auth_dn %w", err)
 	case ok && rfc == "", both && older == "":
-		return "", errors.New("empty; send the subject of the transport certificate, or leave the claim out")
+		return "", errors.New("empty")
 	case ok && both && rfc != older:
-		return "", errors.New("differs from tls_client_auth_dn; send one of them")
+		return "", errors.New("differs from tls_client_auth_dn")
 	case !ok:
 		return older, nil
 	}

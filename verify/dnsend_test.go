@@ -1,0 +1,144 @@
+package verify
+
+import (
+	"context"
+	"encoding/asn1"
+	"math/rand"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// oddSubject generates a subject as CAs issue them, and as none should: every string
+// type, empty and long values, several attributes in an RDN, all that needs an escape.
+func oddSubject(t testing.TB, r *rand.Rand) []byte {
+	oids := []string{"2.5.4.3", "2.5.4.5", "2.5.4.6", "2.5.4.8", "2.5.4.10", "2.5.4.11", "2.5.4.13", "2.5.4.16", "2.5.4.65", OrganizationIdentifier,
+		"0.9.2342.19200300.100.1.1", "0.9.2342.19200300.100.1.25", "1.2.840.113549.1.9.1", "1.3.6.1.4.1.311.60.2.1.3", "1.2.3.4", "2.999.2147483"}
+	pieces := []string{"", " ", "  ", "a", "Bank", ",", "+", `"`, `\`, "#", "<", ">", ";", "=", "'", "/", "?", "*", "%", "&", "\x00", "\n", "\t", "\x7f",
+		"é", "Zoë", "\u00a0", "\u0085", "\u200b", "\u2028", "\ufeff", "\ufffd", "🏦", "日本", "/CN=x", "CN=x", "#0c0161", `\2C`, "PSDGB-FCA-1"}
+	value := func() attr {
+		var b strings.Builder
+		for range r.Intn(5) {
+			b.WriteString(pieces[r.Intn(len(pieces))])
+		}
+		v := b.String()
+		if most := []int{128, 512, 1024, 2000}; r.Intn(12) == 0 {
+			v = strings.Repeat("x", most[r.Intn(len(most))]-r.Intn(24)) + v
+		}
+		oid := oids[r.Intn(len(oids))]
+		ascii := strings.Map(func(c rune) rune { return c & 0x7f }, v)
+		switch r.Intn(9) {
+		case 0:
+			return printableString(oid, ascii)
+		case 1:
+			return ia5String(oid, ascii)
+		case 2:
+			return attr{oid, tagTeletex, []byte(v)} // Latin-1, whatever the bytes are
+		case 3:
+			if !strings.ContainsRune(v, utf8.RuneError) {
+				return bmpString(oid, v)
+			}
+		case 4:
+			var units []byte
+			for _, c := range strings.ReplaceAll(v, "\ufffd", "") {
+				units = append(units, byte(c>>24), byte(c>>16), byte(c>>8), byte(c))
+			}
+			return attr{oid, tagUniversal, units}
+		case 5:
+			return attr{oid, []int{asn1.TagInteger, asn1.TagOctetString, asn1.TagBitString}[r.Intn(3)], []byte("\x01" + v)}
+		case 6:
+			return attr{oid, tagVisible, []byte(ascii)}
+		}
+		return utf8String(oid, v)
+	}
+	var rdns [][]attr
+	for range 1 + r.Intn(6) {
+		one := rdn(value())
+		for r.Intn(4) == 0 {
+			one = append(one, value())
+		}
+		rdns = append(rdns, one)
+	}
+	return subjectDER(t, rdns...)
+}
+
+var named = regexp.MustCompile(`; send '([^']*)', or leave the claim out$`)
+
+// TestEverySubjectCanBeSentBack: whatever a certificate is called, what an answer or a
+// refusal shows of it is accepted when it is sent, and both can be read.
+func TestEverySubjectCanBeSentBack(t *testing.T) {
+	r := rand.New(rand.NewSource(19))
+	certificate := issue(t, subjectDER(t, rdn(utf8String("2.5.4.3", "x"))), ecKey())
+	shown, long, longest := 0, 0, 0
+	for i := range 400 {
+		der := oddSubject(t, r)
+		leaf := &Certificate{Leaf: certificate}
+		var err error
+		if leaf.Subject, err = ParseSubject(der); err != nil {
+			t.Fatalf("%x: %v", der, err)
+		}
+		register := func(text string) (*Checked, error) {
+			in := metadataInput(t, with(requestClaims, "token_endpoint_auth_method", "tls_client_auth"), ssaClaims)
+			if text != "" {
+				in.Request.Claims = in.Request.Claims.With("tls_client_auth_subject_dn", AppendString(nil, text))
+			}
+			in.Certificate = leaf
+			return CheckMetadata(context.Background(), in)
+		}
+		captured, err := register("")
+		if leaf.Subject.nameless() {
+			wantRefusal(t, err, InvalidClientMetadata, "has an empty subject")
+			continue
+		}
+		if err != nil {
+			t.Fatalf("%d, %x: %v", i, der, err)
+		}
+		answered := captured.Metadata.TLSClientAuthSubjectDN
+		if _, err := register(answered); err != nil {
+			t.Errorf("%d: the answer %q is refused: %v", i, answered, err)
+		}
+		for _, text := range []string{answered, leaf.Subject.plainText()} {
+			if name, err := ParseDN(text); len(text) <= MaxDN && (err != nil || !name.Equal(leaf.Subject)) {
+				t.Errorf("%d: %q is read as %+v, %v", i, text, name, err)
+			}
+		}
+		for _, wrong := range []string{"CN=another", strings.Repeat("CN=\u00e9,", 300), "CN=" + strings.Repeat("\u00e9", 400), "another", "CN=,O="} {
+			_, err = register(wrong)
+			e := AsError(err)
+			if e.Kind != InvalidClientMetadata || len(e.Description) > MaxDescription || strings.ContainsFunc(e.Description, func(c rune) bool { return c < 0x20 || c > 0x7e || c == '"' || c == '\\' }) {
+				t.Fatalf("%d: %q", i, e.Description)
+			}
+			found := named.FindStringSubmatch(e.Description)
+			if found == nil {
+				if own := leaf.Subject.plainText(); len(own) < 320 || !strings.HasSuffix(e.Description, "; leave the claim out, and the subject of the presented certificate is registered") {
+					t.Errorf("%d: %d characters are not named by %q", i, len(own), e.Description)
+				}
+				long++
+				continue
+			}
+			shown++
+			longest = max(longest, len(found[1]))
+			again, err := register(found[1])
+			if err != nil || !again.Subject.Equal(leaf.Subject) {
+				t.Errorf("%d: %q is to be sent, and refused: %v", i, found[1], err)
+			}
+		}
+	}
+	if shown < 1000 || long < 50 || longest < 350 {
+		t.Errorf("%d refusals named a DN, of at most %d characters, %d did not", shown, longest, long)
+	}
+}
+
+// TestLongSubjectIsNotCut: a name that is cut names nobody.
+func TestLongSubjectIsNotCut(t *testing.T) {
+	in := metadataInput(t, with(requestClaims, "token_endpoint_auth_method", "tls_client_auth", "tls_client_auth_subject_dn", "CN=other"), ssaClaims)
+	der := subjectDER(t, rdn(utf8String("2.5.4.10", strings.Repeat("Long ", 90)+"Ltd")), rdn(utf8String("2.5.4.3", "x")))
+	subject, err := ParseSubject(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.Certificate = &Certificate{Leaf: issue(t, der, ecKey()), Subject: subject}
+	_, err = CheckMetadata(context.Background(), in)
+	wantRefusal(t, err, InvalidClientMetadata, "not the subject of the presented certificate; leave the claim out, and the subject of the presented certificate is registered")
+}
