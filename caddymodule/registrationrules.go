@@ -19,7 +19,8 @@ type RegistrationRules struct {
 	// refusals name. Default: 3.2.
 	Version verify.Version `json:"version,omitempty"`
 
-	// Lenient are claims that a request may leave out, as verify.Leniency has them.
+	// Lenient are claims that a request may leave out, or write otherwise, as
+	// verify.Leniency has them.
 	// Default: none.
 	Lenient verify.Leniency `json:"lenient,omitempty"`
 

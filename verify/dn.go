@@ -103,11 +103,7 @@ func (d DN) Canonical() string {
 	for i, rdn := range d {
 		attributes := make([]string, len(rdn))
 		for j, a := range rdn {
-			v := a.Value
-			if !a.Binary {
-				v = escapeCanonical.Replace(prepare(v))
-			}
-			attributes[j] = a.OID + "=" + v
+			attributes[j] = a.canonical()
 		}
 		slices.Sort(attributes)
 		parts[i] = strings.Join(attributes, "+")
@@ -115,6 +111,13 @@ func (d DN) Canonical() string {
 	forward := strings.Join(parts, ",")
 	slices.Reverse(parts)
 	return min(forward, strings.Join(parts, ","))
+}
+
+func (a Attribute) canonical() string {
+	if a.Binary {
+		return a.OID + "=" + a.Value
+	}
+	return a.OID + "=" + escapeCanonical.Replace(prepare(a.Value))
 }
 
 // A '#' of a string value is escaped too, so that no string equals a binary value.

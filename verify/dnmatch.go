@@ -36,6 +36,40 @@ func (m DNMatch) Match(a, b DN) bool {
 	})
 }
 
+// sameAttributes is how the text of a registration names a certificate: it has the same
+// attributes, in whatever order and RDNs. Go's pkix.Name takes those of one type together
+// and moves those that it does not know, older tools sort. That the order does not count
+// gives nothing away, because what is registered is the certificate's own name. Whatever
+// is compared later is compared as Equal does.
+func (d DN) sameAttributes(other DN) bool {
+	return slices.Equal(d.attributes(), other.attributes())
+}
+
+// partOf tells whether the other name has all these attributes, and more.
+func (d DN) partOf(other DN) bool {
+	own, all := d.attributes(), other.attributes()
+	if len(own) >= len(all) {
+		return false
+	}
+	for _, a := range all { // both are sorted
+		if len(own) > 0 && own[0] == a {
+			own = own[1:]
+		}
+	}
+	return len(own) == 0
+}
+
+// attributes are all of the name in the form of Canonical, sorted.
+func (d DN) attributes() (out []string) {
+	for _, rdn := range d {
+		for _, a := range rdn {
+			out = append(out, a.canonical())
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 // only is the name without attributes of other types, and without the RDNs that
 // have none left.
 func (d DN) only(oid string) DN {

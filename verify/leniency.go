@@ -11,9 +11,10 @@ import "slices"
 //	application_type            web
 //	request_object_signing_alg  the first of those that are accepted
 //	software_id                 (of the statement) may be a UUID, as some directories issue
+//	tls_client_auth_subject_dn  may lack attributes of the presented certificate's subject, which is registered whole
 type Leniency []string
 
 // LenientClaims are those that a Leniency may name.
-var LenientClaims = Leniency{"aud", "jti", "application_type", "request_object_signing_alg", "software_id"}
+var LenientClaims = Leniency{"aud", "jti", "application_type", "request_object_signing_alg", "software_id", "tls_client_auth_subject_dn"}
 
 func (l Leniency) allows(claim string) bool { return slices.Contains(l, claim) }

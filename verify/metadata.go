@@ -19,8 +19,8 @@ type Metadata struct {
 	IDTokenSigningAlg       string   `json:"id_token_signed_response_alg"`
 	RequestObjectSigningAlg string   `json:"request_object_signing_alg"`
 	Scope                   string   `json:"scope"`
-	// TLSClientAuthSubjectDN is the DN as the TPP sent it, or, when it was
-	// captured from the certificate, RFC 4514 text. Only with tls_client_auth.
+	// TLSClientAuthSubjectDN is the DN as the TPP sent it, or, when it was captured from
+	// the certificate or sent in another order, RFC 4514 text. Only with tls_client_auth.
 	TLSClientAuthSubjectDN string `json:"tls_client_auth_subject_dn,omitempty"`
 	// TLSClientAuthSAN* is the one name of the certificate that stands in for the DN
 	// (RFC 8705 2.1.2). At most one of the five is set, only with tls_client_auth.

@@ -233,7 +233,7 @@ func checkStatementBinds(e *evaluation) error {
 // boundDN tells whether a statement's DN is the one that was settled.
 func (e *evaluation) boundDN(text string) bool {
 	name, err := ParseDN(text)
-	return err == nil && name.Equal(e.out.Subject)
+	return err == nil && name.sameAttributes(e.out.Subject)
 }
 
 // oneOf reads a claim that, when it is there, must be in the list.

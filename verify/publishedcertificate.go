@@ -68,7 +68,7 @@ func (e *evaluation) transportOf(keys []Key, name DN) (_ DN, _ *x509.Certificate
 			continue
 		}
 		subject, err := ParseSubject(leaf.RawSubject)
-		if err != nil || !name.Equal(subject) {
+		if err != nil || !name.sameAttributes(subject) {
 			continue
 		}
 		if tried++; tried > maxPublished {

@@ -44,17 +44,20 @@ func checkSubjectDN(e *evaluation) error {
 		e.settle(text, name, nil)
 		return nil
 	}
-	if name.Equal(e.Certificate.Subject) {
-		e.settle(text, e.Certificate.Subject, e.Certificate.Leaf)
+	if name.sameAttributes(e.Certificate.Subject) {
+		e.settleAs(text, name, e.Certificate.Subject, e.Certificate.Leaf)
 		return nil
 	}
+	part := e.Acceptable.Lenient.allows("tls_client_auth_subject_dn") && name.partOf(e.Certificate.Subject)
 	subject, leaf, err := e.published(name)
 	switch {
+	case leaf != nil:
+		e.settleAs(text, name, subject, leaf)
+		return nil
+	case part:
+		return e.captureSubject()
 	case err != nil:
 		return err
-	case leaf != nil:
-		e.settle(text, subject, leaf)
-		return nil
 	}
 	return e.sendOwn(fmt.Errorf("%s is not the subject of the presented certificate", Quote(text)), errors.New("not the subject of the presented certificate"))
 }
@@ -84,6 +87,15 @@ func (e *evaluation) sendOwn(found ...error) error {
 		}
 	}
 	return fmt.Errorf("%w; leave the claim out, and the subject of the presented certificate is registered", found[len(found)-1])
+}
+
+// settleAs settles on a certificate's DN. The TPP's text is kept where it names that in
+// every later comparison too, and not only by the same attributes.
+func (e *evaluation) settleAs(text string, name, subject DN, leaf *x509.Certificate) {
+	if !name.Equal(subject) {
+		text = subject.String()
+	}
+	e.settle(text, subject, leaf)
 }
 
 // settle writes the outcome; leaf is the certificate with that DN, nil when none was seen.

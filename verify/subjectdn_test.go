@@ -42,7 +42,10 @@ func TestSubjectDN(t *testing.T) {
 		{"of its signing certificate", []any{short, "CN=signing"}, cert, "", nil, "'CN=signing' is not the subject of the presented certificate; send '" + own + "', or leave the claim out"},
 		{"of another", []any{short, "CN=other,C=GB"}, cert, "", nil, "is not the subject"},
 		{"of the certificate, less one", []any{short, "CN=presented,C=GB"}, cert, "", nil, "is not the subject"},
-		{"of the certificate, reordered", []any{short, "organizationIdentifier=PSDGB-FCA-123456,CN=presented,C=GB"}, cert, "", nil, "is not the subject"},
+		{"of the certificate, reordered", []any{short, "organizationIdentifier=PSDGB-FCA-123456,CN=presented,C=GB"}, cert, own, presented, ""},
+		{"of the certificate, in one RDN", []any{short, "organizationIdentifier=PSDGB-FCA-123456+CN=Presented+C=GB"}, cert, own, presented, ""},
+		{"of the certificate, one twice", []any{short, own + ",C=GB"}, cert, "", nil, "is not the subject"},
+		{"of the software's JWKS, reordered", []any{short, "C=GB+CN=future"}, cert, "CN=future,C=GB", future, ""},
 		{"names differ", []any{short, own, older, "CN=presented"}, cert, "", nil, "differs from tls_client_auth_dn"},
 		{"empty", []any{short, ""}, cert, "", nil, "empty"},
 		{"older empty", []any{older, ""}, cert, "", nil, "empty"},
@@ -78,6 +81,86 @@ func TestSubjectDN(t *testing.T) {
 				t.Errorf("subject %s", got.Subject)
 			}
 		})
+	}
+}
+
+// TestSubjectDNAsGoWritesIt: a TPP in Go sends what its pkix.Name prints, whole or, as
+// the official conformance tool does, of the fields that the name has.
+func TestSubjectDNAsGoWritesIt(t *testing.T) {
+	gb := rdn(printableString("2.5.4.6", "GB"))
+	for _, tc := range []struct {
+		name    string
+		subject [][]attr
+		own     string
+		part    bool // of the fields there are fewer attributes
+	}{
+		{"eIDAS", [][]attr{gb, rdn(utf8String("2.5.4.10", "Bank, Ltd")), rdn(utf8String(OrganizationIdentifier, "PSDGB-FCA-1")), rdn(utf8String("2.5.4.3", "tpp"))},
+			`CN=tpp,organizationIdentifier=PSDGB-FCA-1,O=Bank\, Ltd,C=GB`, true},
+		{"older", [][]attr{gb, rdn(printableString("2.5.4.10", "OpenBanking")), rdn(printableString("2.5.4.11", "0015800001041RbAAI")), rdn(printableString("2.5.4.3", "Qeyb9TC0"))},
+			"CN=Qeyb9TC0,OU=0015800001041RbAAI,O=OpenBanking,C=GB", false},
+		{"two OUs, and an RDN of two", [][]attr{rdn(utf8String("2.5.4.11", "a")), gb, rdn(utf8String("2.5.4.11", "b"), utf8String("2.5.4.7", "L\u00f6ndon")), rdn(utf8String("2.5.4.3", "x"), printableString("2.5.4.5", "42"))},
+			"CN=x+serialNumber=42,OU=b+L=L\u00f6ndon,C=GB,OU=a", false},
+		{"jurisdiction", [][]attr{rdn(printableString("1.3.6.1.4.1.311.60.2.1.3", "GB")), rdn(utf8String("2.5.4.15", "Private Organization")), gb, rdn(utf8String("2.5.4.3", "x"))},
+			"CN=x,C=GB,2.5.4.15=#131450726976617465204f7267616e697a6174696f6e,1.3.6.1.4.1.311.60.2.1.3=#13024742", true}, // as sent: nothing has moved
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			der := subjectDER(t, tc.subject...)
+			cert, err := ReadCertificate(issue(t, der, ecKey()), noon)
+			if err != nil {
+				t.Fatal(err)
+			}
+			check := func(text string, lenient Leniency) error {
+				in := metadataInput(t, with(requestClaims, "token_endpoint_auth_method", "tls_client_auth", "tls_client_auth_subject_dn", text), ssaClaims)
+				in.Certificate, in.Acceptable.Lenient = cert, lenient
+				got, err := CheckMetadata(context.Background(), in)
+				if err == nil && (!dn(t, got.Metadata.TLSClientAuthSubjectDN).Equal(cert.Subject) || !bytes.Equal(got.RawSubject, der)) {
+					t.Errorf("%s is registered as %s", text, got.Metadata.TLSClientAuthSubjectDN)
+				}
+				if err == nil && lenient == nil && got.Metadata.TLSClientAuthSubjectDN != tc.own {
+					t.Errorf("%s is answered as %s, want %s", text, got.Metadata.TLSClientAuthSubjectDN, tc.own)
+				}
+				return err
+			}
+			if err := check(cert.Leaf.Subject.String(), nil); err != nil {
+				t.Error(err)
+			}
+			fields := cert.Leaf.Subject.ToRDNSequence().String()
+			if err := check(fields, nil); tc.part != (err != nil) {
+				t.Errorf("%s: %v", fields, err)
+			}
+			if err := check(fields, Leniency{"tls_client_auth_subject_dn"}); err != nil {
+				t.Errorf("%s, lenient: %v", fields, err)
+			}
+			for _, other := range []string{"CN=other", tc.own + ",OU=more", "CN=x,O=other"} {
+				wantRefusal(t, check(other, LenientClaims), InvalidClientMetadata, "is not the subject of the presented certificate")
+			}
+		})
+	}
+}
+
+// A part of the presented certificate's name is never that of a published one, whose
+// whole name wins, and needs no keys.
+func TestSubjectDNInPart(t *testing.T) {
+	cert, err := ReadCertificate(issue(t, subjectDER(t, rdn(printableString("2.5.4.6", "GB")), rdn(utf8String("2.5.4.10", "Bank")), rdn(utf8String("2.5.4.3", "x"))), ecKey()), noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	published := subjectDER(t, rdn(printableString("2.5.4.6", "GB")), rdn(utf8String("2.5.4.3", "x")))
+	keys := parseKeys(t, `{"x5c":["`+stdBase64(issue(t, published, ecKey()).Raw)+`"],`+jwkOf(ecKey().Public(), "kid", "a", "use", "tls")[1:])
+	for _, tc := range []struct {
+		name, text string
+		source     KeySource
+		raw        []byte
+	}{
+		{"a part", "CN=x,O=Bank", keys, cert.Leaf.RawSubject},
+		{"the whole of a published one", "C=GB,CN=x", keys, published},
+		{"without keys", "CN=x", &scriptedKeys{err: errors.New("down")}, cert.Leaf.RawSubject},
+	} {
+		in := metadataInput(t, with(requestClaims, "token_endpoint_auth_method", "tls_client_auth", "tls_client_auth_subject_dn", tc.text), ssaClaims)
+		in.Certificate, in.Request.Statement.Issuer.SoftwareKeys, in.Acceptable.Lenient = cert, sourceOf(tc.source), Leniency{"tls_client_auth_subject_dn"}
+		if got, err := CheckMetadata(context.Background(), in); err != nil || !bytes.Equal(got.RawSubject, tc.raw) {
+			t.Errorf("%s: %+v, %v", tc.name, got, err)
+		}
 	}
 }
 

@@ -1,0 +1,64 @@
+package e2e_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/integration/directory"
+	"github.com/caddy-dcr/caddy-dcr/integration/story"
+)
+
+// TestOfficialToolsDN: a TPP sends the DN as Go prints it, and as Open Banking's
+// conformance tool does, of the fields that Go's name has. Registered is the
+// certificate's own, so that the client gets its tokens, and PUT takes what was answered.
+func TestOfficialToolsDN(t *testing.T) {
+	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
+		leaf := p.Acme.Transport.Leaf
+		own, err := directory.SubjectDN(leaf.RawSubject)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const claim = "tls_client_auth_subject_dn"
+		post := func(dn string, status int) (id string) {
+			t.Helper()
+			token, _, err := p.Prepare(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := p.Acme.Request(map[string]any{claim: dn})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := p.Client(p.Acme).Register(t.Context(), p.Register, token, body)
+			if err != nil || r.Status != status {
+				t.Fatalf("%s: %v, %v, want %d", dn, r, err, status)
+			}
+			if status == http.StatusCreated && (r.Text(claim) != own || r.Text("tls_client_auth_dn") != own) {
+				t.Errorf("%s is answered as %s, want %s", dn, r.Text(claim), own)
+			}
+			return r.Text("client_id")
+		}
+		works := func(id string) {
+			t.Helper()
+			token, err := p.ClientToken(t.Context(), p.Acme, id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := p.Acme.Request(map[string]any{claim: own})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r, err := p.Client(p.Acme).Update(t.Context(), p.Register, id, token, body); err != nil || r.Status != http.StatusOK {
+				t.Errorf("PUT with the answer's DN: %v, %v", r, err)
+			}
+		}
+		printed, fields := leaf.Subject.String(), leaf.Subject.ToRDNSequence().String()
+		if printed == own || fields == printed {
+			t.Fatalf("Go prints %s, of the fields %s: nothing is tested", printed, fields)
+		}
+		works(post(printed, http.StatusCreated))
+		post(fields, http.StatusBadRequest)
+		reload(t, p, "lenient "+claim)
+		works(post(fields, http.StatusCreated))
+	})
+}
