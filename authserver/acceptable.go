@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,7 +22,7 @@ func lists(a *verify.Acceptable) []list {
 	return []list{
 		{"token_endpoint_auth_signing_alg_values_supported", &a.AuthSigningAlgs, false},
 		{"grant_types_supported", &a.GrantTypes, true},
-		{"response_types_supported", &a.ResponseTypes, true},
+		{"response_types_supported", &a.ResponseTypes, false}, // see withoutCode
 		{"id_token_signing_alg_values_supported", &a.IDTokenAlgs, true},
 		{"request_object_signing_alg_values_supported", &a.RequestObjectAlgs, true},
 		{"scopes_supported", &a.Scopes, true},
@@ -38,6 +39,21 @@ var supported = func() []string {
 	}
 	return names
 }()
+
+const authorizationCode = "authorization_code"
+
+// withoutCode takes the grant away at an AS that has no response type, which it needs
+// (RFC 7591 2.1).
+func withoutCode(a *verify.Acceptable) error {
+	if len(a.ResponseTypes) > 0 {
+		return nil
+	}
+	a.GrantTypes = slices.DeleteFunc(slices.Clone(a.GrantTypes), func(g string) bool { return g == authorizationCode })
+	if len(a.GrantTypes) == 0 {
+		return errors.New("response_types_supported: the authorization server has none, and of grant_types_supported only authorization_code, which needs one")
+	}
+	return nil
+}
 
 // acceptable cuts the operator's lists down to what the AS says that it can do.
 // The operator's order stays: the preferred value is first. How clients authenticate
@@ -63,11 +79,14 @@ func (s *Server) acceptable(document verify.Object) (a verify.Acceptable, b brid
 				both = append(both, v)
 			}
 		}
-		if c.needed && len(both) == 0 {
+		if c.needed && len(both) == 0 || c.name == "response_types_supported" && len(both) == 0 && len(supported) > 0 && slices.Contains(a.GrantTypes, authorizationCode) {
 			return a, b, fmt.Errorf("%s: the authorization server has %s, registrations need one of %s", c.name,
 				verify.Quote(strings.Join(supported, ", ")), strings.Join(*c.values, ", "))
 		}
 		*c.values = both
+	}
+	if err := withoutCode(&a); err != nil {
+		return a, b, err
 	}
 	// An AS without the endpoint has no CIBA, whatever it leaves unsaid.
 	if !document.Has("backchannel_authentication_endpoint") || !slices.Contains(a.GrantTypes, verify.GrantCIBA) || len(a.BackchannelModes) == 0 || len(a.BackchannelAlgs) == 0 {

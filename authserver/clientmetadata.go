@@ -51,7 +51,7 @@ type clientMetadata struct {
 func (s *Server) clientMetadata(ctx context.Context, m *Metadata, c *registry.Client) (*clientMetadata, error) {
 	o := &clientMetadata{
 		RedirectURIs: c.Metadata.RedirectURIs, TokenEndpointAuthMethod: c.Metadata.TokenEndpointAuthMethod,
-		GrantTypes: c.Metadata.GrantTypes, ResponseTypes: c.Metadata.ResponseTypes,
+		GrantTypes: c.Metadata.GrantTypes, ResponseTypes: append([]string{}, c.Metadata.ResponseTypes...), // never null: without the member it is code (RFC 7591 2)
 		ApplicationType: "web", IDTokenSigningAlg: c.Metadata.IDTokenSigningAlg,
 		BackchannelMode: c.Metadata.BackchannelMode, BackchannelEndpoint: c.Metadata.BackchannelEndpoint,
 		BackchannelAlg: c.Metadata.BackchannelAlg, BackchannelUserCode: c.Metadata.BackchannelUserCode,
@@ -152,11 +152,11 @@ func (o *clientMetadata) stored(answer verify.Object, c *registry.Client) (verif
 		if *l.list, err = narrowed(answer, l.name, *l.list); err != nil {
 			return m, err
 		}
+		if l.name == "grant_types" && len(m.GrantTypes) < len(c.Metadata.GrantTypes) {
+			m.FollowGrants() // of the response types the answer may then have none
+		}
 	}
 	m.Scope = strings.Join(scope, " ")
-	if len(m.GrantTypes) < len(c.Metadata.GrantTypes) {
-		m.FollowGrants()
-	}
 	return m, nil
 }
 

@@ -68,6 +68,14 @@ func TestBody(t *testing.T) {
 			[]string{`"scope":`, `"request_object_signing_alg":"ES256","scope":`}},
 		{"no hybrid flow, so no implicit", nil, func(c *registry.Client) { c.Metadata.ResponseTypes = []string{"code"} },
 			[]string{`,"implicit"`, ``, `"code id_token",`, ``}},
+		{"no authorization code", nil, func(c *registry.Client) {
+			c.Metadata.GrantTypes, c.Metadata.ResponseTypes = []string{"client_credentials"}, []string{}
+		},
+			[]string{`["authorization_code","client_credentials","refresh_token","implicit"]`, `["client_credentials"]`, `["code id_token","code"]`, `[]`}},
+		{"no authorization code, in a record that has no list", nil, func(c *registry.Client) {
+			c.Metadata.GrantTypes, c.Metadata.ResponseTypes = []string{"client_credentials"}, nil
+		},
+			[]string{`["authorization_code","client_credentials","refresh_token","implicit"]`, `["client_credentials"]`, `["code id_token","code"]`, `[]`}},
 		{"mobile", nil, func(c *registry.Client) { c.Metadata.ApplicationType = "mobile" }, []string{`"application_type":"web"`, `"application_type":"native"`}},
 		{"native", nil, func(c *registry.Client) { c.Metadata.ApplicationType = "native" }, []string{`"application_type":"web"`, `"application_type":"native"`}},
 		{"CIBA", nil, func(c *registry.Client) {
@@ -138,6 +146,10 @@ func TestNarrowed(t *testing.T) {
 		{"an answer that does not repeat it", []string{"redirect_uris", "", "grant_types", "", "response_types", "", "scope", ""}, func(*verify.Metadata) {}, ""},
 		{"a redirect URI less", []string{"redirect_uris", `["https://tpp.example/b"]`}, func(m *verify.Metadata) { m.RedirectURIs = []string{"https://tpp.example/b"} }, ""},
 		{"a grant less", []string{"grant_types", `["client_credentials","authorization_code","implicit"]`}, func(m *verify.Metadata) { m.GrantTypes = []string{"authorization_code", "client_credentials"} }, ""},
+		{"no authorization code, and so no response type", []string{"grant_types", `["client_credentials","refresh_token"]`, "response_types", `[]`}, func(m *verify.Metadata) {
+			m.GrantTypes, m.ResponseTypes = []string{"client_credentials", "refresh_token"}, []string{}
+		}, ""},
+		{"a code without response types", []string{"response_types", `[]`}, nil, "it registered none of the response_types"},
 		{"implicit is not ours to keep", []string{"grant_types", `["authorization_code","client_credentials","refresh_token"]`}, func(*verify.Metadata) {}, ""},
 		{"a response type less, in other words", []string{"response_types", `["id_token code"]`}, func(m *verify.Metadata) { m.ResponseTypes = []string{"code id_token"} }, ""},
 		{"a scope less", []string{"scope", `"payments openid"`}, func(m *verify.Metadata) { m.Scope = "openid payments" }, ""},

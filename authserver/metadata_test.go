@@ -150,7 +150,14 @@ func TestAcceptable(t *testing.T) {
 		{"no grant in common", []string{"grant_types_supported", `["password"]`}, nil, "grant_types_supported"},
 		{"words of a response type in another order", []string{"response_types_supported", `["id_token code"]`}, func(a *verify.Acceptable) { a.ResponseTypes = []string{"code id_token"} }, ""},
 		{"no hybrid flow", []string{"response_types_supported", `["code","token"]`}, func(a *verify.Acceptable) { a.ResponseTypes = []string{"code"} }, ""},
-		{"no response type in common", []string{"response_types_supported", `[]`}, nil, "response_types_supported"},
+		{"no response type in common", []string{"response_types_supported", `["code token"]`}, nil, "response_types_supported"},
+		{"no response type at all", []string{"response_types_supported", `[]`}, func(a *verify.Acceptable) {
+			a.ResponseTypes, a.GrantTypes = nil, []string{"client_credentials", "refresh_token"}
+		}, ""},
+		{"no authorization code", []string{"grant_types_supported", `["client_credentials"]`, "response_types_supported", `["code token"]`}, func(a *verify.Acceptable) {
+			a.ResponseTypes, a.GrantTypes = nil, []string{"client_credentials"}
+		}, ""},
+		{"the code alone, and no response type", []string{"grant_types_supported", `["authorization_code"]`, "response_types_supported", `[]`}, nil, "which needs one"},
 		{"one id token algorithm", []string{"id_token_signing_alg_values_supported", `["PS256"]`}, func(a *verify.Acceptable) { a.IDTokenAlgs = []string{"PS256"} }, ""},
 		{"no id token algorithm", []string{"id_token_signing_alg_values_supported", `["RS256","none"]`}, nil, "'RS256, none'"},
 		{"one request object algorithm", []string{"request_object_signing_alg_values_supported", `["ES256","none"]`}, func(a *verify.Acceptable) { a.RequestObjectAlgs = []string{"ES256"} }, ""},

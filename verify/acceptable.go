@@ -8,7 +8,8 @@ type Acceptable struct {
 	// AuthMethods are token_endpoint_auth_method values, AuthSigningAlgs those of assertions.
 	AuthMethods, AuthSigningAlgs []string
 	GrantTypes                   []string
-	// ResponseTypes have their words in alphabetical order.
+	// ResponseTypes have their words in alphabetical order. At least one, unless GrantTypes
+	// lacks authorization_code.
 	ResponseTypes                  []string
 	IDTokenAlgs, RequestObjectAlgs []string
 	// BackchannelModes and BackchannelAlgs are the values of CIBA's metadata. Default:

@@ -108,23 +108,31 @@ func checkGrantTypes(e *evaluation) error {
 	return nil
 }
 
+// checkResponseTypes holds them against the grants too (RFC 7591 2.1): each that is known
+// here needs authorization_code, and that needs one.
 func checkResponseTypes(e *evaluation) error {
 	list, ok, err := e.claims.Strings("response_types")
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case !ok:
-		list = e.Acceptable.ResponseTypes[:1]
-	case len(list) == 0:
-		return errors.New("empty; leave the claim out for the default")
+	}
+	accepted := e.Acceptable.ResponseTypes
+	coded := slices.Contains(e.out.Metadata.GrantTypes, "authorization_code")
+	if !ok && coded {
+		list = accepted[:1]
 	}
 	out := make([]string, 0, len(list))
 	for _, t := range list {
 		word := sortWords(t)
-		if !slices.Contains(e.Acceptable.ResponseTypes, word) {
-			return fmt.Errorf("%s is not accepted; send some of %s", Quote(t), Quote(strings.Join(e.Acceptable.ResponseTypes, ", ")))
+		if coded && !slices.Contains(accepted, word) {
+			return fmt.Errorf("%s is not accepted; send some of %s", Quote(t), Quote(strings.Join(accepted, ", ")))
 		}
 		out = append(out, word)
+	}
+	switch {
+	case coded && len(out) == 0:
+		return fmt.Errorf("empty, but grant_types has authorization_code; leave response_types out for %s, or take authorization_code out of grant_types", Quote(accepted[0]))
+	case !coded && len(out) > 0:
+		return fmt.Errorf("%s, but grant_types has no authorization_code; leave response_types out, or send the grant type too", Quote(strings.Join(list, ", ")))
 	}
 	e.out.Metadata.ResponseTypes = distinct(out)
 	return nil

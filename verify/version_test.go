@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 	"slices"
 	"testing"
@@ -148,5 +149,37 @@ func TestBackchannel(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestResponseTypesFollowGrants: in every version a client without authorization_code has
+// none, in a PUT too (RFC 7591 2.1).
+func TestResponseTypesFollowGrants(t *testing.T) {
+	for _, version := range Versions {
+		for _, registered := range []*Registered{nil, {ClientID: "c", SoftwareID: "65d1f27c4aeA4549", OrgID: "0015800000jfQ9aAAE"}} {
+			for _, tc := range []struct {
+				name    string
+				changes []any
+				want    string // "" of a refusal
+			}{
+				{"no response type", []any{"grant_types", []string{"client_credentials"}}, "[]"},
+				{"an empty list", []any{"grant_types", []string{"client_credentials", "refresh_token"}, "response_types", []string{}}, "[]"},
+				{"contradiction", []any{"grant_types", []string{"client_credentials"}, "response_types", []string{"code"}}, ""},
+				{"the other contradiction", []any{"grant_types", []string{"authorization_code"}, "response_types", []string{}}, ""},
+				{"the default", []any{"grant_types", []string{"authorization_code"}}, "[code id_token]"},
+				{"as asked", []any{"response_types", []string{"code"}}, "[code]"},
+			} {
+				in := metadataInput(t, with(requestClaims, tc.changes...), ssaClaims)
+				in.Acceptable, in.Registered = version.Acceptable(), registered
+				got, err := CheckMetadata(context.Background(), in)
+				if tc.want == "" {
+					wantRefusal(t, err, InvalidClientMetadata, "response_types", "grant_types", "authorization_code")
+					continue
+				}
+				if err != nil || got.Metadata.ResponseTypes == nil || fmt.Sprint(got.Metadata.ResponseTypes) != tc.want {
+					t.Errorf("%s, %s: %+v, %v", version, tc.name, got, err)
+				}
+			}
+		}
 	}
 }
