@@ -144,8 +144,8 @@ func (x *exchange) refuse(err error) {
 // registrationJSON is the answer to POST, GET and PUT: our record, then the
 // claims of the software statement. Nothing of it is the AS's echo. access is nil
 // where registration access tokens are off.
-func registrationJSON(c *registry.Client, access *registrationAccess, raw []byte, ssa verify.Object) []byte {
-	m := &c.Metadata
+func registrationJSON(version verify.Version, c *registry.Client, access *registrationAccess, raw []byte, ssa verify.Object) []byte {
+	m := version.Shown(c.Metadata, c.DN)
 	b := make([]byte, 0, len(raw)+len(raw)*3/4+2048) // the claims are base64 in raw
 	b = append(b, '{')
 	text := func(name, value string) {

@@ -42,7 +42,7 @@ func TestRegistrationJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := registrationJSON(c, nil, raw, claims)
+	got := registrationJSON(verify.DefaultVersion, c, nil, raw, claims)
 	want := `{"client_id":"id","client_id_issued_at":1700000000,"redirect_uris":["https://tpp.example/cb"],"token_endpoint_auth_method":"tls_client_auth",` +
 		`"grant_types":["client_credentials"],"response_types":["code id_token"],"application_type":"web","id_token_signed_response_alg":"PS256",` +
 		`"request_object_signing_alg":"PS256","scope":"openid accounts","scopes":["openid","accounts"],"tls_client_auth_subject_dn":"CN=a\\,b,C=GB",` +

@@ -100,7 +100,7 @@ func (d *dcr) register() error {
 		d.note("reregister", d.Reregister.Mode)
 		return d.show(http.StatusCreated, c)
 	}
-	d.answer(http.StatusCreated, registrationJSON(c, d.registrationAccess(c), in.Request.Statement.Raw, in.Request.Statement.Claims))
+	d.answer(http.StatusCreated, registrationJSON(d.Version, c, d.registrationAccess(c), in.Request.Statement.Raw, in.Request.Statement.Claims))
 	return nil
 }
 
@@ -149,7 +149,7 @@ func (d *dcr) show(status int, c *registry.Client) error {
 	if err != nil {
 		return err
 	}
-	d.answer(status, registrationJSON(c, access, raw, claims))
+	d.answer(status, registrationJSON(d.Version, c, access, raw, claims))
 	return nil
 }
 
@@ -171,7 +171,7 @@ func (d *dcr) update(id string) error {
 	if err != nil {
 		return err
 	}
-	d.answer(http.StatusOK, registrationJSON(c, d.registrationAccess(c), in.Request.Statement.Raw, in.Request.Statement.Claims))
+	d.answer(http.StatusOK, registrationJSON(d.Version, c, d.registrationAccess(c), in.Request.Statement.Raw, in.Request.Statement.Claims))
 	return nil
 }
 

@@ -15,8 +15,8 @@ import (
 // protections. The zero value is the strict one.
 type RegistrationRules struct {
 	// Version of the DCR specification: 3.1, 3.2, 3.3 (CIBA) or 3.4 (jwt-bearer). It
-	// chooses the default register path, the grant types and the media type that
-	// refusals name. Default: 3.2.
+	// chooses the default register path, the grant and application types, the form of a
+	// DN and the media type that refusals name. Default: 3.2.
 	Version verify.Version `json:"version,omitempty"`
 
 	// Lenient are claims that a request may leave out, or write otherwise, as

@@ -12,12 +12,17 @@ type Acceptable struct {
 	// lacks authorization_code.
 	ResponseTypes                  []string
 	IDTokenAlgs, RequestObjectAlgs []string
+	// ApplicationTypes are application_type values. mobile and native are the same.
+	ApplicationTypes []string
 	// BackchannelModes and BackchannelAlgs are the values of CIBA's metadata. Default:
 	// none, then its claims are unknown ones.
 	BackchannelModes, BackchannelAlgs []string
 	// SubjectNames are the claims of SubjectNames by which the AS can know a client
 	// with tls_client_auth. Default: tls_client_auth_subject_dn.
 	SubjectNames []string
+	// SubjectDNPattern: tls_client_auth_subject_dn follows the pattern of DCR 3.4, unless
+	// Lenient names the claim. Default: false.
+	SubjectDNPattern bool
 	// Lenient are the claims that a request may leave out. Default: none.
 	Lenient Leniency
 	// Scopes are all scopes that any role gives; Roles has those of each role.
@@ -41,6 +46,7 @@ func DefaultAcceptable() Acceptable {
 		ResponseTypes:     []string{"code id_token", "code"},
 		IDTokenAlgs:       DefaultAlgorithms,
 		RequestObjectAlgs: DefaultAlgorithms,
+		ApplicationTypes:  []string{"web", "mobile", "native"},
 		Scopes:            []string{"openid", "accounts", "payments", "fundsconfirmations"},
 		SubjectNames:      SubjectNames[:1],
 		Roles:             DefaultRoles,

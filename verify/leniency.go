@@ -11,7 +11,8 @@ import "slices"
 //	application_type            web
 //	request_object_signing_alg  the first of those that are accepted
 //	software_id                 (of the statement) may be a UUID, as some directories issue
-//	tls_client_auth_subject_dn  may lack attributes of the presented certificate's subject, which is registered whole
+//	tls_client_auth_subject_dn  may lack attributes of the presented certificate's subject, which is registered whole;
+//	                            in version 3.4 it need not follow the pattern
 type Leniency []string
 
 // LenientClaims are those that a Leniency may name.

@@ -147,7 +147,7 @@ func sortWords(responseType string) string {
 }
 
 func checkApplicationType(e *evaluation) (err error) {
-	e.out.Metadata.ApplicationType, err = e.expected("application_type", []string{"web", "mobile", "native"})
+	e.out.Metadata.ApplicationType, err = e.expected("application_type", e.Acceptable.ApplicationTypes)
 	return err
 }
 
@@ -223,6 +223,10 @@ func checkStatementBinds(e *evaluation) error {
 		case "response_types":
 			for i := range bound {
 				bound[i] = sortWords(bound[i])
+			}
+		case "application_type": // one thing of two names (see Acceptable)
+			if slices.Contains(bound, "mobile") || slices.Contains(bound, "native") {
+				bound = append(bound, "mobile", "native")
 			}
 		case "tls_client_auth_subject_dn", "tls_client_auth_dn": // in whatever form
 			if len(bound) == 1 && e.boundDN(bound[0]) {

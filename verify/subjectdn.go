@@ -30,7 +30,7 @@ func checkSubjectDN(e *evaluation) error {
 	if text == "" {
 		return e.captureSubject()
 	}
-	if e.Certificate != nil && text == e.Certificate.Subject.String() { // of whatever length
+	if e.Certificate != nil && text == e.answered(e.Certificate.Subject) { // of whatever length and form
 		return e.captureSubject()
 	}
 	name, err := ParseDN(text)
@@ -39,6 +39,10 @@ func checkSubjectDN(e *evaluation) error {
 	}
 	if name.nameless() { // it would name whoever has another such certificate
 		return e.sendOwn(fmt.Errorf("%s has no value", Quote(text)))
+	}
+	if e.followPattern() && !asksByPattern(text) {
+		return e.sendOwn(fmt.Errorf("%s is not in the form of DCR 3.4 (CN first, no blank after a comma, at most %d characters)", Quote(text), longestPatternDN),
+			fmt.Errorf("not in the form of DCR 3.4 (CN first, no blank after a comma, at most %d characters)", longestPatternDN))
 	}
 	if e.Certificate == nil {
 		e.settle(text, name, nil)
@@ -74,6 +78,19 @@ func (e *evaluation) captureSubject() error {
 	return nil
 }
 
+// followPattern tells whether a DN is held to the pattern of DCR 3.4.
+func (e *evaluation) followPattern() bool {
+	return e.Acceptable.SubjectDNPattern && !e.Acceptable.Lenient.allows("tls_client_auth_subject_dn")
+}
+
+// answered is the text that an answer has for a DN that no text of the TPP's stands for.
+func (e *evaluation) answered(subject DN) string {
+	if e.Acceptable.SubjectDNPattern {
+		return subject.patternText()
+	}
+	return subject.String()
+}
+
 // sendOwn completes what was found with the DN to send: the first of the texts with which
 // it fits into a description.
 func (e *evaluation) sendOwn(found ...error) error {
@@ -81,7 +98,13 @@ func (e *evaluation) sendOwn(found ...error) error {
 		return found[0]
 	}
 	own := e.Certificate.Subject.plainText()
+	if e.Acceptable.SubjectDNPattern {
+		own = e.Certificate.Subject.commonNameFirst().plainText()
+	}
 	for _, f := range found {
+		if e.followPattern() && !followsPattern(own) {
+			break // it would be refused
+		}
 		if err := fmt.Errorf("%w; send '%s', or leave the claim out", f, own); len("tls_client_auth_subject_dn: ")+len(err.Error()) <= MaxDescription {
 			return err
 		}

@@ -36,6 +36,7 @@ func (v Version) Acceptable() Acceptable {
 	}
 	if v == "3.4" {
 		a.GrantTypes = append(a.GrantTypes, GrantJWTBearer)
+		a.ApplicationTypes, a.SubjectDNPattern = []string{"web", "native"}, true
 	}
 	return a
 }

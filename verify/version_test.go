@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -180,6 +181,83 @@ func TestResponseTypesFollowGrants(t *testing.T) {
 					t.Errorf("%s, %s: %+v, %v", version, tc.name, got, err)
 				}
 			}
+		}
+	}
+}
+
+// TestVersion34 holds requests and answers against what the file of DCR 3.4 has other
+// than that of 3.3.
+func TestVersion34(t *testing.T) {
+	der := subjectDER(t, rdn(printableString("2.5.4.6", "GB")), rdn(utf8String("2.5.4.10", "Bank, Ltd")), rdn(utf8String("2.5.4.3", "tpp")))
+	cert, err := ReadCertificate(issue(t, der, ecKey()), noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const claim = "tls_client_auth_subject_dn"
+	for _, tc := range []struct {
+		name    string
+		changes []any
+		ssa     []any
+		word    string // empty: accepted
+	}{
+		{"native", []any{"application_type", "native"}, nil, ""},
+		{"mobile", []any{"application_type", "mobile"}, nil, "application_type: 'mobile' is not accepted; send one of web, native"},
+		{"native, which the directory calls mobile", []any{"application_type", "native"}, []any{"application_type", "mobile"}, ""},
+		{"web, where the directory says mobile", nil, []any{"application_type", "mobile"}, "its application_type binds and does not hold 'web'"},
+		{"the pattern's DN", []any{claim, `cn=tpp,O=Bank\2C Ltd,C=GB`}, nil, ""},
+		{"a comma as RFC 4514 has it", []any{claim, `CN=tpp,O=Bank\, Ltd,C=GB`}, nil, ""},
+		{"any order after the CN", []any{claim, `CN=tpp,C=GB,O=Bank\, Ltd`}, nil, ""},
+		{"CN last", []any{claim, `C=GB,O=Bank\, Ltd,CN=tpp`}, nil, "is not in the form of DCR 3.4 (CN first, no blank after a comma, at most 512 characters); send 'CN=tpp,O=#0c0942616e6b2c204c7464,C=GB', or leave the claim out"},
+		{"a blank after a comma", []any{claim, `CN=tpp, O=Bank\, Ltd,C=GB`}, nil, "is not in the form of DCR 3.4"},
+		{"a backslash before a comma", []any{claim, `CN=tpp\\, O=x`}, nil, "is not in the form of DCR 3.4"},
+		{"slashes", []any{claim, `/C=GB/O=Bank, Ltd/CN=tpp`}, nil, "is not in the form of DCR 3.4"},
+		{"longer", []any{claim, "CN=tpp,O=" + strings.Repeat("x", 504)}, nil, "is not in the form of DCR 3.4"},
+		{"as long as it may be", []any{claim, "CN=tpp,O=" + strings.Repeat("x", 503)}, nil, "is not the subject of the presented certificate"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			in := metadataInput(t, with(with(requestClaims, "token_endpoint_auth_method", "tls_client_auth"), tc.changes...), with(ssaClaims, tc.ssa...))
+			in.Acceptable, in.Certificate = Version("3.4").Acceptable(), cert
+			_, err := CheckMetadata(context.Background(), in)
+			switch {
+			case tc.word != "":
+				wantRefusal(t, err, InvalidClientMetadata, tc.word)
+			case err != nil:
+				t.Fatal(err)
+			}
+			in.Acceptable.Lenient = Leniency{claim}
+			if _, err := CheckMetadata(context.Background(), in); strings.Contains(tc.word, "in the form") && err != nil && strings.Contains(err.Error(), "in the form") {
+				t.Errorf("lenient: %v", err)
+			}
+			in.Acceptable = Version("3.3").Acceptable()
+			if _, err := CheckMetadata(context.Background(), in); err != nil && (strings.Contains(err.Error(), "in the form") || tc.name == "mobile") {
+				t.Errorf("3.3: %v", err)
+			}
+		})
+	}
+}
+
+func TestShown(t *testing.T) {
+	for _, tc := range []struct{ name, text, want string }{
+		{"as sent", "cn=TPP,o=x", "cn=TPP,o=x"},
+		{"escaped comma", `CN=tpp,O=Bank\, Ltd`, `CN=tpp,O=Bank\2C Ltd`},
+		{"reversed", "C=GB,O=x,CN=tpp", "CN=tpp,O=x,C=GB"},
+		{"the CN in the middle", "C=GB,CN=tpp+OU=a,O=", "CN=tpp+OU=a,O=#0c00,C=GB"},
+		{"the CN behind in its RDN", "OU=a+CN=tpp,C=GB", "CN=tpp+OU=a,C=GB"},
+		{"blanks", "CN=tpp , O=x", "CN=tpp,O=x"},
+		{"slashes", "/C=GB/CN=tpp", "CN=tpp,C=GB"},
+		{"no CN", "O=x, C=GB", "C=GB,O=x"},
+	} {
+		name := dn(t, tc.text)
+		m := Metadata{ApplicationType: "mobile", TLSClientAuthSubjectDN: tc.text}
+		got := Version("3.4").Shown(m, func() (DN, error) { return name, nil })
+		if got.TLSClientAuthSubjectDN != tc.want || got.ApplicationType != "native" {
+			t.Errorf("%s: %s %s, want %s", tc.name, got.ApplicationType, got.TLSClientAuthSubjectDN, tc.want)
+		}
+		if read := dn(t, got.TLSClientAuthSubjectDN); !read.sameAttributes(name) {
+			t.Errorf("%s: %s is another name", tc.name, got.TLSClientAuthSubjectDN)
+		}
+		if got := Version("3.3").Shown(m, nil); !reflect.DeepEqual(got, m) {
+			t.Errorf("%s: 3.3 shows %+v", tc.name, got)
 		}
 	}
 }

@@ -27,7 +27,7 @@ func (d *disagreement) in(version string) bool {
 
 const (
 	requestOnly = "claims of the request JWT are no metadata; they do not come back (RFC 7591 3.2.1)"
-	bothNames   = "mobile is the name of DCR 3.2, native that of OpenID Connect and DCR 3.4; real software sends either, and gets back what it sent"
+	bothNames   = "mobile is the name of DCR 3.2 and 3.3, native that of OpenID Connect and DCR 3.4; real software sends either, and gets back what it sent"
 	spelling    = "an address in another spelling than its own is nobody's, whatever the method, and never the authorization server's (RFC 9110 15.5.5)"
 	method      = "a method that an address does not take, or that the operator took away, is 405 with Allow (RFC 9110 15.5.6)"
 	longID      = "some directories issue UUIDs as software_id; lenient takes them, and a registration tells them as they are"
@@ -47,7 +47,6 @@ var disagreements = []disagreement{
 	{violation: `/software_id maximum string length is 22`, value: isUUID, why: longID},
 	{violation: `/software_id string doesn't match the regular expression "^[0-9a-zA-Z]{1,22}$"`, value: isUUID, why: longID},
 	{versions: []string{"3.2", "3.3"}, violation: `/tls_client_auth_subject_dn maximum string length is 128`, why: "real subjects are longer; DCR 3.4 knows it, and a DN that is cut names nobody (RFC 8705 2.1.2)"},
-	{versions: []string{"3.4"}, violation: `/tls_client_auth_subject_dn string doesn't match the regular expression "^(?=.{1,512}$)[Cc][Nn]=[^,]+(?:,[^,\s]+=[^,]+)*$"`, value: regexp.MustCompile(`^CN=[^,]+,.*\\,`), why: "the pattern knows no escaped comma, which RFC 4514 2.4 demands within a value"},
 	{method: "POST", status: 401, violation: "the status 401 is not listed", why: "a client without a certificate or a token is challenged (RFC 6750 3)"},
 	{method: "POST", status: 403, violation: "the status 403 is not listed", why: "a token without dcr_register, and a server that takes no new clients (RFC 6750 3.1)"},
 	{status: 404, violation: "the status 404 is not listed", why: spelling},
@@ -59,7 +58,6 @@ var disagreements = []disagreement{
 	{status: 429, violation: "the status 429 is not listed", why: "one client may not use up the endpoint (RFC 6585 4)"},
 	{status: 503, violation: "the status 503 is not listed", why: "what fails at the bank or the directory is not the client's fault (RFC 9110 15.6.4)"},
 	{versions: []string{"3.2", "3.3"}, violation: `/application_type value is not one of the allowed values ["web","mobile"]`, value: regexp.MustCompile("^native$"), why: bothNames},
-	{versions: []string{"3.4"}, violation: `/application_type value is not one of the allowed values ["web","native"]`, value: regexp.MustCompile("^mobile$"), why: bothNames},
 }
 
 // known is the index of the disagreement that a violation is, -1 when it is none.

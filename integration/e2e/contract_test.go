@@ -109,7 +109,12 @@ func (c *contractor) lives() {
 		"usual": nil, "captured DN": {"tls_client_auth_subject_dn": nil}, "private_key_jwt": jwt,
 		"little": {"response_types": nil, "scope": nil, "redirect_uris": nil, "software_id": nil, "tls_client_auth_subject_dn": nil},
 		"much":   {"response_types": []string{"code", "code id_token"}, "token_endpoint_auth_signing_alg": "ES256", "client_id": "wish"},
-		"native": {"application_type": "native"}, "mobile": {"application_type": "mobile"},
+		"native": {"application_type": "native"}, "no code": {"grant_types": []string{"client_credentials"}, "response_types": []string{}},
+	}
+	if mobile := map[string]any{"application_type": "mobile"}; c.version != "3.4" {
+		kinds["mobile"] = mobile
+	} else {
+		c.post("mobile", mobile, 400)
 	}
 	grants := []string{"authorization_code", "client_credentials", "refresh_token"}
 	if c.version != "3.2" {

@@ -1,0 +1,94 @@
+package verify
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// DCR 3.4 has a pattern for tls_client_auth_subject_dn: CN first, no blank after a comma,
+// no comma in a value, at most 512 characters.
+
+const longestPatternDN = 512
+
+var dnPattern = regexp.MustCompile(`^[Cc][Nn]=[^,]+(?:,[^,\s\p{Z}]+=[^,]+)*$`)
+
+const commonName = "2.5.4.3"
+
+func followsPattern(text string) bool {
+	return utf8.RuneCountInString(text) <= longestPatternDN && dnPattern.MatchString(text)
+}
+
+// asksByPattern is followsPattern for what a TPP sends: a comma in a value may be escaped
+// as most software does (RFC 4514 2.4), which the pattern has forgotten.
+func asksByPattern(text string) bool {
+	return followsPattern(escapedComma.ReplaceAllStringFunc(text, func(pair string) string {
+		if pair == `\,` {
+			return `\2C`
+		}
+		return pair
+	}))
+}
+
+// escapedComma finds every pair that a backslash begins, so that the second of `\\,` is
+// not taken for a first.
+var escapedComma = regexp.MustCompile(`\\.`)
+
+// patternText is RFC 4514 text that follows the pattern: it has the RDN of the CN first,
+// wherever that is in the certificate. A name without CN, or a longer one, cannot follow it.
+func (d DN) patternText() string { return d.commonNameFirst().text(patternValue) }
+
+func patternValue(b *strings.Builder, v string) {
+	if v == "" { // the pattern wants a character
+		hexValue(b, v)
+		return
+	}
+	var escaped strings.Builder
+	escapeValue(&escaped, v)
+	b.WriteString(strings.ReplaceAll(escaped.String(), `\,`, `\2C`))
+}
+
+// commonNameFirst is the name so that its text begins with the CN: as it is, reversed, or
+// else with that RDN moved.
+func (d DN) commonNameFirst() DN {
+	isCN := func(a Attribute) bool { return a.OID == commonName }
+	has := func(rdn RDN) bool { return slices.ContainsFunc(rdn, isCN) }
+	if !slices.ContainsFunc(d, has) {
+		return d
+	}
+	d = slices.Clone(d) // text writes the last RDN first
+	last := len(d) - 1
+	switch {
+	case has(d[last]):
+	case has(d[0]):
+		slices.Reverse(d)
+	default:
+		i := slices.IndexFunc(d, has)
+		rdn := d[i]
+		d = append(slices.Delete(d, i, i+1), rdn)
+	}
+	rdn := slices.Clone(d[last])
+	i := slices.IndexFunc(rdn, isCN)
+	rdn[0], rdn[i] = rdn[i], rdn[0]
+	d[last] = rdn
+	return d
+}
+
+// Shown are a client's metadata as an answer of the version has them. It may have been
+// registered while the workspace served another version. dn is its DN, asked for where its
+// text is another.
+func (v Version) Shown(m Metadata, dn func() (DN, error)) Metadata {
+	if v != "3.4" {
+		return m
+	}
+	if m.ApplicationType == "mobile" {
+		m.ApplicationType = "native"
+	}
+	if m.TLSClientAuthSubjectDN != "" && !followsPattern(m.TLSClientAuthSubjectDN) {
+		if name, err := dn(); err == nil && len(name) > 0 { // else the text is all that is known
+			m.TLSClientAuthSubjectDN = name.patternText()
+		}
+	}
+	return m
+}
