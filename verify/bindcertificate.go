@@ -34,8 +34,8 @@ var BindingForms = []string{BindSSAJWKS, BindCommonName, BindOrganizationIdentif
 // organisation; they are asked last, only for BindSSAJWKS, and once more for
 // newer ones when the certificate is not among them.
 //
-// Errors: Unavailable when a JWKS cannot be fetched and no other one has the
-// certificate; else a plain one, whose text goes on after "client certificate".
+// Errors: those of a JWKS that cannot be used, where no other one has the
+// certificate: Unavailable before a refused host; else a plain one, whose text goes on after "client certificate".
 func BindCertificate(ctx context.Context, forms []string, cert *Certificate, s *SoftwareStatement, keys ...KeySource) error {
 	if cert == nil && len(forms) > 0 {
 		return errors.New("missing; connect with the transport certificate of the software")
@@ -124,7 +124,7 @@ func namesOrganization(id PSPIdentifier, s *SoftwareStatement) (bool, error) {
 		return true, nil
 	}
 	const member = "organisation_competent_authority_claims"
-	claims, _, err := s.Claims.Object(member)
+	claims, _, err := s.stated().Object(member)
 	if err != nil {
 		return false, fmt.Errorf("%s %w", member, err)
 	}
@@ -149,14 +149,20 @@ var countries = map[string]string{
 }
 
 // bindJWKS looks for the certificate itself, not for its name or its key: the
-// directory withdraws a certificate by taking it out of the JWKS.
+// directory withdraws a certificate by taking it out of the JWKS. A JWKS that cannot be
+// used only counts where no other one has it.
 func bindJWKS(ctx context.Context, cert *Certificate, sources []KeySource) error {
 	var unavailable error
+	var refused *Error
 	for _, ask := range []func(KeySource, context.Context) ([]Key, error){KeySource.Keys, KeySource.Refresh} {
 		for _, source := range sources {
 			keys, err := ask(source, ctx)
 			if err != nil {
-				unavailable = err
+				if why := (*Error)(nil); !errors.As(err, &why) {
+					unavailable = err
+				} else if refused == nil {
+					refused = why
+				}
 				continue
 			}
 			if slices.ContainsFunc(keys, func(k Key) bool {
@@ -166,8 +172,11 @@ func bindJWKS(ctx context.Context, cert *Certificate, sources []KeySource) error
 			}
 		}
 	}
-	if unavailable != nil {
+	switch {
+	case unavailable != nil:
 		return unavailableKeys(unavailable)
+	case refused != nil:
+		return refused
 	}
 	return errors.New("not among the tls certificates in the JWKS of the software or of its organisation; connect with one that the directory publishes")
 }

@@ -193,7 +193,7 @@ func checkScope(e *evaluation) error {
 // checkStatementBinds holds the outcome against client metadata that the
 // directory itself put into the SSA: they bind, the request may only narrow them.
 func checkStatementBinds(e *evaluation) error {
-	m := &e.out.Metadata
+	m, stated := &e.out.Metadata, e.ssa.stated()
 	for _, c := range []struct {
 		name string
 		got  []string
@@ -210,10 +210,10 @@ func checkStatementBinds(e *evaluation) error {
 		{"tls_client_auth_san_dns", []string{m.TLSClientAuthSANDNS}}, {"tls_client_auth_san_uri", []string{m.TLSClientAuthSANURI}},
 		{"tls_client_auth_san_ip", []string{m.TLSClientAuthSANIP}}, {"tls_client_auth_san_email", []string{m.TLSClientAuthSANEmail}},
 	} {
-		if !e.ssa.Claims.Has(c.name) {
+		if !stated.Has(c.name) {
 			continue
 		}
-		bound, err := stringOrList(e.ssa.Claims, c.name)
+		bound, err := stringOrList(stated, c.name)
 		if err != nil {
 			return fmt.Errorf("%s %w", c.name, err)
 		}

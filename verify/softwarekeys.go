@@ -53,18 +53,24 @@ func (s *SoftwareStatement) checkRevoked(ctx context.Context, k Key) error {
 }
 
 // transportKeys are the JWKS where the software's and its organisation's transport
-// certificates are.
-func (s *SoftwareStatement) transportKeys() (sources []KeySource, err error) {
+// certificates are. One at a refused host is a source that says so.
+func (s *SoftwareStatement) transportKeys() (sources []KeySource) {
 	for _, e := range []struct{ claim, endpoint string }{
 		{"software_jwks_endpoint", s.JWKSEndpoint}, {"org_jwks_endpoint", s.OrgJWKSEndpoint},
 	} {
 		source, err := s.softwareKeys(e.claim, e.endpoint)
 		if err != nil {
-			return nil, err
+			source = refusedKeys{err}
 		}
 		if source != nil {
 			sources = append(sources, source)
 		}
 	}
-	return sources, nil
+	return sources
 }
+
+// refusedKeys are those that are not fetched.
+type refusedKeys struct{ error }
+
+func (r refusedKeys) Keys(context.Context) ([]Key, error)    { return nil, r.error }
+func (r refusedKeys) Refresh(context.Context) ([]Key, error) { return nil, r.error }

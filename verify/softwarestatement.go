@@ -153,6 +153,7 @@ func (i *Issuer) algorithms() []string {
 
 // read takes the verified claims apart.
 func (s *SoftwareStatement) read(now time.Time) error {
+	claims := s.stated()
 	for _, c := range []struct {
 		name string
 		to   *string
@@ -165,7 +166,7 @@ func (s *SoftwareStatement) read(now time.Time) error {
 		{"org_jwks_endpoint", &s.OrgJWKSEndpoint, false},
 		{"software_jwks_revoked_endpoint", &s.RevokedEndpoint, false},
 	} {
-		v, ok, err := s.Claims.String(c.name)
+		v, ok, err := claims.String(c.name)
 		if err != nil {
 			return fmt.Errorf("%s %w", c.name, err)
 		}
@@ -175,10 +176,10 @@ func (s *SoftwareStatement) read(now time.Time) error {
 		*c.to = v
 	}
 	var err error
-	if s.RedirectURIs, _, err = s.Claims.Strings("software_redirect_uris"); err != nil {
+	if s.RedirectURIs, _, err = claims.Strings("software_redirect_uris"); err != nil {
 		return fmt.Errorf("software_redirect_uris %w", err)
 	}
-	if s.Roles, _, err = s.Claims.Strings("software_roles"); err != nil {
+	if s.Roles, _, err = claims.Strings("software_roles"); err != nil {
 		return fmt.Errorf("software_roles %w", err)
 	}
 	iat, ok, err := s.Claims.NumericDate("iat")

@@ -184,9 +184,5 @@ func checkBinding(e *evaluation) error {
 	if len(e.Bind) == 0 {
 		return nil
 	}
-	keys, err := e.ssa.transportKeys()
-	if err != nil {
-		return err
-	}
-	return BindCertificate(e, e.Bind, e.Certificate, e.ssa, keys...)
+	return BindCertificate(e, e.Bind, e.Certificate, e.ssa, e.ssa.transportKeys()...)
 }
