@@ -16,7 +16,7 @@ const (
 	MaxRSABits = 8192
 	// MaxKeys is the number of keys in one JWKS, at most.
 	MaxKeys = 100
-	// maxTries bounds the keys that are tried for a JWS without a kid.
+	// maxTries bounds the keys that are tried for a JWS, without a kid or of one kid.
 	maxTries = 8
 	// maxCost bounds the cost of trying them: twice that of the dearest key, so that
 	// a rotation of any kind of key has room, and about 3 ms at most.
@@ -44,6 +44,8 @@ type Key struct {
 	revoked bool // of a set of revoked keys: verifies nothing
 	// leftOut, of the first key of a set, are the keys of the set that do not count.
 	leftOut []LeftOut
+	// aliases are the kids under which its set has the same key again.
+	aliases []string
 }
 
 // KeySource gives the keys of one JWKS: a file, or a URL with a cache.
@@ -104,8 +106,9 @@ func unavailableKeys(err error) error {
 
 var errUnknownKey = errors.New("is signed with a key that is not in the JWKS")
 
-// verify finds the key and checks the signature. With a kid, the one key of
-// that kid counts. Without, exactly one of the keys that fit must verify.
+// verify finds the key and checks the signature: exactly one of the keys that fit must
+// verify. With a kid only those of that kid may; a set should have one of each (RFC 7517
+// 4.5), and some have several, for other uses and algorithms or after a rotation.
 func (t *JWS) verify(keys []Key) (by Key, err error) {
 	candidates, err := t.candidates(keys)
 	if err != nil {
@@ -124,7 +127,7 @@ func (t *JWS) verify(keys []Key) (by Key, err error) {
 	return by, nil
 }
 
-// candidates are the keys that may have signed: at least one, and no more than
+// candidates are the keys that may have signed, each once: at least one, and no more than
 // are worth trying.
 func (t *JWS) candidates(keys []Key) ([]Key, error) {
 	var fit []Key
@@ -138,6 +141,13 @@ func (t *JWS) candidates(keys []Key) ([]Key, error) {
 			misfit = err
 			continue
 		}
+		if i := slices.IndexFunc(fit, k.same); i >= 0 { // the same key twice is no ambiguity
+			fit[i].aliases = append(fit[i].aliases, k.ID)
+			continue
+		}
+		if len(fit) > maxTries {
+			break
+		}
 		fit = append(fit, k)
 		cost += k.cost()
 	}
@@ -146,14 +156,14 @@ func (t *JWS) candidates(keys []Key) ([]Key, error) {
 		return nil, misfit
 	case len(fit) == 0:
 		return nil, unknownKey(keys, t.KeyID)
-	case t.KeyID != "" && len(fit) > 1:
-		return nil, fmt.Errorf("names kid %s, which several keys of the JWKS have", Quote(t.KeyID))
+	case len(fit) <= maxTries && cost <= maxCost:
+		return fit, nil
+	case t.KeyID != "":
+		return nil, fmt.Errorf("names kid %s, which more keys of the JWKS have than are tried; give each key a kid of its own", Quote(t.KeyID))
 	case len(fit) > maxTries:
 		return nil, fmt.Errorf("has no kid, and more than %d keys of the JWKS fit; name the kid", maxTries)
-	case cost > maxCost:
-		return nil, errors.New("has no kid, and the keys of the JWKS that fit are too large to try them all; name the kid")
 	}
-	return fit, nil
+	return nil, errors.New("has no kid, and the keys of the JWKS that fit are too large to try them all; name the kid")
 }
 
 // unknownKey says that no key of the set may have signed. The owner of one that is there

@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"crypto/elliptic"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"strings"
@@ -33,14 +34,31 @@ func TestKidTraps(t *testing.T) {
 	spring(t, []trap{
 		{name: "missing, one key", make: kid("")},
 		{name: "missing, another beside it", make: kid(""), jwks: func(d door) []string { return []string{other, d.jwk()} }},
-		{name: "missing, the key twice", make: kid(""), jwks: named("a", "b"), want: "does not verify"},
+		{name: "missing, the key twice", make: kid(""), jwks: named("a", "b")},
+		{name: "missing, the same JWK many times", make: kid(""), jwks: func(d door) []string { return repeat(50, d.jwk()) }},
+		{name: "the same JWK twice", make: kid(`"a"`), jwks: named("a", "a")},
+		{name: "the same JWK many times", make: kid(`"a"`), jwks: func(d door) []string { return repeat(50, d.jwk("kid", "a")) }},
 		{name: "missing, not there", make: kid(""), jwks: func(door) []string { return []string{other} }, want: "does not verify"},
-		{name: "missing, nine keys", make: kid(""), jwks: func(d door) []string { return append(repeat(8, other), d.jwk()) }, want: "more than 8 keys"},
+		{name: "missing, nine keys", make: kid(""), jwks: func(d door) []string { return append(keysOf(t, 8, ""), d.jwk()) }, want: "more than 8 keys"},
+		{name: "nine keys of one kid", make: kid(`"a"`), jwks: func(d door) []string { return append(keysOf(t, 8, "a"), d.jwk("kid", "a")) }, want: "names kid 'a', which more keys of the JWKS have than are tried"},
+		{name: "eight keys of one kid", make: kid(`"a"`), jwks: func(d door) []string { return append(keysOf(t, 7, "a"), d.jwk("kid", "a")) }},
+		{name: "large keys of one kid", make: kid(`"a"`), jwks: func(d door) []string {
+			return append(repeat(1, d.jwk("kid", "a")), jwkOf(&rsa.PublicKey{N: oddNumber(t, 8192), E: 65537}, "kid", "a"), jwkOf(&rsa.PublicKey{N: oddNumber(t, 8190), E: 65537}, "kid", "a"))
+		}, want: "names kid 'a', which more keys"},
 		{name: "empty is missing", make: kid(`""`)},
 		{name: "empty does not name a key without", make: kid(`""`), jwks: func(d door) []string { return []string{jwkOf(d.key.Public()), other} }},
 		{name: "unknown", make: kid(`"nobody"`), want: "not in the JWKS (kid 'nobody')"},
 		{name: "of another key", make: kid(`"x"`), jwks: func(d door) []string { return []string{other, d.jwk()} }, want: "does not verify"},
-		{name: "of two keys", make: kid(`"a"`), jwks: func(d door) []string { return []string{d.jwk("kid", "a"), strings.Replace(other, `"x"`, `"a"`, 1)} }, want: "several keys"},
+		{name: "of two keys", make: kid(`"a"`), jwks: func(d door) []string { return []string{strings.Replace(other, `"x"`, `"a"`, 1), d.jwk("kid", "a")} }},
+		{name: "of two keys, neither signed", make: kid(`"x"`), jwks: func(d door) []string {
+			return []string{other, strings.Replace(other, `"AQAB"`, `"Aw"`, 1), d.jwk("kid", "a")}
+		}, want: "does not verify"},
+		{name: "of two keys for two algorithms", make: kid(`"a"`), jwks: func(d door) []string {
+			return []string{jwkOf(ecKey().Public(), "kid", "a", "alg", "ES256"), d.jwk("kid", "a", "alg", "RS256"), d.jwk("kid", "a", "alg", "PS256")}
+		}},
+		{name: "of a transport and a signing key", make: kid(`"a"`), jwks: func(d door) []string {
+			return []string{jwkOf(rsaKey(2048)().Public(), "kid", "a", "use", "tls"), d.jwk("kid", "a", "use", "sig")}
+		}},
 		{name: "of two, one for encryption", make: kid(`"a"`), jwks: func(d door) []string {
 			return []string{d.jwk("kid", "a", "use", "enc"), d.jwk("kid", "a", "use", "sig")}
 		}},
@@ -63,6 +81,14 @@ func TestKidTraps(t *testing.T) {
 		{name: "a list", make: kid(`["a"]`), jwks: named("a"), want: "kid that is an array"},
 		{name: "an object", make: kid(`{"a":1}`), want: "kid that is an object"},
 	})
+}
+
+// keysOf are different keys that fit, each of this kid.
+func keysOf(t *testing.T, n int, kid string) (jwks []string) {
+	for range n {
+		jwks = append(jwks, jwkOf(&rsa.PublicKey{N: oddNumber(t, 2048), E: 65537}, "kid", kid))
+	}
+	return jwks
 }
 
 // Keys that no set should hold, where the TPP or the directory publishes them: the

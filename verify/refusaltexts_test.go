@@ -75,10 +75,7 @@ func TestRefusalsOfDN(t *testing.T) {
 func TestRefusalsOfKeys(t *testing.T) {
 	own := func(members ...string) string { return jwkOf(softwareKey().Public(), members...) }
 	other := func(members ...string) string { return jwkOf(directoryKey().Public(), members...) }
-	ninth := make([]string, maxTries+1)
-	for i := range ninth {
-		ninth[i] = own()
-	}
+	ninth, same := keysOf(t, maxTries+1, ""), keysOf(t, maxTries+1, "tpp")
 	large := make([]string, 3)
 	for i := range large {
 		large[i] = jwkOf(&rsa.PublicKey{N: oddNumber(t, 8192), E: 65537})
@@ -98,7 +95,7 @@ func TestRefusalsOfKeys(t *testing.T) {
 		{"alg of the key", kid, []string{own("kid", "tpp", "alg", "RS256")}, "has alg PS256, but its key is for 'RS256'"},
 		{"type of the key", kid, []string{jwkOf(ecKey().Public(), "kid", "tpp")}, "has alg PS256, which does not fit its EC key"},
 		{"short key", kid, []string{jwkOf(shortKey().Public(), "kid", "tpp")}, "is signed with an RSA key of 1024 bits; 2048 to 8192 are accepted"},
-		{"kid twice", kid, []string{own("kid", "tpp"), other("kid", "tpp")}, "names kid 'tpp', which several keys of the JWKS have"},
+		{"kid of many", kid, same, "names kid 'tpp', which more keys of the JWKS have than are tried; give each key a kid of its own"},
 		{"no kid, many", anonymous, ninth, "has no kid, and more than 8 keys of the JWKS fit; name the kid"},
 		{"no kid, large", anonymous, large, "has no kid, and the keys of the JWKS that fit are too large to try them all; name the kid"},
 	} {

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // MaxRevokedKeys is the number of keys in one JWKS of revoked keys, at most. It is
@@ -56,7 +57,7 @@ func (k Key) CheckRevoked(ctx context.Context, revoked KeySource) error {
 		return e
 	}
 	for _, r := range keys {
-		if k.ID != "" && k.ID == r.ID || k.same(r) {
+		if r.ID != "" && (k.ID == r.ID || slices.Contains(k.aliases, r.ID)) || k.same(r) {
 			return fmt.Errorf("%w (kid %s); sign with a current one", errRevokedKey, Quote(k.ID))
 		}
 	}

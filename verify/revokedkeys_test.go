@@ -108,6 +108,28 @@ func TestCheckRevoked(t *testing.T) {
 	}
 }
 
+// TestRevokedUnderAnotherKid: a key that its set has twice is revoked under each kid.
+func TestRevokedUnderAnotherKid(t *testing.T) {
+	keys := parseKeys(t, jwkOf(softwareKey().Public(), "kid", "a"), jwkOf(softwareKey().Public(), "kid", "b"))
+	token, err := SplitJWS([]byte(signJWS(t, `{"alg":"PS256"}`, plainPayload, "PS256", softwareKey())), DefaultAlgorithms, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	by, err := token.VerifiedBy(context.Background(), FixedKeys(keys))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kid, want := range map[string]bool{"a": true, "b": true, "c": false} {
+		revoked, err := ParseRevokedJWKS([]byte(jwkSet(`{"kid":"` + kid + `"}`)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := by.CheckRevoked(context.Background(), FixedKeys(revoked)); errors.Is(err, errRevokedKey) != want {
+			t.Errorf("%s: %v", kid, err)
+		}
+	}
+}
+
 // Without the list nothing is known about any key.
 func TestCheckRevokedUnavailable(t *testing.T) {
 	down := errors.New("connection refused by 10.0.0.1")
