@@ -2,10 +2,14 @@ package e2e_test
 
 import (
 	"net/http"
+	"regexp"
+	"strings"
 	"testing"
 
+	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/directory"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
+	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
 
 // TestOfficialToolsDN: a TPP sends the DN as Go prints it, and as Open Banking's
@@ -61,4 +65,47 @@ func TestOfficialToolsDN(t *testing.T) {
 		reload(t, p, "lenient "+claim)
 		works(post(fields, http.StatusCreated))
 	})
+}
+
+// TestRefusedDNIsSentBack: what a refusal says to send is accepted, whatever the
+// subject has in it.
+func TestRefusedDNIsSentBack(t *testing.T) {
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
+	for _, version := range []string{"3.2", "3.4"} {
+		reload(t, p, "version "+version)
+		register := p.Issuer + "/openbankinguk/dcr/v" + version + "/register"
+		for _, org := range []string{`Zoë, "Pay" & Söhne + #1; <x>\ `, "#1", "O'Neill", strings.Repeat("ä", 64)} {
+			enrolled, err := p.Directory.Enrol(directory.Enrolment{OrgName: org})
+			if err != nil {
+				t.Fatal(err)
+			}
+			software := &tpp.Software{Software: enrolled, Audience: story.Bank}
+			client := software.Client(p.ClientOptions())
+			post := func(dn string) *tpp.Response {
+				t.Helper()
+				token, _, err := p.Prepare(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				body, err := software.Request(map[string]any{"tls_client_auth_subject_dn": dn})
+				if err != nil {
+					t.Fatal(err)
+				}
+				r, err := client.Register(t.Context(), register, token, body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return r
+			}
+			refused := post("CN=another")
+			send := regexp.MustCompile(`; send '([^']+)', or leave the claim out$`).FindStringSubmatch(refused.Text("error_description"))
+			if refused.Status != http.StatusBadRequest || send == nil {
+				t.Fatalf("%s, %s: %v", version, org, refused)
+			}
+			if r := post(send[1]); r.Status != http.StatusCreated {
+				t.Errorf("%s, %s: %s is refused: %v", version, org, send[1], r)
+			}
+			client.Close()
+		}
+	}
 }
