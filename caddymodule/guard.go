@@ -107,7 +107,21 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.
 		}
 		client = c
 	}
+	if client != nil && who.Empty {
+		form = sendWithoutEmpty(r, form)
+	}
 	return form, client, nil
+}
+
+// sendWithoutEmpty takes out of a request what counted as omitted when it was judged, and may
+// be a second authentication to the AS: an empty secret where it has none for this client.
+func sendWithoutEmpty(r *http.Request, form string) string {
+	form = verify.WithoutEmpty(form)
+	setForm(r, []byte(form))
+	target := *r.URL
+	target.RawQuery = verify.WithoutEmpty(target.RawQuery)
+	r.URL = &target
+	return form
 }
 
 // withCause is a refusal that the log gives a cause, where it has none: why a certificate

@@ -20,7 +20,7 @@ type usual struct {
 }
 
 func (h *Handler) usual(method string, who *verify.ClientAuthentication, cert *verify.Certificate, at purpose) (usual, bool) {
-	if method != http.MethodPost || cert == nil || len(who.ClientIDs) != 1 || who.Repeated != "" || who.Garbled != "" || who.InQuery || who.Secret || who.Assertion ||
+	if method != http.MethodPost || cert == nil || len(who.ClientIDs) != 1 || who.Repeated != "" || who.Garbled != "" || who.InQuery || who.Secret || who.Assertion || who.Empty ||
 		h.AuthorizationServer.BindAccessTokens || h.AuthorizationServer.inlineKeys() { // there is more to do
 		return usual{}, false
 	}

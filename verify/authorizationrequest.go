@@ -49,7 +49,6 @@ func ReadAuthorizationRequest(query, form string) (*AuthorizationRequest, error)
 			a.unclear = errors.New(name + ": sent more than once; send it once")
 		}
 	}
-	present := func(v string) bool { return v != "" } // RFC 6749 3.1: no value is no parameter
 	for _, id := range all["client_id"] {
 		a.add(id)
 	}

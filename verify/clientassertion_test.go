@@ -153,6 +153,20 @@ func TestWithoutCredentials(t *testing.T) {
 	}
 }
 
+func TestWithoutEmpty(t *testing.T) {
+	for form, want := range map[string]string{
+		"":                           "",
+		"client_id=c&client_secret=": "client_id=c",
+		"client_assertion=&client_assertion_type=&client_id=c&scope=&x": "client_id=c&scope=&x",
+		"client_secret&client%5Fid=&a=1":                                "a=1",
+		"client_secret=+&client_id=0&client_secret=":                    "client_secret=+&client_id=0",
+	} {
+		if got := WithoutEmpty(form); got != want {
+			t.Errorf("%q without empty credentials is %q, want %q", form, got, want)
+		}
+	}
+}
+
 // What is left of a form is what was there, in order, without credentials.
 func FuzzWithoutCredentials(f *testing.F) {
 	for _, seed := range []string{"", "a=b&client_assertion=x&c", "client%5fsecret=1&&client_id=2", "%zz=1&client_assertion_type", "a;client_secret=b"} {

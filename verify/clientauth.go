@@ -27,9 +27,12 @@ type ClientAuthentication struct {
 	ClientIDs []string
 	// Secret and Assertion tell which credentials it carries.
 	Secret, Assertion bool
-	// Repeated is a parameter that occurs more than once, or empty. One AS takes
-	// the first of two values and another the last.
+	// Repeated is a parameter that occurs more than once, with values or without, or empty.
+	// One AS takes the first of two values and another the last.
 	Repeated string
+	// Empty: a parameter of these has no value, and so counts as omitted (RFC 6749 3.2). An AS
+	// may count it all the same: send what WithoutEmpty leaves.
+	Empty bool
 	// Garbled is a parameter whose name or value is not UTF-8, or has a null byte, at
 	// which some servers stop reading.
 	Garbled string
@@ -61,8 +64,8 @@ func ReadClientAuthentication(authorization []string, query, form string) (*Clie
 	if err != nil {
 		return refuse(err.Error())
 	}
-	for name := range inQuery {
-		c.InQuery = c.InQuery || isSpelling(name, credentials)
+	for name, v := range inQuery {
+		c.InQuery = c.InQuery || isSpelling(name, credentials) && slices.ContainsFunc(v, present)
 	}
 	for name, v := range all {
 		if !slices.Contains(credentials, name) && isSpelling(name, credentials) {
@@ -71,7 +74,7 @@ func ReadClientAuthentication(authorization []string, query, form string) (*Clie
 		if c.Garbled == "" && (garbled(name) || slices.ContainsFunc(v, garbled)) {
 			c.Garbled = cmp.Or(name, "a parameter without a name")
 		}
-		if len(v) > 1 && (c.Repeated == "" || name < c.Repeated) {
+		if len(v) > 1 && (c.Repeated == "" || name < c.Repeated) && !slices.Contains(repeatable, name) {
 			c.Repeated = name
 		}
 	}
@@ -81,8 +84,14 @@ func ReadClientAuthentication(authorization []string, query, form string) (*Clie
 	for _, id := range all["client_id"] {
 		c.add(id)
 	}
-	c.Secret = c.Secret || all.Has("client_secret")
+	for _, name := range credentials {
+		c.Empty = c.Empty || slices.Contains(all[name], "")
+	}
+	c.Secret = c.Secret || slices.ContainsFunc(all["client_secret"], present)
 	for _, assertion := range all["client_assertion"] {
+		if !present(assertion) {
+			continue
+		}
 		c.Assertion = true
 		if !c.readAssertion(assertion) {
 			return refuse("client_assertion: not a JWT whose sub and iss are the client")
@@ -106,6 +115,12 @@ func ReadClientAuthentication(authorization []string, query, form string) (*Clie
 
 // credentials are the parameters by which a client says who it is.
 var credentials = []string{"client_id", "client_secret", "client_assertion", "client_assertion_type"}
+
+// repeatable are the parameters that a request may have several times (RFC 8707 2, RFC 8693 2.1).
+var repeatable = []string{"resource", "audience"}
+
+// present tells whether a parameter is there: without a value it counts as omitted (RFC 6749 3.1, 3.2).
+func present(value string) bool { return value != "" }
 
 func garbled(s string) bool { return !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 }
 
