@@ -110,6 +110,7 @@ func (x *exchange) refuse(err error) {
 	}
 	challenge := e.Challenge(realm)
 	if x.guarded {
+		guardRefusals.WithLabelValues(x.Workspace, e.RuleName()).Inc()
 		challenge = e.ClientChallenge(realm, x.r.Header.Get("Authorization"))
 	}
 	if challenge != "" {

@@ -107,7 +107,12 @@ func (h *Handler) presentedToken(w http.ResponseWriter, r *http.Request, c check
 	form := ""
 	if !h.otherBody(r, c) {
 		var err error
-		if form, err = h.readForm(w, r); err != nil { // a body that is no form, an AS may take for one
+		if c&checkForm != 0 {
+			form, err = h.readForm(w, r)
+		} else {
+			form, _, err = h.readGuardedBody(w, r)
+		}
+		if err != nil { // a body that is no form, an AS may take for one
 			guardCallerOf(r).beginForm(r)
 			return verify.PresentedToken{}, err
 		}

@@ -35,6 +35,7 @@ import (
 //	as_registration             passthrough
 //	endpoint_certificate        required|optional
 //	unknown_clients             pass|refuse [known <file>]
+//	other_bodies                pass|refuse
 //	keep_headers                <name...>
 //	pass_headers                <name...>
 //	unprotected
@@ -99,6 +100,8 @@ func (h *Handler) siteWord(d *caddyfile.Dispenser) error {
 	case "unknown_clients":
 		h.UnknownClients = new(UnknownClients)
 		return h.UnknownClients.unmarshal(d)
+	case "other_bodies":
+		return oneOf(d, &h.OtherBodies, "pass", "refuse")
 	case "keep_headers":
 		return someArgs(d, &h.KeepHeaders)
 	case "pass_headers":

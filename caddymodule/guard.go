@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"regexp"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -33,7 +31,9 @@ func (h *Handler) serveGuarded(w http.ResponseWriter, r *http.Request, next cadd
 	if c != nil || at == introspection { // else it is the AS's answer, whatever that is
 		guardCallerOf(r).begin("authorization_server", "authorization_server", "")
 	}
-	handOver(r, h.handedOver, h.now())
+	if h.showsCertificate(r) {
+		handOver(r, h.handedOver, h.now())
+	}
 	if c != nil && c.Bridge != "" {
 		next = h.bridged(next, store, c, form)
 	}
@@ -51,7 +51,10 @@ func (h *Handler) serveGuarded(w http.ResponseWriter, r *http.Request, next cadd
 // but to pass it on.
 func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.Registry, at purpose) (form string, client *registry.Client, err error) {
 	by := guardCallerOf(r)
-	if form, err = h.readForm(w, r); err != nil {
+	form, other, err := h.readGuardedBody(w, r)
+	if err != nil {
+		who, _ := verify.ReadClientAuthentication(r.Header["Authorization"], r.URL.RawQuery, "")
+		by.presents(who) // for the log: what is wrong is the body
 		by.beginForm(r)
 		return "", nil, err
 	}
@@ -95,6 +98,9 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.
 			return "", nil, err
 		}
 		by.is(c)
+		if other {
+			return "", nil, notForm(r.Header)
+		}
 		if r.Method != http.MethodPost { // RFC 6749 3.2
 			w.Header().Set("Allow", http.MethodPost)
 			return "", nil, verify.Refuse(verify.MethodNotAllowed, "method", "method: %s; send a POST", verify.Quote(r.Method))
@@ -175,40 +181,4 @@ func (h *Handler) authenticator(c *registry.Client, cert *verify.Certificate) (a
 	}
 	a.Subject, err = c.DN()
 	return a, err
-}
-
-// readForm reads the form body and puts it back byte for byte. A body that the
-// gateway cannot read in the one way that OAuth knows, the AS must not read in another.
-func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (string, error) {
-	if r.Body == nil || r.Body == http.NoBody {
-		return "", nil
-	}
-	body, err := readBody(w, r, verify.MaxForm)
-	switch {
-	case errors.Is(err, errTooLarge):
-		return "", verify.Refuse(verify.TooLarge, "size", "the request is larger than the %d bytes that are read; send less", verify.MaxForm)
-	case err != nil:
-		return "", verify.Refuse(verify.MalformedRequest, "body", "the request did not arrive whole in time; send it again").Because(err)
-	}
-	setForm(r, body)
-	if len(body) == 0 {
-		return "", nil
-	}
-	if !isForm(r) {
-		return "", verify.Refuse(verify.UnsupportedMediaType, "media_type", "Content-Type: %s; this endpoint takes application/x-www-form-urlencoded", verify.Quote(strings.Join(r.Header["Content-Type"], ", ")))
-	}
-	return string(body), nil
-}
-
-const formType = "application/x-www-form-urlencoded"
-
-// formTypes are the ways to write it that all servers read alike, in the one character
-// set that OAuth has (RFC 6749 appendix B): in another, client_id could be spelt without
-// these letters.
-var formTypes = regexp.MustCompile(`(?i)^application/x-www-form-urlencoded *(; *charset=(utf-8|"utf-8") *)?;?$`)
-
-// isForm tells whether the body is a form, as OAuth knows it.
-func isForm(r *http.Request) bool {
-	t := r.Header["Content-Type"]
-	return len(r.Header["Content-Encoding"]) == 0 && len(t) == 1 && (t[0] == formType || formTypes.MatchString(t[0]))
 }

@@ -30,6 +30,13 @@ type Switches struct {
 	// Default: they pass.
 	UnknownClients *UnknownClients `json:"unknown_clients,omitempty"`
 
+	// OtherBodies is what happens where clients authenticate to a body that is no form in
+	// UTF-8, or has a Content-Encoding: refuse, with 415, or pass. Passing are JSON objects,
+	// and forms in ISO 8859-1, ISO 8859-15, windows-1252 or ASCII, of clients that
+	// authenticate with Basic and nothing else and that the registry does not know. The AS is
+	// not told their certificate. Default: refuse.
+	OtherBodies string `json:"other_bodies,omitempty"`
+
 	// NoSoftwareStatement switches protection 3 off: no statement is demanded, and
 	// none is looked at. Default: false.
 	NoSoftwareStatement bool `json:"no_software_statement,omitempty"`
@@ -75,6 +82,8 @@ func (s *Switches) checkSwitches() error {
 		return errors.New("as_registration: the only word is passthrough")
 	case s.EndpointCertificate != "" && s.EndpointCertificate != "required" && s.EndpointCertificate != "optional":
 		return errors.New("endpoint_certificate: the words are required and optional, not " + s.EndpointCertificate)
+	case s.OtherBodies != "" && s.OtherBodies != "refuse" && s.OtherBodies != "pass":
+		return errors.New("other_bodies: the words are refuse and pass, not " + s.OtherBodies)
 	case s.Management == nil:
 		return nil
 	}

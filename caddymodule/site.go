@@ -36,6 +36,7 @@ func (h *Handler) checkSite(ctx caddy.Context) error {
 		return err
 	}
 	w.warn(h)
+	h.warnOtherBodies(w.at)
 	if _, err := ctx.AppIfConfigured("layer4"); err == nil {
 		doubt(h.log, "the app layer4 is configured, and the gateway cannot see what it does with connections",
 			"apps/layer4", "let it send none to the authorization server")
