@@ -20,23 +20,6 @@ import (
 // Bridge mode: a client has authenticated here, with its certificate or an assertion,
 // and the gateway authenticates at the AS in its place, with a secret.
 
-// checkAssertion authenticates a client in bridge mode by its assertion, and uses that up.
-func (h *Handler) checkAssertion(ctx context.Context, store *registry.Registry, who *verify.ClientAuthentication, c *registry.Client, audiences []string) error {
-	rules := &verify.AssertionRules{ClientID: c.ClientID, Algorithms: h.Algorithms, Audiences: audiences, Epoch: epochOf(store)}
-	if alg := c.Metadata.TokenEndpointSigningAlg; alg != "" {
-		rules.Algorithms = []string{alg}
-	}
-	var err error
-	if rules.Keys, rules.Revoked, err = h.softwareKeys(c); err != nil {
-		return verify.AsError(err)
-	}
-	a, err := who.VerifyClientAssertion(guardCallerIn(ctx).tracing(ctx), rules, h.now())
-	if err != nil {
-		return err
-	}
-	return store.UseAssertion(ctx, c, a.JTI, a.Expires)
-}
-
 var errSecretRefused = errors.New("the authorization server refuses the secret that the gateway has for this client")
 
 // maxSecrets is how many secrets one request is sent with: those of rotations that

@@ -36,6 +36,7 @@ import (
 //	endpoint_certificate        required|optional
 //	unknown_clients             pass|refuse [known <file>]
 //	other_bodies                pass|refuse
+//	assertion_audience          issuer|endpoints
 //	keep_headers                <name...>
 //	pass_headers                <name...>
 //	unprotected
@@ -102,6 +103,8 @@ func (h *Handler) siteWord(d *caddyfile.Dispenser) error {
 		return h.UnknownClients.unmarshal(d)
 	case "other_bodies":
 		return oneOf(d, &h.OtherBodies, "pass", "refuse")
+	case "assertion_audience":
+		return oneOf(d, &h.AssertionAudience, "issuer", "endpoints")
 	case "keep_headers":
 		return someArgs(d, &h.KeepHeaders)
 	case "pass_headers":

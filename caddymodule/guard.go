@@ -158,8 +158,8 @@ func (h *Handler) checkClient(ctx context.Context, store *registry.Registry, who
 	if cert == nil && at == authentication && h.tableOf(ctx).metadata.GatewayBindsTokens() {
 		return errNoBinding()
 	}
-	if c.Bridge != "" && a.Method == "private_key_jwt" {
-		if err := h.checkAssertion(ctx, store, who, c, h.tableOf(ctx).audiences); err != nil {
+	if a.Method == "private_key_jwt" {
+		if err := h.checkAssertion(ctx, store, who, c); err != nil {
 			return err
 		}
 	}

@@ -108,7 +108,7 @@ func (a *App) offerMetrics() error {
 	if to == nil {
 		return nil
 	}
-	for _, c := range []prometheus.Collector{collector{a}, policyDecisions, uncheckedTokens, leftOutCount, guardRefusals} {
+	for _, c := range []prometheus.Collector{collector{a}, policyDecisions, uncheckedTokens, leftOutCount, guardRefusals, clientAssertions} {
 		if err := to.Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
 			return err
 		}

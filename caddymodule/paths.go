@@ -41,9 +41,9 @@ type table struct {
 	checks map[string]checks
 	// below are paths whose whole subtree counts.
 	below []route
-	// audiences are what an assertion for this server may name (RFC 7523 3, OpenID
-	// Connect Core 9): the issuer, and the endpoints where clients authenticate.
-	audiences []string
+	// endpoints are those where clients authenticate, as they are published: an assertion for
+	// this server may name them beside the issuer (RFC 7523 3, OpenID Connect Core 9).
+	endpoints []string
 	// document is the published discovery document, tag its entity tag.
 	document []byte
 	tag      string
@@ -59,7 +59,7 @@ type route struct {
 
 // newTable is the table of a workspace.
 func (h *Handler) newTable(m *authserver.Metadata) *table {
-	t := &table{metadata: m, exact: map[string]route{}, checks: map[string]checks{}, audiences: []string{m.Issuer}}
+	t := &table{metadata: m, exact: map[string]route{}, checks: map[string]checks{}}
 	t.add(h.RegisterPath, registrations)
 	t.below = append(t.below, route{h.RegisterPath, h.RegisterPath, registration})
 	for _, name := range []string{"openid-configuration", "oauth-authorization-server"} {
@@ -132,7 +132,7 @@ func purposeOf(name string) purpose {
 // addAudience adds an endpoint as it is published at an origin, if there is one.
 func (t *table) addAudience(origin, path string) {
 	if origin != "" {
-		t.audiences = append(t.audiences, origin+path)
+		t.endpoints = append(t.endpoints, origin+path)
 	}
 }
 

@@ -37,6 +37,12 @@ type Switches struct {
 	// not told their certificate. Default: refuse.
 	OtherBodies string `json:"other_bodies,omitempty"`
 
+	// AssertionAudience is what the aud of a client assertion may name: endpoints, the issuer
+	// or an endpoint where clients authenticate, as RFC 7523 allows; or issuer, that alone
+	// (RFC 10070). An assertion with typ client-authentication+jwt always names the issuer
+	// alone. Default: endpoints.
+	AssertionAudience string `json:"assertion_audience,omitempty"`
+
 	// NoSoftwareStatement switches protection 3 off: no statement is demanded, and
 	// none is looked at. Default: false.
 	NoSoftwareStatement bool `json:"no_software_statement,omitempty"`
@@ -84,6 +90,8 @@ func (s *Switches) checkSwitches() error {
 		return errors.New("endpoint_certificate: the words are required and optional, not " + s.EndpointCertificate)
 	case s.OtherBodies != "" && s.OtherBodies != "refuse" && s.OtherBodies != "pass":
 		return errors.New("other_bodies: the words are refuse and pass, not " + s.OtherBodies)
+	case s.AssertionAudience != "" && s.AssertionAudience != "issuer" && s.AssertionAudience != "endpoints":
+		return errors.New("assertion_audience: the words are issuer and endpoints, not " + s.AssertionAudience)
 	case s.Management == nil:
 		return nil
 	}

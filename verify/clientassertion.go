@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
@@ -24,7 +23,9 @@ type AssertionRules struct {
 	// Algorithms it may be signed with: the one that the client registered.
 	// Default: DefaultAlgorithms.
 	Algorithms []string
-	// Audiences are what aud may hold: the issuer and the endpoints.
+	// Issuer is the AS's, which aud names. Audiences are what aud may hold beside it, the
+	// endpoints, in an assertion without AssertionType's typ. Default: nothing else.
+	Issuer    string
 	Audiences []string
 	// Keys are those of the software's JWKS. Revoked are its revoked ones, nil
 	// where they are not asked for.
@@ -44,6 +45,8 @@ type ClientAssertion struct {
 	Expires time.Time
 	// Issued is iat; zero when there is none.
 	Issued time.Time
+	// Form is how it names this server.
+	Form AssertionForm
 }
 
 // VerifyClientAssertion authenticates a client by private_key_jwt (RFC 7523 3,
@@ -52,9 +55,7 @@ type ClientAssertion struct {
 //
 // Errors: InvalidClient, MalformedRequest, Unavailable.
 func (c *ClientAuthentication) VerifyClientAssertion(ctx context.Context, rules *AssertionRules, now time.Time) (*ClientAssertion, error) {
-	refuse := func(format string, args ...any) error {
-		return Refuse(InvalidClient, "client_assertion", "client authentication: client_assertion %s", mend(fmt.Errorf(format, args...), "sign a new one as RFC 7523 says"))
-	}
+	refuse := func(format string, args ...any) error { return refuseAssertion(fmt.Errorf(format, args...)) }
 	if c.assertionType != AssertionType {
 		return nil, Refuse(MalformedRequest, "client_assertion_type", "client_assertion_type: %s; send %s", Quote(c.assertionType), AssertionType)
 	}
@@ -62,7 +63,7 @@ func (c *ClientAuthentication) VerifyClientAssertion(ctx context.Context, rules 
 	if len(algorithms) == 0 {
 		algorithms = DefaultAlgorithms
 	}
-	t, err := SplitJWS([]byte(c.assertion), algorithms, nil)
+	t, err := SplitJWS([]byte(c.assertion), algorithms, assertionTypes)
 	if err != nil {
 		return nil, refuse("%w", err)
 	}
@@ -82,12 +83,10 @@ func (c *ClientAuthentication) VerifyClientAssertion(ctx context.Context, rules 
 			return nil, refuse("has another %s than the client_id; send the client_id", name)
 		}
 	}
-	audiences, err := stringOrList(t.Claims, "aud")
-	// All of them: another server that is named too could send the assertion here.
-	if err != nil || len(audiences) == 0 || slices.ContainsFunc(audiences, func(a string) bool { return !slices.Contains(rules.Audiences, a) }) {
-		return nil, refuse("has aud %s; send the issuer of this server alone", Quote(strings.Join(audiences, " ")))
-	}
 	a := &ClientAssertion{}
+	if a.Form, err = rules.checkAudience(t.Type, t.Claims); err != nil {
+		return nil, refuse("%w", err)
+	}
 	if a.JTI, _, err = t.Claims.String("jti"); err != nil || a.JTI == "" {
 		return nil, refuse("has no jti; send a new one with each")
 	}
@@ -103,6 +102,11 @@ func (c *ClientAuthentication) VerifyClientAssertion(ctx context.Context, rules 
 // AssertionKeyID is the kid of the assertion that came, empty for none. Nothing of it
 // is verified.
 func (c *ClientAuthentication) AssertionKeyID() string {
+	return c.assertionHeader("kid")
+}
+
+// assertionHeader is a member of the assertion's header, empty for none that can be read.
+func (c *ClientAuthentication) assertionHeader(name string) string {
 	header, _, _ := strings.Cut(c.assertion, ".")
 	text, err := segment([]byte(header), "header")
 	if err != nil {
@@ -112,11 +116,11 @@ func (c *ClientAuthentication) AssertionKeyID() string {
 	if err != nil {
 		return ""
 	}
-	kid, _, err := o.String("kid")
+	value, _, err := o.String(name)
 	if err != nil {
 		return ""
 	}
-	return kid
+	return value
 }
 
 // readTimes checks exp, which must be there, and iat and nbf, which may.

@@ -32,7 +32,7 @@ func sent(t testing.TB, kind, text string) *ClientAuthentication {
 
 func assertionRules(t testing.TB) *AssertionRules {
 	return &AssertionRules{
-		ClientID: "c", Audiences: []string{"https://bank.example", "https://bank.example/token"},
+		ClientID: "c", Issuer: "https://bank.example", Audiences: []string{"https://bank.example/token"},
 		Keys: parseKeys(t, jwkOf(softwareKey().Public(), "kid", "tpp")),
 	}
 }
@@ -66,6 +66,57 @@ func TestVerifyClientAssertion(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestTypedClientAssertion: RFC 10070 has a typ, and with that the issuer as the only aud;
+// without the typ the endpoints count as before, unless the operator takes them away.
+func TestTypedClientAssertion(t *testing.T) {
+	const issuer, endpoint = "https://bank.example", "https://bank.example/token"
+	for _, tc := range []struct {
+		typ        string // JSON, empty for none
+		aud        any
+		issuerOnly bool
+		form       AssertionForm // empty: refused
+		word       string
+	}{
+		{`"client-authentication+jwt"`, issuer, false, AssertionTyped, ""},
+		{`"client-authentication+jwt"`, []string{issuer}, true, AssertionTyped, ""},
+		{`"application/client-authentication+jwt"`, issuer, false, AssertionTyped, ""},
+		{`"Client-Authentication+JWT"`, issuer, false, AssertionTyped, ""},
+		{`"client-authentication+jwt"`, endpoint, false, "", "with this typ send the issuer 'https://bank.example' alone"},
+		{`"APPLICATION/Client-Authentication+jwt"`, endpoint, false, "", "with this typ"},
+		{`"client-authentication+jwt"`, []string{issuer, endpoint}, false, "", "with this typ"},
+		{`"client-authentication+jwt"`, []string{issuer, issuer}, false, "", "with this typ"},
+		{`"client-authentication+jwt"`, []string{}, false, "", "with this typ"},
+		{`"client-authentication+jwt"`, absent{}, false, "", "with this typ"},
+		{"", issuer, false, AssertionIssuer, ""},
+		{`"JWT"`, []string{issuer}, true, AssertionIssuer, ""},
+		{"", endpoint, false, AssertionEndpoint, ""},
+		{`"JWT"`, []string{endpoint, issuer}, false, AssertionEndpoint, ""},
+		{"", endpoint, true, "", "send the issuer 'https://bank.example' alone"},
+		{`"application/jwt"`, []string{endpoint, issuer}, true, "", "alone"},
+		{"", absent{}, true, "", "no aud"},
+	} {
+		header := assertionHeader
+		if tc.typ != "" {
+			header = `{"alg":"PS256","kid":"tpp","typ":` + tc.typ + "}"
+		}
+		who := assertion(t, header, with(assertionClaims, "aud", tc.aud))
+		rules := assertionRules(t)
+		if tc.issuerOnly {
+			rules.Audiences = nil
+		}
+		here, err := who.VerifyClientAssertion(t.Context(), rules, noon)
+		form, atTheAS := who.CheckAssertionAudience(issuer, tc.issuerOnly)
+		if tc.form == "" {
+			wantRefusal(t, err, InvalidClient, tc.word)
+			wantRefusal(t, atTheAS, InvalidClient, tc.word)
+			continue
+		}
+		if err != nil || atTheAS != nil || here.Form != tc.form || form != tc.form {
+			t.Errorf("typ %s and aud %v: %+v, %v; at the AS %q, %v", tc.typ, tc.aud, here, err, form, atTheAS)
+		}
+	}
 }
 
 func TestVerifyClientAssertionRefuses(t *testing.T) {

@@ -23,6 +23,8 @@ type JWS struct {
 	Raw []byte
 	// Algorithm and KeyID are the header's alg and kid. KeyID may be empty.
 	Algorithm, KeyID string
+	// Type is the header's typ as plainType writes it; empty for none.
+	Type string
 	// Claims is the payload.
 	Claims Object
 
@@ -34,9 +36,16 @@ func (t *JWS) signed() []byte { return t.Raw[:bytes.LastIndexByte(t.Raw, '.')] }
 
 var strict = base64.RawURLEncoding.Strict()
 
-// typ values that a registration request or an SSA may carry. Everything else
+// typ values that a registration request or an SSA may carry, or none. Everything else
 // is another kind of token (at+jwt, logout+jwt ...) and is not taken for one.
-var neutralTypes = []string{"jwt", "jose", "jws", "application/jwt", "application/jose"}
+var neutralTypes = []string{noType, "jwt", "jose", "jws"}
+
+// noType in a list of types allows a header without typ.
+const noType = ""
+
+// plainType is a typ in the form in which it is compared (RFC 7515 4.1.9): media types have no
+// case, and application/ may be left out.
+func plainType(typ string) string { return strings.TrimPrefix(strings.ToLower(typ), "application/") }
 
 // Header members that name or carry a key: the sender does not choose the key.
 var keyMembers = []string{"jku", "jwk", "x5u", "x5c"}
@@ -44,8 +53,8 @@ var keyMembers = []string{"jku", "jwk", "x5u", "x5c"}
 // SplitJWS reads compact serialization (RFC 7515 7.1) strictly: three non-empty
 // segments of canonical base64url, a header and a payload that are JSON objects
 // without duplicate members, an alg of the list, no embedded key, no crit. types
-// are the allowed typ values, in lower case; an absent typ is allowed when types
-// is nil, which stands for the neutral ones.
+// are the allowed typ values as plainType writes them, with noType where it may be absent;
+// nil stands for the neutral ones.
 func SplitJWS(raw []byte, algorithms, types []string) (*JWS, error) {
 	if line, ok := bytes.CutSuffix(raw, []byte("\n")); ok { // one line end, with CR or without
 		raw = bytes.TrimSuffix(line, []byte("\r"))
@@ -147,14 +156,14 @@ func (t *JWS) readHeader(h Object, algorithms, types []string) error {
 	if err != nil {
 		return fmt.Errorf("has a typ that %w", err)
 	}
-	neutral := types == nil
-	if neutral {
+	if types == nil {
 		types = neutralTypes
 	}
-	if !(ok && slices.Contains(types, strings.ToLower(typ))) && !(!ok && neutral) {
+	kind := plainType(typ)
+	if ok && kind == noType || !slices.Contains(types, kind) {
 		return fmt.Errorf("has typ %s, which is another kind of token", Quote(typ))
 	}
-	t.Algorithm, t.KeyID = alg, kid
+	t.Algorithm, t.KeyID, t.Type = alg, kid, kind
 	return nil
 }
 

@@ -87,6 +87,9 @@ func TestSplitJWSRefuses(t *testing.T) {
 		{"typ dpop+jwt", withHeader(`{"alg":"PS256","typ":"dpop+jwt"}`), "typ 'dpop+jwt'"},
 		{"typ logout+jwt", withHeader(`{"alg":"PS256","typ":"logout+jwt"}`), "typ 'logout+jwt'"},
 		{"typ application/at+jwt", withHeader(`{"alg":"PS256","typ":"application/at+jwt"}`), "typ 'application/at+jwt'"},
+		{"typ of a client assertion", withHeader(`{"alg":"PS256","typ":"client-authentication+jwt"}`), "another kind of token"},
+		{"typ of application/ alone", withHeader(`{"alg":"PS256","typ":"application/"}`), "typ 'application/'"},
+		{"typ application/ twice", withHeader(`{"alg":"PS256","typ":"application/application/jwt"}`), "another kind of token"},
 		{"typ empty", withHeader(`{"alg":"PS256","typ":""}`), "typ ''"},
 		{"typ null", withHeader(`{"alg":"PS256","typ":null}`), "typ that is null"},
 
@@ -122,6 +125,7 @@ func TestSplitJWSAccepts(t *testing.T) {
 		{"typ absent", `{"alg":"PS256","kid":"a"}`, ""},
 		{"typ jose in capitals", `{"alg":"PS256","kid":"a","typ":"JOSE"}`, ""},
 		{"typ application/jwt", `{"alg":"PS256","kid":"a","typ":"application/jwt"}`, ""},
+		{"typ application/jws", `{"alg":"PS256","kid":"a","typ":"Application/JWS"}`, ""},
 		{"other names in capitals do not count", `{"alg":"PS256","kid":"a","KID":"b","ALG":"none","JKU":"https://evil.example/"}`, ""},
 		{"cty", `{"alg":"PS256","kid":"a","cty":"json"}`, ""},
 		{"one trailing CRLF", plainHeader, "\r\n"},
@@ -151,6 +155,7 @@ func TestSplitJWSNamedTypes(t *testing.T) {
 	}{
 		{"at+jwt", `{"alg":"PS256","typ":"at+jwt"}`, true},
 		{"any case", `{"alg":"PS256","typ":"At+JWT"}`, true},
+		{"the whole media type", `{"alg":"PS256","typ":"Application/at+JWT"}`, true},
 		{"absent", `{"alg":"PS256"}`, false},
 		{"neutral", `{"alg":"PS256","typ":"JWT"}`, false},
 	} {

@@ -18,14 +18,15 @@ type TokenRules struct {
 	Audiences []string
 	// Algorithms. Default: DefaultAlgorithms.
 	Algorithms []string
-	// Types are the allowed typ values, in lower case. Default: at+jwt (RFC 9068 2.1).
+	// Types are the allowed typ values, in lower case and without application/, which goes
+	// without saying. Default: at+jwt (RFC 9068 2.1).
 	Types []string
 	// Keys is the AS's JWKS.
 	Keys KeySource
 }
 
-// DefaultTokenTypes are the typ values of RFC 9068 2.1.
-var DefaultTokenTypes = []string{"at+jwt", "application/at+jwt"}
+// DefaultTokenTypes is the typ of RFC 9068 2.1.
+var DefaultTokenTypes = []string{"at+jwt"}
 
 // Claims that only an ID token has (OpenID Core 2).
 var idTokenClaims = []string{"nonce", "at_hash", "c_hash", "auth_time"}
