@@ -73,8 +73,7 @@ func onDisk(t *testing.T, chooses bool, f func(*fixture, *filling)) {
 }
 
 // heldUntil holds that an error is the disk's, and that the TPP is told to come back
-// when what it holds is free again: before, the same request would be one that was
-// sent twice.
+// when what it holds is free again: before, the same request gets the same answer.
 func heldUntil(t *testing.T, err error, lease time.Duration) {
 	t.Helper()
 	e := verify.AsError(err)
@@ -95,8 +94,12 @@ func TestFullBeforeActivation(t *testing.T) {
 			}
 			heldUntil(x.t, err, time.Minute)
 			a.disk.full.Store(false)
+			time.Sleep(20 * time.Second)
 			_, err = x.Register(x.t.Context(), x.ws, in)
-			refused(x.t, err, verify.InvalidClientMetadata, "jti")
+			refused(x.t, err, verify.Unavailable, "jti")
+			if e := verify.AsError(err); e.RetryAfter > 40*time.Second || e.RetryAfter < 39*time.Second {
+				x.t.Errorf("Retry-After %v, want what remains", e.RetryAfter)
+			}
 			time.Sleep(time.Minute)
 			x.settle()
 			if n := x.as.count(); n != 0 {

@@ -39,7 +39,8 @@ type Registration struct {
 // repeats an earlier registration is what ws.Reregister says.
 //
 // Errors: InvalidToken for a token and InvalidClientMetadata for a jti that was
-// used; AccessDenied for a software or organisation that is suspended; the AS's
+// used, Unavailable for one that another request at work may give back, with the time until
+// it ends; AccessDenied for a software or organisation that is suspended; the AS's
 // refusal; Unavailable; ErrSoftwareChanged, then it must be decided again.
 func (r *Registry) Register(ctx context.Context, ws Workspace, in Registration) (*Client, error) {
 	if ws.Reregister.Repeats() {

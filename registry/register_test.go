@@ -84,12 +84,69 @@ func TestOneOfManyWithOneToken(t *testing.T) {
 				made++
 				continue
 			}
-			refused(t, err, verify.InvalidToken, "access_token")
+			kind := verify.InvalidToken
+			if verify.AsError(err).RetryAfter > 0 { // the first is at work still
+				kind = verify.Unavailable
+			}
+			refused(t, err, kind, "access_token")
 		}
 		if made != 1 || x.as.count() != 1 {
 			t.Errorf("%d registered, %d at the AS", made, x.as.count())
 		}
 	})
+}
+
+// TestReservedIsNotUsed: what a registration has reserved that is at work, or whose answer was
+// lost, is not used up. The TPP keeps its token and its request, and is told for how long.
+func TestReservedIsNotUsed(t *testing.T) {
+	for _, mode := range []string{registry.ReregisterAllow, registry.ReregisterReject} {
+		run(t, true, func(x *fixture) {
+			x.wants(mode)
+			x.as.hang(true)
+			var first error
+			var group sync.WaitGroup
+			begun := time.Now()
+			group.Go(func() { _, first = x.Register(x.t.Context(), x.ws, request("jti1", "token1")) })
+			x.settle()
+			reserved := func(in registry.Registration, rule string) {
+				t.Helper()
+				_, err := x.Register(x.t.Context(), x.ws, in)
+				refused(t, err, verify.Unavailable, rule)
+				if e := verify.AsError(err); e.RetryAfter != time.Minute-time.Since(begun) {
+					t.Errorf("%s: Retry-After %v after %v", mode, e.RetryAfter, time.Since(begun))
+				}
+			}
+			all := func() {
+				t.Helper()
+				reserved(request("jti1", "token1"), "jti")
+				reserved(request("jti1", "token2"), "jti")
+				reserved(request("jti2", "token1"), "access_token")
+				if mode == registry.ReregisterReject {
+					reserved(request("jti2", "token2"), "reregister")
+				}
+			}
+			all()
+			if err := x.EndToken(x.t.Context(), x.ws, presented("token1")); err != nil {
+				t.Errorf("a token that registers is presented for something else: %v", err)
+			}
+			group.Wait()
+			if !errors.Is(first, registry.ErrLost) {
+				t.Fatal(first)
+			}
+			all() // lost, and being settled
+			x.as.hang(false)
+			time.Sleep(time.Minute - time.Since(begun))
+			x.settle()
+			x.register(request("jti1", "token1"))
+			if n := x.as.count(); n != 1 {
+				t.Errorf("%d clients at the AS", n)
+			}
+			_, err := x.Register(x.t.Context(), x.ws, request("jti1", "token2"))
+			refused(t, err, verify.InvalidClientMetadata, "jti")
+			_, err = x.Register(x.t.Context(), x.ws, request("jti2", "token1"))
+			refused(t, err, verify.InvalidToken, "access_token")
+		})
+	}
 }
 
 func TestRefusalLeavesNothing(t *testing.T) {

@@ -82,8 +82,12 @@ func errRegistered() *verify.Error {
 	return verify.Refuse(verify.InvalidClientMetadata, "reregister", "software_statement: this software has registered these metadata with this certificate before; use that client, or delete it first")
 }
 
-// underWay is a POST that waits for another one at work; key is written when that ends.
-type underWay struct{ key string }
+// underWay is a POST that waits for another one at work; key is written when that ends, and
+// until is when it ends by itself, zero for a change of the client.
+type underWay struct {
+	key   string
+	until time.Time
+}
 
 func (u *underWay) Error() string { return "registry: the same registration is under way" }
 
@@ -100,7 +104,7 @@ func repeated(w Writer, ws Workspace, repeat *reservation, now time.Time) (*Clie
 	case !s.Final && ws.Reregister.Mode == ReregisterReject:
 		return nil, nil
 	case !s.Final:
-		return nil, &underWay{repeat.key}
+		return nil, &underWay{repeat.key, time.Unix(s.Until, 0)}
 	}
 	c, err := loadClient(w, ws.Name, s.Holder)
 	switch {
@@ -182,8 +186,12 @@ func (r *Registry) awaitFirst(ctx context.Context, ws Workspace, in Registration
 			}
 		case <-ctx.Done():
 		}
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() == nil:
+		case first.until.IsZero():
 			return nil, errChanging()
+		default:
+			return nil, reserved("reregister", first.until, r.now())
 		}
 	}
 }
@@ -212,7 +220,7 @@ func (r *Registry) reregister(ctx context.Context, ws Workspace, known *Client, 
 		return r.register(ctx, ws, in) // the same POST was faster
 	}
 	if errors.Is(err, errHeld) {
-		return nil, &underWay{clientKey(known)}
+		return nil, &underWay{key: clientKey(known)}
 	}
 	return c, err
 }

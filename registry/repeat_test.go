@@ -316,7 +316,10 @@ func TestWaitForTheFirstIsBounded(t *testing.T) {
 		if !errors.Is(first, registry.ErrLost) || time.Since(began) > time.Minute {
 			t.Errorf("%v after %s", first, time.Since(began))
 		}
-		refused(t, second, verify.Unavailable, "change")
+		refused(t, second, verify.Unavailable, "reregister")
+		if e := verify.AsError(second); e.RetryAfter > time.Minute || e.RetryAfter < 30*time.Second {
+			t.Errorf("Retry-After %v, want what remains of the first one's minute", e.RetryAfter)
+		}
 		x.as.hang(false)
 		time.Sleep(2 * time.Minute)
 		x.settle()

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -25,11 +26,23 @@ type reservation struct {
 }
 
 func errTokenUsed() *verify.Error {
-	return verify.Refuse(verify.InvalidToken, "access_token", "access token: it has registered a client before, or is doing so now; get a new one")
+	return verify.Refuse(verify.InvalidToken, "access_token", "access token: it has registered a client before; get a new one")
 }
 
 func errRequestUsed() *verify.Error {
 	return verify.Refuse(verify.InvalidClientMetadata, "jti", "jti: this request was sent before; sign a new one with a new jti")
+}
+
+// errReserved is in the chain of refusals for what is reserved and not used up: the request
+// that holds it is at work, or its answer was lost and nobody knows yet what became of it. It
+// may be given back, so that nothing is to be thrown away for it.
+var errReserved = errors.New("registry: another request has reserved it")
+
+// reserved is the refusal until then, by the rule that forbids to use it twice.
+func reserved(rule string, until, now time.Time) *verify.Error {
+	e := verify.Refuse(verify.Unavailable, rule, "a request with the same token, jti or metadata is under way, or is being settled because an answer was lost; send the same request again when Retry-After has passed").Because(errReserved)
+	e.RetryAfter = max(until.Sub(now), time.Second)
+	return e
 }
 
 // stored is a reservation as the store has it. It carries its own end, because
@@ -80,7 +93,11 @@ func (v reservation) take(w Writer, now time.Time) error {
 		return err
 	}
 	if s != nil && (v.fresh || s.Holder != v.holder) && s.lasts(now) {
-		return v.used()
+		if used := v.used(); s.Final {
+			return used
+		} else {
+			return reserved(used.RuleName(), time.Unix(s.Until, 0), now)
+		}
 	}
 	until := leaseEnd(now)
 	return v.write(w, stored{Holder: v.holder, Until: until.Unix()}, until)

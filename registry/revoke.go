@@ -65,8 +65,9 @@ func (r *Registry) EndToken(ctx context.Context, ws Workspace, p Presented) erro
 		}
 		return revoke.put(w)
 	})
-	if refused := (*verify.Error)(nil); errors.As(err, &refused) && refused.Kind == verify.InvalidToken {
-		return nil // ended already, or registering a client just now: used up either way
+	refused := (*verify.Error)(nil)
+	if errors.Is(err, errReserved) || errors.As(err, &refused) && refused.Kind == verify.InvalidToken {
+		return nil // registering a client just now, or ended already: used up either way
 	}
 	return err
 }
