@@ -30,6 +30,7 @@ import (
 //	fair_share                  off
 //	reregister                  allow|return|update|reject [<duration>]
 //	registration_access_token   { ttl <duration>; rotate }
+//	answer_request_claims
 //	registration                off
 //	management                  off | <method...> { method_not_allowed }
 //	as_registration             passthrough
@@ -80,6 +81,9 @@ func (h *Handler) rulesWord(d *caddyfile.Dispenser) error {
 	case "registration_access_token":
 		h.RegistrationAccessToken = new(RegistrationAccessToken)
 		return h.RegistrationAccessToken.unmarshal(d)
+	case "answer_request_claims":
+		h.AnswerRequestClaims = true
+		return noArgs(d)
 	}
 	return h.siteWord(d)
 }

@@ -89,6 +89,12 @@ type Handler struct {
 	// off, clients manage their registrations with tokens of the AS.
 	RegistrationAccessToken *RegistrationAccessToken `json:"registration_access_token,omitempty"`
 
+	// AnswerRequestClaims answers POST, GET and PUT with iss, iat, exp, aud and jti of the
+	// request that the client is registered with, too: the official OpenAPI files require them,
+	// and TPPs that validate answers by these miss them. Default: they do not come back, they
+	// are no client metadata (RFC 7591 3.2.1).
+	AnswerRequestClaims bool `json:"answer_request_claims,omitempty"`
+
 	// Policies are the bank's own rules for who is let in; all must allow. Default: none.
 	Policies []*Policy `json:"policies,omitempty"`
 

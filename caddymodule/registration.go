@@ -100,7 +100,7 @@ func (d *dcr) register() error {
 		d.note("reregister", d.Reregister.Mode)
 		return d.show(http.StatusCreated, c)
 	}
-	d.answer(http.StatusCreated, registrationJSON(d.Version, c, d.registrationAccess(c), in.Request.Statement.Raw, in.Request.Statement.Claims))
+	d.answer(http.StatusCreated, d.withRequestClaims(registrationJSON(d.Version, c, d.registrationAccess(c), in.Request.Statement.Raw, in.Request.Statement.Claims), in.Request.Claims))
 	return nil
 }
 
@@ -149,7 +149,11 @@ func (d *dcr) show(status int, c *registry.Client) error {
 	if err != nil {
 		return err
 	}
-	d.answer(status, registrationJSON(d.Version, c, access, raw, claims))
+	stored, err := verify.StoredClaims(request)
+	if err != nil {
+		return err
+	}
+	d.answer(status, d.withRequestClaims(registrationJSON(d.Version, c, access, raw, claims), stored))
 	return nil
 }
 
@@ -171,7 +175,7 @@ func (d *dcr) update(id string) error {
 	if err != nil {
 		return err
 	}
-	d.answer(http.StatusOK, registrationJSON(d.Version, c, d.registrationAccess(c), in.Request.Statement.Raw, in.Request.Statement.Claims))
+	d.answer(http.StatusOK, d.withRequestClaims(registrationJSON(d.Version, c, d.registrationAccess(c), in.Request.Statement.Raw, in.Request.Statement.Claims), in.Request.Claims))
 	return nil
 }
 

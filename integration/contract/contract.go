@@ -28,6 +28,9 @@ var Versions = []string{"3.2", "3.3", "3.4"}
 type Specification struct {
 	// Version is 3.2, 3.3 or 3.4.
 	Version string
+	// RequestClaims: registrations must have the claims of the request too, as the files
+	// demand (answer_request_claims). Default: false.
+	RequestClaims bool
 
 	document *openapi3.T
 	mu       sync.Mutex
@@ -78,7 +81,7 @@ func (s *Specification) Forgotten() (out []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, d := range disagreements {
-		if d.in(s.Version) && !s.shown[i] {
+		if d.in(s) && !s.shown[i] {
 			out = append(out, fmt.Sprintf("v%s: no answer shows any more: %s (%s)", s.Version, d.violation, d.why))
 		}
 	}

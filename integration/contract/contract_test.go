@@ -80,6 +80,13 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
+	s.RequestClaims = true
+	for body, want := range map[string]int{`{"name":"abc","client_id":"1"}`: 1, `{"iss":"i","name":"abc","client_id":"1"}`: 0} {
+		if got := s.Check(Answer{"POST", "", 201, json, []byte(body)}); len(got) != want {
+			t.Errorf("with the claims of requests, %s: %q", body, got)
+		}
+	}
+	s.RequestClaims = false
 	if f := s.Forgotten(); len(f) == 0 || slices.ContainsFunc(f, func(text string) bool { return strings.Contains(text, "/iss") }) {
 		t.Errorf("forgotten: %q", f)
 	}

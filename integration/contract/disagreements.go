@@ -17,12 +17,14 @@ type disagreement struct {
 	violation string
 	// value matches the value that is meant; another one is a violation. Default: any.
 	value *regexp.Regexp
+	// claims: it is about the claims of the request, which the operator may have answered.
+	claims bool
 	// why the product does so.
 	why string
 }
 
-func (d *disagreement) in(version string) bool {
-	return len(d.versions) == 0 || slices.Contains(d.versions, version)
+func (d *disagreement) in(s *Specification) bool {
+	return (len(d.versions) == 0 || slices.Contains(d.versions, s.Version)) && !(d.claims && s.RequestClaims)
 }
 
 const (
@@ -38,11 +40,11 @@ var isUUID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 // disagreements is every place where the product knowingly answers otherwise than
 // the official files say.
 var disagreements = []disagreement{
-	{violation: `/iss property "iss" is missing`, why: requestOnly},
-	{violation: `/iat property "iat" is missing`, why: requestOnly},
-	{violation: `/exp property "exp" is missing`, why: requestOnly},
-	{violation: `/aud property "aud" is missing`, why: requestOnly},
-	{violation: `/jti property "jti" is missing`, why: requestOnly},
+	{violation: `/iss property "iss" is missing`, claims: true, why: requestOnly},
+	{violation: `/iat property "iat" is missing`, claims: true, why: requestOnly},
+	{violation: `/exp property "exp" is missing`, claims: true, why: requestOnly},
+	{violation: `/aud property "aud" is missing`, claims: true, why: requestOnly},
+	{violation: `/jti property "jti" is missing`, claims: true, why: requestOnly},
 	{violation: `/software_statement property "software_statement" is missing`, why: "where the operator does without statements there is none to return (RFC 7591 2.3 leaves it to the server)"},
 	{violation: `/software_id maximum string length is 22`, value: isUUID, why: longID},
 	{violation: `/software_id string doesn't match the regular expression "^[0-9a-zA-Z]{1,22}$"`, value: isUUID, why: longID},
@@ -63,7 +65,7 @@ var disagreements = []disagreement{
 // known is the index of the disagreement that a violation is, -1 when it is none.
 func (s *Specification) known(a Answer, v violation) int {
 	return slices.IndexFunc(disagreements, func(d disagreement) bool {
-		return d.in(s.Version) && (d.method == "" || d.method == a.Method) && (d.status == 0 || d.status == a.Status) &&
+		return d.in(s) && (d.method == "" || d.method == a.Method) && (d.status == 0 || d.status == a.Status) &&
 			v.text == d.violation && (d.value == nil || d.value.MatchString(fmt.Sprint(v.value)))
 	})
 }

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -16,6 +17,7 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
+	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
 // specifications is where the official files are, beside the repository.
@@ -47,6 +49,66 @@ func TestContract(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestContractWithRequestClaims holds registrations against the official files as they are,
+// with answer_request_claims: none of the claims that they require is missing, and each is that
+// of the request which the client is registered with.
+func TestContractWithRequestClaims(t *testing.T) {
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{gateway.Unlimited}}))
+	for _, version := range contract.Versions {
+		t.Run(version, func(t *testing.T) {
+			reload(t, p, "version "+version+"\nanswer_request_claims\nreregister return")
+			c := &contractor{t: t, p: p, version: version, register: p.Issuer + "/openbankinguk/dcr/v" + version + "/register"}
+			var err error
+			if c.spec, err = contract.Open(specifications(), version); err == nil {
+				c.spec.RequestClaims = true
+			} else if !errors.Is(err, os.ErrNotExist) {
+				t.Fatal(err)
+			}
+			c.lives()
+			c.claims()
+		})
+	}
+}
+
+// claims are those of the request in the answers to POST, its repetition, GET and PUT.
+func (c *contractor) claims() {
+	token, body, err := c.p.Prepare(c.t.Context())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	same := func(name string, r *tpp.Response, body string) {
+		c.t.Helper()
+		claims, err := verify.StoredClaims([]byte(body))
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		for _, claim := range []string{"iss", "iat", "exp", "aud", "jti"} {
+			var want any
+			if err := json.Unmarshal(claims.Raw(claim), &want); err != nil || r.JSON[claim] != want {
+				c.t.Errorf("%s: %s is %v, want %v, %v", name, claim, r.JSON[claim], want, err)
+			}
+		}
+	}
+	post := story.Call{Method: "POST", URL: c.register, As: c.p.Acme, Token: token, Body: body}
+	made := c.check("POST", post, 201)
+	same("POST", made, body)
+	same("POST once more", c.check("POST once more", post, 201), body)
+	id := made.Text("client_id")
+	own, err := c.p.Client(c.p.Acme).Token(c.t.Context(), c.p.Endpoint("token_endpoint"), tpp.ClientCredentials(""), tpp.TLSClientAuth(id))
+	if err != nil || own.Status != http.StatusOK {
+		c.t.Fatalf("%v, %v", own, err)
+	}
+	read := story.Call{Method: "GET", URL: c.register + "/" + id, As: c.p.Acme, Token: own.Text("access_token")}
+	same("GET", c.check("GET", read, 200), body)
+	put := read
+	put.Method, put.Body = "PUT", c.body(nil)
+	same("PUT", c.check("PUT", put, 200), put.Body)
+	same("GET after PUT", c.check("GET after PUT", read, 200), put.Body)
+	gone := read
+	gone.Method = "DELETE"
+	c.check("DELETE", gone, 204)
 }
 
 // contractor makes calls and holds their answers against a specification, nil
