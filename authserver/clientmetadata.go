@@ -64,6 +64,7 @@ func (s *Server) clientMetadata(ctx context.Context, m *Metadata, c *registry.Cl
 		if err != nil {
 			return nil, err
 		}
+		keys = KeysFor(c, keys)
 		o.JWKSURI, o.JWKS, o.keys = "", verify.AppendJWKS(nil, keys), verify.KeysName(keys)
 	}
 	if s.SendStatement {

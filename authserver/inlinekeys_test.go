@@ -28,7 +28,7 @@ func TestInlineKeys(t *testing.T) {
 		err    error
 	}{
 		{"the address", nil, "https://keys.example/jwks", `"jwks_uri":"https://keys.example/jwks"`, "", nil},
-		{"the keys", func(context.Context, *registry.Client) ([]verify.Key, error) { return keys, nil }, "https://keys.example/jwks", `"jwks":{"keys":[{"kty":"EC","kid":"1","crv":"P-256",`, verify.KeysName(keys), nil},
+		{"the keys", func(context.Context, *registry.Client) ([]verify.Key, error) { return keys, nil }, "https://keys.example/jwks", `"jwks":{"keys":[{"kty":"EC","kid":"1","alg":"ES256","crv":"P-256",`, verify.KeysName(authserver.KeysFor(tpp(t), keys)), nil},
 		{"a statement without keys", func(context.Context, *registry.Client) ([]verify.Key, error) { return keys, nil }, "", `"client_name"`, "", nil},
 		{"keys that cannot be had", func(context.Context, *registry.Client) ([]verify.Key, error) { return nil, failed }, "https://keys.example/jwks", "", "", failed},
 	} {
@@ -57,6 +57,46 @@ func TestInlineKeys(t *testing.T) {
 				t.Errorf("update: %+v, %v", p, err)
 			}
 		})
+	}
+}
+
+// TestInlineKeysHaveAlg: some ASs find keys by their alg, which the directory's have not. They
+// are told the one that the client is registered to sign with.
+func TestInlineKeysHaveAlg(t *testing.T) {
+	keys, err := verify.ParseJWKS([]byte(`{"keys":[{"kty":"EC","crv":"P-256","kid":"1","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		method, auth, object, backchannel, want string
+	}{
+		{"private_key_jwt", "ES256", "ES256", "", `"alg":"ES256"`},
+		{"private_key_jwt", "ES256", "PS256", "", `"alg":"ES256"`},
+		{"private_key_jwt", "PS256", "PS256", "", ""}, // with another key of the software
+		{"tls_client_auth", "", "ES256", "", `"alg":"ES256"`},
+		{"tls_client_auth", "ES256", "PS256", "", ""}, // it signs no assertions
+		{"tls_client_auth", "", "PS256", "ES256", `"alg":"ES256"`},
+	} {
+		e := newEdge(t, func(_ *edge, o *authserver.Options) {
+			o.Keys = func(context.Context, *registry.Client) ([]verify.Key, error) { return keys, nil }
+		})
+		e.on(register, registered(http.StatusCreated))
+		client := tpp(t)
+		client.JWKSURI = "https://keys.example/jwks"
+		client.Metadata.TokenEndpointAuthMethod, client.Metadata.TokenEndpointSigningAlg = c.method, c.auth
+		client.Metadata.RequestObjectSigningAlg, client.Metadata.BackchannelAlg = c.object, c.backchannel
+		p, err := e.Create(t.Context(), client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := verify.ParseObject([]byte(e.only(register).body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := string(o.Raw("jwks"))
+		if strings.Contains(told, `"alg"`) != (c.want != "") || !strings.Contains(told, c.want) || p.Keys != verify.KeysName(authserver.KeysFor(client, keys)) {
+			t.Errorf("%+v: told %s", c, told)
+		}
 	}
 }
 

@@ -114,8 +114,8 @@ type Provision struct {
 	// the AS chooses.
 	ClientIDHeader string `json:"client_id_header,omitempty"`
 	// Keys is inline where the AS is told the software's keys (jwks) in place of their
-	// address (jwks_uri), because it has no way out. The gateway tells it again when
-	// they change. Default: the address.
+	// address (jwks_uri), because it has no way out, or needs an alg in each, which the gateway
+	// adds. The gateway tells it again when they change. Default: the address.
 	Keys string `json:"keys,omitempty"`
 	// SendStatement tells the AS the software statement too. Default: false.
 	SendStatement bool `json:"send_software_statement,omitempty"`

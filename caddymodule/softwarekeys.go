@@ -9,6 +9,7 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
+	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
@@ -77,7 +78,7 @@ func (h *Handler) refreshKeys(ctx context.Context, store *registry.Registry, who
 	if kid := who.AssertionKeyID(); err == nil && kid != "" && !slices.ContainsFunc(keys, func(k verify.Key) bool { return k.ID == kid }) {
 		keys, err = source.Refresh(ctx)
 	}
-	if err != nil || verify.KeysName(keys) == c.Keys {
+	if err != nil || verify.KeysName(authserver.KeysFor(c, keys)) == c.Keys {
 		return
 	}
 	if last, ok := h.refreshed.Get(c.ID); ok && h.now().Sub(last) < refreshEvery {

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"math/big"
+	"slices"
 )
 
 // AppendJWKS writes the public keys of a set that may sign (RFC 7517 5), for an AS that
@@ -25,6 +26,29 @@ func AppendJWKS(b []byte, keys []Key) []byte {
 		b = k.appendJSON(b)
 	}
 	return append(b, "]}"...)
+}
+
+// WithAlgorithms is a set of keys of which each that has no alg has one, for an AS that finds
+// keys by it (RFC 7517 4.4 leaves it optional): that of algorithms which fits the key. A key
+// has one alg alone, so that one which several of them fit is left without.
+func WithAlgorithms(keys []Key, algorithms ...string) []Key {
+	named := slices.Clone(keys)
+	for i := range named {
+		k := &named[i]
+		if k.Algorithm != "" {
+			continue
+		}
+		var fitting []string
+		for _, alg := range algorithms {
+			if !slices.Contains(fitting, alg) && k.fits(alg) == nil {
+				fitting = append(fitting, alg)
+			}
+		}
+		if len(fitting) == 1 {
+			k.Algorithm = fitting[0]
+		}
+	}
+	return named
 }
 
 // KeysName tells one set of signing keys from another.

@@ -33,3 +33,31 @@ func TestAppendJWKS(t *testing.T) {
 		t.Errorf("no keys: %s", got)
 	}
 }
+
+// A key without an alg gets the one that fits it, and only where that is one alone.
+func TestWithAlgorithms(t *testing.T) {
+	keys := parseKeys(t,
+		jwkOf(softwareKey().Public(), "kid", "rsa"), jwkOf(ecKey().Public(), "kid", "ec", "use", "sig"), jwkOf(softwareKey().Public(), "kid", "named", "alg", "RS256"),
+		jwkOf(softwareKey().Public(), "kid", "e", "use", "enc"), jwkOf(curveKey(elliptic.P521())().Public(), "kid", "p521"))
+	for _, c := range []struct {
+		algorithms []string
+		want       [5]string
+	}{
+		{nil, [5]string{"", "", "RS256", "", ""}},
+		{[]string{"PS256"}, [5]string{"PS256", "", "RS256", "", ""}},
+		{[]string{"PS256", "", "PS256"}, [5]string{"PS256", "", "RS256", "", ""}},
+		{[]string{"ES256", "PS256"}, [5]string{"PS256", "ES256", "RS256", "", ""}},
+		{[]string{"PS256", "PS384"}, [5]string{"", "", "RS256", "", ""}},
+		{[]string{"HS256", "none", "ES512"}, [5]string{"", "", "RS256", "", "ES512"}},
+	} {
+		named := WithAlgorithms(keys, c.algorithms...)
+		for i, k := range named {
+			if k.Algorithm != c.want[i] {
+				t.Errorf("%q: key %s has alg %q, want %q", c.algorithms, k.ID, k.Algorithm, c.want[i])
+			}
+		}
+		if keys[0].Algorithm != "" {
+			t.Fatal("the keys themselves were changed")
+		}
+	}
+}

@@ -32,6 +32,9 @@ type Enrolment struct {
 	TransportKey KeyType
 	// SigningAlgorithm is PS256 or ES256. Default: PS256.
 	SigningAlgorithm jose.SignatureAlgorithm
+	// WithoutAlg publishes signing keys without alg, as the Open Banking directory does.
+	// Default: false.
+	WithoutAlg bool
 }
 
 // Software is enrolled software with its first keys. Its fields do not change;
@@ -110,6 +113,9 @@ func (s *Software) AddSigningKey(algorithm jose.SignatureAlgorithm) (Key, error)
 	jwk, err := key.JWK()
 	if err != nil {
 		return Key{}, err
+	}
+	if s.WithoutAlg {
+		jwk.Algorithm = ""
 	}
 	s.publish(jwk)
 	return key, nil

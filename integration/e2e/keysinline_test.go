@@ -2,15 +2,54 @@ package e2e_test
 
 import (
 	"net/http"
+	"net/url"
 	"testing"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/google/uuid"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
+
+// TestKeysWithoutAlg: the Open Banking directory publishes keys without alg, the official tool
+// sends assertions without kid, and then go-oidc finds keys by their alg alone. Told them
+// inline, with the alg that the client is registered to sign with, it takes the assertions.
+func TestKeysWithoutAlg(t *testing.T) {
+	const before = "\t\t\t\tclient_id_header X-Client-Id\n"
+	each(t, story.Options{Replace: []gateway.Replacement{{Old: before, New: before + "\t\t\t\tkeys inline\n"}}}, func(t *testing.T, p *story.Play) {
+		p.Acme.WithoutAlg = true
+		named := p.Acme.Signing
+		key, err := p.Acme.AddSigningKey(jose.PS256)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Acme.Withdraw(named.ID)
+		p.Acme.Signing = key
+		client := p.Client(p.Acme)
+		id := registers(t, p, client, assertions).Text("client_id")
+		for name, header := range map[string]map[string]any{"with kid": nil, "without kid": {"kid": nil}} {
+			now := time.Now()
+			assertion, err := p.Acme.Signing.Sign(map[string]any{
+				"iss": id, "sub": id, "aud": p.Endpoint("token_endpoint"), "jti": uuid.NewString(), "iat": now.Unix(), "exp": now.Add(time.Minute).Unix(),
+			}, header)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := client.Token(t.Context(), p.Endpoint("token_endpoint"), tpp.ClientCredentials(""), func(form url.Values, _ http.Header) error {
+				form.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+				form.Set("client_assertion", assertion)
+				return nil
+			})
+			if err != nil || r.Status != http.StatusOK {
+				t.Errorf("an assertion %s: %v, %v", name, r, err)
+			}
+		}
+	})
+}
 
 // TestKeysInline: an AS without a way out has the software's keys from the gateway, the
 // new ones too, before it sees what is signed with them.
