@@ -149,9 +149,11 @@ func (d *dcr) show(status int, c *registry.Client) error {
 	if err != nil {
 		return err
 	}
-	stored, err := verify.StoredClaims(request)
-	if err != nil {
-		return err
+	var stored verify.Object
+	if d.AnswerRequestClaims {
+		if stored, err = verify.StoredClaims(request); err != nil {
+			return err
+		}
 	}
 	d.answer(status, d.withRequestClaims(registrationJSON(d.Version, c, access, raw, claims), stored))
 	return nil

@@ -22,7 +22,7 @@ func (h *Handler) withRequestClaims(registration []byte, request verify.Object) 
 		if name == "aud" {
 			value = h.oneAudience(request)
 		}
-		if value == nil || string(value) == "null" {
+		if value == nil {
 			continue
 		}
 		b = append(verify.AppendString(b, name), ':')
