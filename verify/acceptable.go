@@ -1,11 +1,14 @@
 package verify
 
+import "slices"
+
 // Acceptable is what a registration may ask for: the operator's lists, cut down
 // to what the AS can do. Discovery publishes exactly this, so that a TPP never
 // reads there what it is then refused. The preferred value is first, because
 // tools take the first.
 type Acceptable struct {
-	// AuthMethods are token_endpoint_auth_method values, AuthSigningAlgs those of assertions.
+	// AuthMethods are token_endpoint_auth_method values, AuthSigningAlgs those of assertions
+	// that a key signs.
 	AuthMethods, AuthSigningAlgs []string
 	GrantTypes                   []string
 	// ResponseTypes have their words in alphabetical order. At least one, unless GrantTypes
@@ -28,6 +31,15 @@ type Acceptable struct {
 	// Scopes are all scopes that any role gives; Roles has those of each role.
 	Scopes []string
 	Roles  map[string][]string
+}
+
+// AssertionAlgs are the token_endpoint_auth_signing_alg values of all methods. HS256 is
+// last: tools that take the first have a key to sign with.
+func (a *Acceptable) AssertionAlgs() []string {
+	if !slices.Contains(a.AuthMethods, ClientSecretJWT) {
+		return a.AuthSigningAlgs
+	}
+	return append(slices.Clip(a.AuthSigningAlgs), SecretAlgorithm)
 }
 
 // DefaultRoles are the scopes that each software_role gives. openid is always allowed.

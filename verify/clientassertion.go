@@ -30,6 +30,10 @@ type AssertionRules struct {
 	// Keys are those of the software's JWKS. Revoked are its revoked ones, nil
 	// where they are not asked for.
 	Keys, Revoked KeySource
+	// Secret is that of a client with client_secret_jwt. With one, HS256 and nothing else
+	// verifies, and Algorithms, Keys and Revoked count for nothing. Default: none, and HS256
+	// does not verify.
+	Secret string
 	// Skew is how far the client's clock may be off. Default: DefaultSkew.
 	Skew time.Duration
 	// Epoch: an assertion whose iat is not later is refused, and for MaxAssertionLifetime
@@ -49,9 +53,9 @@ type ClientAssertion struct {
 	Form AssertionForm
 }
 
-// VerifyClientAssertion authenticates a client by private_key_jwt (RFC 7523 3,
-// OpenID Connect Core 9): iss and sub are its client_id, aud this server, exp and jti
-// are there, and a key of the software has signed it.
+// VerifyClientAssertion authenticates a client by private_key_jwt or client_secret_jwt
+// (RFC 7523 3, OpenID Connect Core 9): iss and sub are its client_id, aud this server, exp
+// and jti are there, and a key of the software, or the client's secret, has signed it.
 //
 // Errors: InvalidClient, MalformedRequest, Unavailable.
 func (c *ClientAuthentication) VerifyClientAssertion(ctx context.Context, rules *AssertionRules, now time.Time) (*ClientAssertion, error) {
@@ -59,24 +63,16 @@ func (c *ClientAuthentication) VerifyClientAssertion(ctx context.Context, rules 
 	if c.assertionType != AssertionType {
 		return nil, Refuse(MalformedRequest, "client_assertion_type", "client_assertion_type: %s; send %s", Quote(c.assertionType), AssertionType)
 	}
-	algorithms := rules.Algorithms
-	if len(algorithms) == 0 {
-		algorithms = DefaultAlgorithms
-	}
-	t, err := SplitJWS([]byte(c.assertion), algorithms, assertionTypes)
+	t, err := SplitJWS([]byte(c.assertion), rules.algorithms(), assertionTypes)
 	if err != nil {
 		return nil, refuse("%w", err)
 	}
-	by, err := t.VerifiedBy(ctx, rules.Keys)
-	if err == nil && rules.Revoked != nil {
-		err = by.CheckRevoked(ctx, rules.Revoked)
-	}
-	err = ofTPP(err)
+	err = ofTPP(rules.checkSignature(ctx, t))
 	if full := (*Error)(nil); errors.As(err, &full) {
 		return nil, err
 	}
 	if err != nil {
-		return nil, refuse("%w; sign with a key that the software's JWKS publishes for signing, and name its kid", err)
+		return nil, refuse("%w", err)
 	}
 	for _, name := range []string{"iss", "sub"} {
 		if v, _, err := t.Claims.String(name); err != nil || v != rules.ClientID {
@@ -97,6 +93,33 @@ func (c *ClientAuthentication) VerifyClientAssertion(ctx context.Context, rules 
 		return nil, refuse("%w", err)
 	}
 	return a, nil
+}
+
+// algorithms are those that an assertion may be signed with. Of a secret it is one, which
+// no key has: a public key must not verify as if it was a secret (RFC 8725 2.1).
+func (r *AssertionRules) algorithms() []string {
+	switch {
+	case r.Secret != "":
+		return []string{SecretAlgorithm}
+	case len(r.Algorithms) == 0:
+		return DefaultAlgorithms
+	}
+	return r.Algorithms
+}
+
+// checkSignature verifies with the client's secret, or else with a key of the software.
+func (r *AssertionRules) checkSignature(ctx context.Context, t *JWS) error {
+	if r.Secret != "" {
+		return t.verifyWithSecret(r.Secret)
+	}
+	by, err := t.VerifiedBy(ctx, r.Keys)
+	if err == nil && r.Revoked != nil {
+		err = by.CheckRevoked(ctx, r.Revoked)
+	}
+	if full := (*Error)(nil); err != nil && !errors.As(err, &full) {
+		err = fmt.Errorf("%w; sign with a key that the software's JWKS publishes for signing, and name its kid", err)
+	}
+	return err
 }
 
 // AssertionKeyID is the kid of the assertion that came, empty for none. Nothing of it

@@ -41,6 +41,7 @@ type ClientAuthentication struct {
 
 	// assertion and assertionType are the first of each, as sent.
 	assertion, assertionType string
+	secrets                  sentSecrets
 }
 
 // ReadClientAuthentication reads the client's identity from the Authorization
@@ -87,7 +88,7 @@ func ReadClientAuthentication(authorization []string, query, form string) (*Clie
 	for _, name := range credentials {
 		c.Empty = c.Empty || slices.Contains(all[name], "")
 	}
-	c.Secret = c.Secret || slices.ContainsFunc(all["client_secret"], present)
+	c.Secret, c.secrets.form = c.Secret || slices.ContainsFunc(all["client_secret"], present), all.Get("client_secret")
 	for _, assertion := range all["client_assertion"] {
 		if !present(assertion) {
 			continue
@@ -144,7 +145,7 @@ func (c *ClientAuthentication) basic(value string) bool {
 	if err != nil {
 		return false
 	}
-	id, _, ok := strings.Cut(string(decoded), ":")
+	id, secret, ok := strings.Cut(string(decoded), ":")
 	if !ok {
 		return false
 	}
@@ -154,7 +155,10 @@ func (c *ClientAuthentication) basic(value string) bool {
 	}
 	c.add(unescaped)
 	c.add(id) // some servers do not decode
-	c.Secret = true
+	c.Secret, c.secrets.isBasic = true, true
+	if c.secrets.basic, err = url.QueryUnescape(secret); err != nil {
+		c.secrets.basic = "" // none of this server's
+	}
 	return true
 }
 
@@ -188,6 +192,9 @@ type Authenticator struct {
 	// NeedsCertificate: the client presents its certificate, also where that is not how it
 	// authenticates (FAPI 1 Advanced 5.2.2). Default: false, with tls_client_auth alone.
 	NeedsCertificate bool
+	// SecretHash is the SecretHash of the secret of a client that sends one. Default: none
+	// is right.
+	SecretHash []byte
 }
 
 // Presents tells whether a certificate is the client's.
@@ -204,7 +211,7 @@ func (a *Authenticator) Presents(cert *Certificate) bool {
 // Errors: InvalidClient, MalformedRequest.
 func (c *ClientAuthentication) CheckClient(a *Authenticator, cert *Certificate) error {
 	switch {
-	case c.Secret:
+	case c.Secret && !HasSecret(a.Method):
 		return refuseClient("this client is registered for %s and has no secret", a.Method)
 	case len(c.ClientIDs) != 1:
 		return refuseClient("the request names different clients")
@@ -216,9 +223,14 @@ func (c *ClientAuthentication) CheckClient(a *Authenticator, cert *Certificate) 
 		return Refuse(MalformedRequest, "client_authentication", "client_id: in the address, or other credentials are; send them in the body")
 	}
 	switch a.Method {
-	case "private_key_jwt":
+	case ClientSecretBasic, ClientSecretPost:
+		return c.checkSecret(a, cert)
+	case "private_key_jwt", ClientSecretJWT:
+		if c.Secret {
+			return refuseClient("this client is registered for %s; sign a client_assertion with its secret, and never send that", a.Method)
+		}
 		if !c.Assertion {
-			return refuseClient("this client is registered for private_key_jwt; send a client_assertion")
+			return refuseClient("this client is registered for %s; send a client_assertion", a.Method)
 		}
 		return a.checkBeside(cert)
 	case "tls_client_auth":

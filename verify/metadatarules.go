@@ -78,14 +78,19 @@ func checkAuthMethod(e *evaluation) (err error) {
 	return err
 }
 
+// checkAuthSigningAlg takes for client_secret_jwt what it takes for others too: HS256 is
+// none of the values that DCR 3.2 has, and clients name one of those and sign with HS256.
 func checkAuthSigningAlg(e *evaluation) error {
-	alg, ok, err := oneOf(e.claims, "token_endpoint_auth_signing_alg", e.Acceptable.AuthSigningAlgs)
+	method, accepted := e.out.Metadata.TokenEndpointAuthMethod, e.Acceptable.AuthSigningAlgs
+	if method == ClientSecretJWT {
+		accepted = e.Acceptable.AssertionAlgs()
+	}
+	alg, ok, err := oneOf(e.claims, "token_endpoint_auth_signing_alg", accepted)
 	if err != nil {
 		return err
 	}
-	method := e.out.Metadata.TokenEndpointAuthMethod
 	if !ok && strings.HasSuffix(method, "_jwt") {
-		return fmt.Errorf("missing; %s needs one of %s", method, strings.Join(e.Acceptable.AuthSigningAlgs, ", "))
+		return fmt.Errorf("missing; %s needs one of %s", method, strings.Join(accepted, ", "))
 	}
 	e.out.Metadata.TokenEndpointSigningAlg = alg
 	return nil
