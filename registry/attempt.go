@@ -28,6 +28,8 @@ type attempt struct {
 	revoke *work
 	// token is a registration access token, empty where there are none.
 	token string
+	// secret is the client's own, nil for a method without one.
+	secret *clientSecret
 	// payer is whose bytes the request's are.
 	payer string
 }
@@ -69,7 +71,8 @@ func (r *Registry) prepare(ws Workspace, in Registration) (a *attempt, err error
 	if ws.AccessTokens != nil {
 		a.token = newAccessToken()
 	}
-	return a, nil
+	a.secret, err = r.newClientSecret(c)
+	return a, err
 }
 
 // begin is the first transaction. It returns the client that the request repeats, nil
@@ -83,7 +86,7 @@ func (r *Registry) begin(ctx context.Context, ws Workspace, a *attempt) (known *
 			return err
 		}
 		switch {
-		case known != nil && known.Asked == a.client.Asked:
+		case known != nil && (known.Asked == a.client.Asked || ws.Reregister.Mode == ReregisterReturn):
 			return r.repeatKnown(w, ws, known, a)
 		case a.in.Spent != nil:
 			return a.in.Spent
@@ -106,18 +109,31 @@ func (r *Registry) begin(ctx context.Context, ws Workspace, a *attempt) (known *
 	return known, err
 }
 
-// repeatKnown answers a POST that repeats a registration with that one.
+// repeatKnown answers a POST that repeats a registration with that one. What was told
+// once went with the answer that was lost: the client gets another access token and
+// another secret, and the secret before it ends.
 func (r *Registry) repeatKnown(w Writer, ws Workspace, known *Client, a *attempt) error {
 	fresh, err := reuse(w, known, a.in, a.uses, a.revoke, a.now)
-	if err == nil && fresh {
-		err = r.putAudit(w, ws, AuditRepeated, known, a.in.Origin)
-	}
-	if err == nil && (fresh || ws.AccessTokens != nil) {
-		err = charge(w, ws, a.payer, bookkeeping, a.now)
-	}
-	if err != nil || ws.AccessTokens == nil {
+	if err != nil {
 		return err
 	}
-	ws.AccessTokens.give(known, a.token, a.now) // the first went with the answer that was lost
+	secret, err := r.newClientSecret(known)
+	if err != nil {
+		return err
+	}
+	if fresh || secret != nil {
+		err = r.putAudit(w, ws, AuditRepeated, known, a.in.Origin)
+	}
+	tells := ws.AccessTokens != nil || secret != nil
+	if err == nil && (fresh || tells) {
+		err = charge(w, ws, a.payer, bookkeeping, a.now)
+	}
+	if err != nil || !tells {
+		return err
+	}
+	if ws.AccessTokens != nil {
+		ws.AccessTokens.give(known, a.token, a.now)
+	}
+	known.takeSecret(secret)
 	return putClient(w, known)
 }

@@ -58,6 +58,10 @@ type change struct {
 	token  string
 	// secret: the AS is to give the client another one.
 	secret bool
+	// replacesSecret: the client gets another secret of its own, if it has one. newSecret is
+	// the one that it gets: complete fills it in; nil where it keeps what it has.
+	replacesSecret bool
+	newSecret      *clientSecret
 	// asks: whether the AS takes it is what counts. A client that it has lost is not made
 	// again, and none was updated.
 	asks bool
@@ -122,6 +126,9 @@ func (ch *change) complete(r *Registry, after *Client) (err error) {
 	if ch.newIndexes, err = indexKeys(after); err != nil {
 		return err
 	}
+	if err := ch.completeSecret(r, after); err != nil {
+		return err
+	}
 	return r.seal(after, after.Credentials)
 }
 
@@ -134,6 +141,7 @@ func (r *Registry) finishUpdate(ctx context.Context, ws Workspace, ch *change, a
 			return err
 		}
 		after.AccessTokens = now.AccessTokens // a repeated POST may have got one meanwhile
+		after.takeSecret(ch.secretAfter(now, after))
 		if ch.token != "" {
 			ch.tokens.give(after, ch.token, r.now())
 		}

@@ -12,6 +12,9 @@ import (
 // written by a newer version and is not touched.
 const schema = 1
 
+// schemaWithSecret is that of the record of a client with a secret of its own.
+const schemaWithSecret = 2
+
 // Status is where a client is in its life.
 type Status string
 
@@ -81,6 +84,9 @@ type Client struct {
 	ChangeUntil int64  `json:"change_until,omitempty"`
 	// AccessTokens are the gateway's own, the newest first, at most two.
 	AccessTokens []accessToken `json:"access_tokens,omitempty"`
+	// Secret is the client's own, with which it authenticates here; nil for a client that
+	// has none.
+	Secret *clientSecret `json:"client_secret,omitempty"`
 	// Bridge is the token_endpoint_auth_method by which the gateway is this client at
 	// the AS, after the client has authenticated here. Empty: native, the client
 	// authenticates at the AS itself. Always that of the Credentials.
@@ -91,6 +97,9 @@ type Client struct {
 	// NewAccessToken is the registration access token that Register or Update has given
 	// the client, to be told once. Empty when it has none or keeps the one it has.
 	NewAccessToken string `json:"-"`
+	// NewSecret is the Secret that Register or Update has given the client, to be told once.
+	// Empty when it has none or keeps the one it has.
+	NewSecret string `json:"-"`
 	// Repeated: the registration was there before. Only in what Registry.Register returns.
 	Repeated bool `json:"-"`
 	// Suspended: the operator has suspended it, its software or its organisation.
@@ -171,8 +180,8 @@ func readClient(data []byte) (*Client, error) {
 	if err := json.Unmarshal(data, &c); err != nil {
 		return nil, fmt.Errorf("registry: unreadable client record: %w", err)
 	}
-	if c.Schema > schema {
-		return nil, fmt.Errorf("registry: client record of schema %d, this version knows %d: run the newer version", c.Schema, schema)
+	if c.Schema > schemaWithSecret {
+		return nil, fmt.Errorf("registry: client record of schema %d, this version knows %d: run the newer version", c.Schema, schemaWithSecret)
 	}
 	return &c, nil
 }

@@ -92,6 +92,7 @@ func (r *Registry) finish(ctx context.Context, ws Workspace, a *attempt) (*Clien
 	if ws.AccessTokens != nil {
 		ws.AccessTokens.give(&made, a.token, a.now)
 	}
+	made.takeSecret(a.secret)
 	if err := r.activate(ctx, ws, &made, p, a); err != nil {
 		r.disown(ctx, ws, c, p, a.undo, err)
 		if isRefusal(err) {

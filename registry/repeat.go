@@ -208,7 +208,7 @@ func (r *Registry) reregister(ctx context.Context, ws Workspace, known *Client, 
 	if err != nil {
 		return nil, err
 	}
-	ch := &change{id: uuid.NewString(), made: AuditUpdated, origin: in.Origin, document: whole, revoke: revoke, unless: asked}
+	ch := &change{id: uuid.NewString(), made: AuditUpdated, origin: in.Origin, document: whole, revoke: revoke, unless: asked, replacesSecret: true}
 	for _, h := range registrationReservations(ws.Name, known.ID, in) {
 		h.fresh = true
 		ch.holds = append(ch.holds, h)
