@@ -34,16 +34,17 @@ type bridging struct {
 
 // Bridge is how the gateway authenticates at the AS for a client that is registered
 // for a token_endpoint_auth_method; empty where the client does so itself, and for a
-// method that no registration may have: the gateway could not check it.
+// method that no registration may have: the gateway could not check it. It can check a
+// secret of its own also of a client that was registered when its method was on.
 func (m *Metadata) Bridge(method string) string {
-	if slices.Contains(m.bridge.native, method) || !slices.Contains(m.Acceptable.AuthMethods, method) {
+	if slices.Contains(m.bridge.native, method) || !slices.Contains(m.Acceptable.AuthMethods, method) && !verify.HasSecret(method) {
 		return ""
 	}
 	return m.bridge.method
 }
 
 // bridging decides for each of the methods that registrations may name, and returns
-// those that are possible. algs are the algorithms of assertions that the AS and the
+// those that are possible. A secret of a client is the gateway's and never the AS's. algs are the algorithms of assertions that the AS and the
 // gateway share: without any the AS takes no assertion that a client may make.
 func (s *Server) bridging(document verify.Object, algs []string) (b bridging, methods []string, err error) {
 	listed, says, err := document.Strings(authMethods)
@@ -63,7 +64,7 @@ func (s *Server) bridging(document verify.Object, algs []string) (b bridging, me
 	}
 	for _, method := range s.Accept.AuthMethods {
 		switch {
-		case s.TokenEndpointAuth != Bridge && can(method) && (method != "private_key_jwt" || len(algs) > 0):
+		case !verify.HasSecret(method) && s.TokenEndpointAuth != Bridge && can(method) && (method != "private_key_jwt" || len(algs) > 0):
 			b.native = append(b.native, method)
 			methods = append(methods, method)
 		case b.method != "":

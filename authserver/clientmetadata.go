@@ -3,6 +3,7 @@ package authserver
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -72,6 +73,8 @@ func (s *Server) clientMetadata(ctx context.Context, m *Metadata, c *registry.Cl
 	}
 	bridge := m.Bridge(o.TokenEndpointAuthMethod)
 	switch {
+	case bridge == "" && verify.HasSecret(o.TokenEndpointAuthMethod):
+		return nil, unavailable(errors.New("a client has a secret of the gateway's, and the gateway cannot be the client at the authorization server: token_endpoint_auth is native, or the server has neither client_secret_basic nor client_secret_post"))
 	case bridge != "":
 		if o.TokenEndpointAuthMethod == "private_key_jwt" && c.JWKSURI == "" {
 			return nil, verify.Refuse(verify.InvalidClientMetadata, "token_endpoint_auth_method", "token_endpoint_auth_method: private_key_jwt needs a software_jwks_endpoint in the software statement; publish the software's keys at the directory and get a new statement")

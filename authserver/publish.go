@@ -40,7 +40,7 @@ func (m *Metadata) Publish(origin, mtlsOrigin, registrationEndpoint string) []by
 		values []string
 	}{
 		{"token_endpoint_auth_methods_supported", a.AuthMethods},
-		{"token_endpoint_auth_signing_alg_values_supported", a.AuthSigningAlgs},
+		{"token_endpoint_auth_signing_alg_values_supported", a.AssertionAlgs()},
 		{"grant_types_supported", a.GrantTypes},
 		{"response_types_supported", a.ResponseTypes},
 		{"id_token_signing_alg_values_supported", a.IDTokenAlgs},
