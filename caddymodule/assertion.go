@@ -42,7 +42,12 @@ func (h *Handler) useAssertion(ctx context.Context, store *registry.Registry, wh
 		rules.Algorithms = []string{alg}
 	}
 	var err error
-	if rules.Keys, rules.Revoked, err = h.softwareKeys(c); err != nil {
+	if c.Metadata.TokenEndpointAuthMethod == verify.ClientSecretJWT {
+		rules.Secret, err = store.SigningSecret(c)
+	} else {
+		rules.Keys, rules.Revoked, err = h.softwareKeys(c)
+	}
+	if err != nil {
 		return "", verify.AsError(err)
 	}
 	a, err := who.VerifyClientAssertion(guardCallerIn(ctx).tracing(ctx), rules, h.now())

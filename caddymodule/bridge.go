@@ -17,8 +17,8 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
-// Bridge mode: a client has authenticated here, with its certificate or an assertion,
-// and the gateway authenticates at the AS in its place, with a secret.
+// Bridge mode: a client has authenticated here, with its certificate, an assertion or a
+// secret of the gateway's, and the gateway authenticates at the AS in its place, with a secret.
 
 var errSecretRefused = errors.New("the authorization server refuses the secret that the gateway has for this client")
 

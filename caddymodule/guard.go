@@ -152,13 +152,16 @@ func (h *Handler) checkClient(ctx context.Context, store *registry.Registry, who
 		return err
 	}
 	guardCallerIn(ctx).beginMethod(c, a)
+	if c.Bridge == "" && verify.HasSecret(a.Method) { // the AS would be sent the client's own secret
+		return errNotBridged()
+	}
 	if err := who.CheckClient(a, cert); err != nil {
 		return err
 	}
 	if cert == nil && at == authentication && h.tableOf(ctx).metadata.GatewayBindsTokens() {
 		return errNoBinding()
 	}
-	if a.Method == "private_key_jwt" {
+	if a.Method == "private_key_jwt" || a.Method == verify.ClientSecretJWT {
 		if err := h.checkAssertion(ctx, store, who, c); err != nil {
 			return err
 		}
@@ -173,7 +176,7 @@ func (h *Handler) checkClient(ctx context.Context, store *registry.Registry, who
 // authenticator is how a client shows who it is. cert is what was presented, nil when
 // nothing was.
 func (h *Handler) authenticator(c *registry.Client, cert *verify.Certificate) (a *verify.Authenticator, err error) {
-	a = &verify.Authenticator{ClientID: c.ClientID, Method: c.Metadata.TokenEndpointAuthMethod, Match: h.match, NeedsCertificate: h.needsEndpointCertificate()}
+	a = &verify.Authenticator{ClientID: c.ClientID, Method: c.Metadata.TokenEndpointAuthMethod, Match: h.match, NeedsCertificate: h.needsEndpointCertificate(), SecretHash: c.SecretHash()}
 	a.SANClaim, a.SAN = c.Metadata.SAN()
 	if cert != nil && bytes.Equal(c.Subject, cert.Leaf.RawSubject) {
 		a.Subject = cert.Subject // read from the same bytes

@@ -49,6 +49,9 @@ func (h *Handler) provision(ctx caddy.Context) error {
 	if err := h.provisionAuthorizationServer(ctx, accept); err != nil {
 		return fmt.Errorf("authorization_server: %w", err)
 	}
+	if err := h.checkSecretMethods(); err != nil {
+		return err
+	}
 	if err := h.checkSite(ctx); err != nil {
 		return err
 	}

@@ -131,7 +131,7 @@ func TestValidate(t *testing.T) {
 		{"algorithm none", workspaceWord("algorithms none"), "algorithms \"none\": must be some of"},
 		{"algorithm HS256", workspaceWord("algorithms PS256 HS256"), "algorithms \"HS256\""},
 		{"algorithm RS256, if that is meant", workspaceWord("algorithms RS256"), ""},
-		{"method with a secret", workspaceWord("token_endpoint_auth_methods client_secret_basic"), "not supported yet"},
+		{"method with a secret", workspaceWord("token_endpoint_auth_methods client_secret_basic"), ""},
 		{"method none", workspaceWord("token_endpoint_auth_methods none"), "token_endpoint_auth_methods \"none\""},
 		{"a role that registers", workspaceWord("role AISP dcr_register"), "never dcr_register"},
 		{"management by PATCH", workspaceWord("management PATCH"), "management \"PATCH\""},

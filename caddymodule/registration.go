@@ -140,7 +140,7 @@ func (d *dcr) read(id string) error {
 
 // show answers with a client as it is registered now.
 func (d *dcr) show(status int, c *registry.Client) error {
-	access := d.registrationAccess(c)
+	access, secret := d.registrationAccess(c), c.NewSecret
 	c, request, err := d.store.Document(d.r.Context(), c)
 	if err != nil {
 		return err
@@ -149,6 +149,7 @@ func (d *dcr) show(status int, c *registry.Client) error {
 	if err != nil {
 		return err
 	}
+	c.NewSecret = secret
 	var stored verify.Object
 	if d.AnswerRequestClaims {
 		if stored, err = verify.StoredClaims(request); err != nil {

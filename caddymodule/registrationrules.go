@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -34,8 +33,10 @@ type RegistrationRules struct {
 	// and assertions; the preferred one first. Default: PS256, ES256.
 	Algorithms []string `json:"algorithms,omitempty"`
 
-	// AuthMethods are the token_endpoint_auth_method values, the preferred one first.
-	// Default: tls_client_auth, private_key_jwt.
+	// AuthMethods are the token_endpoint_auth_method values, the preferred one first: those
+	// of the default, and client_secret_basic, client_secret_post and client_secret_jwt, with
+	// secrets that the gateway gives out and checks, and that it warns of, because FAPI 1
+	// Advanced has none. Default: tls_client_auth, private_key_jwt.
 	AuthMethods []string `json:"token_endpoint_auth_methods,omitempty"`
 
 	// BindCertificate ties the client certificate to the software statement, in each
@@ -90,12 +91,7 @@ func (r *RegistrationRules) provisionRegistration() (verify.Acceptable, error) {
 	if err := subset("algorithms", r.Algorithms, verify.SupportedAlgorithms); err != nil {
 		return a, err
 	}
-	for _, m := range r.AuthMethods {
-		if strings.HasPrefix(m, "client_secret_") {
-			return a, fmt.Errorf("token_endpoint_auth_methods %s: needs token_endpoint_auth bridge, which is not supported yet", m)
-		}
-	}
-	if err := subset("token_endpoint_auth_methods", r.AuthMethods, a.AuthMethods); err != nil {
+	if err := subset("token_endpoint_auth_methods", r.AuthMethods, append(a.AuthMethods, verify.SecretMethods...)); err != nil {
 		return a, err
 	}
 	a.Lenient = r.Lenient
