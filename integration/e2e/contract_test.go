@@ -29,7 +29,7 @@ func TestContract(t *testing.T) {
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{gateway.Unlimited}}))
 	for _, version := range contract.Versions {
 		t.Run(version, func(t *testing.T) {
-			reload(t, p, "version "+version)
+			reload(t, p, "version "+version+"\n"+secretWords)
 			c := &contractor{t: t, p: p, version: version, register: p.Issuer + "/openbankinguk/dcr/v" + version + "/register"}
 			var err error
 			if c.spec, err = contract.Open(specifications(), version); errors.Is(err, os.ErrNotExist) {
@@ -185,6 +185,9 @@ func (c *contractor) lives() {
 		ping["backchannel_token_delivery_mode"], ping["backchannel_client_notification_endpoint"], ping["backchannel_user_code_parameter_supported"] = "ping", "https://tpp.example/ciba", false
 		kinds["CIBA poll"], kinds["CIBA ping"] = ciba, ping
 	}
+	for _, method := range []string{"client_secret_basic", "client_secret_post", "client_secret_jwt"} {
+		kinds[method] = map[string]any{"token_endpoint_auth_method": method, "token_endpoint_auth_signing_alg": "PS256", "tls_client_auth_subject_dn": nil}
+	}
 	if c.version == "3.4" {
 		kinds["jwt-bearer"] = map[string]any{"grant_types": append(slices.Clone(grants), "urn:ietf:params:oauth:grant-type:jwt-bearer")}
 	}
@@ -196,14 +199,7 @@ func (c *contractor) lives() {
 				c.t.Errorf("%s: %s is %v, want %v", name, claim, got, want)
 			}
 		}
-		auth := tpp.TLSClientAuth(id)
-		if name == "private_key_jwt" {
-			auth = c.p.Acme.PrivateKeyJWT(id, c.p.Issuer)
-		}
-		own, err := c.p.Client(c.p.Acme).Token(c.t.Context(), c.p.Endpoint("token_endpoint"), tpp.ClientCredentials(""), auth)
-		if err != nil || own.Status != http.StatusOK {
-			c.t.Fatalf("%s: %v, %v", name, own, err)
-		}
+		own := c.token(name, id, r.Text("client_secret"))
 		one := story.Call{URL: c.register + "/" + id, As: c.p.Acme, Token: own.Text("access_token")}
 		read, put, gone := one, one, one
 		read.Method, put.Method, gone.Method = "GET", "PUT", "DELETE"
@@ -218,4 +214,26 @@ func (c *contractor) lives() {
 		c.check(name+", deleted", gone, 204)
 		c.check(name+", read when it is gone", read, 401)
 	}
+}
+
+// token is one for a client that lives.
+func (c *contractor) token(kind, id, secret string) *tpp.Response {
+	c.t.Helper()
+	endpoint := c.p.Endpoint("token_endpoint")
+	if secret != "" {
+		own := secretToken(c.t, c.p.Client(c.p.Acme), endpoint, kind, id, secret, nil)
+		if own.Status != http.StatusOK {
+			c.t.Fatalf("%s: %v", kind, own)
+		}
+		return own
+	}
+	auth := tpp.TLSClientAuth(id)
+	if kind == "private_key_jwt" {
+		auth = c.p.Acme.PrivateKeyJWT(id, c.p.Issuer)
+	}
+	own, err := c.p.Client(c.p.Acme).Token(c.t.Context(), endpoint, tpp.ClientCredentials(""), auth)
+	if err != nil || own.Status != http.StatusOK {
+		c.t.Fatalf("%s: %v, %v", kind, own, err)
+	}
+	return own
 }
