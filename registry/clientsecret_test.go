@@ -269,3 +269,18 @@ func TestClientSecretOfARepetitionMeanwhile(t *testing.T) {
 		x.holdsSecret(c.ClientID, again.NewSecret, true)
 	})
 }
+
+// A record of a version to come is left alone, whatever it holds.
+func TestClientRecordOfALaterVersion(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		c := x.register(request("jti1", ""))
+		k := "client/" + strings.ReplaceAll(x.ws.Name, "/", "%2F") + "/" + c.ID
+		later := strings.Replace(x.get(k), `"v":1`, `"v":3`, 1)
+		if err := x.store.Update(x.t.Context(), func(w registry.Writer) error { return w.Put(k, []byte(later)) }); err != nil {
+			x.t.Fatal(err)
+		}
+		if _, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err == nil || !strings.Contains(err.Error(), "of schema 3, this version knows 2: run the newer version") {
+			x.t.Errorf("got %v", err)
+		}
+	})
+}
