@@ -141,7 +141,7 @@ func (r *Registry) finishUpdate(ctx context.Context, ws Workspace, ch *change, a
 			return err
 		}
 		after.AccessTokens = now.AccessTokens // a repeated POST may have got one meanwhile
-		after.takeSecret(ch.secretAfter(now, after))
+		after.takeSecret(ch.secretAfter(r, now, after))
 		if ch.token != "" {
 			ch.tokens.give(after, ch.token, r.now())
 		}

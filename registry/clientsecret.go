@@ -64,14 +64,28 @@ func (ch *change) completeSecret(r *Registry, after *Client) (err error) {
 
 // secretAfter is the client's secret after a change; now is the record before it. A POST
 // that repeats one may have replaced the secret while the change was under way.
-func (ch *change) secretAfter(now, after *Client) *clientSecret {
+func (ch *change) secretAfter(r *Registry, now, after *Client) *clientSecret {
 	switch {
 	case ch.newSecret != nil:
 		return ch.newSecret
 	case verify.HasSecret(after.Metadata.TokenEndpointAuthMethod):
-		return now.Secret
+		return r.resealed(now)
 	}
 	return nil
+}
+
+// resealed is the secret that a client keeps. One that was sealed is so with the newest
+// key of the keyset, as the Credentials are after every change.
+func (r *Registry) resealed(c *Client) *clientSecret {
+	secret, err := r.SigningSecret(c)
+	if err != nil {
+		return c.Secret // it signs nothing, or opens no more
+	}
+	sealed, err := r.sealer.Seal([]byte(secret), secretContext(c))
+	if err != nil {
+		return c.Secret
+	}
+	return &clientSecret{Sealed: sealed}
 }
 
 // SecretHash is what the secret that a client sends is compared with; nil for a client

@@ -284,3 +284,36 @@ func TestClientRecordOfALaterVersion(t *testing.T) {
 		}
 	})
 }
+
+// generations seals with the newest of its keys, and opens with all that it has.
+type generations struct{ keys []string }
+
+func (g *generations) Seal(secret []byte, context string) ([]byte, error) {
+	return plain{}.Seal(secret, g.keys[0]+" "+context)
+}
+
+func (g *generations) Open(sealed []byte, context string) ([]byte, error) {
+	for _, k := range g.keys {
+		if secret, err := (plain{}).Open(sealed, k+" "+context); err == nil {
+			return secret, nil
+		}
+	}
+	return nil, errors.New("sealed with another key")
+}
+
+// A change seals the secret of a client with client_secret_jwt with the newest key, so that
+// the older ones can go when every client has changed.
+func TestClientSecretIsSealedAgain(t *testing.T) {
+	keyset := &generations{[]string{"old"}}
+	runSealed(t, true, keyset, func(x *fixture) {
+		x.as.secret = secrets("create")
+		c := x.register(requestFor("client_secret_jwt", "jti1", ""))
+		keyset.keys = []string{"new", "old"}
+		x.holdsSecret(c.ClientID, c.NewSecret, true)
+		if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, requestFor("client_secret_jwt", "jti2", "")); err != nil {
+			x.t.Fatal(err)
+		}
+		keyset.keys = []string{"new"}
+		x.holdsSecret(c.ClientID, c.NewSecret, true)
+	})
+}
