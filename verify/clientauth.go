@@ -155,7 +155,7 @@ func (c *ClientAuthentication) basic(value string) bool {
 	}
 	c.add(unescaped)
 	c.add(id) // some servers do not decode
-	c.Secret, c.secrets.isBasic = true, true
+	c.Secret, c.secrets.isBasic, c.secrets.readings = true, true, []string{unescaped, id}
 	if c.secrets.basic, err = url.QueryUnescape(secret); err != nil {
 		c.secrets.basic = "" // none of this server's
 	}
@@ -213,7 +213,7 @@ func (c *ClientAuthentication) CheckClient(a *Authenticator, cert *Certificate) 
 	switch {
 	case c.Secret && !HasSecret(a.Method):
 		return refuseClient("this client is registered for %s and has no secret", a.Method)
-	case len(c.ClientIDs) != 1:
+	case !c.names(a):
 		return refuseClient("the request names different clients")
 	case c.Repeated != "":
 		return Refuse(MalformedRequest, "client_authentication", "%s: sent more than once; send it once", Quote(c.Repeated))

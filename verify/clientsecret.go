@@ -49,6 +49,19 @@ func SecretHash(secret string) []byte {
 type sentSecrets struct {
 	isBasic     bool
 	basic, form string
+	// readings are the client_id of HTTP Basic, decoded and not.
+	readings []string
+}
+
+// names tells whether the request names this client and no other. Some servers decode the
+// client_id of HTTP Basic, as RFC 6749 2.3.1 says, and others do not, so that it names two
+// clients to them. Of one that authenticates here by it either reading is the client: no
+// server reads it after the gateway.
+func (c *ClientAuthentication) names(a *Authenticator) bool {
+	if len(c.ClientIDs) == 1 || a.Method != ClientSecretBasic || !slices.Contains(c.secrets.readings, a.ClientID) {
+		return len(c.ClientIDs) == 1
+	}
+	return !slices.ContainsFunc(c.ClientIDs, func(id string) bool { return !slices.Contains(c.secrets.readings, id) })
 }
 
 // checkSecret authenticates a client by the secret that it sends, in the one place that

@@ -220,3 +220,34 @@ func TestSecretSigningAlg(t *testing.T) {
 		t.Error("secrets are on by default")
 	}
 }
+
+// The id in Basic is form-encoded (RFC 6749 2.3.1), and some clients do not encode it:
+// where the gateway itself reads it, either is the client, and nobody else.
+func TestEncodedIDInBasic(t *testing.T) {
+	const secret = "0123456789abcdefghijklmnopqrst-_"
+	for _, tc := range []struct {
+		sent, id string
+		method   string
+		form     string
+		want     bool
+	}{
+		{"a%2Fb%40c", "a/b@c", ClientSecretBasic, "", true},
+		{"a/b@c", "a/b@c", ClientSecretBasic, "", true},
+		{"a%2Fb%40c", "a/b@c", ClientSecretBasic, "client_id=a%2Fb%40c", true},
+		{"a%2Fb", "a%2Fb", ClientSecretBasic, "", true}, // not encoded, and an id like that
+		{"urn%3Ax%3A1", "urn:x:1", ClientSecretBasic, "", true},
+		{"a%2Fb", "a/c", ClientSecretBasic, "", false},
+		{"a%2Fb", "a/b", ClientSecretBasic, "client_id=c", false},
+		{"a%2Fb", "c", ClientSecretBasic, "client_id=c", false},
+		{"a%2Fb", "a/b", "tls_client_auth", "", false},
+	} {
+		who, err := ReadClientAuthentication([]string{basicHeader(tc.sent + ":" + secret)}, "", tc.form)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = who.CheckClient(&Authenticator{ClientID: tc.id, Method: tc.method, SecretHash: SecretHash(secret)}, nil)
+		if (err == nil) != tc.want {
+			t.Errorf("%s as %s with %q: %v", tc.sent, tc.id, tc.form, err)
+		}
+	}
+}
