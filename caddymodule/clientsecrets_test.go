@@ -166,6 +166,10 @@ func TestSecretClientsAtTheGuard(t *testing.T) {
 			t.Errorf("%s: %d, the AS is sent %q with %v", c.id, status, body, sent)
 		}
 	}
+	odd := g.secretClient("urn:a/b", "client_secret_basic", tpp)
+	if status, sent, _ := ask(tpp, basic("urn%3Aa%2Fb", odd), grant); status != 200 || sent.Header.Get("Authorization") != basic("urn%3Aa%2Fb", secretAtServer) {
+		t.Errorf("an id that is form-encoded: %d, %v", status, sent)
+	}
 	unused := own(jwtID, "2")
 	for name, c := range map[string]struct {
 		cert                *x509.Certificate
