@@ -43,6 +43,20 @@ func (m *Metadata) Bridge(method string) string {
 	return m.bridge.method
 }
 
+// bridgeOf is Bridge for a client, where the gateway can check what the client
+// authenticates with.
+func (m *Metadata) bridgeOf(c *registry.Client) (string, error) {
+	method := c.Metadata.TokenEndpointAuthMethod
+	bridge := m.Bridge(method)
+	switch {
+	case bridge == "" && verify.HasSecret(method):
+		return "", unavailable(errors.New("a client has a secret of the gateway's, and the gateway cannot be the client at the authorization server: token_endpoint_auth is native, or the server has neither client_secret_basic nor client_secret_post"))
+	case bridge != "" && method == "private_key_jwt" && c.JWKSURI == "":
+		return "", verify.Refuse(verify.InvalidClientMetadata, "token_endpoint_auth_method", "token_endpoint_auth_method: private_key_jwt needs a software_jwks_endpoint in the software statement; publish the software's keys at the directory and get a new statement")
+	}
+	return bridge, nil
+}
+
 // bridging decides for each of the methods that registrations may name, and returns
 // those that are possible. A secret of a client is the gateway's and never the AS's. algs are the algorithms of assertions that the AS and the
 // gateway share: without any the AS takes no assertion that a client may make.

@@ -3,7 +3,6 @@ package authserver
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -71,14 +70,12 @@ func (s *Server) clientMetadata(ctx context.Context, m *Metadata, c *registry.Cl
 	if s.SendStatement {
 		o.SoftwareStatement = string(c.SoftwareStatement)
 	}
-	bridge := m.Bridge(o.TokenEndpointAuthMethod)
+	bridge, err := m.bridgeOf(c)
+	if err != nil {
+		return nil, err
+	}
 	switch {
-	case bridge == "" && verify.HasSecret(o.TokenEndpointAuthMethod):
-		return nil, unavailable(errors.New("a client has a secret of the gateway's, and the gateway cannot be the client at the authorization server: token_endpoint_auth is native, or the server has neither client_secret_basic nor client_secret_post"))
 	case bridge != "":
-		if o.TokenEndpointAuthMethod == "private_key_jwt" && c.JWKSURI == "" {
-			return nil, verify.Refuse(verify.InvalidClientMetadata, "token_endpoint_auth_method", "token_endpoint_auth_method: private_key_jwt needs a software_jwks_endpoint in the software statement; publish the software's keys at the directory and get a new statement")
-		}
 		o.TokenEndpointAuthMethod = bridge
 	case o.TokenEndpointAuthMethod == "tls_client_auth":
 		if claim, _ := c.Metadata.SAN(); claim != "" {
