@@ -163,10 +163,7 @@ func registrationJSON(version verify.Version, c *registry.Client, access *regist
 	text("client_id", c.ClientID)
 	b = append(b, `"client_id_issued_at":`...)
 	b = append(strconv.AppendInt(b, c.IssuedAt, 10), ',')
-	if c.NewSecret != "" {
-		text("client_secret", c.NewSecret)
-		b = append(b, `"client_secret_expires_at":0,`...)
-	}
+	b = appendSecret(b, c.NewSecret)
 	if access != nil {
 		text("registration_access_token", access.token)
 		text("registration_client_uri", access.uri)

@@ -29,6 +29,16 @@ func (h *Handler) checkSecretMethods() error {
 	return nil
 }
 
+// appendSecret appends the members of a secret that is new, and has no end (RFC 7591
+// 3.2.1); none for an empty one.
+func appendSecret(b []byte, secret string) []byte {
+	if secret == "" {
+		return b
+	}
+	b = verify.AppendString(append(b, `"client_secret":`...), secret)
+	return append(b, `,"client_secret_expires_at":0,`...)
+}
+
 // errNotBridged is a client whose secret is the gateway's, and for which the gateway has
 // none at the AS.
 func errNotBridged() error {
