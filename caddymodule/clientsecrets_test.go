@@ -114,7 +114,7 @@ func TestSecretClientsAtTheGuard(t *testing.T) {
 	tpp, stranger := leaf(t, "tpp", until), leaf(t, "stranger", until)
 	g := newGuarding(t, tpp.RawSubject)
 	metadata := *g.table.Load()
-	metadata.audiences = []string{"https://bank.example"}
+	metadata.endpoints = []string{"https://bank.example"}
 	g.table.Store(&metadata)
 	secret := map[string]string{}
 	for _, method := range verify.SecretMethods {
@@ -229,14 +229,14 @@ func TestSecretClientsAtTheGuard(t *testing.T) {
 func TestSecretIsToldOnce(t *testing.T) {
 	var answer map[string]any
 	c := &registry.Client{ClientID: "c", NewSecret: verify.NewClientSecret()}
-	if err := json.Unmarshal(registrationJSON(c, nil, nil, verify.Object{}), &answer); err != nil {
+	if err := json.Unmarshal(registrationJSON("3.2", c, nil, nil, verify.Object{}), &answer); err != nil {
 		t.Fatal(err)
 	}
 	if answer["client_secret"] != c.NewSecret || answer["client_secret_expires_at"] != 0.0 {
 		t.Errorf("%v", answer)
 	}
 	answer, c.NewSecret = nil, ""
-	if err := json.Unmarshal(registrationJSON(c, nil, nil, verify.Object{}), &answer); err != nil {
+	if err := json.Unmarshal(registrationJSON("3.2", c, nil, nil, verify.Object{}), &answer); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"client_secret", "client_secret_expires_at"} {

@@ -185,7 +185,7 @@ func TestWrongCalls(t *testing.T) {
 		{"PUT suspensions", "", "[" + body + "]", 400, "the body must be"},
 		{"PUT suspensions", "", strings.Replace(body, "{", `{"value":"y",`, 1), 400, "the body must be"},
 		{"PUT suspensions", "", strings.Replace(body, `"value"`, `"Value"`, 1), 400, `unknown field "Value"`},
-		{"PUT suspensions", "", strings.Replace(body, `"x"`, `null`, 1), 400, "value is null"},
+		{"PUT suspensions", "", strings.Replace(body, `"x"`, `null`, 1), 400, "workspace and value are required"},
 		{"PUT suspensions", "", strings.Replace(body, `"x"`, `1`, 1), 400, "value is a number"},
 		{"PUT suspensions", "", strings.Replace(body, `"x"`, `""`, 1), 400, "value are required"},
 		{"PUT suspensions", "", strings.Replace(body, `{`, `{"until":"x",`, 1), 400, `unknown field "until"`},
