@@ -30,33 +30,36 @@ func checkSubjectDN(e *evaluation) error {
 	if text == "" {
 		return e.captureSubject()
 	}
-	if e.Certificate != nil && text == e.answered(e.Certificate.Subject) { // of whatever length and form
-		return e.captureSubject()
-	}
 	name, err := ParseDN(text)
 	if err != nil {
+		if e.isAnswer(text) { // of whatever length
+			return e.captureSubject()
+		}
 		return e.sendOwn(fmt.Errorf("%s cannot be read: %w", Quote(text), err), fmt.Errorf("cannot be read: %w", err))
 	}
 	if name.nameless() { // it would name whoever has another such certificate
 		return e.sendOwn(fmt.Errorf("%s has no value", Quote(text)))
 	}
-	if e.followPattern() && !asksByPattern(text) {
+	if e.followPattern() && !asksByPattern(text) && !e.isAnswer(text) {
 		return e.sendOwn(fmt.Errorf("%s is not in the form of DCR 3.4 (CN first, no blank after a comma, at most %d characters)", Quote(text), longestPatternDN),
 			fmt.Errorf("not in the form of DCR 3.4 (CN first, no blank after a comma, at most %d characters)", longestPatternDN))
 	}
+	return e.settleOn(text, name)
+}
+
+// settleOn finds the certificate that a DN names.
+func (e *evaluation) settleOn(text string, name DN) error {
 	if e.Certificate == nil {
 		e.settle(text, name, nil)
 		return nil
 	}
-	if name.sameAttributes(e.Certificate.Subject) {
-		e.settleAs(text, name, e.Certificate.Subject, e.Certificate.Leaf)
+	if e.settleAs(text, name, e.Certificate.Subject, e.Certificate.Leaf) {
 		return nil
 	}
 	part := e.Acceptable.Lenient.allows("tls_client_auth_subject_dn") && name.partOf(e.Certificate.Subject)
 	subject, leaf, err := e.published(name)
 	switch {
-	case leaf != nil:
-		e.settleAs(text, name, subject, leaf)
+	case leaf != nil && e.settleAs(text, name, subject, leaf):
 		return nil
 	case part:
 		return e.captureSubject()
@@ -72,30 +75,38 @@ func (e *evaluation) captureSubject() error {
 		return errors.New("missing; send the subject of the transport certificate")
 	}
 	if e.Certificate.Subject.nameless() {
-		return errors.New("the transport certificate has an empty subject; use another certificate")
+		return errNameless
 	}
 	e.settle(e.Certificate.Subject.String(), e.Certificate.Subject, e.Certificate.Leaf)
 	return nil
 }
+
+var errNameless = errors.New("the transport certificate has an empty subject; use another certificate")
 
 // followPattern tells whether a DN is held to the pattern of DCR 3.4.
 func (e *evaluation) followPattern() bool {
 	return e.Acceptable.SubjectDNPattern && !e.Acceptable.Lenient.allows("tls_client_auth_subject_dn")
 }
 
-// answered is the text that an answer has for a DN that no text of the TPP's stands for.
-func (e *evaluation) answered(subject DN) string {
-	if e.Acceptable.SubjectDNPattern {
-		return subject.patternText()
+// isAnswer tells whether a text is what an answer shows of the presented certificate.
+func (e *evaluation) isAnswer(text string) bool {
+	switch {
+	case e.Certificate == nil:
+		return false
+	case e.Acceptable.SubjectDNPattern:
+		return text == e.Certificate.Subject.patternText()
 	}
-	return subject.String()
+	return text == e.Certificate.Subject.String()
 }
 
 // sendOwn completes what was found with the DN to send: the first of the texts with which
 // it fits into a description.
 func (e *evaluation) sendOwn(found ...error) error {
-	if e.Certificate == nil || e.Certificate.Subject.nameless() {
+	switch {
+	case e.Certificate == nil:
 		return found[0]
+	case e.Certificate.Subject.nameless():
+		return errNameless
 	}
 	own := e.Certificate.Subject.plainText()
 	if e.Acceptable.SubjectDNPattern {
@@ -112,13 +123,18 @@ func (e *evaluation) sendOwn(found ...error) error {
 	return fmt.Errorf("%w; leave the claim out, and the subject of the presented certificate is registered", found[len(found)-1])
 }
 
-// settleAs settles on a certificate's DN. The TPP's text is kept where it names that in
-// every later comparison too, and not only by the same attributes.
-func (e *evaluation) settleAs(text string, name, subject DN, leaf *x509.Certificate) {
-	if !name.Equal(subject) {
+// settleAs settles on a certificate's DN where the claim names it. The TPP's text is kept
+// where it does so in every later comparison too, and not only by the same attributes.
+func (e *evaluation) settleAs(text string, name, subject DN, leaf *x509.Certificate) bool {
+	switch {
+	case name.Equal(subject):
+	case name.sameAttributes(subject):
 		text = subject.String()
+	default:
+		return false
 	}
 	e.settle(text, subject, leaf)
+	return true
 }
 
 // settle writes the outcome; leaf is the certificate with that DN, nil when none was seen.
