@@ -38,6 +38,9 @@ type Options struct {
 	// PrivateRanges allows loopback, private and link-local addresses: for URLs
 	// that the operator wrote, or test directories. Default: false.
 	PrivateRanges bool
+	// PlainHTTP allows http beside https: for answers whose own signature is verified, and
+	// which everybody may read. Default: false.
+	PlainHTTP bool
 	// Timeout of one exchange, connection and body included. Default: DefaultTimeout.
 	Timeout time.Duration
 	// MaxBytes of one answer. Default: DefaultMaxBytes.
@@ -65,6 +68,7 @@ type Client struct {
 	maxBytes int64
 	leftOut  func(url string, keys []verify.LeftOut) // nil for nobody
 	proxied  bool
+	plain    bool
 }
 
 // Response is a whole answer.
@@ -106,6 +110,7 @@ func NewClient(o Options) *Client {
 		header:   o.Header,
 		maxBytes: o.MaxBytes,
 		leftOut:  o.LeftOut,
+		plain:    o.PlainHTTP,
 		dialer:   dialer,
 		proxied:  o.Proxy != nil,
 		http: &http.Client{
@@ -135,7 +140,7 @@ const idleFor = 4 * time.Second
 // no error; one that is compressed is. One that breaks off or is longer than MaxBytes is an
 // error too, beside which there is what was read of it.
 func (c *Client) Do(r *http.Request) (*Response, error) {
-	if r.URL.Scheme != "https" {
+	if r.URL.Scheme != "https" && !(c.plain && r.URL.Scheme == "http") {
 		return nil, fmt.Errorf("%s: only https is spoken", r.URL.Redacted())
 	}
 	if res, err := answered(r); res != nil || err != nil {

@@ -56,6 +56,18 @@ func TestOnlyHTTPS(t *testing.T) {
 	if asked {
 		t.Error("plain http was spoken")
 	}
+	c = client(t, jwks.Options{PrivateRanges: true, PlainHTTP: true})
+	for _, url := range []string{"file:///etc/passwd", "ftp://example.com/", "//example.com/", ""} {
+		if res, err := c.Get(context.Background(), url); err == nil {
+			t.Errorf("%q: %+v", url, res)
+		}
+	}
+	if _, err := c.Get(context.Background(), plain.URL); err != nil || !asked {
+		t.Errorf("plain http was allowed and not spoken: %v", err)
+	}
+	if _, err := client(t, jwks.Options{PlainHTTP: true}).Get(context.Background(), plain.URL); !errors.Is(err, jwks.ErrAddress) {
+		t.Errorf("plain http to a private address: %v", err)
+	}
 }
 
 func TestRedirects(t *testing.T) {
