@@ -28,19 +28,24 @@ var importTable = map[string][]string{
 	".":                  {"caddymodule", "caddymodule/admin", "caddymodule/cel", "caddymodule/command"},
 	"verify":             {},
 	"verify/jwks":        {"verify"},
+	"verify/crl":         {"verify", "verify/jwks"},
+	"verify/crl/crltest": {},
 	"registry":           {"verify"},
 	"registry/engine":    {"registry", "verify"}, // what engines share
 	"registry/badger":    {"registry", "registry/engine", "verify"},
 	"registry/memory":    {"registry", "registry/engine", "verify"},
 	"registry/storetest": {"registry", "verify"},
 	"authserver/...":     {"authserver/...", "verify", "verify/jwks", "registry"},
-	"caddymodule/...":    {"caddymodule/...", "authserver/...", "registry/...", "verify", "verify/jwks"},
+	"caddymodule/...":    {"caddymodule/...", "authserver/...", "registry/...", "verify", "verify/jwks", "verify/crl"},
 	"caddymodule/rego":   {"verify"}, // a module of its own
 	"integration/...":    {"integration/...", "caddymodule/...", "authserver/...", "registry/...", "verify", "verify/jwks", "."},
 }
 
 // testImports is what tests in a folder may import beside.
 var testImports = map[string][]string{
+	"verify":           {"verify/crl/crltest"},
+	"verify/crl":       {"verify/crl/crltest"},
+	"caddymodule/...":  {"verify/crl/crltest"},
 	"registry":         {"registry/..."},
 	"registry/engine":  {"registry/..."},
 	"registry/badger":  {"registry/..."},

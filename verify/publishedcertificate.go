@@ -19,6 +19,9 @@ type TransportTrust struct {
 	Roots *x509.CertPool
 	// Verify is asked once a chain to Roots is known, as of a connection. Default: nil, the chain is enough.
 	Verify func(tls.ConnectionState) error
+	// Revoked is why a certificate that was verified so does not count: an *Error of kind
+	// Unavailable where that is not known now. Default: nil, nobody asks.
+	Revoked func(*Certificate) error
 }
 
 // Bounds of what one look at a JWKS verifies.
@@ -102,10 +105,18 @@ func (e *evaluation) checkPublished(k Key, leaf *x509.Certificate) error {
 	if err != nil {
 		return refuse("this server cannot verify it there; connect with it").Because(err)
 	}
-	if _, err := trust.Chains(k.chain(leaf), e.Now); err != nil {
+	chains, err := trust.Chains(k.chain(leaf), e.Now)
+	if err != nil {
 		return refuse("this server trusts no CA that issued it").Because(err)
 	}
-	return nil
+	if trust.Revoked == nil {
+		return nil
+	}
+	err = trust.Revoked(&Certificate{Leaf: leaf, Authorities: chains[0][1:]})
+	if err != nil && AsError(err).Kind != Unavailable {
+		return refuse("it was revoked").Because(err)
+	}
+	return err
 }
 
 // Chains verifies the certificates that a client presents, its own first, as the site

@@ -115,6 +115,8 @@ func TestPublishedCertificateIsVerified(t *testing.T) {
 			trust.Verify = func(tls.ConnectionState) error { return errors.New("not on the list") }
 			return trust, err
 		}, "this server trusts no CA that issued it"},
+		{"revoked", own(plain), nil, revoking(t, refuseRevoked(&x509.Certificate{}, false, new(CRL))), "it was revoked; publish a current transport certificate, or connect with it"},
+		{"of which nobody knows", own(plain), nil, revoking(t, (&Unchecked{&x509.Certificate{}, errNoCRL}).Refusal()), "503"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if tc.key == nil {
@@ -126,6 +128,10 @@ func TestPublishedCertificateIsVerified(t *testing.T) {
 			in := publishedInput(t, tlsJWK(tc.key, tc.chain...))
 			in.Trust = tc.trust
 			got, err := CheckMetadata(context.Background(), in)
+			if tc.word == "503" {
+				wantRefusal(t, err, Unavailable, "client certificate: this server cannot tell now")
+				return
+			}
 			if tc.word != "" {
 				wantRefusal(t, err, InvalidClientMetadata, "tls_client_auth_subject_dn: the certificate with this subject in the software's JWKS does not count: "+tc.word)
 				return
@@ -137,6 +143,20 @@ func TestPublishedCertificateIsVerified(t *testing.T) {
 				t.Errorf("subject %x from %s", got.RawSubject, got.SubjectFrom)
 			}
 		})
+	}
+}
+
+// revoking is what the site trusts, and says of the CA's certificates that they do not count.
+func revoking(t testing.TB, why *Error) func() (*TransportTrust, error) {
+	return func() (*TransportTrust, error) {
+		trust, err := siteTrust(t)()
+		trust.Revoked = func(c *Certificate) error {
+			if len(c.Authorities) == 0 {
+				t.Error("nobody knows who has issued it")
+			}
+			return why
+		}
+		return trust, err
 	}
 }
 

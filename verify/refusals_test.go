@@ -93,6 +93,7 @@ func compareRefusals() int {
 var (
 	innerFiles = []string{
 		"jwx.go", "weakkey.go", // a JWK that is skipped
+		"crl.go", "crlscope.go", // a CRL that is not used
 		"shown.go",                                     // what the AS is not told, and the log is
 		"psd2.go",                                      // read for whoever asks, see Certificate.QCStatements
 		"policy.go", "policyinput.go", "policytext.go", // the TPP is told the operator's text
@@ -102,6 +103,7 @@ var (
 		"jwks: ", "revoked jwks: ", "keys: ", // of a key set that cannot be used
 		"holds as number %d",                              // of an x5c alone: the key counts
 		"is there more than once", "cnf", "a token of %s", // of the AS, whose operator reads the log
+		"no CRL of ", "the CRL of ", "serial %x of ", // what the log says of a certificate and its CRL
 		"subject ",                                   // of a certificate
 		"another client's token", "a person's token", // NotYours says the same for all
 		"malformed subject alternative name", "malformed IP address among", "has the extension %s twice", // then it has none
