@@ -29,6 +29,7 @@ import (
 //	suspended/<workspace>/<kind>/<value>       see Suspension
 //	discovery/<workspace>                      the AS's last good document
 //	jwks/<scope>/<hash>                        see KeptKeys
+//	crl/<hash>, crl/<hash>/<sum>/<piece>       see KeptCRL
 //	discovered/<workspace>                     of which AS that is, see Documents
 //	audit/<workspace>/<time>/<id>              see AuditEntry
 //	software/<workspace>/<directory>/<software_id>  how many clients a software has, see software
