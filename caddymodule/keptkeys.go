@@ -62,35 +62,39 @@ func (k keptKeys) Kept(ctx context.Context, url string) (jwks.Kept, bool) {
 
 // Keep has a set written soon.
 func (k keptKeys) Keep(set jwks.Kept) {
-	k.app.keeping.put(k.app, registry.KeptKeys{
+	keys := registry.KeptKeys{
 		Scope: k.scope, URL: set.URL, Software: set.Software, Organisation: set.Organisation, Body: set.Body,
 		Fetched: set.Fetched.UnixNano(), Fresh: set.Fresh.UnixNano(), Until: set.Until().UnixNano(),
-	})
+	}
+	k.app.keeping.put(k.app, [2]string{k.scope, set.URL}, func(ctx context.Context, r *registry.Registry) error { return r.KeepKeys(ctx, keys) })
 }
 
 // maxKeeping is how many sets wait to be written.
 const maxKeeping = 4096
 
-// keeping writes sets, one after the other.
+// keeping writes sets, and CRLs, one after the other.
 type keeping struct {
 	mu sync.Mutex
-	// waiting are the newest of each URL, writing is closed when none is left; nil then.
-	waiting map[[2]string]registry.KeptKeys
+	// waiting are what writes the newest of each scope and URL, writing is closed when none
+	// is left; nil then.
+	waiting map[[2]string]keep
 	writing chan struct{}
 }
 
-func (q *keeping) put(a *App, k registry.KeptKeys) {
+// keep writes one.
+type keep func(context.Context, *registry.Registry) error
+
+func (q *keeping) put(a *App, name [2]string, write keep) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	name := [2]string{k.Scope, k.URL}
 	if _, ok := q.waiting[name]; !ok && len(q.waiting) >= maxKeeping {
-		a.log.Warn("too many key sets wait to be kept; this one is not", slog.String("url", k.URL))
+		a.log.Warn("too many key sets wait to be kept; this one is not", slog.String("url", name[1]))
 		return
 	}
 	if q.waiting == nil {
-		q.waiting = map[[2]string]registry.KeptKeys{}
+		q.waiting = map[[2]string]keep{}
 	}
-	q.waiting[name] = k
+	q.waiting[name] = write
 	if q.writing == nil {
 		q.writing = make(chan struct{})
 		go q.run(a, q.writing)
@@ -111,8 +115,8 @@ func (q *keeping) run(a *App, ended chan struct{}) {
 		if waiting == nil {
 			return
 		}
-		for _, k := range waiting {
-			a.keep(k)
+		for name, write := range waiting {
+			a.keep(name[1], write)
 		}
 	}
 }
@@ -131,7 +135,7 @@ func (q *keeping) wait() {
 	}
 }
 
-func (a *App) keep(k registry.KeptKeys) {
+func (a *App) keep(url string, write keep) {
 	ctx, cancel := context.WithTimeout(context.Background(), keepWithin)
 	defer cancel()
 	r, err := a.enterBehind()
@@ -139,11 +143,11 @@ func (a *App) keep(k registry.KeptKeys) {
 		return // the next configuration keeps its own
 	}
 	if err == nil {
-		err = r.KeepKeys(ctx, k)
+		err = write(ctx, r)
 		a.Leave()
 	}
 	if err != nil {
-		a.log.Warn("a key set was not kept; a restart while its server is down would have an older one, or none", slog.String("url", k.URL), slog.Any("error", err))
+		a.log.Warn("a key set or a CRL was not kept; a restart while its server is down would have an older one, or none", slog.String("url", url), slog.Any("error", err))
 	}
 }
 
