@@ -119,6 +119,7 @@ func (a *App) Start() error {
 	a.started = true
 	a.mu.Unlock()
 	go a.files.run(a.ctx)
+	a.startCRLs()
 	a.startChecks()
 	return nil
 }

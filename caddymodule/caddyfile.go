@@ -100,13 +100,13 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.Errf("openbanking_dcr: unexpected %q after the workspace; this directive takes no request matcher: it guards the whole site", d.Val())
 	}
-	if err := block(d, func() error { return h.word(d) }, "software_statement", "role", "policy", "unguarded"); err != nil {
+	if err := block(d, func() error { return h.word(d) }, "software_statement", "role", "policy", "unguarded", "crl"); err != nil {
 		return err
 	}
 	if h.AuthorizationServer == nil {
 		return d.Errf("openbanking_dcr %s: authorization_server is missing", h.Workspace)
 	}
-	if err := cmp.Or(h.checkProtections(), h.checkProxies()); err != nil {
+	if err := cmp.Or(h.checkProtections(), h.checkProxies(), h.Revocation.check()); err != nil {
 		return d.Errf("openbanking_dcr %s: %v", h.Workspace, err)
 	}
 	return nil

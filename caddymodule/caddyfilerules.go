@@ -38,6 +38,8 @@ import (
 //	unknown_clients             pass|refuse [known <file>]
 //	other_bodies                pass|refuse
 //	assertion_audience          issuer|endpoints
+//	crl                         <file|url...> { ... } # see revocationWord
+//	crl_mode                    soft|strict
 //	keep_headers                <name...>
 //	pass_headers                <name...>
 //	unprotected
@@ -117,7 +119,7 @@ func (h *Handler) siteWord(d *caddyfile.Dispenser) error {
 		h.Unprotected = true
 		return noArgs(d)
 	}
-	return unknown(d)
+	return h.revocationWord(d)
 }
 
 func (h *Handler) role(d *caddyfile.Dispenser) error {

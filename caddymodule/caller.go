@@ -27,6 +27,9 @@ func (d *dcr) certificate() (err error) {
 	if d.cert != nil {
 		d.note("certificate", d.cert.Thumbprint)
 	}
+	if err := d.notRevoked(); err != nil {
+		return err
+	}
 	d.r = d.r.WithContext(authserver.WithSender(d.r.Context(), holder(d.r, d.cert)))
 	d.beginRateLimit()
 	return d.RateLimit.take(sender(d.r, d.cert), d.now())

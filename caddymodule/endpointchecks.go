@@ -57,6 +57,14 @@ func (t *table) checksAt(path string) checks {
 // serveEndpoint passes a request to an endpoint of the AS on, unless it is for a client
 // that may do nothing.
 func (h *Handler) serveEndpoint(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, c checks) error {
+	if err := h.refuseRevoked(r); err != nil {
+		if c&checkClient != 0 {
+			h.refuseAuthorization(w, r, err)
+		} else {
+			h.exchange(w, r, "guard").refuse(err)
+		}
+		return nil
+	}
 	if c&checkClient != 0 {
 		if err := h.checkAuthorization(w, r); err != nil {
 			h.refuseAuthorization(w, r, err)
@@ -69,4 +77,23 @@ func (h *Handler) serveEndpoint(w http.ResponseWriter, r *http.Request, next cad
 	defer h.logPassed(r)
 	handOver(r, h.handedOver, h.now())
 	return next.ServeHTTP(w, r)
+}
+
+// refuseRevoked keeps a certificate that was revoked from the AS, which believes the
+// gateway.
+func (h *Handler) refuseRevoked(r *http.Request) error {
+	if h.crls == nil {
+		return nil
+	}
+	cert, absent := captureCertificate(r.TLS, h.now())
+	if absent != nil {
+		return nil
+	}
+	_, err := h.checkRevoked(r.Context(), cert)
+	if err != nil {
+		by := guardCallerOf(r)
+		by.beginCertificate(r, nil)
+		by.beginCRL(h, nil)
+	}
+	return err
 }

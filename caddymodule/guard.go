@@ -68,6 +68,13 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.
 	if absent != nil {
 		cert = nil // CheckClient tells what is missing
 	}
+	unchecked, err := h.checkRevoked(r.Context(), cert)
+	if err != nil {
+		by.beginAuthentication(r)
+		by.beginCertificate(r, nil)
+		by.beginCRL(h, nil)
+		return "", nil, err
+	}
 	asked, usual := h.usual(r.Method, who, cert, at)
 	// Nobody refuses any more what was let through before, but for an answer of introspection:
 	// of that an explanation needs all steps.
@@ -77,6 +84,9 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.
 	}
 	by.beginAuthentication(r)
 	by.beginCertificate(r, absent)
+	if absent == nil {
+		by.beginCRL(h, unchecked)
+	}
 	if err := h.refuseNameless(r, store, who, at); err != nil {
 		by.begin("client", "client", clientClause)
 		return "", nil, err

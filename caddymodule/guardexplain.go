@@ -136,6 +136,17 @@ func (c *guardCaller) beginCertificate(r *http.Request, why error) {
 	}
 }
 
+// beginCRL shows the CRLs, where there are some.
+func (c *guardCaller) beginCRL(h *Handler, unchecked *verify.Unchecked) {
+	if !c.traced() || h.crls == nil {
+		return
+	}
+	c.trace.Begin("client_certificate", verify.RuleCRL, crlClause, h.shownCRLs())
+	if unchecked != nil {
+		c.conclude(unchecked.Error() + passedUnchecked)
+	}
+}
+
 // shownClient is what a trace has of a client of the registry.
 type shownClient struct {
 	ClientID   string          `json:"client_id"`

@@ -110,6 +110,7 @@ type Handler struct {
 
 	RequestHeaders
 	RegistrationRules
+	Revocation
 	StoreShare
 	Switches
 

@@ -58,6 +58,9 @@ func (h *Handler) provision(ctx caddy.Context) error {
 	if err := h.ClientCertificateHeader.provision(ctx); err != nil {
 		return fmt.Errorf("client_certificate header: %w", err)
 	}
+	if err := h.provisionRevocation(ctx); err != nil {
+		return fmt.Errorf("crl: %w", err)
+	}
 	if err := h.provisionRules(ctx); err != nil {
 		return err
 	}
@@ -93,7 +96,7 @@ func (h *Handler) checkWords() error {
 	if h.Explain != "" && h.Explain != "on" {
 		return fmt.Errorf("explain %q: the only word is on", h.Explain)
 	}
-	return errors.Join(h.RequestHeaders.check(), h.checkSwitches(), h.checkProtections(), h.checkProxies(), h.checkReregister(), h.checkAuditRetention(), h.StoreShare.check(), h.AccessToken.check(), h.Unguarded.check(), h.RegistrationAccessToken.check())
+	return errors.Join(h.RequestHeaders.check(), h.checkSwitches(), h.checkProtections(), h.checkProxies(), h.checkReregister(), h.checkAuditRetention(), h.StoreShare.check(), h.AccessToken.check(), h.Unguarded.check(), h.Revocation.check(), h.RegistrationAccessToken.check())
 }
 
 func (h *Handler) provisionRules(ctx caddy.Context) error {

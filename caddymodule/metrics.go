@@ -45,6 +45,9 @@ func (c collector) Describe(to chan<- *prometheus.Desc) {
 	to <- storeEpoch
 	to <- storeUnconfirmed
 	to <- failedChecks
+	to <- crlCurrent
+	to <- crlAge
+	to <- crlNextUpdate
 }
 
 // collectWithin is less than what asks usually waits.
@@ -52,6 +55,7 @@ const collectWithin = 5 * time.Second
 
 func (c collector) Collect(to chan<- prometheus.Metric) {
 	c.app.collectChecks(to)
+	c.app.collectCRLs(to)
 	store, ok := c.app.enterOpen()
 	if !ok {
 		return // not yet, or not any more
@@ -108,7 +112,7 @@ func (a *App) offerMetrics() error {
 	if to == nil {
 		return nil
 	}
-	for _, c := range []prometheus.Collector{collector{a}, policyDecisions, uncheckedTokens, leftOutCount, guardRefusals, clientAssertions} {
+	for _, c := range []prometheus.Collector{collector{a}, policyDecisions, uncheckedTokens, leftOutCount, guardRefusals, clientAssertions, revokedCertificates, uncheckedCertificates} {
 		if err := to.Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
 			return err
 		}

@@ -265,7 +265,7 @@ func (d *dcr) verifyBody(c *registry.Client) (*registry.Registration, error) {
 	}
 	checked, err := verify.CheckMetadata(d.r.Context(), verify.MetadataInput{
 		Request: request, Certificate: d.cert, Acceptable: metadata.Acceptable, Registered: registered, Bind: d.BindCertificate,
-		Trust: d.transportTrust, Now: d.now(),
+		Trust: d.publishedTrust, Now: d.now(),
 	})
 	if err != nil {
 		return nil, err

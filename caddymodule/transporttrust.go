@@ -40,6 +40,24 @@ func (d *dcr) transportTrust() (*verify.TransportTrust, error) {
 	return trust, err
 }
 
+// publishedTrust is what certificates in a JWKS are verified with: as those of connections,
+// and by the CRLs too.
+func (d *dcr) publishedTrust() (*verify.TransportTrust, error) {
+	trust, err := d.transportTrust()
+	if err != nil || d.crls == nil {
+		return trust, err
+	}
+	trust.Revoked = func(c *verify.Certificate) error {
+		d.crls.Ready(d.r.Context())
+		unchecked, err := c.CheckRevocation(d.crls, d.now())
+		if err == nil && unchecked != nil && d.strict() {
+			return unchecked.Refusal()
+		}
+		return err
+	}
+	return trust, nil
+}
+
 // siteTLS is the TLS configuration of this request's connection. Of a request that
 // nobody has sent it is that of the host where clients register.
 func (d *dcr) siteTLS() (*tls.Config, error) {

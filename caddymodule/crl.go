@@ -1,0 +1,198 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/crl"
+	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
+)
+
+// Client certificates are held against certificate revocation lists (CRL) where the
+// directive names some.
+
+// Revocation configures that.
+type Revocation struct {
+	// CRL are the lists. Default: none, nobody asks whether a certificate was revoked.
+	CRL []*CRL `json:"crl,omitempty"`
+	// CRLMode is what happens to a client certificate of whose CA no current list is
+	// there: "soft" lets it through and warns, "strict" refuses it for now (503).
+	// Default: soft.
+	CRLMode string `json:"crl_mode,omitempty"`
+
+	crls      *crl.Set // nil for none
+	unchecked uncheckedIssuers
+}
+
+// CRL names lists that are read in one way.
+type CRL struct {
+	// From are files, which are read again when they change, and addresses (http or
+	// https). At least one is required.
+	From []string `json:"from"`
+	// PrivateAddresses allows the hosts of addresses to be at loopback or private ones: for
+	// a CA of the bank's own. Default: false, they must be public.
+	PrivateAddresses bool `json:"private_addresses,omitempty"`
+	// TrustPoolRaw verifies servers with https, a module of tls.ca_pool.source. Default:
+	// the system's roots.
+	TrustPoolRaw json.RawMessage `json:"trust_pool,omitempty" caddy:"namespace=tls.ca_pool.source inline_key=provider"`
+}
+
+// strict tells whether nobody is let through of whom it is not known.
+func (r *Revocation) strict() bool { return r.CRLMode == "strict" }
+
+func (r *Revocation) check() error {
+	named := 0
+	for _, c := range r.CRL {
+		if c == nil || len(c.From) == 0 {
+			return errors.New("crl: a file or an address is missing")
+		}
+		named += len(c.From)
+		for _, from := range c.From {
+			if err := checkCRLSource(from); err != nil {
+				return fmt.Errorf("crl: %w", err)
+			}
+		}
+	}
+	switch {
+	case named > crl.MaxSources:
+		return fmt.Errorf("crl: %d files and addresses, at most %d are read", named, crl.MaxSources)
+	case r.CRLMode != "" && r.CRLMode != "soft" && r.CRLMode != "strict":
+		return fmt.Errorf("crl_mode %q: must be soft or strict", r.CRLMode)
+	case r.CRLMode != "" && named == 0:
+		return errors.New("crl_mode: there is no crl")
+	}
+	return nil
+}
+
+// isCRLAddress tells an address from a file.
+func isCRLAddress(from string) bool { return strings.Contains(from, "://") }
+
+func checkCRLSource(from string) error {
+	if !isCRLAddress(from) {
+		return nil
+	}
+	u, err := url.Parse(from)
+	switch {
+	case err != nil:
+		return errors.New("a URL that cannot be read") // it may have a password
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "":
+		return fmt.Errorf("%q: must be a file, or an http or https URL", u.Redacted())
+	}
+	return nil
+}
+
+// provisionRevocation reads the files. Addresses are asked when the configuration starts.
+func (h *Handler) provisionRevocation(ctx caddy.Context) error {
+	if len(h.CRL) == 0 {
+		return nil
+	}
+	h.crls = crl.NewSet(crl.Options{Log: h.log, Now: h.now, Keeper: keptCRLs{h.app}})
+	for _, c := range h.CRL {
+		roots, err := trustPool(ctx, c, c.TrustPoolRaw)
+		if err != nil {
+			return err
+		}
+		client := jwks.NewClient(jwks.Options{Roots: roots, PrivateRanges: c.PrivateAddresses, PlainHTTP: true, MaxBytes: verify.MaxCRL, Timeout: crl.FetchWithin, MaxConnections: 2})
+		for _, from := range c.From {
+			if isCRLAddress(from) {
+				h.crls.AddURL(client, from)
+				continue
+			}
+			use := h.crls.AddFile(from)
+			read := func() error {
+				text, err := readAtMost(from, verify.MaxCRL)
+				if err == nil {
+					err = use(text)
+				}
+				if err != nil {
+					return fmt.Errorf("%s: %w", from, err)
+				}
+				return nil
+			}
+			h.app.files.add("crl "+from, fixed(from), read)
+			if err := read(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// startCRLs has the lists of all workspaces fetched until the configuration ends. Nothing
+// waits for it but requests with a client certificate, for some seconds.
+func (a *App) startCRLs() {
+	for _, h := range a.workspaces {
+		if h.crls != nil {
+			go h.crls.Run(a.ctx)
+		}
+	}
+}
+
+// crlClause is where the rules for revocation come from.
+const crlClause = "RFC 5280 6.3"
+
+// checkRevoked refuses a certificate that was revoked, and with crl_mode strict one of which
+// that is not known. unchecked is why it is not known, nil where it is.
+func (h *Handler) checkRevoked(ctx context.Context, cert *verify.Certificate) (unchecked *verify.Unchecked, err error) {
+	if h.crls == nil || cert == nil {
+		return nil, nil
+	}
+	h.crls.Ready(ctx)
+	unchecked, err = cert.CheckRevocation(h.crls, h.now())
+	switch {
+	case err != nil:
+		revokedCertificates.WithLabelValues(h.Workspace).Inc()
+		return nil, err
+	case unchecked == nil:
+		h.unchecked.end(h.log, cert)
+		return nil, nil
+	}
+	h.unchecked.tell(h.log, unchecked, h.strict())
+	if h.strict() {
+		uncheckedCertificates.WithLabelValues(h.Workspace, "refused").Inc()
+		return unchecked, unchecked.Refusal()
+	}
+	uncheckedCertificates.WithLabelValues(h.Workspace, "passed").Inc()
+	return unchecked, nil
+}
+
+// notRevoked is checkRevoked for requests to the registration endpoints.
+func (d *dcr) notRevoked() error {
+	if d.crls == nil || d.cert == nil {
+		return nil
+	}
+	d.trace.Begin("client_certificate", verify.RuleCRL, crlClause, d.shownCRLs())
+	unchecked, err := d.checkRevoked(d.r.Context(), d.cert)
+	if unchecked != nil {
+		d.note("crl", unchecked.Error())
+	}
+	if unchecked != nil && err == nil {
+		d.trace.Conclude(verify.VerdictUnknown, unchecked.Error()+passedUnchecked)
+	}
+	return err
+}
+
+const passedUnchecked = "; crl_mode soft lets it through"
+
+// shownCRLs are what a trace has of the lists.
+func (h *Handler) shownCRLs() any {
+	return func() any {
+		shown := []map[string]string{}
+		for _, s := range h.crls.States() {
+			one := map[string]string{"crl": s.From, "this_update": "none is held"}
+			if s.Held {
+				one["this_update"], one["next_update"] = s.ThisUpdate.UTC().Format(time.RFC3339), s.NextUpdate.UTC().Format(time.RFC3339)
+			}
+			shown = append(shown, one)
+		}
+		return shown
+	}
+}

@@ -1,0 +1,419 @@
+package caddymodule
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/crl"
+	"github.com/caddy-dcr/caddy-dcr/verify/crl/crltest"
+)
+
+// withCRL is a handler with one list, and what reads another one.
+type withCRL struct {
+	*whole
+	ca  *crltest.Authority
+	use func([]byte) error
+}
+
+func newWithCRL(t *testing.T, mode string) *withCRL {
+	t.Helper()
+	w := newWhole(t, nil)
+	w.Explain, w.CRLMode, w.RateLimit = "on", mode, &RateLimit{Off: true}
+	w.crls = crl.NewSet(crl.Options{Log: w.Handler.log, Now: w.now})
+	return &withCRL{whole: w, ca: crltest.New(t, time.Now(), "CA", nil, nil), use: w.crls.AddFile("issuing.crl")}
+}
+
+// everywhere sends the client's requests, and returns the status of each.
+func (w *withCRL) everywhere(client *x509.Certificate) map[string]*httptest.ResponseRecorder {
+	answers := map[string]*httptest.ResponseRecorder{}
+	for what, r := range map[string]*http.Request{
+		"token":         tokenRequest(nil, "client_id=client&grant_type=client_credentials"),
+		"elsewhere's":   tokenRequest(nil, "client_id=elsewhere"),
+		"userinfo":      to(me, "Bearer", "t"),
+		"credential":    to(credential, "Bearer", "t"),
+		"authorization": httptest.NewRequest("GET", "/default/obuk/auth?client_id=client", nil),
+		"register":      httptest.NewRequest("POST", "/default/obuk/register", strings.NewReader("x")),
+		"read":          httptest.NewRequest("GET", "/default/obuk/register/client", nil),
+		"update":        httptest.NewRequest("PUT", "/default/obuk/register/client", strings.NewReader("x")),
+		"delete":        httptest.NewRequest("DELETE", "/default/obuk/register/client", nil),
+	} {
+		if strings.HasPrefix(r.URL.Path, "/default/obuk/register") {
+			r.Header.Set("Content-Type", "application/jose")
+		}
+		r.TLS = w.ca.Chain(client)
+		answers[what] = w.serve(r)
+	}
+	return answers
+}
+
+func isRegistration(what string) bool {
+	return what == "register" || what == "read" || what == "update" || what == "delete"
+}
+
+// TestRevokedCertificate: a revoked certificate is none anywhere, also where requests of it
+// were let through before, and the AS is not handed it.
+func TestRevokedCertificate(t *testing.T) {
+	w := newWithCRL(t, "")
+	w.must(w.use(w.ca.List(nil, 1)))
+	good, revoked := w.ca.Client(2), w.ca.Client(1)
+	check := func(state string, client *x509.Certificate, is bool) {
+		t.Helper()
+		for what, answer := range w.everywhere(client) {
+			body := answer.Body.String()
+			if refused := answer.Code == 401 && strings.Contains(body, "client certificate: revoked by the CA that issued it"); refused != is {
+				t.Errorf("%s, %s: %d %s", state, what, answer.Code, body)
+			}
+			if !is {
+				continue
+			}
+			if !strings.Contains(body, `"error":"invalid_client"`) || answer.Header().Get(interactionID) == "" {
+				t.Errorf("%s, %s: %v %s", state, what, answer.Header(), body)
+			}
+			if isRegistration(what) != strings.HasPrefix(answer.Header().Get("WWW-Authenticate"), "Bearer realm=") && what != "userinfo" && what != "credential" {
+				t.Errorf("%s, %s: %v", state, what, answer.Header())
+			}
+		}
+	}
+	before := counterValue(t, revokedCertificates.WithLabelValues(w.Workspace))
+	check("revoked", revoked, true)
+	if n := counterValue(t, revokedCertificates.WithLabelValues(w.Workspace)) - before; n != 9 {
+		t.Errorf("%v counted", n)
+	}
+	check("another", good, false)
+	check("another once more", good, false)
+	w.must(w.use(w.ca.List(w.ca.Numbered(8, time.Minute), 1, 2)))
+	w.log.Reset()
+	check("revoked meanwhile", good, true)
+	for _, text := range []string{"serial 2 of CN=CA is on the CRL issuing.crl (number 8, issued ", "rule=crl"} {
+		if n := strings.Count(w.log.String(), text); n != 9 {
+			t.Errorf("the log says %d times: %s", n, text)
+		}
+	}
+}
+
+// TestNoCurrentCRL: soft lets through and warns once for each change, strict answers that
+// it cannot tell now. What is on an old list was revoked.
+func TestNoCurrentCRL(t *testing.T) {
+	ended := func(l *x509.RevocationList) { l.NextUpdate = time.Now().Add(-time.Minute) }
+	for _, mode := range []string{"", "soft", "strict"} {
+		t.Run(mode, func(t *testing.T) {
+			w := newWithCRL(t, mode)
+			unchecked := func(state string, client *x509.Certificate) {
+				t.Helper()
+				for what, answer := range w.everywhere(client) {
+					told := answer.Code == 503 && strings.Contains(answer.Body.String(), "cannot tell now whether it was revoked") && answer.Header().Get("Retry-After") == "60"
+					if told != (mode == "strict") {
+						t.Errorf("%q, %s, %s: %d %s", mode, state, what, answer.Code, answer.Body)
+					}
+				}
+			}
+			said := func(state, text string, times int) {
+				t.Helper()
+				if n := strings.Count(w.log.String(), text); n != times {
+					t.Errorf("%q, %s: said %d times, not %d: %s\n%s", mode, state, n, times, text, w.log)
+				}
+			}
+			const warning = "level=WARN msg=\"does not know whether client certificates of a CA were revoked"
+			client := w.ca.Client(2)
+			outcome := map[string]string{"strict": "refused"}[mode]
+			counted := uncheckedCertificates.WithLabelValues(w.Workspace, cmp.Or(outcome, "passed"))
+			before := counterValue(t, counted)
+			unchecked("no list", client)
+			if n := counterValue(t, counted) - before; n != 9 {
+				t.Errorf("%q: %v counted", mode, n)
+			}
+			said("no list", warning, 1)
+			w.must(w.use(w.ca.List(ended, 1)))
+			unchecked("an old list", client)
+			unchecked("an old list", client)
+			said("an old list", warning, 2)
+			if got := w.everywhere(w.ca.Client(1))["token"]; got.Code != 401 || !strings.Contains(got.Body.String(), "revoked by") {
+				t.Errorf("%q: on an old list: %d %s", mode, got.Code, got.Body)
+			}
+			w.must(w.use(w.ca.List(w.ca.Numbered(8, time.Minute), 1)))
+			if got := w.everywhere(client)["token"]; got.Code != 200 {
+				t.Errorf("%q: a current list: %d %s", mode, got.Code, got.Body)
+			}
+			said("a current list", "knows again whether client certificates of a CA were revoked", 1)
+			said("a current list", warning, 2)
+			if mode == "strict" {
+				return
+			}
+			if n := strings.Count(w.log.String(), "crl=\"serial 2 of CN=CA: the CRL of its issuer has ended\""); n == 0 {
+				t.Errorf("the lines of requests do not say what was not checked:\n%s", w.log)
+			}
+		})
+	}
+}
+
+// TestRevokedBehindALoadBalancer: so is a certificate that a trusted proxy hands on, with the
+// chain that the gateway has verified.
+func TestRevokedBehindALoadBalancer(t *testing.T) {
+	w := newWithCRL(t, "strict")
+	w.must(w.use(w.ca.List(nil, 1)))
+	header, err := verify.NewCertificateHeader(verify.FormRFC9440, "")
+	w.must(err)
+	known, err := lru.New[[sha256.Size]byte, *verified](8)
+	w.must(err)
+	roots := x509.NewCertPool()
+	roots.AddCert(w.ca.Certificate)
+	w.ClientCertificateHeader = &ProxyCertificate{header: header, roots: roots, known: known}
+	w.app.own.add(header.Names()...)
+	w.app.own.fromProxy = true
+	ask := func(client *x509.Certificate) *httptest.ResponseRecorder {
+		r := tokenRequest(nil, "client_id=client&grant_type=client_credentials")
+		for pairs := header.Write(client.Raw); len(pairs) > 0; pairs = pairs[2:] {
+			r.Header[pairs[0]] = pairs[1:2]
+		}
+		vars := map[string]any{caddyhttp.TrustedProxyVarKey: true}
+		answer := httptest.NewRecorder()
+		next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
+		w.must(w.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), caddyhttp.VarsCtxKey, vars)), next))
+		return answer
+	}
+	for range 2 {
+		if got := ask(w.ca.Client(2)); got.Code != 200 {
+			t.Errorf("%d %s", got.Code, got.Body)
+		}
+		if got := ask(w.ca.Client(1)); got.Code != 401 || !strings.Contains(got.Body.String(), "revoked by the CA") {
+			t.Errorf("revoked: %d %s", got.Code, got.Body)
+		}
+	}
+}
+
+// TestRevokedInTheJWKS: a certificate that the software has published for later counts no
+// more than one that is presented.
+func TestRevokedInTheJWKS(t *testing.T) {
+	for mode, want := range map[string][3]string{"soft": {"", "revoked by the CA", ""}, "strict": {"", "revoked by the CA", "cannot tell now"}} {
+		t.Run(mode, func(t *testing.T) {
+			w := newWithCRL(t, mode)
+			w.must(w.use(w.ca.List(nil, 1)))
+			w.ClientCertificateHeader = &ProxyCertificate{roots: x509.NewCertPool()}
+			d := &dcr{exchange: w.exchange(httptest.NewRecorder(), httptest.NewRequest("POST", "/", nil), "register"), store: w.store}
+			trust, err := d.publishedTrust()
+			w.must(err)
+			other := crltest.New(t, time.Now(), "another CA", nil, nil)
+			for i, c := range []*verify.Certificate{
+				{Leaf: w.ca.Client(2), Authorities: []*x509.Certificate{w.ca.Certificate}}, {Leaf: w.ca.Client(1), Authorities: []*x509.Certificate{w.ca.Certificate}},
+				{Leaf: other.Client(1), Authorities: []*x509.Certificate{other.Certificate}},
+			} {
+				err := trust.Revoked(c)
+				if (err != nil) != (want[i] != "") || err != nil && !strings.Contains(err.Error(), want[i]) {
+					t.Errorf("certificate %d: %v, want %q", i+1, err, want[i])
+				}
+			}
+		})
+	}
+}
+
+// TestCRLMetrics: what an operator is woken by.
+func TestCRLMetrics(t *testing.T) {
+	w := newWithCRL(t, "")
+	if got := gauges(t, w.app); got["crl_current"] != 0 {
+		t.Errorf("%v", got)
+	}
+	next := time.Now().Add(time.Hour)
+	w.must(w.use(w.ca.List(func(l *x509.RevocationList) { l.NextUpdate = next })))
+	got := gauges(t, w.app)
+	if got["crl_current"] != 1 || got["crl_age_seconds"] < 3600 || got["crl_age_seconds"] > 4000 || got["crl_next_update_timestamp_seconds"] != float64(next.Unix()) {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestCRLOfAConfiguration: files are read, and read again; addresses are asked when the
+// configuration starts and not before, and what they say outlives it.
+func TestCRLOfAConfiguration(t *testing.T) {
+	t.Setenv("DCR_TEST_SECRET", "x")
+	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	ca := crltest.New(t, time.Now(), "CA", nil, nil)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file.crl")
+	write(t, file, string(ca.List(nil, 1)))
+	var asked atomic.Int32
+	var down atomic.Bool
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		if down.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = w.Write(ca.List(ca.Numbered(8, time.Minute), 1, 2))
+	}))
+	defer server.Close()
+	config := func(words string) string {
+		return site(append([]string{"DIRECTORY", filepath.Join(dir, "store")}, workspaceWord(words)...)...)
+	}
+	both := config("crl " + file + " " + server.URL + "/list.crl {\n\t\t\tprivate_addresses\n\t\t}")
+	if _, err := load(t, both); err != nil || asked.Load() != 0 {
+		t.Fatalf("validated with %d requests, %v", asked.Load(), err)
+	}
+	for text, want := range map[string]string{
+		config("crl " + filepath.Join(dir, "nothing.crl")): "nothing.crl", config("crl " + filepath.Join(dir, "bad.crl")): "bad.crl", config("crl_mode soft"): "there is no crl",
+	} {
+		write(t, filepath.Join(dir, "bad.crl"), "x")
+		if _, err := load(t, text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+
+	run := func(what string, serial int64, want bool) {
+		t.Helper()
+		app := provisioned(t, both)
+		app.Checks = "off"
+		if err := app.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := app.Cleanup(); err != nil {
+				t.Error(err)
+			}
+		}()
+		cert, err := verify.CaptureCertificate(ca.Chain(ca.Client(serial)), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = app.workspaces[0].checkRevoked(t.Context(), cert)
+		if (err != nil) != want {
+			t.Errorf("%s: %v", what, err)
+		}
+		app.keeping.wait()
+	}
+	run("revoked by the list of the address", 2, true)
+	if asked.Load() == 0 {
+		t.Error("the address was not asked")
+	}
+	down.Store(true)
+	run("revoked, while the server is down", 2, true)
+	run("another one, while the server is down", 3, false)
+
+	app := provisioned(t, config("crl "+file))
+	write(t, file, string(ca.List(ca.Numbered(9, time.Second), 3)))
+	app.files.look(time.Now())
+	cert, err := verify.CaptureCertificate(ca.Chain(ca.Client(3)), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := app.workspaces[0].checkRevoked(t.Context(), cert); err == nil {
+		t.Error("the file was not read again")
+	}
+}
+
+// TestExplainRevoked: caddy dcr explain tells it too, and where nobody is asked that it is
+// not known.
+func TestExplainRevoked(t *testing.T) {
+	w := newWithCRL(t, "")
+	w.must(w.use(w.ca.List(nil, 1)))
+	step := func(client *x509.Certificate) verify.Step {
+		t.Helper()
+		r := httptest.NewRequest("POST", "/default/obuk/register", strings.NewReader("x"))
+		r.TLS = w.ca.Chain(client)
+		d := &dcr{exchange: w.exchange(httptest.NewRecorder(), r, "register"), store: w.store}
+		d.record()
+		err := d.certificate()
+		for _, s := range registry.Explain("", "", time.Now(), d.trace, err).Steps {
+			if s.Rule == verify.RuleCRL {
+				return s
+			}
+		}
+		t.Fatal("no step")
+		return verify.Step{}
+	}
+	if s := step(w.ca.Client(1)); s.Verdict != verify.VerdictRefused || !strings.Contains(s.Reason, "serial 1 of CN=CA is on the CRL issuing.crl") {
+		t.Errorf("%+v", s)
+	}
+	if s := step(w.ca.Client(2)); s.Verdict != verify.VerdictPassed {
+		t.Errorf("%+v", s)
+	}
+	other := &withCRL{whole: w.whole, ca: crltest.New(t, time.Now(), "another CA", nil, nil)}
+	w.ca = other.ca
+	if s := step(w.ca.Client(2)); s.Verdict != verify.VerdictUnknown || !strings.Contains(s.Reason, "no CRL of its issuer; crl_mode soft lets it through") {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestExplainRevokedAtTheEndpoints: with explain on the steps of the guard end with the list.
+func TestExplainRevokedAtTheEndpoints(t *testing.T) {
+	w := newWithCRL(t, "")
+	w.must(w.use(w.ca.List(nil, 1)))
+	now, err := w.current(t.Context())
+	w.must(err)
+	for what, of := range map[purpose]*http.Request{authentication: tokenRequest(nil, "client_id=client"), endpoint: to(me, "Bearer", "t")} {
+		of.TLS = w.ca.Chain(w.ca.Client(1))
+		r := w.informed(ofCaddy(of), now, what)
+		answer := httptest.NewRecorder()
+		next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { t.Error("it goes on"); return nil })
+		if what == endpoint {
+			w.must(w.serveEndpoint(answer, r, next, now.checksAt(me)))
+		} else {
+			w.must(w.serveGuarded(answer, r, next, what))
+		}
+		steps := registry.Explain("", "", time.Now(), &guardCallerOf(r).trace, errors.New("refused")).Steps
+		last := steps[len(steps)-1]
+		if answer.Code != 401 || last.Step != "client_certificate" || last.Rule != verify.RuleCRL || !strings.Contains(string(last.Input), "issuing.crl") {
+			t.Errorf("%d, %+v", answer.Code, last)
+		}
+	}
+}
+
+// TestCRLSourcesHaveNoPassword: an address with one is refused without showing it.
+func TestCRLSourcesHaveNoPassword(t *testing.T) {
+	for _, from := range []string{"http://user:secret@crl.example/a", "ldap://user:secret@crl.example/a", "http://user:secret@crl.example/%zz"} {
+		if err := checkCRLSource(from); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v", from, err)
+		}
+	}
+}
+
+// BenchmarkCheckRevoked is what the guard does more with a CRL, and without one.
+func BenchmarkCheckRevoked(b *testing.B) {
+	ca := crltest.New(b, time.Now(), "CA", nil, nil)
+	cert, err := verify.CaptureCertificate(ca.Chain(ca.Client(1)), time.Now())
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, lists := range map[string][]byte{"off": nil, "on": ca.List(nil, 2, 3)} {
+		h := &Handler{log: slog.New(slog.DiscardHandler)}
+		if lists != nil {
+			h.crls = crl.NewSet(crl.Options{})
+			if err := h.crls.AddFile("a.crl")(bytes.Clone(lists)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if unchecked, err := h.checkRevoked(b.Context(), cert); unchecked != nil || err != nil {
+					b.Fatal(unchecked, err)
+				}
+			}
+		})
+	}
+}
+
+func counterValue(t *testing.T, c prometheus.Counter) float64 {
+	t.Helper()
+	var m dto.Metric
+	if err := c.Write(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m.GetCounter().GetValue()
+}

@@ -1,0 +1,121 @@
+package caddymodule
+
+import (
+	"crypto/x509"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/crl"
+)
+
+// What operators are told of revocation, beside the line of each request.
+
+// Both count since the process began, over reloads.
+var (
+	revokedCertificates = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "caddy_openbanking_dcr_revoked_certificates_total",
+		Help: "Requests with a client certificate that was revoked, or whose CA was; all were refused.",
+	}, []string{"workspace"})
+	uncheckedCertificates = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "caddy_openbanking_dcr_unchecked_certificates_total",
+		Help: "Requests with a client certificate of whose issuer no current CRL is held, by outcome: passed (crl_mode soft) or refused (strict).",
+	}, []string{"workspace", "outcome"})
+)
+
+var (
+	crlCurrent = prometheus.NewDesc("caddy_openbanking_dcr_crl_current",
+		"1 while the CRL of this file or address is held and has not ended, else 0.", []string{"workspace", "crl"}, nil)
+	crlAge = prometheus.NewDesc("caddy_openbanking_dcr_crl_age_seconds",
+		"Time since the CA has issued the CRL that is held.", []string{"workspace", "crl"}, nil)
+	crlNextUpdate = prometheus.NewDesc("caddy_openbanking_dcr_crl_next_update_timestamp_seconds",
+		"When the CRL that is held ends (nextUpdate).", []string{"workspace", "crl"}, nil)
+)
+
+// collectCRLs tells of the lists. Where one is named twice, it is told of once.
+func (a *App) collectCRLs(to chan<- prometheus.Metric) {
+	for _, h := range a.workspaces {
+		if h.crls == nil {
+			continue
+		}
+		told := map[string]bool{}
+		for _, s := range h.crls.States() {
+			if !told[s.From] {
+				collectCRL(to, h.Workspace, s, h.now())
+			}
+			told[s.From] = true
+		}
+	}
+}
+
+func collectCRL(to chan<- prometheus.Metric, workspace string, s crl.State, now time.Time) {
+	gauge := func(d *prometheus.Desc, value float64) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, workspace, s.From)
+	}
+	gauge(crlCurrent, oneIf(s.Current))
+	if !s.Held {
+		return
+	}
+	gauge(crlAge, now.Sub(s.ThisUpdate).Seconds())
+	if !s.NextUpdate.IsZero() {
+		gauge(crlNextUpdate, float64(s.NextUpdate.Unix()))
+	}
+}
+
+// uncheckedIssuers are the CAs of which it was said that their certificates are not
+// checked: once, until they are again.
+type uncheckedIssuers struct {
+	some atomic.Int32
+	mu   sync.Mutex
+	said map[string]string // why, by the issuer's name
+}
+
+// maxUncheckedIssuers bounds the memory. There are as many as the trust_pool leads to.
+const maxUncheckedIssuers = 64
+
+func (u *uncheckedIssuers) tell(log *slog.Logger, of *verify.Unchecked, strict bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	name, why := string(of.Certificate.RawIssuer), of.Why.Error()
+	if u.said[name] == why || len(u.said) >= maxUncheckedIssuers && u.said[name] == "" {
+		return
+	}
+	if u.said == nil {
+		u.said = map[string]string{}
+	}
+	u.said[name] = why
+	u.some.Store(int32(len(u.said)))
+	text, cure := "does not know whether client certificates of a CA were revoked, and lets them through", "name the CRL of this issuer with crl, or see why it is not current; crl_mode strict would refuse"
+	if strict {
+		text, cure = "does not know whether client certificates of a CA were revoked, and refuses them", "name the CRL of this issuer with crl, or see why it is not current; crl_mode soft would let them through"
+	}
+	log.Warn(text, slog.String("issuer", subject(of.Certificate.RawIssuer)), slog.String("reason", why), slog.String("cure", cure))
+}
+
+// end is for a certificate that was checked, and all that it depends on.
+func (u *uncheckedIssuers) end(log *slog.Logger, cert *verify.Certificate) {
+	if u.some.Load() == 0 {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	of := cert.Leaf
+	for _, ca := range cert.Authorities {
+		u.ended(log, of)
+		of = ca
+	}
+}
+
+func (u *uncheckedIssuers) ended(log *slog.Logger, of *x509.Certificate) {
+	name := string(of.RawIssuer)
+	if u.said[name] == "" {
+		return
+	}
+	delete(u.said, name)
+	u.some.Store(int32(len(u.said)))
+	log.Info("knows again whether client certificates of a CA were revoked", slog.String("issuer", subject(of.RawIssuer)))
+}

@@ -1,0 +1,48 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify/crl"
+)
+
+// Certificate revocation lists are kept in the store, as key sets are, so that a reload or
+// a restart while the CA's server is down changes nothing.
+
+// keepCRLFor is how long a list is kept after its end: what is on it was revoked for good.
+const keepCRLFor = 90 * 24 * time.Hour
+
+type keptCRLs struct{ app *App }
+
+// Kept is the last list of a URL.
+func (k keptCRLs) Kept(ctx context.Context, url string) []byte {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepWithin)
+	defer cancel()
+	r, err := k.app.enterBehind()
+	if err != nil {
+		return nil
+	}
+	defer k.app.Leave()
+	body, err := r.KeptCRL(ctx, url)
+	if err != nil && !errors.Is(err, registry.ErrNotFound) {
+		k.app.log.Warn("cannot read the CRL that is kept of a server", slog.String("url", url), slog.Any("error", err))
+	}
+	return body
+}
+
+// Keep has a list written soon.
+func (k keptCRLs) Keep(l crl.Kept) {
+	list := registry.KeptCRL{URL: l.URL, Body: l.Body, Issued: l.ThisUpdate.UnixNano(), Until: latest(l.ThisUpdate, l.NextUpdate).Add(keepCRLFor).UnixNano()}
+	k.app.keeping.put(k.app, [2]string{"crl", l.URL}, func(ctx context.Context, r *registry.Registry) error { return r.KeepCRL(ctx, list) })
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
