@@ -12,12 +12,12 @@ import (
 
 // An answer to a registration that is odd, and names the client all the same.
 
-// without is one that has no credentials that can be read, cutOff one that has them.
+// without is one that has no credentials that can be read, brokenOff one that has them.
 func without(p *registry.Provisioned) (*registry.Provisioned, error) {
 	return &registry.Provisioned{ClientID: p.ClientID}, errors.Join(registry.ErrLost, registry.ErrDetached)
 }
 
-func cutOff(p *registry.Provisioned) (*registry.Provisioned, error) { return p, registry.ErrLost }
+func brokenOff(p *registry.Provisioned) (*registry.Provisioned, error) { return p, registry.ErrLost }
 
 // TestOddAnswerIsNoLostAnswer: the client is deleted, or is listed with its client_id, and
 // the registration is not repeated without end.
@@ -32,8 +32,8 @@ func TestOddAnswerIsNoLostAnswer(t *testing.T) {
 	}{
 		{"without credentials, client_id chosen", true, without, []string{registry.NotDeleted}, 1, 3},
 		{"without credentials", false, without, []string{registry.NotDeleted}, 1, 1},
-		{"with credentials, client_id chosen", true, cutOff, nil, 0, 3},
-		{"with credentials", false, cutOff, nil, 0, 1},
+		{"with credentials, client_id chosen", true, brokenOff, nil, 0, 3},
+		{"with credentials", false, brokenOff, nil, 0, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			run(t, c.chosen, func(x *fixture) {
