@@ -7,6 +7,7 @@ import "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 //	crl <file|url...> {       # several times
 //	    private_addresses
 //	    trust_pool <module> ...
+//	    proxy <url>|off
 //	}
 //	crl_mode soft|strict
 func (h *Handler) revocationWord(d *caddyfile.Dispenser) (err error) {
@@ -36,6 +37,9 @@ func (c *CRL) word(d *caddyfile.Dispenser) (err error) {
 		return noArgs(d)
 	case "trust_pool":
 		c.TrustPoolRaw, err = guest(d, "tls.ca_pool.source.", "provider")
+		return err
+	case "proxy":
+		c.Proxy, err = forwardProxy(d)
 		return err
 	}
 	return unknown(d)

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -43,6 +44,37 @@ type CRL struct {
 	// TrustPoolRaw verifies servers with https, a module of tls.ca_pool.source. Default:
 	// the system's roots.
 	TrustPoolRaw json.RawMessage `json:"trust_pool,omitempty" caddy:"namespace=tls.ca_pool.source inline_key=provider"`
+	// Proxy is the way to addresses, which are https then. Default: the workspace's.
+	Proxy *ForwardProxy `json:"proxy,omitempty"`
+}
+
+// hosts are those of the addresses.
+func (c *CRL) hosts() (hosts []string) {
+	for _, from := range c.From {
+		if isCRLAddress(from) {
+			hosts = append(hosts, hostOf(from))
+		}
+	}
+	return hosts
+}
+
+// checkProxied refuses addresses that no proxy is asked for.
+func (c *CRL) checkProxied(workspace *ForwardProxy) error {
+	if c == nil {
+		return nil
+	}
+	if err := c.Proxy.check(); err != nil {
+		return err
+	}
+	for _, from := range c.From {
+		if !isCRLAddress(from) {
+			continue
+		}
+		if err := checkProxied(cmp.Or(c.Proxy, workspace), c.PrivateAddresses, from); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // strict tells whether nobody is let through of whom it is not known.
@@ -100,7 +132,13 @@ func (h *Handler) provisionRevocation(ctx caddy.Context) error {
 		if err != nil {
 			return err
 		}
-		client := jwks.NewClient(jwks.Options{Roots: roots, PrivateRanges: c.PrivateAddresses, PlainHTTP: true, MaxBytes: verify.MaxCRL, Timeout: crl.FetchWithin, MaxConnections: 2})
+		proxy, err := c.Proxy.or(ctx, h.Proxy)
+		if err != nil {
+			return err
+		}
+		client := jwks.NewClient(proxy.options(jwks.Options{
+			Roots: roots, PrivateRanges: c.PrivateAddresses, PlainHTTP: true, MaxBytes: verify.MaxCRL, Timeout: crl.FetchWithin, MaxConnections: 2,
+		}, c.hosts()...))
 		for _, from := range c.From {
 			if isCRLAddress(from) {
 				h.crls.AddURL(client, from)

@@ -183,6 +183,9 @@ func (h *Handler) checkProxies() error {
 	} else if s != nil && s.JWKSURI != "" {
 		errs = append(errs, inBlock("signed_request_body", cmp.Or(s.Proxy.check(), checkProxied(cmp.Or(s.Proxy, h.Proxy), s.PrivateAddresses, s.JWKSURI))))
 	}
+	for _, c := range h.CRL {
+		errs = append(errs, inBlock("crl", c.checkProxied(h.Proxy)))
+	}
 	return cmp.Or(errs...)
 }
 
@@ -208,7 +211,11 @@ func checkProxied(p *ForwardProxy, private bool, address string, hosts ...string
 		if err != nil {
 			return err
 		}
-		if err := jwks.CheckProxyTarget(u); err != nil {
+		err = jwks.CheckProxyTarget(u)
+		if u.Scheme == "http" {
+			err = fmt.Errorf("%w: only https is asked for", jwks.ErrTarget)
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w; to dial it, leave proxy out, or write proxy off in this block", u.Redacted(), err)
 		}
 	}

@@ -110,6 +110,10 @@ func TestForwardProxyConfigurations(t *testing.T) {
 		{`"proxy":{"url":"http://proxy.example","trust_pool":{"provider":"file","pem_files":["x.pem"]}},`, ``, ``, "trust_pool is for an https proxy"},
 		{`"proxy":{"url":"https://proxy.example","trust_pool":{"provider":"file","pem_files":["x.pem"]}},`, ``, ``, "x.pem"},
 		{`"signed_request_body":{"jwks_uri":"https://keys.example/k","private_addresses":true,"proxy":{"url":"http://proxy.example"}},`, ``, ``, "signed_request_body: private_addresses"},
+		{`"proxy":{"url":"http://proxy.example"},"crl":[{"from":["http://crl.example/a.crl"]}],`, ``, ``, "crl: http://crl.example/a.crl: "},
+		{`"proxy":{"url":"http://proxy.example"},"crl":[{"from":["https://crl.example/a.crl"],"private_addresses":true}],`, ``, ``, "crl: private_addresses"},
+		{`"proxy":{"url":"http://proxy.example"},"crl":[{"from":["http://crl.example/a.crl"],"proxy":{"off":true}},{"from":["https://crl.example/a.crl"]}],`, ``, ``, ""},
+		{`"crl":[{"from":["http://crl.example/a.crl"],"proxy":{"url":"http://proxy.example"}}],`, ``, ``, "crl: http://crl.example/a.crl: "},
 	} {
 		err := validateJSON(t, `{"apps":{"http":{"servers":{"a":{"routes":[{"handle":[{"handler":"openbanking_dcr",`+c.workspace+`"workspace":"w",`+
 			`"authorization_server":{"url":"https://as.example:9443/w","provision":{"method":"rfc7591"}`+c.server+`},`+
