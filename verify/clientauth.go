@@ -69,7 +69,9 @@ func ReadClientAuthentication(authorization []string, query, form string) (*Clie
 		c.InQuery = c.InQuery || isSpelling(name, credentials) && slices.ContainsFunc(v, present)
 	}
 	for name, v := range all {
-		if !slices.Contains(credentials, name) && isSpelling(name, credentials) {
+		if slices.Contains(credentials, name) {
+			c.Empty = c.Empty || slices.Contains(v, "")
+		} else if isSpelling(name, credentials) {
 			return refuse(Quote(name) + ": spell it as OAuth does")
 		}
 		if c.Garbled == "" && (garbled(name) || slices.ContainsFunc(v, garbled)) {
@@ -84,9 +86,6 @@ func ReadClientAuthentication(authorization []string, query, form string) (*Clie
 	}
 	for _, id := range all["client_id"] {
 		c.add(id)
-	}
-	for _, name := range credentials {
-		c.Empty = c.Empty || slices.Contains(all[name], "")
 	}
 	c.Secret, c.secrets.form = c.Secret || slices.ContainsFunc(all["client_secret"], present), all.Get("client_secret")
 	for _, assertion := range all["client_assertion"] {
