@@ -105,7 +105,7 @@ func (s *Server) clientMetadata(ctx context.Context, m *Metadata, c *registry.Cl
 	// registrar may have dcr_register.
 	scopes := slices.DeleteFunc(strings.Fields(c.Metadata.Scope), func(v string) bool { return v == verify.ScopeRegister })
 	if o.Scope = strings.Join(scopes, " "); o.Scope == "" {
-		return nil, fmt.Errorf("client %s has no scope", c.ID)
+		return nil, fmt.Errorf("registration %s has no scope", c.ID)
 	}
 	return o, nil
 }
@@ -122,20 +122,18 @@ func (o *clientMetadata) encode() ([]byte, error) { return json.Marshal(o) }
 // the client authenticates is not a matter of less.
 func (o *clientMetadata) stored(answer verify.Object, c *registry.Client) (verify.Metadata, error) {
 	m := c.Metadata
-	for _, name := range []string{"token_endpoint_auth_method", "tls_client_auth_subject_dn"} {
-		if _, _, err := answer.String(name); err != nil {
+	var said [2]string
+	for i, name := range []string{"token_endpoint_auth_method", "tls_client_auth_subject_dn"} {
+		var err error
+		if said[i], _, err = answer.String(name); err != nil {
 			return m, fmt.Errorf("its answer's %s %w", name, err)
 		}
 	}
-	method, _, err := answer.String("token_endpoint_auth_method")
-	if method != o.TokenEndpointAuthMethod {
+	if method := said[0]; method != o.TokenEndpointAuthMethod {
 		return m, fmt.Errorf("it registered token_endpoint_auth_method %s, not %s", verify.Quote(method), o.TokenEndpointAuthMethod)
 	}
-	if o.SubjectDN != "" {
-		text, _, _ := answer.String("tls_client_auth_subject_dn")
-		if text != o.SubjectDN && !sameDN(text, o.SubjectDN) {
-			return m, fmt.Errorf("it registered tls_client_auth_subject_dn %s, not %s", verify.Quote(text), verify.Quote(o.SubjectDN))
-		}
+	if text := said[1]; o.SubjectDN != "" && text != o.SubjectDN && !sameDN(text, o.SubjectDN) {
+		return m, fmt.Errorf("it registered tls_client_auth_subject_dn %s, not %s", verify.Quote(text), verify.Quote(o.SubjectDN))
 	}
 	if claim, value := m.SAN(); claim != "" && !o.bridged() {
 		text, _, err := answer.String(claim)
@@ -150,6 +148,7 @@ func (o *clientMetadata) stored(answer verify.Object, c *registry.Client) (verif
 	}{
 		{"redirect_uris", &m.RedirectURIs}, {"grant_types", &m.GrantTypes}, {"response_types", &m.ResponseTypes}, {"scope", &scope},
 	} {
+		var err error
 		if *l.list, err = narrowed(answer, l.name, *l.list); err != nil {
 			return m, err
 		}

@@ -110,6 +110,9 @@ func (s *Server) TokenHolder(ctx context.Context, raw string) (TokenHolder, erro
 	}
 	// The end of one request must not be that of the others who wait.
 	done := s.holders.flight.DoChan(string(k[:]), func() (any, error) {
+		if t, ok := s.holders.remembered(k, s.Now()); ok { // since the look above
+			return t, nil
+		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Timeout)
 		defer cancel()
 		t, vouched, err := s.findHolder(ctx, m, raw)

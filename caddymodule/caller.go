@@ -42,7 +42,7 @@ func (d *dcr) provider() {
 		return
 	}
 	if id, err := d.cert.OrganizationIdentifier(); err == nil {
-		d.note("organization_identifier", verify.Quote(id))
+		d.note("organization_identifier", verify.Shown(id))
 	}
 	q, err := d.cert.QCStatements()
 	switch {
@@ -50,7 +50,7 @@ func (d *dcr) provider() {
 		d.note("qc_statements", err.Error())
 	case q.PSD2 != nil:
 		d.note("psd2_roles", strings.Join(q.PSD2.Roles, " "))
-		d.note("nca", verify.Quote(q.PSD2.NCAID))
+		d.note("nca", verify.Shown(q.PSD2.NCAID))
 	}
 }
 
@@ -117,7 +117,7 @@ func (d *dcr) client(id string) (*registry.Client, error) {
 	d.beginToken()
 	c, err := d.byToken(clientID)
 	if err != nil {
-		d.note("presented_client_id", verify.Quote(clientID))
+		d.note("presented_client_id", verify.Shown(clientID))
 		return nil, err
 	}
 	d.trace.Begin("client", "client", "RFC 7592 2, RFC 8705 2.1", c.ClientID)

@@ -87,13 +87,13 @@ func (h *Handler) fields(r *http.Request) (fields []slog.Attr) {
 	add("software_id", c.of.softwareID)
 	add("org_id", c.of.orgID)
 	if len(c.presented) > 0 && !slices.Equal(c.presented, []string{c.clientID}) {
-		add("presented_client_id", verify.Quote(strings.Join(c.presented, " ")))
+		add("presented_client_id", verify.Shown(strings.Join(c.presented, " ")))
 	}
 	add("token_inactive", c.inactive)
 	add("token_client_id", c.inactiveOf)
 	if c.who != nil && c.who.Assertion {
 		if kid := c.who.AssertionKeyID(); kid != "" {
-			add("kid", verify.Quote(kid))
+			add("kid", verify.Shown(kid))
 		}
 	}
 	if cert, err := captureCertificate(r.TLS, h.now()); err == nil {

@@ -79,10 +79,10 @@ func TestGuardInTheLog(t *testing.T) {
 		{"served from memory", tokenRequest(tpp, "client_id=client"), of(map[string]any{"level": "DEBUG", "outcome": "passed", "certificate": thumbprint(tpp)})},
 		{"another certificate", tokenRequest(other, "client_id=client"), of(map[string]any{"level": "INFO", "outcome": "refused", "error": "invalid_client", "certificate": thumbprint(other)})},
 		{"no certificate", tokenRequest(nil, "client_id=client"), of(map[string]any{"outcome": "refused", "certificate": nil})},
-		{"an assertion", tokenRequest(tpp, "client_id=client&client_assertion="+assertion), of(map[string]any{"outcome": "refused", "kid": `"key 1"`, "certificate": thumbprint(tpp)})},
-		{"two clients", tokenRequest(tpp, "client_id=client&client_id=nobody"), of(map[string]any{"outcome": "refused", "presented_client_id": `"client nobody"`})},
-		{"an id in another spelling", tokenRequest(tpp, "client_id=CLIENT"), map[string]any{"outcome": "refused", "client_id": nil, "presented_client_id": `"CLIENT"`, "certificate": thumbprint(tpp)}},
-		{"what cannot be read", tokenRequest(tpp, "client_id=%01x"+strings.Repeat("y", 200)), map[string]any{"outcome": "refused", "client_id": nil, "presented_client_id": `"\x01x` + strings.Repeat("y", 78) + `"...`, "certificate": thumbprint(tpp)}},
+		{"an assertion", tokenRequest(tpp, "client_id=client&client_assertion="+assertion), of(map[string]any{"outcome": "refused", "kid": "key 1", "certificate": thumbprint(tpp)})},
+		{"two clients", tokenRequest(tpp, "client_id=client&client_id=nobody"), of(map[string]any{"outcome": "refused", "presented_client_id": "client nobody"})},
+		{"an id in another spelling", tokenRequest(tpp, "client_id=CLIENT"), map[string]any{"outcome": "refused", "client_id": nil, "presented_client_id": "CLIENT", "certificate": thumbprint(tpp)}},
+		{"what cannot be read", tokenRequest(tpp, "client_id=%01x"+strings.Repeat("y", 200)), map[string]any{"outcome": "refused", "client_id": nil, "presented_client_id": `\x01x` + strings.Repeat("y", 78) + "...", "certificate": thumbprint(tpp)}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			lines := w.guardLines(c.r)
@@ -125,7 +125,7 @@ func TestUnknownRegistrationInTheLog(t *testing.T) {
 	r := httptest.NewRequest("GET", "/default/obuk/register/nobody", nil)
 	r.Header.Set("Authorization", "Bearer of-another")
 	lines := w.guardLines(r)
-	if len(lines) != 1 || lines[0]["presented_client_id"] != `"nobody"` || lines[0]["client_id"] != nil {
+	if len(lines) != 1 || lines[0]["presented_client_id"] != "nobody" || lines[0]["client_id"] != nil {
 		t.Errorf("logged %v", lines)
 	}
 }
@@ -146,7 +146,7 @@ func TestInactiveInTheLog(t *testing.T) {
 			t.Errorf("a token that is active: %v", line)
 		}
 	}
-	if lines := ask("ended"); len(lines) != 1 || lines[0]["level"] != "INFO" || lines[0]["token_inactive"] != "it was ended here" || lines[0]["presented_client_id"] != `"resource"` {
+	if lines := ask("ended"); len(lines) != 1 || lines[0]["level"] != "INFO" || lines[0]["token_inactive"] != "it was ended here" || lines[0]["presented_client_id"] != "resource" {
 		t.Errorf("a token that was ended: %v", lines)
 	}
 	w.must(w.store.Suspend(t.Context(), w.of(registry.SuspendClient, "client")))

@@ -56,7 +56,7 @@ func TestOtherBodiesAreRefused(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			before := guardRefusalsFor(t, w.Workspace, c.rule)
 			lines := w.guardLines(otherRequest(t, c.header, "{}"))
-			if len(lines) != 1 || lines[0]["rule"] != c.rule || lines[0]["status"] != 415.0 || lines[0]["presented_client_id"] != `"app"` || !strings.Contains(lines[0]["description"].(string), c.says) {
+			if len(lines) != 1 || lines[0]["rule"] != c.rule || lines[0]["status"] != 415.0 || lines[0]["presented_client_id"] != "app" || !strings.Contains(lines[0]["description"].(string), c.says) {
 				t.Errorf("the log has %v", lines)
 			}
 			if after := guardRefusalsFor(t, w.Workspace, c.rule); after != before+1 || w.passed != nil {

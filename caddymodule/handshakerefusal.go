@@ -73,11 +73,11 @@ func (r *refusedHandshakes) add(conn *tls.Conn, from string, err error, now time
 	}
 	fields := []slog.Attr{slog.String("reason", why.reason), slog.String("cause", why.cause), slog.String("remote", from)}
 	if state.ServerName != "" {
-		fields = append(fields, slog.String("server_name", verify.Quote(state.ServerName)))
+		fields = append(fields, slog.String("server_name", verify.Shown(state.ServerName)))
 	}
 	if leaf != nil {
 		fields = append(fields,
-			slog.String("issuer", verify.Quote(subject(leaf.RawIssuer))), slog.String("subject_sha256", hashOf(leaf.RawSubject)),
+			slog.String("issuer", verify.Shown(subject(leaf.RawIssuer))), slog.String("subject_sha256", hashOf(leaf.RawSubject)),
 			slog.String("certificate", hashOf(leaf.Raw)), slog.Time("not_before", leaf.NotBefore.UTC()), slog.Time("not_after", leaf.NotAfter.UTC()))
 	}
 	if n := r.leftOut.Swap(0); n > 0 {

@@ -162,7 +162,7 @@ func TestRefusedHandshakes(t *testing.T) {
 				}
 				return
 			}
-			if len(lines) != 1 || lines[0]["reason"] != c.reason || lines[0]["level"] != "WARN" || lines[0]["remote"] != "127.0.0.1" || lines[0]["server_name"] != `"localhost"` {
+			if len(lines) != 1 || lines[0]["reason"] != c.reason || lines[0]["level"] != "WARN" || lines[0]["remote"] != "127.0.0.1" || lines[0]["server_name"] != "localhost" {
 				t.Fatalf("logged %v, want the reason %s", lines, c.reason)
 			}
 			if cause := fmt.Sprint(lines[0]["cause"]); c.reason == reasonUsage && cause != "its extended key usage, or that of an authority between, does not allow client authentication" {
@@ -174,7 +174,7 @@ func TestRefusedHandshakes(t *testing.T) {
 			if c.present != nil && (lines[0]["certificate"] != hashOf(c.present.Leaf.Raw) || lines[0]["subject_sha256"] != hashOf(c.present.Leaf.RawSubject)) {
 				t.Errorf("logged %v", lines[0])
 			}
-			if c.issuer != "" && lines[0]["issuer"] != `"`+c.issuer+`"` {
+			if c.issuer != "" && lines[0]["issuer"] != c.issuer {
 				t.Errorf("the issuer is %v, want %s", lines[0]["issuer"], c.issuer)
 			}
 			if n := refusedOf(t, c.reason) - before; n != 1 {

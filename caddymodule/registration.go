@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
@@ -213,7 +214,10 @@ func (d *dcr) checkMediaType() error {
 	if d.rules.Unsigned {
 		accepted, what = []string{"application/json"}, "the client's metadata"
 	}
-	if !slices.Contains(accepted, mediaType(d.r)) || len(d.r.Header["Content-Encoding"]) > 0 {
+	if encodings := d.r.Header["Content-Encoding"]; len(encodings) > 0 {
+		return verify.Refuse(verify.UnsupportedMediaType, "content_encoding", "Content-Encoding: %s; send %s as it is, without this header", verify.Quote(strings.Join(encodings, ", ")), what)
+	}
+	if !slices.Contains(accepted, mediaType(d.r)) {
 		return verify.Refuse(verify.UnsupportedMediaType, "media_type", "Content-Type: %s; send %s as %s", verify.Quote(d.r.Header.Get("Content-Type")), what, accepted[0])
 	}
 	return nil
@@ -244,7 +248,7 @@ func (d *dcr) verifyBody(c *registry.Client) (*registry.Registration, error) {
 	rules.Audiences = append(rules.Audiences[:len(rules.Audiences):len(rules.Audiences)], metadata.Issuer)
 	request, err := verify.VerifyRequest(d.r.Context(), raw, &rules, d.now())
 	if request != nil && request.KeyID != "" {
-		d.note("kid", verify.Quote(request.KeyID))
+		d.note("kid", verify.Shown(request.KeyID))
 	}
 	if request != nil && request.Statement != nil && c == nil {
 		d.note("software_id", request.Statement.SoftwareID)

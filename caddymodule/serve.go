@@ -158,7 +158,7 @@ func (h *Handler) checkHost(t *table, host string) {
 	}
 	t.elsewhere.Do(func() {
 		h.log.Warn("discovery is asked for at another host than the issuer's; give the authorization server the public URL of this site as issuer",
-			slog.String("issuer", t.metadata.Issuer), slog.String("host", verify.Quote(host)))
+			slog.String("issuer", t.metadata.Issuer), slog.String("host", verify.Shown(host)))
 	})
 }
 

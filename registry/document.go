@@ -79,7 +79,7 @@ func (r *Registry) readStored(v Reader, c *Client) (s Stored, err error) {
 		return s, err
 	}
 	if s.Claims, err = verify.StoredClaims(request); err != nil {
-		return s, fmt.Errorf("stored request of client %s: %w", c.ID, err)
+		return s, fmt.Errorf("stored request of registration %s: %w", c.ID, err)
 	}
 	if _, s.Statement, err = c.Statement(request); err != nil {
 		return s, err
@@ -89,7 +89,7 @@ func (r *Registry) readStored(v Reader, c *Client) (s Stored, err error) {
 		err = json.Unmarshal(text, &s.Certificate)
 	}
 	if err != nil {
-		return s, fmt.Errorf("stored certificate of client %s: %w", c.ID, err)
+		return s, fmt.Errorf("stored certificate of registration %s: %w", c.ID, err)
 	}
 	if s.Others, err = r.clientsOf(v, c.software()); err == nil && c.live() {
 		s.Others = max(s.Others-1, 0)

@@ -122,7 +122,7 @@ func indexKeys(c *Client) ([]string, error) {
 	}
 	dn, err := c.DN()
 	if err != nil {
-		return nil, fmt.Errorf("registry: subject of client %s: %w", c.ID, err)
+		return nil, fmt.Errorf("registry: subject of registration %s: %w", c.ID, err)
 	}
 	if len(dn) > 0 {
 		keys = append(keys, indexPrefix(BySubject, c.Workspace, dn.Canonical())+c.ID)

@@ -23,7 +23,7 @@ func (r *Registry) unseal(c *Client) error {
 	}
 	secret, err := r.sealer.Open(c.Sealed, clientKey(c))
 	if err != nil {
-		return fmt.Errorf("registry: the credentials of client %s do not open with this keyset: %w", c.ID, err)
+		return fmt.Errorf("registry: the credentials of registration %s do not open with this keyset: %w", c.ID, err)
 	}
 	return json.Unmarshal(secret, &c.Credentials)
 }

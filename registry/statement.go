@@ -20,7 +20,7 @@ func (c *Client) Statement(request []byte) (raw []byte, claims verify.Object, er
 		claims, err = verify.StoredClaims(raw)
 	}
 	if err != nil {
-		return nil, claims, fmt.Errorf("stored request of client %s: %w", c.ID, err)
+		return nil, claims, fmt.Errorf("stored request of registration %s: %w", c.ID, err)
 	}
 	return raw, claims, nil
 }

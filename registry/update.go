@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/google/uuid"
@@ -178,7 +179,8 @@ func (r *Registry) reattach(ctx context.Context, ws Workspace, c *Client) error 
 		made := *c
 		made.ClientID = p.ClientID
 		lost := r.answerLost(&made, err)
-		return errors.Join(err, r.conclude(ctx, lost.put))
+		// Of c nothing is known any more: no POST gives a token for it, and so no other will.
+		return errors.Join(fmt.Errorf("%w: registered again it got another client_id, %s", ErrDetached, verify.Quote(p.ClientID)), r.conclude(ctx, lost.put))
 	case err != nil:
 		r.log.Warn("the answer to a client's repeated registration is not as it should be; goes on with the credentials in it", slog.String("client_id", c.ClientID), slog.Any("error", err))
 	}

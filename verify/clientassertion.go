@@ -61,7 +61,11 @@ type ClientAssertion struct {
 func (c *ClientAuthentication) VerifyClientAssertion(ctx context.Context, rules *AssertionRules, now time.Time) (*ClientAssertion, error) {
 	refuse := func(format string, args ...any) error { return refuseAssertion(fmt.Errorf(format, args...)) }
 	if c.assertionType != AssertionType {
-		return nil, Refuse(MalformedRequest, "client_assertion_type", "client_assertion_type: %s; send %s", Quote(c.assertionType), AssertionType)
+		found := Quote(c.assertionType)
+		if c.assertionType == "" {
+			found = "missing"
+		}
+		return nil, Refuse(MalformedRequest, "client_assertion_type", "client_assertion_type: %s; send %s", found, AssertionType)
 	}
 	t, err := SplitJWS([]byte(c.assertion), rules.algorithms(), assertionTypes)
 	if err != nil {

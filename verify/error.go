@@ -204,6 +204,26 @@ func quote(s string, most int) string {
 	return strings.ReplaceAll(strconv.QuoteToASCII(s), `\"`, `'`) + cut
 }
 
+// Shown is a text from outside as the log has it, which quotes by itself: cut at 80 bytes,
+// and in ASCII, so that no character of it does anything to a terminal.
+func Shown(s string) string {
+	quoted := strconv.QuoteToASCII(s[:min(len(s), 80)])
+	shown := strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
+	if len(s) > 80 {
+		shown += "..."
+	}
+	return shown
+}
+
+// quoteEach quotes each value that may be sent: one text in quotes would be one value.
+func quoteEach(list []string, between string) string {
+	quoted := make([]string, len(list))
+	for i, s := range list {
+		quoted[i] = Quote(s)
+	}
+	return strings.Join(quoted, between)
+}
+
 // clean bounds a description and keeps it within the characters that RFC 6749
 // 5.2 allows in error_description.
 func clean(s string) string {

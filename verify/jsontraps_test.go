@@ -82,7 +82,7 @@ func TestCaseTraps(t *testing.T) {
 		if d.name == "statement" {
 			kind = UnapprovedSoftwareStatement
 		}
-		wantRefusal(t, err, kind, "''")
+		wantRefusal(t, err, kind, map[Kind]string{InvalidClientMetadata: "iss: missing", UnapprovedSoftwareStatement: "names no issuer"}[kind])
 	}
 }
 

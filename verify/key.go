@@ -68,7 +68,10 @@ func (k FixedKeys) Keys(context.Context) ([]Key, error) { return k, nil }
 // Refresh returns the keys: a file has no newer ones.
 func (k FixedKeys) Refresh(context.Context) ([]Key, error) { return k, nil }
 
-var errSignature = errors.New("has a signature that does not verify with the key of its kid")
+var (
+	errSignature      = errors.New("has a signature that does not verify with the key of its kid")
+	errSignatureNoKid = errors.New("has no kid, and a signature that does not verify with exactly one of the keys of the JWKS that fit; name the kid, and sign with its key")
+)
 
 // VerifyWith verifies the signature with a key of the source. The error's text
 // continues a sentence that begins with the name of the thing.
@@ -121,10 +124,13 @@ func (t *JWS) verify(keys []Key) (by Key, err error) {
 			verified++
 		}
 	}
-	if verified != 1 {
-		return Key{}, errSignature
+	switch {
+	case verified == 1:
+		return by, nil
+	case t.KeyID == "":
+		return Key{}, errSignatureNoKid
 	}
-	return by, nil
+	return Key{}, errSignature
 }
 
 // candidates are the keys that may have signed, each once: at least one, and no more than
@@ -170,6 +176,8 @@ func (t *JWS) candidates(keys []Key) ([]Key, error) {
 // and does not count would look for it in vain.
 func unknownKey(keys []Key, id string) error {
 	switch why := whyLeftOut(keys, id); {
+	case id == "":
+		return fmt.Errorf("%w: it names no kid, and no key there fits its alg", errUnknownKey)
 	case isWeak(why):
 		return fmt.Errorf("%w (kid %s) as one that counts: there it is %w; make a new key and publish that", errUnknownKey, Quote(id), why)
 	case why != nil:

@@ -34,7 +34,7 @@ func TestLeniency(t *testing.T) {
 		{"software_id a UUID, lenient", Leniency{"software_id"}, []any{"iss", uuidID}, []any{"software_id", uuidID}, ""},
 		{"software_id a UUID in braces, lenient", Leniency{"software_id"}, []any{"iss", "{" + uuidID + "}"}, []any{"software_id", "{" + uuidID + "}"}, "letters and digits"},
 		{"software_id a sentence, lenient", Leniency{"software_id"}, []any{"iss", strings.Repeat("a b ", 9)}, []any{"software_id", strings.Repeat("a b ", 9)}, "letters and digits"},
-		{"iss is never left out", LenientClaims, []any{"iss", absent{}}, nil, "iss: ''"},
+		{"iss is never left out", LenientClaims, []any{"iss", absent{}}, nil, "iss: missing; send the software_id, '"},
 		{"exp is never left out", LenientClaims, []any{"exp", absent{}}, nil, "exp: missing"},
 		{"iat is never left out", LenientClaims, []any{"iat", absent{}}, nil, "iat: missing"},
 		{"grant_types is never left out", LenientClaims, []any{"grant_types", absent{}}, nil, "grant_types: missing"},

@@ -129,7 +129,7 @@ func checkResponseTypes(e *evaluation) error {
 	for _, t := range list {
 		word := sortWords(t)
 		if coded && !slices.Contains(accepted, word) {
-			return fmt.Errorf("%s is not accepted; send some of %s", Quote(t), Quote(strings.Join(accepted, ", ")))
+			return fmt.Errorf("%s is not accepted; send some of %s", Quote(t), quoteEach(accepted, ", "))
 		}
 		out = append(out, word)
 	}
@@ -186,6 +186,12 @@ func checkScope(e *evaluation) error {
 		return nil
 	}
 	list := strings.Split(scope, " ")
+	switch { // RFC 6749 3.3: one blank between values, and none elsewhere
+	case scope == "":
+		return fmt.Errorf("empty; leave it out for all that the software statement's software_roles allow, or send some of %s", Quote(strings.Join(allowed, " ")))
+	case slices.Contains(list, ""):
+		return fmt.Errorf("%s has a blank too many; put one between two values, and none at an end", Quote(scope))
+	}
 	for _, s := range list {
 		if !slices.Contains(allowed, s) {
 			return fmt.Errorf("%s is not covered by the software statement's software_roles; they allow %s", Quote(s), Quote(strings.Join(allowed, " ")))

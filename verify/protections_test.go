@@ -83,7 +83,7 @@ func TestNoStatement(t *testing.T) {
 		{"no redirect URI", []any{"redirect_uris", absent{}}, InvalidRedirectURI, "redirect_uris: missing", ""},
 		{"empty redirect URIs", []any{"redirect_uris", []string{}}, InvalidRedirectURI, "redirect_uris: missing", ""},
 		{"redirect URI to http", []any{"redirect_uris", []string{"https://tpp.example/cb", "http://tpp.example/cb"}}, InvalidRedirectURI, "does not use https", ""},
-		{"iss missing", []any{"iss", absent{}}, InvalidClientMetadata, "iss: '' is not 1 to 22", ""},
+		{"iss missing", []any{"iss", absent{}}, InvalidClientMetadata, "iss: missing; send the software_id", ""},
 		{"software_id that is not iss", []any{"software_id", "x"}, InvalidClientMetadata, "iss: '65d1f27c4aeA4549'", ""},
 		{"software_id that no directory would issue", []any{"software_id", strings.Repeat("x", 40000)}, InvalidClientMetadata, "software_id: ", ""},
 		{"software_id with a line end", []any{"software_id", "x\ny"}, InvalidClientMetadata, "software_id: 'x/ny' is not", ""},

@@ -62,7 +62,7 @@ func TestRequestClaims(t *testing.T) {
 		ssa     claims
 		word    string // empty: accepted
 	}{
-		{"iss missing", []any{"iss", absent{}}, ssaClaims, "iss: '', but the software statement is for software_id '65d1f27c4aeA4549'"},
+		{"iss missing", []any{"iss", absent{}}, ssaClaims, "iss: missing; send the software_id, '65d1f27c4aeA4549'"},
 		{"iss of other software", []any{"iss", "65d1f27c4aeA4540"}, ssaClaims, "iss: '65d1f27c4aeA4540'"},
 		{"iss in another case", []any{"iss", "65D1F27C4AEA4549"}, ssaClaims, "iss: "},
 		{"iss a number", []any{"iss", 1}, ssaClaims, "iss: is a number"},
@@ -76,7 +76,7 @@ func TestRequestClaims(t *testing.T) {
 
 		{"aud a list", []any{"aud", []string{"x", "0015800001041REAAY"}}, ssaClaims, ""},
 		{"aud missing", []any{"aud", absent{}}, ssaClaims, "aud: missing"},
-		{"aud of another bank", []any{"aud", "https://other.example"}, ssaClaims, "aud: 'https://other.example'; send '0015800001041REAAY or https://bank.example'"},
+		{"aud of another bank", []any{"aud", "https://other.example"}, ssaClaims, "aud: 'https://other.example'; send '0015800001041REAAY' or 'https://bank.example'"},
 		{"aud a prefix", []any{"aud", "https://bank.example/"}, ssaClaims, "aud: "},
 		{"aud joined", []any{"aud", "x https://bank.example"}, ssaClaims, "aud: "},
 		{"aud an empty list", []any{"aud", []string{}}, ssaClaims, "aud: "},

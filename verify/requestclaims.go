@@ -46,8 +46,9 @@ func (r *Request) checkClaims(trace *Trace, rules *RequestRules, now time.Time) 
 
 // checkIssuer holds iss against the software that the statement is for.
 func (r *Request) checkIssuer(rules *RequestRules, _ time.Time) error {
+	var said bool
 	var err error
-	if r.Issuer, _, err = r.Claims.String("iss"); err != nil {
+	if r.Issuer, said, err = r.Claims.String("iss"); err != nil {
 		return refuseRequest("iss", "%w; send the software_id", err)
 	}
 	claim, want := "software_id", r.Statement.SoftwareID
@@ -58,6 +59,10 @@ func (r *Request) checkIssuer(rules *RequestRules, _ time.Time) error {
 		}
 	}
 	switch {
+	case !said && want == "":
+		return refuseRequest("iss", "missing")
+	case !said:
+		return refuseRequest("iss", "missing; send the %s, %s", claim, Quote(want))
 	case r.Issuer != want:
 		return refuseRequest("iss", "%s, but the software statement is for %s %s; send the %s", Quote(r.Issuer), claim, Quote(want), claim)
 	case !base62.MatchString(r.Issuer) && !(rules.Lenient.allows("software_id") && isUUID(r.Issuer)):
@@ -72,10 +77,10 @@ func (r *Request) checkAudience(rules *RequestRules, _ time.Time) error {
 	}
 	audiences, err := stringOrList(r.Claims, "aud")
 	if err != nil {
-		return refuseRequest("aud", "%w; send %s", err, Quote(strings.Join(rules.Audiences, " or ")))
+		return refuseRequest("aud", "%w; send %s", err, quoteEach(rules.Audiences, " or "))
 	}
 	if !slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(rules.Audiences, a) }) {
-		return refuseRequest("aud", "%s; send %s", Quote(strings.Join(audiences, " ")), Quote(strings.Join(rules.Audiences, " or ")))
+		return refuseRequest("aud", "%s; send %s", Quote(strings.Join(audiences, " ")), quoteEach(rules.Audiences, " or "))
 	}
 	return nil
 }

@@ -87,7 +87,7 @@ func VerifySoftwareStatement(ctx context.Context, raw []byte, issuers []*Issuer,
 		return nil, Refuse(TooLarge, "software_statement", "software_statement: %d bytes, at most %d are read; ask the directory for a smaller one", len(raw), MaxSoftwareStatement)
 	}
 	trace := TraceOf(ctx)
-	t, unsigned, err := splitStatement(raw)
+	t, unsigned, err := splitStatement(raw, issuers)
 	if err != nil {
 		return nil, refuse("%w", err)
 	}
@@ -96,8 +96,11 @@ func VerifySoftwareStatement(ctx context.Context, raw []byte, issuers []*Issuer,
 	if err != nil {
 		return nil, refuse("iss %w", err)
 	}
+	if name == "" {
+		return nil, Refuse(UnapprovedSoftwareStatement, "software_statement", "software_statement: it names no issuer (iss); use a statement of an accepted directory")
+	}
 	i := slices.IndexFunc(issuers, func(i *Issuer) bool { return i.Name == name })
-	if name == "" || i < 0 {
+	if i < 0 {
 		return nil, Refuse(UnapprovedSoftwareStatement, "software_statement",
 			"software_statement: its issuer %s is not one that this server accepts; use a statement of an accepted directory", Quote(name))
 	}
@@ -136,12 +139,27 @@ func (s *SoftwareStatement) satisfies(trace *Trace, demands []Demand) error {
 	for _, d := range demands {
 		trace.begin("software_statement", d.Claim, "what the bank demands of this directory", func() any { return s.Claims.Raw(d.Claim) })
 		v, ok, err := s.Claims.String(d.Claim)
-		if err != nil || !ok || !slices.Contains(d.Values, v) {
-			return Refuse(UnapprovedSoftwareStatement, d.Claim, "software_statement: its %s is %s; this server accepts %s",
-				d.Claim, Quote(v), strings.Join(d.Values, ", "))
+		found := Quote(v)
+		switch {
+		case err == nil && ok && slices.Contains(d.Values, v):
+			continue
+		case err != nil:
+			found = "no text"
+		case !ok:
+			found = "missing"
 		}
+		return Refuse(UnapprovedSoftwareStatement, d.Claim, "software_statement: its %s is %s; this server accepts %s",
+			d.Claim, found, strings.Join(d.Values, ", "))
 	}
 	return nil
+}
+
+// algorithmsOf are those of any of the issuers, each once.
+func algorithmsOf(issuers []*Issuer) (all []string) {
+	for _, i := range issuers {
+		all = append(all, i.algorithms()...)
+	}
+	return distinct(all)
 }
 
 func (i *Issuer) algorithms() []string {

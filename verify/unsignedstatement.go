@@ -11,13 +11,13 @@ import "bytes"
 
 // splitStatement reads a software statement, signed or not, each as strictly. One
 // whose signature was only taken away still has its alg, and is not unsigned.
-func splitStatement(raw []byte) (t *JWS, unsigned bool, err error) {
+func splitStatement(raw []byte, issuers []*Issuer) (t *JWS, unsigned bool, err error) {
 	if bytes.HasSuffix(raw, []byte(".")) {
 		if t, err := split(raw, []string{"none"}, nil, ParseObject, false); err == nil {
 			return t, true, nil
 		}
 	}
-	t, err = SplitJWS(raw, SupportedAlgorithms, nil)
+	t, err = SplitJWS(raw, algorithmsOf(issuers), nil)
 	return t, false, err
 }
 

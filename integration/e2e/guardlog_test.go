@@ -22,7 +22,7 @@ func TestGuardLogFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	of := map[string]string{"client_id": id, "software_id": p.Acme.SoftwareID, "org_id": p.Acme.OrgID, "certificate": "*"}
-	nobody := map[string]string{"client_id": "<nil>", "software_id": "<nil>", "presented_client_id": `"nobody"`, "certificate": "*"}
+	nobody := map[string]string{"client_id": "<nil>", "software_id": "<nil>", "presented_client_id": "nobody", "certificate": "*"}
 	for i, c := range []struct {
 		name   string
 		as     int // whose certificate: Acme's, Other's
@@ -34,7 +34,7 @@ func TestGuardLogFields(t *testing.T) {
 		{"served", 0, "client_id=" + id, 200, true, []map[string]string{of, {"outcome": "passed"}}},
 		{"served again", 0, "client_id=" + id, 200, true, []map[string]string{of, {"outcome": "passed"}}},
 		{"another certificate", 1, "client_id=" + id, 401, true, []map[string]string{of, {"outcome": "refused", "error": "invalid_client", "rule": "client_authentication"}}},
-		{"another method", 0, "client_id=" + id + "&client_assertion=" + assertion, 401, true, []map[string]string{of, {"outcome": "refused", "kid": `"` + p.Acme.Signing.ID + `"`}}},
+		{"another method", 0, "client_id=" + id + "&client_assertion=" + assertion, 401, true, []map[string]string{of, {"outcome": "refused", "kid": p.Acme.Signing.ID}}},
 		{"nobody's client", 0, "client_id=nobody", 401, false, []map[string]string{nobody, {"outcome": "passed"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -101,7 +101,7 @@ func TestHandshakesInTheLog(t *testing.T) {
 		if c.reason == "" {
 			continue
 		}
-		want := map[string]string{"msg": refusedInHandshake, "reason": c.reason, "issuer": "*", "subject_sha256": "*", "certificate": "*", "remote": "127.0.0.1", "server_name": `"localhost"`}
+		want := map[string]string{"msg": refusedInHandshake, "reason": c.reason, "issuer": "*", "subject_sha256": "*", "certificate": "*", "remote": "127.0.0.1", "server_name": "localhost"}
 		if err := story.Eventually(t.Context(), 10*time.Second, func() error { return logged(p, want) }); err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}

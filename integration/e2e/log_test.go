@@ -89,13 +89,13 @@ func TestLogFields(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := map[string]string{"software_id": p.Acme.SoftwareID, "org_id": p.Acme.OrgID, "kid": `"` + p.Acme.Signing.ID + `"`}
+	known := map[string]string{"software_id": p.Acme.SoftwareID, "org_id": p.Acme.OrgID, "kid": p.Acme.Signing.ID}
 	for i, c := range []struct {
 		name string
 		body func() (string, error)
 		want map[string]string
 	}{
-		{"accepted", func() (string, error) { return p.Acme.Request(nil) }, map[string]string{"outcome": "accepted", "client_id": "*", "organization_identifier": `"PSDGB-FCA-123456"`}},
+		{"accepted", func() (string, error) { return p.Acme.Request(nil) }, map[string]string{"outcome": "accepted", "client_id": "*", "organization_identifier": "PSDGB-FCA-123456"}},
 		{"cannot manage itself", func() (string, error) {
 			return p.Acme.Request(map[string]any{"grant_types": []string{"authorization_code", "refresh_token"}})
 		}, map[string]string{"outcome": "accepted", "warning": "*"}},

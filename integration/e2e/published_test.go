@@ -206,7 +206,7 @@ func TestPublishedDocument(t *testing.T) {
 			t.Errorf("%v, %v", r, err)
 		}
 	}
-	warning = map[string]string{"level": "warn", "issuer": "https://elsewhere.example" + story.Prefix, "host": `"` + strings.TrimPrefix(siteOf(p), "https://") + `"`}
+	warning = map[string]string{"level": "warn", "issuer": "https://elsewhere.example" + story.Prefix, "host": strings.TrimPrefix(siteOf(p), "https://")}
 	if err := story.Eventually(t.Context(), 5*time.Second, func() error { return logged(p, warning) }); err != nil {
 		t.Error(err)
 	}
