@@ -105,9 +105,9 @@ func (r *Registry) SigningSecret(c *Client) (string, error) {
 	secret, err := r.sealer.Open(c.Secret.Sealed, secretContext(c))
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("registry: the secret of client %s does not open with this keyset: %w", c.ID, err)
+		return "", fmt.Errorf("registry: the secret of registration %s does not open with this keyset: %w", c.ID, err)
 	case len(secret) == 0:
-		return "", errors.New("registry: the secret of client " + c.ID + " is empty")
+		return "", errors.New("registry: the secret of registration " + c.ID + " is empty")
 	}
 	return string(secret), nil
 }
