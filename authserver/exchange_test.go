@@ -118,6 +118,29 @@ func TestAnswerNamesClient(t *testing.T) {
 	}
 }
 
+// TestOddAnswerAboutAnActiveClient: a client that is in use is registered again for its
+// credentials, and not deleted for what else is wrong with the answer. One that the AS made in
+// its place is, and that says nothing of the client.
+func TestOddAnswerAboutAnActiveClient(t *testing.T) {
+	e := newEdge(t, nil)
+	c := tpp(t)
+	c.Status = registry.Active
+	e.on(register, registered(201, "token_endpoint_auth_method", `"none"`))
+	p, err := e.Create(t.Context(), c)
+	if e.refused(err, verify.Unavailable); p == nil || p.ClientID != c.ClientID || p.Credentials.RegistrationAccessToken == "" || !errors.Is(err, registry.ErrLost) || errors.Is(err, registry.ErrTakenBack) {
+		t.Errorf("%+v, %v", p, err)
+	}
+	e.only(register)
+	e = newEdge(t, nil)
+	e.on(register, registered(201, "client_id", `"other"`))
+	e.on("DELETE /as/reg/client-1", answer(204, ""))
+	p, err = e.Create(t.Context(), c)
+	if e.refused(err, verify.Unavailable); p != nil || errors.Is(err, registry.ErrTakenBack) || errors.Is(err, registry.ErrLost) {
+		t.Errorf("%+v, %v", p, err)
+	}
+	e.only("DELETE /as/reg/client-1")
+}
+
 // TestOddRegistrationAnswers are good ones.
 func TestOddRegistrationAnswers(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{

@@ -51,7 +51,7 @@ func (s *Server) Create(ctx context.Context, c *registry.Client) (*registry.Prov
 	answer, p, unreadable := readProvisioned(res, registry.Credentials{})
 	switch { // whatever is wrong with an answer that names a client: that client is there
 	case p == nil && err == nil:
-		return nil, lost(s.unusable(registrationAnswer, unreadable))
+		return nil, lost(fmt.Errorf("%w: %w", registry.ErrNoRegistration, s.unusable(registrationAnswer, unreadable)))
 	case p == nil:
 		return nil, err
 	case err == nil && unreadable != nil:
@@ -76,11 +76,19 @@ func (s *Server) Create(ctx context.Context, c *registry.Client) (*registry.Prov
 // takeBack ends a client that came out wrong, or of which the answer says too little. It
 // returns one that it could not end.
 func (s *Server) takeBack(ctx context.Context, c *registry.Client, p *registry.Provisioned, cause error) (*registry.Provisioned, error) {
+	asked := !s.ChoosesClientID() || p.ClientID == c.ClientID
+	if s.ChoosesClientID() && asked && c.Status == registry.Active { // which was registered again: it is in use
+		s.log.Error("the answer of the authorization server to a client's repeated registration cannot be used", slog.String("client_id", p.ClientID), slog.Any("error", cause))
+		return p, lost(cause)
+	}
 	s.log.Error("the answer of the authorization server to a registration cannot be used; deletes the client again that it names", slog.String("client_id", p.ClientID), slog.Any("error", cause))
 	wrong := *c
 	wrong.ClientID, wrong.Credentials = p.ClientID, p.Credentials
 	if err := s.Delete(ctx, &wrong); err != nil {
 		return p, lost(errors.Join(cause, err))
+	}
+	if !asked { // what the request was about is there as before, or as unknown
+		return nil, unavailable(cause)
 	}
 	// Nothing of it is lost any more, whatever cause says.
 	return nil, unavailable(fmt.Errorf("%w: %s", registry.ErrTakenBack, cause.Error()))

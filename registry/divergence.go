@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -66,6 +67,12 @@ func (r *Registry) divergence(kind string, c *Client, cause error) *Divergence {
 	text := errorText(cause)
 	d.Error = text[:min(len(text), maxDivergenceError)]
 	return d
+}
+
+// strayID names a client that the AS has made for a registration in place of another one: of
+// several each has an entry.
+func strayID(registration, clientID string) string {
+	return fmt.Sprintf("%s-%.8x", registration, sha256.Sum256([]byte(clientID)))
 }
 
 // put is for a nil Divergence too.

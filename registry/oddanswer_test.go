@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"testing"
@@ -108,5 +109,92 @@ func TestDeletedWithoutCredentials(t *testing.T) {
 		if list, err := x.BacklogCounts(x.t.Context()); err != nil || len(list) > 0 && list[0].Waiting > 0 {
 			t.Errorf("%+v, %v", list, err)
 		}
+	})
+}
+
+// TestOddAnswerAboutAnActiveClient: where an update needs the credentials of a repeated POST,
+// an odd answer takes nothing of what the client has, and no active client is deleted.
+func TestOddAnswerAboutAnActiveClient(t *testing.T) {
+	for name, odd := range map[string]func(*registry.Provisioned) (*registry.Provisioned, error){
+		"without credentials": without,
+		"with a token alone": func(p *registry.Provisioned) (*registry.Provisioned, error) {
+			c := registry.Credentials{RegistrationAccessToken: p.Credentials.RegistrationAccessToken, RegistrationPath: p.Credentials.RegistrationPath}
+			return &registry.Provisioned{ClientID: p.ClientID, Credentials: c}, registry.ErrLost
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, true, func(x *fixture) {
+				x.as.set(func() {
+					x.as.secret = func(_, before string) string { return cmp.Or(before, "s1") }
+				})
+				c := x.register(request("jti1", "token1"))
+				x.as.set(func() { x.as.fail["update"], x.as.odd = []error{registry.ErrLost}, odd })
+				_, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti2"))
+				if (err == nil) != (name == "with a token alone") {
+					t.Errorf("updated: %v", err)
+				}
+				time.Sleep(5 * time.Minute) // fake
+				x.settle()
+				now, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, err := x.Secret(now)
+				if now.Status != registry.Active || now.Bridge != "client_secret_basic" || err != nil || got != "s1" || x.as.count() != 1 {
+					t.Errorf("%s, bridge %q, secret %q, %v, %d clients at the AS", now.Status, now.Bridge, got, err, x.as.count())
+				}
+			})
+		})
+	}
+}
+
+// TestHeaderThatIsNotHonoured: each client that the AS makes in place of the one that it was
+// asked for is deleted or listed, and deleting it is not taken for deleting the other one.
+func TestHeaderThatIsNotHonoured(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		c := x.register(request("jti1", "token1"))
+		n := 0
+		x.as.set(func() {
+			x.as.fail["delete"] = []error{registry.ErrDetached, registry.ErrDetached}
+			x.as.odd = func(p *registry.Provisioned) (*registry.Provisioned, error) {
+				n++
+				return &registry.Provisioned{ClientID: fmt.Sprint("stray-", n)}, registry.ErrLost
+			}
+		})
+		if err := x.Delete(x.t.Context(), x.ws, c.ClientID, presented("t")); err != nil {
+			t.Fatal(err)
+		}
+		if list := x.diverged(registry.AnswerLost, registry.NotDeleted); list[0].ClientID != "stray-1" || list[1].ClientID != c.ClientID || list[0].Error == list[1].Error {
+			t.Errorf("%+v", list)
+		}
+		if _, err := x.Register(x.t.Context(), x.ws, request("jti2", "token2")); err == nil {
+			t.Error("registered")
+		}
+		if n != 2 {
+			t.Errorf("%d clients made, the second one again", n)
+		}
+	})
+}
+
+// TestAnswerThatNamesNobody: the POST is repeated for the credentials some times, and then
+// the client is listed.
+func TestAnswerThatNamesNobody(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		x.as.set(func() {
+			x.as.odd = func(*registry.Provisioned) (*registry.Provisioned, error) {
+				return nil, errors.Join(registry.ErrLost, registry.ErrNoRegistration)
+			}
+		})
+		if _, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1")); !errors.Is(err, registry.ErrLost) {
+			t.Fatal(err)
+		}
+		for range 20 {
+			time.Sleep(10 * time.Minute) // fake
+			x.settle()
+		}
+		if d := x.diverged(registry.AnswerLost)[0]; d.ClientID == "" || x.as.times("create") != 2+3 {
+			t.Errorf("%+v, %d POSTs", d, x.as.times("create"))
+		}
+		x.nothingLeft()
 	})
 }

@@ -13,6 +13,10 @@ var (
 	// been carried out: the answer was lost, cut, or made no sense.
 	ErrLost = errors.New("the authorization server's answer was lost")
 
+	// ErrNoRegistration is in the chain of an error of Create, beside ErrLost, when the AS has
+	// answered that it has made a client, and not which.
+	ErrNoRegistration = errors.New("the authorization server's answer names no client")
+
 	// ErrTakenBack is in the chain of an error of Create when the AS made a client in another
 	// way than it was asked to, or with an answer that cannot be used, and that client was
 	// deleted again.

@@ -108,7 +108,8 @@ func (r *Registry) finish(ctx context.Context, ws Workspace, a *attempt) (*Clien
 // gives the same client.
 func (r *Registry) create(ctx context.Context, ws Workspace, c *Client) (*Provisioned, error) {
 	p, err := ws.Provisioner.Create(ctx, c)
-	if errors.Is(err, ErrLost) && ws.Provisioner.ChoosesClientID() {
+	other := p != nil && p.ClientID != c.ClientID // whoever made it would make one more
+	if errors.Is(err, ErrLost) && ws.Provisioner.ChoosesClientID() && !other {
 		r.log.Warn("repeating a registration whose answer was lost", slog.String("client_id", c.ClientID), slog.Any("error", err))
 		first := err
 		if p, err = ws.Provisioner.Create(ctx, c); err != nil && !errors.Is(err, ErrLost) {

@@ -33,8 +33,11 @@ func (r *Registry) undo(ctx context.Context, ws Workspace, k work) error {
 	case err != nil || c.Status != Deleting:
 	case c.ClientID != "" && ws.Provisioner.ChoosesClientID():
 		err := r.registerToDelete(ctx, ws, c, "undo: reattached")
-		if errors.Is(err, ErrDetached) {
+		switch {
+		case errors.Is(err, ErrDetached):
 			lost, err = r.notDeleted(c, err), nil
+		case errors.Is(err, ErrNoRegistration) && k.Attempts+1 >= maxUnnamed:
+			lost, err = r.answerLost(c, err), nil
 		}
 		if err != nil {
 			return err
@@ -45,6 +48,10 @@ func (r *Registry) undo(ctx context.Context, ws Workspace, k work) error {
 	}
 	return r.forgetPending(ctx, k.Registration, k, lost)
 }
+
+// maxUnnamed is how often a registration is repeated for its credentials at an AS that
+// answers each time, and never says which client it has made: it may make one each time.
+const maxUnnamed = 3
 
 // registerToDelete deletes a client whose client_id was chosen here, with the credentials
 // that a repeated POST gives. at is the crash point between the two.

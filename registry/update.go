@@ -177,12 +177,16 @@ func (r *Registry) reattach(ctx context.Context, ws Workspace, c *Client) error 
 		return err
 	case err != nil && p.ClientID != c.ClientID: // the AS does not honour the choice any more
 		made := *c
-		made.ClientID = p.ClientID
+		made.ClientID, made.ID = p.ClientID, strayID(c.ID, p.ClientID)
 		lost := r.answerLost(&made, err)
 		// Of c nothing is known any more: no POST gives a token for it, and so no other will.
 		return errors.Join(fmt.Errorf("%w: registered again it got another client_id, %s", ErrDetached, verify.Quote(p.ClientID)), r.conclude(ctx, lost.put))
-	case err != nil:
-		r.log.Warn("the answer to a client's repeated registration is not as it should be; goes on with the credentials in it", slog.String("client_id", c.ClientID), slog.Any("error", err))
+	case err != nil && (p.Credentials.RegistrationAccessToken == "" || p.Credentials.RegistrationPath == ""):
+		return fmt.Errorf("%w: registered again it got none that can be read: %w", ErrDetached, err)
+	case err != nil: // the rest of the answer is not known: what the client has beside these stays
+		r.log.Warn("the answer to a client's repeated registration is not as it should be; goes on with its registration access token", slog.String("client_id", c.ClientID), slog.Any("error", err))
+		c.Credentials.RegistrationAccessToken, c.Credentials.RegistrationPath = p.Credentials.RegistrationAccessToken, p.Credentials.RegistrationPath
+		return nil
 	}
 	c.Credentials = p.Credentials
 	return nil
