@@ -190,10 +190,10 @@ func (h *Handler) checkRevoked(ctx context.Context, cert *verify.Certificate) (u
 		revokedCertificates.WithLabelValues(h.Workspace).Inc()
 		return nil, err
 	case unchecked == nil:
-		h.unchecked.end(h.log, cert)
+		h.unchecked.end(h.log, cert, h.now())
 		return nil, nil
 	}
-	h.unchecked.tell(h.log, unchecked, h.strict())
+	h.unchecked.tell(h.log, unchecked, h.strict(), h.now())
 	if h.strict() {
 		uncheckedCertificates.WithLabelValues(h.Workspace, "refused").Inc()
 		return unchecked, unchecked.Refusal()

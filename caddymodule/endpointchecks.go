@@ -75,8 +75,21 @@ func (h *Handler) serveEndpoint(w http.ResponseWriter, r *http.Request, next cad
 		return nil
 	}
 	defer h.logPassed(r)
-	handOver(r, h.handedOver, h.now())
+	if h.heldAgainstCRLs(r) {
+		handOver(r, h.handedOver, h.now())
+	}
 	return next.ServeHTTP(w, r)
+}
+
+// heldAgainstCRLs tells whether the certificate was held against revocation lists, where
+// there are any. One that does not count here (a CA's own, one that is not valid yet) was
+// not, and is not handed to the AS then.
+func (h *Handler) heldAgainstCRLs(r *http.Request) bool {
+	if h.crls == nil {
+		return true
+	}
+	_, err := captureCertificate(r.TLS, h.now())
+	return err == nil
 }
 
 // refuseRevoked keeps a certificate that was revoked from the AS, which believes the

@@ -122,7 +122,7 @@ func readOtherBody(header http.Header, body []byte) (form string, ok bool) {
 // showsCertificate tells whether the AS learns of the client's certificate. With another body
 // it does not: whatever it may read there, nobody is authenticated by a certificate.
 func (h *Handler) showsCertificate(r *http.Request) bool {
-	return h.OtherBodies != "pass" || r.ContentLength == 0 || isForm(r)
+	return (h.OtherBodies != "pass" || r.ContentLength == 0 || isForm(r)) && h.heldAgainstCRLs(r)
 }
 
 // warnOtherBodies says what the word gives away.

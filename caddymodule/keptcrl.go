@@ -16,6 +16,9 @@ import (
 // keepCRLFor is how long a list is kept after its end: what is on it was revoked for good.
 const keepCRLFor = 90 * 24 * time.Hour
 
+// keepCRLAtMost bounds that: the last list of a CA may end in the year 9999 (ETSI EN 319 411-1).
+const keepCRLAtMost = 10 * 365 * 24 * time.Hour
+
 type keptCRLs struct{ app *App }
 
 // Kept is the last list of a URL.
@@ -24,6 +27,9 @@ func (k keptCRLs) Kept(ctx context.Context, url string) []byte {
 	defer cancel()
 	r, err := k.app.enterBehind()
 	if err != nil {
+		if !errors.Is(err, errGone) {
+			k.app.log.Warn("cannot read the CRL that is kept of a server", slog.String("url", url), slog.Any("error", err))
+		}
 		return nil
 	}
 	defer k.app.Leave()
@@ -36,13 +42,17 @@ func (k keptCRLs) Kept(ctx context.Context, url string) []byte {
 
 // Keep has a list written soon.
 func (k keptCRLs) Keep(l crl.Kept) {
-	list := registry.KeptCRL{URL: l.URL, Body: l.Body, Issued: l.ThisUpdate.UnixNano(), Until: latest(l.ThisUpdate, l.NextUpdate).Add(keepCRLFor).UnixNano()}
+	list := registry.KeptCRL{URL: l.URL, Body: l.Body, Issued: l.ThisUpdate.UnixNano(), Until: keepUntil(l, time.Now()).UnixNano()}
 	k.app.keeping.put(k.app, [2]string{"crl", l.URL}, func(ctx context.Context, r *registry.Registry) error { return r.KeepCRL(ctx, list) })
 }
 
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
+func keepUntil(l crl.Kept, now time.Time) time.Time {
+	end := l.NextUpdate
+	if end.Before(l.ThisUpdate) { // it names none
+		end = l.ThisUpdate
 	}
-	return b
+	if end, most := end.Add(keepCRLFor), now.Add(keepCRLAtMost); end.Before(most) {
+		return end
+	}
+	return now.Add(keepCRLAtMost)
 }

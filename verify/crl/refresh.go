@@ -115,6 +115,9 @@ func (f *source) attempt(ctx context.Context) {
 		return // the configuration ends: that says nothing
 	}
 	f.tell(err)
+	if err != nil && !f.holds() { // the store may not have been open before
+		f.recall(ctx)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now, l := f.set.now(), f.shown()
@@ -143,7 +146,7 @@ func (f *source) fetch(ctx context.Context) (age time.Duration, err error) {
 	}
 	sum := sha256.Sum256(res.Body)
 	f.mu.Lock()
-	same := sum == f.sum
+	same := sum == f.sum && (f.held == nil || f.held.Current(f.set.now())) // else it may take the place of what has ended
 	f.mu.Unlock()
 	if !same {
 		if err := f.use(res.Body, false); err != nil {

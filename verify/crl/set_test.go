@@ -443,3 +443,47 @@ func BenchmarkCheckRevocation(b *testing.B) {
 		}
 	}
 }
+
+// TestHeldListStaysHeld: what one certificate of a CA has verified, another one of that name
+// takes nothing from, in whatever order they come.
+func TestHeldListStaysHeld(t *testing.T) {
+	ca := crltest.New(t, at, "CA", nil, nil)
+	odd := crltest.New(t, at, "CA", nil, func(c *x509.Certificate) { c.SubjectKeyId = ca.Certificate.SubjectKeyId })
+	for name, order := range map[string][]*crltest.Authority{"the good one first": {ca, odd}, "the odd one first": {odd, ca}} {
+		h := newHeld(t, nil)
+		if err := h.AddFile("a.crl")(ca.List(nil, 1)); err != nil {
+			t.Fatal(err)
+		}
+		for _, of := range order {
+			h.SignedBy(of.Certificate)
+		}
+		h.check(name+": held", h.States()[0].Held && h.Whole(), true)
+		h.check(name+": revoked", h.revokes(ca, 1), true)
+	}
+}
+
+// lateKeeper has nothing when it is asked first, as a store that is not open yet.
+type lateKeeper struct {
+	kept
+	asked int
+}
+
+func (k *lateKeeper) Kept(ctx context.Context, url string) []byte {
+	if k.asked++; k.asked < 3 {
+		return nil
+	}
+	return k.kept.Kept(ctx, url)
+}
+
+// TestKeptListThatComesLater: the keeper is asked again while there is no list.
+func TestKeptListThatComesLater(t *testing.T) {
+	ca := crltest.New(t, at, "CA", nil, nil)
+	s, k := newServer(t), new(lateKeeper)
+	k.Keep(Kept{URL: s.URL, Body: ca.List(nil, 1)})
+	h := newHeld(t, k)
+	h.AddURL(client(), s.URL)
+	h.Ready(t.Context())
+	h.check("revoked, before the store is open", h.revokes(ca, 1), false)
+	h.attempt()
+	h.check("revoked", h.revokes(ca, 1), true)
+}

@@ -56,12 +56,21 @@ func (f *source) use(text []byte, kept bool) (err error) {
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	l, err := verify.ParseCRL(text)
+	l, err := parse(text)
 	if err != nil {
 		return err
 	}
 	l.From = f.name
 	return f.set.offer(f, read{l, kept})
+}
+
+// parsing has one list read at a time: a large one takes 200 MB meanwhile.
+var parsing sync.Mutex
+
+func parse(text []byte) (*verify.CRL, error) {
+	parsing.Lock()
+	defer parsing.Unlock()
+	return verify.ParseCRL(text)
 }
 
 // waiting are the lists whose CA has not been seen, and the one that counts: another
@@ -77,11 +86,14 @@ func (f *source) waiting() (lists []read) {
 	return lists
 }
 
-// reject notes that the CA that a list names has not signed it.
+// reject notes that the CA that a list names has not signed it. What another certificate of
+// its CA has verified stays held.
 func (f *source) reject(l *verify.CRL) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.rejected = l
+	if l != f.held {
+		f.rejected = l
+	}
 }
 
 func (f *source) wait(l read) {
@@ -105,6 +117,9 @@ func (f *source) verified(l read) {
 	}
 	if f.kept == l.list {
 		f.kept = nil
+	}
+	if f.rejected == l.list {
+		f.rejected = nil
 	}
 	if f.held != nil && (!l.list.Same(f.held) || l.list.ThisUpdate.Before(f.held.ThisUpdate)) && f.held.Current(f.set.now()) {
 		return
