@@ -171,7 +171,7 @@ func (a *ClientAssertion) readTimes(claims Object, skew time.Duration, now time.
 		case ok && at.After(now.Add(skew)):
 			return fmt.Errorf("has %s %s, in the future; it is %s here", name, stamp(at), stamp(now))
 		case name == "iat" && ok:
-			a.Issued = at
+			a.Issued = time.Unix(at.Unix(), 0) // compared with an Epoch, as IssuedAt
 		}
 	}
 	return nil
