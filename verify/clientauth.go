@@ -99,11 +99,8 @@ func ReadClientAuthentication(authorization []string, query, form string) (*Clie
 	}
 	c.assertion, c.assertionType = all.Get("client_assertion"), all.Get("client_assertion_type")
 	// RFC 7521 4.1: the assertion of a grant may be all that says who asks.
-	if grants := all["assertion"]; len(c.ClientIDs) == 0 && len(grants) > 0 {
-		if claims, err := UnverifiedClaims([]byte(grants[0])); err == nil {
-			iss, _, _ := claims.String("iss")
-			c.add(iss)
-		}
+	if grants := all["assertion"]; len(c.ClientIDs) == 0 && len(grants) > 0 && !c.readGrants(grants) {
+		return refuse("assertion: not one that all servers read alike; send one JWT, or client_id")
 	}
 	for _, id := range c.ClientIDs {
 		if !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl) || strings.TrimSpace(id) != id {
@@ -159,6 +156,25 @@ func (c *ClientAuthentication) basic(value string) bool {
 		c.secrets.basic = "" // none of this server's
 	}
 	return true
+}
+
+// readGrants reads the iss of the assertion of a grant, which is the client where nothing
+// else names one. Of several an AS may take any, and of a JWT that is no plain one read
+// another iss. What is no JWT (RFC 7522) names nobody.
+func (c *ClientAuthentication) readGrants(grants []string) bool {
+	if len(grants) > 1 {
+		return false
+	}
+	if strings.Count(grants[0], ".") != 2 {
+		return true
+	}
+	claims, err := UnverifiedClaims([]byte(grants[0]))
+	if err != nil {
+		return false
+	}
+	iss, _, err := claims.String("iss")
+	c.add(iss)
+	return err == nil
 }
 
 // readAssertion reads the sub (and iss) of a client assertion without believing it.
