@@ -170,6 +170,14 @@ func TestSecretClientsAtTheGuard(t *testing.T) {
 	if status, sent, _ := ask(tpp, basic("urn%3Aa%2Fb", odd), grant); status != 200 || sent.Header.Get("Authorization") != basic("urn%3Aa%2Fb", secretAtServer) {
 		t.Errorf("an id that is form-encoded: %d, %v", status, sent)
 	}
+	g.UnknownClients = &UnknownClients{Mode: "refuse"} // the other reading of the id is nobody's
+	if status, _, _ := ask(tpp, basic("urn%3Aa%2Fb", odd), grant); status != 200 {
+		t.Errorf("an id that is form-encoded, where unknown ones are refused: %d", status)
+	}
+	if status, _, _ := ask(tpp, basic("urn%3Aa%2Fc", odd), grant); status != 401 {
+		t.Errorf("an unknown id that is form-encoded: %d", status)
+	}
+	g.UnknownClients = nil
 	unused := own(jwtID, "2")
 	for name, c := range map[string]struct {
 		cert                *x509.Certificate

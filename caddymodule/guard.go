@@ -91,6 +91,7 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.
 		by.begin("client", "client", clientClause)
 		return "", nil, err
 	}
+	var unknown error // of an id; another reading of the same one may be a client's
 	for _, id := range who.ClientIDs {
 		by.beginClient(id)
 		c, reading, err := store.Lookup(r.Context(), h.Workspace, id)
@@ -99,9 +100,10 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.
 		}
 		if errors.Is(err, registry.ErrNotFound) {
 			if err := h.refuseUnknown(store, id); err != nil {
-				return "", nil, err
+				unknown = err
+			} else {
+				by.conclude(notRegistered)
 			}
-			by.conclude(notRegistered)
 			continue
 		}
 		if err != nil {
@@ -122,6 +124,9 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.
 			h.passed.remember(asked, reading)
 		}
 		client = c
+	}
+	if unknown != nil && (client == nil || client.Metadata.TokenEndpointAuthMethod != verify.ClientSecretBasic) {
+		return "", nil, unknown
 	}
 	if client != nil && who.Empty {
 		form = sendWithoutEmpty(r, form)
