@@ -54,7 +54,7 @@ func (l *leftOutKeys) tell(jwks string, keys []verify.LeftOut) {
 		if k.Certificates {
 			text = "leaves the certificates (x5c) of a key of a JWKS out: none of them identifies a client; the key itself counts"
 		}
-		l.log.Warn(text, slog.String("jwks", jwks), slog.String("kid", k.KeyID), slog.Any("error", k.Reason))
+		l.log.Warn(text, slog.String("jwks", jwks), slog.String("kid", verify.Shown(k.KeyID)), slog.String("error", verify.Shown(k.Reason.Error())))
 	}
 	if more := lines - maxLeftOutLines; more > 0 {
 		l.log.Warn("leaves more keys of a JWKS out", slog.String("jwks", jwks), slog.Int("keys", more))
