@@ -87,16 +87,44 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.
 	if absent == nil {
 		by.beginCRL(h, unchecked)
 	}
-	if err := h.refuseNameless(r, store, who, at); err != nil {
-		by.begin("client", "client", clientClause)
+	g := &guardedRequest{who: who, at: at, cert: cert, absent: absent, other: other, asked: asked, usual: usual}
+	if client, err = h.clientOf(w, r, store, g); err != nil {
 		return "", nil, err
 	}
+	if client != nil && who.Empty {
+		form = sendWithoutEmpty(r, form)
+	}
+	return form, client, nil
+}
+
+// guardedRequest is what is known of a request whose client is looked for.
+type guardedRequest struct {
+	who *verify.ClientAuthentication
+	at  purpose
+	// cert is nil where none counts, absent says why.
+	cert   *verify.Certificate
+	absent error
+	// other: its body is no form (OtherBodies).
+	other bool
+	// asked is what may be remembered of it, where it is usual.
+	asked usual
+	usual bool
+}
+
+// clientOf is the client of the registry that a request names, once it has authenticated;
+// nil where it names none.
+func (h *Handler) clientOf(w http.ResponseWriter, r *http.Request, store *registry.Registry, g *guardedRequest) (client *registry.Client, err error) {
+	by := guardCallerOf(r)
+	if err := h.refuseNameless(r, store, g.who, g.at); err != nil {
+		by.begin("client", "client", clientClause)
+		return nil, err
+	}
 	var unknown error // of an id; another reading of the same one may be a client's
-	for _, id := range who.ClientIDs {
+	for _, id := range g.who.ClientIDs {
 		by.beginClient(id)
 		c, reading, err := store.Lookup(r.Context(), h.Workspace, id)
 		if errors.Is(err, registry.ErrAlike) {
-			return "", nil, verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: client_id is not written as it was given out; send it exactly so").Because(err)
+			return nil, verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: client_id is not written as it was given out; send it exactly so").Because(err)
 		}
 		if errors.Is(err, registry.ErrNotFound) {
 			if err := h.refuseUnknown(store, id); err != nil {
@@ -107,31 +135,28 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.
 			continue
 		}
 		if err != nil {
-			return "", nil, err
+			return nil, err
 		}
 		by.is(c)
-		if other {
-			return "", nil, notForm(r.Header)
+		if g.other {
+			return nil, notForm(r.Header)
 		}
 		if r.Method != http.MethodPost { // RFC 6749 3.2
 			w.Header().Set("Allow", http.MethodPost)
-			return "", nil, verify.Refuse(verify.MethodNotAllowed, "method", "method: %s; send a POST", verify.Quote(r.Method))
+			return nil, verify.Refuse(verify.MethodNotAllowed, "method", "method: %s; send a POST", verify.Quote(r.Method))
 		}
-		if err := h.checkClient(r.Context(), store, who, c, cert, at); err != nil {
-			return "", nil, withCause(err, absent)
+		if err := h.checkClient(r.Context(), store, g.who, c, g.cert, g.at); err != nil {
+			return nil, withCause(err, g.absent)
 		}
-		if usual && c.Bridge == "" { // in bridge mode the request needs the client itself
-			h.passed.remember(asked, reading)
+		if g.usual && c.Bridge == "" { // in bridge mode the request needs the client itself
+			h.passed.remember(g.asked, reading)
 		}
 		client = c
 	}
 	if unknown != nil && (client == nil || client.Metadata.TokenEndpointAuthMethod != verify.ClientSecretBasic) {
-		return "", nil, unknown
+		return nil, unknown
 	}
-	if client != nil && who.Empty {
-		form = sendWithoutEmpty(r, form)
-	}
-	return form, client, nil
+	return client, nil
 }
 
 // sendWithoutEmpty takes out of a request what counted as omitted when it was judged, and may
