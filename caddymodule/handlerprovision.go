@@ -70,6 +70,10 @@ func (h *Handler) provision(ctx caddy.Context) error {
 	if err := h.provisionEvents(ctx); err != nil {
 		return err
 	}
+	return h.joinApp()
+}
+
+func (h *Handler) joinApp() error {
 	h.app.own.add(h.ownHeaders()...)
 	h.app.own.obey(&h.RequestHeaders)
 	h.app.own.fromProxy = h.app.own.fromProxy || h.ClientCertificateHeader != nil
