@@ -231,7 +231,7 @@ func TestRegistrationRefused(t *testing.T) {
 		for name, change := range map[string]func(*registry.Client){
 			"algorithm":    func(c *registry.Client) { c.Metadata.IDTokenSigningAlg = "RS512" },
 			"grant":        func(c *registry.Client) { c.Metadata.GrantTypes = []string{"client_credentials", "password"} },
-			"auth method":  func(c *registry.Client) { c.Metadata.TokenEndpointAuthMethod = "client_secret_jwt" },
+			"auth method":  func(c *registry.Client) { c.Metadata.TokenEndpointAuthMethod = "self_signed_tls_client_auth" },
 			"redirect URI": func(c *registry.Client) { c.Metadata.RedirectURIs = []string{"no URI"} },
 		} {
 			c := b.client()
