@@ -58,7 +58,7 @@ func TestContractWithRequestClaims(t *testing.T) {
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{gateway.Unlimited}}))
 	for _, version := range contract.Versions {
 		t.Run(version, func(t *testing.T) {
-			reload(t, p, "version "+version+"\nanswer_request_claims\nreregister return")
+			reload(t, p, "version "+version+"\nanswer_request_claims\nreregister return\n"+secretWords)
 			c := &contractor{t: t, p: p, version: version, register: p.Issuer + "/openbankinguk/dcr/v" + version + "/register"}
 			var err error
 			if c.spec, err = contract.Open(specifications(), version); err == nil {

@@ -145,9 +145,13 @@ func TestMediaTypes(t *testing.T) {
 			header := h.Clone()
 			header.Set("Authorization", "Bearer "+map[string]string{"POST": token, "PUT": own}[method])
 			r, err := p.Client(p.Acme).Do(t.Context(), method, url, header, []byte(body))
-			if err := wrongType.isIn(p, r, err); err != nil {
+			expected, mend := wrongType, "send a signed request (compact JWS) as application/jose"
+			if h.Get("Content-Encoding") != "" {
+				expected.says, mend = "Content-Encoding: ", "send a signed request (compact JWS) as it is, without this header"
+			}
+			if err := expected.isIn(p, r, err); err != nil {
 				t.Errorf("%s %v: %v", method, h, err)
-			} else if !strings.HasSuffix(r.Text("error_description"), "send a signed request (compact JWS) as application/jose") {
+			} else if !strings.HasSuffix(r.Text("error_description"), mend) {
 				t.Errorf("%s %v: %s", method, h, r)
 			}
 		}
