@@ -84,7 +84,7 @@ func (r *Registry) finishDelete(ctx context.Context, ws Workspace, c *Client, to
 		err = ws.Provisioner.Delete(ctx, c)
 	}
 	if (errors.Is(err, ErrDetached) || errors.Is(err, ErrLost)) && ws.Provisioner.ChoosesClientID() {
-		err = r.registerToDelete(ctx, ws, c, "delete: reattached")
+		err = r.registerToDelete(ctx, ws, c, func() { crashpoint("delete: reattached") })
 	}
 	var left *Divergence
 	if errors.Is(err, ErrDetached) {

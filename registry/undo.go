@@ -32,7 +32,7 @@ func (r *Registry) undo(ctx context.Context, ws Workspace, k work) error {
 	switch {
 	case err != nil || c.Status != Deleting:
 	case c.ClientID != "" && ws.Provisioner.ChoosesClientID():
-		err := r.registerToDelete(ctx, ws, c, "undo: reattached")
+		err := r.registerToDelete(ctx, ws, c, func() { crashpoint("undo: reattached") })
 		switch {
 		case errors.Is(err, ErrDetached):
 			lost, err = r.notDeleted(c, err), nil
@@ -54,11 +54,11 @@ func (r *Registry) undo(ctx context.Context, ws Workspace, k work) error {
 const maxUnnamed = 3
 
 // registerToDelete deletes a client whose client_id was chosen here, with the credentials
-// that a repeated POST gives. at is the crash point between the two.
-func (r *Registry) registerToDelete(ctx context.Context, ws Workspace, c *Client, at string) error {
+// that a repeated POST gives. between is called between the two.
+func (r *Registry) registerToDelete(ctx context.Context, ws Workspace, c *Client, between func()) error {
 	err := r.reattach(ctx, ws, c)
 	if err == nil {
-		crashpoint(at)
+		between()
 		err = ws.Provisioner.Delete(ctx, c)
 	}
 	if errors.Is(err, ErrTakenBack) {
