@@ -15,10 +15,7 @@ func FormOfJSON(body []byte) (string, error) {
 	form := url.Values{}
 	for _, m := range o.Members() {
 		text, _, err := o.String(m.Name)
-		switch {
-		case string(m.Value) == "null":
-			continue
-		case err != nil:
+		if err != nil {
 			text = string(m.Value)
 		}
 		form.Set(m.Name, text)
