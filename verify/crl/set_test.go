@@ -321,7 +321,11 @@ func TestReady(t *testing.T) {
 				t.Errorf("%s: nothing is waited for", c.name)
 			}
 		}
-		<-ready
+		select {
+		case <-ready:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s: Ready has not returned after 10 s", c.name)
+		}
 		h.Ready(t.Context()) // and never again
 		h.check(c.name, h.revokes(ca, 1), c.list != nil)
 	}
