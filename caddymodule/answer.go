@@ -19,7 +19,7 @@ const interactionID = "x-fapi-interaction-id"
 
 // exchange is one request that the gateway answers itself, and what its log line will say.
 type exchange struct {
-	*Handler
+	*gateway
 	w         http.ResponseWriter
 	r         *http.Request
 	operation string
@@ -33,13 +33,13 @@ type exchange struct {
 	page bool
 }
 
-func (h *Handler) exchange(w http.ResponseWriter, r *http.Request, operation string) *exchange {
-	return &exchange{Handler: h, w: w, r: r, operation: operation, support: supportCode(r), fields: h.fields(r)}
+func (g *gateway) exchange(w http.ResponseWriter, r *http.Request, operation string) *exchange {
+	return &exchange{gateway: g, w: w, r: r, operation: operation, support: supportCode(r), fields: g.fields(r)}
 }
 
 // guardExchange is one at an endpoint of the AS where clients authenticate.
-func (h *Handler) guardExchange(w http.ResponseWriter, r *http.Request, operation string) *exchange {
-	x := h.exchange(w, r, operation)
+func (g *gateway) guardExchange(w http.ResponseWriter, r *http.Request, operation string) *exchange {
+	x := g.exchange(w, r, operation)
 	x.guarded = true
 	return x
 }
@@ -93,7 +93,7 @@ func (x *exchange) write(status int, contentType string, body []byte) {
 	x.note("outcome", outcome)
 	x.note("support_code", x.support)
 	x.log.LogAttrs(x.r.Context(), slog.LevelInfo, x.operation, append([]slog.Attr{slog.Int("status", status)}, x.fields...)...)
-	addToAccessLog(x.r, x.fields)
+	x.options.Host.AddToAccessLog(x.r, x.fields)
 }
 
 // refuse answers with the error table's row. The TPP is told the description,
@@ -104,13 +104,13 @@ func (x *exchange) refuse(err error) {
 		c.refused = true
 		defer x.keepGuarded(err)
 	}
-	realm := x.Workspace // the configured URL is internal
+	realm := x.options.Workspace.Name // the configured URL is internal
 	if t := x.tableOf(x.r.Context()); t != nil {
 		realm = t.metadata.Issuer
 	}
 	challenge := e.Challenge(realm)
 	if x.guarded {
-		guardRefusals.WithLabelValues(x.Workspace, e.RuleName()).Inc()
+		guardRefusals.WithLabelValues(x.options.Workspace.Name, e.RuleName()).Inc()
 		challenge = e.ClientChallenge(realm, x.r.Header.Get("Authorization"))
 	}
 	if challenge != "" {
@@ -203,4 +203,14 @@ func registrationJSON(version verify.Version, c *registry.Client, access *regist
 	}
 	b = append(b, `"software_statement":`...)
 	return append(verify.AppendString(b, raw), '}')
+}
+
+// appendSecret appends the members of a secret that is new, and has no end (RFC 7591
+// 3.2.1); none for an empty one.
+func appendSecret(b []byte, secret string) []byte {
+	if secret == "" {
+		return b
+	}
+	b = verify.AppendString(append(b, `"client_secret":`...), secret)
+	return append(b, `,"client_secret_expires_at":0,`...)
 }

@@ -58,7 +58,7 @@ func TestRegistrationJSON(t *testing.T) {
 
 func TestRefuse(t *testing.T) {
 	var log strings.Builder
-	h := &Handler{Workspace: "default/obuk", log: slog.New(slog.NewJSONHandler(&log, nil))}
+	g := &gateway{options: gatewayOptions{Workspace: registry.Workspace{Name: "default/obuk"}, Host: new(fakeHost)}, log: slog.New(slog.NewJSONHandler(&log, nil))}
 	for _, c := range []struct {
 		name   string
 		err    error
@@ -88,7 +88,7 @@ func TestRefuse(t *testing.T) {
 			w := httptest.NewRecorder()
 			r := httptest.NewRequest(http.MethodPost, "/", nil)
 			r.Header.Set("x-fapi-interaction-id", "93BAC548-D2DE-4546-B106-880A5018460D")
-			h.exchange(w, r, "register").refuse(c.err)
+			g.exchange(w, r, "register").refuse(c.err)
 			if w.Code != c.status || c.body != "" && w.Body.String() != c.body {
 				t.Errorf("%d %s", w.Code, w.Body)
 			}
@@ -112,9 +112,9 @@ func TestRefuse(t *testing.T) {
 // TestAnswerWithoutABody: a deletion over HTTP/2 is answered without a fault in the log.
 func TestAnswerWithoutABody(t *testing.T) {
 	var log strings.Builder
-	h := &Handler{Workspace: "default/obuk", log: slog.New(slog.NewJSONHandler(&log, nil))}
+	g := &gateway{options: gatewayOptions{Workspace: registry.Workspace{Name: "default/obuk"}, Host: new(fakeHost)}, log: slog.New(slog.NewJSONHandler(&log, nil))}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.exchange(w, r, "delete").answer(http.StatusNoContent, nil)
+		g.exchange(w, r, "delete").answer(http.StatusNoContent, nil)
 	}))
 	server.EnableHTTP2 = true
 	server.StartTLS()

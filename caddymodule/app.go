@@ -61,7 +61,7 @@ type App struct {
 	mu         sync.Mutex
 	workspaces []*Handler
 	// own are the headers of all workspaces: a site may have several.
-	own ownHeaders
+	own headerFilter
 	// users are the requests at work, and the app itself between Start and Cleanup.
 	users    int
 	started  bool

@@ -74,7 +74,7 @@ func (a *App) open() (r *registry.Registry, err error) {
 		if r != nil {
 			a.registry, a.users = r, 1
 			for _, h := range a.workspaces {
-				a.giveBack = append(a.giveBack, r.Lend(h.lent()))
+				a.giveBack = append(a.giveBack, r.Lend(h.workspace()))
 			}
 		}
 		close(a.opening)
@@ -83,8 +83,8 @@ func (a *App) open() (r *registry.Registry, err error) {
 	return stores.hold(a.ctx, a.engine, opening{a.keyset, a.Restored, a.KeysetLost}, a.log)
 }
 
-// enterOpen is Enter where the store is open anyway.
-func (a *App) enterOpen() (*registry.Registry, bool) {
+// EnterOpen is Enter where the store is open anyway.
+func (a *App) EnterOpen() (*registry.Registry, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.users == 0 {

@@ -48,13 +48,13 @@ func TestNobodyWaitsForAClose(t *testing.T) {
 		}
 	})
 	within10s(t, "a scrape of the old configuration", func() {
-		if _, ok := old.enterOpen(); ok {
+		if _, ok := old.EnterOpen(); ok {
 			t.Error("open")
 		}
 	})
 	again, opened := configuration(t, slow, ""), make(chan error, 1)
 	go func() { opened <- again.Start() }()
-	within10s(t, "a scrape while the store is waited for", func() { again.enterOpen() })
+	within10s(t, "a scrape while the store is waited for", func() { again.EnterOpen() })
 	if open, all := slow.now(); open != 1 || all != 1 {
 		t.Errorf("%d stores open of %d while the first is being closed", open, all)
 	}

@@ -18,24 +18,24 @@ var clientAssertions = prometheus.NewCounterVec(prometheus.CounterOpts{
 
 // checkAssertion looks at whom the assertion of a client is for. In bridge mode the gateway
 // authenticates the client by it, too, and uses it up; otherwise the AS does.
-func (h *Handler) checkAssertion(ctx context.Context, store *registry.Registry, who *verify.ClientAuthentication, c *registry.Client) (err error) {
-	table := h.tableOf(ctx)
+func (g *gateway) checkAssertion(ctx context.Context, store *registry.Registry, who *verify.ClientAuthentication, c *registry.Client) (err error) {
+	table := g.tableOf(ctx)
 	var form verify.AssertionForm
 	if c.Bridge == "" {
-		form, err = who.CheckAssertionAudience(table.metadata.Issuer, h.AssertionAudience == "issuer")
+		form, err = who.CheckAssertionAudience(table.metadata.Issuer, g.options.IssuerAudienceOnly)
 	} else {
-		form, err = h.useAssertion(ctx, store, who, c, table)
+		form, err = g.useAssertion(ctx, store, who, c, table)
 	}
 	if err == nil {
-		clientAssertions.WithLabelValues(h.Workspace, string(form)).Inc()
+		clientAssertions.WithLabelValues(g.options.Workspace.Name, string(form)).Inc()
 	}
 	return err
 }
 
 // useAssertion authenticates a client by its assertion, and uses that up.
-func (h *Handler) useAssertion(ctx context.Context, store *registry.Registry, who *verify.ClientAuthentication, c *registry.Client, table *table) (verify.AssertionForm, error) {
-	rules := &verify.AssertionRules{ClientID: c.ClientID, Algorithms: h.Algorithms, Issuer: table.metadata.Issuer, Epoch: epochOf(store)}
-	if h.AssertionAudience != "issuer" {
+func (g *gateway) useAssertion(ctx context.Context, store *registry.Registry, who *verify.ClientAuthentication, c *registry.Client, table *table) (verify.AssertionForm, error) {
+	rules := &verify.AssertionRules{ClientID: c.ClientID, Algorithms: g.options.Rules.Algorithms, Issuer: table.metadata.Issuer, Epoch: epochOf(store)}
+	if !g.options.IssuerAudienceOnly {
 		rules.Audiences = table.endpoints
 	}
 	if alg := c.Metadata.TokenEndpointSigningAlg; alg != "" {
@@ -45,12 +45,12 @@ func (h *Handler) useAssertion(ctx context.Context, store *registry.Registry, wh
 	if c.Metadata.TokenEndpointAuthMethod == verify.ClientSecretJWT {
 		rules.Secret, err = store.SigningSecret(c)
 	} else {
-		rules.Keys, rules.Revoked, err = h.softwareKeys(c)
+		rules.Keys, rules.Revoked, err = softwareKeys(g.options.Rules.Issuers, c)
 	}
 	if err != nil {
 		return "", verify.AsError(err)
 	}
-	a, err := who.VerifyClientAssertion(guardCallerIn(ctx).tracing(ctx), rules, h.now())
+	a, err := who.VerifyClientAssertion(guardCallerIn(ctx).tracing(ctx), rules, g.now())
 	if err != nil {
 		return "", err
 	}

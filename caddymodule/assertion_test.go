@@ -19,7 +19,7 @@ func TestAssertionAudience(t *testing.T) {
 	const issuer, endpoint = "https://bank.example/default/obuk", "https://bank.example/default/obuk/token"
 	tpp := leaf(t, "tpp", time.Now().Add(time.Hour))
 	w := newWhole(t, nil)
-	_, err := w.store.Register(t.Context(), registry.Workspace{Name: w.Workspace, Provisioner: &namer{ids: []string{"signing"}}}, registry.Registration{
+	_, err := w.store.Register(t.Context(), registry.Workspace{Name: w.ws.Name, Provisioner: &namer{ids: []string{"signing"}}}, registry.Registration{
 		Request: &verify.Request{Raw: []byte("x"), Issuer: "3", JTI: "3", Expires: time.Now().Add(time.Hour), Statement: &verify.SoftwareStatement{SoftwareID: "3", OrgID: "org", Issuer: &verify.Issuer{Name: "OpenBanking Ltd"}}},
 		Checked: &verify.Checked{RawSubject: tpp.RawSubject, Metadata: verify.Metadata{TokenEndpointAuthMethod: "private_key_jwt"}},
 	})
@@ -27,7 +27,7 @@ func TestAssertionAudience(t *testing.T) {
 	counted := func() (all [3]float64) {
 		for i, form := range []verify.AssertionForm{verify.AssertionTyped, verify.AssertionIssuer, verify.AssertionEndpoint} {
 			var m dto.Metric
-			w.must(clientAssertions.WithLabelValues(w.Workspace, string(form)).Write(&m))
+			w.must(clientAssertions.WithLabelValues(w.ws.Name, string(form)).Write(&m))
 			all[i] = m.GetCounter().GetValue()
 		}
 		return all
@@ -49,7 +49,7 @@ func TestAssertionAudience(t *testing.T) {
 		{"issuer", "", `"` + endpoint + `"`, -1},
 		{"issuer", untyped, `["` + issuer + `","` + endpoint + `"]`, -1},
 	} {
-		w.AssertionAudience = c.only
+		w.options.IssuerAudienceOnly = c.only == "issuer"
 		encode := base64.RawURLEncoding.EncodeToString
 		assertion := encode([]byte(`{"alg":"PS256"`+c.typ+"}")) + "." + encode(fmt.Appendf(nil, `{"iss":"signing","sub":"signing","aud":%s}`, c.aud)) + ".c2ln"
 		want := counted()

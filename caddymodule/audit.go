@@ -1,9 +1,6 @@
 package caddymodule
 
 import (
-	"errors"
-	"time"
-
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
@@ -14,7 +11,7 @@ import (
 const longestReason = 500
 
 // object notes what a policy in shadow has against the request.
-func (d *dcr) object(p *Policy, decision verify.Decision) {
+func (d *dcr) object(p *askedPolicy, decision verify.Decision) {
 	if !decision.Allowed {
 		d.objections = append(d.objections, registry.Objection{Policy: p.Name, Reason: cut(decision.Reason, longestReason)})
 	}
@@ -26,11 +23,4 @@ func (d *dcr) origin() registry.Origin {
 		from.Certificate = d.cert.Thumbprint
 	}
 	return from
-}
-
-func (h *Handler) checkAuditRetention() error {
-	if h.AuditRetention != 0 && time.Duration(h.AuditRetention) < 24*time.Hour {
-		return errors.New("audit_retention: 24h or more")
-	}
-	return nil
 }

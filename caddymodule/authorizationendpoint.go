@@ -12,10 +12,10 @@ import (
 // checkAuthorization refuses to ask a user for a client of the registry that may do
 // nothing, and for one that is not clearly the only one. Clients that are not the
 // registry's pass untouched, or not at all (UnknownClients).
-func (h *Handler) checkAuthorization(w http.ResponseWriter, r *http.Request) error {
+func (g *gateway) checkAuthorization(w http.ResponseWriter, r *http.Request) error {
 	by := guardCallerOf(r)
 	by.beginForm(r)
-	form, err := h.readForm(w, r)
+	form, err := g.readForm(w, r)
 	if err != nil {
 		return err
 	}
@@ -25,19 +25,19 @@ func (h *Handler) checkAuthorization(w http.ResponseWriter, r *http.Request) err
 		return err
 	}
 	by.names(request.ClientIDs)
-	store, err := h.app.Enter()
+	store, err := g.options.Stores.Enter()
 	if err != nil {
 		return err
 	}
-	defer h.app.Leave()
+	defer g.options.Stores.Leave()
 	var client *registry.Client
 	for _, id := range request.ClientIDs {
 		by.beginClient(id)
-		c, err := store.Client(r.Context(), h.Workspace, id)
+		c, err := store.Client(r.Context(), g.options.Workspace.Name, id)
 		switch {
 		case errors.Is(err, registry.ErrAlike):
 			return verify.Refuse(verify.MalformedRequest, "authorization_request", "client_id: not written as it was given out; send it exactly so").Because(err)
-		case errors.Is(err, registry.ErrNotFound) && h.unknown(store, id):
+		case errors.Is(err, registry.ErrNotFound) && g.unknown(store, id):
 			return verify.Refuse(verify.MalformedRequest, "unknown_clients", "client_id: no client is registered here with it; register, or ask the bank").Because(errUnknownClient)
 		case errors.Is(err, registry.ErrNotFound):
 			by.conclude(notRegistered)
@@ -66,8 +66,8 @@ func (h *Handler) checkAuthorization(w http.ResponseWriter, r *http.Request) err
 // refuseAuthorization shows a page to a browser. It redirects nowhere: where the client
 // may have the user sent back to is what the gateway has just not believed (RFC 6749
 // 4.1.2.1), and a client that is suspended is to get nothing.
-func (h *Handler) refuseAuthorization(w http.ResponseWriter, r *http.Request, err error) {
-	x := h.guardExchange(w, r, "authorization")
+func (g *gateway) refuseAuthorization(w http.ResponseWriter, r *http.Request, err error) {
+	x := g.guardExchange(w, r, "authorization")
 	x.page = strings.Contains(strings.ToLower(strings.Join(r.Header["Accept"], ",")), "text/html")
 	x.refuse(err)
 }

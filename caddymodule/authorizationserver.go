@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
+	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
 )
@@ -169,13 +171,15 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 		Secrets:        c.SharedHeader.secrets(),
 		ClientIDHeader: c.Provision.ClientIDHeader, SendStatement: c.Provision.SendStatement, DNFormat: c.DNFormat, Validate: c.Validate,
 		IntrospectionEndpoint: c.IntrospectionEndpoint, RevocationEndpoint: c.RevocationEndpoint,
-		TokenAudience: c.TokenAudience, RegistrationEndpoint: h.registerURL,
+		TokenAudience: c.TokenAudience, RegistrationEndpoint: func(issuer string) string { return registerURL(h.MTLSOrigin, issuer, h.RegisterPath) },
 		TokenEndpointAuth: c.TokenEndpointAuth, BridgeMethod: c.BridgeMethod,
 		ClientCertificate: h.handedOver, Supports: c.Supports, BindsTokens: c.BindAccessTokens, Accept: accept, Logger: h.log, Documents: documents{h}, KeptKeys: kept, Now: h.now,
 		FairShareOff: h.FairShare == "off", PassErrors: c.ASErrors == "pass",
 	}
 	if c.inlineKeys() {
-		o.Keys = h.inlineKeys
+		o.Keys = func(ctx context.Context, c *registry.Client) ([]verify.Key, error) {
+			return inlineKeys(ctx, h.rules.Issuers, c)
+		}
 	}
 	if err := h.resolveSecrets(&o); err != nil {
 		return err
@@ -235,11 +239,11 @@ func (c *AuthorizationServer) checkEndpoints() error {
 	return nil
 }
 
-// ownHeaders are the names that this workspace gives to headers of the gateway.
+// headerFilter are the names that this workspace gives to headers of the gateway.
 func (h *Handler) ownHeaders() []string {
 	names := slices.Clone(h.handedOver.Names())
 	if p := h.ClientCertificateHeader; p != nil {
-		names = append(names, p.header.Names()...)
+		names = append(names, p.certificate.header.Names()...)
 	}
 	if s := h.AuthorizationServer.SharedHeader; s != nil {
 		names = append(names, s.Name)

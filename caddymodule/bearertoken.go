@@ -23,13 +23,13 @@ var uncheckedTokens = prometheus.NewCounterVec(prometheus.CounterOpts{
 }, []string{"workspace"})
 
 // warnUnchecked tells operators, once, where the AS cannot be asked whose token it is.
-func (h *Handler) warnUnchecked(before, t *table) {
-	if h.as.Introspects(t.metadata) || before != nil && !h.as.Introspects(before.metadata) {
+func (g *gateway) warnUnchecked(before, t *table) {
+	if g.options.Server.Introspects(t.metadata) || before != nil && !g.options.Server.Introspects(before.metadata) {
 		return
 	}
 	for _, c := range t.checks {
 		if c&checkToken != 0 {
-			h.log.Warn("the authorization server cannot be asked whose access token it is; tokens of suspended and deleted clients that are no signed JWTs are passed on to userinfo; give the gateway a client and the server an introspection_endpoint")
+			g.log.Warn("the authorization server cannot be asked whose access token it is; tokens of suspended and deleted clients that are no signed JWTs are passed on to userinfo; give the gateway a client and the server an introspection_endpoint")
 			return
 		}
 	}
@@ -37,17 +37,17 @@ func (h *Handler) warnUnchecked(before, t *table) {
 
 // checkedToken is next for a request whose access token, if it has one, may go on, and
 // nil where it may not: then the request is answered.
-func (h *Handler) checkedToken(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, c checks) caddyhttp.Handler {
+func (g *gateway) checkedToken(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, c checks) caddyhttp.Handler {
 	if c&checkToken == 0 {
 		return next
 	}
-	inactive, err := h.checkAccessToken(w, r, c)
+	inactive, err := g.checkAccessToken(w, r, c)
 	switch {
 	case err != nil:
-		h.exchange(w, r, "access_token").refuse(err)
+		g.exchange(w, r, "access_token").refuse(err)
 		return nil
 	case inactive && c&checkForm != 0:
-		return h.refusing(next)
+		return g.refusing(next)
 	}
 	return next
 }
@@ -55,9 +55,9 @@ func (h *Handler) checkedToken(w http.ResponseWriter, r *http.Request, next cadd
 // refusing is next for a token that the AS calls inactive: it refuses that in its own
 // words. One that it takes all the same is one that the gateway's client may not
 // introspect, and nobody knows whose it is.
-func (h *Handler) refusing(next caddyhttp.Handler) caddyhttp.Handler {
+func (g *gateway) refusing(next caddyhttp.Handler) caddyhttp.Handler {
 	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		return h.serveHeld(w, r, next, "access_token", func(held *heldAnswer) error {
+		return g.serveHeld(w, r, next, "access_token", func(held *heldAnswer) error {
 			if held.status/100 != 2 {
 				return nil
 			}
@@ -70,47 +70,47 @@ var errTwoAnswers = errors.New("introspection calls a token inactive that the en
 
 // checkAccessToken refuses the token of a client that may do nothing, one that the gateway has
 // ended, and one that came with another certificate than the gateway has bound it to.
-func (h *Handler) checkAccessToken(w http.ResponseWriter, r *http.Request, c checks) (inactive bool, err error) {
-	t, err := h.presentedToken(w, r, c)
+func (g *gateway) checkAccessToken(w http.ResponseWriter, r *http.Request, c checks) (inactive bool, err error) {
+	t, err := g.presentedToken(w, r, c)
 	if err != nil || t.Raw == "" {
 		return false, err
 	}
-	cert, absent := captureCertificate(r.TLS, h.now())
+	cert, absent := captureCertificate(r.TLS, g.now())
 	by := guardCallerOf(r)
 	by.beginCertificate(r, absent)
 	if absent != nil {
 		cert = nil // CheckUse tells what is missing
 	}
 	by.begin("access_token", "access_token", tokenClause)
-	if h.RegistrationAccessToken != nil && registry.IsAccessToken(t.Raw) {
+	if g.options.Workspace.AccessTokens != nil && registry.IsAccessToken(t.Raw) {
 		return false, verify.Refuse(verify.InvalidToken, "access_token", "access token: a registration access token, which the authorization server does not know; send an access token")
 	}
-	store, err := h.app.Enter()
+	store, err := g.options.Stores.Enter()
 	if err != nil {
 		return false, err
 	}
-	defer h.app.Leave()
-	bound, err := h.checkBound(r, store, t, cert)
+	defer g.options.Stores.Leave()
+	bound, err := g.checkBound(r, store, t, cert)
 	if err != nil {
 		return false, err
 	}
-	of, err := h.as.TokenHolder(authserver.WithSender(r.Context(), holder(r, cert)), t.Raw)
+	of, err := g.options.Server.TokenHolder(authserver.WithSender(r.Context(), g.holder(r, cert)), t.Raw)
 	if err != nil {
 		return false, err
 	}
 	by.showHolder(of)
-	return of.Inactive, h.checkHolder(r, store, t.Raw, bound, of)
+	return of.Inactive, g.checkHolder(r, store, t.Raw, bound, of)
 }
 
 // presentedToken reads the one access token of a request.
-func (h *Handler) presentedToken(w http.ResponseWriter, r *http.Request, c checks) (verify.PresentedToken, error) {
+func (g *gateway) presentedToken(w http.ResponseWriter, r *http.Request, c checks) (verify.PresentedToken, error) {
 	form := ""
-	if !h.otherBody(r, c) {
+	if !g.otherBody(r, c) {
 		var err error
 		if c&checkForm != 0 {
-			form, err = h.readForm(w, r)
+			form, err = g.readForm(w, r)
 		} else {
-			form, _, err = h.readGuardedBody(w, r)
+			form, _, err = g.readGuardedBody(w, r)
 		}
 		if err != nil { // a body that is no form, an AS may take for one
 			guardCallerOf(r).beginForm(r)
@@ -127,33 +127,33 @@ func (h *Handler) presentedToken(w http.ResponseWriter, r *http.Request, c check
 // otherBody tells whether a body is none in which a server looks for a token: the token is
 // in the header, the endpoint one that may take JSON, and the body of one type that is
 // not a form's.
-func (h *Handler) otherBody(r *http.Request, c checks) bool {
+func (g *gateway) otherBody(r *http.Request, c checks) bool {
 	t := mediaType(r)
-	return c&checkForm == 0 && !h.AuthorizationServer.BindAccessTokens && len(r.Header["Authorization"]) == 1 && len(r.Header["Content-Encoding"]) == 0 &&
+	return c&checkForm == 0 && !g.options.BindAccessTokens && len(r.Header["Authorization"]) == 1 && len(r.Header["Content-Encoding"]) == 0 &&
 		t != "" && t != formType && !strings.HasPrefix(t, "multipart/")
 }
 
 // checkHolder holds a token against what the registry says now of the client that it
 // belongs to. bound: the gateway has bound it to the certificate that it came with.
-func (h *Handler) checkHolder(r *http.Request, store *registry.Registry, raw string, bound bool, t authserver.TokenHolder) error {
-	ended, err := store.TokenEnded(r.Context(), h.Workspace, &verify.AccessToken{Raw: raw, ID: t.JTI})
+func (g *gateway) checkHolder(r *http.Request, store *registry.Registry, raw string, bound bool, t authserver.TokenHolder) error {
+	ended, err := store.TokenEnded(r.Context(), g.options.Workspace.Name, &verify.AccessToken{Raw: raw, ID: t.JTI})
 	switch {
 	case err != nil:
 		return err
 	case ended:
 		return verify.Refuse(verify.InvalidToken, "access_token", "access token: it was ended; get a new one from this authorization server")
 	case !t.Known && !t.Inactive:
-		uncheckedTokens.WithLabelValues(h.Workspace).Inc()
+		uncheckedTokens.WithLabelValues(g.options.Workspace.Name).Inc()
 	}
 	by := guardCallerOf(r)
 	for _, id := range t.ClientIDs {
 		by.beginClient(id)
-		client, err := store.Client(r.Context(), h.Workspace, id)
+		client, err := store.Client(r.Context(), g.options.Workspace.Name, id)
 		if err == nil {
 			by.is(client)
 		}
 		switch {
-		case errors.Is(err, registry.ErrNotFound) && t.Named && h.unknown(store, id):
+		case errors.Is(err, registry.ErrNotFound) && t.Named && g.unknown(store, id):
 			return verify.Refuse(verify.InvalidToken, "unknown_clients", "access token: its client is not registered here; register, or ask the bank").Because(errUnknownClient)
 		case errors.Is(err, registry.ErrNotFound):
 			by.conclude(notRegistered)
@@ -164,7 +164,7 @@ func (h *Handler) checkHolder(r *http.Request, store *registry.Registry, raw str
 		case client.Suspended:
 			return verify.Refuse(verify.InvalidToken, "suspended", "access token: the bank has suspended this client, its software or its organisation; ask the bank")
 		case !bound:
-			if err := h.bindingForgotten(store, t.Issued); err != nil {
+			if err := g.bindingForgotten(store, t.Issued); err != nil {
 				return err
 			}
 		}
@@ -174,16 +174,16 @@ func (h *Handler) checkHolder(r *http.Request, store *registry.Registry, raw str
 
 // checkBound holds a token against the certificate of the connection, where the gateway
 // has bound it to one.
-func (h *Handler) checkBound(r *http.Request, store *registry.Registry, p verify.PresentedToken, cert *verify.Certificate) (bound bool, err error) {
-	if !h.AuthorizationServer.BindAccessTokens {
+func (g *gateway) checkBound(r *http.Request, store *registry.Registry, p verify.PresentedToken, cert *verify.Certificate) (bound bool, err error) {
+	if !g.options.BindAccessTokens {
 		return false, nil
 	}
 	if !p.Bearer {
 		return false, verify.Refuse(verify.MalformedRequest, "access_token", "access_token: in the address or the body, or in another scheme; send Authorization: Bearer")
 	}
 	t := &verify.AccessToken{Raw: p.Raw}
-	if t.Thumbprint, err = store.TokenBinding(r.Context(), h.Workspace, t); err != nil || t.Thumbprint == "" {
+	if t.Thumbprint, err = store.TokenBinding(r.Context(), g.options.Workspace.Name, t); err != nil || t.Thumbprint == "" {
 		return false, err
 	}
-	return true, t.CheckUse(cert, h.now())
+	return true, t.CheckUse(cert, g.now())
 }

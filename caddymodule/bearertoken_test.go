@@ -163,13 +163,13 @@ func unchecked(t *testing.T, workspace string) float64 {
 // counted, and the operator has been told.
 func TestTokensThatTheASDoesNotTell(t *testing.T) {
 	w := newWhole(t, func(as *tokenAS) { as.unasked = true })
-	before := unchecked(t, w.Workspace)
+	before := unchecked(t, w.ws.Name)
 	for range 3 {
 		if answer := w.serve(to(me, "Bearer", "opaque")); answer.Code != 200 {
 			t.Errorf("%d %s", answer.Code, answer.Body)
 		}
 	}
-	if n := unchecked(t, w.Workspace) - before; n != 3 {
+	if n := unchecked(t, w.ws.Name) - before; n != 3 {
 		t.Errorf("%v were counted", n)
 	}
 	if n := strings.Count(w.log.String(), "cannot be asked whose access token it is"); n != 1 {
@@ -239,7 +239,7 @@ func TestChecksOf(t *testing.T) {
 	}
 	// One address for several things has the checks of all of them, and keeps them when
 	// the AS moves them.
-	h := &Handler{RegisterPath: "/bank/register", issuerPath: "/bank"}
+	h := &gateway{options: gatewayOptions{RegisterPath: "/bank/register", IssuerPath: "/bank"}}
 	shared := h.newTable(&authserver.Metadata{Endpoints: []authserver.Endpoint{
 		authserver.NewEndpoint("userinfo_endpoint", "/bank/Oauth"), authserver.NewEndpoint("authorization_endpoint", "/bank/Oauth?x=y"), authserver.NewEndpoint("end_session_endpoint", "/bank/Oauth"),
 	}})
@@ -261,7 +261,7 @@ func TestTokensCheckedAtOnce(t *testing.T) {
 	for range 20 {
 		go func() {
 			answer, r := httptest.NewRecorder(), to(me, "Bearer", "own")
-			if err := w.ServeHTTP(answer, ofCaddy(r), next); err != nil {
+			if err := w.ServeHTTP(answer, ofHost(r), next); err != nil {
 				t.Error(err)
 			}
 			done <- answer.Code

@@ -21,9 +21,9 @@ import (
 )
 
 // binding is a handler that binds the tokens that an AS gives out.
-func binding(t *testing.T) (*guardingHandler, func(leaf *x509.Certificate, answer string, status int) *httptest.ResponseRecorder) {
+func binding(t *testing.T) (*guarding, func(leaf *x509.Certificate, answer string, status int) *httptest.ResponseRecorder) {
 	g := newGuarding(t, nil)
-	g.AuthorizationServer.BindAccessTokens = true
+	g.options.BindAccessTokens = true
 	return g, func(leaf *x509.Certificate, answer string, status int) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
 		next := caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
@@ -84,7 +84,7 @@ func TestBoundTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bound, err := g.store.TokenBinding(t.Context(), g.Workspace, &verify.AccessToken{Raw: token})
+	bound, err := g.store.TokenBinding(t.Context(), g.ws.Name, &verify.AccessToken{Raw: token})
 	if err != nil || bound != cert.Thumbprint {
 		t.Fatalf("bound to %q, %v, want %s", bound, err, cert.Thumbprint)
 	}
@@ -92,7 +92,7 @@ func TestBoundTokens(t *testing.T) {
 		t.Errorf("in another workspace: %q, %v", bound, err)
 	}
 
-	g.as = newTokenAS(t, g.Handler, nil).Server
+	g.options.Server = newTokenAS(t, g.gateway, nil).Server
 	// At another endpoint, userinfo.
 	for name, c := range map[string]struct {
 		leaf  *x509.Certificate
@@ -169,7 +169,7 @@ func TestBoundForEver(t *testing.T) {
 		if w := ask(tpp, `{"access_token":"`+token+`"`+life+`}`, 200); w.Code != 200 {
 			t.Fatalf("%d %s", w.Code, w.Body)
 		}
-		if bound, err := g.store.TokenBinding(t.Context(), g.Workspace, &verify.AccessToken{Raw: token}); err != nil || bound == "" {
+		if bound, err := g.store.TokenBinding(t.Context(), g.ws.Name, &verify.AccessToken{Raw: token}); err != nil || bound == "" {
 			t.Errorf("%s: %q, %v", life, bound, err)
 		}
 	}
@@ -185,7 +185,7 @@ func TestForgottenBindings(t *testing.T) {
 		t.Fatal(w.Code)
 	}
 	now := time.Now()
-	g.at = now.Add(time.Hour)
+	g.options.Now = func() time.Time { return now.Add(time.Hour) }
 	before, after := now, now.Add(30*time.Minute)
 	for _, restored := range []bool{false, true} {
 		if restored {
@@ -215,7 +215,7 @@ func TestForgottenBindings(t *testing.T) {
 			if active, err := g.stillActive(presenting(nil, ""), g.store, held, "token="+url.QueryEscape(c.token)); err != nil || active != c.good {
 				t.Errorf("restored %v, introspection, %s: %v, %v", restored, c.token, active, err)
 			}
-			d := &dcr{exchange: &exchange{Handler: g.Handler, r: presenting(tpp, "")}, store: g.store, token: &verify.AccessToken{Raw: c.token, Issued: c.issued}}
+			d := &dcr{exchange: &exchange{gateway: g.gateway, r: presenting(tpp, "")}, store: g.store, token: &verify.AccessToken{Raw: c.token, Issued: c.issued}}
 			if c.client == "nobody" {
 				continue // manages nothing
 			}

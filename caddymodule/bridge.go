@@ -2,11 +2,9 @@ package caddymodule
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"log/slog"
-	"maps"
 	"net/http"
 	"strconv"
 
@@ -28,12 +26,12 @@ const maxSecrets = 4
 
 // bridged is next for a client in bridge mode. An AS that refuses the secret may have
 // been given another one meanwhile: then it is asked once more.
-func (h *Handler) bridged(next caddyhttp.Handler, store *registry.Registry, c *registry.Client, form string) caddyhttp.Handler {
+func (g *gateway) bridged(next caddyhttp.Handler, store *registry.Registry, c *registry.Client, form string) caddyhttp.Handler {
 	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		before := w.Header().Clone()
 		for try := 1; ; try++ {
 			if err := authenticateAs(r, store, c, form); err != nil {
-				return h.refuseBridged(w, r, err)
+				return g.refuseBridged(w, r, err)
 			}
 			answer := &secretAnswer{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
 			err := passOn(answer, r, next, func() bool { return answer.refused != 0 })
@@ -46,47 +44,37 @@ func (h *Handler) bridged(next caddyhttp.Handler, store *registry.Registry, c *r
 			case err != nil && !broke:
 				return err
 			case broke && answer.refused == http.StatusForbidden: // nobody knows what it is about
-				return h.refuseBridged(w, r, err)
+				return g.refuseBridged(w, r, err)
 			case !answer.aboutSecret():
 				return answer.send()
 			case try == maxSecrets:
-				return h.refusedSecret(w, r, c, answer)
+				return g.refusedSecret(w, r, c, answer)
 			}
 			newer, err := store.NewerSecret(r.Context(), c)
 			if err != nil {
-				return h.refuseBridged(w, r, err)
+				return g.refuseBridged(w, r, err)
 			}
 			if newer == nil {
-				return h.refusedSecret(w, r, c, answer)
+				return g.refusedSecret(w, r, c, answer)
 			}
-			c, r = newer, withOwnVars(r)
+			c, r = newer, g.options.Host.Again(r)
 		}
 	})
-}
-
-// withOwnVars is a request whose variables of Caddy are a copy: a connection to the AS
-// that the attempt before has begun to open may read those of its request still.
-func withOwnVars(r *http.Request) *http.Request {
-	vars, ok := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
-	if !ok {
-		return r
-	}
-	return r.WithContext(context.WithValue(r.Context(), caddyhttp.VarsCtxKey, maps.Clone(vars)))
 }
 
 // refusedSecret ends a request whose sender was authenticated here and not at the AS.
 // RFC 6749 5.2 has 401 for that alone; 403, which some servers answer instead, may be
 // about something else and goes to the client.
-func (h *Handler) refusedSecret(w http.ResponseWriter, r *http.Request, c *registry.Client, a *secretAnswer) error {
+func (g *gateway) refusedSecret(w http.ResponseWriter, r *http.Request, c *registry.Client, a *secretAnswer) error {
 	if a.refused == http.StatusForbidden {
 		return a.send()
 	}
-	h.log.Error("the authorization server does not take the secret of a client; rotate it", slog.String("client_id", c.ClientID))
-	return h.refuseBridged(w, r, errSecretRefused)
+	g.log.Error("the authorization server does not take the secret of a client; rotate it", slog.String("client_id", c.ClientID))
+	return g.refuseBridged(w, r, errSecretRefused)
 }
 
-func (h *Handler) refuseBridged(w http.ResponseWriter, r *http.Request, err error) error {
-	h.guardExchange(w, r, "bridge").refuse(verify.Refuse(verify.Unavailable, "bridge", "the authorization server does not answer now; try again later").Because(err))
+func (g *gateway) refuseBridged(w http.ResponseWriter, r *http.Request, err error) error {
+	g.guardExchange(w, r, "bridge").refuse(verify.Refuse(verify.Unavailable, "bridge", "the authorization server does not answer now; try again later").Because(err))
 	return nil
 }
 
@@ -210,4 +198,11 @@ func (a *secretAnswer) FlushError() error {
 		return nil
 	}
 	return http.NewResponseController(a.ResponseWriter).Flush()
+}
+
+// errNotBridged is a client whose secret is the gateway's, and for which the gateway has
+// none at the AS.
+func errNotBridged() error {
+	return verify.Refuse(verify.Unavailable, "bridge", "the authorization server does not answer now; try again later").
+		Because(errors.New("the client has a secret of the gateway's, and the registry has none of the authorization server's for it"))
 }

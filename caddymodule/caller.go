@@ -18,7 +18,7 @@ import (
 func (d *dcr) certificate() (err error) {
 	d.beginCertificate()
 	d.cert, err = captureCertificate(d.r.TLS, d.now())
-	if err != nil && !d.needsCertificate() {
+	if err != nil && !d.options.NeedsCertificate {
 		d.cert, err = nil, nil
 	}
 	if err != nil {
@@ -30,9 +30,9 @@ func (d *dcr) certificate() (err error) {
 	if err := d.notRevoked(); err != nil {
 		return err
 	}
-	d.r = d.r.WithContext(authserver.WithSender(d.r.Context(), holder(d.r, d.cert)))
+	d.r = d.r.WithContext(authserver.WithSender(d.r.Context(), d.holder(d.r, d.cert)))
 	d.beginRateLimit()
-	return d.RateLimit.take(sender(d.r, d.cert), d.now())
+	return d.options.Limits.take(d.sender(d.r, d.cert), d.now())
 }
 
 // provider notes what the certificate says of its holder as a payment service
@@ -56,7 +56,7 @@ func (d *dcr) provider() {
 
 // registrationToken is protection 2.
 func (d *dcr) registrationToken() error {
-	if !d.needsToken() {
+	if !d.options.NeedsToken {
 		d.trace.Off("access_token", "access_token", "access_token off")
 		return nil
 	}
@@ -65,14 +65,14 @@ func (d *dcr) registrationToken() error {
 	if err != nil {
 		return err
 	}
-	if d.token, err = d.as.CheckToken(d.r.Context(), raw); err != nil {
+	if d.token, err = d.options.Server.CheckToken(d.r.Context(), raw); err != nil {
 		return d.spentToken(raw, err)
 	}
 	d.showToken()
 	if err := d.token.CheckRegistration(d.cert, d.now()); err != nil {
 		return err
 	}
-	return d.token.CheckEpoch(epochOf(d.store), d.tokenLifetime(), d.now())
+	return d.token.CheckEpoch(epochOf(d.store), d.options.TokenLifetime, d.now())
 }
 
 // bearer is the token of the Authorization header, the one place for it here. One that is
@@ -91,10 +91,10 @@ func (d *dcr) bearer() (string, error) {
 // spentToken lets a token pass that the AS does not know any more because it has
 // registered, where the registration may be repeated. The registry decides.
 func (d *dcr) spentToken(raw string, refused error) error {
-	if verify.AsError(refused).Kind != verify.InvalidToken || !d.reregister().Repeats() {
+	if verify.AsError(refused).Kind != verify.InvalidToken || !d.options.Workspace.Reregister.Repeats() {
 		return refused
 	}
-	spent, err := d.store.TokenSpent(d.r.Context(), d.Workspace, raw)
+	spent, err := d.store.TokenSpent(d.r.Context(), d.options.Workspace.Name, raw)
 	if err != nil || !spent {
 		return cmp.Or(err, refused)
 	}
@@ -124,20 +124,20 @@ func (d *dcr) client(id string) (*registry.Client, error) {
 	d.note("client_id", c.ClientID)
 	d.note("software_id", c.SoftwareID)
 	d.note("org_id", c.OrgID)
-	if d.needsCertificate() {
+	if d.options.NeedsCertificate {
 		if own, err := d.isOf(c); err != nil {
 			return nil, err
 		} else if !own {
 			return nil, verify.NotYours(errors.New("another certificate than the client's"))
 		}
 	}
-	if err := d.RateLimit.takeOf(c.Directory, c.SoftwareID, c.OrgID, d.cert.Holder(), d.now()); err != nil {
+	if err := d.options.Limits.takeOf(c.Directory, c.SoftwareID, c.OrgID, d.cert.Holder(), d.now()); err != nil {
 		return nil, err
 	}
 	if c.Suspended {
 		return nil, registry.Suspended()
 	}
-	if !slices.Contains(d.methods(), d.r.Method) {
+	if !slices.Contains(d.options.Methods, d.r.Method) {
 		return nil, verify.Refuse(verify.AccessDenied, "management", "%s: this server does not let clients do this with their registrations; ask the bank", d.r.Method)
 	}
 	return c, nil
@@ -149,13 +149,13 @@ func (d *dcr) byToken(clientID string) (*registry.Client, error) {
 	if err != nil {
 		return nil, notYours(err)
 	}
-	if d.RegistrationAccessToken != nil && registry.IsAccessToken(raw) {
+	if d.options.Workspace.AccessTokens != nil && registry.IsAccessToken(raw) {
 		return d.byAccessToken(clientID, raw)
 	}
-	if d.token, err = d.as.CheckToken(d.r.Context(), raw); err != nil {
+	if d.token, err = d.options.Server.CheckToken(d.r.Context(), raw); err != nil {
 		return nil, notYours(err)
 	}
-	if ended, err := d.store.TokenEnded(d.r.Context(), d.Workspace, d.token); err != nil {
+	if ended, err := d.store.TokenEnded(d.r.Context(), d.options.Workspace.Name, d.token); err != nil {
 		return nil, err
 	} else if ended {
 		return nil, verify.NotYours(errors.New("a token that was ended before"))
@@ -164,7 +164,7 @@ func (d *dcr) byToken(clientID string) (*registry.Client, error) {
 		return nil, err
 	}
 	d.showToken()
-	c, err := d.store.Client(d.r.Context(), d.Workspace, clientID)
+	c, err := d.store.Client(d.r.Context(), d.options.Workspace.Name, clientID)
 	if err != nil && !errors.Is(err, registry.ErrNotFound) {
 		return nil, err
 	}
@@ -194,7 +194,7 @@ func notYours(err error) error {
 // certificate where the AS would take it for own's: the gateway must not fail an
 // authentication in somebody's name.
 func (d *dcr) presented(own *registry.Client) (registry.Presented, error) {
-	p := registry.Presented{Token: d.token, Organisation: holder(d.r, d.cert)}
+	p := registry.Presented{Token: d.token, Organisation: d.holder(d.r, d.cert)}
 	if own != nil && own.Organisation() != "" {
 		p.Organisation = own.Organisation()
 	}
@@ -214,7 +214,7 @@ func (d *dcr) presented(own *registry.Client) (registry.Presented, error) {
 // endToken ends the token of a request for a client that is not there, or another's
 // (DCR v3.2; RFC 7592 2.1), and returns the refusal.
 func (d *dcr) endToken(refused error) error {
-	own, err := d.store.Client(d.r.Context(), d.Workspace, d.token.ClientID)
+	own, err := d.store.Client(d.r.Context(), d.options.Workspace.Name, d.token.ClientID)
 	if err != nil && !errors.Is(err, registry.ErrNotFound) {
 		return err
 	}
@@ -222,7 +222,7 @@ func (d *dcr) endToken(refused error) error {
 	if err != nil {
 		return err
 	}
-	if err := d.store.EndToken(d.r.Context(), d.lent(), presented); err != nil {
+	if err := d.store.EndToken(d.r.Context(), d.options.Workspace, presented); err != nil {
 		return err
 	}
 	return refused

@@ -50,7 +50,7 @@ func (a *App) startChecks() {
 
 // whileOpen runs f while the store is held open: a document that is fetched is kept.
 func (a *App) whileOpen(f func()) {
-	if _, ok := a.enterOpen(); !ok {
+	if _, ok := a.EnterOpen(); !ok {
 		return // the configuration has ended
 	}
 	defer a.Leave()

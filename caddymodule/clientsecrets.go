@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,21 +26,4 @@ func (h *Handler) checkSecretMethods() error {
 			"openbanking_dcr "+h.Workspace+"/token_endpoint_auth_methods", "leave tls_client_auth and private_key_jwt alone there, unless TPPs or a conformance test need the others")
 	}
 	return nil
-}
-
-// appendSecret appends the members of a secret that is new, and has no end (RFC 7591
-// 3.2.1); none for an empty one.
-func appendSecret(b []byte, secret string) []byte {
-	if secret == "" {
-		return b
-	}
-	b = verify.AppendString(append(b, `"client_secret":`...), secret)
-	return append(b, `,"client_secret_expires_at":0,`...)
-}
-
-// errNotBridged is a client whose secret is the gateway's, and for which the gateway has
-// none at the AS.
-func errNotBridged() error {
-	return verify.Refuse(verify.Unavailable, "bridge", "the authorization server does not answer now; try again later").
-		Because(errors.New("the client has a secret of the gateway's, and the registry has none of the authorization server's for it"))
 }

@@ -83,7 +83,7 @@ func (n bridgedNamer) Create(ctx context.Context, c *registry.Client) (*registry
 }
 
 // secretClient registers a client with a secret, in bridge mode.
-func (g *guardingHandler) secretClient(id, method string, cert *x509.Certificate) (secret string) {
+func (g *guarding) secretClient(id, method string, cert *x509.Certificate) (secret string) {
 	g.t.Helper()
 	g.ws.Provisioner = bridgedNamer{&namer{ids: []string{id}}}
 	c, err := g.store.Register(g.t.Context(), g.ws, registry.Registration{
@@ -170,14 +170,14 @@ func TestSecretClientsAtTheGuard(t *testing.T) {
 	if status, sent, _ := ask(tpp, basic("urn%3Aa%2Fb", odd), grant); status != 200 || sent.Header.Get("Authorization") != basic("urn%3Aa%2Fb", secretAtServer) {
 		t.Errorf("an id that is form-encoded: %d, %v", status, sent)
 	}
-	g.UnknownClients = &UnknownClients{Mode: "refuse"} // the other reading of the id is nobody's
+	g.options.RefuseUnknown = true // the other reading of the id is nobody's
 	if status, _, _ := ask(tpp, basic("urn%3Aa%2Fb", odd), grant); status != 200 {
 		t.Errorf("an id that is form-encoded, where unknown ones are refused: %d", status)
 	}
 	if status, _, _ := ask(tpp, basic("urn%3Aa%2Fc", odd), grant); status != 401 {
 		t.Errorf("an unknown id that is form-encoded: %d", status)
 	}
-	g.UnknownClients = nil
+	g.options.RefuseUnknown = false
 	unused := own(jwtID, "2")
 	for name, c := range map[string]struct {
 		cert                *x509.Certificate
@@ -219,7 +219,7 @@ func TestSecretClientsAtTheGuard(t *testing.T) {
 	if status, _, _ := ask(tpp, basic("native", c.NewSecret), grant); status != 503 {
 		t.Errorf("a client that the gateway cannot be: %d", status)
 	}
-	if err := g.store.Suspend(t.Context(), registry.Suspension{Workspace: g.Workspace, Kind: registry.SuspendSoftware, Value: basicID}); err != nil {
+	if err := g.store.Suspend(t.Context(), registry.Suspension{Workspace: g.ws.Name, Kind: registry.SuspendSoftware, Value: basicID}); err != nil {
 		t.Fatal(err)
 	}
 	if status, _, _ := ask(tpp, basic(basicID, secret["client_secret_basic"]), grant); status != 401 {

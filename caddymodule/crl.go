@@ -2,13 +2,11 @@ package caddymodule
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -29,8 +27,7 @@ type Revocation struct {
 	// Default: soft.
 	CRLMode string `json:"crl_mode,omitempty"`
 
-	crls      *crl.Set // nil for none
-	unchecked uncheckedIssuers
+	crls *crl.Set // nil for none
 }
 
 // CRL names lists that are read in one way.
@@ -171,66 +168,5 @@ func (a *App) startCRLs() {
 		if h.crls != nil {
 			go h.crls.Run(a.ctx)
 		}
-	}
-}
-
-// crlClause is where the rules for revocation come from.
-const crlClause = "RFC 5280 6.3"
-
-// checkRevoked refuses a certificate that was revoked, and with crl_mode strict one of which
-// that is not known. unchecked is why it is not known, nil where it is.
-func (h *Handler) checkRevoked(ctx context.Context, cert *verify.Certificate) (unchecked *verify.Unchecked, err error) {
-	if h.crls == nil || cert == nil {
-		return nil, nil
-	}
-	h.crls.Ready(ctx)
-	unchecked, err = cert.CheckRevocation(h.crls, h.now())
-	switch {
-	case err != nil:
-		revokedCertificates.WithLabelValues(h.Workspace).Inc()
-		return nil, err
-	case unchecked == nil:
-		h.unchecked.end(h.log, cert, h.now())
-		return nil, nil
-	}
-	h.unchecked.tell(h.log, unchecked, h.strict(), h.now())
-	if h.strict() {
-		uncheckedCertificates.WithLabelValues(h.Workspace, "refused").Inc()
-		return unchecked, unchecked.Refusal()
-	}
-	uncheckedCertificates.WithLabelValues(h.Workspace, "passed").Inc()
-	return unchecked, nil
-}
-
-// notRevoked is checkRevoked for requests to the registration endpoints.
-func (d *dcr) notRevoked() error {
-	if d.crls == nil || d.cert == nil {
-		return nil
-	}
-	d.trace.Begin("client_certificate", verify.RuleCRL, crlClause, d.shownCRLs())
-	unchecked, err := d.checkRevoked(d.r.Context(), d.cert)
-	if unchecked != nil {
-		d.note("crl", unchecked.Error())
-	}
-	if unchecked != nil && err == nil {
-		d.trace.Conclude(verify.VerdictUnknown, unchecked.Error()+passedUnchecked)
-	}
-	return err
-}
-
-const passedUnchecked = "; crl_mode soft lets it through"
-
-// shownCRLs are what a trace has of the lists.
-func (h *Handler) shownCRLs() any {
-	return func() any {
-		shown := []map[string]string{}
-		for _, s := range h.crls.States() {
-			one := map[string]string{"crl": s.From, "this_update": "none is held"}
-			if s.Held {
-				one["this_update"], one["next_update"] = s.ThisUpdate.UTC().Format(time.RFC3339), s.NextUpdate.UTC().Format(time.RFC3339)
-			}
-			shown = append(shown, one)
-		}
-		return shown
 	}
 }

@@ -3,8 +3,6 @@ package caddymodule
 import (
 	"bytes"
 	"cmp"
-	"context"
-	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"log/slog"
@@ -17,7 +15,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
@@ -37,9 +34,9 @@ type withCRL struct {
 func newWithCRL(t *testing.T, mode string) *withCRL {
 	t.Helper()
 	w := newWhole(t, nil)
-	w.Explain, w.CRLMode, w.RateLimit = "on", mode, &RateLimit{Off: true}
-	w.crls = crl.NewSet(crl.Options{Log: w.Handler.log, Now: w.now})
-	return &withCRL{whole: w, ca: crltest.New(t, time.Now(), "CA", nil, nil), use: w.crls.AddFile("issuing.crl")}
+	w.options.Explain, w.options.CRLStrict = true, mode == "strict"
+	w.options.CRLs = crl.NewSet(crl.Options{Log: w.gateway.log, Now: w.now})
+	return &withCRL{whole: w, ca: crltest.New(t, time.Now(), "CA", nil, nil), use: w.options.CRLs.AddFile("issuing.crl")}
 }
 
 // everywhere sends the client's requests, and returns the status of each.
@@ -93,9 +90,9 @@ func TestRevokedCertificate(t *testing.T) {
 			}
 		}
 	}
-	before := counterValue(t, revokedCertificates.WithLabelValues(w.Workspace))
+	before := counterValue(t, revokedCertificates.WithLabelValues(w.ws.Name))
 	check("revoked", revoked, true)
-	if n := counterValue(t, revokedCertificates.WithLabelValues(w.Workspace)) - before; n != 9 {
+	if n := counterValue(t, revokedCertificates.WithLabelValues(w.ws.Name)) - before; n != 9 {
 		t.Errorf("%v counted", n)
 	}
 	check("another", good, false)
@@ -135,7 +132,7 @@ func TestNoCurrentCRL(t *testing.T) {
 			const warning = "level=WARN msg=\"does not know whether client certificates of a CA were revoked"
 			client := w.ca.Client(2)
 			outcome := map[string]string{"strict": "refused"}[mode]
-			counted := uncheckedCertificates.WithLabelValues(w.Workspace, cmp.Or(outcome, "passed"))
+			counted := uncheckedCertificates.WithLabelValues(w.ws.Name, cmp.Or(outcome, "passed"))
 			before := counterValue(t, counted)
 			unchecked("no list", client)
 			if n := counterValue(t, counted) - before; n != 9 {
@@ -172,22 +169,20 @@ func TestRevokedBehindALoadBalancer(t *testing.T) {
 	w.must(w.use(w.ca.List(nil, 1)))
 	header, err := verify.NewCertificateHeader(verify.FormRFC9440, "")
 	w.must(err)
-	known, err := lru.New[[sha256.Size]byte, *verified](8)
-	w.must(err)
 	roots := x509.NewCertPool()
 	roots.AddCert(w.ca.Certificate)
-	w.ClientCertificateHeader = &ProxyCertificate{header: header, roots: roots, known: known}
-	w.app.own.add(header.Names()...)
-	w.app.own.fromProxy = true
+	w.options.ProxyCertificate, err = newProxyCertificate(header, roots)
+	w.must(err)
+	w.options.Headers.add(header.Names()...)
+	w.options.Headers.fromProxy, w.host.trusted = true, true
 	ask := func(client *x509.Certificate) *httptest.ResponseRecorder {
 		r := tokenRequest(nil, "client_id=client&grant_type=client_credentials")
 		for pairs := header.Write(client.Raw); len(pairs) > 0; pairs = pairs[2:] {
 			r.Header[pairs[0]] = pairs[1:2]
 		}
-		vars := map[string]any{caddyhttp.TrustedProxyVarKey: true}
 		answer := httptest.NewRecorder()
 		next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
-		w.must(w.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), caddyhttp.VarsCtxKey, vars)), next))
+		w.must(w.ServeHTTP(answer, ofHost(r), next))
 		return answer
 	}
 	for range 2 {
@@ -207,7 +202,9 @@ func TestRevokedInTheJWKS(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			w := newWithCRL(t, mode)
 			w.must(w.use(w.ca.List(nil, 1)))
-			w.ClientCertificateHeader = &ProxyCertificate{roots: x509.NewCertPool()}
+			w.options.Trust = func(*http.Request) (*verify.TransportTrust, error) {
+				return &verify.TransportTrust{Roots: x509.NewCertPool()}, nil
+			}
 			d := &dcr{exchange: w.exchange(httptest.NewRecorder(), httptest.NewRequest("POST", "/", nil), "register"), store: w.store}
 			trust, err := d.publishedTrust()
 			w.must(err)
@@ -228,12 +225,13 @@ func TestRevokedInTheJWKS(t *testing.T) {
 // TestCRLMetrics: what an operator is woken by.
 func TestCRLMetrics(t *testing.T) {
 	w := newWithCRL(t, "")
-	if got := gauges(t, w.app); got["crl_current"] != 0 {
+	a := &App{workspaces: []*Handler{{Workspace: "default/obuk", Revocation: Revocation{crls: w.options.CRLs}}}, log: slog.New(slog.DiscardHandler)}
+	if got := gauges(t, a); got["crl_current"] != 0 {
 		t.Errorf("%v", got)
 	}
 	next := time.Now().Add(time.Hour)
 	w.must(w.use(w.ca.List(func(l *x509.RevocationList) { l.NextUpdate = next })))
-	got := gauges(t, w.app)
+	got := gauges(t, a)
 	if got["crl_current"] != 1 || got["crl_age_seconds"] < 3600 || got["crl_age_seconds"] > 4000 || got["crl_next_update_timestamp_seconds"] != float64(next.Unix()) {
 		t.Errorf("%v", got)
 	}
@@ -291,7 +289,7 @@ func TestCRLOfAConfiguration(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = app.workspaces[0].checkRevoked(t.Context(), cert)
+		_, err = app.workspaces[0].gateway.checkRevoked(t.Context(), cert)
 		if (err != nil) != want {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -312,7 +310,7 @@ func TestCRLOfAConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := app.workspaces[0].checkRevoked(t.Context(), cert); err == nil {
+	if _, err := app.workspaces[0].gateway.checkRevoked(t.Context(), cert); err == nil {
 		t.Error("the file was not read again")
 	}
 }
@@ -358,7 +356,7 @@ func TestExplainRevokedAtTheEndpoints(t *testing.T) {
 	w.must(err)
 	for what, of := range map[purpose]*http.Request{authentication: tokenRequest(nil, "client_id=client"), endpoint: to(me, "Bearer", "t")} {
 		of.TLS = w.ca.Chain(w.ca.Client(1))
-		r := w.informed(ofCaddy(of), now, what)
+		r := w.informed(ofHost(of), now, what)
 		answer := httptest.NewRecorder()
 		next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { t.Error("it goes on"); return nil })
 		if what == endpoint {
@@ -391,10 +389,10 @@ func BenchmarkCheckRevoked(b *testing.B) {
 		b.Fatal(err)
 	}
 	for name, lists := range map[string][]byte{"off": nil, "on": ca.List(nil, 2, 3)} {
-		h := &Handler{log: slog.New(slog.DiscardHandler)}
+		h := &gateway{log: slog.New(slog.DiscardHandler)}
 		if lists != nil {
-			h.crls = crl.NewSet(crl.Options{})
-			if err := h.crls.AddFile("a.crl")(bytes.Clone(lists)); err != nil {
+			h.options.CRLs = crl.NewSet(crl.Options{})
+			if err := h.options.CRLs.AddFile("a.crl")(bytes.Clone(lists)); err != nil {
 				b.Fatal(err)
 			}
 		}

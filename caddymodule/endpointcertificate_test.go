@@ -50,7 +50,8 @@ func TestEveryClientPresentsItsCertificate(t *testing.T) {
 			{"optional", "", "without-dn", 200, 200, 200},
 			{"", "", "somebody-else", 200, 200, 200},
 		} {
-			g.EndpointCertificate, g.ClientCertificate = c.option, c.certificates
+			h := &Handler{ClientCertificate: c.certificates, Switches: Switches{EndpointCertificate: c.option}}
+			g.options.NeedsCertificate, g.options.NeedsEndpointCertificate = h.needsCertificate(), h.needsEndpointCertificate()
 			got := [3]int{g.ask(tpp, at, asserting(c.client)), g.ask(stranger, at, asserting(c.client)), g.ask(nil, at, asserting(c.client))}
 			for i, status := range got {
 				if at == introspection && status == 503 { // passed on: the answer of the test's server is empty
@@ -62,7 +63,7 @@ func TestEveryClientPresentsItsCertificate(t *testing.T) {
 			}
 		}
 	}
-	g.EndpointCertificate, g.ClientCertificate = "optional", "off"
+	g.options.NeedsCertificate, g.options.NeedsEndpointCertificate = false, false
 	if got := g.ask(nil, authentication, "client_id=client"); got != 401 {
 		t.Errorf("tls_client_auth without a certificate: %d", got)
 	}

@@ -56,27 +56,27 @@ func (t *table) checksAt(path string) checks {
 
 // serveEndpoint passes a request to an endpoint of the AS on, unless it is for a client
 // that may do nothing.
-func (h *Handler) serveEndpoint(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, c checks) error {
-	if err := h.refuseRevoked(r); err != nil {
+func (g *gateway) serveEndpoint(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, c checks) error {
+	if err := g.refuseRevoked(r); err != nil {
 		if c&checkClient != 0 {
-			h.refuseAuthorization(w, r, err)
+			g.refuseAuthorization(w, r, err)
 		} else {
-			h.exchange(w, r, "guard").refuse(err)
+			g.exchange(w, r, "guard").refuse(err)
 		}
 		return nil
 	}
 	if c&checkClient != 0 {
-		if err := h.checkAuthorization(w, r); err != nil {
-			h.refuseAuthorization(w, r, err)
+		if err := g.checkAuthorization(w, r); err != nil {
+			g.refuseAuthorization(w, r, err)
 			return nil
 		}
 	}
-	if next = h.checkedToken(w, r, next, c); next == nil {
+	if next = g.checkedToken(w, r, next, c); next == nil {
 		return nil
 	}
-	defer h.logPassed(r)
-	if h.heldAgainstCRLs(r) {
-		handOver(r, h.handedOver, h.now())
+	defer g.logPassed(r)
+	if g.heldAgainstCRLs(r) {
+		handOver(r, g.options.CertificateHeader, g.now())
 	}
 	return next.ServeHTTP(w, r)
 }
@@ -84,29 +84,29 @@ func (h *Handler) serveEndpoint(w http.ResponseWriter, r *http.Request, next cad
 // heldAgainstCRLs tells whether the certificate was held against revocation lists, where
 // there are any. One that does not count here (a CA's own, one that is not valid yet) was
 // not, and is not handed to the AS then.
-func (h *Handler) heldAgainstCRLs(r *http.Request) bool {
-	if h.crls == nil {
+func (g *gateway) heldAgainstCRLs(r *http.Request) bool {
+	if g.options.CRLs == nil {
 		return true
 	}
-	_, err := captureCertificate(r.TLS, h.now())
+	_, err := captureCertificate(r.TLS, g.now())
 	return err == nil
 }
 
 // refuseRevoked keeps a certificate that was revoked from the AS, which believes the
 // gateway.
-func (h *Handler) refuseRevoked(r *http.Request) error {
-	if h.crls == nil {
+func (g *gateway) refuseRevoked(r *http.Request) error {
+	if g.options.CRLs == nil {
 		return nil
 	}
-	cert, absent := captureCertificate(r.TLS, h.now())
+	cert, absent := captureCertificate(r.TLS, g.now())
 	if absent != nil {
 		return nil
 	}
-	_, err := h.checkRevoked(r.Context(), cert)
+	_, err := g.checkRevoked(r.Context(), cert)
 	if err != nil {
 		by := guardCallerOf(r)
 		by.beginCertificate(r, nil)
-		by.beginCRL(h, nil)
+		by.beginCRL(g, nil)
 	}
 	return err
 }

@@ -55,7 +55,7 @@ func TestExplainChangesNothing(t *testing.T) {
 	}
 	explained()
 	explained()
-	if app.users != 0 || app.registry != nil || !h.at.IsZero() || h.table.Load() != nil {
+	if app.users != 0 || app.registry != nil || !h.at.IsZero() || h.gateway.table.Load() != nil {
 		t.Fatalf("%d users, registry %p, clock at %v", app.users, app.registry, h.at)
 	}
 	if err := app.Start(); err != nil {

@@ -17,7 +17,7 @@ type handshaken struct {
 // is why that is not known.
 func (d *dcr) handshake(q Question) (with handshaken, err error) {
 	with.state = &tls.ConnectionState{HandshakeComplete: true, PeerCertificates: q.Chain}
-	trust, err := d.transportTrust()
+	trust, err := d.options.Trust(d.r)
 	switch {
 	case errors.Is(err, errNoClientAuth):
 		with.broken = errNoClientAuth

@@ -394,9 +394,9 @@ func TestRefusalSaysProxy(t *testing.T) {
 	_, refused := issuer.SoftwareKeys("https://example.com:8443/software")
 	for cause, want := range map[error]string{failed: "correct the credentials in proxy", refused: "a proxy is asked for host names"} {
 		var log bytes.Buffer
-		h := &Handler{log: slog.New(slog.NewTextHandler(&log, nil))}
+		g := &gateway{options: gatewayOptions{Host: new(fakeHost)}, log: slog.New(slog.NewTextHandler(&log, nil))}
 		w := httptest.NewRecorder()
-		h.exchange(w, httptest.NewRequest(http.MethodPost, "/register", nil), "create").refuse(verify.Refuse(verify.Unavailable, "jwks", "the keys cannot be fetched now; try again later").Because(cause))
+		g.exchange(w, httptest.NewRequest(http.MethodPost, "/register", nil), "create").refuse(verify.Refuse(verify.Unavailable, "jwks", "the keys cannot be fetched now; try again later").Because(cause))
 		if !strings.Contains(log.String(), "cure=\""+want) || strings.Contains(log.String(), "s3cret") {
 			t.Errorf("logged %s, want %q", log.String(), want)
 		}

@@ -15,33 +15,33 @@ import (
 // serveGuarded checks who asks an endpoint of the AS at which clients
 // authenticate, before the AS sees the request. Clients that are not the
 // registry's pass untouched, or not at all (UnknownClients).
-func (h *Handler) serveGuarded(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, at purpose) error {
-	store, err := h.app.Enter()
+func (g *gateway) serveGuarded(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, at purpose) error {
+	store, err := g.options.Stores.Enter()
 	if err != nil {
-		h.guardExchange(w, r, "guard").refuse(err)
+		g.guardExchange(w, r, "guard").refuse(err)
 		return nil
 	}
-	defer h.app.Leave()
-	form, c, err := h.guard(w, r, store, at)
+	defer g.options.Stores.Leave()
+	form, c, err := g.guard(w, r, store, at)
 	if err != nil {
-		h.guardExchange(w, r, "guard").refuse(err)
+		g.guardExchange(w, r, "guard").refuse(err)
 		return nil
 	}
-	defer h.logPassed(r)
+	defer g.logPassed(r)
 	if c != nil || at == introspection { // else it is the AS's answer, whatever that is
 		guardCallerOf(r).begin("authorization_server", "authorization_server", "")
 	}
-	if h.showsCertificate(r) {
-		handOver(r, h.handedOver, h.now())
+	if g.showsCertificate(r) {
+		handOver(r, g.options.CertificateHeader, g.now())
 	}
 	if c != nil && c.Bridge != "" {
-		next = h.bridged(next, store, c, form)
+		next = g.bridged(next, store, c, form)
 	}
-	if c != nil && at == authentication && h.tableOf(r.Context()).metadata.GatewayBindsTokens() {
-		return h.serveBound(w, r, next, store)
+	if c != nil && at == authentication && g.tableOf(r.Context()).metadata.GatewayBindsTokens() {
+		return g.serveBound(w, r, next, store)
 	}
 	if at == introspection {
-		return h.serveIntrospection(w, r, next, store, form)
+		return g.serveIntrospection(w, r, next, store, form)
 	}
 	return next.ServeHTTP(w, r)
 }
@@ -49,9 +49,9 @@ func (h *Handler) serveGuarded(w http.ResponseWriter, r *http.Request, next cadd
 // guard returns the form of a request that may go on, and the client of the registry
 // that sent it: nil for any other, and for one with whose request there is nothing to do
 // but to pass it on.
-func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.Registry, at purpose) (form string, client *registry.Client, err error) {
+func (g *gateway) guard(w http.ResponseWriter, r *http.Request, store *registry.Registry, at purpose) (form string, client *registry.Client, err error) {
 	by := guardCallerOf(r)
-	form, other, err := h.readGuardedBody(w, r)
+	form, other, err := g.readGuardedBody(w, r)
 	if err != nil {
 		who, _ := verify.ReadClientAuthentication(r.Header["Authorization"], r.URL.RawQuery, "")
 		by.presents(who) // for the log: what is wrong is the body
@@ -64,31 +64,31 @@ func (h *Handler) guard(w http.ResponseWriter, r *http.Request, store *registry.
 		by.beginAuthentication(r)
 		return "", nil, err
 	}
-	cert, absent := captureCertificate(r.TLS, h.now())
+	cert, absent := captureCertificate(r.TLS, g.now())
 	if absent != nil {
 		cert = nil // CheckClient tells what is missing
 	}
-	unchecked, err := h.checkRevoked(r.Context(), cert)
+	unchecked, err := g.checkRevoked(r.Context(), cert)
 	if err != nil {
 		by.beginAuthentication(r)
 		by.beginCertificate(r, nil)
-		by.beginCRL(h, nil)
+		by.beginCRL(g, nil)
 		return "", nil, err
 	}
-	asked, usual := h.usual(r.Method, who, cert, at)
+	asked, usual := g.usual(r.Method, who, cert, at)
 	// Nobody refuses any more what was let through before, but for an answer of introspection:
 	// of that an explanation needs all steps.
-	if usual && !(at == introspection && by.traced()) && h.passed.before(asked, store) {
-		h.remembered(r, store, asked.clientID)
+	if usual && !(at == introspection && by.traced()) && g.passed.before(asked, store) {
+		g.remembered(r, store, asked.clientID)
 		return form, nil, nil
 	}
 	by.beginAuthentication(r)
 	by.beginCertificate(r, absent)
 	if absent == nil {
-		by.beginCRL(h, unchecked)
+		by.beginCRL(g, unchecked)
 	}
-	g := &guardedRequest{who: who, at: at, cert: cert, absent: absent, other: other, asked: asked, usual: usual}
-	if client, err = h.clientOf(w, r, store, g); err != nil {
+	asks := &guardedRequest{who: who, at: at, cert: cert, absent: absent, other: other, asked: asked, usual: usual}
+	if client, err = g.clientOf(w, r, store, asks); err != nil {
 		return "", nil, err
 	}
 	if client != nil && who.Empty {
@@ -113,21 +113,21 @@ type guardedRequest struct {
 
 // clientOf is the client of the registry that a request names, once it has authenticated;
 // nil where it names none.
-func (h *Handler) clientOf(w http.ResponseWriter, r *http.Request, store *registry.Registry, g *guardedRequest) (client *registry.Client, err error) {
+func (g *gateway) clientOf(w http.ResponseWriter, r *http.Request, store *registry.Registry, asks *guardedRequest) (client *registry.Client, err error) {
 	by := guardCallerOf(r)
-	if err := h.refuseNameless(r, store, g.who, g.at); err != nil {
+	if err := g.refuseNameless(r, store, asks.who, asks.at); err != nil {
 		by.begin("client", "client", clientClause)
 		return nil, err
 	}
 	var unknown error // of an id; another reading of the same one may be a client's
-	for _, id := range g.who.ClientIDs {
+	for _, id := range asks.who.ClientIDs {
 		by.beginClient(id)
-		c, reading, err := store.Lookup(r.Context(), h.Workspace, id)
+		c, reading, err := store.Lookup(r.Context(), g.options.Workspace.Name, id)
 		if errors.Is(err, registry.ErrAlike) {
 			return nil, verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: client_id is not written as it was given out; send it exactly so").Because(err)
 		}
 		if errors.Is(err, registry.ErrNotFound) {
-			if err := h.refuseUnknown(store, id); err != nil {
+			if err := g.refuseUnknown(store, id); err != nil {
 				unknown = err
 			} else {
 				by.conclude(notRegistered)
@@ -138,18 +138,18 @@ func (h *Handler) clientOf(w http.ResponseWriter, r *http.Request, store *regist
 			return nil, err
 		}
 		by.is(c)
-		if g.other {
+		if asks.other {
 			return nil, notForm(r.Header)
 		}
 		if r.Method != http.MethodPost { // RFC 6749 3.2
 			w.Header().Set("Allow", http.MethodPost)
 			return nil, verify.Refuse(verify.MethodNotAllowed, "method", "method: %s; send a POST", verify.Quote(r.Method))
 		}
-		if err := h.checkClient(r.Context(), store, g.who, c, g.cert, g.at); err != nil {
-			return nil, withCause(err, g.absent)
+		if err := g.checkClient(r.Context(), store, asks.who, c, asks.cert, asks.at); err != nil {
+			return nil, withCause(err, asks.absent)
 		}
-		if g.usual && c.Bridge == "" { // in bridge mode the request needs the client itself
-			h.passed.remember(g.asked, reading)
+		if asks.usual && c.Bridge == "" { // in bridge mode the request needs the client itself
+			g.passed.remember(asks.asked, reading)
 		}
 		client = c
 	}
@@ -180,14 +180,14 @@ func withCause(err, cause error) error {
 }
 
 // checkClient holds a request against a client of the registry.
-func (h *Handler) checkClient(ctx context.Context, store *registry.Registry, who *verify.ClientAuthentication, c *registry.Client, cert *verify.Certificate, at purpose) error {
+func (g *gateway) checkClient(ctx context.Context, store *registry.Registry, who *verify.ClientAuthentication, c *registry.Client, cert *verify.Certificate, at purpose) error {
 	switch {
 	case c.Status != registry.Active:
 		return verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: this client was deleted; register a new one")
 	case c.Suspended && at != revocation:
 		return verify.Refuse(verify.InvalidClient, "suspended", "client authentication: the bank has suspended this client, its software or its organisation; ask the bank")
 	}
-	a, err := h.authenticator(c, cert)
+	a, err := g.authenticator(c, cert)
 	if err != nil {
 		return err
 	}
@@ -198,25 +198,25 @@ func (h *Handler) checkClient(ctx context.Context, store *registry.Registry, who
 	if err := who.CheckClient(a, cert); err != nil {
 		return err
 	}
-	if cert == nil && at == authentication && h.tableOf(ctx).metadata.GatewayBindsTokens() {
+	if cert == nil && at == authentication && g.tableOf(ctx).metadata.GatewayBindsTokens() {
 		return errNoBinding()
 	}
 	if a.Method == "private_key_jwt" || a.Method == verify.ClientSecretJWT {
-		if err := h.checkAssertion(ctx, store, who, c); err != nil {
+		if err := g.checkAssertion(ctx, store, who, c); err != nil {
 			return err
 		}
 	}
-	h.refreshKeys(ctx, store, who, c)
+	g.refreshKeys(ctx, store, who, c)
 	if cert == nil {
 		return nil
 	}
-	return h.renew(ctx, store, a, cert)
+	return g.renew(ctx, store, a, cert)
 }
 
 // authenticator is how a client shows who it is. cert is what was presented, nil when
 // nothing was.
-func (h *Handler) authenticator(c *registry.Client, cert *verify.Certificate) (a *verify.Authenticator, err error) {
-	a = &verify.Authenticator{ClientID: c.ClientID, Method: c.Metadata.TokenEndpointAuthMethod, Match: h.match, NeedsCertificate: h.needsEndpointCertificate(), SecretHash: c.SecretHash()}
+func (g *gateway) authenticator(c *registry.Client, cert *verify.Certificate) (a *verify.Authenticator, err error) {
+	a = &verify.Authenticator{ClientID: c.ClientID, Method: c.Metadata.TokenEndpointAuthMethod, Match: g.options.Match, NeedsCertificate: g.options.NeedsEndpointCertificate, SecretHash: c.SecretHash()}
 	a.SANClaim, a.SAN = c.Metadata.SAN()
 	if cert != nil && bytes.Equal(c.Subject, cert.Leaf.RawSubject) {
 		a.Subject = cert.Subject // read from the same bytes

@@ -39,7 +39,7 @@ func TestIsForm(t *testing.T) {
 func TestHiddenClient(t *testing.T) {
 	tpp := leaf(t, "tpp", time.Now().Add(time.Hour))
 	g := newGuarding(t, tpp.RawSubject)
-	if err := g.store.Suspend(t.Context(), registry.Suspension{Workspace: g.Workspace, Kind: registry.SuspendSoftware, Value: "1"}); err != nil {
+	if err := g.store.Suspend(t.Context(), registry.Suspension{Workspace: g.ws.Name, Kind: registry.SuspendSoftware, Value: "1"}); err != nil {
 		t.Fatal(err)
 	}
 	for _, form := range []string{"client_id=client", "\ufeffclient_id=client", "%EF%BB%BFclient_id=client", "client_id%5B0%5D=client", "client%E2%80%8B_id=client", "\x1b(Bclient_id=client"} {

@@ -7,9 +7,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	lru "github.com/hashicorp/golang-lru/v2"
-	"go.uber.org/zap"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
@@ -73,7 +71,7 @@ func (c *guardCaller) asksForInactive(why, clientID string) {
 }
 
 // fields are what the log says of the sender. What was not verified is quoted, and cut.
-func (h *Handler) fields(r *http.Request) (fields []slog.Attr) {
+func (g *gateway) fields(r *http.Request) (fields []slog.Attr) {
 	c := guardCallerOf(r)
 	if c == nil {
 		return nil
@@ -96,7 +94,7 @@ func (h *Handler) fields(r *http.Request) (fields []slog.Attr) {
 			add("kid", verify.Shown(kid))
 		}
 	}
-	if cert, err := captureCertificate(r.TLS, h.now()); err == nil {
+	if cert, err := captureCertificate(r.TLS, g.now()); err == nil {
 		add("certificate", cert.Thumbprint)
 	}
 	return fields
@@ -104,42 +102,29 @@ func (h *Handler) fields(r *http.Request) (fields []slog.Attr) {
 
 // logsPassed tells whether somebody reads who sent a request that goes on: a line of the
 // gateway's own at level debug, or the access log.
-func (h *Handler) logsPassed(r *http.Request) bool {
-	if h.log.Enabled(r.Context(), slog.LevelDebug) {
-		return true
-	}
-	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	return ok && server.Logs != nil
+func (g *gateway) logsPassed(r *http.Request) bool {
+	return g.log.Enabled(r.Context(), slog.LevelDebug) || g.options.Host.LogsAccess(r)
 }
 
 // logPassed says who sent a request that went on to the AS. Of clients that are not the
 // registry's only the access log tells.
-func (h *Handler) logPassed(r *http.Request) {
+func (g *gateway) logPassed(r *http.Request) {
 	c := guardCallerOf(r)
-	if c == nil || c.refused || c.inactive == "" && !h.logsPassed(r) {
+	if c == nil || c.refused || c.inactive == "" && !g.logsPassed(r) {
 		return
 	}
-	fields := h.fields(r)
+	fields := g.fields(r)
 	if code := sentSupportCode(r); code != "" {
 		fields = append(fields, slog.String("support_code", code))
 	}
 	fields = append(fields, slog.String("outcome", "passed"))
 	switch {
 	case c.inactive != "": // what is said is not the AS's
-		h.log.LogAttrs(r.Context(), slog.LevelInfo, "introspection", fields...)
+		g.log.LogAttrs(r.Context(), slog.LevelInfo, "introspection", fields...)
 	case c.clientID != "":
-		h.log.LogAttrs(r.Context(), slog.LevelDebug, "guard", fields...)
+		g.log.LogAttrs(r.Context(), slog.LevelDebug, "guard", fields...)
 	}
-	addToAccessLog(r, fields)
-}
-
-// addToAccessLog has the site's access log, where there is one, tell the same.
-func addToAccessLog(r *http.Request, fields []slog.Attr) {
-	if extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
-		for _, f := range fields {
-			extra.Add(zap.String("dcr_"+f.Key, f.Value.String()))
-		}
-	}
+	g.options.Host.AddToAccessLog(r, fields)
 }
 
 // maxParties bounds the memory: about 200 bytes each.
@@ -158,23 +143,23 @@ func (p *parties) cache() *lru.Cache[string, party] {
 
 // remembered takes the client of a request that was let through before, without a look
 // at the registry: whose it is, is remembered too, and read only where somebody reads it.
-func (h *Handler) remembered(r *http.Request, store *registry.Registry, clientID string) {
+func (g *gateway) remembered(r *http.Request, store *registry.Registry, clientID string) {
 	c := guardCallerOf(r)
 	if c == nil {
 		return
 	}
 	c.clientID = clientID
-	if !h.logsPassed(r) {
+	if !g.logsPassed(r) {
 		return
 	}
-	of, ok := h.parties.cache().Get(clientID)
+	of, ok := g.parties.cache().Get(clientID)
 	if !ok {
-		client, err := store.Client(r.Context(), h.Workspace, clientID)
+		client, err := store.Client(r.Context(), g.options.Workspace.Name, clientID)
 		if err != nil {
 			return // it is only for the log
 		}
 		of = party{client.SoftwareID, client.OrgID}
-		h.parties.cache().Add(clientID, of)
+		g.parties.cache().Add(clientID, of)
 	}
 	c.of = of
 }

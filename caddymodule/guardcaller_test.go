@@ -34,7 +34,7 @@ func tokenRequest(leaf *x509.Certificate, form string) *http.Request {
 func (w *whole) guardLines(r *http.Request) (lines []map[string]any) {
 	w.t.Helper()
 	var log bytes.Buffer
-	w.Handler.log = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	w.gateway.log = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	w.serve(r)
 	for line := range strings.Lines(log.String()) {
 		var members map[string]any
@@ -120,7 +120,7 @@ func TestCertificateThatDoesNotCountIsToldWhy(t *testing.T) {
 // answers all that are not the client's, the log says for which client it was.
 func TestUnknownRegistrationInTheLog(t *testing.T) {
 	w := newWhole(t, nil)
-	w.RateLimit, w.ClientCertificate = &RateLimit{Off: true}, "off"
+	w.options.NeedsCertificate = false
 	w.as.says["of-another"] = `{"active":true,"client_id":"other","scope":"accounts"}`
 	r := httptest.NewRequest("GET", "/default/obuk/register/nobody", nil)
 	r.Header.Set("Authorization", "Bearer of-another")

@@ -22,8 +22,8 @@ var guardRefusals = prometheus.NewCounterVec(prometheus.CounterOpts{
 
 // readForm reads the form body and puts it back byte for byte. A body that the
 // gateway cannot read in the one way that OAuth knows, the AS must not read in another.
-func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (string, error) {
-	body, err := h.keepBody(w, r)
+func (g *gateway) readForm(w http.ResponseWriter, r *http.Request) (string, error) {
+	body, err := g.keepBody(w, r)
 	if err != nil || len(body) == 0 {
 		return "", err
 	}
@@ -34,7 +34,7 @@ func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (string, erro
 }
 
 // keepBody reads the body and puts it back.
-func (h *Handler) keepBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+func (g *gateway) keepBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
 	}
@@ -80,8 +80,8 @@ func notForm(header http.Header) error {
 // readGuardedBody is readForm where clients authenticate. There other bodies may pass
 // (OtherBodies): other says that this is one, and form is what it stands for. The registry
 // must not know who sends it.
-func (h *Handler) readGuardedBody(w http.ResponseWriter, r *http.Request) (form string, other bool, err error) {
-	body, err := h.keepBody(w, r)
+func (g *gateway) readGuardedBody(w http.ResponseWriter, r *http.Request) (form string, other bool, err error) {
+	body, err := g.keepBody(w, r)
 	if err != nil || len(body) == 0 {
 		return "", false, err
 	}
@@ -90,7 +90,7 @@ func (h *Handler) readGuardedBody(w http.ResponseWriter, r *http.Request) (form 
 		return string(body), false, nil
 	}
 	form, ok := readOtherBody(r.Header, body)
-	if h.OtherBodies != "pass" || !ok || !verify.AuthenticatesByBasicAlone(r.Header["Authorization"], r.URL.RawQuery, form) {
+	if !g.options.PassOtherBodies || !ok || !verify.AuthenticatesByBasicAlone(r.Header["Authorization"], r.URL.RawQuery, form) {
 		return "", false, refused
 	}
 	return form, true, nil
@@ -121,14 +121,6 @@ func readOtherBody(header http.Header, body []byte) (form string, ok bool) {
 
 // showsCertificate tells whether the AS learns of the client's certificate. With another body
 // it does not: whatever it may read there, nobody is authenticated by a certificate.
-func (h *Handler) showsCertificate(r *http.Request) bool {
-	return (h.OtherBodies != "pass" || r.ContentLength == 0 || isForm(r)) && h.heldAgainstCRLs(r)
-}
-
-// warnOtherBodies says what the word gives away.
-func (h *Handler) warnOtherBodies(place string) {
-	if h.OtherBodies == "pass" {
-		doubt(h.log, "other_bodies pass: JSON bodies reach the endpoints where clients authenticate, for clients with Basic that the registry does not know; an authorization server that believes the body before the header could take them for others",
-			place+"/other_bodies", "take it away as soon as the bank's own clients send forms")
-	}
+func (g *gateway) showsCertificate(r *http.Request) bool {
+	return (!g.options.PassOtherBodies || r.ContentLength == 0 || isForm(r)) && g.heldAgainstCRLs(r)
 }

@@ -54,12 +54,12 @@ func TestOtherBodiesAreRefused(t *testing.T) {
 		{"packed JSON", "content_encoding", "Content-Encoding", http.Header{"Content-Encoding": {"gzip"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			before := guardRefusalsFor(t, w.Workspace, c.rule)
+			before := guardRefusalsFor(t, w.ws.Name, c.rule)
 			lines := w.guardLines(otherRequest(t, c.header, "{}"))
 			if len(lines) != 1 || lines[0]["rule"] != c.rule || lines[0]["status"] != 415.0 || lines[0]["presented_client_id"] != "app" || !strings.Contains(lines[0]["description"].(string), c.says) {
 				t.Errorf("the log has %v", lines)
 			}
-			if after := guardRefusalsFor(t, w.Workspace, c.rule); after != before+1 || w.passed != nil {
+			if after := guardRefusalsFor(t, w.ws.Name, c.rule); after != before+1 || w.passed != nil {
 				t.Errorf("counted %v after %v, passed on %v", after, before, w.passed)
 			}
 		})
@@ -70,7 +70,7 @@ func TestOtherBodiesAreRefused(t *testing.T) {
 // and nothing else, as they came, and without the certificate of the connection.
 func TestOtherBodiesPass(t *testing.T) {
 	w := newWhole(t, nil)
-	w.OtherBodies, w.handedOver = "pass", verify.CertificateHeader{Form: verify.FormRFC9440, Name: "Client-Cert"}
+	w.options.PassOtherBodies, w.options.CertificateHeader = true, verify.CertificateHeader{Form: verify.FormRFC9440, Name: "Client-Cert"}
 	for name, c := range map[string]struct {
 		header http.Header
 		body   string
@@ -102,7 +102,7 @@ func TestOtherBodiesPass(t *testing.T) {
 // registry, or two ways to authenticate, does not pass.
 func TestOtherBodiesOfRegisteredClients(t *testing.T) {
 	w := newWhole(t, nil)
-	w.OtherBodies = "pass"
+	w.options.PassOtherBodies = true
 	assertion := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"PS256"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(`{"iss":"client","sub":"client"}`)) + ".c2ln"
 	for _, c := range []struct {
 		name   string
@@ -143,7 +143,7 @@ func TestOtherBodiesOfRegisteredClients(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d", c.name, answer.Code, answer.Body, c.status)
 		}
 	}
-	w.UnknownClients = &UnknownClients{Mode: "refuse"}
+	w.options.RefuseUnknown = true
 	if answer := w.serve(otherRequest(t, nil, "{}")); answer.Code != 401 || w.passed != nil {
 		t.Errorf("unknown_clients refuse: %d %s", answer.Code, answer.Body)
 	}

@@ -30,17 +30,17 @@ func (x *exchange) keepGuarded(err error) {
 	case verify.NotFound, verify.MethodNotAllowed, verify.TooManyRequests:
 		return
 	}
-	store, ok := x.app.enterOpen()
+	store, ok := x.options.Stores.EnterOpen()
 	if !ok {
 		return
 	}
-	defer x.app.Leave()
+	defer x.options.Stores.Leave()
 	who := ""
 	if cert, err := captureCertificate(x.r.TLS, x.now()); err == nil {
-		who = holder(x.r, cert)
+		who = x.holder(x.r, cert)
 	}
 	store.KeepExplanation(who, func() *registry.Explanation {
-		e := registry.Explain(x.Workspace, c.operation, x.now(), &c.trace, err)
+		e := registry.Explain(x.options.Workspace.Name, c.operation, x.now(), &c.trace, err)
 		e.SupportCode = x.support
 		return e
 	})
@@ -137,11 +137,11 @@ func (c *guardCaller) beginCertificate(r *http.Request, why error) {
 }
 
 // beginCRL shows the CRLs, where there are some.
-func (c *guardCaller) beginCRL(h *Handler, unchecked *verify.Unchecked) {
-	if !c.traced() || h.crls == nil {
+func (c *guardCaller) beginCRL(g *gateway, unchecked *verify.Unchecked) {
+	if !c.traced() || g.options.CRLs == nil {
 		return
 	}
-	c.trace.Begin("client_certificate", verify.RuleCRL, crlClause, h.shownCRLs())
+	c.trace.Begin("client_certificate", verify.RuleCRL, crlClause, g.shownCRLs())
 	if unchecked != nil {
 		c.conclude(unchecked.Error() + passedUnchecked)
 	}

@@ -13,7 +13,7 @@ import (
 // the explanation of that has all steps the second time too.
 func TestStepsOfWhatWasLetThroughBefore(t *testing.T) {
 	w := newWhole(t, nil)
-	w.Explain, w.says = "on", "no JSON"
+	w.options.Explain, w.says = true, "no JSON"
 	tpp := leaf(t, "tpp", time.Now().Add(time.Hour))
 	for range 2 {
 		r := tokenRequest(tpp, "client_id=client&token=x")

@@ -7,14 +7,10 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	lru "github.com/hashicorp/golang-lru/v2"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
@@ -114,21 +110,17 @@ type Handler struct {
 	StoreShare
 	Switches
 
+	app   *App
+	as    *authserver.Server
+	rules verify.RequestRules
 	// handedOver is how the AS is told of a certificate.
 	handedOver verify.CertificateHeader
-	app        *App
-	as         *authserver.Server
-	rules      verify.RequestRules
 	issuerPath string
 	hosts      []string // of the site, see ownHosts
 	log        *slog.Logger
-	table      atomic.Pointer[table]
-	renewals   singleflight.Group
-	refreshed  *lru.Cache[string, time.Time]
-	passed     passed
-	parties    parties
 	ctx        caddy.Context
-	events     *caddyevents.App
+	// gateway serves what this configures.
+	gateway *gateway
 	// source is the configuration as it came, for whoever explains a request (apart).
 	source json.RawMessage
 	// explains: this handler serves nothing, and is only asked. at stands for its clock
@@ -179,8 +171,8 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	return nil
 }
 
-// lent is the workspace as the registry's outbox needs it.
-func (h *Handler) lent() registry.Workspace {
+// workspace is the configuration as the registry needs it.
+func (h *Handler) workspace() registry.Workspace {
 	ws := registry.Workspace{
 		Name: h.Workspace, Provisioner: h.as, Reregister: h.reregister(), AccessTokens: h.RegistrationAccessToken.accessTokens(),
 		AuditRetention: time.Duration(h.AuditRetention), FairShareOff: h.FairShare == "off",

@@ -12,7 +12,8 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
-func (h *Handler) provision(ctx caddy.Context) error {
+func (h *Handler) provision(ctx caddy.Context) (err error) {
+	h.ctx = ctx
 	h.log = ctx.Slogger().With(slog.String("workspace", h.Workspace))
 	if !workspaceName.MatchString(h.Workspace) {
 		return fmt.Errorf("workspace %q: must be lower-case path segments without a leading slash, like default/obuk", h.Workspace)
@@ -24,10 +25,8 @@ func (h *Handler) provision(ctx caddy.Context) error {
 	if err := h.checkWords(); err != nil {
 		return err
 	}
-	if h.RateLimit == nil {
-		h.RateLimit = new(RateLimit)
-	}
-	if err := h.RateLimit.provision(); err != nil {
+	limits, err := h.RateLimit.provision()
+	if err != nil {
 		return err
 	}
 	if !h.explains {
@@ -38,9 +37,6 @@ func (h *Handler) provision(ctx caddy.Context) error {
 		h.app, h.hosts = app.(*App), h.ownHosts(ctx)
 	}
 	if err := h.provisionUnknownClients(); err != nil {
-		return err
-	}
-	if h.refreshed, err = newRefreshed(); err != nil {
 		return err
 	}
 	if err := h.Proxy.provision(ctx); err != nil {
@@ -67,7 +63,11 @@ func (h *Handler) provision(ctx caddy.Context) error {
 	if err := h.provisionPolicies(ctx); err != nil {
 		return err
 	}
-	if err := h.provisionEvents(ctx); err != nil {
+	host, err := newCaddyHost(ctx)
+	if err != nil {
+		return err
+	}
+	if h.gateway, err = newGateway(h.options(limits, host)); err != nil {
 		return err
 	}
 	return h.joinApp()
@@ -131,5 +131,12 @@ func (h *Handler) provisionRules(ctx caddy.Context) error {
 		return fmt.Errorf("signed_request_body: %w", err)
 	}
 	h.rules.Keys = keys
+	return nil
+}
+
+func (h *Handler) checkAuditRetention() error {
+	if h.AuditRetention != 0 && time.Duration(h.AuditRetention) < 24*time.Hour {
+		return errors.New("audit_retention: 24h or more")
+	}
 	return nil
 }

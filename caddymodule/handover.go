@@ -59,8 +59,8 @@ func handOver(r *http.Request, as verify.CertificateHeader, now time.Time) {
 
 // vouch marks a request as one that comes through the gateway, where the AS knows it
 // by that.
-func (h *Handler) vouch(r *http.Request) {
-	if s := h.AuthorizationServer.SharedHeader; s != nil {
-		r.Header[s.Name] = []string{s.value}
+func (g *gateway) vouch(r *http.Request) {
+	if s := &g.options.SharedHeader; s.Name != "" {
+		r.Header[s.Name] = []string{s.Value}
 	}
 }

@@ -66,7 +66,7 @@ func TestHandOver(t *testing.T) {
 
 // TestEarlierEndpoints: an AS that moves its endpoints may answer where they were.
 func TestEarlierEndpoints(t *testing.T) {
-	h := &Handler{RegisterPath: "/bank/register", issuerPath: "/bank"}
+	h := &gateway{options: gatewayOptions{RegisterPath: "/bank/register", IssuerPath: "/bank"}}
 	with := func(pairs ...string) *table {
 		m := &authserver.Metadata{Issuer: "https://bank.example/bank"}
 		for i := 0; i < len(pairs); i += 2 {

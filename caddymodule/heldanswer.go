@@ -27,7 +27,7 @@ var (
 // changed, it. With look's error the answer goes nowhere, and neither does one that
 // cannot be had whole: the refusal has the header fields that earlier handlers of the
 // site have set, and none of the AS's.
-func (h *Handler) serveHeld(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, operation string, look func(*heldAnswer) error) error {
+func (g *gateway) serveHeld(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, operation string, look func(*heldAnswer) error) error {
 	delete(r.Header, "Accept-Encoding") // an answer that is packed cannot be read
 	delete(r.Header, "Upgrade")         // and neither can what follows a switch of protocols
 	before := w.Header().Clone()
@@ -51,9 +51,9 @@ func (h *Handler) serveHeld(w http.ResponseWriter, r *http.Request, next caddyht
 		return held.send()
 	}
 	setHeader(w, before)
-	x := h.guardExchange(w, r, operation)
+	x := g.guardExchange(w, r, operation)
 	if held.tooLarge {
-		h.log.Error("cannot hold an answer of the authorization server: it is too large; make it shorter there, or have the server answer with an error",
+		g.log.Error("cannot hold an answer of the authorization server: it is too large; make it shorter there, or have the server answer with an error",
 			slog.String("path", r.URL.Path), slog.Int("most_bytes", maxIntrospection), slog.String("support_code", x.support))
 	}
 	x.refuse(err)

@@ -21,12 +21,12 @@ var inactive = []byte(`{"active":false}`)
 
 // serveIntrospection passes a request on and its answer back, unless the token is
 // one that the gateway has ended, or its client is one that may do nothing.
-func (h *Handler) serveIntrospection(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, store *registry.Registry, form string) error {
-	return h.serveHeld(w, r, next, "introspection", func(held *heldAnswer) error {
+func (g *gateway) serveIntrospection(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, store *registry.Registry, form string) error {
+	return g.serveHeld(w, r, next, "introspection", func(held *heldAnswer) error {
 		if held.status/100 != 2 { // whatever asks may take any of these for a good answer
 			return nil
 		}
-		active, err := h.stillActive(r, store, held, form)
+		active, err := g.stillActive(r, store, held, form)
 		if err == nil && !active {
 			held.replace(inactive)
 		}
@@ -35,10 +35,10 @@ func (h *Handler) serveIntrospection(w http.ResponseWriter, r *http.Request, nex
 }
 
 // stillActive tells whether an answer of the AS may stand. One that says inactive may.
-func (h *Handler) stillActive(r *http.Request, store *registry.Registry, held *heldAnswer, form string) (bool, error) {
+func (g *gateway) stillActive(r *http.Request, store *registry.Registry, held *heldAnswer, form string) (bool, error) {
 	claims, err := held.claims()
 	if err != nil {
-		return false, h.unreadable(err)
+		return false, g.unreadable(err)
 	}
 	if active, _, err := claims.Bool("active"); err == nil && !active {
 		return true, nil
@@ -52,11 +52,11 @@ func (h *Handler) stillActive(r *http.Request, store *registry.Registry, held *h
 	for _, claims := range append([]verify.Object{claims}, tokenClaims(claims, tokens)...) {
 		id, err := verify.TokenClient(claims)
 		if err != nil {
-			return false, h.unreadable(err)
+			return false, g.unreadable(err)
 		}
-		c, err := store.Client(r.Context(), h.Workspace, id)
+		c, err := store.Client(r.Context(), g.options.Workspace.Name, id)
 		switch {
-		case errors.Is(err, registry.ErrNotFound) && verify.NamesClient(claims) && h.unknown(store, id):
+		case errors.Is(err, registry.ErrNotFound) && verify.NamesClient(claims) && g.unknown(store, id):
 			guardCallerOf(r).asksForInactive("its client is not registered here", "")
 			return false, nil
 		case errors.Is(err, registry.ErrNotFound): // not a client of the registry
@@ -76,17 +76,17 @@ func (h *Handler) stillActive(r *http.Request, store *registry.Registry, held *h
 	issued := verify.IssuedAt(claims)
 	for _, token := range tokens {
 		t := &verify.AccessToken{Raw: token, ID: jti}
-		if ended, err := store.TokenEnded(r.Context(), h.Workspace, t); err != nil {
+		if ended, err := store.TokenEnded(r.Context(), g.options.Workspace.Name, t); err != nil {
 			return false, err
 		} else if ended {
 			guardCallerOf(r).asksForInactive("it was ended here", "")
 			return false, nil
 		}
-		bound, err := h.showBinding(r, store, held, claims, t)
+		bound, err := g.showBinding(r, store, held, claims, t)
 		if err != nil {
 			return false, err
 		}
-		if ours && !bound && h.bindingForgotten(store, issued) != nil {
+		if ours && !bound && g.bindingForgotten(store, issued) != nil {
 			guardCallerOf(r).asksForInactive("its binding to a certificate may be forgotten", "")
 			return false, nil
 		}
@@ -95,9 +95,9 @@ func (h *Handler) stillActive(r *http.Request, store *registry.Registry, held *h
 }
 
 // unreadable is an answer of the AS: the operator has to look there.
-func (h *Handler) unreadable(cause error) error {
+func (g *gateway) unreadable(cause error) error {
 	return verify.Refuse(verify.Unavailable, "introspection", "the authorization server's answer cannot be read; try again later").
-		Because(fmt.Errorf("introspection answer of %s: %w", h.AuthorizationServer.URL, cause))
+		Because(fmt.Errorf("introspection answer of %s: %w", g.options.ServerURL, cause))
 }
 
 // introspectedTokens are the tokens that a request asks about: one, or several of

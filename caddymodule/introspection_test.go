@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -45,17 +44,10 @@ func signed(payload string) string {
 // TestIntrospection: what the AS says of a token stands, unless its client may do
 // nothing any more, or the gateway has ended the token.
 func TestIntrospection(t *testing.T) {
-	t.Setenv("XDG_DATA_HOME", t.TempDir())
-	a := configuration(t, &counted{key: t.Name()}, "")
-	h := a.workspaces[0]
-	h.app, h.log = a, slog.New(slog.DiscardHandler)
-	store, err := a.Enter()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.Leave()
-	ws := registry.Workspace{Name: h.Workspace, Provisioner: &namer{ids: []string{"active", "deleted", "suspended"}}}
-	for _, jti := range []string{"1", "2", "3"} {
+	g := newGuarding(t, nil)
+	store := g.store
+	ws := registry.Workspace{Name: g.ws.Name, Provisioner: &namer{ids: []string{"active", "deleted", "suspended"}}}
+	for _, jti := range []string{"s1", "s2", "s3"} {
 		ssa := &verify.SoftwareStatement{SoftwareID: jti, OrgID: "org", Issuer: &verify.Issuer{Name: "OpenBanking Ltd"}}
 		in := registry.Registration{
 			Request: &verify.Request{Raw: []byte("x"), Statement: ssa, Issuer: jti, JTI: jti, Expires: time.Now().Add(time.Hour)},
@@ -65,9 +57,9 @@ func TestIntrospection(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	err = errors.Join(
+	err := errors.Join(
 		store.Delete(t.Context(), ws, "deleted", registry.Presented{}),
-		store.Suspend(t.Context(), registry.Suspension{Workspace: ws.Name, Kind: registry.SuspendSoftware, Value: "3"}),
+		store.Suspend(t.Context(), registry.Suspension{Workspace: ws.Name, Kind: registry.SuspendSoftware, Value: "s3"}),
 		store.EndToken(t.Context(), ws, registry.Presented{Token: &verify.AccessToken{Raw: "ended-token", ID: "ended-jti"}}),
 	)
 	if err != nil {
@@ -129,7 +121,7 @@ func TestIntrospection(t *testing.T) {
 			r := httptest.NewRequest("POST", "/introspect", strings.NewReader(url.Values{"token": {c.token}}.Encode()))
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 			r.Header.Set("Accept-Encoding", "gzip")
-			err := h.serveGuarded(w, r.WithContext(h.withTable(r.Context(), h.table.Load())), next, introspection)
+			err := g.serveGuarded(w, r.WithContext(g.withTable(r.Context(), g.table.Load())), next, introspection)
 			if err != nil || w.Code != c.wantStatus {
 				t.Fatalf("%d %s, %v", w.Code, w.Body, err)
 			}

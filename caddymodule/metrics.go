@@ -56,7 +56,7 @@ const collectWithin = 5 * time.Second
 func (c collector) Collect(to chan<- prometheus.Metric) {
 	c.app.collectChecks(to)
 	c.app.collectCRLs(to)
-	store, ok := c.app.enterOpen()
+	store, ok := c.app.EnterOpen()
 	if !ok {
 		return // not yet, or not any more
 	}

@@ -19,9 +19,9 @@ type usual struct {
 	revokes              bool
 }
 
-func (h *Handler) usual(method string, who *verify.ClientAuthentication, cert *verify.Certificate, at purpose) (usual, bool) {
+func (g *gateway) usual(method string, who *verify.ClientAuthentication, cert *verify.Certificate, at purpose) (usual, bool) {
 	if method != http.MethodPost || cert == nil || len(who.ClientIDs) != 1 || who.Repeated != "" || who.Garbled != "" || who.InQuery || who.Secret || who.Assertion || who.Empty ||
-		h.AuthorizationServer.BindAccessTokens || h.AuthorizationServer.inlineKeys() { // there is more to do
+		g.options.BindAccessTokens || g.options.InlineKeys { // there is more to do
 		return usual{}, false
 	}
 	return usual{clientID: who.ClientIDs[0], thumbprint: cert.Thumbprint, revokes: at == revocation}, true

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -15,38 +14,47 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/registry/memory"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
-// inMemory is an engine whose store is exclusive.
-type inMemory struct{ key string }
-
-func (e inMemory) Key() string { return e.key }
-func (inMemory) Open(context.Context, *slog.Logger) (registry.Store, error) {
-	return memory.Open(memory.Options{}), nil
-}
-
-// guardingHandler is one with a client of tls_client_auth.
-type guardingHandler struct {
-	*Handler
+// guarding is a gateway with two clients of tls_client_auth, client and other.
+type guarding struct {
+	*gateway
 	t     testing.TB
+	host  *fakeHost
 	store *registry.Registry
 	ws    registry.Workspace
 }
 
-func newGuarding(t *testing.T, subject []byte) *guardingHandler {
-	t.Setenv("XDG_DATA_HOME", t.TempDir())
-	a := configuration(t, inMemory{t.Name()}, "")
-	h := a.workspaces[0]
-	h.app, h.log = a, slog.New(slog.DiscardHandler)
-	store, err := a.Enter()
+func newGuarding(t *testing.T, subject []byte) *guarding {
+	t.Helper()
+	keyset, _, err := registry.NewKeyset()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(a.Leave)
-	g := &guardingHandler{Handler: h, t: t, store: store, ws: registry.Workspace{Name: h.Workspace, Provisioner: &namer{ids: []string{"client", "other"}}}}
+	store, err := registry.Open(t.Context(), registry.Options{Store: memory.Open(memory.Options{}), Sealer: keyset})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	g := &guarding{t: t, host: new(fakeHost), store: store, ws: registry.Workspace{Name: "default/obuk", Provisioner: &namer{ids: []string{"client", "other"}}}}
+	g.gateway, err = newGateway(gatewayOptions{
+		Workspace: g.ws, Stores: heldStore{store}, Headers: new(headerFilter), Host: g.host,
+		Log: slog.New(slog.DiscardHandler), Now: time.Now, IssuerPath: "/default/obuk", RegisterPath: "/default/obuk/register", Methods: manageable,
+		NeedsCertificate: true, NeedsToken: true, NeedsEndpointCertificate: true, TokenLifetime: verify.DefaultTokenLifetime,
+		KnownClient: func(string) bool { return false },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.table.Store(&table{metadata: new(authserver.Metadata)})
 	for _, jti := range []string{"1", "2"} {
 		_, err := store.Register(t.Context(), g.ws, registry.Registration{
 			Request: &verify.Request{Raw: []byte("x"), Issuer: jti, JTI: jti, Expires: time.Now().Add(time.Hour), Statement: &verify.SoftwareStatement{SoftwareID: jti, OrgID: "org", Issuer: &verify.Issuer{Name: "OpenBanking Ltd"}}},
@@ -70,7 +78,7 @@ func leaf(t testing.TB, cn string, until time.Time) *x509.Certificate {
 }
 
 // ask sends a request and returns the status; 200 is the AS's.
-func (g *guardingHandler) ask(leaf *x509.Certificate, at purpose, form string) int {
+func (g *guarding) ask(leaf *x509.Certificate, at purpose, form string) int {
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest("POST", "/token", strings.NewReader(form))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -99,7 +107,7 @@ func TestPassed(t *testing.T) {
 		}
 	}
 	of := func(kind, value string) registry.Suspension {
-		return registry.Suspension{Workspace: g.Workspace, Kind: kind, Value: value}
+		return registry.Suspension{Workspace: g.ws.Name, Kind: kind, Value: value}
 	}
 	must := func(err error) {
 		t.Helper()
@@ -139,7 +147,7 @@ func TestPassed(t *testing.T) {
 func TestPassedForgets(t *testing.T) {
 	tpp := leaf(t, "tpp", time.Now().Add(time.Hour))
 	g := newGuarding(t, tpp.RawSubject)
-	_, reading, err := g.store.Lookup(t.Context(), g.Workspace, "client")
+	_, reading, err := g.store.Lookup(t.Context(), g.ws.Name, "client")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,20 +58,20 @@ type route struct {
 }
 
 // newTable is the table of a workspace.
-func (h *Handler) newTable(m *authserver.Metadata) *table {
+func (g *gateway) newTable(m *authserver.Metadata) *table {
 	t := &table{metadata: m, exact: map[string]route{}, checks: map[string]checks{}}
-	t.add(h.RegisterPath, registrations)
-	t.below = append(t.below, route{h.RegisterPath, h.RegisterPath, registration})
+	t.add(g.options.RegisterPath, registrations)
+	t.below = append(t.below, route{g.options.RegisterPath, g.options.RegisterPath, registration})
 	for _, name := range []string{"openid-configuration", "oauth-authorization-server"} {
 		suffix := "/.well-known/" + name
-		t.add(strings.TrimSuffix(h.issuerPath, "/")+suffix, discovery)
-		t.add(suffix+strings.TrimSuffix(h.issuerPath, "/"), discovery) // RFC 8414 3.1
+		t.add(strings.TrimSuffix(g.options.IssuerPath, "/")+suffix, discovery)
+		t.add(suffix+strings.TrimSuffix(g.options.IssuerPath, "/"), discovery) // RFC 8414 3.1
 	}
 	// Registration at the AS itself comes last, so that nothing takes its place: under
 	// every name that ends so (an mTLS alias, a federation's), by path, whatever its query.
 	var own []string
 	for _, e := range m.Endpoints {
-		if strings.HasSuffix(e.Name, "registration_endpoint") && h.ASRegistration != "passthrough" {
+		if strings.HasSuffix(e.Name, "registration_endpoint") && !g.options.ASRegistrationOpen {
 			own = append(own, e.Path)
 			continue
 		}
@@ -80,7 +80,7 @@ func (h *Handler) newTable(m *authserver.Metadata) *table {
 		t.addChecks(e.Path, checksOf(e.Name))
 		if p >= authentication {
 			t.addAudience(origin(m.Issuer), e.Path)
-			t.addAudience(h.MTLSOrigin, e.Path)
+			t.addAudience(g.options.MTLSOrigin, e.Path)
 		}
 	}
 	for _, path := range own {

@@ -9,7 +9,7 @@ import (
 // paths is the table of an AS under /default/obuk.
 func paths(t testing.TB) *table {
 	t.Helper()
-	h := &Handler{RegisterPath: "/default/obuk/openbankinguk/dcr/v3.2/register", issuerPath: "/default/obuk"}
+	h := &gateway{options: gatewayOptions{RegisterPath: "/default/obuk/openbankinguk/dcr/v3.2/register", IssuerPath: "/default/obuk"}}
 	m := &authserver.Metadata{Issuer: "https://bank.example/default/obuk"}
 	for name, path := range map[string]string{
 		"token_endpoint": "/default/obuk/token", "userinfo_endpoint": "/default/obuk/userinfo", "jwks_uri": "/default/obuk/jwks",
@@ -114,7 +114,7 @@ func TestFind(t *testing.T) {
 
 // An AS that names one address for two things gets the stricter of them.
 func TestSharedPaths(t *testing.T) {
-	h := &Handler{RegisterPath: "/bank/register", issuerPath: "/bank"}
+	h := &gateway{options: gatewayOptions{RegisterPath: "/bank/register", IssuerPath: "/bank"}}
 	const token, revoke, introspect = "token_endpoint", "revocation_endpoint", "introspection_endpoint"
 	for _, c := range []struct {
 		names []string
@@ -145,7 +145,7 @@ func TestSharedPaths(t *testing.T) {
 
 // Every way to register at the AS itself is hidden, by path, whatever its query.
 func TestHiddenRegistrations(t *testing.T) {
-	h := &Handler{RegisterPath: "/bank/register", issuerPath: "/bank"}
+	h := &gateway{options: gatewayOptions{RegisterPath: "/bank/register", IssuerPath: "/bank"}}
 	table := h.newTable(&authserver.Metadata{Endpoints: []authserver.Endpoint{
 		authserver.NewEndpoint("registration_endpoint", "/bank/reg?realm=/obuk"),
 		authserver.NewEndpoint("registration_endpoint", "/bank/mtls/reg"), // an alias

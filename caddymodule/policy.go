@@ -100,3 +100,9 @@ func (p *Policy) load(ctx caddy.Context) error {
 
 // timeout as a time.Duration.
 func (p *Policy) timeout() time.Duration { return time.Duration(p.Timeout) }
+
+// toAsk is the policy as one request is to ask it.
+func (p *Policy) toAsk() *askedPolicy {
+	p = p.asked()
+	return &askedPolicy{Name: p.Name, Language: p.language, On: p.On, Shadow: p.Shadow, Text: p.Text, Kind: p.kind, Timeout: p.timeout(), Policy: p.policy}
+}

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
@@ -51,7 +49,7 @@ func (d *dcr) judgeRegistration(c *registry.Client, in *registry.Registration) (
 	look := verify.PolicyInput{Request: in.Request.Claims, SSA: in.Request.Statement.Claims, Registration: &narrowed.Metadata}
 	if readBy(asked, "software") {
 		d.trace.Begin("registry", "software", "what policies read", nil)
-		software, err := d.store.SoftwareClients(d.r.Context(), d.lent(), *in, c)
+		software, err := d.store.SoftwareClients(d.r.Context(), d.options.Workspace, *in, c)
 		if err != nil {
 			return err
 		}
@@ -83,23 +81,23 @@ func (d *dcr) judgeRegistered(operation string, c *registry.Client) (err error) 
 	return d.judge(asked, operation, c, &look)
 }
 
-func (h *Handler) policiesFor(operation string) (asked []*Policy) {
-	for _, p := range h.Policies {
-		if slices.Contains(p.On, operation) {
-			asked = append(asked, p.asked())
+func (g *gateway) policiesFor(operation string) (asked []*askedPolicy) {
+	for _, now := range g.options.Policies {
+		if p := now(); slices.Contains(p.On, operation) {
+			asked = append(asked, p)
 		}
 	}
 	return asked
 }
 
-func readBy(policies []*Policy, name string) bool {
-	return slices.ContainsFunc(policies, func(p *Policy) bool { return verify.Reads(p.policy, name) })
+func readBy(policies []*askedPolicy, name string) bool {
+	return slices.ContainsFunc(policies, func(p *askedPolicy) bool { return verify.Reads(p.Policy, name) })
 }
 
 // judge asks policies in their order; the first denial ends it.
-func (d *dcr) judge(asked []*Policy, operation string, c *registry.Client, in *verify.PolicyInput) error {
-	in.Operation, in.Workspace, in.Now, in.Token = operation, d.Workspace, d.now().UTC(), d.token.ForPolicy()
-	in.Remote, _ = caddyhttp.GetVar(d.r.Context(), caddyhttp.ClientIPVarKey).(string)
+func (d *dcr) judge(asked []*askedPolicy, operation string, c *registry.Client, in *verify.PolicyInput) error {
+	in.Operation, in.Workspace, in.Now, in.Token = operation, d.options.Workspace.Name, d.now().UTC(), d.token.ForPolicy()
+	in.Remote = d.options.Host.ClientIP(d.r)
 	if d.cert != nil {
 		in.Certificate, in.CertificateFault = d.cert.ForPolicy()
 	}
@@ -107,12 +105,12 @@ func (d *dcr) judge(asked []*Policy, operation string, c *registry.Client, in *v
 	d.objections = nil
 	for _, p := range asked {
 		d.beginPolicy(p, in)
-		decision := verify.Evaluate(d.r.Context(), p.policy, in, p.timeout())
+		decision := verify.Evaluate(d.r.Context(), p.Policy, in, p.Timeout)
 		switch {
 		case in.Registration == nil:
 			decision.Kind = verify.AccessDenied // DCR 3.2 has no 400 for GET and DELETE
 		case decision.Kind == 0:
-			decision.Kind = p.kind
+			decision.Kind = p.Kind
 		}
 		d.report(p, in, decision)
 		d.concludePolicy(p, decision)

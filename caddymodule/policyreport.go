@@ -3,8 +3,6 @@ package caddymodule
 import (
 	"log/slog"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
@@ -49,7 +47,7 @@ func cut(s string, most int) string {
 
 // report tells operators of a decision: the metric always, log and event where it is
 // not a plain yes. Of a request that is only explained nobody is told.
-func (d *dcr) report(p *Policy, in *verify.PolicyInput, decision verify.Decision) {
+func (d *dcr) report(p *askedPolicy, in *verify.PolicyInput, decision verify.Decision) {
 	if d.explains {
 		return
 	}
@@ -57,7 +55,7 @@ func (d *dcr) report(p *Policy, in *verify.PolicyInput, decision verify.Decision
 	if p.Shadow {
 		mode = "shadow"
 	}
-	policyDecisions.WithLabelValues(d.Workspace, p.Name, mode, said).Inc()
+	policyDecisions.WithLabelValues(d.options.Workspace.Name, p.Name, mode, said).Inc()
 	if said == "allowed" {
 		return
 	}
@@ -85,21 +83,11 @@ func (d *dcr) report(p *Policy, in *verify.PolicyInput, decision verify.Decision
 		attributes = append(attributes, slog.Any("grant_types", few(decision.GrantTypes)))
 	}
 	d.log.LogAttrs(d.r.Context(), level, "policy", attributes...)
-	if said == "narrowed" || !d.events.ShouldEmit(policyDenied) {
+	if said == "narrowed" {
 		return
 	}
-	d.events.Emit(d.ctx, policyDenied, map[string]any{
-		"workspace": d.Workspace, "policy": p.Name, "mode": mode, "verdict": said, "reason": decision.Reason, "operation": in.Operation, "support_code": d.support,
+	d.options.Host.Emit(policyDenied, map[string]any{
+		"workspace": d.options.Workspace.Name, "policy": p.Name, "mode": mode, "verdict": said, "reason": decision.Reason, "operation": in.Operation, "support_code": d.support,
 		"software_id": softwareID, "org_id": orgID,
 	})
-}
-
-// provisionEvents finds the app that events go to.
-func (h *Handler) provisionEvents(ctx caddy.Context) error {
-	app, err := ctx.App("events")
-	if err != nil {
-		return err
-	}
-	h.ctx, h.events = ctx, app.(*caddyevents.App)
-	return nil
 }

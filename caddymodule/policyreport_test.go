@@ -9,20 +9,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
-
-// listener keeps the events that it is told.
-type listener struct{ heard []caddy.Event }
-
-func (l *listener) Handle(_ context.Context, e caddy.Event) error {
-	l.heard = append(l.heard, e)
-	return nil
-}
 
 // TestReport: what operators are told of a decision.
 func TestReport(t *testing.T) {
@@ -42,37 +33,26 @@ func TestReport(t *testing.T) {
 		{"failed", true, verify.Decision{Reason: "no", Fault: context.Canceled}, "shadow", "failed", true, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
-			defer cancel()
-			events, heard := new(caddyevents.App), new(listener)
-			if err := events.Provision(ctx); err != nil {
-				t.Fatal(err)
-			}
-			if err := events.On(policyDenied, heard); err != nil {
-				t.Fatal(err)
-			}
-			if err := events.Start(); err != nil {
-				t.Fatal(err)
-			}
 			var log bytes.Buffer
-			h := &Handler{Workspace: "w/" + tc.name, log: slog.New(slog.NewJSONHandler(&log, nil)), ctx: ctx, events: events}
-			d := &dcr{exchange: h.exchange(httptest.NewRecorder(), httptest.NewRequest("POST", "/", nil), "register")}
+			host := &fakeHost{}
+			g := &gateway{options: gatewayOptions{Workspace: registry.Workspace{Name: "w/" + tc.name}, Host: host}, log: slog.New(slog.NewJSONHandler(&log, nil))}
+			d := &dcr{exchange: g.exchange(httptest.NewRecorder(), httptest.NewRequest("POST", "/", nil), "register")}
 			ssa, err := verify.ParseObject([]byte(`{"software_id":"s\n1","org_id":7}`))
 			if err != nil {
 				t.Fatal(err)
 			}
-			d.report(&Policy{Name: "p", Shadow: tc.shadow}, &verify.PolicyInput{Operation: "create", SSA: ssa}, tc.decision)
-			if n := decisionsWith(t, h.Workspace, tc.mode, tc.verdict); n != 1 {
+			d.report(&askedPolicy{Name: "p", Shadow: tc.shadow}, &verify.PolicyInput{Operation: "create", SSA: ssa}, tc.decision)
+			if n := decisionsWith(t, g.options.Workspace.Name, tc.mode, tc.verdict); n != 1 {
 				t.Errorf("counted %v", n)
 			}
 			if (log.Len() > 0) != tc.logged || tc.logged && !strings.Contains(log.String(), `"verdict":"`+tc.verdict+`"`) {
 				t.Errorf("logged %d bytes: %.300s", log.Len(), log.String())
 			}
-			if (len(heard.heard) == 1) != tc.event {
-				t.Fatalf("%d events", len(heard.heard))
+			if (len(host.events) == 1) != tc.event {
+				t.Fatalf("%d events", len(host.events))
 			}
 			if tc.event {
-				data := heard.heard[0].Data
+				data := host.events[0]
 				if data["policy"] != "p" || data["mode"] != tc.mode || data["verdict"] != tc.verdict || data["software_id"] != "s\n1" || data["support_code"] != d.support {
 					t.Errorf("%v", data)
 				}
@@ -84,12 +64,6 @@ func TestReport(t *testing.T) {
 // TestReportLines: a line has what there is, and no stack trace of Caddy's.
 func TestReportLines(t *testing.T) {
 	const line = `"msg":"policy","policy":"p","mode":"enforced",`
-	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
-	defer cancel()
-	events := new(caddyevents.App)
-	if err := events.Provision(ctx); err != nil {
-		t.Fatal(err)
-	}
 	const whom = `"operation":"read","support_code":"","software_id":"","org_id":""`
 	for _, tc := range []struct {
 		decision verify.Decision
@@ -101,10 +75,10 @@ func TestReportLines(t *testing.T) {
 		{verify.Decision{Reason: "no", Fault: context.Canceled}, `"level":"WARN",` + line + `"verdict":"failed",` + whom + `,"reason":"no"}`},
 	} {
 		var log bytes.Buffer
-		h := &Handler{log: slog.New(slog.NewJSONHandler(&log, nil)), ctx: ctx, events: events}
-		d := &dcr{exchange: h.exchange(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil), "manage")}
+		g := &gateway{options: gatewayOptions{Host: new(fakeHost)}, log: slog.New(slog.NewJSONHandler(&log, nil))}
+		d := &dcr{exchange: g.exchange(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil), "manage")}
 		d.support = ""
-		d.report(&Policy{Name: "p"}, &verify.PolicyInput{Operation: "read"}, tc.decision)
+		d.report(&askedPolicy{Name: "p"}, &verify.PolicyInput{Operation: "read"}, tc.decision)
 		if got := strings.TrimSpace(log.String()); !strings.HasSuffix(got, tc.want) {
 			t.Errorf("logged %s\nwant %s", got, tc.want)
 		}

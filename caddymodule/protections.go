@@ -2,8 +2,6 @@ package caddymodule
 
 import (
 	"errors"
-	"slices"
-	"strings"
 )
 
 // Switches turn parts of a workspace off, each in words of its own.
@@ -75,11 +73,6 @@ func (s *Switches) methods() []string {
 	return s.Management.Methods
 }
 
-// methodNotAllowed tells whether a method that is off is not even looked at.
-func (s *Switches) methodNotAllowed(method string) bool {
-	return s.Management != nil && s.Management.MethodNotAllowed && !slices.Contains(s.Management.Methods, method)
-}
-
 func (s *Switches) checkSwitches() error {
 	switch {
 	case s.Registration != "" && s.Registration != "off":
@@ -125,9 +118,6 @@ func (h *Handler) checkProtections() error {
 	}
 	return nil
 }
-
-// allow is the Allow header of a registration's address.
-func (s *Switches) allow() string { return strings.Join(s.methods(), ", ") }
 
 // needsEndpointCertificate tells whether every client of the registry presents its
 // certificate where clients authenticate.

@@ -5,14 +5,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
 func TestRateLimit(t *testing.T) {
-	l := &RateLimit{Requests: 3, Window: caddy.Duration(30 * time.Second)}
-	if err := l.provision(); err != nil {
+	l, err := newRateLimits(3, 30*time.Second)
+	if err != nil {
 		t.Fatal(err)
 	}
 	begin := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -42,8 +40,8 @@ func TestRateLimit(t *testing.T) {
 			t.Errorf("request %d: %v, want 429 after %s", i, err, c.wait)
 		}
 	}
-	off := &RateLimit{Off: true}
-	if err := off.provision(); err != nil {
+	off, err := (&RateLimit{Off: true}).provision()
+	if err != nil {
 		t.Fatal(err)
 	}
 	for range 2 * defaultRequests {
@@ -51,19 +49,26 @@ func TestRateLimit(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	usual := new(RateLimit)
-	if err := errors.Join(usual.provision(), (&RateLimit{Requests: 1}).provision()); err != nil || usual.Requests != defaultRequests || time.Duration(usual.Window) != defaultWindow {
-		t.Errorf("defaults %+v, %v", usual, err)
+	for _, c := range []struct {
+		l        *RateLimit
+		requests int
+		window   time.Duration
+	}{{nil, defaultRequests, defaultWindow}, {new(RateLimit), defaultRequests, defaultWindow}, {&RateLimit{Requests: 1}, 1, defaultWindow}, {&RateLimit{Window: 1}, defaultRequests, 1}} {
+		if got, err := c.l.provision(); err != nil || got.requests != c.requests || got.window != c.window {
+			t.Errorf("%+v: %d in %v, %v, want %d in %v", c.l, got.requests, got.window, err, c.requests, c.window)
+		}
 	}
-	if (&RateLimit{Window: -1}).provision() == nil || (&RateLimit{Requests: -1}).provision() == nil {
-		t.Error("a negative limit is accepted")
+	for _, l := range []*RateLimit{{Window: -1}, {Requests: -1}} {
+		if _, err := l.provision(); err == nil {
+			t.Errorf("%+v: a negative limit is accepted", l)
+		}
 	}
 }
 
 // What nobody will ask again is forgotten, so that certificates cannot fill the memory.
 func TestRateLimitForgets(t *testing.T) {
-	l := new(RateLimit)
-	if err := l.provision(); err != nil {
+	l, err := newRateLimits(defaultRequests, defaultWindow)
+	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range maxLimited + 100 {
@@ -79,8 +84,8 @@ func TestRateLimitForgets(t *testing.T) {
 // TestRateLimitOfSoftware: many certificates are still one TPP, and all software of an
 // organisation together may ask four times as often as one.
 func TestRateLimitOfSoftware(t *testing.T) {
-	l := &RateLimit{Requests: 10, Window: caddy.Duration(10 * time.Second)}
-	if err := l.provision(); err != nil {
+	l, err := newRateLimits(10, 10*time.Second)
+	if err != nil {
 		t.Fatal(err)
 	}
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -126,7 +131,7 @@ func TestRateLimitOfSoftware(t *testing.T) {
 	if n, _ := taken("d", "software", "org", 20); n != 1 {
 		t.Errorf("%d a second later, want 1", n)
 	}
-	off := &RateLimit{Off: true}
+	var off *rateLimits
 	if err := off.takeOf("d", "software", "org", "", now); err != nil {
 		t.Error(err)
 	}

@@ -15,28 +15,28 @@ import (
 
 // serveRegistration is the DCR endpoint: POST without a client_id, GET, PUT and
 // DELETE with one.
-func (h *Handler) serveRegistration(w http.ResponseWriter, r *http.Request, id string) error {
+func (g *gateway) serveRegistration(w http.ResponseWriter, r *http.Request, id string) error {
 	allow := "POST"
 	operation := "register"
 	if id != "" {
-		allow, operation = h.allow(), map[string]string{"GET": "read", "PUT": "update", "DELETE": "delete"}[r.Method]
+		allow, operation = strings.Join(g.options.Methods, ", "), map[string]string{"GET": "read", "PUT": "update", "DELETE": "delete"}[r.Method]
 	}
-	x := h.exchange(w, r, operation)
-	if id == "" && r.Method != http.MethodPost || operation == "" || id != "" && h.methodNotAllowed(r.Method) {
+	x := g.exchange(w, r, operation)
+	if id == "" && r.Method != http.MethodPost || operation == "" || id != "" && g.options.MethodNotAllowed && !slices.Contains(g.options.Methods, r.Method) {
 		x.operation = "method"
 		w.Header().Set("Allow", allow)
 		x.refuse(verify.Refuse(verify.MethodNotAllowed, "method", "method: not one of this address; it takes %s", cmp.Or(allow, "no method")))
 		return nil
 	}
-	store, err := h.app.Enter()
+	store, err := g.options.Stores.Enter()
 	if err != nil {
 		x.refuse(err)
 		return nil
 	}
-	defer h.app.Leave()
+	defer g.options.Stores.Leave()
 	x.r = x.r.WithContext(authserver.WithSupportCode(x.r.Context(), x.support))
 	d := &dcr{exchange: x, store: store}
-	if h.traces() {
+	if g.traces() {
 		d.record()
 	}
 	switch operation {
@@ -68,6 +68,8 @@ type dcr struct {
 	accessToken string
 	// objections are what policies in shadow have against the request.
 	objections []registry.Objection
+	// explains: nothing is done, and nobody told.
+	explains bool
 }
 
 func (d *dcr) register() error {
@@ -89,7 +91,7 @@ func (d *dcr) register() error {
 		return err
 	}
 	c, err := d.decided(nil, in, func(in registry.Registration) (*registry.Client, error) {
-		return d.store.Register(d.r.Context(), d.lent(), in)
+		return d.store.Register(d.r.Context(), d.options.Workspace, in)
 	})
 	if err != nil {
 		return err
@@ -98,17 +100,17 @@ func (d *dcr) register() error {
 	d.note("token_endpoint_auth", c.TokenEndpointAuth())
 	d.warn(c)
 	if c.Repeated {
-		d.note("reregister", d.Reregister.Mode)
+		d.note("reregister", d.options.Workspace.Reregister.Mode)
 		return d.show(http.StatusCreated, c)
 	}
-	d.answer(http.StatusCreated, d.withRequestClaims(registrationJSON(d.Version, c, d.registrationAccess(c), in.Request.Statement.Raw, in.Request.Statement.Claims), in.Request.Claims))
+	d.answer(http.StatusCreated, d.withRequestClaims(registrationJSON(d.options.Version, c, d.registrationAccess(c), in.Request.Statement.Raw, in.Request.Statement.Claims), in.Request.Claims))
 	return nil
 }
 
 // checkOpen refuses new clients where the operator takes none.
 func (d *dcr) checkOpen() error {
 	d.trace.Begin("switch", "registration", "the bank's configuration", nil)
-	if d.Registration == "off" {
+	if d.options.RegistrationClosed {
 		return verify.Refuse(verify.AccessDenied, "registration", "registration: this server takes no new clients; registered ones go on")
 	}
 	return nil
@@ -152,12 +154,12 @@ func (d *dcr) show(status int, c *registry.Client) error {
 	}
 	c.NewSecret = secret
 	var stored verify.Object
-	if d.AnswerRequestClaims {
+	if d.options.AnswerRequestClaims {
 		if stored, err = verify.StoredClaims(request); err != nil {
 			return err
 		}
 	}
-	d.answer(status, d.withRequestClaims(registrationJSON(d.Version, c, access, raw, claims), stored))
+	d.answer(status, d.withRequestClaims(registrationJSON(d.options.Version, c, access, raw, claims), stored))
 	return nil
 }
 
@@ -174,12 +176,12 @@ func (d *dcr) update(id string) error {
 		return err
 	}
 	c, err = d.decided(c, in, func(in registry.Registration) (*registry.Client, error) {
-		return d.store.Update(d.r.Context(), d.lent(), c.ClientID, in)
+		return d.store.Update(d.r.Context(), d.options.Workspace, c.ClientID, in)
 	})
 	if err != nil {
 		return err
 	}
-	d.answer(http.StatusOK, d.withRequestClaims(registrationJSON(d.Version, c, d.registrationAccess(c), in.Request.Statement.Raw, in.Request.Statement.Claims), in.Request.Claims))
+	d.answer(http.StatusOK, d.withRequestClaims(registrationJSON(d.options.Version, c, d.registrationAccess(c), in.Request.Statement.Raw, in.Request.Statement.Claims), in.Request.Claims))
 	return nil
 }
 
@@ -197,7 +199,7 @@ func (d *dcr) delete(id string) error {
 		return err
 	}
 	presented.Origin = d.origin()
-	if err := d.store.Delete(d.r.Context(), d.lent(), c.ClientID, presented); err != nil {
+	if err := d.store.Delete(d.r.Context(), d.options.Workspace, c.ClientID, presented); err != nil {
 		return err
 	}
 	d.answer(http.StatusNoContent, nil)
@@ -210,8 +212,8 @@ func (d *dcr) checkMediaType() error {
 	if d.r.ContentLength > verify.MaxRequest {
 		return errTooLargeRequest()
 	}
-	accepted, what := d.Version.MediaTypes(), "a signed request (compact JWS)"
-	if d.rules.Unsigned {
+	accepted, what := d.options.Version.MediaTypes(), "a signed request (compact JWS)"
+	if d.options.Rules.Unsigned {
 		accepted, what = []string{"application/json"}, "the client's metadata"
 	}
 	if encodings := d.r.Header["Content-Encoding"]; len(encodings) > 0 {
@@ -239,11 +241,11 @@ func (d *dcr) verifyBody(c *registry.Client) (*registry.Registration, error) {
 		return nil, verify.Refuse(verify.InvalidClientMetadata, "body", "the registration request did not arrive whole in time; send it again").Because(err)
 	}
 	d.trace.Begin("authorization_server", "discovery", "RFC 8414 3", nil)
-	metadata, err := d.as.Metadata(d.r.Context())
+	metadata, err := d.options.Server.Metadata(d.r.Context())
 	if err != nil {
 		return nil, err
 	}
-	rules := d.rules
+	rules := d.options.Rules
 	rules.Epoch = epochOf(d.store)
 	rules.Audiences = append(rules.Audiences[:len(rules.Audiences):len(rules.Audiences)], metadata.Issuer)
 	request, err := verify.VerifyRequest(d.r.Context(), raw, &rules, d.now())
@@ -259,7 +261,7 @@ func (d *dcr) verifyBody(c *registry.Client) (*registry.Registration, error) {
 	}
 	// Without the software's signature anybody who has its statement could use up its rate.
 	if s := request.Statement; c == nil && !rules.Unsigned && !s.None {
-		if err := d.RateLimit.takeOf(s.Issuer.Name, s.SoftwareID, s.OrgID, d.cert.Holder(), d.now()); err != nil {
+		if err := d.options.Limits.takeOf(s.Issuer.Name, s.SoftwareID, s.OrgID, d.cert.Holder(), d.now()); err != nil {
 			return nil, err
 		}
 	}
@@ -268,7 +270,7 @@ func (d *dcr) verifyBody(c *registry.Client) (*registry.Registration, error) {
 		registered = &verify.Registered{ClientID: c.ClientID, SoftwareID: c.SoftwareID, OrgID: c.OrgID}
 	}
 	checked, err := verify.CheckMetadata(d.r.Context(), verify.MetadataInput{
-		Request: request, Certificate: d.cert, Acceptable: metadata.Acceptable, Registered: registered, Bind: d.BindCertificate,
+		Request: request, Certificate: d.cert, Acceptable: metadata.Acceptable, Registered: registered, Bind: d.options.BindCertificate,
 		Trust: d.publishedTrust, Now: d.now(),
 	})
 	if err != nil {

@@ -11,15 +11,15 @@ import (
 // renew tells the AS the DN of a renewed certificate before it sees the
 // certificate, where dn_match has taken it for the client's. Requests that come
 // together share one change.
-func (h *Handler) renew(ctx context.Context, store *registry.Registry, a *verify.Authenticator, cert *verify.Certificate) error {
+func (g *gateway) renew(ctx context.Context, store *registry.Registry, a *verify.Authenticator, cert *verify.Certificate) error {
 	if a.Method != "tls_client_auth" || a.SANClaim != "" || len(a.Match.Attributes) == 0 || a.Subject.Equal(cert.Subject) {
 		return nil
 	}
-	_, err, _ := h.renewals.Do(a.ClientID+" "+cert.Thumbprint, func() (any, error) {
-		return store.Renew(context.WithoutCancel(ctx), h.lent(), a.ClientID, cert) // shared: not one caller's to cancel
+	_, err, _ := g.renewals.Do(a.ClientID+" "+cert.Thumbprint, func() (any, error) {
+		return store.Renew(context.WithoutCancel(ctx), g.options.Workspace, a.ClientID, cert) // shared: not one caller's to cancel
 	})
 	if err == nil {
-		h.log.Info("renewed certificate", slog.String("client_id", a.ClientID), slog.String("certificate", cert.Thumbprint), slog.String("subject", cert.Subject.String()))
+		g.log.Info("renewed certificate", slog.String("client_id", a.ClientID), slog.String("certificate", cert.Thumbprint), slog.String("subject", cert.Subject.String()))
 	}
 	return err
 }

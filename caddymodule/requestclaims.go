@@ -12,15 +12,15 @@ var requestClaims = []string{"iss", "iat", "exp", "aud", "jti"}
 // withRequestClaims is the JSON of a registration, with the claims of the request that it was
 // made or last updated with in front where the bank answers them (AnswerRequestClaims). One
 // that the request did not have is not there.
-func (h *Handler) withRequestClaims(registration []byte, request verify.Object) []byte {
-	if !h.AnswerRequestClaims {
+func (g *gateway) withRequestClaims(registration []byte, request verify.Object) []byte {
+	if !g.options.AnswerRequestClaims {
 		return registration
 	}
 	b := append(make([]byte, 0, len(registration)+512), '{')
 	for _, name := range requestClaims {
 		value := request.Raw(name)
 		if name == "aud" {
-			value = h.oneAudience(request)
+			value = g.oneAudience(request)
 		}
 		if value == nil {
 			continue
@@ -33,11 +33,11 @@ func (h *Handler) withRequestClaims(registration []byte, request verify.Object) 
 
 // oneAudience is aud as the text that the files demand: of several values the first that is
 // this bank's.
-func (h *Handler) oneAudience(request verify.Object) []byte {
+func (g *gateway) oneAudience(request verify.Object) []byte {
 	list, ok, err := request.Strings("aud")
 	if err != nil || !ok || len(list) == 0 {
 		return request.Raw("aud")
 	}
-	i := slices.IndexFunc(list, func(a string) bool { return slices.Contains(h.Audience, a) })
+	i := slices.IndexFunc(list, func(a string) bool { return slices.Contains(g.options.Rules.Audiences, a) })
 	return verify.AppendString(nil, list[max(i, 0)])
 }

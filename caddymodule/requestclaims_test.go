@@ -43,8 +43,8 @@ func TestAnswerRequestClaims(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := &Handler{Audience: []string{"bank"}, AnswerRequestClaims: c.on}
-		if got := string(h.withRequestClaims([]byte(registration), claims)); got != c.want || !json.Valid([]byte(got)) {
+		g := &gateway{options: gatewayOptions{Rules: verify.RequestRules{Audiences: []string{"bank"}}, AnswerRequestClaims: c.on}}
+		if got := string(g.withRequestClaims([]byte(registration), claims)); got != c.want || !json.Valid([]byte(got)) {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}

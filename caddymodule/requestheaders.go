@@ -54,9 +54,9 @@ var ordinary = map[string]bool{
 	"X-Fapi-Interaction-Id": true, "X-Forwarded-For": true,
 }
 
-// ownHeaders are the headers of the gateway that the configuration names, which nobody
+// headerFilter are the headers of the gateway that the configuration names, which nobody
 // else may send, and what operators say about others.
-type ownHeaders struct {
+type headerFilter struct {
 	names map[string]bool // folded
 	// keep and pass are RequestHeaders', folded; pass is nil where all may pass.
 	keep, pass map[string]bool
@@ -64,10 +64,10 @@ type ownHeaders struct {
 	fromProxy bool
 }
 
-func (o *ownHeaders) add(names ...string) { addFolded(&o.names, names) }
+func (o *headerFilter) add(names ...string) { addFolded(&o.names, names) }
 
 // obey takes what a workspace says about headers: a site may have several.
-func (o *ownHeaders) obey(c *RequestHeaders) {
+func (o *headerFilter) obey(c *RequestHeaders) {
 	addFolded(&o.keep, c.KeepHeaders)
 	if len(c.PassHeaders) > 0 {
 		addFolded(&o.pass, alwaysPass)
@@ -111,7 +111,7 @@ const maxHeaderName = 96
 
 // isForged tells whether a header field from outside may pass for a certificate, a
 // user, another path, or for a header of the gateway's own.
-func (o *ownHeaders) isForged(name string) bool {
+func (o *headerFilter) isForged(name string) bool {
 	if o.pass == nil && ordinary[name] {
 		return false
 	}

@@ -12,7 +12,7 @@ import (
 // cost each such request, and each look into its context further in.
 type resolved struct {
 	context.Context
-	handler *Handler
+	handler *gateway
 	table   *table
 	// caller counts where guards is set.
 	caller guardCaller
@@ -20,7 +20,7 @@ type resolved struct {
 }
 
 // tableKey is that of a request's table: a site may have several workspaces.
-type tableKey struct{ handler *Handler }
+type tableKey struct{ handler *gateway }
 
 // guardCallerKey is that of a request's guardCaller.
 type guardCallerKey struct{}
@@ -33,7 +33,7 @@ func (c *resolved) Value(key any) any {
 			return c.table
 		}
 	case authserver.MetadataKey:
-		if key.Server == c.handler.as {
+		if key.Server == c.handler.options.Server {
 			return c.table.metadata
 		}
 	case guardCallerKey:
@@ -46,25 +46,25 @@ func (c *resolved) Value(key any) any {
 
 // informed is a request all of which sees one discovery document, and the log who sends
 // it to an endpoint of the AS.
-func (h *Handler) informed(r *http.Request, t *table, what purpose) *http.Request {
-	ctx := h.withTable(r.Context(), t)
+func (g *gateway) informed(r *http.Request, t *table, what purpose) *http.Request {
+	ctx := g.withTable(r.Context(), t)
 	switch what {
 	case authentication, revocation, introspection, endpoint:
 		ctx.guards = true
-		ctx.caller.operation, ctx.caller.traces = guardOperations[what], h.Explain == "on"
+		ctx.caller.operation, ctx.caller.traces = guardOperations[what], g.options.Explain
 	}
 	return r.WithContext(ctx)
 }
 
 // withTable has all of a request see one discovery document. Another may become known
 // while its body is on its way: then half of it would be judged by either.
-func (h *Handler) withTable(ctx context.Context, t *table) *resolved {
-	return &resolved{Context: ctx, handler: h, table: t}
+func (g *gateway) withTable(ctx context.Context, t *table) *resolved {
+	return &resolved{Context: ctx, handler: g, table: t}
 }
 
 // tableOf is the table of a request, nil for one before any was known.
-func (h *Handler) tableOf(ctx context.Context) *table {
-	t, _ := ctx.Value(tableKey{h}).(*table)
+func (g *gateway) tableOf(ctx context.Context) *table {
+	t, _ := ctx.Value(tableKey{g}).(*table)
 	return t
 }
 

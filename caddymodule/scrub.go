@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 // scrubbed is what a request came with before its headers were cleaned, for the
@@ -25,15 +23,15 @@ const scrubbedVar = "openbanking_dcr.scrubbed"
 // scrub removes everything from outside that could pass for a certificate, and
 // returns the request to go on with: one without trailers, which Caddy's proxy
 // would forward. It does so once per request.
-func (o *ownHeaders) scrub(r *http.Request) (*http.Request, *scrubbed) {
-	if before, ok := caddyhttp.GetVar(r.Context(), scrubbedVar).(*scrubbed); ok {
+func (o *headerFilter) scrub(host host, r *http.Request) (*http.Request, *scrubbed) {
+	if before, ok := host.Value(r, scrubbedVar).(*scrubbed); ok {
 		return r, before
 	}
 	before := nothingKept
 	if o.fromProxy {
 		before = &scrubbed{header: map[string][]string{}, tls: r.TLS}
 	}
-	caddyhttp.SetVar(r.Context(), scrubbedVar, before)
+	host.SetValue(r, scrubbedVar, before)
 	for name, values := range r.Header {
 		if !o.isForged(name) {
 			continue
@@ -63,8 +61,8 @@ func (o *ownHeaders) scrub(r *http.Request) (*http.Request, *scrubbed) {
 // dropClientIDHeader removes client_id_header: with it whoever reaches the AS's own
 // registration (as_registration passthrough) could choose the client_id of a client
 // of the registry, and an AS that honours the header replaces that client.
-func (h *Handler) dropClientIDHeader(r *http.Request) {
-	own := h.AuthorizationServer.Provision.ClientIDHeader
+func (g *gateway) dropClientIDHeader(r *http.Request) {
+	own := g.options.ClientIDHeader
 	if own == "" {
 		return
 	}

@@ -1,12 +1,9 @@
 package caddymodule
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"testing"
-
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 func TestForgedHeaders(t *testing.T) {
@@ -22,14 +19,14 @@ func TestForgedHeaders(t *testing.T) {
 		"Remote-User", "Remote.Groups", "X-Auth-Request-User", "X-Authenticated-User", "X-Webauth-User", "Cf-Access-Jwt-Assertion", "X-Amzn-Oidc-Identity",
 		"X-Goog-Authenticated-User-Email", "X-Ms-Client-Principal", "X-Consumer-Username", "Tailscale-User-Login", "Iv-User", "SM_USER", "X-User",
 	} {
-		if !new(ownHeaders).isForged(name) {
+		if !new(headerFilter).isForged(name) {
 			t.Errorf("%s gets through", name)
 		}
 	}
 	for _, name := range []string{"", "X", "C", "Content-Type", "Cookie", "Connection", "Client", "Client-Id", "X-Client-Id", "Content-Security-Policy", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Fapi-Interaction-Id",
 		"Authorization", "Xssl", "Certainly", "X-Dns", "X-Concert", "Upgrade-Insecure-Requests", "Dnt", "X-Fapi-Auth-Date", "X-Fapi-Customer-Ip-Address", "X-Jws-Signature", "X-Idempotency-Key", "Dpop",
 	} {
-		if new(ownHeaders).isForged(name) {
+		if new(headerFilter).isForged(name) {
 			t.Errorf("%s is removed", name)
 		}
 	}
@@ -37,7 +34,7 @@ func TestForgedHeaders(t *testing.T) {
 
 // TestKeptAndPassed: what operators say of headers counts for all but the gateway's own.
 func TestKeptAndPassed(t *testing.T) {
-	own := new(ownHeaders)
+	own := new(headerFilter)
 	own.add("X-Hop")
 	own.obey(&RequestHeaders{KeepHeaders: []string{"Remote-User", "X-Hop"}})
 	own.obey(new(RequestHeaders))
@@ -58,16 +55,14 @@ func TestKeptAndPassed(t *testing.T) {
 }
 
 func request(header http.Header) *http.Request {
-	ctx := context.WithValue(context.Background(), caddyhttp.VarsCtxKey, map[string]any{})
-	r := (&http.Request{Header: header, ContentLength: -1, Trailer: http.Header{"Client-Cert": nil}}).WithContext(ctx)
-	return r
+	return ofHost(&http.Request{Header: header, ContentLength: -1, Trailer: http.Header{"Client-Cert": nil}})
 }
 
 func TestScrub(t *testing.T) {
 	r := request(http.Header{
 		"Client-Cert": {"x"}, "ssl_client_cert": {"x"}, "Accept": {"*/*"}, "Connection": {"close, x-thing", "CLIENT_CERT"},
 	})
-	clean, _ := new(ownHeaders).scrub(r)
+	clean, _ := new(headerFilter).scrub(new(fakeHost), r)
 	if len(clean.Header) != 2 || clean.Header.Get("Accept") != "*/*" || strings.Join(clean.Header["Connection"], "|") != "close" {
 		t.Errorf("left: %v", clean.Header)
 	}
@@ -76,7 +71,7 @@ func TestScrub(t *testing.T) {
 	}
 	// A second workspace on the same site leaves alone what the first has set.
 	clean.Header["Client-Cert"] = []string{"set by the gateway"}
-	if again, _ := new(ownHeaders).scrub(clean); again.Header.Get("Client-Cert") != "set by the gateway" {
+	if again, _ := new(headerFilter).scrub(new(fakeHost), clean); again.Header.Get("Client-Cert") != "set by the gateway" {
 		t.Error("the gateway's own header was removed")
 	}
 }
@@ -84,9 +79,9 @@ func TestScrub(t *testing.T) {
 // Only the gateway chooses client_ids.
 func TestClientIDHeader(t *testing.T) {
 	for own, left := range map[string]int{"X-Client-Id": 1, "x_client_id": 1, "": 4} {
-		h := &Handler{AuthorizationServer: &AuthorizationServer{Provision: &Provision{ClientIDHeader: own}}}
+		g := &gateway{options: gatewayOptions{ClientIDHeader: own}}
 		r := request(http.Header{"X-Client-Id": {"victim"}, "X_client_ID": {"victim"}, "x-Client.id": {"victim"}, "X-Client-Ids": {"x"}})
-		if h.dropClientIDHeader(r); len(r.Header) != left || r.Header.Get("X-Client-Ids") != "x" {
+		if g.dropClientIDHeader(r); len(r.Header) != left || r.Header.Get("X-Client-Ids") != "x" {
 			t.Errorf("%q: left %v", own, r.Header)
 		}
 	}
@@ -101,7 +96,7 @@ func TestScrubUpgrades(t *testing.T) {
 		{[]string{"h2c"}, ""}, {[]string{"H2C"}, ""}, {[]string{"websocket", "h2c"}, ""}, {[]string{"websocket, h2c"}, ""}, {[]string{"TLS/1.0"}, ""},
 		{[]string{"websocket"}, "websocket"}, {[]string{"WebSocket"}, "WebSocket"},
 	} {
-		r, _ := new(ownHeaders).scrub(request(http.Header{"Connection": {"Upgrade, HTTP2-Settings"}, "Upgrade": c.upgrade, "Http2-Settings": {"AAMAAABk"}}))
+		r, _ := new(headerFilter).scrub(new(fakeHost), request(http.Header{"Connection": {"Upgrade, HTTP2-Settings"}, "Upgrade": c.upgrade, "Http2-Settings": {"AAMAAABk"}}))
 		if got := strings.Join(r.Header["Upgrade"], "|"); got != c.want {
 			t.Errorf("%q: %q passes, want %q", c.upgrade, got, c.want)
 		}
@@ -114,10 +109,10 @@ func TestScrubUpgrades(t *testing.T) {
 // TestScrubOwn: headers that the configuration names are nobody else's, in whatever
 // spelling, and what was removed is kept for who may read it.
 func TestScrubOwn(t *testing.T) {
-	own := &ownHeaders{fromProxy: true}
+	own := &headerFilter{fromProxy: true}
 	own.add("X-Hop", "X-Own-Cert")
 	r := request(http.Header{"X-Hop": {"a"}, "x_hop": {"b"}, "x.own.cert": {"c"}, "X-Hops": {"d"}, "Connection": {"close, X-HOP"}})
-	clean, before := own.scrub(r)
+	clean, before := own.scrub(new(fakeHost), r)
 	if len(clean.Header) != 2 || clean.Header.Get("X-Hops") != "d" || clean.Header.Get("Connection") != "close" {
 		t.Errorf("left: %v", clean.Header)
 	}

@@ -4,19 +4,16 @@ import (
 	"net/http"
 	"net/netip"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
 // sender is whose requests are counted together: a certificate's, or without
 // certificates an address's.
-func sender(r *http.Request, cert *verify.Certificate) string {
+func (g *gateway) sender(r *http.Request, cert *verify.Certificate) string {
 	if cert != nil {
 		return cert.Thumbprint
 	}
-	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	return networkOf(text)
+	return networkOf(g.options.Host.ClientIP(r))
 }
 
 // networkOf is what is counted together of an address: whoever has one IPv6 address has
@@ -33,9 +30,9 @@ func networkOf(text string) string {
 // holder is whose requests share what one TPP may have at once, as long as nobody knows
 // the organisation: the one that the certificate names, which may have many certificates,
 // or else sender.
-func holder(r *http.Request, cert *verify.Certificate) string {
+func (g *gateway) holder(r *http.Request, cert *verify.Certificate) string {
 	if id := cert.Holder(); id != "" {
 		return "organizationIdentifier " + id
 	}
-	return "sender " + sender(r, cert)
+	return "sender " + g.sender(r, cert)
 }

@@ -1,14 +1,11 @@
 package caddymodule
 
 import (
-	"context"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"net/http"
 	"net/http/httptest"
 	"testing"
-
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
@@ -16,9 +13,9 @@ import (
 // TestHolder: certificates of one organisation are one holder's; without an organisation
 // each is its own, and without certificates the address counts, an IPv6 network as one.
 func TestHolder(t *testing.T) {
-	from := func(ip string) *http.Request {
-		r := httptest.NewRequest(http.MethodGet, "/", nil)
-		return r.WithContext(context.WithValue(r.Context(), caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: ip}))
+	holder := func(ip string, cert *verify.Certificate) string {
+		g := &gateway{options: gatewayOptions{Host: &fakeHost{clientIP: ip}}}
+		return g.holder(httptest.NewRequest(http.MethodGet, "/", nil), cert)
 	}
 	cert := func(thumbprint, subject string) *verify.Certificate {
 		dn, err := verify.ParseDN(subject)
@@ -33,13 +30,13 @@ func TestHolder(t *testing.T) {
 		a, b string
 		same bool
 	}{
-		{"two certificates of an organisation", holder(from("192.0.2.1"), cert("a", organisation)), holder(from("192.0.2.2"), cert("b", organisation)), true},
-		{"of two", holder(from("192.0.2.1"), cert("a", organisation)), holder(from("192.0.2.1"), cert("b", "CN=a,organizationIdentifier=PSDGB-FCA-2,C=GB")), false},
-		{"of none", holder(from("192.0.2.1"), cert("a", "CN=a")), holder(from("192.0.2.1"), cert("b", "CN=a")), false},
-		{"one of none", holder(from("192.0.2.1"), cert("a", "CN=a")), holder(from("192.0.2.2"), cert("a", "CN=a")), true},
-		{"addresses", holder(from("192.0.2.1"), nil), holder(from("192.0.2.2"), nil), false},
-		{"one address", holder(from("192.0.2.1"), nil), holder(from("192.0.2.1"), nil), true},
-		{"one IPv6 network", holder(from("2001:db8::1"), nil), holder(from("2001:db8::2"), nil), true},
+		{"two certificates of an organisation", holder("192.0.2.1", cert("a", organisation)), holder("192.0.2.2", cert("b", organisation)), true},
+		{"of two", holder("192.0.2.1", cert("a", organisation)), holder("192.0.2.1", cert("b", "CN=a,organizationIdentifier=PSDGB-FCA-2,C=GB")), false},
+		{"of none", holder("192.0.2.1", cert("a", "CN=a")), holder("192.0.2.1", cert("b", "CN=a")), false},
+		{"one of none", holder("192.0.2.1", cert("a", "CN=a")), holder("192.0.2.2", cert("a", "CN=a")), true},
+		{"addresses", holder("192.0.2.1", nil), holder("192.0.2.2", nil), false},
+		{"one address", holder("192.0.2.1", nil), holder("192.0.2.1", nil), true},
+		{"one IPv6 network", holder("2001:db8::1", nil), holder("2001:db8::2", nil), true},
 	} {
 		if (test.a == test.b) != test.same {
 			t.Errorf("%s: %q and %q", test.name, test.a, test.b)

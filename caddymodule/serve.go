@@ -20,105 +20,109 @@ import (
 )
 
 // ServeHTTP answers what is the gateway's and passes the rest on.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if err := checkTarget(r); err != nil {
-		h.refuseTarget(w, r, err)
+		g.refuseTarget(w, r, err)
 		return nil
 	}
-	r, before := h.app.own.scrub(r)
-	if h.app.own.fromProxy {
-		r = h.presented(r, before)
+	r, before := g.options.Headers.scrub(g.options.Host, r)
+	if g.options.Headers.fromProxy {
+		r = g.presented(r, before)
 	}
-	h.dropClientIDHeader(r)
+	g.dropClientIDHeader(r)
 	path := r.URL.EscapedPath()
 	// Before the AS's endpoints are known, nothing of the site is passed on: they may
 	// be anywhere. Later this is a look at the clock; documents are renewed in the background.
-	t, err := h.current(r.Context())
+	t, err := g.current(r.Context())
 	if err != nil {
-		h.exchange(w, r, "wait").refuse(err)
+		g.exchange(w, r, "wait").refuse(err)
 		return nil
 	}
 	what, id := t.find(path)
 	if err := checkPassed(r, what); err != nil {
-		h.refuseTarget(w, r, err)
+		g.refuseTarget(w, r, err)
 		return nil
 	}
-	if what != passThrough || within(path, h.issuerPath) {
-		h.vouch(r)
+	if what != passThrough || within(path, g.options.IssuerPath) {
+		g.vouch(r)
 	}
 	if what != passThrough && what != named {
-		r = h.informed(r, t, what)
+		r = g.informed(r, t, what)
 	}
 	switch what {
 	case discovery:
-		return h.serveDiscovery(w, r, t, next)
+		return g.serveDiscovery(w, r, t, next)
 	case registrations, registration:
-		return h.serveRegistration(w, r, id)
+		return g.serveRegistration(w, r, id)
 	case hidden:
-		h.exchange(w, r, "hidden").refuse(verify.Refuse(verify.NotFound, "path", "nothing is served at this address; the discovery document names those that there are"))
+		g.exchange(w, r, "hidden").refuse(verify.Refuse(verify.NotFound, "path", "nothing is served at this address; the discovery document names those that there are"))
 		return nil
 	case authentication, revocation, introspection:
-		if next = h.checkedToken(w, r, next, t.checksAt(path)&^checkForm); next == nil {
+		if next = g.checkedToken(w, r, next, t.checksAt(path)&^checkForm); next == nil {
 			return nil
 		}
-		return h.serveGuarded(w, r, next, what)
+		return g.serveGuarded(w, r, next, what)
 	case endpoint:
-		return h.serveEndpoint(w, r, next, t.checksAt(path))
+		return g.serveEndpoint(w, r, next, t.checksAt(path))
 	}
 	return next.ServeHTTP(w, r)
 }
 
 // refuseTarget answers a request that no address of the site is for.
-func (h *Handler) refuseTarget(w http.ResponseWriter, r *http.Request, err error) {
+func (g *gateway) refuseTarget(w http.ResponseWriter, r *http.Request, err error) {
 	if verify.AsError(err).Kind == verify.MethodNotAllowed {
 		w.Header().Set("Allow", allowed)
 	}
-	h.exchange(w, r, "target").refuse(err)
+	g.exchange(w, r, "target").refuse(err)
 }
 
 // current is the table of the newest discovery document.
-func (h *Handler) current(ctx context.Context) (*table, error) {
-	m, err := h.as.Metadata(ctx)
+func (g *gateway) current(ctx context.Context) (*table, error) {
+	m, err := g.options.Server.Metadata(ctx)
 	if err != nil {
 		return nil, err
 	}
-	before := h.table.Load()
+	before := g.table.Load()
 	if before != nil && before.metadata == m {
 		return before, nil
 	}
-	t := h.newTable(m)
+	t := g.newTable(m)
 	t.keep(before)
-	register := h.registerURL(m.Issuer)
-	if h.Registration == "off" {
+	register := g.options.registerURL(m.Issuer)
+	if g.options.RegistrationClosed {
 		register = ""
 	}
-	t.document = m.Publish(origin(m.Issuer), h.MTLSOrigin, register)
+	t.document = m.Publish(origin(m.Issuer), g.options.MTLSOrigin, register)
 	sum := sha256.Sum256(t.document)
 	t.tag = `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
-	if h.table.CompareAndSwap(before, t) {
-		h.warnUnchecked(before, t)
+	if g.table.CompareAndSwap(before, t) {
+		g.warnUnchecked(before, t)
 	}
 	return t, nil
 }
 
 // registerURL is where clients register. That needs a certificate, and tools do not
 // look for an alias of it.
-func (h *Handler) registerURL(issuer string) string {
-	return cmp.Or(h.MTLSOrigin, origin(issuer)) + h.RegisterPath
+func (o *gatewayOptions) registerURL(issuer string) string {
+	return registerURL(o.MTLSOrigin, issuer, o.RegisterPath)
+}
+
+func registerURL(mtlsOrigin, issuer, path string) string {
+	return cmp.Or(mtlsOrigin, origin(issuer)) + path
 }
 
 // serveDiscovery serves the published document.
-func (h *Handler) serveDiscovery(w http.ResponseWriter, r *http.Request, t *table, next caddyhttp.Handler) error {
+func (g *gateway) serveDiscovery(w http.ResponseWriter, r *http.Request, t *table, next caddyhttp.Handler) error {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 	case http.MethodOptions:
 		return next.ServeHTTP(w, r) // CORS as the AS has it
 	default:
 		w.Header().Set("Allow", "GET, HEAD")
-		h.exchange(w, r, "discovery").refuse(verify.Refuse(verify.MethodNotAllowed, "method", "method: not one of this address; read the discovery document with GET"))
+		g.exchange(w, r, "discovery").refuse(verify.Refuse(verify.MethodNotAllowed, "method", "method: not one of this address; read the discovery document with GET"))
 		return nil
 	}
-	h.checkHost(t, r.Host)
+	g.checkHost(t, r.Host)
 	header := w.Header()
 	header["Content-Type"] = []string{"application/json"}
 	header["Cache-Control"] = []string{"public, max-age=300"}
@@ -151,13 +155,13 @@ func isTag(fields []string, tag string) bool {
 // checkHost warns, once for each document, when it is asked for at another host
 // than the issuer's: software looks for it under the issuer alone (RFC 8414 3.3),
 // and the addresses in it would lead round this gateway.
-func (h *Handler) checkHost(t *table, host string) {
+func (g *gateway) checkHost(t *table, host string) {
 	at := strings.TrimSuffix("https://"+strings.ToLower(host), ":443")
-	if at == strings.TrimSuffix(origin(t.metadata.Issuer), ":443") || at == strings.TrimSuffix(h.MTLSOrigin, ":443") {
+	if at == strings.TrimSuffix(origin(t.metadata.Issuer), ":443") || at == strings.TrimSuffix(g.options.MTLSOrigin, ":443") {
 		return
 	}
 	t.elsewhere.Do(func() {
-		h.log.Warn("discovery is asked for at another host than the issuer's; give the authorization server the public URL of this site as issuer",
+		g.log.Warn("discovery is asked for at another host than the issuer's; give the authorization server the public URL of this site as issuer",
 			slog.String("issuer", t.metadata.Issuer), slog.String("host", verify.Shown(host)))
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
+	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
@@ -34,10 +35,10 @@ func TestCheckHost(t *testing.T) {
 		{"https://auth.bank.example", "https://mtls.bank.example", "other.bank.example", 1},
 	} {
 		var log strings.Builder
-		h := &Handler{MTLSOrigin: c.mtls, log: slog.New(slog.NewTextHandler(&log, nil))}
+		g := &gateway{options: gatewayOptions{MTLSOrigin: c.mtls}, log: slog.New(slog.NewTextHandler(&log, nil))}
 		table := &table{metadata: &authserver.Metadata{Issuer: c.issuer}}
 		for host := range strings.FieldsSeq(c.hosts) {
-			h.checkHost(table, host)
+			g.checkHost(table, host)
 		}
 		if n := strings.Count(log.String(), "level=WARN"); n != c.warnings {
 			t.Errorf("issuer %s asked for at %s: %d warnings\n%s", c.issuer, c.hosts, n, &log)
@@ -49,11 +50,9 @@ func TestCheckHost(t *testing.T) {
 // token endpoint for whoever may be a client of it, is 503 with Retry-After, and
 // the reason is for the log.
 func TestRegistryNotReachable(t *testing.T) {
-	t.Setenv("XDG_DATA_HOME", t.TempDir())
-	a := configuration(t, &counted{key: t.Name(), fail: errors.New("disk is full at /var/lib")}, "")
 	var log strings.Builder
-	h := a.workspaces[0]
-	h.app, h.log = a, slog.New(slog.NewTextHandler(&log, nil))
+	g := newGuarding(t, nil)
+	g.options.Stores, g.gateway.log = brokenStore{errors.New("disk is full at /var/lib")}, slog.New(slog.NewTextHandler(&log, nil))
 	passed := false
 	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { passed = true; return nil })
 	for _, c := range []struct{ method, id, body string }{
@@ -65,9 +64,9 @@ func TestRegistryNotReachable(t *testing.T) {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		var err error
 		if c.id == "guarded" {
-			err = h.serveGuarded(w, r.WithContext(h.withTable(r.Context(), h.table.Load())), next, authentication)
+			err = g.serveGuarded(w, r.WithContext(g.withTable(r.Context(), g.table.Load())), next, authentication)
 		} else {
-			err = h.serveRegistration(w, r, c.id)
+			err = g.serveRegistration(w, r, c.id)
 		}
 		if err != nil || w.Code != 503 || w.Header().Get("Retry-After") != "5" || !strings.HasPrefix(w.Body.String(), `{"error":"temporarily_unavailable",`) {
 			t.Errorf("%s %s: %d %v %s, %v", c.method, c.id, w.Code, w.Header(), w.Body, err)
@@ -80,6 +79,13 @@ func TestRegistryNotReachable(t *testing.T) {
 		t.Error("the authorization server was asked")
 	}
 }
+
+// brokenStore cannot be opened.
+type brokenStore struct{ err error }
+
+func (s brokenStore) Enter() (*registry.Registry, error)  { return nil, s.err }
+func (brokenStore) EnterOpen() (*registry.Registry, bool) { return nil, false }
+func (brokenStore) Leave()                                {}
 
 // changing is a body that calls changed before it is read.
 type changing struct {
@@ -97,16 +103,17 @@ func (c *changing) Read(p []byte) (int, error) {
 func TestOneDocumentForARequest(t *testing.T) {
 	tpp := leaf(t, "tpp", time.Now().Add(time.Hour))
 	g := newGuarding(t, tpp.RawSubject)
-	g.AuthorizationServer.Provision, g.AuthorizationServer.BindAccessTokens, g.RegisterPath = &Provision{}, true, "/default/obuk/register"
-	g.at = time.Now() // the clock of the AS's connector
+	g.options.BindAccessTokens = true
+	at := time.Now() // the clock of the AS's connector
+	g.options.Now = func() time.Time { return at }
 	g.table.Store(nil)
-	as := newTokenAS(t, g.Handler, nil)
-	g.Handler.as = as.Server
+	as := newTokenAS(t, g.gateway, nil)
+	g.options.Server = as.Server
 	changed := func() {
 		if as.binds.Swap(true) {
 			return
 		}
-		g.at = g.at.Add(10 * time.Minute)
+		at = at.Add(10 * time.Minute)
 		before, err := as.Metadata(t.Context()) // is fetched again in the background
 		deadline := time.After(10 * time.Second)
 		for now := before; err == nil && now == before; now, err = as.Metadata(t.Context()) {
@@ -125,13 +132,13 @@ func TestOneDocumentForARequest(t *testing.T) {
 		_, err := io.WriteString(w, `{"access_token":"`+strings.Repeat("t", 40)+`","expires_in":600}`)
 		return err
 	})
-	w, r := httptest.NewRecorder(), ofCaddy(presenting(tpp, ""))
+	w, r := httptest.NewRecorder(), ofHost(presenting(tpp, ""))
 	r.Header.Set("Content-Type", formType)
 	r.URL.Path, r.Body, r.ContentLength = "/default/obuk/token", io.NopCloser(&changing{strings.NewReader("client_id=client"), changed}), int64(len("client_id=client"))
 	if err := g.ServeHTTP(w, r, next); err != nil || w.Code != http.StatusOK {
 		t.Fatalf("%d %s, %v", w.Code, w.Body, err)
 	}
-	bound, err := g.store.TokenBinding(t.Context(), g.Workspace, &verify.AccessToken{Raw: strings.Repeat("t", 40)})
+	bound, err := g.store.TokenBinding(t.Context(), g.ws.Name, &verify.AccessToken{Raw: strings.Repeat("t", 40)})
 	if err != nil || bound == "" {
 		t.Errorf("the request began when the gateway bound tokens, and its token is bound to %q, %v", bound, err)
 	}
@@ -140,7 +147,7 @@ func TestOneDocumentForARequest(t *testing.T) {
 	if m, err := as.Metadata(g.withTable(t.Context(), &table{metadata: other})); err != nil || m != other {
 		t.Errorf("the connector sees another document: %v", err)
 	}
-	if m, err := newTokenAS(t, g.Handler, nil).Metadata(g.withTable(t.Context(), &table{metadata: other})); err != nil || m == other {
+	if m, err := newTokenAS(t, g.gateway, nil).Metadata(g.withTable(t.Context(), &table{metadata: other})); err != nil || m == other {
 		t.Errorf("another server's connector sees this one's document: %v", err)
 	}
 	if g.table.Load().metadata.GatewayBindsTokens() {

@@ -108,3 +108,11 @@ func withoutTLS(p *reverseproxy.Handler) bool {
 	}
 	return false
 }
+
+// warnOtherBodies says what the word gives away.
+func (h *Handler) warnOtherBodies(place string) {
+	if h.OtherBodies == "pass" {
+		doubt(h.log, "other_bodies pass: JSON bodies reach the endpoints where clients authenticate, for clients with Basic that the registry does not know; an authorization server that believes the body before the header could take them for others",
+			place+"/other_bodies", "take it away as soon as the bank's own clients send forms")
+	}
+}

@@ -19,12 +19,12 @@ import (
 
 // softwareKeys are those of the statement that a client is registered with, and the
 // revoked ones, nil where they are not asked for.
-func (h *Handler) softwareKeys(c *registry.Client) (keys, revoked verify.KeySource, err error) {
-	i := slices.IndexFunc(h.rules.Issuers, func(i *verify.Issuer) bool { return i.Name == c.Directory })
+func softwareKeys(issuers []*verify.Issuer, c *registry.Client) (keys, revoked verify.KeySource, err error) {
+	i := slices.IndexFunc(issuers, func(i *verify.Issuer) bool { return i.Name == c.Directory })
 	if i < 0 {
 		return nil, nil, fmt.Errorf("client_id %s is of the directory %q, which is not configured", c.ClientID, c.Directory)
 	}
-	issuer := h.rules.Issuers[i]
+	issuer := issuers[i]
 	if keys, err = issuer.SoftwareKeys(c.JWKSURI); err != nil {
 		return nil, nil, err
 	}
@@ -39,8 +39,8 @@ func (h *Handler) softwareKeys(c *registry.Client) (keys, revoked verify.KeySour
 }
 
 // inlineKeys are what the AS is told.
-func (h *Handler) inlineKeys(ctx context.Context, c *registry.Client) ([]verify.Key, error) {
-	source, _, err := h.softwareKeys(c)
+func inlineKeys(ctx context.Context, issuers []*verify.Issuer, c *registry.Client) ([]verify.Key, error) {
+	source, _, err := softwareKeys(issuers, c)
 	if err != nil {
 		return nil, verify.AsError(err)
 	}
@@ -65,13 +65,13 @@ func newRefreshed() (*lru.Cache[string, time.Time], error) {
 // refreshKeys tells the AS the keys of a client's software again where they have changed
 // since, before it sees a request that may be signed with a new one. An AS that does not
 // take them has those of before: what comes of the request is for it to say.
-func (h *Handler) refreshKeys(ctx context.Context, store *registry.Registry, who *verify.ClientAuthentication, c *registry.Client) {
-	if !h.AuthorizationServer.inlineKeys() || c.JWKSURI == "" {
+func (g *gateway) refreshKeys(ctx context.Context, store *registry.Registry, who *verify.ClientAuthentication, c *registry.Client) {
+	if !g.options.InlineKeys || c.JWKSURI == "" {
 		return
 	}
-	source, _, err := h.softwareKeys(c)
+	source, _, err := softwareKeys(g.options.Rules.Issuers, c)
 	if err != nil {
-		h.log.Warn("the keys of a client's software", slog.String("client_id", c.ClientID), slog.Any("error", err))
+		g.log.Warn("the keys of a client's software", slog.String("client_id", c.ClientID), slog.Any("error", err))
 		return
 	}
 	keys, err := source.Keys(ctx)
@@ -81,16 +81,16 @@ func (h *Handler) refreshKeys(ctx context.Context, store *registry.Registry, who
 	if err != nil || verify.KeysName(authserver.KeysFor(c, keys)) == c.Keys {
 		return
 	}
-	if last, ok := h.refreshed.Get(c.ID); ok && h.now().Sub(last) < refreshEvery {
+	if last, ok := g.refreshed.Get(c.ID); ok && g.now().Sub(last) < refreshEvery {
 		return
 	}
-	_, err, _ = h.renewals.Do("keys of "+c.ID, func() (any, error) {
-		h.refreshed.Add(c.ID, h.now())
-		return nil, store.RefreshKeys(context.WithoutCancel(ctx), h.lent(), c.ClientID) // shared: not one caller's to cancel
+	_, err, _ = g.renewals.Do("keys of "+c.ID, func() (any, error) {
+		g.refreshed.Add(c.ID, g.now())
+		return nil, store.RefreshKeys(context.WithoutCancel(ctx), g.options.Workspace, c.ClientID) // shared: not one caller's to cancel
 	})
 	if err != nil {
-		h.log.Warn("the authorization server was not told the new keys of a client", slog.String("client_id", c.ClientID), slog.Any("error", err))
+		g.log.Warn("the authorization server was not told the new keys of a client", slog.String("client_id", c.ClientID), slog.Any("error", err))
 		return
 	}
-	h.log.Info("new keys", slog.String("client_id", c.ClientID))
+	g.log.Info("new keys", slog.String("client_id", c.ClientID))
 }

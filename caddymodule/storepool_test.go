@@ -11,7 +11,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/registry/memory"
 )
@@ -78,6 +77,14 @@ func (s *openStores) settled(t *testing.T, engine Engine) {
 	}
 }
 
+// inMemory is an engine whose store is exclusive.
+type inMemory struct{ key string }
+
+func (e inMemory) Key() string { return e.key }
+func (inMemory) Open(context.Context, *slog.Logger) (registry.Store, error) {
+	return memory.Open(memory.Options{}), nil
+}
+
 // configuration is an app of one configuration with one workspace.
 func configuration(t *testing.T, engine Engine, keyset string) *App {
 	t.Helper()
@@ -85,7 +92,6 @@ func configuration(t *testing.T, engine Engine, keyset string) *App {
 	t.Cleanup(cancel)
 	a := &App{engine: engine, keyset: keyset, ctx: ctx, log: slog.New(slog.DiscardHandler)}
 	h := &Handler{Workspace: "default/obuk", issuerPath: "/default/obuk", AuthorizationServer: new(AuthorizationServer)}
-	h.table.Store(&table{metadata: new(authserver.Metadata)})
 	if err := a.join(h); err != nil {
 		t.Fatal(err)
 	}

@@ -41,14 +41,14 @@ func BenchmarkStranger(b *testing.B) {
 			}
 		})
 	}
-	own := new(ownHeaders)
+	own := new(headerFilter)
 	own.add("Client-Cert", "X-Hop-Secret")
-	listed := new(ownHeaders)
+	listed := new(headerFilter)
 	listed.obey(&RequestHeaders{PassHeaders: []string{"Cookie"}})
 	for name, tokens := range map[string]string{"close and ssl-": "close,ssl-,", "client-cert": "client-cert,", "commas": ",", "blanks": " ,", "long": strings.Repeat("x", 90) + ","} {
 		b.Run("Connection of "+name, func(b *testing.B) {
 			for b.Loop() {
-				own.scrub(request(http.Header{"Connection": {atMost16K(tokens)}}))
+				own.scrub(new(fakeHost), request(http.Header{"Connection": {atMost16K(tokens)}}))
 			}
 		})
 	}
@@ -61,7 +61,7 @@ func BenchmarkStranger(b *testing.B) {
 		}
 		b.Run("headers with "+name+" names", func(b *testing.B) {
 			for b.Loop() {
-				for _, o := range []*ownHeaders{own, listed} {
+				for _, o := range []*headerFilter{own, listed} {
 					for field := range names {
 						o.isForged(field)
 					}

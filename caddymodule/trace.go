@@ -24,8 +24,8 @@ func (d *dcr) record() {
 }
 
 // traces tells whether anybody will ask what was checked of a request.
-func (h *Handler) traces() bool {
-	return h.Explain == "on" || slices.ContainsFunc(h.Policies, func(p *Policy) bool { return p.Shadow })
+func (g *gateway) traces() bool {
+	return g.options.Explain || slices.ContainsFunc(g.options.Policies, func(now func() *askedPolicy) bool { return now().Shadow })
 }
 
 // keep keeps what was recorded of a request that a policy in shadow would have refused,
@@ -34,7 +34,7 @@ func (d *dcr) keep(err error) {
 	switch {
 	case d.trace == nil:
 		return
-	case (err == nil || d.Explain != "on") && (d.operation == "read" || !d.trace.Has(verify.VerdictWouldRefuse)):
+	case (err == nil || !d.options.Explain) && (d.operation == "read" || !d.trace.Has(verify.VerdictWouldRefuse)):
 		return // whoever reads often would write over what was refused
 	case err != nil && verify.AsError(err).Kind == verify.TooManyRequests:
 		return
@@ -46,11 +46,11 @@ func (d *dcr) keep(err error) {
 		}
 	}
 	who := ""
-	if cert != nil || !d.needsCertificate() {
-		who = holder(d.r, cert)
+	if cert != nil || !d.options.NeedsCertificate {
+		who = d.holder(d.r, cert)
 	}
 	d.store.KeepExplanation(who, func() *registry.Explanation {
-		e := registry.Explain(d.Workspace, d.operation, d.now(), d.trace, err)
+		e := registry.Explain(d.options.Workspace.Name, d.operation, d.now(), d.trace, err)
 		e.SupportCode = d.support
 		return e
 	})
@@ -78,7 +78,7 @@ func (d *dcr) beginCertificate() {
 	if d.trace == nil {
 		return
 	}
-	if !d.needsCertificate() {
+	if !d.options.NeedsCertificate {
 		d.trace.Off("client_certificate", "client_certificate", "client_certificate off")
 		return
 	}
@@ -118,7 +118,7 @@ type shownToken struct {
 }
 
 func (d *dcr) beginRateLimit() {
-	if d.RateLimit.Off {
+	if d.options.Limits == nil {
 		d.trace.Off("client_certificate", "rate_limit", "rate_limit off")
 		return
 	}
@@ -157,7 +157,7 @@ func shownOf(t *verify.AccessToken) *shownToken {
 }
 
 // beginPolicy shows of a policy's input what the policy may read.
-func (d *dcr) beginPolicy(p *Policy, in *verify.PolicyInput) {
+func (d *dcr) beginPolicy(p *askedPolicy, in *verify.PolicyInput) {
 	if d.trace == nil {
 		return
 	}
@@ -166,14 +166,14 @@ func (d *dcr) beginPolicy(p *Policy, in *verify.PolicyInput) {
 		now := *registration
 		registration = &now
 	}
-	d.trace.Begin("policy", p.Name, "policy "+p.language, func() any {
+	d.trace.Begin("policy", p.Name, "policy "+p.Language, func() any {
 		shown := map[string]any{}
 		for name, value := range map[string]any{
 			"operation": in.Operation, "workspace": in.Workspace, "remote": in.Remote, "now": in.Now,
 			"request": brief(in.Request), "ssa": brief(in.SSA), "registration": registration,
 			"certificate": in.Certificate, "token": shownOf(d.token), "client": in.Client, "software": in.Software,
 		} {
-			if verify.Reads(p.policy, name) {
+			if verify.Reads(p.Policy, name) {
 				shown[name] = value
 			}
 		}
@@ -199,7 +199,7 @@ func brief(claims verify.Object) map[string]any {
 	return shown
 }
 
-func (d *dcr) concludePolicy(p *Policy, decision verify.Decision) {
+func (d *dcr) concludePolicy(p *askedPolicy, decision verify.Decision) {
 	switch said := verdict(decision); {
 	case said == "narrowed" && p.Shadow:
 		d.trace.Conclude(verify.VerdictPassed, "would leave "+left(decision))

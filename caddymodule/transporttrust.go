@@ -22,11 +22,11 @@ var errNoClientAuth = errors.New("the site does not verify client certificates: 
 // transportTrust is what client certificates are verified with where this request came
 // in: the trust_pool of client_certificate header, or that of the site's tls
 // { client_auth }. Its error is why that is not known.
-func (d *dcr) transportTrust() (*verify.TransportTrust, error) {
-	if p := d.ClientCertificateHeader; p != nil {
-		return &verify.TransportTrust{Roots: p.roots}, nil
+func (h *Handler) transportTrust(r *http.Request) (*verify.TransportTrust, error) {
+	if p := h.ClientCertificateHeader; p != nil {
+		return &verify.TransportTrust{Roots: p.certificate.roots}, nil
 	}
-	c, err := d.siteTLS()
+	c, err := h.siteTLS(r)
 	switch {
 	case err != nil:
 		return nil, err
@@ -40,64 +40,46 @@ func (d *dcr) transportTrust() (*verify.TransportTrust, error) {
 	return trust, err
 }
 
-// publishedTrust is what certificates in a JWKS are verified with: as those of connections,
-// and by the CRLs too.
-func (d *dcr) publishedTrust() (*verify.TransportTrust, error) {
-	trust, err := d.transportTrust()
-	if err != nil || d.crls == nil {
-		return trust, err
-	}
-	trust.Revoked = func(c *verify.Certificate) error {
-		d.crls.Ready(d.r.Context())
-		unchecked, err := c.CheckRevocation(d.crls, d.now())
-		if err == nil && unchecked != nil && d.strict() {
-			return unchecked.Refusal()
-		}
-		return err
-	}
-	return trust, nil
-}
-
 // siteTLS is the TLS configuration of this request's connection. Of a request that
 // nobody has sent it is that of the host where clients register.
-func (d *dcr) siteTLS() (*tls.Config, error) {
-	hello := &tls.ClientHelloInfo{Conn: connection{r: d.r}}
-	server, _ := d.r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if server != nil && d.r.TLS != nil {
-		hello.ServerName = d.r.TLS.ServerName
+func (h *Handler) siteTLS(r *http.Request) (*tls.Config, error) {
+	hello := &tls.ClientHelloInfo{Conn: connection{r: r}}
+	server, _ := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if server != nil && r.TLS != nil {
+		hello.ServerName = r.TLS.ServerName
 	} else {
-		m, err := d.as.Metadata(d.r.Context())
+		m, err := h.as.Metadata(r.Context())
 		if err != nil {
 			return nil, fmt.Errorf("the host where clients register is not known: %w", err)
 		}
-		at, err := url.Parse(d.registerURL(m.Issuer))
+		at, err := url.Parse(registerURL(h.MTLSOrigin, m.Issuer, h.RegisterPath))
 		if err != nil {
 			return nil, err
 		}
 		hello.ServerName = at.Hostname()
-		if server, err = d.server(); err != nil {
+		if server, err = h.server(); err != nil {
 			return nil, err
 		}
 	}
 	if len(server.TLSConnPolicies) == 0 {
 		return nil, errors.New("the site has no TLS of its own")
 	}
-	return server.TLSConnPolicies.TLSConfig(d.app.ctx).GetConfigForClient(hello)
+	return server.TLSConnPolicies.TLSConfig(h.app.ctx).GetConfigForClient(hello)
 }
 
 // server is the one whose routes have this workspace.
-func (d *dcr) server() (*caddyhttp.Server, error) {
-	running, err := d.app.ctx.App("http")
+func (h *Handler) server() (*caddyhttp.Server, error) {
+	running, err := h.app.ctx.App("http")
 	if err != nil {
 		return nil, err
 	}
 	servers := running.(*caddyhttp.App).Servers
 	for _, name := range slices.Sorted(maps.Keys(servers)) {
-		if serves(servers[name].Routes, d.Handler) {
+		if serves(servers[name].Routes, h) {
 			return servers[name], nil
 		}
 	}
-	return nil, fmt.Errorf("no server has workspace %s", d.Workspace)
+	return nil, fmt.Errorf("no server has workspace %s", h.Workspace)
 }
 
 // serves tells whether the handler of a workspace, which only one has, is among routes, or

@@ -3,18 +3,13 @@ package caddymodule
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"sync/atomic"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-
-	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
 // UnknownClients is what the guard does with client_ids that the registry does not know:
@@ -135,38 +130,4 @@ func (u *UnknownClients) unmarshal(d *caddyfile.Dispenser) error {
 		return d.Errf("unknown_clients %s: known <file> may follow, not %q", args[0], args[1:])
 	}
 	return noBlock(d)
-}
-
-// refusesUnknown tells whether client_ids that the registry does not know are refused now.
-func (h *Handler) refusesUnknown(store *registry.Registry) bool {
-	u := h.UnknownClients
-	return u != nil && u.Mode == "refuse" || store.Epoch().Unconfirmed()
-}
-
-// unknown tells whether a client_id that the registry does not know is refused.
-func (h *Handler) unknown(store *registry.Registry, id string) bool {
-	return h.refusesUnknown(store) && !h.UnknownClients.knows(id)
-}
-
-var errUnknownClient = errors.New("the registry does not know this client_id, and unknown_clients has it refused, or a restore or loss that nobody has confirmed")
-
-// refuseUnknown refuses it where clients authenticate.
-func (h *Handler) refuseUnknown(store *registry.Registry, id string) error {
-	if !h.unknown(store, id) {
-		return nil
-	}
-	return verify.Refuse(verify.InvalidClient, "unknown_clients", "client authentication: no client is registered here with this client_id; register, or ask the bank").Because(errUnknownClient)
-}
-
-// refuseNameless refuses a request that names no client where clients authenticate. At
-// introspection a resource server may send a token in place of that (RFC 7662 2.1), whose
-// client is looked at apart.
-func (h *Handler) refuseNameless(r *http.Request, store *registry.Registry, who *verify.ClientAuthentication, at purpose) error {
-	if len(who.ClientIDs) > 0 || r.Method == http.MethodOptions || !h.refusesUnknown(store) {
-		return nil
-	}
-	if p, err := verify.ReadPresentedToken(r.Header["Authorization"], r.URL.RawQuery, ""); at == introspection && err == nil && p.Raw != "" {
-		return nil
-	}
-	return verify.Refuse(verify.InvalidClient, "unknown_clients", "client authentication: no client_id; send the one that you have registered").Because(errUnknownClient)
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // askAs is the status of a request to a guarded endpoint.
-func (g *guardingHandler) askAs(method string, at purpose, header http.Header, form string) int {
+func (g *guarding) askAs(method string, at purpose, header http.Header, form string) int {
 	g.t.Helper()
 	r := httptest.NewRequest(method, "/token", strings.NewReader(form))
 	r.Header.Set("Content-Type", formType)
@@ -30,7 +30,7 @@ func (g *guardingHandler) askAs(method string, at purpose, header http.Header, f
 }
 
 // authorizes is the status of an authorization request.
-func (g *guardingHandler) authorizes(query string) int {
+func (g *guarding) authorizes(query string) int {
 	g.t.Helper()
 	r := httptest.NewRequest("GET", "/authorize?"+query, nil)
 	if err := g.checkAuthorization(httptest.NewRecorder(), r); err != nil {
@@ -40,7 +40,7 @@ func (g *guardingHandler) authorizes(query string) int {
 }
 
 // holds is the status of a token of a client at userinfo.
-func (g *guardingHandler) holds(t authserver.TokenHolder) int {
+func (g *guarding) holds(t authserver.TokenHolder) int {
 	g.t.Helper()
 	if err := g.checkHolder(httptest.NewRequest("GET", "/userinfo", nil), g.store, "token", false, t); err != nil {
 		return verify.AsError(err).Status()
@@ -49,7 +49,7 @@ func (g *guardingHandler) holds(t authserver.TokenHolder) int {
 }
 
 // isActive tells what is left of the AS's word on a token.
-func (g *guardingHandler) isActive(answer string) bool {
+func (g *guarding) isActive(answer string) bool {
 	g.t.Helper()
 	held := &heldAnswer{w: httptest.NewRecorder(), status: 200, header: http.Header{}}
 	held.body.WriteString(answer)
@@ -66,15 +66,15 @@ func TestUnknownClients(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "known")
 	write(t, file, "# the bank's own\n\nmobile app\r\n  web  \n")
 	g := newGuarding(t, leaf(t, "tpp", time.Now().Add(time.Hour)).RawSubject)
-	g.AuthorizationServer = &AuthorizationServer{Client: &Credentials{ID: "gateway"}}
-	g.AccessToken = &AccessToken{Client: &Credentials{ID: "registrar"}}
-	g.app.files.log = slog.New(slog.DiscardHandler)
+	h := &Handler{AuthorizationServer: &AuthorizationServer{Client: &Credentials{ID: "gateway"}}, AccessToken: &AccessToken{Client: &Credentials{ID: "registrar"}}, app: new(App)}
+	h.app.files.log = slog.New(slog.DiscardHandler)
 	provision := func(u *UnknownClients) {
 		t.Helper()
-		g.UnknownClients = u
-		if err := g.provisionUnknownClients(); err != nil {
+		h.UnknownClients = u
+		if err := h.provisionUnknownClients(); err != nil {
 			t.Fatal(err)
 		}
+		g.options.RefuseUnknown, g.options.KnownClient = h.UnknownClients.Mode == "refuse", h.UnknownClients.knows
 	}
 	// places are the statuses of a client's requests where they pass and do not.
 	places := func(id string, pass bool) {
@@ -137,11 +137,11 @@ func TestUnknownClients(t *testing.T) {
 	provision(&UnknownClients{Mode: "refuse", Known: file})
 	refuses(4)
 	write(t, file, "web\n")
-	g.app.files.look(time.Now())
+	h.app.files.look(time.Now())
 	places("web", true)
 	places("mobile app", false)
 	write(t, file, "mobile app\nweb\n")
-	g.app.files.look(time.Now())
+	h.app.files.look(time.Now())
 
 	// After a restore nobody knows who was forgotten.
 	provision(&UnknownClients{Mode: "pass", Known: file})
@@ -153,7 +153,7 @@ func TestUnknownClients(t *testing.T) {
 	if status := g.ask(tpp, authentication, "client_id=client"); status != 200 {
 		t.Errorf("a client that the registry knows: %d", status)
 	}
-	if err := g.store.Suspend(t.Context(), registry.Suspension{Workspace: g.Workspace, Kind: registry.SuspendClient, Value: "client"}); err != nil {
+	if err := g.store.Suspend(t.Context(), registry.Suspension{Workspace: g.ws.Name, Kind: registry.SuspendClient, Value: "client"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := g.store.ConfirmEpoch(t.Context(), "looked"); err != nil {

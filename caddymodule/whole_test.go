@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"cmp"
-	"context"
 	"crypto/x509"
 	"io"
 	"log/slog"
@@ -36,7 +35,7 @@ type tokenAS struct {
 	binds atomic.Bool
 }
 
-func newTokenAS(t *testing.T, h *Handler, change func(*tokenAS)) *tokenAS {
+func newTokenAS(t *testing.T, g *gateway, change func(*tokenAS)) *tokenAS {
 	t.Helper()
 	as := &tokenAS{says: map[string]string{}}
 	if change != nil {
@@ -49,7 +48,7 @@ func newTokenAS(t *testing.T, h *Handler, change func(*tokenAS)) *tokenAS {
 	var err error
 	as.Server, err = authserver.New(authserver.Options{
 		URL: https.URL + "/default/obuk", Client: jwks.NewClient(jwks.Options{Roots: roots, PrivateRanges: true}), ClientID: "gateway", ClientSecret: "s",
-		Accept: verify.DefaultAcceptable(), Now: h.now, Logger: h.log, BindsTokens: h.AuthorizationServer.BindAccessTokens,
+		Accept: verify.DefaultAcceptable(), Now: g.now, Logger: g.log, BindsTokens: g.options.BindAccessTokens,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -87,7 +86,7 @@ func (as *tokenAS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // whole is a handler before an AS, asked as the server would.
 type whole struct {
-	*guardingHandler
+	*guarding
 	as     *tokenAS
 	log    *strings.Builder
 	passed *http.Request
@@ -99,12 +98,11 @@ type whole struct {
 func newWhole(t *testing.T, change func(*tokenAS)) *whole {
 	t.Helper()
 	g := newGuarding(t, leaf(t, "tpp", time.Now().Add(time.Hour)).RawSubject)
-	w := &whole{guardingHandler: g, log: &strings.Builder{}}
-	g.AuthorizationServer.Provision, g.RegisterPath = &Provision{}, "/default/obuk/register"
-	g.Handler.log = slog.New(slog.NewTextHandler(w.log, nil))
+	w := &whole{guarding: g, log: &strings.Builder{}}
+	g.gateway.log = slog.New(slog.NewTextHandler(w.log, nil))
 	g.table.Store(nil)
-	w.as = newTokenAS(t, g.Handler, change)
-	g.Handler.as = w.as.Server
+	w.as = newTokenAS(t, g.gateway, change)
+	g.options.Server, g.options.Workspace.Provisioner = w.as.Server, w.as.Server
 	return w
 }
 
@@ -122,15 +120,10 @@ func (w *whole) serve(r *http.Request) *httptest.ResponseRecorder {
 		return err
 	})
 	answer := httptest.NewRecorder()
-	if err := w.ServeHTTP(answer, ofCaddy(r), next); err != nil {
+	if err := w.ServeHTTP(answer, ofHost(r), next); err != nil {
 		w.t.Error(err)
 	}
 	return answer
-}
-
-// ofCaddy is a request as Caddy's server hands it to handlers.
-func ofCaddy(r *http.Request) *http.Request {
-	return r.WithContext(context.WithValue(r.Context(), caddyhttp.VarsCtxKey, map[string]any{}))
 }
 
 func (w *whole) must(err error) {
@@ -141,5 +134,5 @@ func (w *whole) must(err error) {
 }
 
 func (w *whole) of(kind, value string) registry.Suspension {
-	return registry.Suspension{Workspace: w.Workspace, Kind: kind, Value: value}
+	return registry.Suspension{Workspace: w.ws.Name, Kind: kind, Value: value}
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
-	"github.com/caddy-dcr/caddy-dcr/verify/crl"
 )
 
 // What operators are told of revocation, beside the line of each request.
@@ -26,45 +25,6 @@ var (
 		Help: "Requests with a client certificate of whose issuer no current CRL is held, by outcome: passed (crl_mode soft) or refused (strict).",
 	}, []string{"workspace", "outcome"})
 )
-
-var (
-	crlCurrent = prometheus.NewDesc("caddy_openbanking_dcr_crl_current",
-		"1 while the CRL of this file or address is held and has not ended, else 0.", []string{"workspace", "crl"}, nil)
-	crlAge = prometheus.NewDesc("caddy_openbanking_dcr_crl_age_seconds",
-		"Time since the CA has issued the CRL that is held.", []string{"workspace", "crl"}, nil)
-	crlNextUpdate = prometheus.NewDesc("caddy_openbanking_dcr_crl_next_update_timestamp_seconds",
-		"When the CRL that is held ends (nextUpdate).", []string{"workspace", "crl"}, nil)
-)
-
-// collectCRLs tells of the lists. Where one is named twice, it is told of once.
-func (a *App) collectCRLs(to chan<- prometheus.Metric) {
-	for _, h := range a.workspaces {
-		if h.crls == nil {
-			continue
-		}
-		told := map[string]bool{}
-		for _, s := range h.crls.States() {
-			if !told[s.From] {
-				collectCRL(to, h.Workspace, s, h.now())
-			}
-			told[s.From] = true
-		}
-	}
-}
-
-func collectCRL(to chan<- prometheus.Metric, workspace string, s crl.State, now time.Time) {
-	gauge := func(d *prometheus.Desc, value float64) {
-		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, workspace, s.From)
-	}
-	gauge(crlCurrent, oneIf(s.Current))
-	if !s.Held {
-		return
-	}
-	gauge(crlAge, now.Sub(s.ThisUpdate).Seconds())
-	if !s.NextUpdate.IsZero() {
-		gauge(crlNextUpdate, float64(s.NextUpdate.Unix()))
-	}
-}
 
 // uncheckedIssuers are the CAs of which it was said that their certificates are not
 // checked: once, until they are again.

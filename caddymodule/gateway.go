@@ -1,0 +1,158 @@
+package caddymodule
+
+import (
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/caddy-dcr/caddy-dcr/authserver"
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/crl"
+)
+
+// gatewayOptions are what the gateway of one workspace is made of. Nothing of them changes while
+// it serves.
+type gatewayOptions struct {
+	// Workspace is the registry's part of it: name, AS, limits. Required.
+	Workspace registry.Workspace
+	// Server is the AS, ServerURL its address as configured, for texts. Required.
+	Server    *authserver.Server
+	ServerURL string
+	// Stores hold the registry open. Required.
+	Stores storeHolder
+	// Headers are removed from every request. Required. All workspaces of a site share them.
+	Headers *headerFilter
+	// Host is the server that the gateway runs in. Required.
+	Host host
+	// Log is the workspace's. Required.
+	Log *slog.Logger
+	// Now is the clock of all checks. Required.
+	Now func() time.Time
+
+	// RegisterPath is where clients register, IssuerPath the path of the AS's issuer, both in
+	// normal form. MTLSOrigin is where clients connect with certificates, empty for the
+	// issuer's origin.
+	RegisterPath, IssuerPath, MTLSOrigin string
+
+	// NeedsCertificate and NeedsToken are protections 1 and 2, NeedsEndpointCertificate that
+	// every client of the registry presents a certificate where clients authenticate.
+	NeedsCertificate, NeedsToken, NeedsEndpointCertificate bool
+	// TokenLifetime is how long a registration token without iat is good at most.
+	TokenLifetime time.Duration
+	// Rules, Version, BindCertificate and Match are what registrations are held against.
+	Rules           verify.RequestRules
+	Version         verify.Version
+	BindCertificate []string
+	Match           verify.DNMatch
+	// Trust is what client certificates of the site of a request are verified with. Required.
+	Trust func(*http.Request) (*verify.TransportTrust, error)
+	// ProxyCertificate takes client certificates from a load balancer, nil for none.
+	ProxyCertificate *proxyCertificate
+	// CRLs hold client certificates against revocation lists, nil for none. With CRLStrict a
+	// certificate of whose CA none is current is refused.
+	CRLs      *crl.Set
+	CRLStrict bool
+	// Limits bound the requests of one TPP, nil for no bounds.
+	Limits *rateLimits
+	// Policies are the bank's own, each as it is to be asked now.
+	Policies []func() *askedPolicy
+	// Explain keeps what was checked of refused requests.
+	Explain bool
+
+	// RegistrationClosed refuses new clients, ASRegistrationOpen passes the AS's own
+	// registration endpoint on.
+	RegistrationClosed, ASRegistrationOpen bool
+	// Methods are those by which clients manage registrations; MethodNotAllowed answers the
+	// others with 405.
+	Methods          []string
+	MethodNotAllowed bool
+	// AnswerRequestClaims answers registrations with claims of the request, too.
+	AnswerRequestClaims bool
+
+	// CertificateHeader is how the AS is told of a client's certificate.
+	CertificateHeader verify.CertificateHeader
+	// SharedHeader goes with all that is sent to the AS; none without a name.
+	SharedHeader sharedHeader
+	// ClientIDHeader is removed from every request, empty for none.
+	ClientIDHeader string
+	// BindAccessTokens binds the tokens of clients to their certificates.
+	BindAccessTokens bool
+	// InlineKeys tells the AS the keys of a client's software again when they change.
+	InlineKeys bool
+	// IssuerAudienceOnly takes client assertions for the issuer alone.
+	IssuerAudienceOnly bool
+	// PassOtherBodies lets bodies pass that are no forms, see Switches.OtherBodies.
+	PassOtherBodies bool
+	// RefuseUnknown refuses client_ids that neither the registry nor KnownClient knows.
+	RefuseUnknown bool
+	KnownClient   func(clientID string) bool
+}
+
+// askedPolicy is one of the bank's own rules for who is let in, see Policy.
+type askedPolicy struct {
+	Name, Language string
+	// On are the operations that it is asked about.
+	On      []string
+	Shadow  bool
+	Text    string
+	Kind    verify.Kind
+	Timeout time.Duration
+	Policy  verify.Policy
+}
+
+// sharedHeader is a header with a secret that only the gateway and the AS know.
+type sharedHeader struct{ Name, Value string }
+
+// storeHolder holds the registry open.
+type storeHolder interface {
+	// Enter holds it open until Leave.
+	Enter() (*registry.Registry, error)
+	// EnterOpen is Enter where it is open anyway.
+	EnterOpen() (*registry.Registry, bool)
+	Leave()
+}
+
+// host is the server that a gateway runs in.
+type host interface {
+	// ClientIP is the address of the sender of a request, behind trusted proxies too; empty
+	// where it is not known.
+	ClientIP(*http.Request) string
+	// FromTrustedProxy tells whether a request came on a connection of a trusted proxy.
+	FromTrustedProxy(*http.Request) bool
+	// Value and SetValue are of one request, for all workspaces of its site.
+	Value(r *http.Request, name string) any
+	SetValue(r *http.Request, name string, value any)
+	// Again is a request that was passed on, and is to be passed on once more.
+	Again(*http.Request) *http.Request
+	// Emit tells whoever listens of an event.
+	Emit(event string, data map[string]any)
+	// LogsAccess tells whether there is an access log for a request, AddToAccessLog adds to it.
+	LogsAccess(*http.Request) bool
+	AddToAccessLog(*http.Request, []slog.Attr)
+}
+
+// gateway answers what is the workspace's of requests, and passes the rest on.
+type gateway struct {
+	options gatewayOptions
+	log     *slog.Logger
+
+	table     atomic.Pointer[table]
+	renewals  singleflight.Group
+	refreshed *lru.Cache[string, time.Time]
+	passed    passed
+	parties   parties
+	unchecked uncheckedIssuers
+}
+
+func newGateway(o gatewayOptions) (*gateway, error) {
+	refreshed, err := newRefreshed()
+	return &gateway{options: o, log: o.Log, refreshed: refreshed}, err
+}
+
+// now is the clock of the gateway's checks.
+func (g *gateway) now() time.Time { return g.options.Now() }

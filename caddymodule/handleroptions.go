@@ -1,0 +1,39 @@
+package caddymodule
+
+import (
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// options are what the gateway is made of, once all of the configuration was read.
+func (h *Handler) options(limits *rateLimits, host *caddyHost) gatewayOptions {
+	as := h.AuthorizationServer
+	o := gatewayOptions{
+		Workspace: h.workspace(), Server: h.as, ServerURL: as.URL, Stores: h.app, Headers: &h.app.own, Host: host, Log: h.log, Now: h.now,
+		RegisterPath: h.RegisterPath, IssuerPath: h.issuerPath, MTLSOrigin: h.MTLSOrigin,
+		NeedsCertificate: h.needsCertificate(), NeedsToken: h.needsToken(), NeedsEndpointCertificate: h.needsEndpointCertificate(),
+		TokenLifetime: h.tokenLifetime(), Rules: h.rules, Version: h.Version, BindCertificate: h.BindCertificate, Match: h.match,
+		Trust: h.transportTrust, CRLs: h.crls, CRLStrict: h.strict(), Limits: limits, Explain: h.Explain == "on",
+		RegistrationClosed: h.Registration == "off", ASRegistrationOpen: h.ASRegistration == "passthrough",
+		Methods: h.methods(), MethodNotAllowed: h.Management != nil && h.Management.MethodNotAllowed, AnswerRequestClaims: h.AnswerRequestClaims,
+		CertificateHeader: h.handedOver, ClientIDHeader: as.Provision.ClientIDHeader, BindAccessTokens: as.BindAccessTokens, InlineKeys: as.inlineKeys(),
+		IssuerAudienceOnly: h.AssertionAudience == "issuer", PassOtherBodies: h.OtherBodies == "pass",
+		RefuseUnknown: h.UnknownClients.Mode == "refuse", KnownClient: h.UnknownClients.knows,
+	}
+	if p := h.ClientCertificateHeader; p != nil {
+		o.ProxyCertificate = p.certificate
+	}
+	if s := as.SharedHeader; s != nil {
+		o.SharedHeader = sharedHeader{s.Name, s.value}
+	}
+	for _, p := range h.Policies {
+		o.Policies = append(o.Policies, p.toAsk)
+	}
+	return o
+}
+
+// ServeHTTP answers what is the gateway's and passes the rest on.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	return h.gateway.ServeHTTP(w, r, next)
+}

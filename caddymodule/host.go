@@ -1,0 +1,73 @@
+package caddymodule
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+)
+
+// caddyHost is Caddy as the gateway sees it.
+type caddyHost struct {
+	ctx    caddy.Context
+	events *caddyevents.App
+}
+
+func newCaddyHost(ctx caddy.Context) (*caddyHost, error) {
+	app, err := ctx.App("events")
+	if err != nil {
+		return nil, err
+	}
+	return &caddyHost{ctx, app.(*caddyevents.App)}, nil
+}
+
+// ClientIP is what Caddy's server has found out, with its trusted_proxies.
+func (*caddyHost) ClientIP(r *http.Request) string {
+	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	return ip
+}
+
+func (*caddyHost) FromTrustedProxy(r *http.Request) bool {
+	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
+	return trusted
+}
+
+func (*caddyHost) Value(r *http.Request, name string) any { return caddyhttp.GetVar(r.Context(), name) }
+
+func (*caddyHost) SetValue(r *http.Request, name string, value any) {
+	caddyhttp.SetVar(r.Context(), name, value)
+}
+
+// Again has variables of its own: a connection to the AS that the attempt before has begun
+// to open may read those of its request still.
+func (*caddyHost) Again(r *http.Request) *http.Request {
+	vars, ok := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	if !ok {
+		return r
+	}
+	return r.WithContext(context.WithValue(r.Context(), caddyhttp.VarsCtxKey, maps.Clone(vars)))
+}
+
+func (c *caddyHost) Emit(event string, data map[string]any) {
+	if c.events.ShouldEmit(event) {
+		c.events.Emit(c.ctx, event, data)
+	}
+}
+
+func (*caddyHost) LogsAccess(r *http.Request) bool {
+	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	return ok && server.Logs != nil
+}
+
+func (*caddyHost) AddToAccessLog(r *http.Request, fields []slog.Attr) {
+	if extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
+		for _, f := range fields {
+			extra.Add(zap.String("dcr_"+f.Key, f.Value.String()))
+		}
+	}
+}
