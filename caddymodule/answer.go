@@ -8,138 +8,92 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
-// interactionID finds a request in the log again (FAPI 1 Baseline 6.2.1).
-const interactionID = "x-fapi-interaction-id"
-
-// exchange is one request that the gateway answers itself, and what its log line will say.
-type exchange struct {
-	*gateway
-	w         http.ResponseWriter
-	r         *http.Request
-	operation string
-	support   string
-	fields    []slog.Attr
-	// trace is what was checked so far, nil where nobody will ask.
-	trace *verify.Trace
-	// guarded: at an endpoint of the AS where clients authenticate, not at one of DCR.
-	guarded bool
-	// page: a person reads a refusal, in a browser.
-	page bool
-}
-
-func (g *gateway) exchange(w http.ResponseWriter, r *http.Request, operation string) *exchange {
-	return &exchange{gateway: g, w: w, r: r, operation: operation, support: supportCode(r), fields: g.fields(r)}
-}
-
-// guardExchange is one at an endpoint of the AS where clients authenticate.
-func (g *gateway) guardExchange(w http.ResponseWriter, r *http.Request, operation string) *exchange {
-	x := g.exchange(w, r, operation)
-	x.guarded = true
-	return x
-}
-
-// supportCode is the request's interaction id, letter for letter: its sender will
-// look for nothing else. What is not exactly one UUID is replaced.
-func supportCode(r *http.Request) string {
-	if sent := sentSupportCode(r); sent != "" {
-		return sent
-	}
-	return uuid.NewString()
-}
-
-// sentSupportCode is empty for none.
-func sentSupportCode(r *http.Request) string {
-	sent := r.Header.Values(interactionID)
-	if len(sent) == 1 && len(sent[0]) == 36 && uuid.Validate(sent[0]) == nil {
-		return sent[0]
-	}
-	return ""
-}
-
-// note adds to the log line.
-func (x *exchange) note(key, value string) { x.fields = append(x.fields, slog.String(key, value)) }
-
 // answer writes a JSON body; the headers are those of every DCR answer.
-func (x *exchange) answer(status int, body []byte) {
-	x.write(status, "application/json", body)
+func (q *request) answer(status int, body []byte) {
+	q.write(status, "application/json", body)
 }
 
 // write writes a body, if there is one, and the log line.
-func (x *exchange) write(status int, contentType string, body []byte) {
-	header := x.w.Header()
+func (q *request) write(status int, contentType string, body []byte) {
+	header := q.w.Header()
 	header["Cache-Control"] = []string{"no-store"}
 	header["Pragma"] = []string{"no-cache"}
-	header.Set(interactionID, x.support)
+	header.Set(interactionID, q.supportCode())
 	if status != http.StatusNoContent {
 		header["Content-Type"] = []string{contentType}
 		header["Content-Length"] = []string{strconv.Itoa(len(body))}
 	}
-	x.w.WriteHeader(status)
+	q.w.WriteHeader(status)
 	if len(body) > 0 { // of a status that has none HTTP/2 takes not even nothing
-		if _, err := x.w.Write(body); err != nil {
-			x.note("write_error", err.Error())
+		if _, err := q.w.Write(body); err != nil {
+			q.note("write_error", err.Error())
 		}
 	}
 	outcome := "accepted"
 	if status >= 400 {
 		outcome = "refused"
 	}
-	x.note("outcome", outcome)
-	x.note("support_code", x.support)
-	x.log.LogAttrs(x.r.Context(), slog.LevelInfo, x.operation, append([]slog.Attr{slog.Int("status", status)}, x.fields...)...)
-	x.options.Host.AddToAccessLog(x.r, x.fields)
+	q.note("outcome", outcome)
+	q.note("support_code", q.supportCode())
+	q.gateway.log.LogAttrs(q.r.Context(), slog.LevelInfo, q.operation, append([]slog.Attr{slog.Int("status", status)}, q.fields...)...)
+	q.options().Host.AddToAccessLog(q.r, q.fields)
 }
 
 // refuse answers with the error table's row. The TPP is told the description,
 // the log the cause too.
-func (x *exchange) refuse(err error) {
+func (q *request) refuse(operation string, err error) {
+	q.operation, q.refused = operation, true
 	e := verify.AsError(err)
-	if c := guardCallerOf(x.r); c != nil {
-		c.refused = true
-		defer x.keepGuarded(err)
+	if guardOperations[q.purpose] != "" {
+		q.fields = append(q.callerFields(), q.fields...)
+		defer q.keepGuarded(err)
 	}
-	realm := x.options.Workspace.Name // the configured URL is internal
-	if t := x.tableOf(x.r.Context()); t != nil {
-		realm = t.metadata.Issuer
+	realm := q.options().Workspace.Name // the configured URL is internal
+	if q.table != nil {
+		realm = q.table.metadata.Issuer
 	}
 	challenge := e.Challenge(realm)
-	if x.guarded {
-		guardRefusals.WithLabelValues(x.options.Workspace.Name, e.RuleName()).Inc()
-		challenge = e.ClientChallenge(realm, x.r.Header.Get("Authorization"))
+	if q.authenticates {
+		guardRefusals.WithLabelValues(q.options().Workspace.Name, e.RuleName()).Inc()
+		challenge = e.ClientChallenge(realm, q.r.Header.Get("Authorization"))
 	}
 	if challenge != "" {
-		x.w.Header().Set("WWW-Authenticate", challenge)
+		q.w.Header().Set("WWW-Authenticate", challenge)
 	}
 	if e.Kind == verify.Unavailable || e.Kind == verify.TooManyRequests {
 		wait := cmp.Or(e.RetryAfter, verify.DefaultRetryAfter)
-		x.w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+		q.w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	}
 	if e.Kind == verify.Unavailable {
-		x.log.Warn("unavailable", slog.String("support_code", x.support), slog.Any("error", err))
+		q.gateway.log.Warn("unavailable", slog.String("support_code", q.supportCode()), slog.Any("error", err))
 	}
-	x.note("error", e.Code())
-	x.note("rule", e.RuleName())
-	x.note("description", e.Description)
+	q.note("error", e.Code())
+	q.note("rule", e.RuleName())
+	q.note("description", e.Description)
 	if e.Cause != nil {
-		x.note("cause", e.Cause.Error())
+		q.note("cause", e.Cause.Error())
 		if cure := proxyCure(e.Cause); cure != "" {
-			x.note("cure", cure)
+			q.note("cure", cure)
 		}
 	}
-	if x.page {
-		x.writePage(e)
+	if q.page {
+		q.writePage(e)
 		return
 	}
 	body := append([]byte(`{"error":`), strconv.Quote(e.Code())...)
 	body = append(body, `,"error_description":`...)
 	body = verify.AppendString(body, e.Description)
-	x.answer(e.Status(), append(body, '}'))
+	q.answer(e.Status(), append(body, '}'))
+}
+
+// refuseClient refuses where clients authenticate.
+func (q *request) refuseClient(operation string, err error) {
+	q.authenticates = true
+	q.refuse(operation, err)
 }
 
 // registrationJSON is the answer to POST, GET and PUT: our record, then the

@@ -88,7 +88,7 @@ func TestRefuse(t *testing.T) {
 			w := httptest.NewRecorder()
 			r := httptest.NewRequest(http.MethodPost, "/", nil)
 			r.Header.Set("x-fapi-interaction-id", "93BAC548-D2DE-4546-B106-880A5018460D")
-			g.exchange(w, r, "register").refuse(c.err)
+			g.newRequest(w, r, nil, passThrough).refuse("register", c.err)
 			if w.Code != c.status || c.body != "" && w.Body.String() != c.body {
 				t.Errorf("%d %s", w.Code, w.Body)
 			}
@@ -114,7 +114,7 @@ func TestAnswerWithoutABody(t *testing.T) {
 	var log strings.Builder
 	g := &gateway{options: gatewayOptions{Workspace: registry.Workspace{Name: "default/obuk"}, Host: new(fakeHost)}, log: slog.New(slog.NewJSONHandler(&log, nil))}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		g.exchange(w, r, "delete").answer(http.StatusNoContent, nil)
+		g.newRequest(w, r, nil, passThrough).answer(http.StatusNoContent, nil)
 	}))
 	server.EnableHTTP2 = true
 	server.StartTLS()

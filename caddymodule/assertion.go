@@ -1,8 +1,6 @@
 package caddymodule
 
 import (
-	"context"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
@@ -18,41 +16,46 @@ var clientAssertions = prometheus.NewCounterVec(prometheus.CounterOpts{
 
 // checkAssertion looks at whom the assertion of a client is for. In bridge mode the gateway
 // authenticates the client by it, too, and uses it up; otherwise the AS does.
-func (g *gateway) checkAssertion(ctx context.Context, store *registry.Registry, who *verify.ClientAuthentication, c *registry.Client) (err error) {
-	table := g.tableOf(ctx)
+func (a *authentication) checkAssertion(c *registry.Client) (err error) {
+	q := a.request
 	var form verify.AssertionForm
 	if c.Bridge == "" {
-		form, err = who.CheckAssertionAudience(table.metadata.Issuer, g.options.IssuerAudienceOnly)
+		form, err = a.who.CheckAssertionAudience(q.table.metadata.Issuer, q.options().IssuerAudienceOnly)
 	} else {
-		form, err = g.useAssertion(ctx, store, who, c, table)
+		form, err = a.useAssertion(c)
 	}
 	if err == nil {
-		clientAssertions.WithLabelValues(g.options.Workspace.Name, string(form)).Inc()
+		clientAssertions.WithLabelValues(q.options().Workspace.Name, string(form)).Inc()
 	}
 	return err
 }
 
 // useAssertion authenticates a client by its assertion, and uses that up.
-func (g *gateway) useAssertion(ctx context.Context, store *registry.Registry, who *verify.ClientAuthentication, c *registry.Client, table *table) (verify.AssertionForm, error) {
-	rules := &verify.AssertionRules{ClientID: c.ClientID, Algorithms: g.options.Rules.Algorithms, Issuer: table.metadata.Issuer, Epoch: epochOf(store)}
-	if !g.options.IssuerAudienceOnly {
-		rules.Audiences = table.endpoints
+func (a *authentication) useAssertion(c *registry.Client) (verify.AssertionForm, error) {
+	q := a.request
+	rules := &verify.AssertionRules{ClientID: c.ClientID, Algorithms: q.options().Rules.Algorithms, Issuer: q.table.metadata.Issuer, Epoch: epochOf(q.store)}
+	if !q.options().IssuerAudienceOnly {
+		rules.Audiences = q.table.endpoints
 	}
 	if alg := c.Metadata.TokenEndpointSigningAlg; alg != "" {
 		rules.Algorithms = []string{alg}
 	}
 	var err error
 	if c.Metadata.TokenEndpointAuthMethod == verify.ClientSecretJWT {
-		rules.Secret, err = store.SigningSecret(c)
+		rules.Secret, err = q.store.SigningSecret(c)
 	} else {
-		rules.Keys, rules.Revoked, err = softwareKeys(g.options.Rules.Issuers, c)
+		rules.Keys, rules.Revoked, err = softwareKeys(q.options().Rules.Issuers, c)
 	}
 	if err != nil {
 		return "", verify.AsError(err)
 	}
-	a, err := who.VerifyClientAssertion(guardCallerIn(ctx).tracing(ctx), rules, g.now())
+	ctx := q.r.Context()
+	if q.trace != nil {
+		ctx = verify.WithTrace(ctx, q.trace)
+	}
+	assertion, err := a.who.VerifyClientAssertion(ctx, rules, q.gateway.now())
 	if err != nil {
 		return "", err
 	}
-	return a.Form, store.UseAssertion(ctx, c, a.JTI, a.Expires)
+	return assertion.Form, q.store.UseAssertion(q.r.Context(), c, assertion.JTI, assertion.Expires)
 }

@@ -11,14 +11,14 @@ import (
 const longestReason = 500
 
 // object notes what a policy in shadow has against the request.
-func (d *dcr) object(p *askedPolicy, decision verify.Decision) {
+func (d *registrationRequest) object(p *askedPolicy, decision verify.Decision) {
 	if !decision.Allowed {
 		d.objections = append(d.objections, registry.Objection{Policy: p.Name, Reason: cut(decision.Reason, longestReason)})
 	}
 }
 
-func (d *dcr) origin() registry.Origin {
-	from := registry.Origin{SupportCode: d.support, WouldRefuse: d.objections}
+func (d *registrationRequest) origin() registry.Origin {
+	from := registry.Origin{SupportCode: d.request.supportCode(), WouldRefuse: d.objections}
 	if d.cert != nil {
 		from.Certificate = d.cert.Thumbprint
 	}

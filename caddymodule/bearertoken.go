@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
@@ -37,17 +36,17 @@ func (g *gateway) warnUnchecked(before, t *table) {
 
 // checkedToken is next for a request whose access token, if it has one, may go on, and
 // nil where it may not: then the request is answered.
-func (g *gateway) checkedToken(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, c checks) caddyhttp.Handler {
+func (q *request) checkedToken(next http.Handler, c checks) http.Handler {
 	if c&checkToken == 0 {
 		return next
 	}
-	inactive, err := g.checkAccessToken(w, r, c)
+	inactive, err := q.checkAccessToken(c)
 	switch {
 	case err != nil:
-		g.exchange(w, r, "access_token").refuse(err)
+		q.refuse("access_token", err)
 		return nil
 	case inactive && c&checkForm != 0:
-		return g.refusing(next)
+		return q.refusing(next)
 	}
 	return next
 }
@@ -55,9 +54,9 @@ func (g *gateway) checkedToken(w http.ResponseWriter, r *http.Request, next cadd
 // refusing is next for a token that the AS calls inactive: it refuses that in its own
 // words. One that it takes all the same is one that the gateway's client may not
 // introspect, and nobody knows whose it is.
-func (g *gateway) refusing(next caddyhttp.Handler) caddyhttp.Handler {
-	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		return g.serveHeld(w, r, next, "access_token", func(held *heldAnswer) error {
+func (q *request) refusing(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		q.serveHeld(next, "access_token", func(held *heldAnswer) error {
 			if held.status/100 != 2 {
 				return nil
 			}
@@ -70,56 +69,50 @@ var errTwoAnswers = errors.New("introspection calls a token inactive that the en
 
 // checkAccessToken refuses the token of a client that may do nothing, one that the gateway has
 // ended, and one that came with another certificate than the gateway has bound it to.
-func (g *gateway) checkAccessToken(w http.ResponseWriter, r *http.Request, c checks) (inactive bool, err error) {
-	t, err := g.presentedToken(w, r, c)
+func (q *request) checkAccessToken(c checks) (inactive bool, err error) {
+	t, err := q.presentedToken(c)
 	if err != nil || t.Raw == "" {
 		return false, err
 	}
-	cert, absent := captureCertificate(r.TLS, g.now())
-	by := guardCallerOf(r)
-	by.beginCertificate(r, absent)
-	if absent != nil {
-		cert = nil // CheckUse tells what is missing
-	}
-	by.begin("access_token", "access_token", tokenClause)
-	if g.options.Workspace.AccessTokens != nil && registry.IsAccessToken(t.Raw) {
+	cert, _ := q.certificate() // CheckUse tells what is missing
+	q.beginCertificate()
+	q.trace.Begin("access_token", "access_token", tokenClause, nil)
+	if q.options().Workspace.AccessTokens != nil && registry.IsAccessToken(t.Raw) {
 		return false, verify.Refuse(verify.InvalidToken, "access_token", "access token: a registration access token, which the authorization server does not know; send an access token")
 	}
-	store, err := g.options.Stores.Enter()
+	if _, err := q.enter(); err != nil {
+		return false, err
+	}
+	bound, err := q.checkBound(t, cert)
 	if err != nil {
 		return false, err
 	}
-	defer g.options.Stores.Leave()
-	bound, err := g.checkBound(r, store, t, cert)
+	of, err := q.options().Server.TokenHolder(authserver.WithSender(q.r.Context(), q.holder(cert)), t.Raw)
 	if err != nil {
 		return false, err
 	}
-	of, err := g.options.Server.TokenHolder(authserver.WithSender(r.Context(), g.holder(r, cert)), t.Raw)
-	if err != nil {
-		return false, err
-	}
-	by.showHolder(of)
-	return of.Inactive, g.checkHolder(r, store, t.Raw, bound, of)
+	q.showHolder(of)
+	return of.Inactive, q.checkHolder(t.Raw, bound, of)
 }
 
 // presentedToken reads the one access token of a request.
-func (g *gateway) presentedToken(w http.ResponseWriter, r *http.Request, c checks) (verify.PresentedToken, error) {
+func (q *request) presentedToken(c checks) (verify.PresentedToken, error) {
 	form := ""
-	if !g.otherBody(r, c) {
+	if !q.otherBody(c) {
 		var err error
 		if c&checkForm != 0 {
-			form, err = g.readForm(w, r)
+			form, err = q.readForm()
 		} else {
-			form, _, err = g.readGuardedBody(w, r)
+			form, _, err = q.readGuardedBody()
 		}
 		if err != nil { // a body that is no form, an AS may take for one
-			guardCallerOf(r).beginForm(r)
+			q.beginForm()
 			return verify.PresentedToken{}, err
 		}
 	}
-	t, err := verify.ReadPresentedToken(r.Header["Authorization"], r.URL.RawQuery, form)
+	t, err := verify.ReadPresentedToken(q.r.Header["Authorization"], q.r.URL.RawQuery, form)
 	if err != nil {
-		guardCallerOf(r).begin("access_token", "access_token", tokenClause)
+		q.trace.Begin("access_token", "access_token", tokenClause, nil)
 	}
 	return t, err
 }
@@ -127,36 +120,35 @@ func (g *gateway) presentedToken(w http.ResponseWriter, r *http.Request, c check
 // otherBody tells whether a body is none in which a server looks for a token: the token is
 // in the header, the endpoint one that may take JSON, and the body of one type that is
 // not a form's.
-func (g *gateway) otherBody(r *http.Request, c checks) bool {
-	t := mediaType(r)
-	return c&checkForm == 0 && !g.options.BindAccessTokens && len(r.Header["Authorization"]) == 1 && len(r.Header["Content-Encoding"]) == 0 &&
+func (q *request) otherBody(c checks) bool {
+	t := mediaType(q.r)
+	return c&checkForm == 0 && !q.options().BindAccessTokens && len(q.r.Header["Authorization"]) == 1 && len(q.r.Header["Content-Encoding"]) == 0 &&
 		t != "" && t != formType && !strings.HasPrefix(t, "multipart/")
 }
 
 // checkHolder holds a token against what the registry says now of the client that it
 // belongs to. bound: the gateway has bound it to the certificate that it came with.
-func (g *gateway) checkHolder(r *http.Request, store *registry.Registry, raw string, bound bool, t authserver.TokenHolder) error {
-	ended, err := store.TokenEnded(r.Context(), g.options.Workspace.Name, &verify.AccessToken{Raw: raw, ID: t.JTI})
+func (q *request) checkHolder(raw string, bound bool, t authserver.TokenHolder) error {
+	ended, err := q.store.TokenEnded(q.r.Context(), q.options().Workspace.Name, &verify.AccessToken{Raw: raw, ID: t.JTI})
 	switch {
 	case err != nil:
 		return err
 	case ended:
 		return verify.Refuse(verify.InvalidToken, "access_token", "access token: it was ended; get a new one from this authorization server")
 	case !t.Known && !t.Inactive:
-		uncheckedTokens.WithLabelValues(g.options.Workspace.Name).Inc()
+		uncheckedTokens.WithLabelValues(q.options().Workspace.Name).Inc()
 	}
-	by := guardCallerOf(r)
 	for _, id := range t.ClientIDs {
-		by.beginClient(id)
-		client, err := store.Client(r.Context(), g.options.Workspace.Name, id)
+		q.beginClient(id)
+		client, err := q.store.Client(q.r.Context(), q.options().Workspace.Name, id)
 		if err == nil {
-			by.is(client)
+			q.is(client)
 		}
 		switch {
-		case errors.Is(err, registry.ErrNotFound) && t.Named && g.unknown(store, id):
+		case errors.Is(err, registry.ErrNotFound) && t.Named && q.unknown(id):
 			return verify.Refuse(verify.InvalidToken, "unknown_clients", "access token: its client is not registered here; register, or ask the bank").Because(errUnknownClient)
 		case errors.Is(err, registry.ErrNotFound):
-			by.conclude(notRegistered)
+			q.conclude(notRegistered)
 		case err != nil:
 			return err
 		case client.Status != registry.Active:
@@ -164,7 +156,7 @@ func (g *gateway) checkHolder(r *http.Request, store *registry.Registry, raw str
 		case client.Suspended:
 			return verify.Refuse(verify.InvalidToken, "suspended", "access token: the bank has suspended this client, its software or its organisation; ask the bank")
 		case !bound:
-			if err := g.bindingForgotten(store, t.Issued); err != nil {
+			if err := q.bindingForgotten(t.Issued); err != nil {
 				return err
 			}
 		}
@@ -174,16 +166,16 @@ func (g *gateway) checkHolder(r *http.Request, store *registry.Registry, raw str
 
 // checkBound holds a token against the certificate of the connection, where the gateway
 // has bound it to one.
-func (g *gateway) checkBound(r *http.Request, store *registry.Registry, p verify.PresentedToken, cert *verify.Certificate) (bound bool, err error) {
-	if !g.options.BindAccessTokens {
+func (q *request) checkBound(p verify.PresentedToken, cert *verify.Certificate) (bound bool, err error) {
+	if !q.options().BindAccessTokens {
 		return false, nil
 	}
 	if !p.Bearer {
 		return false, verify.Refuse(verify.MalformedRequest, "access_token", "access_token: in the address or the body, or in another scheme; send Authorization: Bearer")
 	}
 	t := &verify.AccessToken{Raw: p.Raw}
-	if t.Thumbprint, err = store.TokenBinding(r.Context(), g.options.Workspace.Name, t); err != nil || t.Thumbprint == "" {
+	if t.Thumbprint, err = q.store.TokenBinding(q.r.Context(), q.options().Workspace.Name, t); err != nil || t.Thumbprint == "" {
 		return false, err
 	}
-	return true, t.CheckUse(cert, g.now())
+	return true, t.CheckUse(cert, q.gateway.now())
 }

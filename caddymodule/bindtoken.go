@@ -6,9 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
-	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
@@ -21,17 +18,17 @@ func errNoBinding() *verify.Error {
 
 // serveBound passes a request of a client of the registry on, and remembers with which
 // certificate the token of the answer is good. Nobody gets a token that is not bound.
-func (g *gateway) serveBound(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, store *registry.Registry) error {
-	cert, err := captureCertificate(r.TLS, g.now())
-	if err != nil {
-		g.guardExchange(w, r, "guard").refuse(errNoBinding().Because(err))
-		return nil
+func (q *request) serveBound(next http.Handler) {
+	cert, absent := q.certificate()
+	if absent != nil {
+		q.refuseClient("guard", errNoBinding().Because(absent))
+		return
 	}
-	return g.serveHeld(w, r, next, "guard", func(held *heldAnswer) error {
+	q.serveHeld(next, "guard", func(held *heldAnswer) error {
 		if held.status/100 != 2 {
 			return nil
 		}
-		if err := g.bind(r, store, held, cert); err != nil {
+		if err := q.bind(held, cert); err != nil {
 			return verify.Refuse(verify.Unavailable, "bind_access_tokens", "the authorization server does not answer now; try again later").Because(err)
 		}
 		return nil
@@ -44,15 +41,15 @@ const longest = 365 * 24 * time.Hour
 
 // bind remembers the certificate of the token in an answer. An answer without one is
 // not of the token endpoint.
-func (g *gateway) bind(r *http.Request, store *registry.Registry, held *heldAnswer, cert *verify.Certificate) error {
+func (q *request) bind(held *heldAnswer, cert *verify.Certificate) error {
 	answer, err := held.claims()
 	if err != nil {
-		return g.unusableToken(err)
+		return q.gateway.unusableToken(err)
 	}
 	token, ok, err := answer.String("access_token")
 	switch {
 	case err != nil:
-		return g.unusableToken(fmt.Errorf("access_token %w", err))
+		return q.gateway.unusableToken(fmt.Errorf("access_token %w", err))
 	case !ok:
 		return nil
 	}
@@ -60,8 +57,8 @@ func (g *gateway) bind(r *http.Request, store *registry.Registry, held *heldAnsw
 	if most := int64(longest / time.Second); err != nil || lives <= 0 || lives > most {
 		lives = most // of one that cannot be read too: to remember a binding for longer harms nobody
 	}
-	t := &verify.AccessToken{Raw: token, Expires: g.now().Add(time.Duration(lives) * time.Second)}
-	return store.BindToken(r.Context(), g.options.Workspace.Name, t, cert.Thumbprint)
+	t := &verify.AccessToken{Raw: token, Expires: q.gateway.now().Add(time.Duration(lives) * time.Second)}
+	return q.store.BindToken(q.r.Context(), q.options().Workspace.Name, t, cert.Thumbprint)
 }
 
 func (g *gateway) unusableToken(err error) error {
@@ -70,8 +67,8 @@ func (g *gateway) unusableToken(err error) error {
 
 // bindingForgotten refuses a token of a client of the registry that is bound to nothing and
 // was issued up to the store's epoch: it may have been bound, and that be forgotten.
-func (g *gateway) bindingForgotten(store *registry.Registry, issued time.Time) error {
-	if !g.options.BindAccessTokens || !epochOf(store).Covers(issued, verify.DefaultTokenLifetime, g.now()) {
+func (q *request) bindingForgotten(issued time.Time) error {
+	if !q.options().BindAccessTokens || !epochOf(q.store).Covers(issued, verify.DefaultTokenLifetime, q.gateway.now()) {
 		return nil
 	}
 	return verify.Refuse(verify.InvalidToken, verify.EpochRule, "access token: this server does not know any more to which certificate it is bound; get a new one")
@@ -80,21 +77,21 @@ func (g *gateway) bindingForgotten(store *registry.Registry, issued time.Time) e
 // showBinding says in the answer to an introspection with which certificate the token
 // is good: the resource server sees the connection, the gateway does not. bound: to one
 // of the gateway's or the AS's.
-func (g *gateway) showBinding(r *http.Request, store *registry.Registry, held *heldAnswer, claims verify.Object, t *verify.AccessToken) (bound bool, err error) {
-	if !g.options.BindAccessTokens {
+func (q *request) showBinding(held *heldAnswer, claims verify.Object, t *verify.AccessToken) (bound bool, err error) {
+	if !q.options().BindAccessTokens {
 		return false, nil
 	}
-	thumbprint, err := store.TokenBinding(r.Context(), g.options.Workspace.Name, t)
+	thumbprint, err := q.store.TokenBinding(q.r.Context(), q.options().Workspace.Name, t)
 	if err != nil {
 		return false, err
 	}
 	cnf, _, err := claims.Object("cnf")
 	if err != nil {
-		return false, g.unreadable(fmt.Errorf("cnf %w", err))
+		return false, q.gateway.unreadable(fmt.Errorf("cnf %w", err))
 	}
 	theirs, _, err := cnf.String("x5t#S256")
 	if err != nil {
-		return false, g.unreadable(fmt.Errorf("cnf: x5t#S256 %w", err))
+		return false, q.gateway.unreadable(fmt.Errorf("cnf: x5t#S256 %w", err))
 	}
 	if theirs != "" || thumbprint == "" {
 		return theirs != "", nil
@@ -106,16 +103,16 @@ func (g *gateway) showBinding(r *http.Request, store *registry.Registry, held *h
 
 // readBinding fills in the certificate that the gateway has bound the request's token
 // to. What the AS says of it counts before.
-func (d *dcr) readBinding() error {
+func (d *registrationRequest) readBinding() error {
 	if !d.options.BindAccessTokens {
 		return nil
 	}
-	bound, err := d.store.TokenBinding(d.r.Context(), d.options.Workspace.Name, d.token)
+	bound, err := d.store.TokenBinding(d.request.r.Context(), d.options.Workspace.Name, d.token)
 	if err != nil {
 		return err
 	}
 	if d.token.Thumbprint = cmp.Or(d.token.Thumbprint, bound); d.token.Thumbprint == "" {
-		return notYours(d.bindingForgotten(d.store, d.token.Issued))
+		return notYours(d.request.bindingForgotten(d.token.Issued))
 	}
 	return nil
 }

@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
@@ -26,15 +24,12 @@ func binding(t *testing.T) (*guarding, func(leaf *x509.Certificate, answer strin
 	g.options.BindAccessTokens = true
 	return g, func(leaf *x509.Certificate, answer string, status int) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
-		next := caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+		next := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(status)
-			_, err := w.Write([]byte(answer))
-			return err
+			_, _ = w.Write([]byte(answer))
 		})
-		if err := g.serveBound(w, presenting(leaf, ""), next, g.store); err != nil {
-			t.Fatal(err)
-		}
+		g.at(w, presenting(leaf, ""), clientAuthentication).serveBound(next)
 		return w
 	}
 }
@@ -102,7 +97,7 @@ func TestBoundTokens(t *testing.T) {
 		"its certificate": {tpp, token, true}, "another": {other, token, false}, "none": {nil, token, false},
 		"a token that is nobody's": {other, "unbound", true}, "no token": {nil, "", true},
 	} {
-		if _, err := g.checkAccessToken(httptest.NewRecorder(), presenting(c.leaf, c.token), checkToken|checkForm); (err == nil) != c.good {
+		if _, err := g.at(httptest.NewRecorder(), presenting(c.leaf, c.token), endpoint).checkAccessToken(checkToken | checkForm); (err == nil) != c.good {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -119,12 +114,13 @@ func TestBoundTokens(t *testing.T) {
 	twice := presenting(tpp, token)
 	twice.Header["Authorization"] = append(twice.Header["Authorization"], "Bearer x")
 	for name, r := range map[string]*http.Request{"form": form, "a body of two types": odd, "query": query, "scheme": scheme, "blank": blank, "twice": twice} {
-		if _, err := g.checkAccessToken(httptest.NewRecorder(), r, checkToken|checkForm); err == nil {
+		if _, err := g.at(httptest.NewRecorder(), r, endpoint).checkAccessToken(checkToken | checkForm); err == nil {
 			t.Errorf("%s: passes", name)
 		}
 	}
 	// For management.
-	d := &dcr{exchange: g.exchange(httptest.NewRecorder(), presenting(tpp, token), "read"), store: g.store, token: &verify.AccessToken{Raw: token}}
+	d := g.registering(presenting(tpp, token))
+	d.token = &verify.AccessToken{Raw: token}
 	if err := d.readBinding(); err != nil || d.token.Thumbprint != cert.Thumbprint {
 		t.Errorf("for management: %+v, %v", d.token, err)
 	}
@@ -150,7 +146,7 @@ func TestBoundTokens(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := g.showBinding(presenting(nil, ""), g.store, held, claims, &verify.AccessToken{Raw: c.token}); err != nil {
+		if _, err := g.at(held.w, presenting(nil, ""), introspection).showBinding(held, claims, &verify.AccessToken{Raw: c.token}); err != nil {
 			t.Fatal(err)
 		}
 		var got map[string]json.RawMessage
@@ -202,7 +198,7 @@ func TestForgottenBindings(t *testing.T) {
 			{"since", "client", after, true}, {"of the bank's", "nobody", before, true},
 		} {
 			_, known := map[string]bool{"bound": true}[c.token]
-			err := g.checkHolder(presenting(tpp, c.token), g.store, c.token, known, authserver.TokenHolder{ClientIDs: []string{c.client}, Issued: c.issued})
+			err := g.at(httptest.NewRecorder(), presenting(tpp, c.token), endpoint).checkHolder(c.token, known, authserver.TokenHolder{ClientIDs: []string{c.client}, Issued: c.issued})
 			if (err == nil) != c.good || err != nil && verify.AsError(err).Rule != verify.EpochRule {
 				t.Errorf("restored %v, userinfo, %s: %v", restored, c.token, err)
 			}
@@ -212,10 +208,11 @@ func TestForgottenBindings(t *testing.T) {
 			}
 			held := &heldAnswer{w: httptest.NewRecorder(), status: 200, header: http.Header{}}
 			held.body.WriteString(`{"active":true,"client_id":"` + c.client + `"` + iat + `}`)
-			if active, err := g.stillActive(presenting(nil, ""), g.store, held, "token="+url.QueryEscape(c.token)); err != nil || active != c.good {
+			if active, err := g.at(held.w, presenting(nil, ""), introspection).stillActive(held, "token="+url.QueryEscape(c.token)); err != nil || active != c.good {
 				t.Errorf("restored %v, introspection, %s: %v, %v", restored, c.token, active, err)
 			}
-			d := &dcr{exchange: &exchange{gateway: g.gateway, r: presenting(tpp, "")}, store: g.store, token: &verify.AccessToken{Raw: c.token, Issued: c.issued}}
+			d := g.registering(presenting(tpp, ""))
+			d.token = &verify.AccessToken{Raw: c.token, Issued: c.issued}
 			if c.client == "nobody" {
 				continue // manages nothing
 			}
@@ -225,7 +222,7 @@ func TestForgottenBindings(t *testing.T) {
 		}
 		held := &heldAnswer{w: httptest.NewRecorder(), status: 200, header: http.Header{}}
 		held.body.WriteString(`{"active":true,"client_id":"client","cnf":{"x5t#S256":"the AS's"}}`)
-		if active, err := g.stillActive(presenting(nil, ""), g.store, held, "token=x"); err != nil || !active {
+		if active, err := g.at(held.w, presenting(nil, ""), introspection).stillActive(held, "token=x"); err != nil || !active {
 			t.Errorf("restored %v, bound by the AS: %v, %v", restored, active, err)
 		}
 	}

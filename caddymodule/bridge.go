@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
@@ -26,38 +24,42 @@ const maxSecrets = 4
 
 // bridged is next for a client in bridge mode. An AS that refuses the secret may have
 // been given another one meanwhile: then it is asked once more.
-func (g *gateway) bridged(next caddyhttp.Handler, store *registry.Registry, c *registry.Client, form string) caddyhttp.Handler {
-	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+func (q *request) bridged(next http.Handler, c *registry.Client, form string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		before := w.Header().Clone()
 		for try := 1; ; try++ {
-			if err := authenticateAs(r, store, c, form); err != nil {
-				return g.refuseBridged(w, r, err)
+			if err := authenticateAs(r, q.store, c, form); err != nil {
+				q.refuseBridged(w, err)
+				return
 			}
-			answer := &secretAnswer{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
-			err := passOn(answer, r, next, func() bool { return answer.refused != 0 })
+			answer := &secretAnswer{ResponseWriter: w}
+			err := q.passOn(answer, r, next, func() bool { return answer.refused != 0 })
 			if answer.refused == 0 {
-				return err
+				return
 			}
 			setHeader(w, before)
-			broke := errors.Is(err, errBrokeOff)
 			switch {
-			case err != nil && !broke:
-				return err
-			case broke && answer.refused == http.StatusForbidden: // nobody knows what it is about
-				return g.refuseBridged(w, r, err)
-			case !answer.aboutSecret():
-				return answer.send()
-			case try == maxSecrets:
-				return g.refusedSecret(w, r, c, answer)
+			case errors.Is(err, errNotAnswered): // the host answers
+				return
+			case err != nil && answer.refused == http.StatusForbidden: // nobody knows what it is about
+				q.refuseBridged(w, err)
+				return
+			case err == nil && !answer.aboutSecret():
+				answer.send()
+				return
 			}
-			newer, err := store.NewerSecret(r.Context(), c)
-			if err != nil {
-				return g.refuseBridged(w, r, err)
+			var newer *registry.Client
+			if try < maxSecrets {
+				if newer, err = q.store.NewerSecret(r.Context(), c); err != nil {
+					q.refuseBridged(w, err)
+					return
+				}
 			}
 			if newer == nil {
-				return g.refusedSecret(w, r, c, answer)
+				q.refusedSecret(w, c, answer)
+				return
 			}
-			c, r = newer, g.options.Host.Again(r)
+			c, r = newer, q.options().Host.Again(r)
 		}
 	})
 }
@@ -65,17 +67,21 @@ func (g *gateway) bridged(next caddyhttp.Handler, store *registry.Registry, c *r
 // refusedSecret ends a request whose sender was authenticated here and not at the AS.
 // RFC 6749 5.2 has 401 for that alone; 403, which some servers answer instead, may be
 // about something else and goes to the client.
-func (g *gateway) refusedSecret(w http.ResponseWriter, r *http.Request, c *registry.Client, a *secretAnswer) error {
+func (q *request) refusedSecret(w http.ResponseWriter, c *registry.Client, a *secretAnswer) {
 	if a.refused == http.StatusForbidden {
-		return a.send()
+		a.send()
+		return
 	}
-	g.log.Error("the authorization server does not take the secret of a client; rotate it", slog.String("client_id", c.ClientID))
-	return g.refuseBridged(w, r, errSecretRefused)
+	q.gateway.log.Error("the authorization server does not take the secret of a client; rotate it", slog.String("client_id", c.ClientID))
+	q.refuseBridged(w, errSecretRefused)
 }
 
-func (g *gateway) refuseBridged(w http.ResponseWriter, r *http.Request, err error) error {
-	g.guardExchange(w, r, "bridge").refuse(verify.Refuse(verify.Unavailable, "bridge", "the authorization server does not answer now; try again later").Because(err))
-	return nil
+// refuseBridged answers on w, which may hold answers back.
+func (q *request) refuseBridged(w http.ResponseWriter, err error) {
+	outer := q.w
+	q.w = w
+	q.refuseClient("bridge", verify.Refuse(verify.Unavailable, "bridge", "the authorization server does not answer now; try again later").Because(err))
+	q.w = outer
 }
 
 // authenticateAs puts the gateway's authentication as the client into the place of the
@@ -114,7 +120,7 @@ func setForm(r *http.Request, body []byte) {
 
 // secretAnswer lets every answer pass but one that may be about the secret.
 type secretAnswer struct {
-	*caddyhttp.ResponseWriterWrapper
+	http.ResponseWriter
 	// refused is the status of the answer that has not passed, header as it was then, body
 	// what is kept of it, of size bytes so far.
 	refused int
@@ -154,11 +160,8 @@ func (a *secretAnswer) Write(p []byte) (int, error) {
 	case a.refused == http.StatusUnauthorized:
 		return 0, errRefusalTooLarge // makes Caddy's proxy stop reading
 	}
-	err := a.send()
+	a.send()
 	a.refused = 0
-	if err != nil {
-		return 0, err
-	}
 	return a.ResponseWriter.Write(p)
 }
 
@@ -176,16 +179,17 @@ func (a *secretAnswer) aboutSecret() bool {
 	return err == nil && code == "invalid_client"
 }
 
-// send passes on what was held back.
-func (a *secretAnswer) send() error {
+// send passes on what was held back. Whoever waits for it may have gone.
+func (a *secretAnswer) send() {
 	setHeader(a.ResponseWriter, a.header)
 	a.ResponseWriter.WriteHeader(a.refused)
-	if a.body.Len() == 0 {
-		return nil
+	if a.body.Len() > 0 {
+		_, _ = a.ResponseWriter.Write(a.body.Bytes())
 	}
-	_, err := a.ResponseWriter.Write(a.body.Bytes())
-	return err
 }
+
+// Unwrap is for http.ResponseController.
+func (a *secretAnswer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // ReadFrom is Write's, so that nobody goes round it.
 func (a *secretAnswer) ReadFrom(from io.Reader) (int64, error) {

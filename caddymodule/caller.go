@@ -15,9 +15,9 @@ import (
 // Who asks: certificate and token of a DCR request, before its body is read.
 
 // certificate is protection 1, and counts the requests of whoever has one.
-func (d *dcr) certificate() (err error) {
+func (d *registrationRequest) certificate() (err error) {
 	d.beginCertificate()
-	d.cert, err = captureCertificate(d.r.TLS, d.now())
+	d.cert, err = d.request.certificate()
 	if err != nil && !d.options.NeedsCertificate {
 		d.cert, err = nil, nil
 	}
@@ -25,39 +25,39 @@ func (d *dcr) certificate() (err error) {
 		return err
 	}
 	if d.cert != nil {
-		d.note("certificate", d.cert.Thumbprint)
+		d.request.note("certificate", d.cert.Thumbprint)
 	}
 	if err := d.notRevoked(); err != nil {
 		return err
 	}
-	d.r = d.r.WithContext(authserver.WithSender(d.r.Context(), d.holder(d.r, d.cert)))
+	d.request.r = d.request.r.WithContext(authserver.WithSender(d.request.r.Context(), d.request.holder(d.cert)))
 	d.beginRateLimit()
-	return d.options.Limits.take(d.sender(d.r, d.cert), d.now())
+	return d.options.Limits.take(d.request.sender(d.cert), d.now())
 }
 
 // provider notes what the certificate says of its holder as a payment service
 // provider (ETSI TS 119 495), for operators who ask who was let in.
-func (d *dcr) provider() {
+func (d *registrationRequest) provider() {
 	if d.cert == nil {
 		return
 	}
 	if id, err := d.cert.OrganizationIdentifier(); err == nil {
-		d.note("organization_identifier", verify.Shown(id))
+		d.request.note("organization_identifier", verify.Shown(id))
 	}
 	q, err := d.cert.QCStatements()
 	switch {
 	case err != nil:
-		d.note("qc_statements", err.Error())
+		d.request.note("qc_statements", err.Error())
 	case q.PSD2 != nil:
-		d.note("psd2_roles", strings.Join(q.PSD2.Roles, " "))
-		d.note("nca", verify.Shown(q.PSD2.NCAID))
+		d.request.note("psd2_roles", strings.Join(q.PSD2.Roles, " "))
+		d.request.note("nca", verify.Shown(q.PSD2.NCAID))
 	}
 }
 
 // registrationToken is protection 2.
-func (d *dcr) registrationToken() error {
+func (d *registrationRequest) registrationToken() error {
 	if !d.options.NeedsToken {
-		d.trace.Off("access_token", "access_token", "access_token off")
+		d.request.trace.Off("access_token", "access_token", "access_token off")
 		return nil
 	}
 	d.beginToken()
@@ -65,7 +65,7 @@ func (d *dcr) registrationToken() error {
 	if err != nil {
 		return err
 	}
-	if d.token, err = d.options.Server.CheckToken(d.r.Context(), raw); err != nil {
+	if d.token, err = d.options.Server.CheckToken(d.request.r.Context(), raw); err != nil {
 		return d.spentToken(raw, err)
 	}
 	d.showToken()
@@ -77,12 +77,12 @@ func (d *dcr) registrationToken() error {
 
 // bearer is the token of the Authorization header, the one place for it here. One that is
 // in the address too is in two places (RFC 6750 2), and in logs.
-func (d *dcr) bearer() (string, error) {
-	raw, err := verify.BearerToken(d.r.Header["Authorization"])
+func (d *registrationRequest) bearer() (string, error) {
+	raw, err := verify.BearerToken(d.request.r.Header["Authorization"])
 	if err != nil {
 		return "", err
 	}
-	if other, err := verify.ReadPresentedToken(nil, d.r.URL.RawQuery, ""); err != nil || other.Raw != "" {
+	if other, err := verify.ReadPresentedToken(nil, d.request.r.URL.RawQuery, ""); err != nil || other.Raw != "" {
 		return "", verify.Refuse(verify.InvalidToken, "access_token", "access token: in the address too; send it once, in Authorization: Bearer").Because(err)
 	}
 	return raw, nil
@@ -90,23 +90,23 @@ func (d *dcr) bearer() (string, error) {
 
 // spentToken lets a token pass that the AS does not know any more because it has
 // registered, where the registration may be repeated. The registry decides.
-func (d *dcr) spentToken(raw string, refused error) error {
+func (d *registrationRequest) spentToken(raw string, refused error) error {
 	if verify.AsError(refused).Kind != verify.InvalidToken || !d.options.Workspace.Reregister.Repeats() {
 		return refused
 	}
-	spent, err := d.store.TokenSpent(d.r.Context(), d.options.Workspace.Name, raw)
+	spent, err := d.store.TokenSpent(d.request.r.Context(), d.options.Workspace.Name, raw)
 	if err != nil || !spent {
 		return cmp.Or(err, refused)
 	}
 	d.token, d.spent = &verify.AccessToken{Raw: raw}, refused
-	d.trace.Conclude(verify.VerdictUnknown, "used up: good for what it has registered, and the registry knows that")
+	d.request.trace.Conclude(verify.VerdictUnknown, "used up: good for what it has registered, and the registry knows that")
 	return nil
 }
 
 // client finds the client that a management request is about, and only for the
 // client itself: its certificate, its token. Whatever is wrong with the token,
 // the answer is the same, so that nobody learns which ids exist.
-func (d *dcr) client(id string) (*registry.Client, error) {
+func (d *registrationRequest) client(id string) (*registry.Client, error) {
 	if err := d.certificate(); err != nil {
 		return nil, err
 	}
@@ -117,13 +117,13 @@ func (d *dcr) client(id string) (*registry.Client, error) {
 	d.beginToken()
 	c, err := d.byToken(clientID)
 	if err != nil {
-		d.note("presented_client_id", verify.Shown(clientID))
+		d.request.note("presented_client_id", verify.Shown(clientID))
 		return nil, err
 	}
-	d.trace.Begin("client", "client", "RFC 7592 2, RFC 8705 2.1", c.ClientID)
-	d.note("client_id", c.ClientID)
-	d.note("software_id", c.SoftwareID)
-	d.note("org_id", c.OrgID)
+	d.request.trace.Begin("client", "client", "RFC 7592 2, RFC 8705 2.1", c.ClientID)
+	d.request.note("client_id", c.ClientID)
+	d.request.note("software_id", c.SoftwareID)
+	d.request.note("org_id", c.OrgID)
 	if d.options.NeedsCertificate {
 		if own, err := d.isOf(c); err != nil {
 			return nil, err
@@ -137,14 +137,14 @@ func (d *dcr) client(id string) (*registry.Client, error) {
 	if c.Suspended {
 		return nil, registry.Suspended()
 	}
-	if !slices.Contains(d.options.Methods, d.r.Method) {
-		return nil, verify.Refuse(verify.AccessDenied, "management", "%s: this server does not let clients do this with their registrations; ask the bank", d.r.Method)
+	if !slices.Contains(d.options.Methods, d.request.r.Method) {
+		return nil, verify.Refuse(verify.AccessDenied, "management", "%s: this server does not let clients do this with their registrations; ask the bank", d.request.r.Method)
 	}
 	return c, nil
 }
 
 // byToken finds the client whose token the request carries.
-func (d *dcr) byToken(clientID string) (*registry.Client, error) {
+func (d *registrationRequest) byToken(clientID string) (*registry.Client, error) {
 	raw, err := d.bearer()
 	if err != nil {
 		return nil, notYours(err)
@@ -152,10 +152,10 @@ func (d *dcr) byToken(clientID string) (*registry.Client, error) {
 	if d.options.Workspace.AccessTokens != nil && registry.IsAccessToken(raw) {
 		return d.byAccessToken(clientID, raw)
 	}
-	if d.token, err = d.options.Server.CheckToken(d.r.Context(), raw); err != nil {
+	if d.token, err = d.options.Server.CheckToken(d.request.r.Context(), raw); err != nil {
 		return nil, notYours(err)
 	}
-	if ended, err := d.store.TokenEnded(d.r.Context(), d.options.Workspace.Name, d.token); err != nil {
+	if ended, err := d.store.TokenEnded(d.request.r.Context(), d.options.Workspace.Name, d.token); err != nil {
 		return nil, err
 	} else if ended {
 		return nil, verify.NotYours(errors.New("a token that was ended before"))
@@ -164,7 +164,7 @@ func (d *dcr) byToken(clientID string) (*registry.Client, error) {
 		return nil, err
 	}
 	d.showToken()
-	c, err := d.store.Client(d.r.Context(), d.options.Workspace.Name, clientID)
+	c, err := d.store.Client(d.request.r.Context(), d.options.Workspace.Name, clientID)
 	if err != nil && !errors.Is(err, registry.ErrNotFound) {
 		return nil, err
 	}
@@ -193,8 +193,8 @@ func notYours(err error) error {
 // presented is the token of the request, which belongs to own. With it goes the
 // certificate where the AS would take it for own's: the gateway must not fail an
 // authentication in somebody's name.
-func (d *dcr) presented(own *registry.Client) (registry.Presented, error) {
-	p := registry.Presented{Token: d.token, Organisation: d.holder(d.r, d.cert)}
+func (d *registrationRequest) presented(own *registry.Client) (registry.Presented, error) {
+	p := registry.Presented{Token: d.token, Organisation: d.request.holder(d.cert)}
 	if own != nil && own.Organisation() != "" {
 		p.Organisation = own.Organisation()
 	}
@@ -213,8 +213,8 @@ func (d *dcr) presented(own *registry.Client) (registry.Presented, error) {
 
 // endToken ends the token of a request for a client that is not there, or another's
 // (DCR v3.2; RFC 7592 2.1), and returns the refusal.
-func (d *dcr) endToken(refused error) error {
-	own, err := d.store.Client(d.r.Context(), d.options.Workspace.Name, d.token.ClientID)
+func (d *registrationRequest) endToken(refused error) error {
+	own, err := d.store.Client(d.request.r.Context(), d.options.Workspace.Name, d.token.ClientID)
 	if err != nil && !errors.Is(err, registry.ErrNotFound) {
 		return err
 	}
@@ -222,14 +222,14 @@ func (d *dcr) endToken(refused error) error {
 	if err != nil {
 		return err
 	}
-	if err := d.store.EndToken(d.r.Context(), d.options.Workspace, presented); err != nil {
+	if err := d.store.EndToken(d.request.r.Context(), d.options.Workspace, presented); err != nil {
 		return err
 	}
 	return refused
 }
 
 // isOf tells whether the request came with a client's certificate.
-func (d *dcr) isOf(c *registry.Client) (bool, error) {
-	a, err := d.authenticator(c, d.cert)
+func (d *registrationRequest) isOf(c *registry.Client) (bool, error) {
+	a, err := d.request.gateway.authenticator(c, d.cert)
 	return err == nil && d.cert != nil && a.Presents(d.cert), err
 }

@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
@@ -181,8 +180,8 @@ func TestRevokedBehindALoadBalancer(t *testing.T) {
 			r.Header[pairs[0]] = pairs[1:2]
 		}
 		answer := httptest.NewRecorder()
-		next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
-		w.must(w.ServeHTTP(answer, ofHost(r), next))
+		w.next = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+		w.ServeHTTP(answer, ofHost(r))
 		return answer
 	}
 	for range 2 {
@@ -205,7 +204,7 @@ func TestRevokedInTheJWKS(t *testing.T) {
 			w.options.Trust = func(*http.Request) (*verify.TransportTrust, error) {
 				return &verify.TransportTrust{Roots: x509.NewCertPool()}, nil
 			}
-			d := &dcr{exchange: w.exchange(httptest.NewRecorder(), httptest.NewRequest("POST", "/", nil), "register"), store: w.store}
+			d := w.registering(httptest.NewRequest("POST", "/", nil))
 			trust, err := d.publishedTrust()
 			w.must(err)
 			other := crltest.New(t, time.Now(), "another CA", nil, nil)
@@ -324,10 +323,10 @@ func TestExplainRevoked(t *testing.T) {
 		t.Helper()
 		r := httptest.NewRequest("POST", "/default/obuk/register", strings.NewReader("x"))
 		r.TLS = w.ca.Chain(client)
-		d := &dcr{exchange: w.exchange(httptest.NewRecorder(), r, "register"), store: w.store}
+		d := w.registering(r)
 		d.record()
 		err := d.certificate()
-		for _, s := range registry.Explain("", "", time.Now(), d.trace, err).Steps {
+		for _, s := range registry.Explain("", "", time.Now(), d.request.trace, err).Steps {
 			if s.Rule == verify.RuleCRL {
 				return s
 			}
@@ -354,17 +353,17 @@ func TestExplainRevokedAtTheEndpoints(t *testing.T) {
 	w.must(w.use(w.ca.List(nil, 1)))
 	now, err := w.current(t.Context())
 	w.must(err)
-	for what, of := range map[purpose]*http.Request{authentication: tokenRequest(nil, "client_id=client"), endpoint: to(me, "Bearer", "t")} {
+	for what, of := range map[purpose]*http.Request{clientAuthentication: tokenRequest(nil, "client_id=client"), endpoint: to(me, "Bearer", "t")} {
 		of.TLS = w.ca.Chain(w.ca.Client(1))
-		r := w.informed(ofHost(of), now, what)
 		answer := httptest.NewRecorder()
-		next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { t.Error("it goes on"); return nil })
+		q := w.newRequest(answer, of, now, what)
+		next := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it goes on") })
 		if what == endpoint {
-			w.must(w.serveEndpoint(answer, r, next, now.checksAt(me)))
+			q.serveEndpoint(next, now.checksAt(me))
 		} else {
-			w.must(w.serveGuarded(answer, r, next, what))
+			q.serveGuarded(next)
 		}
-		steps := registry.Explain("", "", time.Now(), &guardCallerOf(r).trace, errors.New("refused")).Steps
+		steps := registry.Explain("", "", time.Now(), q.trace, errors.New("refused")).Steps
 		last := steps[len(steps)-1]
 		if answer.Code != 401 || last.Step != "client_certificate" || last.Rule != verify.RuleCRL || !strings.Contains(string(last.Input), "issuing.crl") {
 			t.Errorf("%d, %+v", answer.Code, last)

@@ -33,13 +33,14 @@ func TestEmptyParameters(t *testing.T) {
 			}
 		}
 	}
-	for _, at := range []purpose{authentication, revocation, introspection} {
+	for _, at := range []purpose{clientAuthentication, revocation, introspection} {
 		for form, want := range map[string]int{
 			"client_id=client&client_secret=&client_assertion=": 200, "client_id=client&client_secret=&client_secret=": 400, "client_id=&client_id=client": 400,
 			"client_id=client&client_secret=s": 401, "client_id=client&scope=&scope=": 400, "client_id=client&resource=&resource=": 200,
 		} {
 			got := 200
-			if _, _, err := w.guard(httptest.NewRecorder(), tokenRequest(tpp, form), w.store, at); err != nil {
+			a := &authentication{request: w.at(httptest.NewRecorder(), tokenRequest(tpp, form), at)}
+			if err := a.check(); err != nil {
 				got = verify.AsError(err).Status()
 			}
 			if got != want {

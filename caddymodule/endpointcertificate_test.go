@@ -35,7 +35,7 @@ func TestEveryClientPresentsItsCertificate(t *testing.T) {
 		return "client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=" +
 			b64([]byte(`{"alg":"PS256"}`)) + "." + b64([]byte(`{"iss":"`+id+`","sub":"`+id+`"}`)) + "." + b64([]byte("signature"))
 	}
-	for _, at := range []purpose{authentication, revocation, introspection} {
+	for _, at := range []purpose{clientAuthentication, revocation, introspection} {
 		for _, c := range []struct {
 			option, certificates string
 			client               string
@@ -64,7 +64,7 @@ func TestEveryClientPresentsItsCertificate(t *testing.T) {
 		}
 	}
 	g.options.NeedsCertificate, g.options.NeedsEndpointCertificate = false, false
-	if got := g.ask(nil, authentication, "client_id=client"); got != 401 {
+	if got := g.ask(nil, clientAuthentication, "client_id=client"); got != 401 {
 		t.Errorf("tls_client_auth without a certificate: %d", got)
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 // checks are what the gateway looks at in a request to an endpoint of the AS at which no
@@ -56,57 +54,56 @@ func (t *table) checksAt(path string) checks {
 
 // serveEndpoint passes a request to an endpoint of the AS on, unless it is for a client
 // that may do nothing.
-func (g *gateway) serveEndpoint(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, c checks) error {
-	if err := g.refuseRevoked(r); err != nil {
-		if c&checkClient != 0 {
-			g.refuseAuthorization(w, r, err)
-		} else {
-			g.exchange(w, r, "guard").refuse(err)
-		}
-		return nil
+func (q *request) serveEndpoint(next http.Handler, c checks) {
+	refuse := func(err error) { q.refuse("guard", err) }
+	if c&checkClient != 0 {
+		refuse = q.refuseAuthorization
+	}
+	if err := q.refuseRevoked(); err != nil {
+		refuse(err)
+		return
 	}
 	if c&checkClient != 0 {
-		if err := g.checkAuthorization(w, r); err != nil {
-			g.refuseAuthorization(w, r, err)
-			return nil
+		if err := q.checkAuthorization(); err != nil {
+			refuse(err)
+			return
 		}
 	}
-	if next = g.checkedToken(w, r, next, c); next == nil {
-		return nil
+	if next = q.checkedToken(next, c); next == nil {
+		return
 	}
-	defer g.logPassed(r)
-	if g.heldAgainstCRLs(r) {
-		handOver(r, g.options.CertificateHeader, g.now())
+	defer q.logPassed()
+	if q.heldAgainstCRLs() {
+		handOver(q.r, q.options().CertificateHeader, q.gateway.now())
 	}
-	return next.ServeHTTP(w, r)
+	next.ServeHTTP(q.w, q.r)
 }
 
 // heldAgainstCRLs tells whether the certificate was held against revocation lists, where
 // there are any. One that does not count here (a CA's own, one that is not valid yet) was
 // not, and is not handed to the AS then.
-func (g *gateway) heldAgainstCRLs(r *http.Request) bool {
-	if g.options.CRLs == nil {
+func (q *request) heldAgainstCRLs() bool {
+	if q.options().CRLs == nil {
 		return true
 	}
-	_, err := captureCertificate(r.TLS, g.now())
-	return err == nil
+	_, absent := q.certificate()
+	return absent == nil
 }
 
 // refuseRevoked keeps a certificate that was revoked from the AS, which believes the
 // gateway.
-func (g *gateway) refuseRevoked(r *http.Request) error {
-	if g.options.CRLs == nil {
+func (q *request) refuseRevoked() error {
+	if q.options().CRLs == nil {
 		return nil
 	}
-	cert, absent := captureCertificate(r.TLS, g.now())
+	cert, absent := q.certificate()
 	if absent != nil {
 		return nil
 	}
-	_, err := g.checkRevoked(r.Context(), cert)
+	_, err := q.gateway.checkRevoked(q.r.Context(), cert)
 	if err != nil {
-		by := guardCallerOf(r)
-		by.beginCertificate(r, nil)
-		by.beginCRL(g, nil)
+		q.beginCertificate()
+		q.beginCRL(nil)
 	}
 	return err
 }

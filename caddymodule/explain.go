@@ -51,7 +51,7 @@ func (a *App) Explain(ctx context.Context, workspace string, q Question) (*regis
 		return nil, err
 	}
 	complete, err := d.explain(q)
-	e := registry.Explain(h.Workspace, d.operation, d.now(), d.trace, err)
+	e := registry.Explain(h.Workspace, d.request.operation, d.now(), d.request.trace, err)
 	switch {
 	case err != nil && verify.AsError(err).Kind != verify.Unavailable:
 	case err != nil || !complete: // a server that did not answer here says nothing of the request

@@ -15,9 +15,9 @@ type handshaken struct {
 
 // handshake is what the site that this workspace is on makes of a certificate. Its error
 // is why that is not known.
-func (d *dcr) handshake(q Question) (with handshaken, err error) {
+func (d *registrationRequest) handshake(q Question) (with handshaken, err error) {
 	with.state = &tls.ConnectionState{HandshakeComplete: true, PeerCertificates: q.Chain}
-	trust, err := d.options.Trust(d.r)
+	trust, err := d.options.Trust(d.request.r)
 	switch {
 	case errors.Is(err, errNoClientAuth):
 		with.broken = errNoClientAuth

@@ -32,7 +32,7 @@ type Question struct {
 }
 
 // asked is the request of a question, at work.
-func (g *gateway) asked(ctx context.Context, store *registry.Registry, q Question) (*dcr, error) {
+func (g *gateway) asked(ctx context.Context, store *registry.Registry, q Question) (*registrationRequest, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, g.options.RegisterPath, bytes.NewReader(q.Body))
 	if err != nil {
 		return nil, err
@@ -40,7 +40,10 @@ func (g *gateway) asked(ctx context.Context, store *registry.Registry, q Questio
 	if q.Token != "" {
 		r.Header.Set("Authorization", "Bearer "+q.Token)
 	}
-	d := &dcr{exchange: g.exchange(nobody{}, r, "register"), store: store, explains: true}
+	asked := g.newRequest(nobody{}, r, nil, registrations)
+	asked.operation, asked.store = "register", store
+	d := asked.registrationRequest()
+	d.explains = true
 	d.record()
 	return d, nil
 }
@@ -50,11 +53,11 @@ type nobody struct{ http.ResponseWriter }
 
 // explain goes the way of register as far as the registry. It is complete when nothing
 // that the way needs was unknown.
-func (d *dcr) explain(q Question) (complete bool, err error) {
+func (d *registrationRequest) explain(q Question) (complete bool, err error) {
 	if err := d.checkOpen(); err != nil {
 		return false, err
 	}
-	d.trace.Unknown("request", "media_type", "DCR 3.2, RFC 9110 8.3", "the body is given without its header fields")
+	d.request.trace.Unknown("request", "media_type", "DCR 3.2, RFC 9110 8.3", "the body is given without its header fields")
 	certificate, err := d.explainCertificate(q)
 	if err != nil {
 		return false, err
@@ -68,24 +71,24 @@ func (d *dcr) explain(q Question) (complete bool, err error) {
 		err = d.judgeRegistration(nil, in)
 	}
 	if err != nil && !(certificate && token) && d.needs(err, !certificate, !token) {
-		d.trace.Conclude(verify.VerdictUnknown, "it needs what is not known here: "+verify.AsError(err).Description)
+		d.request.trace.Conclude(verify.VerdictUnknown, "it needs what is not known here: "+verify.AsError(err).Description)
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	d.trace.Unknown("registry", "registry", registryClause,
+	d.request.trace.Unknown("registry", "registry", registryClause,
 		"whether the token or the jti was used before, who is suspended, and what the authorization server would say")
 	return certificate && token, nil
 }
 
 // needs tells whether a refusal may be one for want of the certificate or the token.
-func (d *dcr) needs(err error, certificate, token bool) bool {
+func (d *registrationRequest) needs(err error, certificate, token bool) bool {
 	rule := verify.AsError(err).RuleName()
 	if rule != "policy" {
 		return certificate && (rule == "client_certificate" || strings.HasPrefix(rule, "tls_client_auth_"))
 	}
-	_, name := d.trace.Current()
+	_, name := d.request.trace.Current()
 	return slices.ContainsFunc(d.options.Policies, func(now func() *askedPolicy) bool {
 		p := now()
 		return p.Name == name && (certificate && verify.Reads(p.Policy, "certificate") || token && verify.Reads(p.Policy, "token"))
@@ -93,9 +96,9 @@ func (d *dcr) needs(err error, certificate, token bool) bool {
 }
 
 // explainCertificate is protection 1, known where there is an answer.
-func (d *dcr) explainCertificate(q Question) (known bool, err error) {
+func (d *registrationRequest) explainCertificate(q Question) (known bool, err error) {
 	unknown := func(reason string) (bool, error) {
-		d.trace.Unknown("client_certificate", "client_certificate", certificateClause, reason)
+		d.request.trace.Unknown("client_certificate", "client_certificate", certificateClause, reason)
 		return false, nil
 	}
 	var broken error
@@ -107,7 +110,7 @@ func (d *dcr) explainCertificate(q Question) (known bool, err error) {
 		if err != nil {
 			return unknown(err.Error())
 		}
-		d.r.TLS, broken = with.state, with.broken
+		d.request.r.TLS, broken = with.state, with.broken
 	}
 	if err := d.certificate(); err != nil {
 		if e := verify.AsError(err); broken != nil && e.Cause == nil {
@@ -116,15 +119,15 @@ func (d *dcr) explainCertificate(q Question) (known bool, err error) {
 		return false, err
 	}
 	if d.options.Limits != nil {
-		d.trace.Conclude(verify.VerdictUnknown, "requests are counted where they are served")
+		d.request.trace.Conclude(verify.VerdictUnknown, "requests are counted where they are served")
 	}
 	return true, nil
 }
 
 // explainToken is protection 2, known where there is an answer.
-func (d *dcr) explainToken(q Question) (known bool, err error) {
+func (d *registrationRequest) explainToken(q Question) (known bool, err error) {
 	if q.Token == "" && d.options.NeedsToken {
-		d.trace.Unknown("access_token", "access_token", tokenClause, "none was given to look at")
+		d.request.trace.Unknown("access_token", "access_token", tokenClause, "none was given to look at")
 		return false, nil
 	}
 	err = d.registrationToken()
@@ -132,10 +135,10 @@ func (d *dcr) explainToken(q Question) (known bool, err error) {
 	case err == nil:
 		return true, nil
 	case kind == verify.Unavailable:
-		d.trace.Conclude(verify.VerdictUnavailable, err.Error())
+		d.request.trace.Conclude(verify.VerdictUnavailable, err.Error())
 		return false, nil
 	case kind == verify.InvalidToken && d.options.Workspace.Reregister.Repeats():
-		d.trace.Conclude(verify.VerdictUnknown, "refused, unless this repeats what the token has registered: "+verify.AsError(err).Description)
+		d.request.trace.Conclude(verify.VerdictUnknown, "refused, unless this repeats what the token has registered: "+verify.AsError(err).Description)
 		return false, nil
 	}
 	return false, err

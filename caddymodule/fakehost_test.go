@@ -13,6 +13,7 @@ import (
 type fakeHost struct {
 	clientIP  string
 	trusted   bool
+	failed    bool
 	logs      bool
 	logged    []slog.Attr
 	events    []map[string]any
@@ -34,6 +35,7 @@ func valuesOf(r *http.Request) map[string]any {
 func (h *fakeHost) ClientIP(*http.Request) string                 { return h.clientIP }
 func (h *fakeHost) FromTrustedProxy(*http.Request) bool           { return h.trusted }
 func (h *fakeHost) Value(r *http.Request, name string) any        { return valuesOf(r)[name] }
+func (h *fakeHost) Failed(*http.Request) bool                     { return h.failed }
 func (h *fakeHost) LogsAccess(*http.Request) bool                 { return h.logs }
 func (h *fakeHost) Emit(_ string, data map[string]any)            { h.events = append(h.events, data) }
 func (h *fakeHost) AddToAccessLog(_ *http.Request, f []slog.Attr) { h.logged = append(h.logged, f...) }

@@ -396,7 +396,7 @@ func TestRefusalSaysProxy(t *testing.T) {
 		var log bytes.Buffer
 		g := &gateway{options: gatewayOptions{Host: new(fakeHost)}, log: slog.New(slog.NewTextHandler(&log, nil))}
 		w := httptest.NewRecorder()
-		g.exchange(w, httptest.NewRequest(http.MethodPost, "/register", nil), "create").refuse(verify.Refuse(verify.Unavailable, "jwks", "the keys cannot be fetched now; try again later").Because(cause))
+		g.newRequest(w, httptest.NewRequest(http.MethodPost, "/register", nil), nil, passThrough).refuse("create", verify.Refuse(verify.Unavailable, "jwks", "the keys cannot be fetched now; try again later").Because(cause))
 		if !strings.Contains(log.String(), "cure=\""+want) || strings.Contains(log.String(), "s3cret") {
 			t.Errorf("logged %s, want %q", log.String(), want)
 		}

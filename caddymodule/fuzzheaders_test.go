@@ -27,7 +27,7 @@ func FuzzHeaders(f *testing.F) {
 			for name, value := range map[string]string{name1: value1, name2: value2} {
 				header[textproto.CanonicalMIMEHeaderKey(name)] = []string{value, value}
 			}
-			r, _ := o.scrub(new(fakeHost), request(header))
+			r, _ := o.scrub(new(fakeHost), requestWith(header))
 			for name := range r.Header {
 				if len(name) > maxHeaderName && o == own {
 					continue // nobody reads such a name

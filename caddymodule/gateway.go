@@ -129,6 +129,9 @@ type host interface {
 	SetValue(r *http.Request, name string, value any)
 	// Again is a request that was passed on, and is to be passed on once more.
 	Again(*http.Request) *http.Request
+	// Failed tells whether the next handler has given up on a request without an answer. Then
+	// the host answers it.
+	Failed(*http.Request) bool
 	// Emit tells whoever listens of an event.
 	Emit(event string, data map[string]any)
 	// LogsAccess tells whether there is an access log for a request, AddToAccessLog adds to it.
@@ -139,6 +142,7 @@ type host interface {
 // gateway answers what is the workspace's of requests, and passes the rest on.
 type gateway struct {
 	options gatewayOptions
+	next    http.Handler
 	log     *slog.Logger
 
 	table     atomic.Pointer[table]
@@ -149,9 +153,10 @@ type gateway struct {
 	unchecked uncheckedIssuers
 }
 
-func newGateway(o gatewayOptions) (*gateway, error) {
+// newGateway serves what is the workspace's before next.
+func newGateway(o gatewayOptions, next http.Handler) (*gateway, error) {
 	refreshed, err := newRefreshed()
-	return &gateway{options: o, log: o.Log, refreshed: refreshed}, err
+	return &gateway{options: o, next: next, log: o.Log, refreshed: refreshed}, err
 }
 
 // now is the clock of the gateway's checks.

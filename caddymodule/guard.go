@@ -2,11 +2,8 @@ package caddymodule
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"net/http"
-
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
@@ -14,149 +11,149 @@ import (
 
 // serveGuarded checks who asks an endpoint of the AS at which clients
 // authenticate, before the AS sees the request. Clients that are not the
-// registry's pass untouched, or not at all (UnknownClients).
-func (g *gateway) serveGuarded(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, at purpose) error {
-	store, err := g.options.Stores.Enter()
-	if err != nil {
-		g.guardExchange(w, r, "guard").refuse(err)
-		return nil
+// registry's pass untouched, or not at all (unknown_clients).
+func (q *request) serveGuarded(next http.Handler) {
+	if _, err := q.enter(); err != nil {
+		q.refuseClient("guard", err)
+		return
 	}
-	defer g.options.Stores.Leave()
-	form, c, err := g.guard(w, r, store, at)
-	if err != nil {
-		g.guardExchange(w, r, "guard").refuse(err)
-		return nil
+	a := &authentication{request: q}
+	if err := a.check(); err != nil {
+		q.refuseClient("guard", err)
+		return
 	}
-	defer g.logPassed(r)
-	if c != nil || at == introspection { // else it is the AS's answer, whatever that is
-		guardCallerOf(r).begin("authorization_server", "authorization_server", "")
+	defer q.logPassed()
+	c := a.client
+	if c != nil || q.purpose == introspection { // else it is the AS's answer, whatever that is
+		q.trace.Begin("authorization_server", "authorization_server", "", nil)
 	}
-	if g.showsCertificate(r) {
-		handOver(r, g.options.CertificateHeader, g.now())
+	if q.showsCertificate() {
+		handOver(q.r, q.options().CertificateHeader, q.gateway.now())
 	}
 	if c != nil && c.Bridge != "" {
-		next = g.bridged(next, store, c, form)
+		next = q.bridged(next, c, a.form)
 	}
-	if c != nil && at == authentication && g.tableOf(r.Context()).metadata.GatewayBindsTokens() {
-		return g.serveBound(w, r, next, store)
+	switch {
+	case c != nil && q.purpose == clientAuthentication && q.table.metadata.GatewayBindsTokens():
+		q.serveBound(next)
+	case q.purpose == introspection:
+		q.serveIntrospection(next, a.form)
+	default:
+		next.ServeHTTP(q.w, q.r)
 	}
-	if at == introspection {
-		return g.serveIntrospection(w, r, next, store, form)
-	}
-	return next.ServeHTTP(w, r)
 }
 
-// guard returns the form of a request that may go on, and the client of the registry
-// that sent it: nil for any other, and for one with whose request there is nothing to do
-// but to pass it on.
-func (g *gateway) guard(w http.ResponseWriter, r *http.Request, store *registry.Registry, at purpose) (form string, client *registry.Client, err error) {
-	by := guardCallerOf(r)
-	form, other, err := g.readGuardedBody(w, r)
-	if err != nil {
-		who, _ := verify.ReadClientAuthentication(r.Header["Authorization"], r.URL.RawQuery, "")
-		by.presents(who) // for the log: what is wrong is the body
-		by.beginForm(r)
-		return "", nil, err
-	}
-	who, err := verify.ReadClientAuthentication(r.Header["Authorization"], r.URL.RawQuery, form)
-	by.presents(who)
-	if err != nil {
-		by.beginAuthentication(r)
-		return "", nil, err
-	}
-	cert, absent := captureCertificate(r.TLS, g.now())
-	if absent != nil {
-		cert = nil // CheckClient tells what is missing
-	}
-	unchecked, err := g.checkRevoked(r.Context(), cert)
-	if err != nil {
-		by.beginAuthentication(r)
-		by.beginCertificate(r, nil)
-		by.beginCRL(g, nil)
-		return "", nil, err
-	}
-	asked, usual := g.usual(r.Method, who, cert, at)
-	// Nobody refuses any more what was let through before, but for an answer of introspection:
-	// of that an explanation needs all steps.
-	if usual && !(at == introspection && by.traced()) && g.passed.before(asked, store) {
-		g.remembered(r, store, asked.clientID)
-		return form, nil, nil
-	}
-	by.beginAuthentication(r)
-	by.beginCertificate(r, absent)
-	if absent == nil {
-		by.beginCRL(g, unchecked)
-	}
-	asks := &guardedRequest{who: who, at: at, cert: cert, absent: absent, other: other, asked: asked, usual: usual}
-	if client, err = g.clientOf(w, r, store, asks); err != nil {
-		return "", nil, err
-	}
-	if client != nil && who.Empty {
-		form = sendWithoutEmpty(r, form)
-	}
-	return form, client, nil
-}
-
-// guardedRequest is what is known of a request whose client is looked for.
-type guardedRequest struct {
-	who *verify.ClientAuthentication
-	at  purpose
-	// cert is nil where none counts, absent says why.
-	cert   *verify.Certificate
-	absent error
-	// other: its body is no form (OtherBodies).
+// authentication is how a request to an endpoint of the AS authenticates its client.
+type authentication struct {
+	request *request
+	// form is the body. other: it is none, see PassOtherBodies.
+	form  string
 	other bool
-	// asked is what may be remembered of it, where it is usual.
+	// who is what the request says of its sender.
+	who *verify.ClientAuthentication
+	// asked is what may be remembered of the request, where it is usual.
 	asked usual
 	usual bool
+	// client is the client of the registry that has authenticated: nil for any other, and for
+	// one with whose request there is nothing to do but to pass it on.
+	client *registry.Client
 }
 
-// clientOf is the client of the registry that a request names, once it has authenticated;
-// nil where it names none.
-func (g *gateway) clientOf(w http.ResponseWriter, r *http.Request, store *registry.Registry, asks *guardedRequest) (client *registry.Client, err error) {
-	by := guardCallerOf(r)
-	if err := g.refuseNameless(r, store, asks.who, asks.at); err != nil {
-		by.begin("client", "client", clientClause)
-		return nil, err
+// check refuses a request that may not go on.
+func (a *authentication) check() (err error) {
+	q := a.request
+	a.form, a.other, err = q.readGuardedBody()
+	if err != nil {
+		who, _ := verify.ReadClientAuthentication(q.r.Header["Authorization"], q.r.URL.RawQuery, "")
+		q.caller.presents(who) // for the log: what is wrong is the body
+		q.beginForm()
+		return err
+	}
+	a.who, err = verify.ReadClientAuthentication(q.r.Header["Authorization"], q.r.URL.RawQuery, a.form)
+	q.caller.presents(a.who)
+	if err != nil {
+		q.beginAuthentication()
+		return err
+	}
+	cert, absent := q.certificate()
+	unchecked, err := q.gateway.checkRevoked(q.r.Context(), cert)
+	if err != nil {
+		q.beginAuthentication()
+		q.beginCertificate()
+		q.beginCRL(nil)
+		return err
+	}
+	a.asked, a.usual = q.usual(a.who, cert)
+	// Nobody refuses any more what was let through before, but for an answer of introspection:
+	// of that an explanation needs all steps.
+	if a.usual && !(q.purpose == introspection && q.trace != nil) && q.gateway.passed.before(a.asked, q.store) {
+		q.remembered(a.asked.clientID)
+		return nil
+	}
+	q.beginAuthentication()
+	q.beginCertificate()
+	if absent == nil {
+		q.beginCRL(unchecked)
+	}
+	if err = a.find(); err == nil && a.client != nil && a.who.Empty {
+		a.form = sendWithoutEmpty(q.r, a.form)
+	}
+	return err
+}
+
+// find looks for the client of the registry that a request names, and checks it.
+func (a *authentication) find() error {
+	q := a.request
+	if err := a.refuseNameless(); err != nil {
+		q.trace.Begin("client", "client", clientClause, nil)
+		return err
 	}
 	var unknown error // of an id; another reading of the same one may be a client's
-	for _, id := range asks.who.ClientIDs {
-		by.beginClient(id)
-		c, reading, err := store.Lookup(r.Context(), g.options.Workspace.Name, id)
-		if errors.Is(err, registry.ErrAlike) {
-			return nil, verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: client_id is not written as it was given out; send it exactly so").Because(err)
-		}
-		if errors.Is(err, registry.ErrNotFound) {
-			if err := g.refuseUnknown(store, id); err != nil {
+	for _, id := range a.who.ClientIDs {
+		q.beginClient(id)
+		c, reading, err := q.store.Lookup(q.r.Context(), q.options().Workspace.Name, id)
+		switch {
+		case errors.Is(err, registry.ErrAlike):
+			return verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: client_id is not written as it was given out; send it exactly so").Because(err)
+		case errors.Is(err, registry.ErrNotFound):
+			if err := q.refuseUnknown(id); err != nil {
 				unknown = err
 			} else {
-				by.conclude(notRegistered)
+				q.conclude(notRegistered)
 			}
 			continue
+		case err != nil:
+			return err
 		}
-		if err != nil {
-			return nil, err
+		q.is(c)
+		if err := a.checkFound(c); err != nil {
+			return err
 		}
-		by.is(c)
-		if asks.other {
-			return nil, notForm(r.Header)
+		if a.usual && c.Bridge == "" { // in bridge mode the request needs the client itself
+			q.gateway.passed.remember(a.asked, reading)
 		}
-		if r.Method != http.MethodPost { // RFC 6749 3.2
-			w.Header().Set("Allow", http.MethodPost)
-			return nil, verify.Refuse(verify.MethodNotAllowed, "method", "method: %s; send a POST", verify.Quote(r.Method))
-		}
-		if err := g.checkClient(r.Context(), store, asks.who, c, asks.cert, asks.at); err != nil {
-			return nil, withCause(err, asks.absent)
-		}
-		if asks.usual && c.Bridge == "" { // in bridge mode the request needs the client itself
-			g.passed.remember(asks.asked, reading)
-		}
-		client = c
+		a.client = c
 	}
-	if unknown != nil && (client == nil || client.Metadata.TokenEndpointAuthMethod != verify.ClientSecretBasic) {
-		return nil, unknown
+	if unknown != nil && (a.client == nil || a.client.Metadata.TokenEndpointAuthMethod != verify.ClientSecretBasic) {
+		return unknown
 	}
-	return client, nil
+	return nil
+}
+
+// checkFound holds a request against a client of the registry that it names.
+func (a *authentication) checkFound(c *registry.Client) error {
+	q := a.request
+	if a.other {
+		return notForm(q.r.Header)
+	}
+	if q.r.Method != http.MethodPost { // RFC 6749 3.2
+		q.w.Header().Set("Allow", http.MethodPost)
+		return verify.Refuse(verify.MethodNotAllowed, "method", "method: %s; send a POST", verify.Quote(q.r.Method))
+	}
+	if err := a.checkClient(c); err != nil {
+		return withCause(err, q.absent) // why a certificate that came is none
+	}
+	return nil
 }
 
 // sendWithoutEmpty takes out of a request what counted as omitted when it was judged, and may
@@ -170,8 +167,7 @@ func sendWithoutEmpty(r *http.Request, form string) string {
 	return form
 }
 
-// withCause is a refusal that the log gives a cause, where it has none: why a certificate
-// that came is none.
+// withCause is a refusal that the log gives a cause, where it has none.
 func withCause(err, cause error) error {
 	if e := verify.AsError(err); e.Cause == nil && cause != nil {
 		return e.Because(cause)
@@ -179,38 +175,41 @@ func withCause(err, cause error) error {
 	return err
 }
 
-// checkClient holds a request against a client of the registry.
-func (g *gateway) checkClient(ctx context.Context, store *registry.Registry, who *verify.ClientAuthentication, c *registry.Client, cert *verify.Certificate, at purpose) error {
+// checkClient holds a request against what the client of the registry may do, and how it
+// authenticates.
+func (a *authentication) checkClient(c *registry.Client) error {
+	q := a.request
 	switch {
 	case c.Status != registry.Active:
 		return verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: this client was deleted; register a new one")
-	case c.Suspended && at != revocation:
+	case c.Suspended && q.purpose != revocation:
 		return verify.Refuse(verify.InvalidClient, "suspended", "client authentication: the bank has suspended this client, its software or its organisation; ask the bank")
 	}
-	a, err := g.authenticator(c, cert)
+	cert, _ := q.certificate()
+	method, err := q.gateway.authenticator(c, cert)
 	if err != nil {
 		return err
 	}
-	guardCallerIn(ctx).beginMethod(c, a)
-	if c.Bridge == "" && verify.HasSecret(a.Method) { // the AS would be sent the client's own secret
+	q.beginMethod(c, method)
+	if c.Bridge == "" && verify.HasSecret(method.Method) { // the AS would be sent the client's own secret
 		return errNotBridged()
 	}
-	if err := who.CheckClient(a, cert); err != nil {
+	if err := a.who.CheckClient(method, cert); err != nil {
 		return err
 	}
-	if cert == nil && at == authentication && g.tableOf(ctx).metadata.GatewayBindsTokens() {
+	if cert == nil && q.purpose == clientAuthentication && q.table.metadata.GatewayBindsTokens() {
 		return errNoBinding()
 	}
-	if a.Method == "private_key_jwt" || a.Method == verify.ClientSecretJWT {
-		if err := g.checkAssertion(ctx, store, who, c); err != nil {
+	if method.Method == "private_key_jwt" || method.Method == verify.ClientSecretJWT {
+		if err := a.checkAssertion(c); err != nil {
 			return err
 		}
 	}
-	g.refreshKeys(ctx, store, who, c)
+	q.gateway.refreshKeys(q.r.Context(), q.store, a.who, c)
 	if cert == nil {
 		return nil
 	}
-	return g.renew(ctx, store, a, cert)
+	return q.gateway.renew(q.r.Context(), q.store, method, cert)
 }
 
 // authenticator is how a client shows who it is. cert is what was presented, nil when

@@ -43,7 +43,7 @@ func TestHiddenClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, form := range []string{"client_id=client", "\ufeffclient_id=client", "%EF%BB%BFclient_id=client", "client_id%5B0%5D=client", "client%E2%80%8B_id=client", "\x1b(Bclient_id=client"} {
-		if status := g.ask(tpp, authentication, form+"&grant_type=client_credentials"); status == 200 {
+		if status := g.ask(tpp, clientAuthentication, form+"&grant_type=client_credentials"); status == 200 {
 			t.Errorf("%q passes", form)
 		}
 	}

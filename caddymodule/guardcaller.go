@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"log/slog"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -13,9 +12,9 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
-// guardCaller is who sends a request to an endpoint of the AS, as far as it is known, for
-// the log. Nothing of it decides. A nil one takes nothing.
-type guardCaller struct {
+// caller is who sends a request to an endpoint of the AS, as far as it is known, for the
+// log. Nothing of it decides.
+type caller struct {
 	// presented are the client_ids that the request names, registered or not.
 	presented []string
 	// who is how the request authenticates, nil where that was not read.
@@ -27,55 +26,31 @@ type guardCaller struct {
 	// inactive is why the gateway, and not the AS, calls the token inactive that the request
 	// asks about, empty where it does not. inactiveOf is its client, where that is why.
 	inactive, inactiveOf string
-	// refused: the request was answered here, and has its line.
-	refused bool
-	// operation and trace are what an explanation has. Nothing is traced with explain off.
-	operation string
-	traces    bool
-	trace     verify.Trace
 }
 
 // party is whose a client is. It never changes.
 type party struct{ softwareID, orgID string }
 
 // presents takes what a request says of its sender, which nobody has verified.
-func (c *guardCaller) presents(who *verify.ClientAuthentication) {
-	if c != nil {
-		c.who, c.presented = who, who.ClientIDs
-		if len(who.ClientIDs) > 0 { // else it is whose access token came with it
-			c.clientID, c.of = "", party{}
-		}
-	}
-}
-
-// names takes the client_ids of a request in which nobody authenticates.
-func (c *guardCaller) names(clientIDs []string) {
-	if c != nil {
-		c.presented = clientIDs
+func (c *caller) presents(who *verify.ClientAuthentication) {
+	c.who, c.presented = who, who.ClientIDs
+	if len(who.ClientIDs) > 0 { // else it is whose access token came with it
+		c.clientID, c.of = "", party{}
 	}
 }
 
 // is takes a client of the registry that the request names.
-func (c *guardCaller) is(client *registry.Client) {
-	if c != nil {
-		c.clientID, c.of = client.ClientID, party{client.SoftwareID, client.OrgID}
-		c.showClient(client)
-	}
+func (q *request) is(client *registry.Client) {
+	q.caller.clientID, q.caller.of = client.ClientID, party{client.SoftwareID, client.OrgID}
+	q.showClient(client)
 }
 
 // asksForInactive takes that an answer of the AS about a token does not stand.
-func (c *guardCaller) asksForInactive(why, clientID string) {
-	if c != nil {
-		c.inactive, c.inactiveOf = why, clientID
-	}
-}
+func (c *caller) asksForInactive(why, clientID string) { c.inactive, c.inactiveOf = why, clientID }
 
-// fields are what the log says of the sender. What was not verified is quoted, and cut.
-func (g *gateway) fields(r *http.Request) (fields []slog.Attr) {
-	c := guardCallerOf(r)
-	if c == nil {
-		return nil
-	}
+// callerFields are what the log says of the sender. What was not verified is quoted, and cut.
+func (q *request) callerFields() (fields []slog.Attr) {
+	c := &q.caller
 	add := func(key, value string) {
 		if value != "" {
 			fields = append(fields, slog.String(key, value))
@@ -94,7 +69,7 @@ func (g *gateway) fields(r *http.Request) (fields []slog.Attr) {
 			add("kid", verify.Shown(kid))
 		}
 	}
-	if cert, err := captureCertificate(r.TLS, g.now()); err == nil {
+	if cert, absent := q.certificate(); absent == nil {
 		add("certificate", cert.Thumbprint)
 	}
 	return fields
@@ -102,29 +77,29 @@ func (g *gateway) fields(r *http.Request) (fields []slog.Attr) {
 
 // logsPassed tells whether somebody reads who sent a request that goes on: a line of the
 // gateway's own at level debug, or the access log.
-func (g *gateway) logsPassed(r *http.Request) bool {
-	return g.log.Enabled(r.Context(), slog.LevelDebug) || g.options.Host.LogsAccess(r)
+func (q *request) logsPassed() bool {
+	return q.gateway.log.Enabled(q.r.Context(), slog.LevelDebug) || q.options().Host.LogsAccess(q.r)
 }
 
 // logPassed says who sent a request that went on to the AS. Of clients that are not the
 // registry's only the access log tells.
-func (g *gateway) logPassed(r *http.Request) {
-	c := guardCallerOf(r)
-	if c == nil || c.refused || c.inactive == "" && !g.logsPassed(r) {
+func (q *request) logPassed() {
+	c := &q.caller
+	if q.refused || c.inactive == "" && !q.logsPassed() {
 		return
 	}
-	fields := g.fields(r)
-	if code := sentSupportCode(r); code != "" {
+	fields := q.callerFields()
+	if code := sentSupportCode(q.r); code != "" {
 		fields = append(fields, slog.String("support_code", code))
 	}
 	fields = append(fields, slog.String("outcome", "passed"))
 	switch {
 	case c.inactive != "": // what is said is not the AS's
-		g.log.LogAttrs(r.Context(), slog.LevelInfo, "introspection", fields...)
+		q.gateway.log.LogAttrs(q.r.Context(), slog.LevelInfo, "introspection", fields...)
 	case c.clientID != "":
-		g.log.LogAttrs(r.Context(), slog.LevelDebug, "guard", fields...)
+		q.gateway.log.LogAttrs(q.r.Context(), slog.LevelDebug, "guard", fields...)
 	}
-	g.options.Host.AddToAccessLog(r, fields)
+	q.options().Host.AddToAccessLog(q.r, fields)
 }
 
 // maxParties bounds the memory: about 200 bytes each.
@@ -143,23 +118,20 @@ func (p *parties) cache() *lru.Cache[string, party] {
 
 // remembered takes the client of a request that was let through before, without a look
 // at the registry: whose it is, is remembered too, and read only where somebody reads it.
-func (g *gateway) remembered(r *http.Request, store *registry.Registry, clientID string) {
-	c := guardCallerOf(r)
-	if c == nil {
+func (q *request) remembered(clientID string) {
+	q.caller.clientID = clientID
+	if !q.logsPassed() {
 		return
 	}
-	c.clientID = clientID
-	if !g.logsPassed(r) {
-		return
-	}
-	of, ok := g.parties.cache().Get(clientID)
+	known := q.gateway.parties.cache()
+	of, ok := known.Get(clientID)
 	if !ok {
-		client, err := store.Client(r.Context(), g.options.Workspace.Name, clientID)
+		client, err := q.store.Client(q.r.Context(), q.options().Workspace.Name, clientID)
 		if err != nil {
 			return // it is only for the log
 		}
 		of = party{client.SoftwareID, client.OrgID}
-		g.parties.cache().Add(clientID, of)
+		known.Add(clientID, of)
 	}
-	c.of = of
+	q.caller.of = of
 }

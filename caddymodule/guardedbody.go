@@ -22,30 +22,30 @@ var guardRefusals = prometheus.NewCounterVec(prometheus.CounterOpts{
 
 // readForm reads the form body and puts it back byte for byte. A body that the
 // gateway cannot read in the one way that OAuth knows, the AS must not read in another.
-func (g *gateway) readForm(w http.ResponseWriter, r *http.Request) (string, error) {
-	body, err := g.keepBody(w, r)
+func (q *request) readForm() (string, error) {
+	body, err := q.keepBody()
 	if err != nil || len(body) == 0 {
 		return "", err
 	}
-	if err := notForm(r.Header); err != nil {
+	if err := notForm(q.r.Header); err != nil {
 		return "", err
 	}
 	return string(body), nil
 }
 
 // keepBody reads the body and puts it back.
-func (g *gateway) keepBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if r.Body == nil || r.Body == http.NoBody {
+func (q *request) keepBody() ([]byte, error) {
+	if q.r.Body == nil || q.r.Body == http.NoBody {
 		return nil, nil
 	}
-	body, err := readBody(w, r, verify.MaxForm)
+	body, err := readBody(q.w, q.r, verify.MaxForm)
 	switch {
 	case errors.Is(err, errTooLarge):
 		return nil, verify.Refuse(verify.TooLarge, "size", "the request is larger than the %d bytes that are read; send less", verify.MaxForm)
 	case err != nil:
 		return nil, verify.Refuse(verify.MalformedRequest, "body", "the request did not arrive whole in time; send it again").Because(err)
 	}
-	setForm(r, body)
+	setForm(q.r, body)
 	return body, nil
 }
 
@@ -78,19 +78,19 @@ func notForm(header http.Header) error {
 }
 
 // readGuardedBody is readForm where clients authenticate. There other bodies may pass
-// (OtherBodies): other says that this is one, and form is what it stands for. The registry
+// (PassOtherBodies): other says that this is one, and form is what it stands for. The registry
 // must not know who sends it.
-func (g *gateway) readGuardedBody(w http.ResponseWriter, r *http.Request) (form string, other bool, err error) {
-	body, err := g.keepBody(w, r)
+func (q *request) readGuardedBody() (form string, other bool, err error) {
+	body, err := q.keepBody()
 	if err != nil || len(body) == 0 {
 		return "", false, err
 	}
-	refused := notForm(r.Header)
+	refused := notForm(q.r.Header)
 	if refused == nil {
 		return string(body), false, nil
 	}
-	form, ok := readOtherBody(r.Header, body)
-	if !g.options.PassOtherBodies || !ok || !verify.AuthenticatesByBasicAlone(r.Header["Authorization"], r.URL.RawQuery, form) {
+	form, ok := readOtherBody(q.r.Header, body)
+	if !q.options().PassOtherBodies || !ok || !verify.AuthenticatesByBasicAlone(q.r.Header["Authorization"], q.r.URL.RawQuery, form) {
 		return "", false, refused
 	}
 	return form, true, nil
@@ -121,6 +121,6 @@ func readOtherBody(header http.Header, body []byte) (form string, ok bool) {
 
 // showsCertificate tells whether the AS learns of the client's certificate. With another body
 // it does not: whatever it may read there, nobody is authenticated by a certificate.
-func (g *gateway) showsCertificate(r *http.Request) bool {
-	return (!g.options.PassOtherBodies || r.ContentLength == 0 || isForm(r)) && g.heldAgainstCRLs(r)
+func (q *request) showsCertificate() bool {
+	return (!q.options().PassOtherBodies || q.r.ContentLength == 0 || isForm(q.r)) && q.heldAgainstCRLs()
 }

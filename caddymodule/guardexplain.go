@@ -1,8 +1,6 @@
 package caddymodule
 
 import (
-	"context"
-	"net/http"
 	"strings"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
@@ -16,59 +14,36 @@ import (
 
 // guardOperations are the operations of explanations.
 var guardOperations = map[purpose]string{
-	authentication: "authenticate", revocation: "revoke", introspection: "introspect", endpoint: "use",
+	clientAuthentication: "authenticate", revocation: "revoke", introspection: "introspect", endpoint: "use",
 }
 
 // keepGuarded keeps the explanation of a request to an endpoint of the AS that was
 // refused. Whoever has no certificate is a stranger here, whatever registration demands.
-func (x *exchange) keepGuarded(err error) {
-	c := guardCallerOf(x.r)
-	if !c.traced() {
+func (q *request) keepGuarded(err error) {
+	if q.trace == nil {
 		return
 	}
 	switch verify.AsError(err).Kind {
 	case verify.NotFound, verify.MethodNotAllowed, verify.TooManyRequests:
 		return
 	}
-	store, ok := x.options.Stores.EnterOpen()
-	if !ok {
-		return
+	store := q.store
+	if store == nil {
+		var ok bool
+		if store, ok = q.options().Stores.EnterOpen(); !ok {
+			return
+		}
+		defer q.options().Stores.Leave()
 	}
-	defer x.options.Stores.Leave()
 	who := ""
-	if cert, err := captureCertificate(x.r.TLS, x.now()); err == nil {
-		who = x.holder(x.r, cert)
+	if cert, absent := q.certificate(); absent == nil {
+		who = q.holder(cert)
 	}
 	store.KeepExplanation(who, func() *registry.Explanation {
-		e := registry.Explain(x.options.Workspace.Name, c.operation, x.now(), &c.trace, err)
-		e.SupportCode = x.support
+		e := registry.Explain(q.options().Workspace.Name, guardOperations[q.purpose], q.gateway.now(), q.trace, err)
+		e.SupportCode = q.supportCode()
 		return e
 	})
-}
-
-// traced tells whether steps are recorded.
-func (c *guardCaller) traced() bool { return c != nil && c.traces }
-
-// begin begins a step, which may be shown later what it looks at.
-func (c *guardCaller) begin(step, rule, clause string) {
-	if c.traced() {
-		c.trace.Begin(step, rule, clause, nil)
-	}
-}
-
-// conclude says of the step under way what no other step is refused for.
-func (c *guardCaller) conclude(reason string) {
-	if c.traced() {
-		c.trace.Conclude(verify.VerdictUnknown, reason)
-	}
-}
-
-// tracing has the checks of a context recorded too.
-func (c *guardCaller) tracing(ctx context.Context) context.Context {
-	if !c.traced() {
-		return ctx
-	}
-	return verify.WithTrace(ctx, &c.trace)
 }
 
 // Where the rules come from that the guard holds requests against.
@@ -82,12 +57,12 @@ const (
 // notRegistered is the reason of a client that passes, as the AS knows it.
 const notRegistered = "not a client of the registry"
 
-func (c *guardCaller) beginForm(r *http.Request) {
-	if !c.traced() {
+func (q *request) beginForm() {
+	if q.trace == nil {
 		return
 	}
-	c.trace.Begin("request", "form", formClause, func() any {
-		return map[string]string{"content_type": verify.Quote(strings.Join(r.Header["Content-Type"], ", "))}
+	q.trace.Begin("request", "form", formClause, func() any {
+		return map[string]string{"content_type": verify.Quote(strings.Join(q.r.Header["Content-Type"], ", "))}
 	})
 }
 
@@ -102,48 +77,51 @@ type shownAuthentication struct {
 }
 
 // beginAuthentication is after beginForm.
-func (c *guardCaller) beginAuthentication(r *http.Request) {
-	if !c.traced() {
+func (q *request) beginAuthentication() {
+	if q.trace == nil {
 		return
 	}
-	c.beginForm(r)
-	c.trace.Begin("client_authentication", "client_authentication", authenticationClause, func() any {
-		if c.who == nil {
+	q.beginForm()
+	q.trace.Begin("client_authentication", "client_authentication", authenticationClause, func() any {
+		if q.caller.who == nil {
 			return nil
 		}
 		shown := shownAuthentication{
-			ClientIDs: verify.Quote(strings.Join(c.who.ClientIDs, " ")), Secret: c.who.Secret, Assertion: c.who.Assertion, InQuery: c.who.InQuery,
+			ClientIDs: verify.Quote(strings.Join(q.caller.who.ClientIDs, " ")), Secret: q.caller.who.Secret, Assertion: q.caller.who.Assertion, InQuery: q.caller.who.InQuery,
 		}
-		if c.who.Assertion {
-			shown.KeyID = verify.Quote(c.who.AssertionKeyID())
+		if q.caller.who.Assertion {
+			shown.KeyID = verify.Quote(q.caller.who.AssertionKeyID())
 		}
-		if c.who.Repeated != "" {
-			shown.Repeated = verify.Quote(c.who.Repeated)
+		if q.caller.who.Repeated != "" {
+			shown.Repeated = verify.Quote(q.caller.who.Repeated)
 		}
 		return shown
 	})
 }
 
-// beginCertificate shows a certificate also where it does not count; why is the reason.
-func (c *guardCaller) beginCertificate(r *http.Request, why error) {
-	if !c.traced() {
+// conclude says of the step under way what no step is refused for.
+func (q *request) conclude(reason string) { q.trace.Conclude(verify.VerdictUnknown, reason) }
+
+// beginCertificate shows a certificate also where it does not count, and why.
+func (q *request) beginCertificate() {
+	if q.trace == nil {
 		return
 	}
-	state := r.TLS
-	c.trace.Begin("client_certificate", "client_certificate", certificateClause, func() any { return certificateOf(state) })
-	if why != nil {
-		c.conclude(why.Error())
+	state := q.r.TLS
+	q.trace.Begin("client_certificate", "client_certificate", certificateClause, func() any { return certificateOf(state) })
+	if _, absent := q.certificate(); absent != nil {
+		q.conclude(absent.Error())
 	}
 }
 
 // beginCRL shows the CRLs, where there are some.
-func (c *guardCaller) beginCRL(g *gateway, unchecked *verify.Unchecked) {
-	if !c.traced() || g.options.CRLs == nil {
+func (q *request) beginCRL(unchecked *verify.Unchecked) {
+	if q.trace == nil || q.options().CRLs == nil {
 		return
 	}
-	c.trace.Begin("client_certificate", verify.RuleCRL, crlClause, g.shownCRLs())
+	q.trace.Begin("client_certificate", verify.RuleCRL, crlClause, q.gateway.shownCRLs())
 	if unchecked != nil {
-		c.conclude(unchecked.Error() + passedUnchecked)
+		q.conclude(unchecked.Error() + passedUnchecked)
 	}
 }
 
@@ -157,25 +135,25 @@ type shownClient struct {
 }
 
 // beginClient looks for a client_id, which may be anybody's word.
-func (c *guardCaller) beginClient(id string) {
-	if !c.traced() {
+func (q *request) beginClient(id string) {
+	if q.trace == nil {
 		return
 	}
-	c.trace.Begin("client", "client", clientClause, func() any { return map[string]string{"presented_client_id": verify.Quote(id)} })
+	q.trace.Begin("client", "client", clientClause, func() any { return map[string]string{"presented_client_id": verify.Quote(id)} })
 }
 
-func (c *guardCaller) showClient(client *registry.Client) {
-	if c.traced() {
-		c.trace.Show(shownClient{client.ClientID, client.SoftwareID, client.OrgID, client.Status, client.Suspended})
+func (q *request) showClient(client *registry.Client) {
+	if q.trace != nil {
+		q.trace.Show(shownClient{client.ClientID, client.SoftwareID, client.OrgID, client.Status, client.Suspended})
 	}
 }
 
 // beginMethod shows how a client is registered to authenticate.
-func (c *guardCaller) beginMethod(client *registry.Client, a *verify.Authenticator) {
-	if !c.traced() {
+func (q *request) beginMethod(client *registry.Client, a *verify.Authenticator) {
+	if q.trace == nil {
 		return
 	}
-	c.trace.Begin("client_authentication", a.Method, methodClause, func() any {
+	q.trace.Begin("client_authentication", a.Method, methodClause, func() any {
 		shown := map[string]string{"token_endpoint_auth_method": a.Method}
 		if a.SANClaim != "" {
 			shown[a.SANClaim] = a.SAN
@@ -196,8 +174,8 @@ type shownHolder struct {
 	Inactive  bool     `json:"inactive"`
 }
 
-func (c *guardCaller) showHolder(of authserver.TokenHolder) {
-	if c.traced() {
-		c.trace.Show(shownHolder{of.ClientIDs, of.Known, of.Inactive})
+func (q *request) showHolder(of authserver.TokenHolder) {
+	if q.trace != nil {
+		q.trace.Show(shownHolder{of.ClientIDs, of.Known, of.Inactive})
 	}
 }

@@ -1,11 +1,5 @@
 package caddymodule
 
-import (
-	"net/http"
-
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-)
-
 // options are what the gateway is made of, once all of the configuration was read.
 func (h *Handler) options(limits *rateLimits, host *caddyHost) gatewayOptions {
 	as := h.AuthorizationServer
@@ -31,9 +25,4 @@ func (h *Handler) options(limits *rateLimits, host *caddyHost) gatewayOptions {
 		o.Policies = append(o.Policies, p.toAsk)
 	}
 	return o
-}
-
-// ServeHTTP answers what is the gateway's and passes the rest on.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	return h.gateway.ServeHTTP(w, r, next)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"time"
 
@@ -67,7 +68,7 @@ func (h *Handler) provision(ctx caddy.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if h.gateway, err = newGateway(h.options(limits, host)); err != nil {
+	if h.gateway, err = newGateway(h.options(limits, host), http.HandlerFunc(serveNext)); err != nil {
 		return err
 	}
 	return h.joinApp()

@@ -57,9 +57,9 @@ func handOver(r *http.Request, as verify.CertificateHeader, now time.Time) {
 	}
 }
 
-// vouch marks a request as one that comes through the gateway, where the AS knows it
+// addSharedHeader marks a request as one that comes through the gateway, where the AS knows it
 // by that.
-func (g *gateway) vouch(r *http.Request) {
+func (g *gateway) addSharedHeader(r *http.Request) {
 	if s := &g.options.SharedHeader; s.Name != "" {
 		r.Header[s.Name] = []string{s.Value}
 	}

@@ -79,7 +79,7 @@ func TestEarlierEndpoints(t *testing.T) {
 	after.keep(nil)
 	after.keep(before)
 	for path, want := range map[string]purpose{
-		"/bank/v2/token": authentication, "/bank/token": authentication, "/bank/TOKEN": hidden, "/bank/reg": hidden, "/bank/reg/1": hidden, "/bank/v2/reg/1": hidden,
+		"/bank/v2/token": clientAuthentication, "/bank/token": clientAuthentication, "/bank/TOKEN": hidden, "/bank/reg": hidden, "/bank/reg/1": hidden, "/bank/v2/reg/1": hidden,
 		"/bank/me": endpoint, "/bank/ME": hidden, "/bank/revoke": endpoint, "/bank/register": registrations,
 	} {
 		if got, _ := after.find(path); got != want {
@@ -88,7 +88,7 @@ func TestEarlierEndpoints(t *testing.T) {
 	}
 	later := with("token_endpoint", "/bank/v3/token")
 	later.keep(after)
-	if got, _ := later.find("/bank/token"); got != authentication {
+	if got, _ := later.find("/bank/token"); got != clientAuthentication {
 		t.Errorf("the first address of all: %d", got)
 	}
 }

@@ -10,8 +10,6 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
@@ -21,54 +19,54 @@ const maxIntrospection = 256 << 10
 var (
 	errAnswerTooLarge = fmt.Errorf("the authorization server's answer is larger than the %d bytes that are read", maxIntrospection)
 	errBrokeOff       = errors.New("the authorization server's answer broke off")
+	errNotAnswered    = errors.New("the next handler has not answered")
 )
 
 // serveHeld passes a request on, and its answer back once look has seen, and perhaps
 // changed, it. With look's error the answer goes nowhere, and neither does one that
 // cannot be had whole: the refusal has the header fields that earlier handlers of the
 // site have set, and none of the AS's.
-func (g *gateway) serveHeld(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, operation string, look func(*heldAnswer) error) error {
-	delete(r.Header, "Accept-Encoding") // an answer that is packed cannot be read
-	delete(r.Header, "Upgrade")         // and neither can what follows a switch of protocols
-	before := w.Header().Clone()
-	held := &heldAnswer{w: w}
-	err := passOn(held, r, next, func() bool { return held.status != 0 })
+func (q *request) serveHeld(next http.Handler, operation string, look func(*heldAnswer) error) {
+	delete(q.r.Header, "Accept-Encoding") // an answer that is packed cannot be read
+	delete(q.r.Header, "Upgrade")         // and neither can what follows a switch of protocols
+	before := q.w.Header().Clone()
+	held := &heldAnswer{w: q.w}
+	err := q.passOn(held, q.r, next, func() bool { return held.status != 0 })
 	switch {
 	case held.tooLarge:
 		err = incomplete(errAnswerTooLarge)
 	case errors.Is(err, errBrokeOff):
 		err = incomplete(err)
-	case err != nil: // Caddy's to answer
+	case err != nil: // the host answers
 		if held.status != 0 {
-			setHeader(w, before)
+			setHeader(q.w, before)
 		}
-		return err
+		return
 	default:
 		held.WriteHeader(http.StatusOK) // as of any handler that writes nothing
 		err = look(held)
 	}
 	if err == nil {
-		return held.send()
+		held.send()
+		return
 	}
-	setHeader(w, before)
-	x := g.guardExchange(w, r, operation)
+	setHeader(q.w, before)
 	if held.tooLarge {
-		g.log.Error("cannot hold an answer of the authorization server: it is too large; make it shorter there, or have the server answer with an error",
-			slog.String("path", r.URL.Path), slog.Int("most_bytes", maxIntrospection), slog.String("support_code", x.support))
+		q.gateway.log.Error("cannot hold an answer of the authorization server: it is too large; make it shorter there, or have the server answer with an error",
+			slog.String("path", q.r.URL.Path), slog.Int("most_bytes", maxIntrospection), slog.String("support_code", q.supportCode()))
 	}
-	x.refuse(err)
-	return nil
+	q.refuseClient(operation, err)
 }
 
 func incomplete(cause error) error {
 	return verify.Refuse(verify.Unavailable, "authorization_server", "the authorization server's answer cannot be read; try again later").Because(cause)
 }
 
-// passOn is next, and gives errBrokeOff where Caddy's proxy gives an answer up in the
-// middle: the AS has ended it early, or w takes no more of it. The proxy panics then with
-// http.ErrAbortHandler, which cuts the client's connection without an answer. While kept
-// says that nothing of the answer has gone out, there can be one.
-func passOn(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, kept func() bool) (err error) {
+// passOn is next. It gives errNotAnswered where next could not answer, and errBrokeOff where
+// a proxy gives an answer up in the middle: the AS has ended it early, or w takes no more of
+// it. The proxy panics then with http.ErrAbortHandler, which cuts the client's connection
+// without an answer. While kept says that nothing of the answer has gone out, there can be one.
+func (q *request) passOn(w http.ResponseWriter, r *http.Request, next http.Handler, kept func() bool) (err error) {
 	defer func() {
 		switch cause := recover(); {
 		case cause == nil:
@@ -78,7 +76,11 @@ func passOn(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, kept
 			panic(cause)
 		}
 	}()
-	return next.ServeHTTP(w, r)
+	next.ServeHTTP(w, r)
+	if q.options().Host.Failed(r) {
+		return errNotAnswered
+	}
+	return nil
 }
 
 // setHeader puts other header fields into the place of those of an answer.
@@ -107,7 +109,7 @@ func (a *heldAnswer) WriteHeader(status int) {
 	}
 }
 
-// Write takes no more than maxIntrospection. Its error makes Caddy's proxy stop reading.
+// Write takes no more than maxIntrospection. Its error makes a proxy stop reading.
 func (a *heldAnswer) Write(p []byte) (int, error) {
 	a.WriteHeader(http.StatusOK)
 	if a.tooLarge = a.tooLarge || a.body.Len()+len(p) > maxIntrospection; a.tooLarge {
@@ -158,12 +160,11 @@ func (a *heldAnswer) replace(body []byte) {
 	a.body = *bytes.NewBuffer(body)
 }
 
-func (a *heldAnswer) send() error {
+// send passes the answer on. Whoever waits for it may have gone.
+func (a *heldAnswer) send() {
 	setHeader(a.w, a.header)
 	a.w.WriteHeader(a.status)
-	if a.body.Len() == 0 { // of a status that has none HTTP/2 takes not even nothing
-		return nil
+	if a.body.Len() > 0 { // of a status that has none HTTP/2 takes not even nothing
+		_, _ = a.w.Write(a.body.Bytes())
 	}
-	_, err := a.w.Write(a.body.Bytes())
-	return err
 }

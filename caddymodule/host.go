@@ -26,6 +26,44 @@ func newCaddyHost(ctx caddy.Context) (*caddyHost, error) {
 	return &caddyHost{ctx, app.(*caddyevents.App)}, nil
 }
 
+// ServeHTTP answers what is the gateway's and passes the rest on.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	c := &call{Context: r.Context(), next: next}
+	h.gateway.ServeHTTP(w, r.WithContext(c))
+	return c.err
+}
+
+// call is one request on its way through a gateway, which passes it on to next. It is the
+// request's context.
+type call struct {
+	context.Context
+	next caddyhttp.Handler
+	// err is that of next, which Caddy answers.
+	err error
+}
+
+type callKey struct{}
+
+func (c *call) Value(key any) any {
+	if key == (callKey{}) {
+		return c
+	}
+	return c.Context.Value(key)
+}
+
+func callOf(r *http.Request) *call {
+	c, _ := r.Context().Value(callKey{}).(*call)
+	return c
+}
+
+// serveNext is the next handler of a request's site.
+func serveNext(w http.ResponseWriter, r *http.Request) {
+	c := callOf(r)
+	c.err = c.next.ServeHTTP(w, r)
+}
+
+func (*caddyHost) Failed(r *http.Request) bool { return callOf(r).err != nil }
+
 // ClientIP is what Caddy's server has found out, with its trusted_proxies.
 func (*caddyHost) ClientIP(r *http.Request) string {
 	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)

@@ -2,15 +2,19 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
 // listener keeps the events that it is told.
@@ -65,5 +69,30 @@ func TestRequestOfCaddy(t *testing.T) {
 	host.AddToAccessLog(r, []slog.Attr{slog.String("client_id", "c")})
 	if n := reflect.ValueOf(extra).Elem().FieldByName("fields").Len(); n != 1 { // Caddy shows them nobody
 		t.Errorf("the access log has %d fields more, want 1", n)
+	}
+}
+
+// TestNextHandlerFails: an error of the next handler is for Caddy to answer, and the gateway
+// has written nothing, whatever it was to do with the answer.
+func TestNextHandlerFails(t *testing.T) {
+	tpp := leaf(t, "tpp", time.Now().Add(time.Hour))
+	w := newWhole(t, nil)
+	w.next, w.options.Host = http.HandlerFunc(serveNext), new(caddyHost)
+	h, failure := &Handler{gateway: w.gateway}, errors.New("no upstream")
+	bridge := w.secretClient("bridged", verify.ClientSecretPost, tpp)
+	introspect := tokenRequest(tpp, "client_id=client&token=t")
+	introspect.URL.Path = "/default/obuk/introspect"
+	for name, r := range map[string]*http.Request{
+		"elsewhere": httptest.NewRequest(http.MethodGet, "/elsewhere", nil), "token": tokenRequest(tpp, "client_id=client"), "introspection": introspect,
+		"bridge": tokenRequest(tpp, "client_id=bridged&client_secret="+bridge), "userinfo": to(me, "Bearer", "of-another"),
+	} {
+		answer := httptest.NewRecorder()
+		err := h.ServeHTTP(answer, r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return failure }))
+		if !errors.Is(err, failure) || len(answer.Header()) > 0 || answer.Body.Len() > 0 {
+			t.Errorf("%s: error %v, header %v, body %q, want %v and nothing", name, err, answer.Header(), answer.Body, failure)
+		}
+		if err := h.ServeHTTP(httptest.NewRecorder(), r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })); errors.Is(err, failure) {
+			t.Errorf("%s: the error of the request before", name)
+		}
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
@@ -21,12 +19,12 @@ var inactive = []byte(`{"active":false}`)
 
 // serveIntrospection passes a request on and its answer back, unless the token is
 // one that the gateway has ended, or its client is one that may do nothing.
-func (g *gateway) serveIntrospection(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, store *registry.Registry, form string) error {
-	return g.serveHeld(w, r, next, "introspection", func(held *heldAnswer) error {
+func (q *request) serveIntrospection(next http.Handler, form string) {
+	q.serveHeld(next, "introspection", func(held *heldAnswer) error {
 		if held.status/100 != 2 { // whatever asks may take any of these for a good answer
 			return nil
 		}
-		active, err := g.stillActive(r, store, held, form)
+		active, err := q.stillActive(held, form)
 		if err == nil && !active {
 			held.replace(inactive)
 		}
@@ -35,15 +33,15 @@ func (g *gateway) serveIntrospection(w http.ResponseWriter, r *http.Request, nex
 }
 
 // stillActive tells whether an answer of the AS may stand. One that says inactive may.
-func (g *gateway) stillActive(r *http.Request, store *registry.Registry, held *heldAnswer, form string) (bool, error) {
+func (q *request) stillActive(held *heldAnswer, form string) (bool, error) {
 	claims, err := held.claims()
 	if err != nil {
-		return false, g.unreadable(err)
+		return false, q.gateway.unreadable(err)
 	}
 	if active, _, err := claims.Bool("active"); err == nil && !active {
 		return true, nil
 	}
-	tokens, err := introspectedTokens(r, form)
+	tokens, err := introspectedTokens(q.r, form)
 	if err != nil {
 		return false, err
 	}
@@ -52,21 +50,21 @@ func (g *gateway) stillActive(r *http.Request, store *registry.Registry, held *h
 	for _, claims := range append([]verify.Object{claims}, tokenClaims(claims, tokens)...) {
 		id, err := verify.TokenClient(claims)
 		if err != nil {
-			return false, g.unreadable(err)
+			return false, q.gateway.unreadable(err)
 		}
-		c, err := store.Client(r.Context(), g.options.Workspace.Name, id)
+		c, err := q.store.Client(q.r.Context(), q.options().Workspace.Name, id)
 		switch {
-		case errors.Is(err, registry.ErrNotFound) && verify.NamesClient(claims) && g.unknown(store, id):
-			guardCallerOf(r).asksForInactive("its client is not registered here", "")
+		case errors.Is(err, registry.ErrNotFound) && verify.NamesClient(claims) && q.unknown(id):
+			q.caller.asksForInactive("its client is not registered here", "")
 			return false, nil
 		case errors.Is(err, registry.ErrNotFound): // not a client of the registry
 		case err != nil:
 			return false, err
 		case c.Status != registry.Active:
-			guardCallerOf(r).asksForInactive("its client was deleted", c.ClientID)
+			q.caller.asksForInactive("its client was deleted", c.ClientID)
 			return false, nil
 		case c.Suspended:
-			guardCallerOf(r).asksForInactive("its client is suspended", c.ClientID)
+			q.caller.asksForInactive("its client is suspended", c.ClientID)
 			return false, nil
 		default:
 			ours = true
@@ -76,18 +74,18 @@ func (g *gateway) stillActive(r *http.Request, store *registry.Registry, held *h
 	issued := verify.IssuedAt(claims)
 	for _, token := range tokens {
 		t := &verify.AccessToken{Raw: token, ID: jti}
-		if ended, err := store.TokenEnded(r.Context(), g.options.Workspace.Name, t); err != nil {
+		if ended, err := q.store.TokenEnded(q.r.Context(), q.options().Workspace.Name, t); err != nil {
 			return false, err
 		} else if ended {
-			guardCallerOf(r).asksForInactive("it was ended here", "")
+			q.caller.asksForInactive("it was ended here", "")
 			return false, nil
 		}
-		bound, err := g.showBinding(r, store, held, claims, t)
+		bound, err := q.showBinding(held, claims, t)
 		if err != nil {
 			return false, err
 		}
-		if ours && !bound && g.bindingForgotten(store, issued) != nil {
-			guardCallerOf(r).asksForInactive("its binding to a certificate may be forgotten", "")
+		if ours && !bound && q.bindingForgotten(issued) != nil {
+			q.caller.asksForInactive("its binding to a certificate may be forgotten", "")
 			return false, nil
 		}
 	}

@@ -22,11 +22,11 @@ const refusalPage = `<!doctype html>
 `
 
 // writePage answers with the page. What it shows of the request is escaped.
-func (x *exchange) writePage(e *verify.Error) {
-	header := x.w.Header()
+func (q *request) writePage(e *verify.Error) {
+	header := q.w.Header()
 	header.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "no-referrer") // the address has the request's parameters
-	body := strings.NewReplacer("{description}", html.EscapeString(e.Description), "{code}", html.EscapeString(x.support)).Replace(refusalPage)
-	x.write(e.Status(), "text/html; charset=utf-8", []byte(body))
+	body := strings.NewReplacer("{description}", html.EscapeString(e.Description), "{code}", html.EscapeString(q.supportCode())).Replace(refusalPage)
+	q.write(e.Status(), "text/html; charset=utf-8", []byte(body))
 }

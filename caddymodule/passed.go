@@ -19,12 +19,12 @@ type usual struct {
 	revokes              bool
 }
 
-func (g *gateway) usual(method string, who *verify.ClientAuthentication, cert *verify.Certificate, at purpose) (usual, bool) {
-	if method != http.MethodPost || cert == nil || len(who.ClientIDs) != 1 || who.Repeated != "" || who.Garbled != "" || who.InQuery || who.Secret || who.Assertion || who.Empty ||
-		g.options.BindAccessTokens || g.options.InlineKeys { // there is more to do
+func (q *request) usual(who *verify.ClientAuthentication, cert *verify.Certificate) (usual, bool) {
+	if q.r.Method != http.MethodPost || cert == nil || len(who.ClientIDs) != 1 || who.Repeated != "" || who.Garbled != "" || who.InQuery || who.Secret || who.Assertion || who.Empty ||
+		q.options().BindAccessTokens || q.options().InlineKeys { // there is more to do
 		return usual{}, false
 	}
-	return usual{clientID: who.ClientIDs[0], thumbprint: cert.Thumbprint, revokes: at == revocation}, true
+	return usual{clientID: who.ClientIDs[0], thumbprint: cert.Thumbprint, revokes: q.purpose == revocation}, true
 }
 
 // passed remembers the usual requests that the guard has let through, for as long

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/registry/memory"
@@ -50,7 +48,7 @@ func newGuarding(t *testing.T, subject []byte) *guarding {
 		Log: slog.New(slog.DiscardHandler), Now: time.Now, IssuerPath: "/default/obuk", RegisterPath: "/default/obuk/register", Methods: manageable,
 		NeedsCertificate: true, NeedsToken: true, NeedsEndpointCertificate: true, TokenLifetime: verify.DefaultTokenLifetime,
 		KnownClient: func(string) bool { return false },
-	})
+	}, http.NotFoundHandler())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,6 +75,21 @@ func leaf(t testing.TB, cn string, until time.Time) *x509.Certificate {
 	return &x509.Certificate{Raw: []byte("certificate of " + cn), RawSubject: subject, NotBefore: time.Now().Add(-time.Hour), NotAfter: until}
 }
 
+// at is a request as the gateway has it, to an address of one purpose.
+func (g *guarding) at(w http.ResponseWriter, r *http.Request, what purpose) *request {
+	g.t.Helper()
+	q := g.newRequest(w, r, g.table.Load(), what)
+	if _, err := q.enter(); err != nil {
+		g.t.Fatal(err)
+	}
+	return q
+}
+
+// registering is a request to the registration endpoint, as the gateway has it.
+func (g *guarding) registering(r *http.Request) *registrationRequest {
+	return g.at(httptest.NewRecorder(), r, registrations).registrationRequest()
+}
+
 // ask sends a request and returns the status; 200 is the AS's.
 func (g *guarding) ask(leaf *x509.Certificate, at purpose, form string) int {
 	w := httptest.NewRecorder()
@@ -85,10 +98,8 @@ func (g *guarding) ask(leaf *x509.Certificate, at purpose, form string) int {
 	if leaf != nil {
 		r.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{leaf}}}
 	}
-	next := caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error { w.WriteHeader(200); return nil })
-	if err := g.serveGuarded(w, r.WithContext(g.withTable(r.Context(), g.table.Load())), next, at); err != nil {
-		g.t.Error(err)
-	}
+	next := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(200) })
+	g.at(w, r, at).serveGuarded(next)
 	return w.Code
 }
 
@@ -117,17 +128,17 @@ func TestPassed(t *testing.T) {
 	}
 	all := func(what string, status int) {
 		t.Helper()
-		wants(what, status, tpp, authentication, "client_id=client")
+		wants(what, status, tpp, clientAuthentication, "client_id=client")
 		wants(what+", revocation", 200, tpp, revocation, "client_id=client")
-		wants(what+", another client", 200, tpp, authentication, "client_id=other")
-		wants(what+", a stranger", 401, stranger, authentication, "client_id=client")
-		wants(what+", no certificate", 401, nil, authentication, "client_id=client")
-		wants(what+", a secret", 401, tpp, authentication, "client_id=client&client_secret=x")
-		wants(what+", two clients", 401, tpp, authentication, "client_id=client&client_id=other")
+		wants(what+", another client", 200, tpp, clientAuthentication, "client_id=other")
+		wants(what+", a stranger", 401, stranger, clientAuthentication, "client_id=client")
+		wants(what+", no certificate", 401, nil, clientAuthentication, "client_id=client")
+		wants(what+", a secret", 401, tpp, clientAuthentication, "client_id=client&client_secret=x")
+		wants(what+", two clients", 401, tpp, clientAuthentication, "client_id=client&client_id=other")
 	}
 	all("at first", 200)
-	wants("a null byte", 400, tpp, authentication, "client_id=client&x=%00")
-	wants("an id in several spellings", 401, tpp, authentication, "client_id=CLIENT")
+	wants("a null byte", 400, tpp, clientAuthentication, "client_id=client&x=%00")
+	wants("an id in several spellings", 401, tpp, clientAuthentication, "client_id=CLIENT")
 	for _, s := range []registry.Suspension{of(registry.SuspendClient, "client"), of(registry.SuspendSoftware, "1")} {
 		must(g.store.Suspend(t.Context(), s))
 		all("suspended by "+s.Kind, 401)
@@ -135,11 +146,11 @@ func TestPassed(t *testing.T) {
 		all("resumed", 200)
 	}
 	tpp.NotAfter = time.Now().Add(-time.Minute)
-	wants("expired", 401, tpp, authentication, "client_id=client")
+	wants("expired", 401, tpp, clientAuthentication, "client_id=client")
 	tpp.NotAfter = until
 	all("valid again", 200)
 	must(g.store.Delete(t.Context(), g.ws, "client", registry.Presented{}))
-	wants("deleted", 401, tpp, authentication, "client_id=client")
+	wants("deleted", 401, tpp, clientAuthentication, "client_id=client")
 	wants("deleted, revocation", 401, tpp, revocation, "client_id=client")
 }
 

@@ -14,16 +14,16 @@ import (
 type purpose uint8
 
 const (
-	passThrough    purpose = iota // the next handler's
-	discovery                     // the AS's document, served from the cache
-	registrations                 // POST: register
-	registration                  // GET, PUT, DELETE: manage one client
-	named                         // an address of the AS that needs nothing: passed on
-	endpoint                      // another endpoint of the AS: checked (checksOf), and passed on with the certificate
-	hidden                        // 404: the AS's own registration, or another spelling of a path that counts
-	authentication                // an endpoint of the AS where clients authenticate: guarded
-	revocation                    // the same, and open to suspended clients
-	introspection                 // the same, and its answers are checked
+	passThrough          purpose = iota // the next handler's
+	discovery                           // the AS's document, served from the cache
+	registrations                       // POST: register
+	registration                        // GET, PUT, DELETE: manage one client
+	named                               // an address of the AS that needs nothing: passed on
+	endpoint                            // another endpoint of the AS: checked (checksOf), and passed on with the certificate
+	hidden                              // 404: the AS's own registration, or another spelling of a path that counts
+	clientAuthentication                // an endpoint of the AS where clients authenticate: guarded
+	revocation                          // the same, and open to suspended clients
+	introspection                       // the same, and its answers are checked
 )
 
 // guarded are the AS's endpoints at which clients authenticate, beside revocation
@@ -78,7 +78,7 @@ func (g *gateway) newTable(m *authserver.Metadata) *table {
 		p := purposeOf(e.Name)
 		t.add(e.Path, p)
 		t.addChecks(e.Path, checksOf(e.Name))
-		if p >= authentication {
+		if p >= clientAuthentication {
 			t.addAudience(origin(m.Issuer), e.Path)
 			t.addAudience(g.options.MTLSOrigin, e.Path)
 		}
@@ -102,7 +102,7 @@ func (t *table) keep(before *table) {
 		return
 	}
 	for normal, r := range before.exact {
-		if _, ok := t.exact[normal]; !ok && (r.purpose >= authentication || r.purpose == hidden || before.checks[normal] != 0) && len(t.exact) < maxKept {
+		if _, ok := t.exact[normal]; !ok && (r.purpose >= clientAuthentication || r.purpose == hidden || before.checks[normal] != 0) && len(t.exact) < maxKept {
 			t.exact[normal] = r
 			t.addChecks(r.path, before.checks[normal])
 		}
@@ -124,7 +124,7 @@ func purposeOf(name string) purpose {
 	case name == "introspection_endpoint":
 		return introspection
 	case slices.Contains(guarded, name):
-		return authentication
+		return clientAuthentication
 	}
 	return endpoint
 }
@@ -146,7 +146,7 @@ func (t *table) add(path string, p purpose) {
 	before, ok := t.exact[normal]
 	switch {
 	case !ok, p == hidden, before.purpose == named, before.purpose == endpoint && p != named:
-	case before.purpose < authentication, p < authentication:
+	case before.purpose < clientAuthentication, p < clientAuthentication:
 		return
 	default:
 		path, p = before.path, stricter(before.purpose, p)
@@ -162,7 +162,7 @@ func stricter(a, b purpose) purpose {
 	case a == introspection || b == introspection:
 		return introspection
 	}
-	return authentication
+	return clientAuthentication
 }
 
 // find tells what a path is, as it was sent. id is the escaped client_id of a

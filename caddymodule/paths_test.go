@@ -55,7 +55,7 @@ func TestFind(t *testing.T) {
 		{"/default/obuk/.well-known/openid-configuration/", hidden, ""},
 		{"/.well-known/oauth-authorization-server", passThrough, ""},
 
-		{"/default/obuk/token", authentication, ""},
+		{"/default/obuk/token", clientAuthentication, ""},
 		{"/default/obuk/TOKEN", hidden, ""},
 		{"/default/obuk/token/", hidden, ""},
 		{"/default/obuk/%74oken", hidden, ""},
@@ -120,11 +120,11 @@ func TestSharedPaths(t *testing.T) {
 		names []string
 		want  purpose
 	}{
-		{[]string{"userinfo_endpoint", token}, authentication},
-		{[]string{token, "userinfo_endpoint"}, authentication},
+		{[]string{"userinfo_endpoint", token}, clientAuthentication},
+		{[]string{token, "userinfo_endpoint"}, clientAuthentication},
 		{[]string{revoke}, revocation},
-		{[]string{revoke, token}, authentication},
-		{[]string{token, revoke}, authentication},
+		{[]string{revoke, token}, clientAuthentication},
+		{[]string{token, revoke}, clientAuthentication},
 		{[]string{introspect, revoke}, introspection},
 		{[]string{token, introspect}, introspection},
 		{[]string{revoke, "userinfo_endpoint"}, revocation},

@@ -14,10 +14,10 @@ const maxDecisions = 8
 
 // decided asks the policies about a registration, and does it as they leave it. c is
 // the client of a PUT, nil for a POST.
-func (d *dcr) decided(c *registry.Client, in *registry.Registration, do func(registry.Registration) (*registry.Client, error)) (*registry.Client, error) {
-	steps := d.trace.Len()
+func (d *registrationRequest) decided(c *registry.Client, in *registry.Registration, do func(registry.Registration) (*registry.Client, error)) (*registry.Client, error) {
+	steps := d.request.trace.Len()
 	for range maxDecisions {
-		d.trace.Rewind(steps)
+		d.request.trace.Rewind(steps)
 		one := *in
 		if err := d.judgeRegistration(c, &one); err != nil {
 			return nil, err
@@ -34,12 +34,12 @@ func (d *dcr) decided(c *registry.Client, in *registry.Registration, do func(reg
 
 // judgeRegistration asks the policies of POST and PUT. What they leave of the metadata
 // is in in when it returns.
-func (d *dcr) judgeRegistration(c *registry.Client, in *registry.Registration) (err error) {
+func (d *registrationRequest) judgeRegistration(c *registry.Client, in *registry.Registration) (err error) {
 	operation := verify.OperationCreate
 	if c != nil {
 		operation = verify.OperationUpdate
 	}
-	asked := d.policiesFor(operation)
+	asked := d.request.gateway.policiesFor(operation)
 	// With a token that was used up nothing is registered but what that has registered.
 	if len(asked) == 0 || in.Spent != nil {
 		return nil
@@ -48,8 +48,8 @@ func (d *dcr) judgeRegistration(c *registry.Client, in *registry.Registration) (
 	in.Asked, in.Checked, in.Client = &in.Checked.Metadata, &narrowed, c
 	look := verify.PolicyInput{Request: in.Request.Claims, SSA: in.Request.Statement.Claims, Registration: &narrowed.Metadata}
 	if readBy(asked, "software") {
-		d.trace.Begin("registry", "software", "what policies read", nil)
-		software, err := d.store.SoftwareClients(d.r.Context(), d.options.Workspace, *in, c)
+		d.request.trace.Begin("registry", "software", "what policies read", nil)
+		software, err := d.store.SoftwareClients(d.request.r.Context(), d.options.Workspace, *in, c)
 		if err != nil {
 			return err
 		}
@@ -62,15 +62,15 @@ func (d *dcr) judgeRegistration(c *registry.Client, in *registry.Registration) (
 }
 
 // judgeRegistered asks the policies of GET and DELETE.
-func (d *dcr) judgeRegistered(operation string, c *registry.Client) (err error) {
-	asked := d.policiesFor(operation)
+func (d *registrationRequest) judgeRegistered(operation string, c *registry.Client) (err error) {
+	asked := d.request.gateway.policiesFor(operation)
 	if len(asked) == 0 {
 		return nil
 	}
 	var look verify.PolicyInput
 	if readBy(asked, "ssa") {
-		d.trace.Begin("registry", "ssa", "what policies read", nil)
-		c, request, err := d.store.Document(d.r.Context(), c)
+		d.request.trace.Begin("registry", "ssa", "what policies read", nil)
+		c, request, err := d.store.Document(d.request.r.Context(), c)
 		if err != nil {
 			return err
 		}
@@ -95,9 +95,9 @@ func readBy(policies []*askedPolicy, name string) bool {
 }
 
 // judge asks policies in their order; the first denial ends it.
-func (d *dcr) judge(asked []*askedPolicy, operation string, c *registry.Client, in *verify.PolicyInput) error {
+func (d *registrationRequest) judge(asked []*askedPolicy, operation string, c *registry.Client, in *verify.PolicyInput) error {
 	in.Operation, in.Workspace, in.Now, in.Token = operation, d.options.Workspace.Name, d.now().UTC(), d.token.ForPolicy()
-	in.Remote = d.options.Host.ClientIP(d.r)
+	in.Remote = d.options.Host.ClientIP(d.request.r)
 	if d.cert != nil {
 		in.Certificate, in.CertificateFault = d.cert.ForPolicy()
 	}
@@ -105,7 +105,7 @@ func (d *dcr) judge(asked []*askedPolicy, operation string, c *registry.Client, 
 	d.objections = nil
 	for _, p := range asked {
 		d.beginPolicy(p, in)
-		decision := verify.Evaluate(d.r.Context(), p.Policy, in, p.Timeout)
+		decision := verify.Evaluate(d.request.r.Context(), p.Policy, in, p.Timeout)
 		switch {
 		case in.Registration == nil:
 			decision.Kind = verify.AccessDenied // DCR 3.2 has no 400 for GET and DELETE
@@ -119,7 +119,7 @@ func (d *dcr) judge(asked []*askedPolicy, operation string, c *registry.Client, 
 			continue
 		}
 		if err := decision.Error(p.Name, p.Text); err != nil {
-			d.note("policy", p.Name)
+			d.request.note("policy", p.Name)
 			return err
 		}
 		if in.Registration != nil {

@@ -47,7 +47,7 @@ func cut(s string, most int) string {
 
 // report tells operators of a decision: the metric always, log and event where it is
 // not a plain yes. Of a request that is only explained nobody is told.
-func (d *dcr) report(p *askedPolicy, in *verify.PolicyInput, decision verify.Decision) {
+func (d *registrationRequest) report(p *askedPolicy, in *verify.PolicyInput, decision verify.Decision) {
 	if d.explains {
 		return
 	}
@@ -72,7 +72,7 @@ func (d *dcr) report(p *askedPolicy, in *verify.PolicyInput, decision verify.Dec
 		level = slog.LevelWarn // an error has a stack trace of Caddy's logger, which tells nothing of a policy
 	}
 	attributes := []slog.Attr{slog.String("policy", p.Name), slog.String("mode", mode), slog.String("verdict", said), slog.String("operation", in.Operation),
-		slog.String("support_code", d.support), slog.String("software_id", softwareID), slog.String("org_id", orgID)}
+		slog.String("support_code", d.request.supportCode()), slog.String("software_id", softwareID), slog.String("org_id", orgID)}
 	if decision.Reason != "" {
 		attributes = append(attributes, slog.String("reason", decision.Reason))
 	}
@@ -82,12 +82,12 @@ func (d *dcr) report(p *askedPolicy, in *verify.PolicyInput, decision verify.Dec
 	if decision.GrantTypes != nil {
 		attributes = append(attributes, slog.Any("grant_types", few(decision.GrantTypes)))
 	}
-	d.log.LogAttrs(d.r.Context(), level, "policy", attributes...)
+	d.request.gateway.log.LogAttrs(d.request.r.Context(), level, "policy", attributes...)
 	if said == "narrowed" {
 		return
 	}
 	d.options.Host.Emit(policyDenied, map[string]any{
-		"workspace": d.options.Workspace.Name, "policy": p.Name, "mode": mode, "verdict": said, "reason": decision.Reason, "operation": in.Operation, "support_code": d.support,
+		"workspace": d.options.Workspace.Name, "policy": p.Name, "mode": mode, "verdict": said, "reason": decision.Reason, "operation": in.Operation, "support_code": d.request.supportCode(),
 		"software_id": softwareID, "org_id": orgID,
 	})
 }

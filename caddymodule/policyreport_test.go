@@ -36,7 +36,7 @@ func TestReport(t *testing.T) {
 			var log bytes.Buffer
 			host := &fakeHost{}
 			g := &gateway{options: gatewayOptions{Workspace: registry.Workspace{Name: "w/" + tc.name}, Host: host}, log: slog.New(slog.NewJSONHandler(&log, nil))}
-			d := &dcr{exchange: g.exchange(httptest.NewRecorder(), httptest.NewRequest("POST", "/", nil), "register")}
+			d := g.newRequest(httptest.NewRecorder(), httptest.NewRequest("POST", "/", nil), nil, registrations).registrationRequest()
 			ssa, err := verify.ParseObject([]byte(`{"software_id":"s\n1","org_id":7}`))
 			if err != nil {
 				t.Fatal(err)
@@ -53,7 +53,7 @@ func TestReport(t *testing.T) {
 			}
 			if tc.event {
 				data := host.events[0]
-				if data["policy"] != "p" || data["mode"] != tc.mode || data["verdict"] != tc.verdict || data["software_id"] != "s\n1" || data["support_code"] != d.support {
+				if data["policy"] != "p" || data["mode"] != tc.mode || data["verdict"] != tc.verdict || data["software_id"] != "s\n1" || data["support_code"] != d.request.supportCode() {
 					t.Errorf("%v", data)
 				}
 			}
@@ -64,7 +64,7 @@ func TestReport(t *testing.T) {
 // TestReportLines: a line has what there is, and no stack trace of Caddy's.
 func TestReportLines(t *testing.T) {
 	const line = `"msg":"policy","policy":"p","mode":"enforced",`
-	const whom = `"operation":"read","support_code":"","software_id":"","org_id":""`
+	const whom = `"operation":"read","support_code":"code","software_id":"","org_id":""`
 	for _, tc := range []struct {
 		decision verify.Decision
 		want     string
@@ -76,8 +76,8 @@ func TestReportLines(t *testing.T) {
 	} {
 		var log bytes.Buffer
 		g := &gateway{options: gatewayOptions{Host: new(fakeHost)}, log: slog.New(slog.NewJSONHandler(&log, nil))}
-		d := &dcr{exchange: g.exchange(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil), "manage")}
-		d.support = ""
+		d := g.newRequest(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil), nil, registrations).registrationRequest()
+		d.request.support = "code"
 		d.report(&askedPolicy{Name: "p"}, &verify.PolicyInput{Operation: "read"}, tc.decision)
 		if got := strings.TrimSpace(log.String()); !strings.HasSuffix(got, tc.want) {
 			t.Errorf("logged %s\nwant %s", got, tc.want)

@@ -10,8 +10,8 @@ import (
 
 // byAccessToken finds the client that manages itself with a registration access
 // token of the gateway's own. The AS is not asked.
-func (d *dcr) byAccessToken(clientID, raw string) (*registry.Client, error) {
-	c, err := d.store.Client(d.r.Context(), d.options.Workspace.Name, clientID)
+func (d *registrationRequest) byAccessToken(clientID, raw string) (*registry.Client, error) {
+	c, err := d.store.Client(d.request.r.Context(), d.options.Workspace.Name, clientID)
 	switch {
 	case errors.Is(err, registry.ErrNotFound):
 		return nil, verify.NotYours(err)
@@ -26,11 +26,11 @@ func (d *dcr) byAccessToken(clientID, raw string) (*registry.Client, error) {
 
 // registrationAccess are the members of RFC 7592 3: the token that is new, or else
 // the one that the request came with.
-func (d *dcr) registrationAccess(c *registry.Client) *registrationAccess {
+func (d *registrationRequest) registrationAccess(c *registry.Client) *registrationAccess {
 	if d.options.Workspace.AccessTokens == nil {
 		return nil
 	}
-	a := &registrationAccess{uri: d.options.registerURL(d.tableOf(d.r.Context()).metadata.Issuer) + "/" + url.PathEscape(c.ClientID), token: d.accessToken}
+	a := &registrationAccess{uri: d.options.registerURL(d.request.table.metadata.Issuer) + "/" + url.PathEscape(c.ClientID), token: d.accessToken}
 	if c.NewAccessToken != "" {
 		a.token = c.NewAccessToken
 	}

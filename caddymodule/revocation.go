@@ -36,17 +36,17 @@ func (g *gateway) checkRevoked(ctx context.Context, cert *verify.Certificate) (u
 }
 
 // notRevoked is checkRevoked for requests to the registration endpoints.
-func (d *dcr) notRevoked() error {
+func (d *registrationRequest) notRevoked() error {
 	if d.options.CRLs == nil || d.cert == nil {
 		return nil
 	}
-	d.trace.Begin("client_certificate", verify.RuleCRL, crlClause, d.shownCRLs())
-	unchecked, err := d.checkRevoked(d.r.Context(), d.cert)
+	d.request.trace.Begin("client_certificate", verify.RuleCRL, crlClause, d.request.gateway.shownCRLs())
+	unchecked, err := d.request.gateway.checkRevoked(d.request.r.Context(), d.cert)
 	if unchecked != nil {
-		d.note("crl", unchecked.Error())
+		d.request.note("crl", unchecked.Error())
 	}
 	if unchecked != nil && err == nil {
-		d.trace.Conclude(verify.VerdictUnknown, unchecked.Error()+passedUnchecked)
+		d.request.trace.Conclude(verify.VerdictUnknown, unchecked.Error()+passedUnchecked)
 	}
 	return err
 }
@@ -70,13 +70,13 @@ func (g *gateway) shownCRLs() any {
 
 // publishedTrust is what certificates in a JWKS are verified with: as those of connections,
 // and by the CRLs too.
-func (d *dcr) publishedTrust() (*verify.TransportTrust, error) {
-	trust, err := d.options.Trust(d.r)
+func (d *registrationRequest) publishedTrust() (*verify.TransportTrust, error) {
+	trust, err := d.options.Trust(d.request.r)
 	if err != nil || d.options.CRLs == nil {
 		return trust, err
 	}
 	trust.Revoked = func(c *verify.Certificate) error {
-		d.options.CRLs.Ready(d.r.Context())
+		d.options.CRLs.Ready(d.request.r.Context())
 		unchecked, err := c.CheckRevocation(d.options.CRLs, d.now())
 		if err == nil && unchecked != nil && d.options.CRLStrict {
 			return unchecked.Refusal()

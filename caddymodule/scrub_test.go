@@ -54,12 +54,12 @@ func TestKeptAndPassed(t *testing.T) {
 	}
 }
 
-func request(header http.Header) *http.Request {
+func requestWith(header http.Header) *http.Request {
 	return ofHost(&http.Request{Header: header, ContentLength: -1, Trailer: http.Header{"Client-Cert": nil}})
 }
 
 func TestScrub(t *testing.T) {
-	r := request(http.Header{
+	r := requestWith(http.Header{
 		"Client-Cert": {"x"}, "ssl_client_cert": {"x"}, "Accept": {"*/*"}, "Connection": {"close, x-thing", "CLIENT_CERT"},
 	})
 	clean, _ := new(headerFilter).scrub(new(fakeHost), r)
@@ -80,7 +80,7 @@ func TestScrub(t *testing.T) {
 func TestClientIDHeader(t *testing.T) {
 	for own, left := range map[string]int{"X-Client-Id": 1, "x_client_id": 1, "": 4} {
 		g := &gateway{options: gatewayOptions{ClientIDHeader: own}}
-		r := request(http.Header{"X-Client-Id": {"victim"}, "X_client_ID": {"victim"}, "x-Client.id": {"victim"}, "X-Client-Ids": {"x"}})
+		r := requestWith(http.Header{"X-Client-Id": {"victim"}, "X_client_ID": {"victim"}, "x-Client.id": {"victim"}, "X-Client-Ids": {"x"}})
 		if g.dropClientIDHeader(r); len(r.Header) != left || r.Header.Get("X-Client-Ids") != "x" {
 			t.Errorf("%q: left %v", own, r.Header)
 		}
@@ -96,7 +96,7 @@ func TestScrubUpgrades(t *testing.T) {
 		{[]string{"h2c"}, ""}, {[]string{"H2C"}, ""}, {[]string{"websocket", "h2c"}, ""}, {[]string{"websocket, h2c"}, ""}, {[]string{"TLS/1.0"}, ""},
 		{[]string{"websocket"}, "websocket"}, {[]string{"WebSocket"}, "WebSocket"},
 	} {
-		r, _ := new(headerFilter).scrub(new(fakeHost), request(http.Header{"Connection": {"Upgrade, HTTP2-Settings"}, "Upgrade": c.upgrade, "Http2-Settings": {"AAMAAABk"}}))
+		r, _ := new(headerFilter).scrub(new(fakeHost), requestWith(http.Header{"Connection": {"Upgrade, HTTP2-Settings"}, "Upgrade": c.upgrade, "Http2-Settings": {"AAMAAABk"}}))
 		if got := strings.Join(r.Header["Upgrade"], "|"); got != c.want {
 			t.Errorf("%q: %q passes, want %q", c.upgrade, got, c.want)
 		}
@@ -111,7 +111,7 @@ func TestScrubUpgrades(t *testing.T) {
 func TestScrubOwn(t *testing.T) {
 	own := &headerFilter{fromProxy: true}
 	own.add("X-Hop", "X-Own-Cert")
-	r := request(http.Header{"X-Hop": {"a"}, "x_hop": {"b"}, "x.own.cert": {"c"}, "X-Hops": {"d"}, "Connection": {"close, X-HOP"}})
+	r := requestWith(http.Header{"X-Hop": {"a"}, "x_hop": {"b"}, "x.own.cert": {"c"}, "X-Hops": {"d"}, "Connection": {"close, X-HOP"}})
 	clean, before := own.scrub(new(fakeHost), r)
 	if len(clean.Header) != 2 || clean.Header.Get("X-Hops") != "d" || clean.Header.Get("Connection") != "close" {
 		t.Errorf("left: %v", clean.Header)

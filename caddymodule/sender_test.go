@@ -15,7 +15,7 @@ import (
 func TestHolder(t *testing.T) {
 	holder := func(ip string, cert *verify.Certificate) string {
 		g := &gateway{options: gatewayOptions{Host: &fakeHost{clientIP: ip}}}
-		return g.holder(httptest.NewRequest(http.MethodGet, "/", nil), cert)
+		return g.newRequest(nil, httptest.NewRequest(http.MethodGet, "/", nil), nil, passThrough).holder(cert)
 	}
 	cert := func(thumbprint, subject string) *verify.Certificate {
 		dn, err := verify.ParseDN(subject)

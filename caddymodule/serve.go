@@ -14,16 +14,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
 // ServeHTTP answers what is the gateway's and passes the rest on.
-func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := checkTarget(r); err != nil {
-		g.refuseTarget(w, r, err)
-		return nil
+		g.refuseTarget(w, r, nil, err)
+		return
 	}
 	r, before := g.options.Headers.scrub(g.options.Host, r)
 	if g.options.Headers.fromProxy {
@@ -35,45 +33,51 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	// be anywhere. Later this is a look at the clock; documents are renewed in the background.
 	t, err := g.current(r.Context())
 	if err != nil {
-		g.exchange(w, r, "wait").refuse(err)
-		return nil
+		g.newRequest(w, r, nil, passThrough).refuse("wait", err)
+		return
 	}
 	what, id := t.find(path)
 	if err := checkPassed(r, what); err != nil {
-		g.refuseTarget(w, r, err)
-		return nil
+		g.refuseTarget(w, r, t, err)
+		return
 	}
 	if what != passThrough || within(path, g.options.IssuerPath) {
-		g.vouch(r)
+		g.addSharedHeader(r)
 	}
-	if what != passThrough && what != named {
-		r = g.informed(r, t, what)
+	if what == passThrough || what == named {
+		g.next.ServeHTTP(w, r)
+		return
 	}
-	switch what {
+	q := g.newRequest(w, r, t, what)
+	defer q.leave()
+	q.serve(path, id)
+}
+
+// serve serves what is the gateway's, or checked by it.
+func (q *request) serve(path, id string) {
+	next := q.gateway.next
+	switch q.purpose {
 	case discovery:
-		return g.serveDiscovery(w, r, t, next)
+		q.serveDiscovery(next)
 	case registrations, registration:
-		return g.serveRegistration(w, r, id)
+		q.serveRegistration(id)
 	case hidden:
-		g.exchange(w, r, "hidden").refuse(verify.Refuse(verify.NotFound, "path", "nothing is served at this address; the discovery document names those that there are"))
-		return nil
-	case authentication, revocation, introspection:
-		if next = g.checkedToken(w, r, next, t.checksAt(path)&^checkForm); next == nil {
-			return nil
+		q.refuse("hidden", verify.Refuse(verify.NotFound, "path", "nothing is served at this address; the discovery document names those that there are"))
+	case clientAuthentication, revocation, introspection:
+		if next = q.checkedToken(next, q.table.checksAt(path)&^checkForm); next != nil {
+			q.serveGuarded(next)
 		}
-		return g.serveGuarded(w, r, next, what)
 	case endpoint:
-		return g.serveEndpoint(w, r, next, t.checksAt(path))
+		q.serveEndpoint(next, q.table.checksAt(path))
 	}
-	return next.ServeHTTP(w, r)
 }
 
 // refuseTarget answers a request that no address of the site is for.
-func (g *gateway) refuseTarget(w http.ResponseWriter, r *http.Request, err error) {
+func (g *gateway) refuseTarget(w http.ResponseWriter, r *http.Request, t *table, err error) {
 	if verify.AsError(err).Kind == verify.MethodNotAllowed {
 		w.Header().Set("Allow", allowed)
 	}
-	g.exchange(w, r, "target").refuse(err)
+	g.newRequest(w, r, t, passThrough).refuse("target", err)
 }
 
 // current is the table of the newest discovery document.
@@ -112,32 +116,31 @@ func registerURL(mtlsOrigin, issuer, path string) string {
 }
 
 // serveDiscovery serves the published document.
-func (g *gateway) serveDiscovery(w http.ResponseWriter, r *http.Request, t *table, next caddyhttp.Handler) error {
-	switch r.Method {
+func (q *request) serveDiscovery(next http.Handler) {
+	switch q.r.Method {
 	case http.MethodGet, http.MethodHead:
 	case http.MethodOptions:
-		return next.ServeHTTP(w, r) // CORS as the AS has it
+		next.ServeHTTP(q.w, q.r) // CORS as the AS has it
+		return
 	default:
-		w.Header().Set("Allow", "GET, HEAD")
-		g.exchange(w, r, "discovery").refuse(verify.Refuse(verify.MethodNotAllowed, "method", "method: not one of this address; read the discovery document with GET"))
-		return nil
+		q.w.Header().Set("Allow", "GET, HEAD")
+		q.refuse("discovery", verify.Refuse(verify.MethodNotAllowed, "method", "method: not one of this address; read the discovery document with GET"))
+		return
 	}
-	g.checkHost(t, r.Host)
-	header := w.Header()
+	q.gateway.checkHost(q.table, q.r.Host)
+	header := q.w.Header()
 	header["Content-Type"] = []string{"application/json"}
 	header["Cache-Control"] = []string{"public, max-age=300"}
 	header["Access-Control-Allow-Origin"] = []string{"*"}
-	header["Etag"] = []string{t.tag}
-	if isTag(r.Header["If-None-Match"], t.tag) {
-		w.WriteHeader(http.StatusNotModified)
-		return nil
+	header["Etag"] = []string{q.table.tag}
+	if isTag(q.r.Header["If-None-Match"], q.table.tag) {
+		q.w.WriteHeader(http.StatusNotModified)
+		return
 	}
-	w.WriteHeader(http.StatusOK)
-	if r.Method == http.MethodHead {
-		return nil
+	q.w.WriteHeader(http.StatusOK)
+	if q.r.Method != http.MethodHead {
+		_, _ = q.w.Write(q.table.document) // whoever has asked may have gone
 	}
-	_, err := w.Write(t.document)
-	return err
 }
 
 // isTag tells whether If-None-Match names an entity tag, weak or not (RFC 9110 13.1.2).

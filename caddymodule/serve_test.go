@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
@@ -54,7 +52,7 @@ func TestRegistryNotReachable(t *testing.T) {
 	g := newGuarding(t, nil)
 	g.options.Stores, g.gateway.log = brokenStore{errors.New("disk is full at /var/lib")}, slog.New(slog.NewTextHandler(&log, nil))
 	passed := false
-	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { passed = true; return nil })
+	next := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { passed = true })
 	for _, c := range []struct{ method, id, body string }{
 		{"POST", "", "x"}, {"GET", "id", ""}, {"PUT", "id", "x"}, {"DELETE", "id", ""}, {"POST", "guarded", "client_id=id"},
 	} {
@@ -62,14 +60,13 @@ func TestRegistryNotReachable(t *testing.T) {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest(c.method, "/", strings.NewReader(c.body))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		var err error
 		if c.id == "guarded" {
-			err = g.serveGuarded(w, r.WithContext(g.withTable(r.Context(), g.table.Load())), next, authentication)
+			g.newRequest(w, r, g.table.Load(), clientAuthentication).serveGuarded(next)
 		} else {
-			err = g.serveRegistration(w, r, c.id)
+			g.newRequest(w, r, g.table.Load(), registration).serveRegistration(c.id)
 		}
-		if err != nil || w.Code != 503 || w.Header().Get("Retry-After") != "5" || !strings.HasPrefix(w.Body.String(), `{"error":"temporarily_unavailable",`) {
-			t.Errorf("%s %s: %d %v %s, %v", c.method, c.id, w.Code, w.Header(), w.Body, err)
+		if w.Code != 503 || w.Header().Get("Retry-After") != "5" || !strings.HasPrefix(w.Body.String(), `{"error":"temporarily_unavailable",`) {
+			t.Errorf("%s %s: %d %v %s", c.method, c.id, w.Code, w.Header(), w.Body)
 		}
 		if strings.Contains(w.Body.String(), "disk") || !strings.Contains(log.String(), "disk is full") {
 			t.Errorf("%s %s: answered %s, logged %s", c.method, c.id, w.Body, &log)
@@ -128,15 +125,14 @@ func TestOneDocumentForARequest(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	next := caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
-		_, err := io.WriteString(w, `{"access_token":"`+strings.Repeat("t", 40)+`","expires_in":600}`)
-		return err
+	g.next = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"access_token":"`+strings.Repeat("t", 40)+`","expires_in":600}`)
 	})
 	w, r := httptest.NewRecorder(), ofHost(presenting(tpp, ""))
 	r.Header.Set("Content-Type", formType)
 	r.URL.Path, r.Body, r.ContentLength = "/default/obuk/token", io.NopCloser(&changing{strings.NewReader("client_id=client"), changed}), int64(len("client_id=client"))
-	if err := g.ServeHTTP(w, r, next); err != nil || w.Code != http.StatusOK {
-		t.Fatalf("%d %s, %v", w.Code, w.Body, err)
+	if g.ServeHTTP(w, r); w.Code != http.StatusOK {
+		t.Fatalf("%d %s", w.Code, w.Body)
 	}
 	bound, err := g.store.TokenBinding(t.Context(), g.ws.Name, &verify.AccessToken{Raw: strings.Repeat("t", 40)})
 	if err != nil || bound == "" {
@@ -144,10 +140,10 @@ func TestOneDocumentForARequest(t *testing.T) {
 	}
 	// The connector to the AS sees the request's document too, and no other one's.
 	other := &authserver.Metadata{}
-	if m, err := as.Metadata(g.withTable(t.Context(), &table{metadata: other})); err != nil || m != other {
+	if m, err := as.Metadata(g.newRequest(nil, r, &table{metadata: other}, endpoint)); err != nil || m != other {
 		t.Errorf("the connector sees another document: %v", err)
 	}
-	if m, err := newTokenAS(t, g.gateway, nil).Metadata(g.withTable(t.Context(), &table{metadata: other})); err != nil || m == other {
+	if m, err := newTokenAS(t, g.gateway, nil).Metadata(g.newRequest(nil, r, &table{metadata: other}, endpoint)); err != nil || m == other {
 		t.Errorf("another server's connector sees this one's document: %v", err)
 	}
 	if g.table.Load().metadata.GatewayBindsTokens() {

@@ -48,7 +48,7 @@ func BenchmarkStranger(b *testing.B) {
 	for name, tokens := range map[string]string{"close and ssl-": "close,ssl-,", "client-cert": "client-cert,", "commas": ",", "blanks": " ,", "long": strings.Repeat("x", 90) + ","} {
 		b.Run("Connection of "+name, func(b *testing.B) {
 			for b.Loop() {
-				own.scrub(new(fakeHost), request(http.Header{"Connection": {atMost16K(tokens)}}))
+				own.scrub(new(fakeHost), requestWith(http.Header{"Connection": {atMost16K(tokens)}}))
 			}
 		})
 	}
@@ -120,7 +120,7 @@ func BenchmarkStranger(b *testing.B) {
 	}
 	for name, value := range map[string]string{"parameters": "a/b" + distinct(";p%04x=x"), "continuations": "a/b" + distinct(";p*%d=x"), "blanks": "application/x-www-form-urlencoded" + atMost16K(" ")} {
 		b.Run("media type of "+name, func(b *testing.B) {
-			r := request(http.Header{"Content-Type": {value}})
+			r := requestWith(http.Header{"Content-Type": {value}})
 			for b.Loop() {
 				mediaType(r)
 				isForm(r)

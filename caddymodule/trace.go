@@ -18,9 +18,9 @@ import (
 // a token, a statement or a key, and nothing decides.
 
 // record has the checks of a request recorded from here on.
-func (d *dcr) record() {
-	d.trace = new(verify.Trace)
-	d.r = d.r.WithContext(verify.WithTrace(d.r.Context(), d.trace))
+func (d *registrationRequest) record() {
+	d.request.trace = new(verify.Trace)
+	d.request.r = d.request.r.WithContext(verify.WithTrace(d.request.r.Context(), d.request.trace))
 }
 
 // traces tells whether anybody will ask what was checked of a request.
@@ -30,28 +30,26 @@ func (g *gateway) traces() bool {
 
 // keep keeps what was recorded of a request that a policy in shadow would have refused,
 // and with explain on of one that was refused.
-func (d *dcr) keep(err error) {
+func (d *registrationRequest) keep(err error) {
 	switch {
-	case d.trace == nil:
+	case d.request.trace == nil:
 		return
-	case (err == nil || !d.options.Explain) && (d.operation == "read" || !d.trace.Has(verify.VerdictWouldRefuse)):
+	case (err == nil || !d.options.Explain) && (d.request.operation == "read" || !d.request.trace.Has(verify.VerdictWouldRefuse)):
 		return // whoever reads often would write over what was refused
 	case err != nil && verify.AsError(err).Kind == verify.TooManyRequests:
 		return
 	}
 	cert := d.cert
 	if cert == nil { // it was refused before anybody looked
-		if own, err := captureCertificate(d.r.TLS, d.now()); err == nil {
-			cert = own
-		}
+		cert, _ = d.request.certificate()
 	}
 	who := ""
 	if cert != nil || !d.options.NeedsCertificate {
-		who = d.holder(d.r, cert)
+		who = d.request.holder(cert)
 	}
 	d.store.KeepExplanation(who, func() *registry.Explanation {
-		e := registry.Explain(d.options.Workspace.Name, d.operation, d.now(), d.trace, err)
-		e.SupportCode = d.support
+		e := registry.Explain(d.options.Workspace.Name, d.request.operation, d.now(), d.request.trace, err)
+		e.SupportCode = d.request.supportCode()
 		return e
 	})
 }
@@ -74,16 +72,16 @@ type shownCertificate struct {
 	Thumbprint string `json:"x5t#S256"`
 }
 
-func (d *dcr) beginCertificate() {
-	if d.trace == nil {
+func (d *registrationRequest) beginCertificate() {
+	if d.request.trace == nil {
 		return
 	}
 	if !d.options.NeedsCertificate {
-		d.trace.Off("client_certificate", "client_certificate", "client_certificate off")
+		d.request.trace.Off("client_certificate", "client_certificate", "client_certificate off")
 		return
 	}
-	state := d.r.TLS
-	d.trace.Begin("client_certificate", "client_certificate", certificateClause, func() any { return certificateOf(state) })
+	state := d.request.r.TLS
+	d.request.trace.Begin("client_certificate", "client_certificate", certificateClause, func() any { return certificateOf(state) })
 }
 
 // certificateOf is what a trace has of the certificate of a connection, nil for none.
@@ -117,26 +115,26 @@ type shownToken struct {
 	Bound    string     `json:"x5t#S256,omitempty"`
 }
 
-func (d *dcr) beginRateLimit() {
+func (d *registrationRequest) beginRateLimit() {
 	if d.options.Limits == nil {
-		d.trace.Off("client_certificate", "rate_limit", "rate_limit off")
+		d.request.trace.Off("client_certificate", "rate_limit", "rate_limit off")
 		return
 	}
-	d.trace.Begin("client_certificate", "rate_limit", "the bank's configuration", nil)
+	d.request.trace.Begin("client_certificate", "rate_limit", "the bank's configuration", nil)
 }
 
 // beginRegistry begins what the registry does, and the authorization server for it.
-func (d *dcr) beginRegistry() {
-	d.trace.Begin("registry", "registry", registryClause, nil)
+func (d *registrationRequest) beginRegistry() {
+	d.request.trace.Begin("registry", "registry", registryClause, nil)
 }
 
-func (d *dcr) beginToken() {
-	d.trace.Begin("access_token", "access_token", tokenClause, nil)
+func (d *registrationRequest) beginToken() {
+	d.request.trace.Begin("access_token", "access_token", tokenClause, nil)
 }
 
-func (d *dcr) showToken() {
-	if d.trace != nil {
-		d.trace.Show(shownOf(d.token))
+func (d *registrationRequest) showToken() {
+	if d.request.trace != nil {
+		d.request.trace.Show(shownOf(d.token))
 	}
 }
 
@@ -157,8 +155,8 @@ func shownOf(t *verify.AccessToken) *shownToken {
 }
 
 // beginPolicy shows of a policy's input what the policy may read.
-func (d *dcr) beginPolicy(p *askedPolicy, in *verify.PolicyInput) {
-	if d.trace == nil {
+func (d *registrationRequest) beginPolicy(p *askedPolicy, in *verify.PolicyInput) {
+	if d.request.trace == nil {
 		return
 	}
 	registration := in.Registration
@@ -166,7 +164,7 @@ func (d *dcr) beginPolicy(p *askedPolicy, in *verify.PolicyInput) {
 		now := *registration
 		registration = &now
 	}
-	d.trace.Begin("policy", p.Name, "policy "+p.Language, func() any {
+	d.request.trace.Begin("policy", p.Name, "policy "+p.Language, func() any {
 		shown := map[string]any{}
 		for name, value := range map[string]any{
 			"operation": in.Operation, "workspace": in.Workspace, "remote": in.Remote, "now": in.Now,
@@ -199,14 +197,14 @@ func brief(claims verify.Object) map[string]any {
 	return shown
 }
 
-func (d *dcr) concludePolicy(p *askedPolicy, decision verify.Decision) {
+func (d *registrationRequest) concludePolicy(p *askedPolicy, decision verify.Decision) {
 	switch said := verdict(decision); {
 	case said == "narrowed" && p.Shadow:
-		d.trace.Conclude(verify.VerdictPassed, "would leave "+left(decision))
+		d.request.trace.Conclude(verify.VerdictPassed, "would leave "+left(decision))
 	case said == "narrowed":
-		d.trace.Conclude(verify.VerdictNarrowed, "leaves "+left(decision))
+		d.request.trace.Conclude(verify.VerdictNarrowed, "leaves "+left(decision))
 	case !decision.Allowed && p.Shadow:
-		d.trace.Conclude(verify.VerdictWouldRefuse, decision.Reason)
+		d.request.trace.Conclude(verify.VerdictWouldRefuse, decision.Reason)
 	}
 }
 

@@ -23,7 +23,7 @@ func (g *guarding) askAs(method string, at purpose, header http.Header, form str
 		r.Header[name] = values
 	}
 	w := httptest.NewRecorder()
-	if _, _, err := g.guard(w, r, g.store, at); err != nil {
+	if err := (&authentication{request: g.at(w, r, at)}).check(); err != nil {
 		return verify.AsError(err).Status()
 	}
 	return 200
@@ -33,7 +33,7 @@ func (g *guarding) askAs(method string, at purpose, header http.Header, form str
 func (g *guarding) authorizes(query string) int {
 	g.t.Helper()
 	r := httptest.NewRequest("GET", "/authorize?"+query, nil)
-	if err := g.checkAuthorization(httptest.NewRecorder(), r); err != nil {
+	if err := g.at(httptest.NewRecorder(), r, endpoint).checkAuthorization(); err != nil {
 		return verify.AsError(err).Status()
 	}
 	return 200
@@ -42,7 +42,7 @@ func (g *guarding) authorizes(query string) int {
 // holds is the status of a token of a client at userinfo.
 func (g *guarding) holds(t authserver.TokenHolder) int {
 	g.t.Helper()
-	if err := g.checkHolder(httptest.NewRequest("GET", "/userinfo", nil), g.store, "token", false, t); err != nil {
+	if err := g.at(httptest.NewRecorder(), httptest.NewRequest("GET", "/userinfo", nil), endpoint).checkHolder("token", false, t); err != nil {
 		return verify.AsError(err).Status()
 	}
 	return 200
@@ -53,7 +53,7 @@ func (g *guarding) isActive(answer string) bool {
 	g.t.Helper()
 	held := &heldAnswer{w: httptest.NewRecorder(), status: 200, header: http.Header{}}
 	held.body.WriteString(answer)
-	active, err := g.stillActive(httptest.NewRequest("POST", "/introspect", nil), g.store, held, "token=t")
+	active, err := g.at(held.w, httptest.NewRequest("POST", "/introspect", nil), introspection).stillActive(held, "token=t")
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -80,8 +80,8 @@ func TestUnknownClients(t *testing.T) {
 	places := func(id string, pass bool) {
 		t.Helper()
 		for what, got := range map[string]struct{ got, refused int }{
-			"token":         {g.askAs("POST", authentication, nil, "client_id="+strings.ReplaceAll(id, " ", "+")), 401},
-			"GET":           {g.askAs("GET", authentication, nil, "client_id="+strings.ReplaceAll(id, " ", "+")), 401},
+			"token":         {g.askAs("POST", clientAuthentication, nil, "client_id="+strings.ReplaceAll(id, " ", "+")), 401},
+			"GET":           {g.askAs("GET", clientAuthentication, nil, "client_id="+strings.ReplaceAll(id, " ", "+")), 401},
 			"revocation":    {g.askAs("POST", revocation, nil, "client_id="+strings.ReplaceAll(id, " ", "+")), 401},
 			"introspection": {g.askAs("POST", introspection, nil, "client_id="+strings.ReplaceAll(id, " ", "+")), 401},
 			"authorization": {g.authorizes("client_id=" + strings.ReplaceAll(id, " ", "+")), 400},
@@ -103,7 +103,7 @@ func TestUnknownClients(t *testing.T) {
 		t.Helper()
 		bearer := http.Header{"Authorization": {"Bearer t"}}
 		for what, got := range map[string]int{
-			"token": g.askAs("POST", authentication, nil, "grant_type=x"), "token with a token": g.askAs("POST", authentication, bearer, "grant_type=x"),
+			"token": g.askAs("POST", clientAuthentication, nil, "grant_type=x"), "token with a token": g.askAs("POST", clientAuthentication, bearer, "grant_type=x"),
 			"introspection": g.askAs("POST", introspection, nil, "token=t"),
 		} {
 			if (got == 200) != pass || !pass && got != 401 {
@@ -113,7 +113,7 @@ func TestUnknownClients(t *testing.T) {
 		if got := g.askAs("POST", introspection, bearer, "token=t"); got != 200 {
 			t.Errorf("introspection with a token: %d", got)
 		}
-		if got := g.askAs("OPTIONS", authentication, nil, ""); got != 200 {
+		if got := g.askAs("OPTIONS", clientAuthentication, nil, ""); got != 200 {
 			t.Errorf("OPTIONS: %d", got)
 		}
 	}
@@ -150,7 +150,7 @@ func TestUnknownClients(t *testing.T) {
 	}
 	refuses(4)
 	tpp := leaf(t, "tpp", time.Now().Add(time.Hour))
-	if status := g.ask(tpp, authentication, "client_id=client"); status != 200 {
+	if status := g.ask(tpp, clientAuthentication, "client_id=client"); status != 200 {
 		t.Errorf("a client that the registry knows: %d", status)
 	}
 	if err := g.store.Suspend(t.Context(), registry.Suspension{Workspace: g.ws.Name, Kind: registry.SuspendClient, Value: "client"}); err != nil {
@@ -163,7 +163,7 @@ func TestUnknownClients(t *testing.T) {
 		places(id, true)
 	}
 	nameless(true)
-	if status := g.ask(tpp, authentication, "client_id=client"); status != 401 {
+	if status := g.ask(tpp, clientAuthentication, "client_id=client"); status != 401 {
 		t.Errorf("a suspended client: %d", status)
 	}
 }

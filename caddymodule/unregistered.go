@@ -4,25 +4,24 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
 // refusesUnknown tells whether client_ids that the registry does not know are refused now.
-func (g *gateway) refusesUnknown(store *registry.Registry) bool {
-	return g.options.RefuseUnknown || store.Epoch().Unconfirmed()
+func (q *request) refusesUnknown() bool {
+	return q.options().RefuseUnknown || q.store.Epoch().Unconfirmed()
 }
 
 // unknown tells whether a client_id that the registry does not know is refused.
-func (g *gateway) unknown(store *registry.Registry, id string) bool {
-	return g.refusesUnknown(store) && !g.options.KnownClient(id)
+func (q *request) unknown(id string) bool {
+	return q.refusesUnknown() && !q.options().KnownClient(id)
 }
 
 var errUnknownClient = errors.New("the registry does not know this client_id, and unknown_clients has it refused, or a restore or loss that nobody has confirmed")
 
 // refuseUnknown refuses it where clients authenticate.
-func (g *gateway) refuseUnknown(store *registry.Registry, id string) error {
-	if !g.unknown(store, id) {
+func (q *request) refuseUnknown(id string) error {
+	if !q.unknown(id) {
 		return nil
 	}
 	return verify.Refuse(verify.InvalidClient, "unknown_clients", "client authentication: no client is registered here with this client_id; register, or ask the bank").Because(errUnknownClient)
@@ -31,11 +30,12 @@ func (g *gateway) refuseUnknown(store *registry.Registry, id string) error {
 // refuseNameless refuses a request that names no client where clients authenticate. At
 // introspection a resource server may send a token in place of that (RFC 7662 2.1), whose
 // client is looked at apart.
-func (g *gateway) refuseNameless(r *http.Request, store *registry.Registry, who *verify.ClientAuthentication, at purpose) error {
-	if len(who.ClientIDs) > 0 || r.Method == http.MethodOptions || !g.refusesUnknown(store) {
+func (a *authentication) refuseNameless() error {
+	q := a.request
+	if len(a.who.ClientIDs) > 0 || q.r.Method == http.MethodOptions || !q.refusesUnknown() {
 		return nil
 	}
-	if p, err := verify.ReadPresentedToken(r.Header["Authorization"], r.URL.RawQuery, ""); at == introspection && err == nil && p.Raw != "" {
+	if p, err := verify.ReadPresentedToken(q.r.Header["Authorization"], q.r.URL.RawQuery, ""); q.purpose == introspection && err == nil && p.Raw != "" {
 		return nil
 	}
 	return verify.Refuse(verify.InvalidClient, "unknown_clients", "client authentication: no client_id; send the one that you have registered").Because(errUnknownClient)

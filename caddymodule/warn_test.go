@@ -21,10 +21,10 @@ func TestWarn(t *testing.T) {
 		"client_id of 37 characters": {strings.Repeat("a", 37), []string{"client_credentials"}, "client_id of more than 36"},
 		"client_id for no path":      {"a/b", []string{"client_credentials"}, "a path must escape"},
 	} {
-		d := &dcr{exchange: &exchange{}}
+		d := &registrationRequest{request: new(request)}
 		d.warn(&registry.Client{ClientID: c.id, Metadata: verify.Metadata{GrantTypes: c.grants}})
 		text := ""
-		for _, f := range d.fields {
+		for _, f := range d.request.fields {
 			text += f.String()
 		}
 		if (c.word == "") != (text == "") || !strings.Contains(text, c.word) {
