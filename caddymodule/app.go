@@ -1,10 +1,6 @@
 // Package caddymodule is the gateway as Caddy sees it: an app that holds the
-// store over reloads, and a handler that guards a whole site.
-//
-// A request goes through the handler in the order of the files: target.go makes one
-// form of the request target, scrub.go removes forged headers, paths.go tells what the
-// path is, then serve.go, registration.go, guard.go or endpointchecks.go answers, or the
-// next handler does.
+// store over reloads, and a handler that configures a gateway and guards a whole
+// site with it.
 package caddymodule
 
 import (
@@ -17,6 +13,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-dcr/caddy-dcr/gateway"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 )
 
@@ -61,7 +58,7 @@ type App struct {
 	mu         sync.Mutex
 	workspaces []*Handler
 	// own are the headers of all workspaces: a site may have several.
-	own headerFilter
+	own gateway.HeaderFilter
 	// users are the requests at work, and the app itself between Start and Cleanup.
 	users    int
 	started  bool
@@ -144,18 +141,12 @@ func (a *App) join(h *Handler) error {
 		switch {
 		case other.Workspace == h.Workspace:
 			return fmt.Errorf("workspace %s is configured twice (a site with several addresses on different ports counts several times)", h.Workspace)
-		case within(other.issuerPath, h.issuerPath) || within(h.issuerPath, other.issuerPath):
+		case gateway.Within(other.issuerPath, h.issuerPath) || gateway.Within(h.issuerPath, other.issuerPath):
 			return fmt.Errorf("workspaces %s and %s overlap: their issuers are under the same path (%s, %s)", other.Workspace, h.Workspace, other.issuerPath, h.issuerPath)
 		}
 	}
 	a.workspaces = append(a.workspaces, h)
 	return nil
-}
-
-// within tells whether path is base or below it.
-func within(path, base string) bool {
-	base = strings.TrimSuffix(base, "/")
-	return strings.HasPrefix(path, base) && (len(path) == len(base) || path[len(base)] == '/')
 }
 
 // secret resolves a configured secret. It must be a placeholder, so that the

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
+	"github.com/caddy-dcr/caddy-dcr/gateway"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
@@ -131,7 +132,7 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return fmt.Errorf("%q: must be an https URL with the issuer's path", c.URL)
 	}
-	if h.issuerPath, err = normalPath(u.EscapedPath()); err != nil || u.EscapedPath() != h.issuerPath && u.EscapedPath() != "" {
+	if h.issuerPath, err = gateway.NormalPath(u.EscapedPath()); err != nil || u.EscapedPath() != h.issuerPath && u.EscapedPath() != "" {
 		return fmt.Errorf("%q: its path must be lower-case, without escapes, empty segments or a slash at its end", c.URL)
 	}
 	if err := c.checkWords(); err != nil {
@@ -171,14 +172,14 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 		Secrets:        c.SharedHeader.secrets(),
 		ClientIDHeader: c.Provision.ClientIDHeader, SendStatement: c.Provision.SendStatement, DNFormat: c.DNFormat, Validate: c.Validate,
 		IntrospectionEndpoint: c.IntrospectionEndpoint, RevocationEndpoint: c.RevocationEndpoint,
-		TokenAudience: c.TokenAudience, RegistrationEndpoint: func(issuer string) string { return registerURL(h.MTLSOrigin, issuer, h.RegisterPath) },
+		TokenAudience: c.TokenAudience, RegistrationEndpoint: func(issuer string) string { return gateway.RegisterURL(h.MTLSOrigin, issuer, h.RegisterPath) },
 		TokenEndpointAuth: c.TokenEndpointAuth, BridgeMethod: c.BridgeMethod,
 		ClientCertificate: h.handedOver, Supports: c.Supports, BindsTokens: c.BindAccessTokens, Accept: accept, Logger: h.log, Documents: documents{h}, KeptKeys: kept, Now: h.now,
 		FairShareOff: h.FairShare == "off", PassErrors: c.ASErrors == "pass",
 	}
 	if c.inlineKeys() {
 		o.Keys = func(ctx context.Context, c *registry.Client) ([]verify.Key, error) {
-			return inlineKeys(ctx, h.rules.Issuers, c)
+			return gateway.InlineKeys(ctx, h.rules.Issuers, c)
 		}
 	}
 	if err := h.resolveSecrets(&o); err != nil {
@@ -230,7 +231,7 @@ func (c *AuthorizationServer) checkEndpoints() error {
 		}
 		target, err := authserver.ReadEndpoint(c.URL, given.text)
 		if err == nil {
-			_, err = normalPath(authserver.NewEndpoint(given.name, target).Path)
+			_, err = gateway.NormalPath(authserver.NewEndpoint(given.name, target).Path)
 		}
 		if err != nil {
 			return fmt.Errorf("%s %q: %w", given.name, given.text, err)
@@ -239,11 +240,11 @@ func (c *AuthorizationServer) checkEndpoints() error {
 	return nil
 }
 
-// headerFilter are the names that this workspace gives to headers of the gateway.
+// gateway.HeaderFilter are the names that this workspace gives to headers of the gateway.
 func (h *Handler) ownHeaders() []string {
 	names := slices.Clone(h.handedOver.Names())
 	if p := h.ClientCertificateHeader; p != nil {
-		names = append(names, p.certificate.header.Names()...)
+		names = append(names, p.certificate.Headers()...)
 	}
 	if s := h.AuthorizationServer.SharedHeader; s != nil {
 		names = append(names, s.Name)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-dcr/caddy-dcr/gateway"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
@@ -42,7 +43,7 @@ var errHeaderName = errors.New("header name: letters, digits and dashes (Caddy r
 
 func checkHeaderName(name string) error {
 	lower := strings.ToLower(name)
-	if strings.Trim(lower, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || len(name) > maxHeaderName-len("-Chain") ||
+	if strings.Trim(lower, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || len(name) > gateway.MaxHeaderName-len("-Chain") ||
 		slices.Contains(taken, lower) || strings.HasPrefix(lower, "content-") || strings.HasPrefix(lower, "accept") {
 		return fmt.Errorf("%q: %w", name, errHeaderName)
 	}

@@ -46,9 +46,14 @@ func TestStoresOfEarlierVersions(t *testing.T) {
 	}
 }
 
+// uncalled is an AS that nobody asks.
+type uncalled struct{ registry.Provisioner }
+
+func (uncalled) ChoosesClientID() bool { return false }
+
 func hasFiveClients(t *testing.T, store *registry.Registry, workspace string) {
 	t.Helper()
-	ws := registry.Workspace{Name: workspace, Provisioner: &namer{ids: make([]string, 5)}}
+	ws := registry.Workspace{Name: workspace, Provisioner: uncalled{}}
 	for n := range 5 {
 		id, jti := fmt.Sprintf("c%d", n), fmt.Sprintf("0000000%d-0000-4000-8000-000000000000", n)
 		c, err := store.Client(t.Context(), workspace, id)

@@ -22,12 +22,6 @@ func checkLabel(label string) error {
 	return nil
 }
 
-// epochOf is the store's epoch as the checks read it.
-func epochOf(store *registry.Registry) verify.Epoch {
-	e := store.Epoch()
-	return verify.Epoch{Time: e.Time()}
-}
-
 func (t *AccessToken) check() error {
 	if t != nil && t.Lifetime < 0 {
 		return errors.New("access_token: token_lifetime must be positive")

@@ -12,11 +12,22 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-dcr/caddy-dcr/gateway"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/registry/memory"
-	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
 )
+
+// Question is a registration request (POST) to be explained.
+type Question struct {
+	gateway.Question
+	// Remote is the sender's IP address. Default: none.
+	Remote string
+	// At is when the request came. Default: now.
+	At time.Time
+	// Answers stand for the servers that are asked. Default: they are asked.
+	Answers jwks.Answers
+}
 
 // Explain decides a registration request as this configuration would, and tells every
 // step. It changes nothing: no store is opened, and of the authorization server only
@@ -46,20 +57,7 @@ func (a *App) Explain(ctx context.Context, workspace string, q Question) (*regis
 	}
 	defer end()
 	ctx = context.WithValue(ctx, caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: q.Remote})
-	d, err := h.gateway.asked(jwks.WithAnswers(ctx, &q.Answers), store, q)
-	if err != nil {
-		return nil, err
-	}
-	complete, err := d.explain(q)
-	e := registry.Explain(h.Workspace, d.request.operation, d.now(), d.request.trace, err)
-	switch {
-	case err != nil && verify.AsError(err).Kind != verify.Unavailable:
-	case err != nil || !complete: // a server that did not answer here says nothing of the request
-		e.Outcome, e.Status, e.Error, e.Rule, e.Told = registry.Incomplete, 0, "", "", ""
-	default:
-		e.Outcome = registry.Passed
-	}
-	return e, nil
+	return h.gateway.Explain(jwks.WithAnswers(ctx, &q.Answers), q.Question)
 }
 
 // apart makes a handler of the configuration of this one, which shares nothing with it. It

@@ -4,15 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
+	"github.com/caddy-dcr/caddy-dcr/gateway"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
@@ -120,7 +119,7 @@ type Handler struct {
 	log        *slog.Logger
 	ctx        caddy.Context
 	// gateway serves what this configures.
-	gateway *gateway
+	gateway *gateway.Gateway
 	// source is the configuration as it came, for whoever explains a request (apart).
 	source json.RawMessage
 	// explains: this handler serves nothing, and is only asked. at stands for its clock
@@ -185,15 +184,6 @@ func (h *Handler) workspace() registry.Workspace {
 // needsCertificate and needsToken are protections 1 and 2.
 func (h *Handler) needsCertificate() bool { return h.ClientCertificate != "off" }
 func (h *Handler) needsToken() bool       { return h.AccessToken == nil || !h.AccessToken.Off }
-
-// origin is scheme and host of a URL, lower case.
-func origin(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return ""
-	}
-	return strings.ToLower(u.Scheme + "://" + u.Host)
-}
 
 // Interface guards.
 var (

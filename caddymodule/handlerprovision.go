@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-dcr/caddy-dcr/gateway"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
@@ -68,16 +69,17 @@ func (h *Handler) provision(ctx caddy.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if h.gateway, err = newGateway(h.options(limits, host), http.HandlerFunc(serveNext)); err != nil {
+	if h.gateway, err = gateway.New(h.options(limits, host), http.HandlerFunc(serveNext)); err != nil {
 		return err
 	}
 	return h.joinApp()
 }
 
 func (h *Handler) joinApp() error {
-	h.app.own.add(h.ownHeaders()...)
-	h.app.own.obey(&h.RequestHeaders)
-	h.app.own.fromProxy = h.app.own.fromProxy || h.ClientCertificateHeader != nil
+	h.app.own.Add(h.ownHeaders()...)
+	h.app.own.Keep(h.KeepHeaders...)
+	h.app.own.Pass(h.PassHeaders...)
+	h.app.own.FromProxy = h.app.own.FromProxy || h.ClientCertificateHeader != nil
 	return h.app.join(h)
 }
 
@@ -86,10 +88,10 @@ func (h *Handler) checkWords() error {
 	if h.RegisterPath == "" {
 		h.RegisterPath = "/" + h.Workspace + "/openbankinguk/dcr/v" + string(h.Version) + "/register"
 	}
-	if normal, err := normalPath(h.RegisterPath); err != nil || normal != h.RegisterPath || h.RegisterPath == "/" {
+	if normal, err := gateway.NormalPath(h.RegisterPath); err != nil || normal != h.RegisterPath || h.RegisterPath == "/" {
 		return fmt.Errorf("register_path %q: must be a lower-case path without escapes, empty segments or a slash at its end", h.RegisterPath)
 	}
-	if h.MTLSOrigin != "" && (origin(h.MTLSOrigin) != h.MTLSOrigin || !strings.HasPrefix(h.MTLSOrigin, "https://")) {
+	if h.MTLSOrigin != "" && (gateway.Origin(h.MTLSOrigin) != h.MTLSOrigin || !strings.HasPrefix(h.MTLSOrigin, "https://")) {
 		return fmt.Errorf("mtls_origin %q: must be https, a lower-case host and perhaps a port, nothing else", h.MTLSOrigin)
 	}
 	if h.AuthorizationServer == nil {

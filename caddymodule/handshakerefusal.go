@@ -18,6 +18,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
 
+	"github.com/caddy-dcr/caddy-dcr/gateway"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
@@ -67,7 +68,7 @@ func (r *refusedHandshakes) add(conn *tls.Conn, from string, err error, now time
 		return
 	}
 	refusedCertificates.WithLabelValues(why.reason).Inc()
-	if !r.allows(networkOf(from), now) {
+	if !r.allows(gateway.NetworkOf(from), now) {
 		r.leftOut.Add(1)
 		return
 	}
@@ -77,7 +78,7 @@ func (r *refusedHandshakes) add(conn *tls.Conn, from string, err error, now time
 	}
 	if leaf != nil {
 		fields = append(fields,
-			slog.String("issuer", verify.Shown(subject(leaf.RawIssuer))), slog.String("subject_sha256", hashOf(leaf.RawSubject)),
+			slog.String("issuer", verify.Shown(verify.SubjectText(leaf.RawIssuer))), slog.String("subject_sha256", hashOf(leaf.RawSubject)),
 			slog.String("certificate", hashOf(leaf.Raw)), slog.Time("not_before", leaf.NotBefore.UTC()), slog.Time("not_after", leaf.NotAfter.UTC()))
 	}
 	if n := r.leftOut.Swap(0); n > 0 {

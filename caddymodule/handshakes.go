@@ -14,6 +14,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-dcr/caddy-dcr/gateway"
 )
 
 func init() {
@@ -172,11 +174,11 @@ func (h *Handshakes) watch(conn *tls.Conn) {
 		}
 	}()
 	from := addressOf(conn)
-	if !h.take(networkOf(from)) {
+	if !h.take(gateway.NetworkOf(from)) {
 		unwatchedHandshakes.Inc()
 		return
 	}
-	defer h.give(networkOf(from))
+	defer h.give(gateway.NetworkOf(from))
 	if err := conn.HandshakeContext(ctx); err != nil {
 		h.refusals.add(conn, from, err, time.Now())
 	}

@@ -28,8 +28,12 @@ func newCaddyHost(ctx caddy.Context) (*caddyHost, error) {
 
 // ServeHTTP answers what is the gateway's and passes the rest on.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	return serveThrough(h.gateway, w, r, next)
+}
+
+func serveThrough(gateway http.Handler, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	c := &call{Context: r.Context(), next: next}
-	h.gateway.ServeHTTP(w, r.WithContext(c))
+	gateway.ServeHTTP(w, r.WithContext(c))
 	return c.err
 }
 

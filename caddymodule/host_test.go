@@ -8,13 +8,12 @@ import (
 	"net/http/httptest"
 	"reflect"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/gateway"
 )
 
 // listener keeps the events that it is told.
@@ -33,13 +32,13 @@ func TestEvents(t *testing.T) {
 	if err := events.Provision(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := events.On(policyDenied, heard); err != nil {
+	if err := events.On(gateway.EventPolicyDenied, heard); err != nil {
 		t.Fatal(err)
 	}
 	if err := events.Start(); err != nil {
 		t.Fatal(err)
 	}
-	(&caddyHost{ctx, events}).Emit(policyDenied, map[string]any{"policy": "p"})
+	(&caddyHost{ctx, events}).Emit(gateway.EventPolicyDenied, map[string]any{"policy": "p"})
 	if len(heard.heard) != 1 || heard.heard[0].Data["policy"] != "p" {
 		t.Errorf("heard %v, want one event of policy p", heard.heard)
 	}
@@ -72,27 +71,24 @@ func TestRequestOfCaddy(t *testing.T) {
 	}
 }
 
-// TestNextHandlerFails: an error of the next handler is for Caddy to answer, and the gateway
-// has written nothing, whatever it was to do with the answer.
+// TestNextHandlerFails: an error of the next handler comes back to Caddy, through whatever
+// the gateway has put round the request.
 func TestNextHandlerFails(t *testing.T) {
-	tpp := leaf(t, "tpp", time.Now().Add(time.Hour))
-	w := newWhole(t, nil)
-	w.next, w.options.Host = http.HandlerFunc(serveNext), new(caddyHost)
-	h, failure := &Handler{gateway: w.gateway}, errors.New("no upstream")
-	bridge := w.secretClient("bridged", verify.ClientSecretPost, tpp)
-	introspect := tokenRequest(tpp, "client_id=client&token=t")
-	introspect.URL.Path = "/default/obuk/introspect"
-	for name, r := range map[string]*http.Request{
-		"elsewhere": httptest.NewRequest(http.MethodGet, "/elsewhere", nil), "token": tokenRequest(tpp, "client_id=client"), "introspection": introspect,
-		"bridge": tokenRequest(tpp, "client_id=bridged&client_secret="+bridge), "userinfo": to(me, "Bearer", "of-another"),
-	} {
-		answer := httptest.NewRecorder()
-		err := h.ServeHTTP(answer, r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return failure }))
-		if !errors.Is(err, failure) || len(answer.Header()) > 0 || answer.Body.Len() > 0 {
-			t.Errorf("%s: error %v, header %v, body %q, want %v and nothing", name, err, answer.Header(), answer.Body, failure)
-		}
-		if err := h.ServeHTTP(httptest.NewRecorder(), r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })); errors.Is(err, failure) {
-			t.Errorf("%s: the error of the request before", name)
+	failure, host := errors.New("no upstream"), new(caddyHost)
+	for _, want := range []error{failure, nil} {
+		next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return want })
+		through := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if host.Failed(r) {
+				t.Error("the next handler has failed before it was called")
+			}
+			r = host.Again(r.WithContext(context.WithValue(r.Context(), caddyhttp.VarsCtxKey, map[string]any{})))
+			serveNext(w, r)
+			if host.Failed(r) != (want != nil) {
+				t.Errorf("the gateway is told %v, want %v", host.Failed(r), want != nil)
+			}
+		})
+		if err := serveThrough(through, httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil), next); !errors.Is(err, want) {
+			t.Errorf("Caddy is told %v, want %v", err, want)
 		}
 	}
 }

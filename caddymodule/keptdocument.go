@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/caddy-dcr/caddy-dcr/gateway"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
@@ -68,5 +69,5 @@ func (d documents) Save(ctx context.Context, document []byte) error {
 
 // in is the place in a store: the URL in one spelling.
 func (d documents) in(r *registry.Registry) registry.Documents {
-	return r.Documents(d.h.Workspace, strings.TrimSuffix(origin(d.h.AuthorizationServer.URL)+d.h.issuerPath, "/"))
+	return r.Documents(d.h.Workspace, strings.TrimSuffix(gateway.Origin(d.h.AuthorizationServer.URL)+d.h.issuerPath, "/"))
 }

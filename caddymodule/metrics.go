@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/caddy-dcr/caddy-dcr/gateway"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 )
 
@@ -112,7 +113,7 @@ func (a *App) offerMetrics() error {
 	if to == nil {
 		return nil
 	}
-	for _, c := range []prometheus.Collector{collector{a}, policyDecisions, uncheckedTokens, leftOutCount, guardRefusals, clientAssertions, revokedCertificates, uncheckedCertificates} {
+	for _, c := range append(gateway.Collectors(), collector{a}, leftOutCount) {
 		if err := to.Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-dcr/caddy-dcr/caddymodule/policylanguage"
+	"github.com/caddy-dcr/caddy-dcr/gateway"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
@@ -102,7 +103,7 @@ func (p *Policy) load(ctx caddy.Context) error {
 func (p *Policy) timeout() time.Duration { return time.Duration(p.Timeout) }
 
 // toAsk is the policy as one request is to ask it.
-func (p *Policy) toAsk() *askedPolicy {
+func (p *Policy) toAsk() *gateway.Policy {
 	p = p.asked()
-	return &askedPolicy{Name: p.Name, Language: p.language, On: p.On, Shadow: p.Shadow, Text: p.Text, Kind: p.kind, Timeout: p.timeout(), Policy: p.policy}
+	return &gateway.Policy{Name: p.Name, Language: p.language, On: p.On, Shadow: p.Shadow, Text: p.Text, Kind: p.kind, Timeout: p.timeout(), Policy: p.policy}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-dcr/caddy-dcr/gateway"
 )
 
 // ProxyCertificate takes client certificates from a load balancer in front of this
@@ -16,7 +18,7 @@ type ProxyCertificate struct {
 	// what a load balancer takes for verified is its own affair. Required.
 	TrustPoolRaw json.RawMessage `json:"trust_pool,omitempty" caddy:"namespace=tls.ca_pool.source inline_key=provider"`
 
-	certificate *proxyCertificate
+	certificate *gateway.ProxyCertificate
 }
 
 func (p *ProxyCertificate) provision(ctx caddy.Context) error {
@@ -34,6 +36,6 @@ func (p *ProxyCertificate) provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	p.certificate, err = newProxyCertificate(header, roots)
+	p.certificate, err = gateway.NewProxyCertificate(header, roots)
 	return err
 }

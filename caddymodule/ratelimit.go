@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-dcr/caddy-dcr/gateway"
 )
 
 // RateLimit bounds what one TPP may ask of the registration endpoints: each
@@ -29,14 +31,20 @@ const (
 )
 
 // provision makes the limits, nil where there are none.
-func (l *RateLimit) provision() (*rateLimits, error) {
+func (l *RateLimit) provision() (*gateway.RateLimits, error) {
 	switch {
-	case l == nil:
-		l = new(RateLimit)
-	case l.Requests < 0 || l.Window < 0:
+	case l != nil && (l.Requests < 0 || l.Window < 0):
 		return nil, errors.New("rate_limit: must be positive")
-	case l.Off:
+	case l != nil && l.Off:
 		return nil, nil
 	}
-	return newRateLimits(cmp.Or(l.Requests, defaultRequests), cmp.Or(time.Duration(l.Window), defaultWindow))
+	return gateway.NewRateLimits(l.values())
+}
+
+// values are those of the configuration, or the defaults.
+func (l *RateLimit) values() (requests int, window time.Duration) {
+	if l == nil {
+		return defaultRequests, defaultWindow
+	}
+	return cmp.Or(l.Requests, defaultRequests), cmp.Or(time.Duration(l.Window), defaultWindow)
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/caddy-dcr/caddy-dcr/gateway"
 )
 
 // checkSite looks at what is around this directive: it guards nothing that goes round it,
@@ -70,7 +72,7 @@ func (w *ways) warn(h *Handler) {
 
 // warnOfProxies says where what is behind this directive does not send to the AS.
 func (w *ways) warnOfProxies(h *Handler) {
-	cure := "write in the site: reverse_proxy " + origin(h.AuthorizationServer.URL)
+	cure := "write in the site: reverse_proxy " + gateway.Origin(h.AuthorizationServer.URL)
 	if len(w.behind) == 0 && !w.other {
 		doubt(h.log, "nothing sends requests that have passed this directive to the authorization server: its endpoints do not answer", w.at, cure)
 	}

@@ -96,3 +96,15 @@ func (unseenApp) CaddyModule() caddy.ModuleInfo {
 }
 func (unseenApp) Start() error { return nil }
 func (unseenApp) Stop() error  { return nil }
+
+// TestOtherBodiesAreWarnedOf: at each load, and by validate.
+func TestOtherBodiesAreWarnedOf(t *testing.T) {
+	t.Setenv("DCR_TEST_SECRET", "x")
+	const warning = "other_bodies pass: JSON bodies reach"
+	if text := said(t, site(workspaceWord("other_bodies pass")...)); !strings.Contains(text, warning) {
+		t.Errorf("no warning: %s", text)
+	}
+	if text := said(t, site(workspaceWord("other_bodies refuse")...)); strings.Contains(text, warning) {
+		t.Errorf("a warning without need: %s", text)
+	}
+}

@@ -14,24 +14,23 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-dcr/caddy-dcr/gateway"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
-
-var errNoClientAuth = errors.New("the site does not verify client certificates: tls { client_auth { mode verify_if_given ... } }")
 
 // transportTrust is what client certificates are verified with where this request came
 // in: the trust_pool of client_certificate header, or that of the site's tls
 // { client_auth }. Its error is why that is not known.
 func (h *Handler) transportTrust(r *http.Request) (*verify.TransportTrust, error) {
 	if p := h.ClientCertificateHeader; p != nil {
-		return &verify.TransportTrust{Roots: p.certificate.roots}, nil
+		return &verify.TransportTrust{Roots: p.certificate.Roots()}, nil
 	}
 	c, err := h.siteTLS(r)
 	switch {
 	case err != nil:
 		return nil, err
 	case c.ClientAuth < tls.VerifyClientCertIfGiven:
-		return nil, errNoClientAuth
+		return nil, gateway.ErrNoClientAuth
 	}
 	trust := &verify.TransportTrust{Roots: c.ClientCAs, Verify: c.VerifyConnection}
 	if trust.Roots == nil { // as crypto/tls has it
@@ -52,7 +51,7 @@ func (h *Handler) siteTLS(r *http.Request) (*tls.Config, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the host where clients register is not known: %w", err)
 		}
-		at, err := url.Parse(registerURL(h.MTLSOrigin, m.Issuer, h.RegisterPath))
+		at, err := url.Parse(gateway.RegisterURL(h.MTLSOrigin, m.Issuer, h.RegisterPath))
 		if err != nil {
 			return nil, err
 		}

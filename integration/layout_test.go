@@ -36,7 +36,8 @@ var importTable = map[string][]string{
 	"registry/memory":    {"registry", "registry/engine", "verify"},
 	"registry/storetest": {"registry", "verify"},
 	"authserver/...":     {"authserver/...", "verify", "verify/jwks", "registry"},
-	"caddymodule/...":    {"caddymodule/...", "authserver/...", "registry/...", "verify", "verify/jwks", "verify/crl"},
+	"gateway":            {"authserver", "registry", "verify", "verify/jwks", "verify/crl"},
+	"caddymodule/...":    {"caddymodule/...", "gateway", "authserver/...", "registry/...", "verify", "verify/jwks", "verify/crl"},
 	"caddymodule/rego":   {"verify"}, // a module of its own
 	"integration/...":    {"integration/...", "caddymodule/...", "authserver/...", "registry/...", "verify", "verify/jwks", "."},
 }
@@ -45,6 +46,7 @@ var importTable = map[string][]string{
 var testImports = map[string][]string{
 	"verify":           {"verify/crl/crltest"},
 	"verify/crl":       {"verify/crl/crltest"},
+	"gateway":          {"registry/memory", "verify/crl/crltest"},
 	"caddymodule/...":  {"verify/crl/crltest"},
 	"registry":         {"registry/..."},
 	"registry/engine":  {"registry/..."},
@@ -232,6 +234,8 @@ func TestLayoutCheck(t *testing.T) {
 		{"upwards", "registry/x.go", source("registry", "ours/authserver"), "registry may not import authserver"},
 		{"engine beside engine", "registry/memory/x.go", source("memory", "ours/registry/badger"), "registry/memory may not import registry/badger"},
 		{"the suite knows no engine", "registry/storetest/x.go", source("storetest", "ours/registry/memory"), "registry/storetest may not import registry/memory"},
+		{"gateway upwards", "gateway/x.go", source("gateway", "ours/caddymodule"), "gateway may not import caddymodule"},
+		{"gateway to Caddy", "gateway/x.go", source("gateway", "github.com/caddyserver/caddy/v2/modules/caddyhttp"), "imports github.com/caddyserver/caddy/v2/modules/caddyhttp, which belongs"},
 		{"authserver to Caddy's side", "authserver/x.go", source("authserver", "ours/caddymodule"), "authserver may not import caddymodule"},
 		{"integration in the product", "caddymodule/x_test.go", source("caddymodule", "ours/integration/tpp"), "caddymodule may not import integration/tpp"},
 		{"new folder", "policy/x.go", source("policy"), "policy is not in the import table"},

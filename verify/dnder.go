@@ -22,6 +22,15 @@ const (
 // maxRDNs bounds a name from a certificate. Real ones have four to ten.
 const maxRDNs = 32
 
+// SubjectText is a DER Name as text, and where it cannot be read why, in parentheses.
+func SubjectText(der []byte) string {
+	dn, err := ParseSubject(der)
+	if err != nil {
+		return "(" + err.Error() + ")"
+	}
+	return dn.String()
+}
+
 // ParseSubject reads a DER Name: a certificate's RawSubject. Order and every
 // attribute are kept, unlike in Go's pkix.Name, which drops, re-tags and reorders.
 func ParseSubject(der []byte) (DN, error) {

@@ -162,7 +162,7 @@ var formats = map[string]int{"Refuse": 2, "refuseRequest": 1, "refuse": 0, "Erro
 func TestRefusalsElsewhere(t *testing.T) {
 	const file = "testdata/refusals_elsewhere.golden"
 	var lines []string
-	for _, folder := range []string{"authserver", "caddymodule", "registry"} {
+	for _, folder := range []string{"authserver", "caddymodule", "gateway", "registry"} {
 		for text := range sourceTexts(t, "../"+folder+"/*.go", map[string]int{"Refuse": 2}) {
 			if !strings.Contains(text, "; ") {
 				t.Errorf("%s does not say how to mend it: %s", folder, text)

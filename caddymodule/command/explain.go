@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-dcr/caddy-dcr/caddymodule"
+	"github.com/caddy-dcr/caddy-dcr/gateway"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
 )
@@ -158,7 +159,7 @@ func provisioned(config, adapter, storage string) (*caddymodule.App, error) {
 
 // question is what the flags ask.
 func (e *explanation) question() (q *caddymodule.Question, err error) {
-	q = &caddymodule.Question{Remote: e.remote, Token: e.token, Answers: jwks.Answers{Offline: e.offline, Bodies: map[string][]byte{}}}
+	q = &caddymodule.Question{Question: gateway.Question{Token: e.token}, Remote: e.remote, Answers: jwks.Answers{Offline: e.offline, Bodies: map[string][]byte{}}}
 	if q.Body, err = read(e.body); err != nil {
 		return nil, fmt.Errorf("--body: %w", err)
 	}

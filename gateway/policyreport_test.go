@@ -1,0 +1,111 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// TestReport: what operators are told of a decision.
+func TestReport(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		shadow   bool
+		decision verify.Decision
+		mode     string
+		verdict  string
+		logged   bool
+		event    bool
+	}{
+		{"allowed", false, verify.Decision{Allowed: true}, "enforced", "allowed", false, false},
+		{"narrowed", false, verify.Decision{Allowed: true, Scopes: []string{"openid"}}, "enforced", "narrowed", true, false},
+		{"denied", false, verify.Decision{Reason: "no"}, "enforced", "denied", true, true},
+		{"denied in shadow", true, verify.Decision{Reason: "no"}, "shadow", "denied", true, true},
+		{"failed", true, verify.Decision{Reason: "no", Fault: context.Canceled}, "shadow", "failed", true, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var log bytes.Buffer
+			host := &fakeHost{}
+			g := &Gateway{options: Options{Workspace: registry.Workspace{Name: "w/" + tc.name}, Host: host}, log: slog.New(slog.NewJSONHandler(&log, nil))}
+			d := g.newRequest(httptest.NewRecorder(), httptest.NewRequest("POST", "/", nil), nil, registrations).registrationRequest()
+			ssa, err := verify.ParseObject([]byte(`{"software_id":"s\n1","org_id":7}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.report(&Policy{Name: "p", Shadow: tc.shadow}, &verify.PolicyInput{Operation: "create", SSA: ssa}, tc.decision)
+			if n := decisionsWith(t, g.options.Workspace.Name, tc.mode, tc.verdict); n != 1 {
+				t.Errorf("counted %v", n)
+			}
+			if (log.Len() > 0) != tc.logged || tc.logged && !strings.Contains(log.String(), `"verdict":"`+tc.verdict+`"`) {
+				t.Errorf("logged %d bytes: %.300s", log.Len(), log.String())
+			}
+			if (len(host.events) == 1) != tc.event {
+				t.Fatalf("%d events", len(host.events))
+			}
+			if tc.event {
+				data := host.events[0]
+				if data["policy"] != "p" || data["mode"] != tc.mode || data["verdict"] != tc.verdict || data["software_id"] != "s\n1" || data["support_code"] != d.request.supportCode() {
+					t.Errorf("%v", data)
+				}
+			}
+		})
+	}
+}
+
+// TestReportLines: a line has what there is, and no stack trace of Caddy's.
+func TestReportLines(t *testing.T) {
+	const line = `"msg":"policy","policy":"p","mode":"enforced",`
+	const whom = `"operation":"read","support_code":"code","software_id":"","org_id":""`
+	for _, tc := range []struct {
+		decision verify.Decision
+		want     string
+	}{
+		{verify.Decision{Allowed: true, Scopes: []string{"openid"}}, `"level":"INFO",` + line + `"verdict":"narrowed",` + whom + `,"scopes":["openid"]}`},
+		{verify.Decision{Allowed: true, GrantTypes: []string{"x"}}, `"level":"INFO",` + line + `"verdict":"narrowed",` + whom + `,"grant_types":["x"]}`},
+		{verify.Decision{Reason: "no"}, `"level":"INFO",` + line + `"verdict":"denied",` + whom + `,"reason":"no"}`},
+		{verify.Decision{Reason: "no", Fault: context.Canceled}, `"level":"WARN",` + line + `"verdict":"failed",` + whom + `,"reason":"no"}`},
+	} {
+		var log bytes.Buffer
+		g := &Gateway{options: Options{Host: new(fakeHost)}, log: slog.New(slog.NewJSONHandler(&log, nil))}
+		d := g.newRequest(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil), nil, registrations).registrationRequest()
+		d.request.support = "code"
+		d.report(&Policy{Name: "p"}, &verify.PolicyInput{Operation: "read"}, tc.decision)
+		if got := strings.TrimSpace(log.String()); !strings.HasSuffix(got, tc.want) {
+			t.Errorf("logged %s\nwant %s", got, tc.want)
+		}
+	}
+}
+
+// decisionsWith is how many decisions with these labels there were.
+func decisionsWith(t *testing.T, labels ...string) (n float64) {
+	t.Helper()
+	r := prometheus.NewRegistry()
+	if err := r.Register(policyDecisions); err != nil {
+		t.Fatal(err)
+	}
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range families[0].GetMetric() {
+		found := 0
+		for _, l := range m.GetLabel() {
+			if slices.Contains(labels, l.GetValue()) {
+				found++
+			}
+		}
+		if found == len(labels) {
+			n += m.GetCounter().GetValue()
+		}
+	}
+	return n
+}

@@ -1,0 +1,35 @@
+package gateway
+
+import (
+	"bytes"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify"
+)
+
+// TestLinesAboutOneCA: certificates of a CA that are covered and that are not, in turn, are no
+// two lines for each pair of requests.
+func TestLinesAboutOneCA(t *testing.T) {
+	var log bytes.Buffer
+	out := slog.New(slog.NewTextHandler(&log, nil))
+	ca := leaf(t, "CA", time.Now().Add(time.Hour))
+	cert := &verify.Certificate{Leaf: ca, Authorities: []*x509.Certificate{ca}}
+	var u uncheckedIssuers
+	now := time.Now()
+	for range 100 {
+		u.tell(out, &verify.Unchecked{Certificate: ca, Why: errors.New("not covered")}, false, now)
+		u.end(out, cert, now)
+	}
+	if n := strings.Count(log.String(), "\n"); n != maxIssuerLines {
+		t.Errorf("%d lines, want %d", n, maxIssuerLines)
+	}
+	u.tell(out, &verify.Unchecked{Certificate: ca, Why: errors.New("not covered")}, false, now.Add(time.Hour))
+	if n := strings.Count(log.String(), "\n"); n != maxIssuerLines+1 {
+		t.Errorf("%d lines an hour later", n)
+	}
+}
