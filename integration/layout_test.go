@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -265,5 +266,22 @@ func TestLayoutCheck(t *testing.T) {
 				t.Errorf("reports %q, want %q", got, test.want)
 			}
 		})
+	}
+}
+
+// TestArchitectureNamesFiles: the page that explains the code names files that are there.
+func TestArchitectureNamesFiles(t *testing.T) {
+	page, err := os.ReadFile("../docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile("`([a-z]+/[a-z_/]+\\.go)`").FindAllSubmatch(page, -1)
+	if len(names) < 20 {
+		t.Errorf("%d files are named, want 20 or more", len(names))
+	}
+	for _, name := range names {
+		if _, err := os.Stat("../" + string(name[1])); err != nil {
+			t.Errorf("%s: %v", name[1], err)
+		}
 	}
 }
