@@ -22,26 +22,26 @@ type caller struct {
 	// clientID is a client of the registry that the request names, or its access token;
 	// empty for none. of is whose that is, known where somebody will read it.
 	clientID string
-	of       party
+	of       owner
 	// inactive is why the gateway, and not the AS, calls the token inactive that the request
 	// asks about, empty where it does not. inactiveOf is its client, where that is why.
 	inactive, inactiveOf string
 }
 
-// party is whose a client is. It never changes.
-type party struct{ softwareID, orgID string }
+// owner is whose a client is. It never changes.
+type owner struct{ softwareID, orgID string }
 
 // presents takes what a request says of its sender, which nobody has verified.
 func (c *caller) presents(who *verify.ClientAuthentication) {
 	c.who, c.presented = who, who.ClientIDs
 	if len(who.ClientIDs) > 0 { // else it is whose access token came with it
-		c.clientID, c.of = "", party{}
+		c.clientID, c.of = "", owner{}
 	}
 }
 
 // is takes a client of the registry that the request names.
 func (q *request) is(client *registry.Client) {
-	q.caller.clientID, q.caller.of = client.ClientID, party{client.SoftwareID, client.OrgID}
+	q.caller.clientID, q.caller.of = client.ClientID, owner{client.SoftwareID, client.OrgID}
 	q.showClient(client)
 }
 
@@ -102,17 +102,17 @@ func (q *request) logPassed() {
 	q.options().Host.AddToAccessLog(q.r, fields)
 }
 
-// maxParties bounds the memory: about 200 bytes each.
-const maxParties = 4096
+// maxOwners bounds the memory: about 200 bytes each.
+const maxOwners = 4096
 
-// parties are those of clients whose requests were let through, by client_id.
-type parties struct {
+// owners are those of clients whose requests were let through, by client_id.
+type owners struct {
 	once  sync.Once
-	known *lru.Cache[string, party]
+	known *lru.Cache[string, owner]
 }
 
-func (p *parties) cache() *lru.Cache[string, party] {
-	p.once.Do(func() { p.known, _ = lru.New[string, party](maxParties) }) // an error is only for a size below 1
+func (p *owners) cache() *lru.Cache[string, owner] {
+	p.once.Do(func() { p.known, _ = lru.New[string, owner](maxOwners) }) // an error is only for a size below 1
 	return p.known
 }
 
@@ -123,14 +123,14 @@ func (q *request) remembered(clientID string) {
 	if !q.logsPassed() {
 		return
 	}
-	known := q.gateway.parties.cache()
+	known := q.gateway.owners.cache()
 	of, ok := known.Get(clientID)
 	if !ok {
 		client, err := q.store.Client(q.r.Context(), q.options().Workspace.Name, clientID)
 		if err != nil {
 			return // it is only for the log
 		}
-		of = party{client.SoftwareID, client.OrgID}
+		of = owner{client.SoftwareID, client.OrgID}
 		known.Add(clientID, of)
 	}
 	q.caller.of = of

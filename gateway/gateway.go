@@ -158,8 +158,8 @@ type Gateway struct {
 	table     atomic.Pointer[table]
 	renewals  singleflight.Group
 	refreshed *lru.Cache[string, time.Time]
-	passed    passed
-	parties   parties
+	cache     guardCache
+	owners    owners
 	unchecked uncheckedIssuers
 }
 

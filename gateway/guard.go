@@ -51,9 +51,9 @@ type authentication struct {
 	other bool
 	// who is what the request says of its sender.
 	who *verify.ClientAuthentication
-	// asked is what may be remembered of the request, where it is usual.
-	asked usual
-	usual bool
+	// key is what may be remembered of the request, where it is plain.
+	key   guardKey
+	plain bool
 	// client is the client of the registry that has authenticated: nil for any other, and for
 	// one with whose request there is nothing to do but to pass it on.
 	client *registry.Client
@@ -83,11 +83,11 @@ func (a *authentication) check() (err error) {
 		q.beginCRL(nil)
 		return err
 	}
-	a.asked, a.usual = q.usual(a.who, cert)
+	a.key, a.plain = q.guardKey(a.who, cert)
 	// Nobody refuses any more what was let through before, but for an answer of introspection:
 	// of that an explanation needs all steps.
-	if a.usual && !(q.purpose == introspection && q.trace != nil) && q.gateway.passed.before(a.asked, q.store) {
-		q.remembered(a.asked.clientID)
+	if a.plain && !(q.purpose == introspection && q.trace != nil) && q.gateway.cache.allowed(a.key, q.store) {
+		q.remembered(a.key.clientID)
 		return nil
 	}
 	q.beginAuthentication()
@@ -129,8 +129,8 @@ func (a *authentication) find() error {
 		if err := a.checkFound(c); err != nil {
 			return err
 		}
-		if a.usual && c.Bridge == "" { // in bridge mode the request needs the client itself
-			q.gateway.passed.remember(a.asked, reading)
+		if a.plain && c.Bridge == "" { // in bridge mode the request needs the client itself
+			q.gateway.cache.remember(a.key, reading)
 		}
 		a.client = c
 	}

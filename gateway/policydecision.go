@@ -39,15 +39,15 @@ func (d *registrationRequest) judgeRegistration(c *registry.Client, in *registry
 	if c != nil {
 		operation = verify.OperationUpdate
 	}
-	asked := d.request.gateway.policiesFor(operation)
+	policies := d.request.gateway.policiesFor(operation)
 	// With a token that was used up nothing is registered but what that has registered.
-	if len(asked) == 0 || in.Spent != nil {
+	if len(policies) == 0 || in.Spent != nil {
 		return nil
 	}
 	narrowed := *in.Checked
 	in.Asked, in.Checked, in.Client = &in.Checked.Metadata, &narrowed, c
 	look := verify.PolicyInput{Request: in.Request.Claims, SSA: in.Request.Statement.Claims, Registration: &narrowed.Metadata}
-	if readBy(asked, "software") {
+	if readBy(policies, "software") {
 		d.request.trace.Begin("registry", "software", "what policies read", nil)
 		software, err := d.store.SoftwareClients(d.request.r.Context(), d.options.Workspace, *in, c)
 		if err != nil {
@@ -58,17 +58,17 @@ func (d *registrationRequest) judgeRegistration(c *registry.Client, in *registry
 			in.Software = software
 		}
 	}
-	return d.judge(asked, operation, c, &look)
+	return d.judge(policies, operation, c, &look)
 }
 
 // judgeRegistered asks the policies of GET and DELETE.
 func (d *registrationRequest) judgeRegistered(operation string, c *registry.Client) (err error) {
-	asked := d.request.gateway.policiesFor(operation)
-	if len(asked) == 0 {
+	policies := d.request.gateway.policiesFor(operation)
+	if len(policies) == 0 {
 		return nil
 	}
 	var look verify.PolicyInput
-	if readBy(asked, "ssa") {
+	if readBy(policies, "ssa") {
 		d.request.trace.Begin("registry", "ssa", "what policies read", nil)
 		c, request, err := d.store.Document(d.request.r.Context(), c)
 		if err != nil {
@@ -78,16 +78,16 @@ func (d *registrationRequest) judgeRegistered(operation string, c *registry.Clie
 			return err
 		}
 	}
-	return d.judge(asked, operation, c, &look)
+	return d.judge(policies, operation, c, &look)
 }
 
-func (g *Gateway) policiesFor(operation string) (asked []*Policy) {
+func (g *Gateway) policiesFor(operation string) (policies []*Policy) {
 	for _, now := range g.options.Policies {
 		if p := now(); slices.Contains(p.On, operation) {
-			asked = append(asked, p)
+			policies = append(policies, p)
 		}
 	}
-	return asked
+	return policies
 }
 
 func readBy(policies []*Policy, name string) bool {
@@ -95,7 +95,7 @@ func readBy(policies []*Policy, name string) bool {
 }
 
 // judge asks policies in their order; the first denial ends it.
-func (d *registrationRequest) judge(asked []*Policy, operation string, c *registry.Client, in *verify.PolicyInput) error {
+func (d *registrationRequest) judge(policies []*Policy, operation string, c *registry.Client, in *verify.PolicyInput) error {
 	in.Operation, in.Workspace, in.Now, in.Token = operation, d.options.Workspace.Name, d.now().UTC(), d.token.ForPolicy()
 	in.Remote = d.options.Host.ClientIP(d.request.r)
 	if d.cert != nil {
@@ -103,7 +103,7 @@ func (d *registrationRequest) judge(asked []*Policy, operation string, c *regist
 	}
 	in.Client = c.ForPolicy()
 	d.objections = nil
-	for _, p := range asked {
+	for _, p := range policies {
 		d.beginPolicy(p, in)
 		decision := verify.Evaluate(d.request.r.Context(), p.Policy, in, p.Timeout)
 		switch {

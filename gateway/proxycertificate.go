@@ -51,16 +51,16 @@ const (
 
 var errNotTrusted = errors.New("it did not come from one of trusted_proxies")
 
-// presented is the request as one on a connection with the client certificate that a
+// withProxyCertificate is the request as one on a connection with the client certificate that a
 // load balancer has seen. Whatever is wrong with that, there is none.
-func (g *Gateway) presented(r *http.Request, before *scrubbed) *http.Request {
+func (g *Gateway) withProxyCertificate(r *http.Request, before *scrubbed) *http.Request {
 	state := before.tls
 	if p := g.options.ProxyCertificate; p != nil && (state == nil || len(state.PeerCertificates) == 0) {
 		chains, err := g.proxyChains(r, before.header)
 		if errors.Is(err, errNotTrusted) {
-			p.warned.Do(func() { g.notCounted(r, err) }) // anybody can send it, and often
+			p.warned.Do(func() { g.warnNotCounted(r, err) }) // anybody can send it, and often
 		} else if err != nil {
-			g.notCounted(r, err)
+			g.warnNotCounted(r, err)
 		}
 		if chains != nil {
 			state = &tls.ConnectionState{}
@@ -78,7 +78,7 @@ func (g *Gateway) presented(r *http.Request, before *scrubbed) *http.Request {
 	return &clone
 }
 
-func (g *Gateway) notCounted(r *http.Request, err error) {
+func (g *Gateway) warnNotCounted(r *http.Request, err error) {
 	g.log.Warn("a client certificate in a header does not count", slog.String("remote", r.RemoteAddr), slog.Any("error", err))
 }
 

@@ -25,7 +25,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	r, before := g.options.Headers.scrub(g.options.Host, r)
 	if g.options.Headers.FromProxy {
-		r = g.presented(r, before)
+		r = g.withProxyCertificate(r, before)
 	}
 	g.dropClientIDHeader(r)
 	path := r.URL.EscapedPath()

@@ -162,17 +162,17 @@ func TestPassedForgets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range passSets * passWays * 2 {
-		g.passed.remember(usual{clientID: "client", thumbprint: string(rune(i))}, reading)
+	for i := range cacheSets * cacheWays * 2 {
+		g.cache.remember(guardKey{clientID: "client", thumbprint: string(rune(i))}, reading)
 	}
-	last := usual{clientID: "last"}
-	if g.passed.before(last, g.store) {
+	last := guardKey{clientID: "last"}
+	if g.cache.allowed(last, g.store) {
 		t.Error("what never passed has passed")
 	}
 	for range 2 {
-		g.passed.remember(last, reading)
+		g.cache.remember(last, reading)
 	}
-	if !g.passed.before(last, g.store) {
+	if !g.cache.allowed(last, g.store) {
 		t.Error("the newest was forgotten")
 	}
 }
