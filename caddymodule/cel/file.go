@@ -20,7 +20,7 @@ func compileFile(path string, limit uint64) (*program, error) {
 	if at, err := verify.CheckPolicyFile(text); err != nil {
 		return nil, fmt.Errorf("file %s: line %d %w", path, 1+bytes.Count(text[:at], []byte("\n")), err)
 	}
-	return compile(string(text), place{source: path, line: 1}, limit)
+	return compile(place{text: string(text), source: path, line: 1}, limit)
 }
 
 // unreadable names the path that was tried.

@@ -26,7 +26,7 @@ func checkLiterals(checked *celgo.Ast, where place) (err error) {
 			return
 		}
 		if wrong := wrongLiteral(e.AsCall().FunctionName(), text); wrong != nil {
-			err = fmt.Errorf("%s: %w", where.at(native.SourceInfo().GetStartLocation(last.ID())), wrong)
+			err = where.fault(native.SourceInfo().GetStartLocation(last.ID()), wrong.Error())
 		}
 	}))
 	return err

@@ -3,7 +3,6 @@ package cel
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -12,61 +11,69 @@ import (
 	"cel.dev/cel-go/common/ast"
 )
 
-// loadError tells every fault of an expression with its place, and then how to mend
-// what is often meant.
-func loadError(env *celgo.Env, expression string, issues *celgo.Issues, where place) error {
-	parsed, unparsed := env.Parse(expression)
-	var texts, hints []string
+// loadError tells every fault of an expression in the words of cel-go, with its place,
+// and then which names there are where one is unknown.
+func loadError(env *celgo.Env, where place, issues *celgo.Issues) error {
+	parsed, unparsed := env.Parse(where.text)
+	var faults []error
+	var names []string
 	for _, e := range issues.Errors() {
-		text, hint := "", ""
+		faults = append(faults, where.fault(e.Location, strings.TrimSuffix(e.Message, " (in container '')"))) // policies have one container, without a name
 		if unparsed.Err() != nil {
-			text, hint = syntaxError(expression, e)
-		} else {
-			text, hint = checkError(env, parsed, e)
+			continue // there is no tree to look into
 		}
-		texts = append(texts, where.at(e.Location)+": "+text)
-		if hint != "" && !slices.Contains(hints, hint) {
-			hints = append(hints, hint)
+		if known := knownNames(env, parsed, e); known != "" && !slices.Contains(names, known) {
+			names = append(names, known)
 		}
 	}
-	return errors.New(strings.Join(append(texts, hints...), "\n"))
+	for _, known := range names {
+		faults = append(faults, errors.New(known))
+	}
+	return errors.Join(faults...)
 }
 
-var (
-	undeclared = regexp.MustCompile(`^undeclared reference to '(.+)' \(in container ''\)$`)
-	noField    = regexp.MustCompile(`^undefined field '(.+)'$`)
-	noMembers  = regexp.MustCompile(`^type '(.+)' does not support field selection$`)
-	noOverload = regexp.MustCompile(`^found no matching overload for '(.+)' applied to '(.*)'$`)
-	noItems    = regexp.MustCompile(`^expression of type '(.+)' cannot be range of a comprehension`)
-	otherType  = regexp.MustCompile(`^expected type '(.+)' but found '(.+)'$`)
-)
-
-// checkError is an error of names and types in words. What it does not know it leaves
-// in those of CEL.
-func checkError(env *celgo.Env, parsed *celgo.Ast, e *common.Error) (text, hint string) {
+// knownNames lists the names that an expression could have had in place of one that is
+// unknown; empty for other faults. The two messages of cel-go decide on this list alone.
+func knownNames(env *celgo.Env, parsed *celgo.Ast, e *common.Error) string {
 	at := nodeOf(parsed, e.ExprID)
-	if m := undeclared.FindStringSubmatch(e.Message); m != nil {
-		return unknownName(at, m[1])
-	}
-	if m := noField.FindStringSubmatch(e.Message); m != nil {
-		return e.Message, fieldsHint(env, at)
-	}
-	if m := noMembers.FindStringSubmatch(e.Message); m != nil {
-		return fmt.Sprintf("%s has no members", kindOf(m[1])), ""
-	}
-	if m := noOverload.FindStringSubmatch(e.Message); m != nil {
-		target, args := signature(m[2])
-		if words := mismatch(m[1], target, args); words != "" {
-			return words, ""
+	switch {
+	case at == nil:
+	case strings.HasPrefix(e.Message, "undeclared reference") && at.Kind() == ast.IdentKind:
+		names := make([]string, len(inputs))
+		for i, v := range inputs {
+			names[i] = v.name
 		}
+		return "the names are " + strings.Join(names, ", ")
+	case strings.HasPrefix(e.Message, "undefined field"):
+		return fieldNames(env, parsed, at)
 	}
-	if m := noItems.FindStringSubmatch(e.Message); m != nil {
-		return notThrough(kindOf(m[1])), ""
+	return ""
+}
+
+// fieldNames lists the names that the object has of which one was read.
+func fieldNames(env *celgo.Env, parsed *celgo.Ast, at ast.Expr) string {
+	var object ast.Expr
+	switch {
+	case at.Kind() == ast.SelectKind:
+		object = at.AsSelect().Operand()
+	case at.Kind() == ast.CallKind && len(at.AsCall().Args()) > 0: // a.?b
+		object = at.AsCall().Args()[0]
+	default:
+		return ""
 	}
-	if m := otherType.FindStringSubmatch(e.Message); m != nil && m[1] == "bool" {
-		return notBool(kindOf(m[2])), ""
+	text, err := celgo.ExprToString(object, parsed.NativeRep().SourceInfo())
+	if err != nil {
+		return ""
 	}
-	return strings.TrimSuffix(e.Message, " (in container '')"), ""
+	checked, issues := env.Compile(text)
+	if issues.Err() != nil {
+		return ""
+	}
+	names, _ := env.CELTypeProvider().FindStructFieldNames(checked.OutputType().TypeName())
+	if len(names) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the names of %s are %s", text, strings.Join(slices.Sorted(slices.Values(names)), ", "))
 }
 
 // nodeOf is the part of an expression with an id, or nil.

@@ -48,7 +48,7 @@ func (p *Policy) Provision(caddy.Context) (err error) {
 		return err
 	}
 	if p.File == "" {
-		p.program, err = compile(p.Expression, place{source: "expression", line: 1}, p.CostLimit)
+		p.program, err = compile(place{text: p.Expression, source: "expression", line: 1}, p.CostLimit)
 		return err
 	}
 	if p.from, err = caddy.NewReplacer().ReplaceOrErr(p.File, true, true); err != nil {
@@ -113,7 +113,7 @@ func (p *Policy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // check checks the expression, or its file, that a token names.
 func (p *Policy) check(t caddyfile.Token) error {
 	if p.File == "" {
-		_, err := compile(p.Expression, placeIn(t), DefaultCostLimit)
+		_, err := compile(placeIn(t), DefaultCostLimit)
 		return err
 	}
 	path, err := caddy.NewReplacer().ReplaceOrErr(p.File, true, true)

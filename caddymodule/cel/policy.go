@@ -4,11 +4,11 @@ package cel
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
 	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/interpreter"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
@@ -36,7 +36,12 @@ func (p *Policy) Decide(ctx context.Context, in *verify.PolicyInput) (verify.Dec
 		}
 		return verify.Decision{Reason: p.why(ctx, in)}, nil
 	}
-	return verify.Decision{}, fmt.Errorf("gives %s, not true or false", v.Type().TypeName())
+	return verify.Decision{}, notBool(v)
+}
+
+// notBool is the error of what is neither true nor false.
+func notBool(v ref.Val) error {
+	return fmt.Errorf("gives %s, not true or false", v.Type().TypeName())
 }
 
 // Reads tells whether the expression names it.
@@ -54,16 +59,20 @@ func (p *Policy) failed(ctx context.Context, in *verify.PolicyInput, err error) 
 	}
 	p.eachCondition(ctx, in, func(c condition, state interpreter.EvalState) bool {
 		v, _ := state.Value(c.ID())
-		words, failed := misfit(c, state), types.IsError(v)
-		if words != "" {
-			err, failed = errors.New(words), true
+		switch v.(type) {
+		case types.Bool, decision:
+			return true
+		case *types.Err:
+		default:
+			err = notBool(v)
 		}
-		if failed {
-			err = fmt.Errorf("%s fails (line %d): %w", c.text, c.line, err)
-		}
-		return !failed
+		err = fmt.Errorf("%s fails (line %d): %w", c.text, c.line, err)
+		return false
 	})
-	if strings.Contains(err.Error(), "no such key") {
+	switch {
+	case strings.Contains(err.Error(), "no such overload"):
+		err = fmt.Errorf("%w; it has a claim of another type than it takes", err)
+	case strings.Contains(err.Error(), "no such key"):
 		err = fmt.Errorf("%w; is it misspelt? If it is not, and may be absent, ask with has() first, or read it as .?name.orValue(...)", err)
 	}
 	return err

@@ -2,6 +2,7 @@ package cel
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 
 	celgo "cel.dev/cel-go/cel"
@@ -83,21 +84,21 @@ type condition struct {
 	line int
 }
 
-// compile checks an expression. where is for errors.
-func compile(expression string, where place, limit uint64) (*program, error) {
-	if isEmpty(expression) {
+// compile checks an expression.
+func compile(where place, limit uint64) (*program, error) {
+	if isEmpty(where.text) {
 		return nil, fmt.Errorf("%s: there is no expression", where.source)
 	}
-	if begin := verify.Placeholder(expression); begin != "" { // as text it would forbid what nobody has
+	if begin := verify.Placeholder(where.text); begin != "" { // as text it would forbid what nobody has
 		return nil, fmt.Errorf("%s: placeholders like %sX} are not replaced in an expression; write the value itself", where.begin(), begin)
 	}
 	env, err := environment()
 	if err != nil {
 		return nil, err
 	}
-	checked, issues := env.Compile(expression)
+	checked, issues := env.Compile(where.text)
 	if issues.Err() != nil {
-		return nil, loadError(env, expression, issues, where)
+		return nil, loadError(env, where, issues)
 	}
 	if err := refuseCalls(checked, where); err != nil {
 		return nil, err
@@ -109,7 +110,7 @@ func compile(expression string, where place, limit uint64) (*program, error) {
 		return nil, err
 	}
 	if t := checked.OutputType(); !t.IsExactType(celgo.BoolType) && !t.IsExactType(decisionType) {
-		return nil, fmt.Errorf("%s: the expression gives %s; it must give true or false, or what allow(), deny(text) or reject(text) give: a comparison is missing, like == true or == \"Active\"", where.begin(), kindOf(t.String()))
+		return nil, fmt.Errorf("%s: the expression gives %s; it must give true or false, or what allow(), deny(text) or reject(text) give: a comparison is missing, like == true or == \"Active\"", where.begin(), t)
 	}
 	p := &program{root: checked.NativeRep().Expr(), info: checked.NativeRep().SourceInfo(), first: where.line, reads: map[string]bool{}}
 	for _, r := range checked.NativeRep().ReferenceMap() {
@@ -132,6 +133,16 @@ func compile(expression string, where place, limit uint64) (*program, error) {
 	return p, err
 }
 
+// isEmpty tells whether there is nothing but comments.
+func isEmpty(expression string) bool {
+	for line := range strings.SplitSeq(expression, "\n") {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "//") {
+			return false
+		}
+	}
+	return true
+}
+
 // refuseCalls refuses calls that can take any time and memory with a stranger's texts,
 // and that no clock stops.
 func refuseCalls(checked *celgo.Ast, where place) (err error) {
@@ -145,10 +156,10 @@ func refuseCalls(checked *celgo.Ast, where place) (err error) {
 		switch name := call.FunctionName(); name {
 		case "matches":
 			if pattern := call.Args()[len(call.Args())-1]; pattern.Kind() != ast.LiteralKind {
-				err = fmt.Errorf("%s: matches: the pattern must be written out, so that nobody else makes it", where.at(at))
+				err = where.fault(at, "matches: the pattern must be written out, so that nobody else makes it")
 			}
 		case "replace", "join", "format":
-			err = fmt.Errorf("%s: %s is not offered: it makes much of little", where.at(at), name)
+			err = where.fault(at, name+" is not offered: it makes much of little")
 		}
 	}))
 	return err

@@ -1,8 +1,6 @@
 package cel
 
 import (
-	"fmt"
-
 	celgo "cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
@@ -25,7 +23,7 @@ func checkTexts(checked *celgo.Ast, where place) (err error) {
 		}
 		for _, text := range texts(e.AsCall().Args()[0], nil) {
 			if wrong := verify.CheckPolicyText(text.AsLiteral().Value().(string)); wrong != nil {
-				err = fmt.Errorf("%s: %s: %w", where.at(native.SourceInfo().GetStartLocation(text.ID())), name, wrong)
+				err = where.fault(native.SourceInfo().GetStartLocation(text.ID()), name+": "+wrong.Error())
 				return
 			}
 		}
