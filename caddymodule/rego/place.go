@@ -51,8 +51,8 @@ func (r *references) place(ref ast.Ref, at *ast.Location, u use) {
 				r.fault(at, "%v: %v is an array", ref, so)
 				return
 			}
-			if r.lookup(ref[i]) && !u.optional {
-				r.fault(at, "%v: which element of %v it is cannot be followed", ref, so)
+			if computed(ref[i]) && !u.optional {
+				r.fault(at, "%v: which element of %v it is cannot be followed; go through all with [_] or in", ref, so)
 				return
 			}
 			if u.alone && !u.negated {
@@ -109,10 +109,9 @@ func (r *references) claim(ref ast.Ref, i int, p *part, u use, at *ast.Location)
 	p.part(string(name), &node{}).whole = true
 	named := true
 	for j, step := range ref[i+1:] {
-		_, variable := step.Value.(ast.Var)
-		named = named && (!variable || i+1+j < u.own)
-		if r.lookup(step) && !u.optional {
-			r.fault(at, "%v: which member of a claim %v is cannot be followed; read it with object.get and a default", ref, step)
+		named = named && (fixed(step) || i+1+j < u.own)
+		if computed(step) && !u.optional {
+			r.fault(at, "%v: which member of a claim %v is cannot be followed; go through all with [_] or in, or read it with object.get and a default", ref, step)
 			return
 		}
 	}
@@ -120,6 +119,12 @@ func (r *references) claim(ref ast.Ref, i int, p *part, u use, at *ast.Location)
 		return
 	}
 	r.need(need{path: ref[1:].Copy(), collection: u.collection, at: at})
+}
+
+// computed tells whether a step is neither a name nor an index, nor every element.
+func computed(step *ast.Term) bool {
+	v, variable := step.Value.(ast.Var)
+	return !fixed(step) && (!variable || !v.IsWildcard())
 }
 
 // fixed tells whether a step is a name or an index.

@@ -39,16 +39,19 @@
 //   - A name below data that is in no file and no rule is a load error.
 //   - Reads that cannot be followed are load errors: input itself and its objects as
 //     values (variables, imports, arguments of functions, walk, some k, v in input.ssa),
-//     members by a name that is computed (input[x], input.ssa[x], input.ssa.address[x]
-//     where x has a value), and with, which belongs in tests.
+//     members by a name that is a variable or computed (input[x], input.ssa[x],
+//     input.ssa.address[x]; [_] is every element), members and elements of an argument
+//     of a function, and with, which belongs in tests.
 //   - A member that is always there is no condition by itself, and none with not.
 //
-// Variables of a rule and arguments of functions are followed: after
-// a := input.ssa.address, and with some a in input.ssa.addresses, a.city must be there,
-// as if it were written out. (A variable of the same name elsewhere in the rule is taken
-// for the same.) Not followed are values of rules of other packages, and what is taken
-// out of arrays, objects and results: there a.city may be undefined, like any value of
-// Rego's own. Nor are types: "5" < 6 is false in Rego, and no error.
+// Variables of a rule are followed: after a := input.ssa.address, and with
+// some a in input.ssa.addresses, a.city must be there, as if it were written out. (A
+// variable of the same name elsewhere in the rule is taken for the same.) Arguments of
+// functions are not: a function compares what it is given, or reads it as
+// object.get(address, "city", default). Not followed either are values of rules of other
+// packages, and what is taken out of arrays, objects and results: there a.city may be
+// undefined, like any value of Rego's own. Nor are types: "5" < 6 is false in Rego, and
+// no error.
 //
 // A denial with a text stands even if a claim is missing elsewhere.
 //

@@ -15,14 +15,11 @@ type references struct {
 	read  part
 	needs []need
 	// nulls are the terms that are compared with null.
-	nulls     map[*ast.Term]bool
-	arguments *arguments
-	// in is the module that is walked.
-	in *ast.Module
-	// bound are variables of the rule that is walked.
-	bound map[ast.Var]bool
-	// aliases are places that its variables stand for.
+	nulls map[*ast.Term]bool
+	// aliases are places that the variables of the rule that is walked stand for.
 	aliases map[ast.Var][]ast.Ref
+	// arguments are its own, if it is a function.
+	arguments map[ast.Var]bool
 	// rules are the names of the rules of each package, and the places they stand for.
 	rules  map[string]map[ast.Var][]ast.Ref
 	faults ast.Errors
@@ -62,15 +59,8 @@ func (r *references) modules(modules map[string]*ast.Module) {
 			}
 		}
 	}
-	r.arguments = newArguments(modules)
-	for again := true; again; again = r.arguments.grown { // until no function is called with more
-		r.arguments.grown = false
-		for _, name := range slices.Sorted(maps.Keys(modules)) {
-			r.module(modules[name])
-		}
-	}
-	if rule := r.arguments.tooMany; rule != nil {
-		r.fault(rule.Location, "%s is called with more than %d places of input", rule.Ref(), maxPlaces)
+	for _, name := range slices.Sorted(maps.Keys(modules)) {
+		r.module(modules[name])
 	}
 }
 
@@ -103,7 +93,6 @@ var understood = []string{"object", "is_null", "equal", "eq", "neq", "assign", "
 
 // module walks a module as it was parsed: the compiler makes variables of much.
 func (r *references) module(m *ast.Module) {
-	r.in = m
 	for _, i := range m.Imports {
 		path, _ := i.Path.Value.(ast.Ref)
 		if path.HasPrefix(ast.InputRootRef) {
@@ -175,24 +164,39 @@ func (r *references) term(t *ast.Term) bool {
 
 // each follows a term to the places that it is; there are none if it is none of input.
 func (r *references) each(t *ast.Term, u use) bool {
-	refs := r.inputs(t, 0)
+	refs := r.places(t, 0)
 	for _, ref := range refs {
 		u.own = len(ref) - len(refOf(t)) + 1
-		r.place(ref, t.Location, u)
+		if ofInput(ref) {
+			r.place(ref, t.Location, u)
+		} else {
+			r.argument(ref, t.Location, u)
+		}
 	}
 	return len(refs) > 0
 }
 
-// isInput tells whether a term is input, or something of it.
-func isInput(t *ast.Term) bool {
-	switch v := t.Value.(type) {
-	case ast.Var:
-		return v == "input"
-	case ast.Ref:
-		return v[0].Value.Compare(ast.Var("input")) == 0
+// argument refuses to read below an argument of a function: it may be a claim of any
+// form, and nobody looks at what the function is called with.
+func (r *references) argument(ref ast.Ref, at *ast.Location, u use) {
+	named := true
+	for _, step := range ref[1:] {
+		r.walk(step)
+		named = named && fixed(step)
 	}
-	return false
+	switch {
+	case u.alone && u.negated && named: // it asks whether it is there
+	case u.collection:
+		r.fault(at, "%v: which elements an argument of a function has cannot be followed; go through them where it is called", ref)
+	case len(ref) > 1:
+		r.fault(at, "%v: what an argument of a function has cannot be followed; read it where it is called, or as object.get(%v, ..., default)", ref, ref[0])
+	}
 }
+
+// isInput tells whether a term is input, or something of it.
+func isInput(t *ast.Term) bool { return ofInput(refOf(t)) }
+
+func ofInput(ref ast.Ref) bool { return ref[0].Value.Compare(ast.Var("input")) == 0 }
 
 func refOf(t *ast.Term) ast.Ref {
 	if ref, ok := t.Value.(ast.Ref); ok {
@@ -205,7 +209,7 @@ func refOf(t *ast.Term) ast.Ref {
 func (r *references) call(terms []*ast.Term) {
 	name, args := terms[0].Value.String(), terms[1:]
 	switch {
-	case name == "object.get" && len(args) >= 2 && len(r.inputs(args[0], 0)) > 0:
+	case name == "object.get" && len(args) >= 2 && slices.ContainsFunc(r.places(args[0], 0), ofInput):
 		r.get(args[0], args[1])
 		args = args[2:]
 	case name == "object.keys" && len(args) >= 1 && isInput(args[0]):
@@ -226,12 +230,6 @@ func (r *references) call(terms []*ast.Term) {
 	case name == "internal.member_2" && len(args) == 2, name == "internal.member_3" && len(args) == 3:
 		r.each(args[len(args)-1], use{collection: true})
 	}
-	function := pathOf(r.in, refOf(terms[0]))
-	for i, t := range args {
-		if r.arguments.rules[function] != nil {
-			r.arguments.pass(function, i, r.inputs(t, 0))
-		}
-	}
 	for _, t := range append(slices.Clone(refOf(terms[0])[1:]), args...) {
 		r.walk(t)
 	}
@@ -248,8 +246,12 @@ func (r *references) get(from, key *ast.Term) {
 		r.fault(key.Location, "object.get(%v, %v, ...): the key must be a string or an array of strings, as in [%v]", from, key, key)
 		return
 	}
-	for _, ref := range r.inputs(from, 0) {
-		r.place(append(ref.Copy(), steps...), from.Location, use{optional: true, given: len(ref)})
+	for _, ref := range r.places(from, 0) {
+		if ofInput(ref) {
+			r.place(append(ref.Copy(), steps...), from.Location, use{optional: true, given: len(ref)})
+		} else {
+			r.argument(ref, from.Location, use{})
+		}
 	}
 }
 
