@@ -75,8 +75,8 @@ func (r *references) alias(name, of *ast.Term, steps ...*ast.Term) {
 const maxAliases = 16
 
 // places are those of input that a term is: one, or those that its variable stands for,
-// and those of arguments, which may be of input. A variable of that name in another scope of the rule counts, too: it can only
-// demand more.
+// and those of arguments, which may be of input. A variable of that name in another scope
+// of the rule counts, too: it can only demand more.
 func (r *references) places(t *ast.Term, depth int) (found []ast.Ref) {
 	if isInput(t) {
 		return []ast.Ref{refOf(t)}
