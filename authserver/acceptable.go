@@ -40,6 +40,20 @@ var supported = func() []string {
 	return names
 }()
 
+// NothingInCommonError is a list of the AS's discovery document of which registrations
+// can use no value, and cannot do without.
+type NothingInCommonError struct {
+	// List is the member of the document.
+	List string
+	// Has are its values, Needs those of which the configuration needs one.
+	Has, Needs []string
+}
+
+func (e *NothingInCommonError) Error() string {
+	return fmt.Sprintf("%s: the authorization server has %s, registrations need one of %s", e.List,
+		verify.Quote(strings.Join(e.Has, ", ")), strings.Join(e.Needs, ", "))
+}
+
 const authorizationCode = "authorization_code"
 
 // withoutCode takes the grant away at an AS that has no response type, which it needs
@@ -80,8 +94,7 @@ func (s *Server) acceptable(document verify.Object) (a verify.Acceptable, b brid
 			}
 		}
 		if c.needed && len(both) == 0 || c.name == "response_types_supported" && len(both) == 0 && len(supported) > 0 && slices.Contains(a.GrantTypes, authorizationCode) {
-			return a, b, fmt.Errorf("%s: the authorization server has %s, registrations need one of %s", c.name,
-				verify.Quote(strings.Join(supported, ", ")), strings.Join(*c.values, ", "))
+			return a, b, &NothingInCommonError{c.name, supported, *c.values}
 		}
 		*c.values = both
 	}

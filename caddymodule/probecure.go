@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
 )
 
@@ -47,6 +48,7 @@ func cureOf(err error, word string) string {
 		dns      *net.DNSError
 		plain    tls.RecordHeaderError
 		fits     *misfit
+		nothing  *authserver.NothingInCommonError
 		deadline interface{ Timeout() bool }
 	)
 	if cure := proxyCure(err); cure != "" {
@@ -55,6 +57,8 @@ func cureOf(err error, word string) string {
 	switch {
 	case errors.As(err, &fits):
 		return fits.cure
+	case errors.As(err, &nothing):
+		return "let the authorization server have one of " + strings.Join(nothing.Needs, ", ") + " in " + nothing.List + ", with a key for it where these are algorithms; or, where it has one and does not list it, write supports " + nothing.List + " <value...> in " + word
 	case errors.As(err, &unknown):
 		return "write trust_pool with the CA of this server's certificate beside " + word
 	case errors.As(err, &name):

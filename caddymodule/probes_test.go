@@ -208,6 +208,10 @@ func TestChecks(t *testing.T) {
 		{"a wrong secret, and another host in the issuer", func(as *checkedAS, h *Handler) {
 			as.answers["/default/obuk/introspect"], h.hosts = "401", []string{"auth.bank.example"}
 		}, "authorization_server client", "", "compare client gateway and its secret"},
+		{"no algorithm in common", func(as *checkedAS, _ *Handler) {
+			const document = "/default/obuk/.well-known/openid-configuration"
+			as.answers[document] = strings.TrimSuffix(as.answers[document], "}") + `,"id_token_signing_alg_values_supported":["RS256"]}`
+		}, "authorization_server", "/openid-configuration", "let the authorization server have one of PS256, ES256 in id_token_signing_alg_values_supported"},
 		{"no registration", func(as *checkedAS, _ *Handler) { as.document("registration_endpoint", "") }, "authorization_server", "/openid-configuration", "or write registration off"},
 		{"no registration, and none is meant", func(as *checkedAS, h *Handler) { as.document("registration_endpoint", ""); h.Registration = "off" }, "", "", ""},
 		{"a wrong secret", func(as *checkedAS, _ *Handler) { as.answers["/default/obuk/introspect"] = "401" }, "client", "/default/obuk/introspect", "compare client gateway and its secret"},
