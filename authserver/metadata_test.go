@@ -129,6 +129,24 @@ func TestIssuerPath(t *testing.T) {
 	}
 }
 
+// TestScopesThatAreNotListed: a TPP would only be told that its software_roles do not
+// cover a scope; the operator is told which ones the AS lacks, once.
+func TestScopesThatAreNotListed(t *testing.T) {
+	for scopes, lacks := range map[string]string{
+		`["openid","accounts","payments","fundsconfirmations"]`: "",
+		`["offline_access","offline","openid"]`:                 "scopes_supported lacks accounts, payments, fundsconfirmations:",
+		`["openid","accounts","fundsconfirmations"]`:            "scopes_supported lacks payments:",
+	} {
+		e := newEdge(t, nil)
+		e.on(discovery, answer(http.StatusOK, e.document("scopes_supported", scopes)))
+		e.metadata()
+		e.metadata()
+		if got := strings.Count(e.log.String(), "scopes_supported lacks"); lacks == "" && got != 0 || lacks != "" && (got != 1 || !strings.Contains(e.log.String(), lacks)) {
+			t.Errorf("scopes_supported %s: the log is %s, want %q once", scopes, e.log, lacks)
+		}
+	}
+}
+
 func TestAcceptable(t *testing.T) {
 	defaults := verify.DefaultAcceptable()
 	for _, test := range []struct {
