@@ -135,7 +135,10 @@ func (m *Metadata) readEndpoints(s *Server, issuer *url.URL) error {
 	return nil
 }
 
+// isEndpoint knows the endpoints of drafts too, which some servers name by the draft:
+// credentials_endpoint_draft_00 takes access tokens.
 func isEndpoint(name string) bool {
+	name, _, _ = strings.Cut(name, "_draft_")
 	return strings.HasSuffix(name, "_endpoint") || name == "jwks_uri" || name == "check_session_iframe"
 }
 

@@ -59,6 +59,7 @@ func TestEndpoints(t *testing.T) {
 		{"escaped path", "token_endpoint", `"https://bank.example/as/a%2Fb"`, "/as/a%2Fb", "/as/a%2Fb"},
 		{"outside the issuer's path", "pushed_authorization_request_endpoint", `"https://bank.example/par"`, "/par", "/par"},
 		{"session iframe", "check_session_iframe", `"https://bank.example/as/session"`, "/as/session", "/as/session"},
+		{"of a draft", "credentials_endpoint_draft_00", `"https://bank.example/as/credentials"`, "/as/credentials", "/as/credentials"},
 		{"foreign origin", "token_endpoint", `"https://evil.example/as/token"`, "", ""},
 		{"foreign port", "token_endpoint", `"https://bank.example:8443/as/token"`, "", ""},
 		{"another scheme", "token_endpoint", `"ldap://bank.example/as/token"`, "", ""},
