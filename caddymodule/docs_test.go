@@ -84,7 +84,7 @@ func TestDocumentedCaddyfiles(t *testing.T) {
 }
 
 // quotedFrom are the files whose tests run what a block of theirs says.
-var quotedFrom = map[string]string{"cel": "../docs/policies/*/policy.cel", "rego": "../docs/policies/*/policy.rego", "json": "../docs/policies/*/cases/*.json", "go": "policyguest_test.go", "text": "testdata/explain/*.txt"}
+var quotedFrom = map[string]string{"cel": "../docs/policies/*/policy.cel", "rego": "../docs/policies/*/policy.rego", "json": "../docs/policies/*/cases/*.json", "go": "policyguest_test.go", "text": "testdata/explain/*.txt", "yaml": "../integration/e2e/testdata/*.yml"}
 
 // quoted tells whether a text is in one of some files.
 func quoted(t *testing.T, pattern, text string) bool {
@@ -170,7 +170,7 @@ func TestDocumentedCaddyfilesStart(t *testing.T) {
 }
 
 var (
-	fileNamed     = regexp.MustCompile(`(?m)\b(trust_pool file|cel file|jwks) ([\w./-]+)`)
+	fileNamed     = regexp.MustCompile(`(?m)\b((?:tls_)?trust_pool file|cel file|jwks) ([\w./-]+)`)
 	policyFile    = regexp.MustCompile(`\bcel file [\w./-]+`)
 	variableNamed = regexp.MustCompile(`\{env\.(\w+)\}`)
 	secretFile    = regexp.MustCompile(`\{file\.[^}]*\}`)
