@@ -292,6 +292,7 @@ func TestVerifyAccessToken(t *testing.T) {
 		"aud holds an object, not only strings":              claims(`,"aud":["x",{}]`),
 		"iss is an object, not a string":                     `{"iss":{},"exp":1772366401}`,
 		"sub is there more than once, with different values": claims(`,"sub":"a","sub":"b"`),
+		"iat is there more than once, with different values": claims(`,"iat":1,"iat":2`),
 		"exp is too large for a number of seconds":           strings.Replace(claims(""), "1772366401", "1e999", 1),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -97,6 +97,8 @@ func TestBindOrganizationIdentifier(t *testing.T) {
 		{"org_id in another country", monzo, "PSDIE-OB-0015800001HQQrZAAX", "which is not organisation"},
 		{"nothing of an authority", "{}", "PSDGB-FCA-730427", "which is not organisation"},
 		{"null of an authority", `{"organisation_competent_authority_claims":null}`, "PSDGB-FCA-730427", "which is not organisation"},
+		{"empty text of an authority", `{"organisation_competent_authority_claims":""}`, "PSDGB-FCA-730427", "which is not organisation"},
+		{"empty list of authorities", `{"organisation_competent_authority_claims":[]}`, "PSDGB-FCA-730427", "which is not organisation"},
 		{"number absent", `{"organisation_competent_authority_claims":{"authority_id":"FCAGBR"}}`, "PSDGB-FCA-730427", "which is not organisation"},
 		{"claims are a list", `{"organisation_competent_authority_claims":[{"authority_id":"FCAGBR","registration_id":"730427"}]}`, "PSDGB-FCA-730427", "organisation_competent_authority_claims is an array, not an object"},
 		{"authority is a number", `{"organisation_competent_authority_claims":{"authority_id":1}}`, "PSDGB-FCA-730427", "organisation_competent_authority_claims: authority_id is a number"},

@@ -2,7 +2,9 @@ package verify
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -252,4 +254,20 @@ func FuzzWithoutCredentials(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestAssertionOfTheEpochsSecond: an epoch is whole seconds, so that a fraction of its last
+// one is not later.
+func TestAssertionOfTheEpochsSecond(t *testing.T) {
+	rules := assertionRules(t)
+	rules.Epoch = epoch
+	for _, fraction := range []string{"", ".5", ".999999999"} {
+		c := with(assertionClaims, "iat", json.RawMessage(fmt.Sprintf("%d%s", epoch.Unix(), fraction)))
+		_, err := assertion(t, assertionHeader, c).VerifyClientAssertion(t.Context(), rules, noon)
+		wantRefusal(t, err, InvalidClient, "may have been used before")
+	}
+	c := with(assertionClaims, "iat", epoch.Unix()+1)
+	if _, err := assertion(t, assertionHeader, c).VerifyClientAssertion(t.Context(), rules, noon); err != nil {
+		t.Errorf("a second later: %v", err)
+	}
 }

@@ -171,6 +171,13 @@ func TestSecretAssertion(t *testing.T) {
 		_, err := sent(t, AssertionType, hs(`{"alg":"HS256","kid":"tpp"}`, key)).VerifyClientAssertion(t.Context(), rules, noon)
 		wantRefusal(t, err, InvalidClient, "does not fit its RSA key")
 	}
+	unkeyed, err := SplitJWS([]byte(hs(`{"alg":"HS256"}`, nil)), []string{SecretAlgorithm}, assertionTypes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if unkeyed.verifyWithSecret("") == nil {
+		t.Error("an empty secret verifies")
+	}
 	if slices.Contains(SupportedAlgorithms, SecretAlgorithm) {
 		t.Error("an operator may have requests and statements signed with secrets")
 	}

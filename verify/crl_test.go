@@ -112,6 +112,8 @@ func TestVerifyCRL(t *testing.T) {
 	namesake := newCA(t, "CA", nil, nil)
 	same := newCA(t, "CA", nil, func(c *x509.Certificate) { c.SubjectKeyId = ca.Certificate.SubjectKeyId })
 	mute := newCA(t, "CA", nil, func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageCertSign })
+	renamed := *ca.Certificate
+	renamed.RawSubject = other.Certificate.RawSubject
 	l := parsedCRL(t, ca, nil)
 	if err := l.Verify(ca.Certificate); err != nil {
 		t.Error(err)
@@ -120,7 +122,8 @@ func TestVerifyCRL(t *testing.T) {
 		list *CRL
 		by   *crltest.Authority
 	}{
-		"another CA's": {l, other}, "another key's": {l, namesake}, "another signature": {l, same}, "of a CA without cRLSign": {parsedCRL(t, mute, nil), mute},
+		"another CA's": {l, other}, "another CA's, with the same key": {l, &crltest.Authority{Certificate: &renamed}}, "another key's": {l, namesake}, "another signature": {l, same}, "of a CA without cRLSign": {parsedCRL(t, mute, nil), mute},
+		"signed with SHA-1": {parsedCRL(t, ca, func(l *x509.RevocationList) { l.SignatureAlgorithm = x509.ECDSAWithSHA1 }), ca},
 	} {
 		if c.list.Verify(c.by.Certificate) == nil {
 			t.Errorf("%s verifies", name)

@@ -93,6 +93,8 @@ func TestBindWithUnusableEndpoint(t *testing.T) {
 			t.Errorf("%s, where no JWKS is needed: %v", name, err)
 		}
 	}
+	err := bind(software, org, []string{BindSSAJWKS}, map[string]func() (KeySource, error){software: unusable["a refused host"], org: unusable["404"]})
+	wantRefusal(t, err, Unavailable) // there it may be: the client is to come back
 	for _, value := range append(emptyValues, "absent") {
 		var endpoint any = json.RawMessage(value)
 		if value == "absent" {

@@ -95,6 +95,22 @@ func TestQuote(t *testing.T) {
 	}
 }
 
+// TestShownInLogs: a log quotes by itself what it is given.
+func TestShownInLogs(t *testing.T) {
+	for _, tc := range []struct{ in, want string }{
+		{"", ""},
+		{"x", "x"},
+		{`a"b'c`, `a"b'c`},
+		{"é\n\x1b[31m", `\u00e9\n\x1b[31m`},
+		{strings.Repeat("x", 80), strings.Repeat("x", 80)},
+		{strings.Repeat("x", 81), strings.Repeat("x", 80) + "..."},
+	} {
+		if got := Shown(tc.in); got != tc.want {
+			t.Errorf("%q: got %s, want %s", tc.in, got, tc.want)
+		}
+	}
+}
+
 // What is no *Error is our fault, and its text is not told.
 func TestAsError(t *testing.T) {
 	secret := errors.New("dial tcp 10.0.0.1:443: refused")

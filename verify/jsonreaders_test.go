@@ -116,6 +116,25 @@ func TestParseAnswer(t *testing.T) {
 	})
 }
 
+// TestAmbiguous: nothing that is said of a token may have several values, or have a member
+// that has.
+func TestAmbiguous(t *testing.T) {
+	const doubled = "is there more than once, with different values"
+	for _, name := range []string{"active", "client_id", "azp", "sub", "scope", "cnf", "exp", "iat", "iss", "aud", "jti", "access_token"} {
+		for text, want := range map[string]string{
+			`{"NAME":"a","NAME":"b"}`: name + " " + doubled, `{"NAME":null,"NAME":"b"}`: name + " " + doubled,
+			`{"NAME":{"x":1,"x":2}}`:  name + ` has "x", which ` + doubled,
+			`{"NAME":"a","NAME":"a"}`: "", `{"NAME":"a","x":1,"x":2}`: "",
+		} {
+			o, err := ParseAnswer([]byte(strings.ReplaceAll(text, "NAME", name)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantText(t, o.Ambiguous(TokenMembers), want)
+		}
+	}
+}
+
 // TestBrokenAnswer: what came before the fault is there.
 func TestBrokenAnswer(t *testing.T) {
 	for _, text := range []string{

@@ -97,7 +97,7 @@ func TestMetadataRefused(t *testing.T) {
 		{"response types empty", []any{"response_types", []string{}}, nil, "response_types: empty, but grant_types has authorization_code; leave response_types out for 'code id_token'"},
 		{"response types without the grant", []any{"grant_types", []string{"client_credentials"}, "response_types", []string{"code", "id_token code"}}, nil, "response_types: 'code, id_token code', but grant_types has no authorization_code; leave response_types out"},
 		{"response type that nobody knows, without the grant", []any{"grant_types", []string{"client_credentials"}, "response_types", []string{"none"}}, nil, "response_types: 'none', but grant_types has no authorization_code"},
-		{"token", []any{"response_types", []string{"token"}}, nil, "response_types: 'token'"},
+		{"token", []any{"response_types", []string{"token"}}, nil, "response_types: 'token' is not accepted; send some of 'code id_token', 'code'"},
 		{"code token", []any{"response_types", []string{"code", "code token"}}, nil, "response_types: 'code token'"},
 		{"id_token", []any{"response_types", []string{"id_token"}}, nil, "response_types: 'id_token'"},
 		{"response type of nothing", []any{"response_types", []string{""}}, nil, "response_types: ''"},

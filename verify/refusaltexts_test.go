@@ -88,6 +88,7 @@ func TestRefusalsOfKeys(t *testing.T) {
 	}{
 		{"another key", kid, []string{other("kid", "tpp")}, "has a signature that does not verify"},
 		{"unknown kid", kid, []string{own("kid", "x")}, "is signed with a key that is not in the JWKS (kid 'tpp')"},
+		{"no kid, another key", anonymous, []string{other()}, "has no kid, and a signature that does not verify with exactly one of the keys of the JWKS that fit; name the kid, and sign with its key"},
 		{"no kid, none fits", anonymous, []string{jwkOf(ecKey().Public())}, "is signed with a key that is not in the JWKS: it names no kid, and no key there fits its alg"},
 		{"use enc", kid, []string{own("kid", "tpp", "use", "enc")}, "is signed with a key whose use is 'enc', not sig"},
 		{"use tls", kid, []string{own("kid", "tpp", "use", "tls")}, "is signed with a key whose use is 'tls', not sig"},

@@ -75,7 +75,7 @@ func TestRequestClaims(t *testing.T) {
 		{"iss of other digits", []any{"iss", "١"}, with(ssaClaims, "software_id", "١"), "letters and digits"},
 
 		{"aud a list", []any{"aud", []string{"x", "0015800001041REAAY"}}, ssaClaims, ""},
-		{"aud missing", []any{"aud", absent{}}, ssaClaims, "aud: missing"},
+		{"aud missing", []any{"aud", absent{}}, ssaClaims, "aud: missing; send '0015800001041REAAY' or 'https://bank.example'"},
 		{"aud of another bank", []any{"aud", "https://other.example"}, ssaClaims, "aud: 'https://other.example'; send '0015800001041REAAY' or 'https://bank.example'"},
 		{"aud a prefix", []any{"aud", "https://bank.example/"}, ssaClaims, "aud: "},
 		{"aud joined", []any{"aud", "x https://bank.example"}, ssaClaims, "aud: "},

@@ -213,6 +213,7 @@ func TestVersion34(t *testing.T) {
 		{"slashes", []any{claim, `/C=GB/O=Bank, Ltd/CN=tpp`}, nil, "is not in the form of DCR 3.4"},
 		{"longer", []any{claim, "CN=tpp,O=" + strings.Repeat("x", 504)}, nil, "is not in the form of DCR 3.4"},
 		{"as long as it may be", []any{claim, "CN=tpp,O=" + strings.Repeat("x", 503)}, nil, "is not the subject of the presented certificate"},
+		{"as long as it may be, of two bytes each", []any{claim, "CN=tpp,O=" + strings.Repeat("ä", 503)}, nil, "is not the subject of the presented certificate"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			in := metadataInput(t, with(with(requestClaims, "token_endpoint_auth_method", "tls_client_auth"), tc.changes...), with(ssaClaims, tc.ssa...))

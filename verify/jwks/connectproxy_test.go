@@ -198,12 +198,12 @@ func TestProxyIsNotAsked(t *testing.T) {
 	d := newDirectory(t, text("inside", ""))
 	p := newConnectProxy(t, d).starts(t)
 	hosts := []string{
-		"127.0.0.1", "8.8.8.8", "[::1]", "[2606:4700::1111]", "[::ffff:127.0.0.1]", "[fe80::1%25lo]", "0", "0.0.0.0", "2130706433", "0x7f000001", "0x", "0X7F.1", "0177.0.0.1",
+		"127.0.0.1", "8.8.8.8", "[::1]", "[2606:4700::1111]", "[::ffff:127.0.0.1]", "[fe80::1%25lo]", "0", "0.0.0.0", "2130706433", "0x7f000001", "0x", "a.0x7f", "0X7F.1", "0177.0.0.1",
 		"127.1", "127.0.0.1.", "1.2.3.4.5", "a.1", "localhost", "LOCALHOST", "a.localhost", "localhost.", "example.com.", "①②⑦.⓪.⓪.①", "127。0。0。1", "a..b", ".a", "ex ample.com", "example.com%00",
 		"example.com%0d%0aX: y", "evil.example", "example.com.evil.example", "xexample.com", "example.com:8443", "example.com:80", "example.com:0443", "example.com:22", "evil@example.com:8443",
 	}
 	for _, host := range hosts {
-		c := client(t, jwks.Options{Proxy: p.proxy(), PrivateRanges: true, ProxyHosts: []string{"example.com", "127.0.0.1", "localhost", "::1", "0", "127.0.0.1.", "example.com."}}, d)
+		c := client(t, jwks.Options{Proxy: p.proxy(), PrivateRanges: true, ProxyHosts: []string{"example.com", "127.0.0.1", "localhost", "::1", "0", "0x", "0x7f000001", "a.0x7f", "127.0.0.1.", "example.com.", "a.localhost"}}, d)
 		if res, err := c.Get(context.Background(), "https://"+host+"/"); err == nil {
 			t.Errorf("%s: %+v", host, res)
 		} else if !errors.Is(err, jwks.ErrTarget) && !strings.Contains(err.Error(), "parse") && !strings.Contains(err.Error(), "invalid URL") {
