@@ -172,6 +172,16 @@ func TestClientSecretOfARepeatedRegistration(t *testing.T) {
 					last = again.NewSecret
 					x.holdsSecret(c.ClientID, last, true)
 				}
+				x.settle()
+				told := 0
+				for _, e := range x.trail() {
+					if e.Change == registry.AuditRepeated {
+						told++
+					}
+				}
+				if told != 3 {
+					t.Errorf("%s, %s: %d entries that a secret was told again, want 3", mode, method, told)
+				}
 				if mode == registry.ReregisterUpdate {
 					other := requestFor(method, "jti3", "token3")
 					other.Checked.Metadata.Scope = "openid"

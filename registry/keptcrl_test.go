@@ -65,6 +65,64 @@ func TestKeptCRLOfSeveralGateways(t *testing.T) {
 	})
 }
 
+// between is a store in which another gateway does something before the next update.
+type between struct {
+	*memory.Store
+	other func()
+}
+
+func (s *between) Update(ctx context.Context, f func(registry.Writer) error) error {
+	if other := s.other; other != nil {
+		s.other = nil
+		other()
+	}
+	return s.Store.Update(ctx, f)
+}
+
+// TestKeptCRLOfAGatewayThatIsFaster: a newer list that another gateway keeps meanwhile stays.
+func TestKeptCRLOfAGatewayThatIsFaster(t *testing.T) {
+	keyset, _, err := registry.NewKeyset()
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := &between{Store: memory.Open(memory.Options{})}
+	r, err := registry.Open(t.Context(), registry.Options{Store: store, Sealer: keyset})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	now := time.Now()
+	store.other = func() {
+		if err := r.KeepCRL(t.Context(), issuedAt(now.Add(time.Hour), 300<<10, 'b')); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := r.KeepCRL(t.Context(), issuedAt(now, 600<<10, 'a')); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := r.KeptCRL(t.Context(), crlURL); err != nil || len(got) != 300<<10 || got[0] != 'b' {
+		t.Errorf("got %d bytes, %v, want the newer list", len(got), err)
+	}
+	if keys := crlKeys(t, store); len(keys) != 3 { // the name and two pieces
+		t.Errorf("the store has %q", keys)
+	}
+}
+
+// TestDamagedCRL: a list of which a piece is not what was written is none.
+func TestDamagedCRL(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		x.keepCRL(issuedAt(time.Now(), 300<<10, 'a'))
+		keys := crlKeys(x.t, x.store)
+		err := x.store.Update(x.t.Context(), func(w registry.Writer) error { return w.Put(keys[len(keys)-1], []byte("b")) })
+		if err != nil {
+			x.t.Fatal(err)
+		}
+		if got, err := x.KeptCRL(x.t.Context(), crlURL); err == nil {
+			x.t.Errorf("got %d bytes of a damaged list", len(got))
+		}
+	})
+}
+
 func crlKeys(t *testing.T, store registry.Store) (keys []string) {
 	t.Helper()
 	err := store.View(t.Context(), func(r registry.Reader) error {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -172,6 +173,39 @@ func TestHeaderThatIsNotHonoured(t *testing.T) {
 		}
 		if n != 2 {
 			t.Errorf("%d clients made, the second one again", n)
+		}
+	})
+}
+
+// TestSeveralStrays: of clients that the AS makes in place of one and the same, each is listed.
+func TestSeveralStrays(t *testing.T) {
+	run(t, true, func(x *fixture) {
+		c := x.register(request("jti1", "token1"))
+		var made []string
+		x.as.set(func() {
+			x.as.odd = func(p *registry.Provisioned) (*registry.Provisioned, error) {
+				made = append(made, fmt.Sprint("stray-", len(made)))
+				return &registry.Provisioned{ClientID: made[len(made)-1]}, registry.ErrLost
+			}
+		})
+		for i := range 2 {
+			x.as.set(func() { x.as.fail["update"] = []error{registry.ErrDetached} })
+			if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower(fmt.Sprint("jti", 2+i))); err == nil {
+				t.Error("updated")
+			}
+			time.Sleep(5 * time.Minute) // fake
+			x.settle()
+		}
+		list, _, err := x.Divergences(x.t.Context(), x.ws.Name, "", 10)
+		var listed []string
+		for _, d := range list {
+			if d.Kind == registry.AnswerLost {
+				listed = append(listed, d.ClientID)
+			}
+		}
+		slices.Sort(listed)
+		if err != nil || len(made) < 2 || !slices.Equal(listed, made) {
+			t.Errorf("listed %q, %v, want %q", listed, err, made)
 		}
 	})
 }
