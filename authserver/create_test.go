@@ -146,6 +146,7 @@ func TestCreateRefused(t *testing.T) {
 		{"nothing that it knows", 400, `{"error":"invalid_client_metadata","error_description":"see https://as.internal/x or db-7: java.lang.NullPointerException in /opt/as/Scope.java"}`, nil, verify.InvalidClientMetadata, 0,
 			"the authorization server refuses the client metadata; register others, or ask the bank", "as.internal"},
 		{"redirect URI", 400, `{"error":"invalid_redirect_uri","error_description":"no"}`, nil, verify.InvalidRedirectURI, 0, "refuses the redirect URIs; register others", "no"},
+		{"redirect URI, members twice", 400, `{"error":"invalid_redirect_uri","error":"invalid_redirect_uri","x":1,"x":2}`, nil, verify.InvalidRedirectURI, 0, "refuses the redirect URIs; register others", ""},
 		{"software statement", 400, `{"error":"invalid_software_statement"}`, nil, verify.InvalidClientMetadata, 0, "metadata (it names software_statement);", ""},
 		{"unapproved", 400, `{"error":"unapproved_software_statement"}`, nil, verify.InvalidClientMetadata, 0, "metadata (it names software_statement);", ""},
 		{"a general code", 400, `{"error":"invalid_request"}`, nil, verify.InvalidClientMetadata, 0, "metadata; register", ""},

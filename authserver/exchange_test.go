@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 
 // TestAnswerLost: whatever the AS may have carried out is ErrLost.
 func TestAnswerLost(t *testing.T) {
+	whole := []string{"no JSON", "no UTF-8", "client_id twice", "client_id null", "empty", "no client_id", "empty client_id", "client_id of another type"}
 	for _, test := range []struct {
 		name   string
 		answer http.HandlerFunc
@@ -59,6 +61,10 @@ func TestAnswerLost(t *testing.T) {
 			p, err := e.Create(t.Context(), tpp(t))
 			if e.refused(err, verify.Unavailable); p != nil || !errors.Is(err, registry.ErrLost) || !strings.Contains(err.Error(), test.cause) {
 				t.Errorf("%+v, error %v, want %q in it", p, err, test.cause)
+			}
+			// Of these the AS has said that it made a client: each repetition may make one more.
+			if want := slices.Contains(whole, test.name); errors.Is(err, registry.ErrNoRegistration) != want {
+				t.Errorf("error %v, that no client is named: want %v", err, want)
 			}
 			e.only(register) // never repeated here: the registry decides
 		})

@@ -46,6 +46,7 @@ func TestProbeClient(t *testing.T) {
 		want   want
 	}{
 		"inactive":                   {answer(200, `{"active":false}`), want{nil, nil}},
+		"members twice":              {answer(200, `{"active":false,"active":false,"x":1,"x":2}`), want{nil, nil}},
 		"nothing to say":             {answer(200, ``), want{authserver.ErrNoEndpoint, nil}},
 		"a page":                     {answer(200, `<html>`), want{authserver.ErrNoEndpoint, nil}},
 		"wrong secret":               {answer(401, `{"error":"invalid_client","error_description":"no such client"}`), want{authserver.ErrCredentials, authserver.ErrCredentials}},

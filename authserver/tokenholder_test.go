@@ -35,6 +35,7 @@ func TestTokenHolder(t *testing.T) {
 		{"of nobody", accessToken, nil, answer(200, `{"active":true}`), holder{}, 1},
 		{"of a person, and perhaps a client", accessToken, nil, answer(200, `{"active":true,"sub":"psu"}`), holder{ClientIDs: []string{"psu"}}, 1},
 		{"named by the token alone", forged, nil, answer(200, `{"active":true,"sub":"psu"}`), holder{ClientIDs: []string{"psu", "tpp"}, JTI: "j"}, 1},
+		{"named by the token alone, with members twice", other.sign(t, header, strings.Replace(claims, "{", `{"x":1,"x":2,`, 1)), nil, answer(200, `{"active":true,"sub":"psu"}`), holder{ClientIDs: []string{"psu", "tpp"}, JTI: "j"}, 1},
 		{"inactive", accessToken, nil, answer(200, `{"active":false}`), holder{Inactive: true}, 1},
 		{"a JWT that the AS does not keep", jwt, nil, unsupported, holder{ClientIDs: []string{"tpp"}, JTI: "j", Known: true, Named: true}, 1},
 		{"a forged JWT that the AS does not keep", forged, nil, unsupported, holder{ClientIDs: []string{"tpp"}, JTI: "j"}, 1},
