@@ -34,7 +34,7 @@ func TestFaultsInExpressions(t *testing.T) {
 		`deny()`:                             "expression:1:5: found no matching overload for 'deny' applied to '()'",
 		`allow().scopes("openid")`:           "expression:1:15: found no matching overload for 'scopes' applied to 'decision.(string)'",
 		`[1].exists(x, x)`:                   "expression:1:15: expected type 'bool' but found 'int'",
-		`ssa.org_status`:                     "expression:1: the expression gives dyn" + must,
+		`ssa.org_status`:                     "expression:1: the expression gives the value of a claim" + must,
 		`"x"`:                                "expression:1: the expression gives string" + must,
 		// Values.
 		`now < timestamp("2026-07-01")`:              `expression:1:17: timestamp: "2026-07-01" is no time; write date, time and zone: timestamp("2026-07-01T00:00:00Z")`,
