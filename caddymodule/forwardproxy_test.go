@@ -18,6 +18,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
@@ -104,6 +105,9 @@ func TestForwardProxyConfigurations(t *testing.T) {
 		{``, ``, `,"private_addresses":true,"proxy":{"url":"http://proxy.example"}`, "private_addresses"},
 		{``, ``, `,"proxy":{"url":"http://proxy.example","off":true}`, "proxy off"},
 		{``, ``, `,"proxy":{}`, "must be http or https"},
+		{`"proxy":{"off":true},`, ``, ``, "the workspace has none to take back"},
+		{``, `,"proxy":{"off":true}`, ``, "authorization_server: proxy off: the workspace's proxy is never on the way to it"},
+		{`"signed_request_body":{"proxy":{"url":"http://proxy.example"}},`, ``, ``, "signed_request_body: proxy is for jwks_uri"},
 		{``, ``, `,"jwks_hosts":["1.2.3.4"],"proxy":{"url":"http://proxy.example"}`, "is an address"},
 		{``, `,"proxy":{"url":"http://proxy.example"}`, ``, "port 9443"},
 		{`"proxy":{"url":"http://proxy.example","trust_pool":{"provider":"file","pem_files":["x.pem"]}},`, ``, ``, "trust_pool is for an https proxy"},
@@ -174,7 +178,11 @@ func (o *outside) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, `{"issuer":"https://bank.example/w","registration_endpoint":"https://bank.example/w/reg"}`)
 		return
 	}
-	io.WriteString(w, `{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}`) // RFC 7515 appendix A.3.1
+	unreadable := `{"kid":"unreadable"},`
+	if r.URL.Path == "/revoked" { // where it would count
+		unreadable = ""
+	}
+	io.WriteString(w, `{"keys":[`+unreadable+`{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}`) // RFC 7515 appendix A.3.1
 }
 
 func (o *outside) tunnel(conn net.Conn) {
@@ -306,6 +314,8 @@ func TestForwardProxy(t *testing.T) {
 			o := newOutside(t)
 			h := o.workspace(t, c.words)
 			issuer := h.rules.Issuers[0]
+			told := []prometheus.Counter{leftOutCount.WithLabelValues("software_statement"), leftOutCount.WithLabelValues("signed_request_body")}
+			before := []float64{counterValue(t, told[0]), counterValue(t, told[1])}
 			origin := o.server.URL
 			if c.directory == "example.com" {
 				origin = "https://example.com"
@@ -323,6 +333,11 @@ func TestForwardProxy(t *testing.T) {
 					t.Errorf("%s: %d keys, %v", name, len(keys), err)
 				}
 			}
+			for i, want := range []float64{2, 1} { // of the directory and of its software
+				if n := counterValue(t, told[i]) - before[i]; n != want {
+					t.Errorf("told of %v keys that do not count, want %v", n, want)
+				}
+			}
 			if _, err := h.as.Metadata(t.Context()); err != nil {
 				t.Errorf("the AS: %v", err)
 			}
@@ -336,6 +351,27 @@ func TestForwardProxy(t *testing.T) {
 				t.Errorf("the proxy was asked for %q", asked)
 			}
 		})
+	}
+}
+
+// TestHostsThroughProxy: the proxy is asked for jwks_hosts, and for the servers of CRLs.
+func TestHostsThroughProxy(t *testing.T) {
+	t.Setenv("DCR_TEST_PROXY", "s3cret")
+	o := newOutside(t)
+	h := o.workspace(t, map[string]string{"workspace": "PROXY\n\t\tcrl https://crl.example/a.crl", "directory": "PROXY\n\t\t\tjwks_hosts keys.example"})
+	software, err := h.rules.Issuers[0].SoftwareKeys("https://keys.example/software")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if keys, err := software.Keys(t.Context()); err == nil { // the certificate is that of example.com
+		t.Errorf("got %v", keys)
+	}
+	h.crls.Ready(t.Context())
+	asked, _ := o.seen()
+	for _, host := range []string{"crl.example", "keys.example"} {
+		if want := "CONNECT " + host + ":443 Basic Z2F0ZXdheTpzM2NyZXQ="; !slices.Contains(asked, want) {
+			t.Errorf("the proxy was asked for %q, want %q", asked, want)
+		}
 	}
 }
 

@@ -67,6 +67,9 @@ func TestKeyFileWithoutKeys(t *testing.T) {
 			if strings.Contains(said, "holds no usable key any more") != (want == 0) {
 				t.Error(said)
 			}
+			if strings.Contains(said, "leaves a key of a JWKS out") != (want == 0 && text != `{"keys":[]}`) {
+				t.Errorf("of what does not count it said: %s", said)
+			}
 			if _, err := newKeyFile(name, watch); err == nil {
 				t.Error("a file without keys was taken at first")
 			}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/registry/memory"
@@ -121,4 +122,13 @@ func gauges(t *testing.T, app *App) map[string]float64 {
 		got[strings.TrimPrefix(f.GetName(), "caddy_openbanking_dcr_")] = f.GetMetric()[0].GetGauge().GetValue()
 	}
 	return got
+}
+
+func counterValue(t *testing.T, c prometheus.Counter) float64 {
+	t.Helper()
+	var m dto.Metric
+	if err := c.Write(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m.GetCounter().GetValue()
 }

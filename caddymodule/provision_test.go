@@ -211,6 +211,8 @@ func TestNothingProtected(t *testing.T) {
 		{`"workspace":"w","clients_per_software":-2,` + server + statements, "clients_per_software: must be positive, or -1 for off"},
 		{`"workspace":"w","bytes_per_organisation":-2,` + server + statements, "bytes_per_organisation: must be positive, or -1 for off"},
 		{`"workspace":"w","endpoint_certificate":"maybe",` + server + statements, "endpoint_certificate: the words are required and optional"},
+		{`"workspace":"w","assertion_audience":"maybe",` + server + statements, "assertion_audience: the words are issuer and endpoints"},
+		{`"workspace":"w","other_bodies":"maybe",` + server + statements, "other_bodies: the words are refuse and pass"},
 		{`"workspace":"w","as_registration":"maybe",` + server + statements, "as_registration: the only word is passthrough"},
 		{`"workspace":"w","reregister":{"mode":"deny"},` + server + statements, "reregister \"deny\": must be one of"},
 		{`"workspace":"w","reregister":{"mode":"return"},"no_software_statement":true,"signed_request_body":{"jwks_uri":"https://localhost/k"},` + server, "needs software statements"},

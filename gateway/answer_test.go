@@ -128,6 +128,21 @@ func TestAnswerWithoutABody(t *testing.T) {
 	}
 }
 
+// TestAnswerOfTheVersion: a client that was registered while the workspace served another
+// version is shown as the files of this one have it.
+func TestAnswerOfTheVersion(t *testing.T) {
+	c := &registry.Client{ClientID: "c", Metadata: verify.Metadata{ApplicationType: "mobile"}}
+	for version, want := range map[verify.Version]string{"3.3": "mobile", "3.4": "native"} {
+		var answer map[string]any
+		if err := json.Unmarshal(registrationJSON(version, c, nil, nil, verify.Object{}), &answer); err != nil {
+			t.Fatal(err)
+		}
+		if got := answer["application_type"]; got != want {
+			t.Errorf("%s: got %v, want %s", version, got, want)
+		}
+	}
+}
+
 // TestCureInTheLog: what the host knows to do about a cause is in the log, and not in the answer.
 func TestCureInTheLog(t *testing.T) {
 	var log strings.Builder

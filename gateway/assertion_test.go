@@ -24,8 +24,8 @@ func TestAssertionAudience(t *testing.T) {
 		Checked: &verify.Checked{RawSubject: tpp.RawSubject, Metadata: verify.Metadata{TokenEndpointAuthMethod: "private_key_jwt"}},
 	})
 	w.must(err)
-	counted := func() (all [3]float64) {
-		for i, form := range []verify.AssertionForm{verify.AssertionTyped, verify.AssertionIssuer, verify.AssertionEndpoint} {
+	counted := func() (all [4]float64) {
+		for i, form := range []verify.AssertionForm{verify.AssertionTyped, verify.AssertionIssuer, verify.AssertionEndpoint, ""} { // a refused one has none
 			var m dto.Metric
 			w.must(clientAssertions.WithLabelValues(w.ws.Name, string(form)).Write(&m))
 			all[i] = m.GetCounter().GetValue()

@@ -154,6 +154,16 @@ func TestBoundTokens(t *testing.T) {
 			t.Errorf("%s: %s, %v", name, held.body.Bytes(), err)
 		}
 	}
+	for _, answer := range []string{`{"active":true,"cnf":"x"}`, `{"active":true,"cnf":{"x5t#S256":1}}`} {
+		claims, err := verify.ParseAnswer([]byte(answer))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = g.at(httptest.NewRecorder(), presenting(nil, ""), introspection).showBinding(&heldAnswer{w: httptest.NewRecorder()}, claims, &verify.AccessToken{Raw: token})
+		if e := verify.AsError(err); err == nil || e.Kind != verify.Unavailable || !strings.Contains(e.Error(), "introspection answer of ") {
+			t.Errorf("%s: %v", answer, err)
+		}
+	}
 }
 
 // A token without an end, or with a far one, is bound for a year.

@@ -158,6 +158,11 @@ func TestSecretClientsAtTheGuard(t *testing.T) {
 	if status, _, _ := ask(tpp, "", unused); status != 200 {
 		t.Errorf("an assertion that was refused for want of a certificate: %d", status)
 	}
+	g.options.IssuerAudienceOnly = true
+	if status, _, _ := ask(tpp, "", own(jwtID, "8")); status != 401 {
+		t.Errorf("assertion_audience issuer, and an assertion for an endpoint: %d", status)
+	}
+	g.options.IssuerAudienceOnly = false
 	// Not as if the AS knew the secret: a record without the gateway's own is no client.
 	g.ws.Provisioner = &namer{ids: []string{"native"}}
 	c, err := g.store.Register(t.Context(), g.ws, registry.Registration{

@@ -148,3 +148,15 @@ func TestOtherBodiesOfRegisteredClients(t *testing.T) {
 		t.Errorf("unknown_clients refuse: %d %s", answer.Code, answer.Body)
 	}
 }
+
+// TestPackedRegistration: a registration that is packed is told so, whatever its type.
+func TestPackedRegistration(t *testing.T) {
+	w := newWhole(t, nil)
+	r := httptest.NewRequest("POST", "/default/obuk/register", strings.NewReader("x"))
+	r.Header = http.Header{"Content-Type": {"application/jose"}, "Content-Encoding": {"gzip"}}
+	d := w.registering(r)
+	err := d.checkMediaType()
+	if e := verify.AsError(err); err == nil || e.Kind != verify.UnsupportedMediaType || e.RuleName() != "content_encoding" || !strings.HasPrefix(e.Description, "Content-Encoding: 'gzip'; send a signed request") {
+		t.Errorf("got %v, want a refusal of Content-Encoding", err)
+	}
+}

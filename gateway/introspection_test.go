@@ -94,6 +94,7 @@ func TestIntrospection(t *testing.T) {
 		{"a scope twice", "t", "", 200, `{"active":true,"client_id":"active","scope":"a","scope":"b"}`, "temporarily_unavailable", 503},
 		{"a thumbprint twice", "t", "", 200, `{"active":true,"client_id":"active","cnf":{"x5t#S256":"a","x5t#S256":"b"}}`, "temporarily_unavailable", 503},
 		{"active twice", "t", "", 200, `{"active":false,"active":true}`, "temporarily_unavailable", 503},
+		{"signed, members twice, with one value", "t", jwt, 200, signed(`{"token_introspection":{"active":true,"active":true,"client_id":"active"},"x":1,"x":2}`), "", 200},
 		{"signed, sub twice", "t", jwt, 200, signed(`{"token_introspection":{"active":true,"sub":"a","sub":"b"}}`), "temporarily_unavailable", 503},
 		{"two answers in one", "t", "", 200, `{"active":true,"client_id":"active","client_id":"deleted"}`, "temporarily_unavailable", 503},
 		{"no JSON", "t", "", 200, "<p>active", "temporarily_unavailable", 503},

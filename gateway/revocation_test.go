@@ -192,6 +192,28 @@ func TestRevokedBehindALoadBalancer(t *testing.T) {
 	}
 }
 
+// TestUncheckedIsNotHandedOver: where there are CRLs, a certificate that counts for nobody,
+// and so was held against none, does not reach the AS.
+func TestUncheckedIsNotHandedOver(t *testing.T) {
+	w := newWithCRL(t, "")
+	w.must(w.use(w.ca.List(nil, 1)))
+	w.options.CertificateHeader = verify.CertificateHeader{Form: verify.FormRFC9440, Name: "Client-Cert"}
+	for name, c := range map[string]struct {
+		cert *x509.Certificate
+		want bool
+	}{"a client's": {w.ca.Client(2), true}, "a CA's own": {w.ca.Certificate, false}} {
+		for what, r := range map[string]*http.Request{
+			"token": tokenRequest(nil, "client_id=elsewhere"), "authorization": httptest.NewRequest("GET", "/default/obuk/auth?client_id=elsewhere", nil),
+		} {
+			r.TLS = w.ca.Chain(c.cert)
+			answer := w.serve(r)
+			if answer.Code != 200 || w.passed == nil || (w.passed.Header["Client-Cert"] != nil) != c.want {
+				t.Errorf("%s, %s: %d %s, passed on %v", name, what, answer.Code, answer.Body, w.passed)
+			}
+		}
+	}
+}
+
 // TestRevokedInTheJWKS: a certificate that the software has published for later counts no
 // more than one that is presented.
 func TestRevokedInTheJWKS(t *testing.T) {
