@@ -263,7 +263,7 @@ func TestChecksOfAConfiguration(t *testing.T) {
 		a := configuration(t, inMemory{t.Name()}, "")
 		h := as.handler(t)
 		h.app, a.workspaces = a, []*Handler{h}
-		if off {
+		if a.Checks = ""; off {
 			a.Checks = "off"
 		}
 		if n := as.asked.Load(); n != 0 {

@@ -11,8 +11,10 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/registry/memory"
+	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
 )
 
 // counted is an engine whose stores are counted.
@@ -90,8 +92,12 @@ func configuration(t *testing.T, engine Engine, keyset string) *App {
 	t.Helper()
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
 	t.Cleanup(cancel)
-	a := &App{engine: engine, keyset: keyset, ctx: ctx, log: slog.New(slog.DiscardHandler)}
-	h := &Handler{Workspace: "default/obuk", issuerPath: "/default/obuk", AuthorizationServer: new(AuthorizationServer)}
+	a := &App{engine: engine, keyset: keyset, Checks: "off", ctx: ctx, log: slog.New(slog.DiscardHandler)}
+	as, err := authserver.New(authserver.Options{URL: "https://localhost:1/default/obuk", Client: jwks.NewClient(jwks.Options{PrivateRanges: true}), Logger: a.log, Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &Handler{Workspace: "default/obuk", issuerPath: "/default/obuk", AuthorizationServer: new(AuthorizationServer), as: as} // the outbox may ask it
 	if err := a.join(h); err != nil {
 		t.Fatal(err)
 	}
