@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,9 @@ import (
 // Times of the probes.
 const (
 	probeEvery = 5 * time.Minute
+	// probeServerAgain is the pause after a server that could not be used has been tried for
+	// the first time: it may only start later than the gateway.
+	probeServerAgain = 15 * time.Second
 	// probeMaxPause is the longest pause while something is wrong: it doubles each time.
 	probeMaxPause = time.Hour
 	// probeTimeout is what one may take.
@@ -38,6 +42,9 @@ type probe struct {
 	run func(context.Context) error
 	// cure says what to do about an error.
 	cure func(error) string
+	// first is the pause after it has become wrong. Default: probeEvery, as for credentials,
+	// which a server may lock where wrong ones come too often.
+	first time.Duration
 
 	next  time.Time
 	pause time.Duration // while it is wrong, else 0
@@ -118,12 +125,14 @@ func (p *prober) try(ctx context.Context, one *probe) {
 		return
 	}
 	p.tell(one, err)
+	pause := probeEvery
 	if err == nil {
 		one.pause = 0
 	} else {
-		one.pause = min(max(2*one.pause, probeEvery), probeMaxPause)
+		one.pause = min(max(2*one.pause, cmp.Or(one.first, probeEvery)), probeMaxPause)
+		pause = one.pause
 	}
-	one.next = p.now().Add(max(one.pause, probeEvery))
+	one.next = p.now().Add(pause)
 }
 
 // safely is run in bounded time. A panic about what a server has said would end the process.

@@ -98,6 +98,24 @@ func TestProbesBackOff(t *testing.T) {
 	}
 }
 
+// TestServersAreTriedSoon: a server that is not there yet when the gateway starts is not
+// told wrong for five minutes.
+func TestServersAreTriedSoon(t *testing.T) {
+	err, tried := errors.New("connection refused"), 0
+	one := failing("as", &err, &tried)
+	one.first = probeServerAgain
+	p := newProbing(t, one)
+	p.runs(9)
+	if got, want := fmt.Sprint(p.pauses), "[15s 30s 1m0s 2m0s 4m0s 8m0s 16m0s 32m0s 1h0m0s]"; got != want {
+		t.Errorf("wrong: pauses %s, want %s", got, want)
+	}
+	p.pauses, err = nil, nil
+	p.runs(2)
+	if got, want := fmt.Sprint(p.pauses), "[5m0s 5m0s]"; got != want {
+		t.Errorf("right again: pauses %s, want %s", got, want)
+	}
+}
+
 // TestProbesUndecided: what says nothing changes nothing.
 func TestProbesUndecided(t *testing.T) {
 	err := error(nil)

@@ -47,7 +47,8 @@ func (h *Handler) probes() (list []*probe, more func(context.Context) []*probe) 
 func (h *Handler) probeServer() *probe {
 	return &probe{
 		name: "authorization_server", url: strings.TrimSuffix(h.AuthorizationServer.URL, "/") + "/.well-known/openid-configuration",
-		what: "the authorization server's discovery document",
+		what:  "the authorization server's discovery document",
+		first: probeServerAgain,
 		run: func(ctx context.Context) error {
 			if err := h.as.ProbeDiscovery(ctx); err != nil {
 				return err
@@ -132,7 +133,7 @@ func newProbedKeys(client *jwks.Client, url string) *probedKeys {
 // probe fetches the keys apart from those in use: a failure here is nobody's request.
 func (k *probedKeys) probe(of string) *probe {
 	return &probe{
-		name: "directory", url: k.url, what: "the keys at the jwks_uri of " + of,
+		name: "directory", url: k.url, what: "the keys at the jwks_uri of " + of, first: probeServerAgain,
 		run: func(ctx context.Context) error {
 			res, err := k.client.Get(ctx, k.url)
 			if err != nil {
