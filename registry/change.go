@@ -38,9 +38,9 @@ type change struct {
 	origin Origin
 	// holds are what it uses up.
 	holds []reservation
-	// unless is what the client may have been asked for meanwhile: then there is nothing
-	// to change (errAsked). Empty for a change that is made in any case.
-	unless string
+	// check refuses the change, or ends it (errNothingToDo), by the client as it is now. nil
+	// for a change that is made in any case.
+	check func(*Client) error
 	// decided is the client as it was when the change was decided; nil where that does
 	// not matter.
 	decided *Client
@@ -89,11 +89,18 @@ func (r *Registry) beginUpdate(ctx context.Context, ws Workspace, clientID strin
 		if d := ch.decided; d != nil && (d.Document != c.Document || d.UpdatedAt != c.UpdatedAt) {
 			return errChanging()
 		}
-		if ch.unless != "" && c.Asked == ch.unless {
-			return errAsked
+		if ch.check != nil {
+			if err := ch.check(c); err != nil {
+				return err
+			}
 		}
 		if err := r.unseal(c); err != nil {
 			return err
+		}
+		if ch.document.request == nil {
+			if err := carryStatement(w, c); err != nil {
+				return err
+			}
 		}
 		for _, h := range ch.holds {
 			if err := h.take(w, now); err != nil {

@@ -75,10 +75,7 @@ func (r *Registry) Document(ctx context.Context, c *Client) (now *Client, reques
 		case err != nil:
 			return err
 		}
-		request, err = v.Get(documentKey(now))
-		if errors.Is(err, ErrNotFound) {
-			err = fmt.Errorf("registry: the request of registration %s is gone", c.ID)
-		}
+		request, err = requestOf(v, now)
 		return err
 	})
 	if err != nil {
@@ -87,10 +84,18 @@ func (r *Registry) Document(ctx context.Context, c *Client) (now *Client, reques
 	return now, request, nil
 }
 
+func requestOf(v getter, c *Client) ([]byte, error) {
+	request, err := v.Get(documentKey(c))
+	if errors.Is(err, ErrNotFound) {
+		err = fmt.Errorf("registry: the request of registration %s is gone", c.ID)
+	}
+	return request, err
+}
+
 // carryStatement fills in the SoftwareStatement, for an AS that is to be told of it. A
 // stored request that cannot be read is no reason to tell the AS nothing.
-func (r *Registry) carryStatement(ctx context.Context, c *Client) error {
-	_, request, err := r.Document(ctx, c)
+func carryStatement(v getter, c *Client) error {
+	request, err := requestOf(v, c)
 	if err != nil {
 		return err
 	}

@@ -28,19 +28,19 @@ func (r *Registry) Renew(ctx context.Context, ws Workspace, clientID string, cer
 		}
 	}
 	ch := &change{id: uuid.NewString(), made: AuditRenewed, origin: Origin{Certificate: cert.Thumbprint}}
+	ch.check = func(now *Client) error {
+		done, err := renewed(now, cert)
+		if done { // by another request meanwhile
+			return errNothingToDo
+		}
+		return err
+	}
 	c, err := r.beginUpdate(ctx, ws, clientID, ch)
+	if errors.Is(err, errNothingToDo) {
+		return r.Client(ctx, ws.Name, clientID)
+	}
 	if err != nil {
 		return nil, err
-	}
-	release := func(cause error) (*Client, error) {
-		return nil, errors.Join(cause, r.releaseUpdate(ctx, ch, ch.before.Credentials, unchanged, nil))
-	}
-	if done, err := renewed(c, cert); done || err != nil { // by another request meanwhile
-		_, err := release(err)
-		return c, err
-	}
-	if err := r.carryStatement(ctx, c); err != nil {
-		return release(err)
 	}
 	c.Subject, c.SubjectFrom, c.Metadata.TLSClientAuthSubjectDN = cert.Leaf.RawSubject, cert.Leaf.NotBefore.Unix(), cert.Subject.String()
 	c.Thumbprint = cert.Thumbprint
@@ -72,9 +72,6 @@ func (r *Registry) tellAgain(ctx context.Context, ws Workspace, clientID string,
 	c, err := r.beginUpdate(ctx, ws, clientID, ch)
 	if err != nil {
 		return err
-	}
-	if err := r.carryStatement(ctx, c); err != nil {
-		return errors.Join(err, r.releaseUpdate(ctx, ch, ch.before.Credentials, unchanged, nil))
 	}
 	_, err = r.apply(ctx, ws, c, ch)
 	return err

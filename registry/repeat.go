@@ -208,7 +208,13 @@ func (r *Registry) reregister(ctx context.Context, ws Workspace, known *Client, 
 	if err != nil {
 		return nil, err
 	}
-	ch := &change{id: uuid.NewString(), made: AuditUpdated, origin: in.Origin, document: whole, revoke: revoke, unless: asked, replacesSecret: true}
+	ch := &change{id: uuid.NewString(), made: AuditUpdated, origin: in.Origin, document: whole, revoke: revoke, replacesSecret: true}
+	ch.check = func(now *Client) error {
+		if now.Asked == asked {
+			return errNothingToDo
+		}
+		return nil
+	}
 	for _, h := range registrationReservations(ws.Name, known.ID, in) {
 		h.fresh = true
 		ch.holds = append(ch.holds, h)
@@ -216,7 +222,7 @@ func (r *Registry) reregister(ctx context.Context, ws Workspace, known *Client, 
 	repeat.holder = known.ID
 	ch.holds = append(ch.holds, repeat)
 	c, err := r.change(ctx, ws, known.ClientID, in, ch)
-	if errors.Is(err, errAsked) {
+	if errors.Is(err, errNothingToDo) {
 		return r.register(ctx, ws, in) // the same POST was faster
 	}
 	if errors.Is(err, errHeld) {

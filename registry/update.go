@@ -60,8 +60,8 @@ func (r *Registry) change(ctx context.Context, ws Workspace, clientID string, in
 	return c, err
 }
 
-// errAsked is a change that another one has made meanwhile.
-var errAsked = errors.New("registry: the client is registered with these metadata already")
+// errNothingToDo is a change that another one has made meanwhile.
+var errNothingToDo = errors.New("registry: the client is as the change would make it")
 
 // apply brings a change of the record to the AS, and then into the registry, or
 // leaves both as they were.
