@@ -122,7 +122,7 @@ func (r *Registry) repeatKnown(w Writer, ws Workspace, known *Client, a *attempt
 		return err
 	}
 	if fresh || secret != nil {
-		err = r.putAudit(w, ws, AuditRepeated, known, a.in.Origin)
+		err = r.putAudit(w, ws, AuditEntry{Change: AuditRepeated, Origin: a.in.Origin}, known)
 	}
 	tells := ws.AccessTokens != nil || secret != nil
 	if err == nil && (fresh || tells) {

@@ -69,22 +69,13 @@ type Objection struct {
 // DefaultAuditRetention is how long an AuditEntry is kept.
 const DefaultAuditRetention = 400 * 24 * time.Hour
 
-// putAudit records a change of a client. It takes the time in the transaction, not before
+// putAudit records a change of a client, of which e has what the client does not tell. It takes the time in the transaction, not before
 // it: entries come in the order of their keys, and who reads on from the last one that
 // was there misses none.
-func (r *Registry) putAudit(w Writer, ws Workspace, change string, c *Client, from Origin) error {
-	return putAuditEntry(w, ws, &AuditEntry{
-		At: r.now(), Change: change, Workspace: c.Workspace, Registration: c.ID,
-		ClientID: c.ClientID, SoftwareID: c.SoftwareID, OrgID: c.OrgID, Directory: c.Directory, Origin: from,
-	})
-}
-
-// auditRemoval records the deletion of a client by an operator.
-func (r *Registry) auditRemoval(w Writer, ws Workspace, c *Client, reason string) error {
-	return putAuditEntry(w, ws, &AuditEntry{
-		At: r.now(), Change: AuditDeleted, Workspace: c.Workspace, Registration: c.ID,
-		ClientID: c.ClientID, SoftwareID: c.SoftwareID, OrgID: c.OrgID, Directory: c.Directory, Reason: reason,
-	})
+func (r *Registry) putAudit(w Writer, ws Workspace, e AuditEntry, c *Client) error {
+	e.At, e.Workspace, e.Registration = r.now(), c.Workspace, c.ID
+	e.ClientID, e.SoftwareID, e.OrgID, e.Directory = c.ClientID, c.SoftwareID, c.OrgID, c.Directory
+	return putAuditEntry(w, ws, &e)
 }
 
 // auditSuspension records the beginning or the end of one.

@@ -175,7 +175,7 @@ func (r *Registry) finishUpdate(ctx context.Context, ws Workspace, ch *change, a
 				return err
 			}
 		}
-		return errors.Join(ch.revoke.put(w), w.Delete(ch.restore.key), settle(w, ch.before), putClient(w, after), r.putAudit(w, ws, ch.made, after, ch.origin))
+		return errors.Join(ch.revoke.put(w), w.Delete(ch.restore.key), settle(w, ch.before), putClient(w, after), r.putAudit(w, ws, AuditEntry{Change: ch.made, Origin: ch.origin}, after))
 	})
 }
 

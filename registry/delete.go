@@ -36,7 +36,7 @@ func (r *Registry) beginDelete(ctx context.Context, ws Workspace, clientID strin
 		if err := refuseSuspended(w, c); err != nil {
 			return err
 		}
-		return r.putAudit(w, ws, AuditDeleted, c, presented.Origin)
+		return r.putAudit(w, ws, AuditEntry{Change: AuditDeleted, Origin: presented.Origin}, c)
 	})
 	return c, todo, err
 }

@@ -172,6 +172,6 @@ func (r *Registry) activate(ctx context.Context, ws Workspace, c *Client, p *Pro
 				return err
 			}
 		}
-		return errors.Join(a.revoke.put(w), w.Put(idKey(c), []byte(c.ID)), w.Put(clientKey(c), active), w.Delete(a.undo.key), r.putAudit(w, ws, AuditRegistered, c, a.in.Origin))
+		return errors.Join(a.revoke.put(w), w.Put(idKey(c), []byte(c.ID)), w.Put(clientKey(c), active), w.Delete(a.undo.key), r.putAudit(w, ws, AuditEntry{Change: AuditRegistered, Origin: a.in.Origin}, c))
 	})
 }

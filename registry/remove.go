@@ -123,7 +123,7 @@ func (r *Registry) Remove(ctx context.Context, m Removal) error {
 			return err
 		}
 		begun = true
-		return r.auditRemoval(w, ws, c, m.Reason)
+		return r.putAudit(w, ws, AuditEntry{Change: AuditDeleted, Reason: m.Reason}, c)
 	})
 	if err != nil || !begun {
 		return err

@@ -81,6 +81,6 @@ func (r *Registry) endRestore(ctx context.Context, ws Workspace, c *Client, k wo
 		if !done {
 			return errors.Join(putClient(w, current), lost.put(w))
 		}
-		return errors.Join(putClient(w, current), settle(w, current), w.Delete(k.key), r.putAudit(w, ws, AuditRestored, current, Origin{}))
+		return errors.Join(putClient(w, current), settle(w, current), w.Delete(k.key), r.putAudit(w, ws, AuditEntry{Change: AuditRestored}, current))
 	})
 }
