@@ -14,10 +14,11 @@ var errTwice = errors.New("registry: the authorization server gave out a client_
 // TPP is told. Where it may have been carried out, the undo entry ends it if the
 // client_id was chosen here; otherwise there is no way to find the client, and
 // operators are told.
-func (r *Registry) abandon(ctx context.Context, ws Workspace, c *Client, undo work, cause error) error {
+func (n *creation) abandon(ctx context.Context, cause error) error {
+	r, c := n.r, n.client
 	var lost *Divergence
 	if errors.Is(cause, ErrLost) {
-		if ws.Provisioner.ChoosesClientID() {
+		if n.ws.Provisioner.ChoosesClientID() {
 			r.log.Error("answer lost: the client will be deleted at the authorization server", slog.String("client_id", c.ClientID), slog.Any("error", cause))
 			crashpoint("register: lost")
 			return afterLease(cause) // until then token and jti are taken
@@ -25,7 +26,7 @@ func (r *Registry) abandon(ctx context.Context, ws Workspace, c *Client, undo wo
 		lost = r.answerLost(c, cause)
 	}
 	crashpoint("register: refused")
-	if err := r.forgetPending(ctx, c.ID, undo, lost); err != nil {
+	if err := r.forgetPending(ctx, n.entry, lost); err != nil {
 		r.log.Error("a refused registration could not be removed now; it will be later", slog.String("registration", c.ID), slog.Any("error", err))
 		return afterLease(cause)
 	}
@@ -42,13 +43,14 @@ func (r *Registry) answerLost(c *Client, cause error) *Divergence {
 
 // disown ends a client that the AS made and the registry does not take. The answer
 // at hand says how, unless the undo entry can do it: with the client_id chosen here.
-func (r *Registry) disown(ctx context.Context, ws Workspace, c *Client, p *Provisioned, undo work, cause error) {
+func (n *creation) disown(ctx context.Context, cause error) {
+	r, c, p := n.r, n.client, n.answer
 	if errors.Is(cause, errTwice) {
 		return
 	}
 	// After a refusal there is nothing to wait for: the registration is not there, and
 	// the TPP may come with a new statement and the same token.
-	if ws.Provisioner.ChoosesClientID() && p.ClientID == c.ClientID && !isRefusal(cause) {
+	if n.ws.Provisioner.ChoosesClientID() && p.ClientID == c.ClientID && !isRefusal(cause) {
 		return
 	}
 	crashpoint("disown: begun")
@@ -58,13 +60,13 @@ func (r *Registry) disown(ctx context.Context, ws Workspace, c *Client, p *Provi
 	defer cancel()
 	made := *c
 	made.ClientID, made.Credentials = p.ClientID, p.Credentials
-	err := ws.Provisioner.Delete(ctx, &made)
+	err := n.ws.Provisioner.Delete(ctx, &made)
 	if err == nil {
 		crashpoint("disown: deleted")
-		err = r.forgetPending(ctx, c.ID, undo, nil)
+		err = r.forgetPending(ctx, n.entry, nil)
 	} else {
 		r.log.Warn("the authorization server holds a client that the registry does not take; the outbox goes on", slog.String("client_id", p.ClientID), slog.Any("error", errors.Join(cause, err)))
-		err = r.leaveForDeletion(ctx, &made, undo, err)
+		err = n.leaveForDeletion(ctx, &made, err)
 	}
 	if err != nil {
 		r.log.Error("a failed registration could not be removed now; it will be later", slog.String("registration", c.ID), slog.Any("error", err))
@@ -74,7 +76,8 @@ func (r *Registry) disown(ctx context.Context, ws Workspace, c *Client, p *Provi
 
 // leaveForDeletion gives a client to the outbox that must go at the AS. It was
 // never one here: its client_id is a deleted client's from now on.
-func (r *Registry) leaveForDeletion(ctx context.Context, c *Client, undo work, cause error) error {
+func (n *creation) leaveForDeletion(ctx context.Context, c *Client, cause error) error {
+	r := n.r
 	c.Status = Deleting
 	if err := r.seal(c, c.Credentials); err != nil {
 		return err
@@ -86,21 +89,21 @@ func (r *Registry) leaveForDeletion(ctx context.Context, c *Client, undo work, c
 		if err != nil || len(taken) > 0 {
 			return errors.Join(err, errTwice)
 		}
-		if err := giveBackAll(w, undo, c.ID); err != nil {
+		if err := giveBackAll(w, n.entry); err != nil {
 			return err
 		}
 		if err := pendingLeaves(w, c); err != nil {
 			return err
 		}
-		return errors.Join(putClient(w, c), w.Put(idKey(c), []byte{}), w.Delete(undo.key), todo.put(w))
+		return errors.Join(putClient(w, c), w.Put(idKey(c), []byte{}), w.Delete(n.entry.key), todo.put(w))
 	})
 }
 
 // forgetPending removes what Register's first transaction wrote, and lists what
 // may be left of it.
-func (r *Registry) forgetPending(ctx context.Context, id string, undo work, lost *Divergence) error {
+func (r *Registry) forgetPending(ctx context.Context, undo work, lost *Divergence) error {
 	return r.conclude(ctx, func(w Writer) error {
-		c, err := loadClient(w, undo.Workspace, id)
+		c, err := loadClient(w, undo.Workspace, undo.Registration)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
@@ -108,7 +111,7 @@ func (r *Registry) forgetPending(ctx context.Context, id string, undo work, lost
 			if err := pendingLeaves(w, c); err != nil {
 				return err
 			}
-			if err := giveBackAll(w, undo, id); err != nil {
+			if err := giveBackAll(w, undo); err != nil {
 				return err
 			}
 			if err := errors.Join(w.Delete(clientKey(c)), deleteDocument(w, c), lost.put(w)); err != nil {
@@ -131,9 +134,10 @@ func pendingLeaves(w Writer, c *Client) error {
 	return now.leaves(w)
 }
 
-func giveBackAll(w Writer, undo work, holder string) error {
+// giveBackAll releases what the registration holds that an entry undoes.
+func giveBackAll(w Writer, undo work) error {
 	for _, k := range undo.Holds {
-		if err := (reservation{key: k, holder: holder}).giveBack(w); err != nil {
+		if err := (reservation{key: k, holder: undo.Registration}).giveBack(w); err != nil {
 			return err
 		}
 	}

@@ -196,21 +196,54 @@ func (r *Registry) awaitFirst(ctx context.Context, ws Workspace, in Registration
 	}
 }
 
-// reregister is ReregisterUpdate for a POST with other metadata: an update of the
-// registration that is there. What the POST comes with must be new: only a
-// repetition, which has the same metadata, may use again what was used up.
-func (r *Registry) reregister(ctx context.Context, ws Workspace, known *Client, in Registration, asked string, repeat reservation) (*Client, error) {
+// repeatKnown answers a POST that repeats a registration with that one. What was told
+// once went with the answer that was lost: the client gets another access token and
+// another secret, and the secret before it ends.
+func (n *creation) repeatKnown(w Writer) error {
+	known := n.known
+	fresh, err := reuse(w, known, n.in, n.uses, n.revoke, n.began)
+	if err != nil {
+		return err
+	}
+	secret, err := n.r.newClientSecret(known)
+	if err != nil {
+		return err
+	}
+	if fresh || secret != nil {
+		err = n.r.putAudit(w, n.ws, AuditEntry{Change: AuditRepeated, Origin: n.in.Origin}, known)
+	}
+	tells := n.token != "" || secret != nil
+	if err == nil && (fresh || tells) {
+		err = charge(w, n.ws, n.payer, bookkeeping, n.began)
+	}
+	if err != nil || !tells {
+		return err
+	}
+	if n.token != "" {
+		n.ws.AccessTokens.give(known, n.token, n.began)
+	}
+	known.takeSecret(secret)
+	return putClient(w, known)
+}
+
+// updatesKnown tells whether a POST that repeats a registration comes with other metadata,
+// and these are to replace those of the registration.
+func (n *creation) updatesKnown() bool {
+	return n.ws.Reregister.Mode == ReregisterUpdate && n.known.Asked != n.metadataDigest
+}
+
+// updateKnown is an update of the registration that is there. What the POST comes with
+// must be new: only a repetition, which has the same metadata, may use again what was
+// used up.
+func (n *creation) updateKnown(ctx context.Context) (*Client, error) {
+	r, ws, in, known := n.r, n.ws, n.in, n.known
 	revoke, err := r.revocationOf(ws, known, in.Token)
 	if err != nil {
 		return nil, err
 	}
-	whole, err := documentOf(in)
-	if err != nil {
-		return nil, err
-	}
-	ch := &change{id: uuid.NewString(), made: AuditUpdated, origin: in.Origin, document: whole, revoke: revoke, replacesSecret: true}
+	ch := &change{id: uuid.NewString(), made: AuditUpdated, origin: in.Origin, document: n.document, revoke: revoke, replacesSecret: true}
 	ch.check = func(now *Client) error {
-		if now.Asked == asked {
+		if now.Asked == n.metadataDigest {
 			return errNothingToDo
 		}
 		return nil
@@ -219,13 +252,14 @@ func (r *Registry) reregister(ctx context.Context, ws Workspace, known *Client, 
 		h.fresh = true
 		ch.holds = append(ch.holds, h)
 	}
+	repeat := *n.repeat
 	repeat.holder = known.ID
 	ch.holds = append(ch.holds, repeat)
 	c, err := r.change(ctx, ws, known.ClientID, in, ch)
-	if errors.Is(err, errNothingToDo) {
+	switch {
+	case errors.Is(err, errNothingToDo):
 		return r.register(ctx, ws, in) // the same POST was faster
-	}
-	if errors.Is(err, errHeld) {
+	case errors.Is(err, errHeld):
 		return nil, &underWay{key: clientKey(known)}
 	}
 	return c, err

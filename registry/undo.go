@@ -46,7 +46,7 @@ func (r *Registry) undo(ctx context.Context, ws Workspace, k work) error {
 	default:
 		lost = r.answerLost(c, errCutOff)
 	}
-	return r.forgetPending(ctx, k.Registration, k, lost)
+	return r.forgetPending(ctx, k, lost)
 }
 
 // maxUnnamed is how often a registration is repeated for its credentials at an AS that

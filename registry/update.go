@@ -60,9 +60,6 @@ func (r *Registry) change(ctx context.Context, ws Workspace, clientID string, in
 	return c, err
 }
 
-// errNothingToDo is a change that another one has made meanwhile.
-var errNothingToDo = errors.New("registry: the client is as the change would make it")
-
 // apply brings a change of the record to the AS, and then into the registry, or
 // leaves both as they were.
 func (r *Registry) apply(ctx context.Context, ws Workspace, c *Client, ch *change) (*Client, error) {
