@@ -84,7 +84,7 @@ func (n *creation) leaveForDeletion(ctx context.Context, c *Client, cause error)
 	}
 	todo := r.newWork(workDelete, c.Workspace)
 	todo.Registration, todo.Org, todo.Tried, todo.LastError = c.ID, c.Organisation(), r.now().Unix(), errorText(cause)
-	return r.conclude(ctx, func(w Writer) error {
+	return r.transactDetached(ctx, func(w Writer) error {
 		taken, err := get(w, idKey(c))
 		if err != nil || len(taken) > 0 {
 			return errors.Join(err, errTwice)
@@ -102,7 +102,7 @@ func (n *creation) leaveForDeletion(ctx context.Context, c *Client, cause error)
 // forgetPending removes what Register's first transaction wrote, and lists what
 // may be left of it.
 func (r *Registry) forgetPending(ctx context.Context, undo work, lost *Divergence) error {
-	return r.conclude(ctx, func(w Writer) error {
+	return r.transactDetached(ctx, func(w Writer) error {
 		c, err := loadClient(w, undo.Workspace, undo.Registration)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err

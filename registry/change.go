@@ -142,7 +142,7 @@ func (ch *change) complete(r *Registry, after *Client) (err error) {
 // finishUpdate is the last transaction. An error that is no refusal leaves open whether
 // it was made.
 func (r *Registry) finishUpdate(ctx context.Context, ws Workspace, ch *change, after *Client) error {
-	return r.conclude(ctx, func(w Writer) error {
+	return r.transactDetached(ctx, func(w Writer) error {
 		now, err := heldBy(w, ch.before, ch.id)
 		if err != nil {
 			return err

@@ -158,7 +158,7 @@ func (n *creation) activate(ctx context.Context) error {
 	if alike := alikeKey(&made); alike != "" {
 		indexes = append(indexes, alike)
 	}
-	err = n.r.conclude(ctx, func(w Writer) error {
+	err = n.r.transactDetached(ctx, func(w Writer) error {
 		before, err := w.Get(clientKey(&made))
 		if err != nil || !bytes.Equal(before, n.pending) {
 			return errors.Join(errors.New("registry: the registration was undone meanwhile"), err)

@@ -98,7 +98,7 @@ func (r *Registry) finishDelete(ctx context.Context, ws Workspace, c *Client, to
 	if err != nil {
 		return err
 	}
-	err = r.conclude(ctx, func(w Writer) error {
+	err = r.transactDetached(ctx, func(w Writer) error {
 		for _, k := range indexes {
 			if err := w.Delete(k); err != nil {
 				return err

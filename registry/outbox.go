@@ -179,7 +179,7 @@ func (r *Registry) do(ctx context.Context, ws Workspace, k work) error {
 
 // drop removes an entry.
 func (r *Registry) drop(ctx context.Context, k work) error {
-	return r.conclude(ctx, func(w Writer) error { return w.Delete(k.key) })
+	return r.transactDetached(ctx, func(w Writer) error { return w.Delete(k.key) })
 }
 
 func (r *Registry) byID(ctx context.Context, workspace, id string) (c *Client, err error) {
@@ -205,7 +205,7 @@ func (r *Registry) reschedule(ctx context.Context, k work, cause error) error {
 	k.key = outboxKey(r.now().Add(pause), id)
 	k.Attempts++
 	k.Tried, k.LastError = r.now().Unix(), errorText(cause)
-	return r.conclude(ctx, func(w Writer) error {
+	return r.transactDetached(ctx, func(w Writer) error {
 		return errors.Join(w.Delete(before), k.put(w))
 	})
 }

@@ -231,9 +231,9 @@ func (r *Registry) nudge() {
 	}
 }
 
-// conclude writes what follows from a call of the AS, also when the time for the
+// transactDetached writes what follows from a call of the AS, also when the time for the
 // AS is over or the outbox is about to end.
-func (r *Registry) conclude(ctx context.Context, f func(Writer) error) error {
+func (r *Registry) transactDetached(ctx context.Context, f func(Writer) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), concludeWithin)
 	defer cancel()
 	return r.transact(ctx, f)

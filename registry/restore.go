@@ -69,7 +69,7 @@ func (r *Registry) endRestore(ctx context.Context, ws Workspace, c *Client, k wo
 	if err := r.seal(c, c.Credentials); err != nil {
 		return err
 	}
-	return r.conclude(ctx, func(w Writer) error {
+	return r.transactDetached(ctx, func(w Writer) error {
 		current, err := heldBy(w, c, c.Change)
 		if err != nil {
 			return err

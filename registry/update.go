@@ -177,7 +177,7 @@ func (r *Registry) reattach(ctx context.Context, ws Workspace, c *Client) error 
 		made.ClientID, made.ID = p.ClientID, strayID(c.ID, p.ClientID)
 		lost := r.answerLost(&made, err)
 		// Of c nothing is known any more: no POST gives a token for it, and so no other will.
-		return errors.Join(fmt.Errorf("%w: registered again it got another client_id, %s", ErrDetached, verify.Quote(p.ClientID)), r.conclude(ctx, lost.put))
+		return errors.Join(fmt.Errorf("%w: registered again it got another client_id, %s", ErrDetached, verify.Quote(p.ClientID)), r.transactDetached(ctx, lost.put))
 	case err != nil && (p.Credentials.RegistrationAccessToken == "" || p.Credentials.RegistrationPath == ""):
 		return fmt.Errorf("%w: registered again it got none that can be read: %w", ErrDetached, err)
 	case err != nil: // the rest of the answer is not known: what the client has beside these stays
@@ -199,7 +199,7 @@ func (r *Registry) releaseUpdate(ctx context.Context, ch *change, newest Credent
 			return err
 		}
 	}
-	return r.conclude(ctx, func(w Writer) error {
+	return r.transactDetached(ctx, func(w Writer) error {
 		c, err := heldBy(w, ch.before, ch.id)
 		if err != nil {
 			return err
