@@ -77,27 +77,30 @@ func (r *Registry) RotateSecret(ctx context.Context, workspace, clientID string)
 	if c.Bridge == "" {
 		return ErrNative
 	}
-	return r.tellAgain(ctx, ws, clientID, &change{id: uuid.NewString(), made: AuditSecretRotated, secret: true})
+	ch := r.newChange(ws, clientID, Registration{}, AuditSecretRotated)
+	ch.replacesCredentials = true
+	return run(ctx, ch)
 }
 
-// newSecret goes on where an update has left a client its secret.
-func (r *Registry) newSecret(ctx context.Context, ws Workspace, c *Client, p *Provisioned) (*Provisioned, error) {
+// newCredentials goes on where an update has left a client its secret.
+func (ch *change) newCredentials(ctx context.Context) error {
+	c, p := ch.client, ch.answer
 	before := c.Credentials.ClientSecret
 	if p.Credentials.ClientSecret != before {
-		return p, nil
+		return nil
 	}
-	if !ws.Provisioner.ChoosesClientID() {
-		return p, ErrNoNewSecret
+	if !ch.ws.Provisioner.ChoosesClientID() {
+		return ErrNoNewSecret
 	}
 	c.Credentials = p.Credentials
-	if err := r.reattach(ctx, ws, c); err != nil {
-		return p, err
+	if err := ch.r.reattach(ctx, ch.ws, c); err != nil {
+		return err
 	}
 	p.Credentials = c.Credentials
 	if p.Credentials.ClientSecret == before {
-		return p, ErrNoNewSecret
+		return ErrNoNewSecret
 	}
-	return p, nil
+	return nil
 }
 
 // NewerSecret is a client in bridge mode whose secret the AS has just refused, as it

@@ -37,7 +37,7 @@ func (d document) cost(record int) int64 {
 // charge writes down what a change of an organisation's client will write, before it
 // does. A change that fails afterwards has written it all the same.
 func charge(w Writer, ws Workspace, who string, bytes int64, now time.Time) error {
-	if ws.BytesPerOrganisation <= 0 {
+	if ws.BytesPerOrganisation <= 0 || bytes == 0 {
 		return nil
 	}
 	now = now.UTC()

@@ -2,9 +2,12 @@ package registry
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
@@ -29,139 +32,201 @@ func afterLease(err error) *verify.Error {
 	return e
 }
 
-// change is one change of a client at work.
+// change is a change of a client in progress.
 type change struct {
+	operation
 	// id is who holds the client meanwhile.
-	id string
-	// made and origin are for the audit trail.
-	made   string
-	origin Origin
-	// holds are what it uses up.
-	holds []reservation
-	// check refuses the change, or ends it (errNothingToDo), by the client as it is now. nil
-	// for a change that is made in any case.
+	id       string
+	clientID string
+	// check refuses the change, or ends it (errNothingToDo), by the client as it is when the
+	// change begins. nil for a change that is made in any case.
 	check func(*Client) error
-	// decided is the client as it was when the change was decided; nil where that does
-	// not matter.
-	decided *Client
-	// statement is what comes with it; nil where none does.
-	statement *verify.SoftwareStatement
-	// cost is what it writes, payer whose bytes these are; 0 for what no TPP asks for.
-	cost  int64
-	payer string
-	// document replaces the one before where the client names another.
-	document document
-	// revoke ends a registration token that the change uses up; nil for none.
-	revoke *work
-	// token is a registration access token that comes with it, by tokens; empty for none.
-	tokens *AccessTokens
-	token  string
-	// secret: the AS is to give the client another one.
-	secret bool
-	// replacesSecret: the client gets another secret of its own, if it has one. newSecret is
-	// the one that it gets: complete fills it in; nil where it keeps what it has.
+	// edit makes the client what it is to be where there is no request that says so; nil
+	// for a change that leaves the record as it is.
+	edit func(*Client)
+	// replacesCredentials: the AS is to give the client another secret.
+	replacesCredentials bool
+	// replacesSecret: the client gets another secret of its own, if it has one.
 	replacesSecret bool
-	newSecret      *clientSecret
-	// asks: whether the AS takes it is what counts. A client that it has lost is not made
+	// probes: whether the AS takes it is what counts. A client that it has lost is not made
 	// again, and none was updated.
-	asks bool
-	// before is the client as it was, restore the entry that makes the AS's copy so
-	// again: beginUpdate fills them in.
-	before  *Client
-	restore work
+	probes bool
+	// before is the client as it was. reserve fills it in.
+	before *Client
+	// standing is what call has left of the AS's copy.
+	standing standing
 	// oldIndexes go and newIndexes come with the new record: complete fills them in.
 	oldIndexes, newIndexes []string
 }
 
-// beginUpdate takes the lease of the client and what the change uses up. The entry
-// that restores the AS's copy is there before the AS is asked.
-func (r *Registry) beginUpdate(ctx context.Context, ws Workspace, clientID string, ch *change) (c *Client, err error) {
-	now := r.now()
-	err = r.transact(ctx, func(w Writer) error {
-		if c, err = changeable(w, ws.Name, clientID, now); err != nil {
+func (r *Registry) newChange(ws Workspace, clientID string, in Registration, audit string) *change {
+	return &change{operation: r.newOperation(ws, in, audit), id: uuid.NewString(), clientID: clientID}
+}
+
+func (ch *change) prepare() error {
+	if ch.in.Request == nil {
+		return nil
+	}
+	if err := ch.readRequest(); err != nil {
+		return err
+	}
+	metadata, err := json.Marshal(&ch.in.Checked.Metadata)
+	ch.cost = ch.document.cost(len(metadata) + maxRecord)
+	return err
+}
+
+// reserve takes the lease of the client. The entry that restores the AS's copy is there
+// before the AS is asked.
+func (ch *change) reserve(ctx context.Context) error {
+	crashpoint("update: accepted")
+	err := ch.r.transact(ctx, func(w Writer) error {
+		c, err := changeable(w, ch.ws.Name, ch.clientID, ch.began)
+		if err != nil {
 			return err
 		}
-		if ch.document.request != nil { // a renewed certificate is no wish of the client's: it may revoke with it
-			if err := refuseSuspended(w, c); err != nil {
-				return err
-			}
-		}
-		if d := ch.decided; d != nil && (d.Document != c.Document || d.UpdatedAt != c.UpdatedAt) {
-			return errChanging()
-		}
-		if ch.check != nil {
-			if err := ch.check(c); err != nil {
-				return err
-			}
-		}
-		if err := r.unseal(c); err != nil {
+		if err := ch.refuse(w, c); err != nil {
 			return err
 		}
-		if ch.document.request == nil {
+		if err := ch.r.unseal(c); err != nil {
+			return err
+		}
+		if ch.in.Request == nil {
 			if err := carryStatement(w, c); err != nil {
 				return err
 			}
 		}
-		for _, h := range ch.holds {
-			if err := h.take(w, now); err != nil {
-				return err
-			}
-		}
-		if err := ch.follows(w, ws, c); err != nil {
+		if err := ch.takeHolds(w); err != nil {
 			return err
 		}
-		if ch.cost > 0 {
-			if err := charge(w, ws, ch.payer, ch.cost, now); err != nil {
-				return err
-			}
+		if err := ch.follows(w, c); err != nil {
+			return err
 		}
-		c.Change, c.ChangeUntil = ch.id, leaseEnd(now).Unix()
+		if err := charge(w, ch.ws, ch.payer, ch.cost, ch.began); err != nil {
+			return err
+		}
+		c.Change, c.ChangeUntil = ch.id, leaseEnd(ch.began).Unix()
 		before := *c
-		ch.before = &before
-		ch.restore = work{key: laterKey(time.Unix(c.ChangeUntil, 0), ch.id), Kind: workRestore, Workspace: ws.Name, Registration: c.ID, Org: c.Organisation(), ID: ch.id, Since: now.Unix()}
-		return errors.Join(putClient(w, c), ch.restore.put(w))
+		ch.before, ch.client = &before, c
+		ch.entry = ch.entryAfterLease(workRestore, ch.id)
+		ch.entry.ID = ch.id
+		return errors.Join(putClient(w, c), ch.entry.put(w))
 	})
-	return c, err
+	if err == nil {
+		ch.describe()
+	}
+	return err
+}
+
+// refuse tells why the change is not to be made of c as it is now.
+func (ch *change) refuse(w Writer, c *Client) error {
+	if ch.in.Request != nil { // a renewed certificate is no wish of the client's: it may revoke with it
+		if err := refuseSuspended(w, c); err != nil {
+			return err
+		}
+	}
+	if d := ch.in.Client; d != nil && (d.Document != c.Document || d.UpdatedAt != c.UpdatedAt) {
+		return errChanging()
+	}
+	if ch.check != nil {
+		return ch.check(c)
+	}
+	return nil
+}
+
+// describe makes the client what it is to be.
+func (ch *change) describe() {
+	c := ch.client
+	switch {
+	case ch.in.Request != nil:
+		c.describe(ch.in, ch.metadataDigest)
+		c.Document = ch.id
+		if ch.ws.AccessTokens.due(c, ch.r.now()) {
+			ch.token = newAccessToken()
+		}
+	case ch.edit != nil:
+		ch.edit(c)
+	}
+}
+
+// call tells the AS what the client is to be.
+func (ch *change) call(ctx context.Context) (err error) {
+	crashpoint("update: begun")
+	if ch.probes {
+		ch.answer, err = ch.ws.Provisioner.Update(ctx, ch.client)
+		ch.standing = standingAfter(ch.answer, err)
+	} else {
+		ch.answer, ch.standing, err = ch.r.update(ctx, ch.ws, ch.client)
+	}
+	if err == nil && ch.replacesCredentials {
+		if err = ch.newCredentials(ctx); err != nil {
+			ch.standing = standingAfter(nil, err) // the metadata are those that it had
+		}
+	}
+	if ch.answer != nil {
+		ch.client.Credentials = ch.answer.Credentials
+	}
+	return err
+}
+
+// conclude makes the registry's record what the AS's is, or leaves both as they were.
+func (ch *change) conclude(ctx context.Context, failed error) error {
+	if failed != nil {
+		return ch.abandon(ctx, failed)
+	}
+	crashpoint("update: answered")
+	c := ch.client
+	c.Metadata, c.Keys = ch.answer.Metadata, ch.answer.Keys
+	if !ch.probes {
+		c.UpdatedAt = ch.r.now().Unix()
+	}
+	c.Change, c.ChangeUntil = "", 0
+	err := ch.complete()
+	if err == nil {
+		if err = ch.finish(ctx); err != nil && !isRefusal(err) {
+			return afterLease(err) // it may be written
+		}
+	}
+	if err != nil {
+		return ch.undo(ctx, err)
+	}
+	crashpoint("update: finished")
+	return nil
 }
 
 // complete makes what the last transaction writes of a record, as far as that can fail
 // before it: then the change certainly is not made.
-func (ch *change) complete(r *Registry, after *Client) (err error) {
+func (ch *change) complete() (err error) {
 	if ch.oldIndexes, err = indexKeys(ch.before); err != nil {
 		return err
 	}
-	if ch.newIndexes, err = indexKeys(after); err != nil {
+	if ch.newIndexes, err = indexKeys(ch.client); err != nil {
 		return err
 	}
-	if err := ch.completeSecret(r, after); err != nil {
+	if err := ch.completeSecret(); err != nil {
 		return err
 	}
-	return r.seal(after, after.Credentials)
+	return ch.r.seal(ch.client, ch.client.Credentials)
 }
 
-// finishUpdate is the last transaction. An error that is no refusal leaves open whether
-// it was made.
-func (r *Registry) finishUpdate(ctx context.Context, ws Workspace, ch *change, after *Client) error {
-	return r.transactDetached(ctx, func(w Writer) error {
+// finish is the last transaction. An error that is no refusal leaves open whether it was
+// made.
+func (ch *change) finish(ctx context.Context) error {
+	after := ch.client
+	return ch.r.transactDetached(ctx, func(w Writer) error {
 		now, err := heldBy(w, ch.before, ch.id)
 		if err != nil {
 			return err
 		}
 		after.AccessTokens = now.AccessTokens // a repeated POST may have got one meanwhile
-		after.takeSecret(ch.secretAfter(r, now, after))
+		after.takeSecret(ch.secretAfter(now))
 		if ch.token != "" {
-			ch.tokens.give(after, ch.token, r.now())
+			ch.ws.AccessTokens.give(after, ch.token, ch.r.now())
 		}
-		if err := ch.advances(w, ws, now, after); err != nil {
+		if err := ch.advances(w, now, after); err != nil {
 			return err
 		}
 		for _, k := range ch.oldIndexes {
 			if err := w.Delete(k); err != nil {
-				return err
-			}
-		}
-		for _, k := range ch.newIndexes {
-			if err := w.Put(k, []byte{}); err != nil {
 				return err
 			}
 		}
@@ -170,12 +235,10 @@ func (r *Registry) finishUpdate(ctx context.Context, ws Workspace, ch *change, a
 				return err
 			}
 		}
-		for _, h := range ch.holds {
-			if err := h.keep(w); err != nil {
-				return err
-			}
+		if err := ch.keepHolds(w); err != nil {
+			return err
 		}
-		return errors.Join(ch.revoke.put(w), w.Delete(ch.restore.key), settle(w, ch.before), putClient(w, after), r.putAudit(w, ws, AuditEntry{Change: ch.made, Origin: ch.origin}, after))
+		return errors.Join(settle(w, ch.before), ch.putClient(w, after, ch.newIndexes))
 	})
 }
 

@@ -54,22 +54,22 @@ func (c *Client) takeSecret(s *clientSecret) {
 
 // completeSecret makes the secret that a change brings: where the client needs one that
 // it has not, or where the change is to replace it.
-func (ch *change) completeSecret(r *Registry, after *Client) (err error) {
-	before := ch.before
+func (ch *change) completeSecret() (err error) {
+	before, after := ch.before, ch.client
 	if ch.replacesSecret || before.Secret == nil || before.Metadata.TokenEndpointAuthMethod != after.Metadata.TokenEndpointAuthMethod {
-		ch.newSecret, err = r.newClientSecret(after)
+		ch.secret, err = ch.r.newClientSecret(after)
 	}
 	return err
 }
 
 // secretAfter is the client's secret after a change; now is the record before it. A POST
 // that repeats one may have replaced the secret while the change was under way.
-func (ch *change) secretAfter(r *Registry, now, after *Client) *clientSecret {
+func (ch *change) secretAfter(now *Client) *clientSecret {
 	switch {
-	case ch.newSecret != nil:
-		return ch.newSecret
-	case verify.HasSecret(after.Metadata.TokenEndpointAuthMethod):
-		return r.resealed(now)
+	case ch.secret != nil:
+		return ch.secret
+	case verify.HasSecret(ch.client.Metadata.TokenEndpointAuthMethod):
+		return ch.r.resealed(now)
 	}
 	return nil
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/google/uuid"
-
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
@@ -70,7 +68,9 @@ func (r *Registry) StillThere(ctx context.Context, workspace, clientID string) (
 	if err := ws.Provisioner.Answers(ctx); err != nil {
 		return false, err
 	}
-	err = r.tellAgain(ctx, ws, clientID, &change{id: uuid.NewString(), made: AuditRestored, asks: true})
+	ch := r.newChange(ws, clientID, Registration{}, AuditRestored)
+	ch.probes = true
+	err = run(ctx, ch)
 	switch e := (*verify.Error)(nil); {
 	case errors.Is(err, ErrDetached):
 		return false, nil

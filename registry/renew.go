@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/google/uuid"
-
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
@@ -27,7 +25,7 @@ func (r *Registry) Renew(ctx context.Context, ws Workspace, clientID string, cer
 			return c, err
 		}
 	}
-	ch := &change{id: uuid.NewString(), made: AuditRenewed, origin: Origin{Certificate: cert.Thumbprint}}
+	ch := r.newChange(ws, clientID, Registration{Origin: Origin{Certificate: cert.Thumbprint}}, AuditRenewed)
 	ch.check = func(now *Client) error {
 		done, err := renewed(now, cert)
 		if done { // by another request meanwhile
@@ -35,16 +33,17 @@ func (r *Registry) Renew(ctx context.Context, ws Workspace, clientID string, cer
 		}
 		return err
 	}
-	c, err := r.beginUpdate(ctx, ws, clientID, ch)
-	if errors.Is(err, errNothingToDo) {
-		return r.Client(ctx, ws.Name, clientID)
+	ch.edit = func(c *Client) {
+		c.Subject, c.SubjectFrom, c.Metadata.TLSClientAuthSubjectDN = cert.Leaf.RawSubject, cert.Leaf.NotBefore.Unix(), cert.Subject.String()
+		c.Thumbprint = cert.Thumbprint
 	}
-	if err != nil {
+	switch err := run(ctx, ch); {
+	case errors.Is(err, errNothingToDo):
+		return r.Client(ctx, ws.Name, clientID)
+	case err != nil:
 		return nil, err
 	}
-	c.Subject, c.SubjectFrom, c.Metadata.TLSClientAuthSubjectDN = cert.Leaf.RawSubject, cert.Leaf.NotBefore.Unix(), cert.Subject.String()
-	c.Thumbprint = cert.Thumbprint
-	return r.apply(ctx, ws, c, ch)
+	return ch.client, nil
 }
 
 // renewed tells whether the certificate's DN is the client's already, or refuses a
@@ -64,15 +63,5 @@ func renewed(c *Client, cert *verify.Certificate) (done bool, err error) {
 //
 // Errors: those of Update.
 func (r *Registry) RefreshKeys(ctx context.Context, ws Workspace, clientID string) error {
-	return r.tellAgain(ctx, ws, clientID, &change{id: uuid.NewString(), made: AuditKeysRefreshed})
-}
-
-// tellAgain is a change that leaves the metadata as they are.
-func (r *Registry) tellAgain(ctx context.Context, ws Workspace, clientID string, ch *change) error {
-	c, err := r.beginUpdate(ctx, ws, clientID, ch)
-	if err != nil {
-		return err
-	}
-	_, err = r.apply(ctx, ws, c, ch)
-	return err
+	return run(ctx, r.newChange(ws, clientID, Registration{}, AuditKeysRefreshed))
 }

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
@@ -236,29 +234,30 @@ func (n *creation) updatesKnown() bool {
 // must be new: only a repetition, which has the same metadata, may use again what was
 // used up.
 func (n *creation) updateKnown(ctx context.Context) (*Client, error) {
-	r, ws, in, known := n.r, n.ws, n.in, n.known
-	revoke, err := r.revocationOf(ws, known, in.Token)
-	if err != nil {
-		return nil, err
-	}
-	ch := &change{id: uuid.NewString(), made: AuditUpdated, origin: in.Origin, document: n.document, revoke: revoke, replacesSecret: true}
+	known := n.known
+	ch := n.r.newChange(n.ws, known.ClientID, n.in, AuditUpdated)
+	ch.replacesSecret = true
 	ch.check = func(now *Client) error {
 		if now.Asked == n.metadataDigest {
 			return errNothingToDo
 		}
 		return nil
 	}
-	for _, h := range registrationReservations(ws.Name, known.ID, in) {
+	for _, h := range registrationReservations(n.ws.Name, known.ID, n.in) {
 		h.fresh = true
 		ch.holds = append(ch.holds, h)
 	}
 	repeat := *n.repeat
 	repeat.holder = known.ID
 	ch.holds = append(ch.holds, repeat)
-	c, err := r.change(ctx, ws, known.ClientID, in, ch)
+	var err error
+	if ch.revoke, err = n.r.revocationOf(n.ws, known, n.in.Token); err != nil {
+		return nil, err
+	}
+	c, err := ch.replaceMetadata(ctx)
 	switch {
 	case errors.Is(err, errNothingToDo):
-		return r.register(ctx, ws, in) // the same POST was faster
+		return n.r.register(ctx, n.ws, n.in) // the same POST was faster
 	case errors.Is(err, errHeld):
 		return nil, &underWay{key: clientKey(known)}
 	}

@@ -43,26 +43,26 @@ func (s *software) advances(w Writer, ws Workspace, statement *verify.SoftwareSt
 
 // follows refuses a change that comes with a statement older than the newest one, or with
 // that of another directory whose software may have no more clients.
-func (ch *change) follows(w Writer, ws Workspace, c *Client) error {
-	if ch.statement == nil {
+func (ch *change) follows(w Writer, c *Client) error {
+	if ch.in.Request == nil {
 		return nil
 	}
-	s, err := statementSoftware(ws, ch.statement).read(w)
+	s, err := statementSoftware(ch.ws, ch.in.Request.Statement).read(w)
 	if err != nil {
 		return err
 	}
 	if s.name != c.software() {
-		if err := s.admits(ws); err != nil {
+		if err := s.admits(ch.ws); err != nil {
 			return err
 		}
 	}
-	return s.follows(ws, ch.statement)
+	return s.follows(ch.ws, ch.in.Request.Statement)
 }
 
 // advances makes the statement of a change the newest one. A client that a statement of
 // another directory has updated is counted there from now on.
-func (ch *change) advances(w Writer, ws Workspace, before, after *Client) error {
-	if ch.statement == nil {
+func (ch *change) advances(w Writer, before, after *Client) error {
+	if ch.in.Request == nil {
 		return nil
 	}
 	s, err := after.software().read(w)
@@ -70,7 +70,7 @@ func (ch *change) advances(w Writer, ws Workspace, before, after *Client) error 
 		return err
 	}
 	if before.software() != after.software() {
-		if err := s.admits(ws); err != nil {
+		if err := s.admits(ch.ws); err != nil {
 			return err
 		}
 		if err := before.leaves(w); err != nil {
@@ -81,7 +81,7 @@ func (ch *change) advances(w Writer, ws Workspace, before, after *Client) error 
 			return err
 		}
 	}
-	return s.advances(w, ws, ch.statement)
+	return s.advances(w, ch.ws, ch.in.Request.Statement)
 }
 
 // statementSoftware is the software that a statement is about.
