@@ -14,97 +14,114 @@ import (
 // Errors: those of verify.NotYours for a client that is gone; Unavailable.
 func (r *Registry) Delete(ctx context.Context, ws Workspace, clientID string, presented Presented) error {
 	crashpoint("delete: accepted")
-	c, todo, err := r.beginDelete(ctx, ws, clientID, presented)
-	if err != nil {
-		return err
+	d := &deletion{operation: r.newOperation(ws, Registration{Origin: presented.Origin}, AuditDeleted), presented: presented}
+	d.find = func(w Writer) (*Client, error) {
+		c, err := changeable(w, ws.Name, clientID, d.began)
+		if err == nil {
+			err = refuseSuspended(w, c)
+		}
+		return c, err
 	}
-	r.endDelete(ctx, ws, c, todo)
+	return run(ctx, d)
+}
+
+// deletion is a deletion of a client in progress. Once it has begun it does not fail: the
+// outbox goes on with it.
+type deletion struct {
+	operation
+	// presented is the token that asked for it; empty for none.
+	presented Presented
+	// find is the client, or why it is not to be deleted.
+	find func(Writer) (*Client, error)
+	// left is what the AS may still hold of the client: call fills it in.
+	left *Divergence
+}
+
+func (d *deletion) prepare() error {
+	d.entry = *d.r.newWork(workDelete, d.ws.Name)
+	if v := d.presented.revocation(); v.Token != "" && d.ws.Provisioner.Revokes(v) {
+		return d.r.carryToken(&d.entry, d.presented.Token, v)
+	}
 	return nil
 }
 
-func (r *Registry) beginDelete(ctx context.Context, ws Workspace, clientID string, presented Presented) (c *Client, todo *work, err error) {
-	todo = r.newWork(workDelete, ws.Name)
-	if v := presented.revocation(); v.Token != "" && ws.Provisioner.Revokes(v) {
-		if err := r.carryToken(todo, presented.Token, v); err != nil {
-			return nil, nil, err
-		}
-	}
-	err = r.transact(ctx, func(w Writer) error {
-		if c, err = r.leave(w, ws, clientID, todo); err != nil {
+// reserve makes the client one that may do nothing any more.
+func (d *deletion) reserve(ctx context.Context) error {
+	err := d.r.transact(ctx, func(w Writer) (err error) {
+		if d.client, err = d.find(w); err != nil {
 			return err
 		}
-		if err := refuseSuspended(w, c); err != nil {
+		c := d.client
+		if err := c.leaves(w); err != nil {
 			return err
 		}
-		return r.putAudit(w, ws, AuditEntry{Change: AuditDeleted, Origin: presented.Origin}, c)
+		c.Status = Deleting
+		d.entry.key, d.entry.Registration, d.entry.Org = laterKey(leaseEnd(d.began), c.ID), c.ID, c.Organisation()
+		return errors.Join(putClient(w, c), d.entry.put(w), d.r.putAudit(w, d.ws, d.audit, c))
 	})
-	return c, todo, err
-}
-
-// leave makes an active client one that may do nothing any more, and todo the entry
-// that has the AS forget it.
-func (r *Registry) leave(w Writer, ws Workspace, clientID string, todo *work) (*Client, error) {
-	now := r.now()
-	c, err := changeable(w, ws.Name, clientID, now)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.leaves(w); err != nil {
-		return nil, err
-	}
-	c.Status = Deleting
-	todo.key, todo.Registration, todo.Org = laterKey(leaseEnd(now), c.ID), c.ID, c.Organisation()
-	return c, errors.Join(putClient(w, c), todo.put(w))
-}
-
-// endDelete has the AS forget a client now, or leaves that to the outbox.
-func (r *Registry) endDelete(ctx context.Context, ws Workspace, c *Client, todo *work) {
-	crashpoint("delete: begun")
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Deadline)
-	defer cancel()
-	if err := r.finishDelete(ctx, ws, c, *todo); err != nil {
-		r.log.Warn("the authorization server did not delete a client; the outbox goes on", slog.String("client_id", c.ClientID), slog.Any("error", err))
-		if err := r.reschedule(ctx, *todo, err); err != nil {
-			r.log.Error("outbox: entry not written back", slog.Any("error", err))
-		}
-		crashpoint("delete: put off")
-	}
-}
-
-// finishDelete deletes the client at the AS and then what the registry has of it.
-func (r *Registry) finishDelete(ctx context.Context, ws Workspace, c *Client, todo work) error {
-	err := r.unseal(c)
-	if err != nil { // with a keyset that was lost: nobody can delete it there with its own token
-		err = fmt.Errorf("%w: %w", ErrDetached, err)
-	} else {
-		if err := r.revokeFirst(ctx, ws, todo); err != nil {
-			return err
-		}
-		crashpoint("delete: revoked")
-		err = ws.Provisioner.Delete(ctx, c)
-	}
-	if (errors.Is(err, ErrDetached) || errors.Is(err, ErrLost)) && ws.Provisioner.ChoosesClientID() {
-		err = r.registerToDelete(ctx, ws, c, func() { crashpoint("delete: reattached") })
-	}
-	var left *Divergence
-	if errors.Is(err, ErrDetached) {
-		left, err = r.notDeleted(c, err), nil
-	}
 	if err != nil {
 		return err
 	}
+	if d.audit.Reason != "" {
+		d.r.log.Warn("an operator deletes a client that the authorization server has lost", slog.String("workspace", d.ws.Name), slog.String("client_id", d.client.ClientID), slog.String("software_id", d.client.SoftwareID))
+	}
+	crashpoint("delete: begun")
+	return nil
+}
+
+// call has the AS forget the client.
+func (d *deletion) call(ctx context.Context) error {
+	c := d.client
+	err := d.r.unseal(c)
+	if err != nil { // with a keyset that was lost: nobody can delete it there with its own token
+		err = fmt.Errorf("%w: %w", ErrDetached, err)
+	} else {
+		if err := d.r.revokeFirst(ctx, d.ws, d.entry); err != nil {
+			return err
+		}
+		crashpoint("delete: revoked")
+		err = d.ws.Provisioner.Delete(ctx, c)
+	}
+	if (errors.Is(err, ErrDetached) || errors.Is(err, ErrLost)) && d.ws.Provisioner.ChoosesClientID() {
+		err = d.r.registerToDelete(ctx, d.ws, c, func() { crashpoint("delete: reattached") })
+	}
+	if errors.Is(err, ErrDetached) {
+		d.left, err = d.r.notDeleted(c, err), nil
+	}
+	return err
+}
+
+// conclude removes the client, or leaves that to the outbox.
+func (d *deletion) conclude(ctx context.Context, failed error) error {
+	if failed == nil {
+		failed = d.finish(ctx)
+	}
+	if failed == nil {
+		return nil
+	}
+	d.r.log.Warn("the authorization server did not delete a client; the outbox goes on", slog.String("client_id", d.client.ClientID), slog.Any("error", failed))
+	if err := d.r.reschedule(ctx, d.entry, failed); err != nil {
+		d.r.log.Error("outbox: entry not written back", slog.Any("error", err))
+	}
+	crashpoint("delete: put off")
+	return nil
+}
+
+// finish is the last transaction: it removes what the registry has of the client.
+func (d *deletion) finish(ctx context.Context) error {
 	crashpoint("delete: answered")
+	c := d.client
 	indexes, err := indexKeys(c)
 	if err != nil {
 		return err
 	}
-	err = r.transactDetached(ctx, func(w Writer) error {
+	err = d.r.transactDetached(ctx, func(w Writer) error {
 		for _, k := range indexes {
 			if err := w.Delete(k); err != nil {
 				return err
 			}
 		}
-		return errors.Join(settle(w, c), left.put(w), w.Put(idKey(c), []byte{}), w.Delete(clientKey(c)), deleteDocument(w, c), w.Delete(todo.key))
+		return errors.Join(settle(w, c), d.left.put(w), w.Put(idKey(c), []byte{}), w.Delete(clientKey(c)), deleteDocument(w, c), w.Delete(d.entry.key))
 	})
 	if err == nil {
 		crashpoint("delete: finished")

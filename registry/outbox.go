@@ -170,7 +170,11 @@ func (r *Registry) do(ctx context.Context, ws Workspace, k work) error {
 		if err != nil {
 			return err
 		}
-		return r.finishDelete(ctx, ws, c, k)
+		d := &deletion{operation: operation{r: r, ws: ws, client: c, entry: k}}
+		if err := d.call(ctx); err != nil {
+			return err
+		}
+		return d.finish(ctx)
 	case workRestore:
 		return r.restore(ctx, ws, k)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
@@ -106,29 +105,27 @@ func (r *Registry) Remove(ctx context.Context, m Removal) error {
 	if !ok {
 		return fmt.Errorf("%w: workspace %q", ErrNotFound, m.Workspace)
 	}
-	todo, begun := r.newWork(workDelete, ws.Name), false
-	err = r.transact(ctx, func(w Writer) (err error) {
-		begun = false
-		if c, err = findClient(w, m.Workspace, m.ClientID); err != nil || c.Status != Active {
-			return err // deleted meanwhile
+	d := &deletion{operation: r.newOperation(ws, Registration{}, AuditDeleted)}
+	d.audit.Reason = m.Reason
+	d.find = func(w Writer) (*Client, error) {
+		c, err := findClient(w, m.Workspace, m.ClientID)
+		switch {
+		case err != nil:
+			return nil, err
+		case c.Status != Active:
+			return nil, errNothingToDo // deleted meanwhile
 		}
 		listed, err := get(w, (&Divergence{Workspace: ws.Name, Kind: Detached, Registration: c.ID}).key())
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if listed == nil && !unasked { // a change that the AS has taken meanwhile
-			return ErrStillThere
+			return nil, ErrStillThere
 		}
-		if c, err = r.leave(w, ws, m.ClientID, todo); err != nil {
-			return err
-		}
-		begun = true
-		return r.putAudit(w, ws, AuditEntry{Change: AuditDeleted, Reason: m.Reason}, c)
-	})
-	if err != nil || !begun {
+		return changeable(w, m.Workspace, m.ClientID, d.began)
+	}
+	if err := run(ctx, d); !errors.Is(err, errNothingToDo) {
 		return err
 	}
-	r.log.Warn("an operator deletes a client that the authorization server has lost", slog.String("workspace", ws.Name), slog.String("client_id", c.ClientID), slog.String("software_id", c.SoftwareID))
-	r.endDelete(ctx, ws, c, todo)
 	return nil
 }
