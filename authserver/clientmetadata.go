@@ -70,26 +70,8 @@ func (s *Server) clientMetadata(ctx context.Context, m *Metadata, c *registry.Cl
 	if s.SendStatement {
 		o.SoftwareStatement = string(c.SoftwareStatement)
 	}
-	bridge, err := m.bridgeOf(c)
-	if err != nil {
+	if err := o.authenticate(s, m, c); err != nil {
 		return nil, err
-	}
-	switch {
-	case bridge != "":
-		o.TokenEndpointAuthMethod = bridge
-	case o.TokenEndpointAuthMethod == "tls_client_auth":
-		if claim, _ := c.Metadata.SAN(); claim != "" {
-			o.SANDNS, o.SANURI = c.Metadata.TLSClientAuthSANDNS, c.Metadata.TLSClientAuthSANURI
-			o.SANIP, o.SANEmail = c.Metadata.TLSClientAuthSANIP, c.Metadata.TLSClientAuthSANEmail
-			break
-		}
-		dn, err := subjectDN(s.DNFormat, c)
-		if err != nil {
-			return nil, err
-		}
-		o.SubjectDN = dn
-	case o.TokenEndpointAuthMethod == "private_key_jwt":
-		o.TokenEndpointSigningAlg = c.Metadata.TokenEndpointSigningAlg
 	}
 	if c.Metadata.ApplicationType != "web" {
 		o.ApplicationType = "native" // DCR v3.2 says mobile, OpenID Connect native
@@ -108,6 +90,28 @@ func (s *Server) clientMetadata(ctx context.Context, m *Metadata, c *registry.Cl
 		return nil, fmt.Errorf("registration %s has no scope", c.ID)
 	}
 	return o, nil
+}
+
+// authenticate fills in how the client, or the gateway in its place, authenticates.
+func (o *clientMetadata) authenticate(s *Server, m *Metadata, c *registry.Client) error {
+	bridge, err := m.bridgeOf(c)
+	if err != nil {
+		return err
+	}
+	switch {
+	case bridge != "":
+		o.TokenEndpointAuthMethod = bridge
+	case o.TokenEndpointAuthMethod == "tls_client_auth":
+		if claim, _ := c.Metadata.SAN(); claim != "" {
+			o.SANDNS, o.SANURI = c.Metadata.TLSClientAuthSANDNS, c.Metadata.TLSClientAuthSANURI
+			o.SANIP, o.SANEmail = c.Metadata.TLSClientAuthSANIP, c.Metadata.TLSClientAuthSANEmail
+			return nil
+		}
+		o.SubjectDN, err = subjectDN(s.DNFormat, c)
+	case o.TokenEndpointAuthMethod == "private_key_jwt":
+		o.TokenEndpointSigningAlg = c.Metadata.TokenEndpointSigningAlg
+	}
+	return err
 }
 
 // bridged tells whether the gateway authenticates in the client's place.
