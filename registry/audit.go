@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -95,15 +94,11 @@ func (r *Registry) auditSuspension(w Writer, change string, s *Suspension) error
 
 func putAuditEntry(w Writer, ws Workspace, e *AuditEntry) error {
 	e.Schema, e.ID, e.At = schema, uuid.NewString(), e.At.UTC()
-	value, err := json.Marshal(e)
-	if err != nil {
-		return err
-	}
 	retention := ws.AuditRetention
 	if retention == 0 {
 		retention = DefaultAuditRetention
 	}
-	return w.PutExpiring(auditTime(e.Workspace, e.At)+"/"+e.ID, value, e.At.Add(retention))
+	return putExpiringRecord(w, auditTime(e.Workspace, e.At)+"/"+e.ID, e, e.At.Add(retention))
 }
 
 // auditTime is what the keys of the entries of one moment begin with.

@@ -60,10 +60,7 @@ func charge(w Writer, ws Workspace, who string, bytes int64, now time.Time) erro
 		return e
 	}
 	sum.Schema, sum.Bytes = schema, sum.Bytes+bytes
-	if data, err = json.Marshal(sum); err != nil {
-		return err
-	}
-	return w.PutExpiring(k, data, tomorrow.Add(skew))
+	return putExpiringRecord(w, k, sum, tomorrow.Add(skew))
 }
 
 // payer is whose bytes a request's are: those of the organisation that the directory

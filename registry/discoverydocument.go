@@ -66,11 +66,7 @@ func (d Documents) Load(ctx context.Context) (document []byte, known bool, err e
 // Save replaces the document.
 func (d Documents) Save(ctx context.Context, document []byte) error {
 	sum := sha256.Sum256(document)
-	note, err := json.Marshal(discovered{d.server, sum[:]})
-	if err != nil {
-		return err
-	}
 	return d.registry.store.Update(ctx, func(w Writer) error {
-		return errors.Join(w.Put(d.key, document), w.Put(d.noteKey, note))
+		return errors.Join(w.Put(d.key, document), putRecord(w, d.noteKey, discovered{d.server, sum[:]}))
 	})
 }

@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"slices"
 )
@@ -80,11 +79,7 @@ func (d *Divergence) put(w Writer) error {
 	if d == nil {
 		return nil
 	}
-	data, err := json.Marshal(d)
-	if err != nil {
-		return err
-	}
-	return w.Put(d.key(), data)
+	return putRecord(w, d.key(), d)
 }
 
 // Divergences lists at most limit divergences of a workspace ("" for all), and the

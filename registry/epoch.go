@@ -132,7 +132,7 @@ func (r *Registry) DeclareRestored(ctx context.Context, label string) error {
 		}
 		labels := append(seen.Labels, label)
 		e.Cause, e.Label = EpochRestored, label
-		return putOwn(w, restoredKey, &restores{schema, labels[max(0, len(labels)-maxLabels):]})
+		return putRecord(w, restoredKey, &restores{schema, labels[max(0, len(labels)-maxLabels):]})
 	})
 	if err != nil {
 		return fmt.Errorf("registry: the restore %q cannot be recorded: %w", label, err)
@@ -161,7 +161,7 @@ func (r *Registry) beginEpoch(ctx context.Context, engine Store, now time.Time, 
 			return err
 		}
 		began = e
-		return putOwn(w, epochKey, e)
+		return putRecord(w, epochKey, e)
 	})
 	if err != nil {
 		return nil, err
@@ -219,7 +219,7 @@ func (r *Registry) ConfirmEpoch(ctx context.Context, reason string) error {
 		}
 		e.Confirmed, e.Reason = r.now().Unix(), reason
 		confirmed = e
-		return errors.Join(putOwn(w, epochKey, e), r.auditConfirmation(w, names, reason))
+		return errors.Join(putRecord(w, epochKey, e), r.auditConfirmation(w, names, reason))
 	})
 	if err == nil {
 		r.epoch.Store(confirmed)

@@ -135,12 +135,8 @@ func (r *Registry) writeCRL(ctx context.Context, k *keptCRL, body []byte) error 
 // nameCRL has the pieces of a list count, and removes those of the one before. Where another
 // gateway has kept a newer list meanwhile, those of this one are removed.
 func (r *Registry) nameCRL(ctx context.Context, k *keptCRL) error {
-	data, err := json.Marshal(k)
-	if err != nil {
-		return err
-	}
 	var gone []string
-	err = r.store.Update(ctx, func(w Writer) error {
+	err := r.store.Update(ctx, func(w Writer) error {
 		gone = nil
 		before, err := readKeptCRL(w.Get, k.URL)
 		switch {
@@ -154,7 +150,7 @@ func (r *Registry) nameCRL(ctx context.Context, k *keptCRL) error {
 		case !errors.Is(err, ErrNotFound):
 			return err
 		}
-		return w.PutExpiring(crlKey(k.URL), data, time.Unix(0, k.Until))
+		return putExpiringRecord(w, crlKey(k.URL), k, time.Unix(0, k.Until))
 	})
 	for len(gone) > 0 && err == nil {
 		some := gone[:min(len(gone), MaxUpdateKeys)]

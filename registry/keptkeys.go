@@ -127,17 +127,13 @@ func (r *Registry) KeepKeys(ctx context.Context, k KeptKeys) error {
 	}
 	gone := r.kept.over(name, set, r.now().UnixNano())
 	k.Schema = schema
-	data, err := json.Marshal(&k)
-	if err != nil {
-		return err
-	}
-	err = r.store.Update(ctx, func(w Writer) error {
+	err := r.store.Update(ctx, func(w Writer) error {
 		for _, other := range gone {
 			if err := w.Delete(other); err != nil {
 				return err
 			}
 		}
-		return w.PutExpiring(name, data, time.Unix(0, k.Until))
+		return putExpiringRecord(w, name, &k, time.Unix(0, k.Until))
 	})
 	if err != nil {
 		return err

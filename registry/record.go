@@ -31,13 +31,7 @@ func (r *Registry) unseal(c *Client) error {
 func clientKey(c *Client) string { return key("client", c.Workspace, c.ID) }
 func idKey(c *Client) string     { return key("id", c.Workspace, c.ClientID) }
 
-func putClient(w Writer, c *Client) error {
-	data, err := json.Marshal(c)
-	if err != nil {
-		return err
-	}
-	return w.Put(clientKey(c), data)
-}
+func putClient(w Writer, c *Client) error { return putRecord(w, clientKey(c), c) }
 
 // loadClient returns the record, or ErrNotFound.
 func loadClient(r getter, workspace, id string) (*Client, error) {
@@ -67,10 +61,18 @@ func readOwn(r getter, key string, to any, version *int) error {
 	return nil
 }
 
-func putOwn(w Writer, key string, value any) error {
-	data, err := json.Marshal(value)
+func putRecord(w Writer, key string, record any) error {
+	data, err := json.Marshal(record)
 	if err != nil {
 		return err
 	}
 	return w.Put(key, data)
+}
+
+func putExpiringRecord(w Writer, key string, record any, expires time.Time) error {
+	data, err := json.Marshal(record)
+	if err != nil {
+		return err
+	}
+	return w.PutExpiring(key, data, expires)
 }

@@ -152,12 +152,8 @@ func (v reservation) read(r getter) (*stored, error) {
 
 func (v reservation) write(w Writer, s stored, forget time.Time) error {
 	s.Schema = schema
-	data, err := json.Marshal(s)
-	if err != nil {
-		return err
-	}
 	if forget.IsZero() {
-		return w.Put(v.key, data)
+		return putRecord(w, v.key, s)
 	}
-	return w.PutExpiring(v.key, data, forget)
+	return putExpiringRecord(w, v.key, s, forget)
 }

@@ -33,7 +33,7 @@ func (r *Registry) settle(ctx context.Context, o Options) error {
 // firstCommit binds the store to its keyset. A loss that was accepted, which the engine
 // writes with the first commit at the latest, becomes an epoch that begins at now.
 func (r *Registry) firstCommit(ctx context.Context, engine Store, b *binding, now time.Time) error {
-	if err := engine.Update(ctx, func(w Writer) error { return putOwn(w, bindingKey, b) }); err != nil {
+	if err := engine.Update(ctx, func(w Writer) error { return putRecord(w, bindingKey, b) }); err != nil {
 		return err
 	}
 	return r.takeLosses(ctx, engine, now)

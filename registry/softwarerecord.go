@@ -62,11 +62,7 @@ func (n softwareName) read(r getter) (*software, error) {
 func (s *software) put(w Writer) error {
 	record := *s // which others may be reading, see countAnew
 	record.Schema = schema
-	data, err := json.Marshal(record)
-	if err != nil {
-		return err
-	}
-	return w.Put(s.name.key(), data)
+	return putRecord(w, s.name.key(), record)
 }
 
 // enters counts a new client in, where the registration may make one.

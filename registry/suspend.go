@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -57,12 +56,8 @@ func (r *Registry) Suspend(ctx context.Context, s Suspension) error {
 		return err
 	}
 	s.Schema, s.Since = schema, r.now().Unix()
-	data, err := json.Marshal(&s)
-	if err != nil {
-		return err
-	}
 	return r.store.Update(ctx, func(w Writer) error {
-		return errors.Join(w.Put(s.key(), data), r.auditSuspension(w, AuditSuspended, &s))
+		return errors.Join(putRecord(w, s.key(), &s), r.auditSuspension(w, AuditSuspended, &s))
 	})
 }
 

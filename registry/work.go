@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -57,11 +56,7 @@ func (k *work) put(w Writer) error {
 		return nil
 	}
 	k.Schema = schema
-	data, err := json.Marshal(k)
-	if err != nil {
-		return err
-	}
-	return w.Put(k.key, data)
+	return putRecord(w, k.key, k)
 }
 
 // newWork makes an entry that is due at once.
