@@ -110,35 +110,24 @@ func (r *Registry) Outbox(ctx context.Context, limit int) (list []OutboxEntry, e
 	return list, err
 }
 
-// eachEntry calls f for every entry that waits, until f has enough. It reads page
-// by page, so that entries may come and go meanwhile.
+// eachEntry calls f for every entry that waits, until f has enough.
 func (r *Registry) eachEntry(ctx context.Context, f func(OutboxEntry) bool) error {
 	now := r.now()
 	for _, prefix := range []string{laterPrefix, outboxPrefix} {
-		for after, full := "", true; full; {
-			var page []Entry
-			err := r.store.View(ctx, func(v Reader) (err error) {
-				page, err = v.Scan(prefix, after, backlogPage)
-				return err
-			})
+		for e, err := range walk(ctx, r.store, prefix, backlogPage) {
 			if err != nil {
 				return err
 			}
-			full = len(page) == backlogPage
-			for _, e := range page {
-				due := outboxDue(e.Key)
-				if prefix == laterPrefix && due.After(now) {
-					full = false // so are all that follow: leases of requests at work
-					break
-				}
-				one, err := outboxEntry(e, due)
-				if err != nil {
-					return err
-				}
-				if !f(one) {
-					return nil
-				}
-				after = e.Key
+			due := outboxDue(e.Key)
+			if prefix == laterPrefix && due.After(now) {
+				break // so are all that follow: leases of requests at work
+			}
+			one, err := outboxEntry(e, due)
+			if err != nil {
+				return err
+			}
+			if !f(one) {
+				return nil
 			}
 		}
 	}

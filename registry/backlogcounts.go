@@ -83,20 +83,11 @@ func newBacklogCounts(ctx context.Context, s Store) (*backlogCounts, error) {
 	}
 	c := &backlogCounts{n: map[backlogPlace]int{}}
 	for _, prefix := range backlogPrefixes {
-		for after, full := "", true; full; {
-			var entries []Entry
-			err := s.View(ctx, func(v Reader) (err error) {
-				entries, err = v.Scan(prefix, after, backlogPage)
-				return err
-			})
+		for e, err := range walk(ctx, s, prefix, backlogPage) {
 			if err != nil {
 				return nil, err
 			}
-			for _, e := range entries {
-				c.n[placeOf(e.Key, e.Value)]++
-				after = e.Key
-			}
-			full = len(entries) == backlogPage
+			c.n[placeOf(e.Key, e.Value)]++
 		}
 	}
 	return c, nil

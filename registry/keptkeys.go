@@ -159,25 +159,15 @@ func (r *Registry) readKept(ctx context.Context) error {
 		return nil
 	}
 	sets := map[string]keptSet{}
-	for after, full := "", true; full; {
-		err := r.store.View(ctx, func(v Reader) error {
-			entries, err := v.Scan(keptPrefix, after, keptPage)
-			if err != nil {
-				return err
-			}
-			for _, e := range entries {
-				var k KeptKeys
-				if err := json.Unmarshal(e.Value, &k); err != nil {
-					k = KeptKeys{} // as one that has ended: it goes with the next that comes
-				}
-				sets[e.Key], after = k.set(), e.Key
-			}
-			full = len(entries) == keptPage
-			return nil
-		})
+	for e, err := range walk(ctx, r.store, keptPrefix, keptPage) {
 		if err != nil {
 			return err
 		}
+		var k KeptKeys
+		if err := json.Unmarshal(e.Value, &k); err != nil {
+			k = KeptKeys{} // as one that has ended: it goes with the next that comes
+		}
+		sets[e.Key] = k.set()
 	}
 	r.kept.sets = sets
 	return nil

@@ -168,25 +168,16 @@ const proofPage = 256
 
 // eachSealed calls f for every client that has sealed credentials, until it returns false.
 func eachSealed(ctx context.Context, s Store, f func(*Client) bool) error {
-	for n, after := proofPage, ""; n == proofPage; {
-		var entries []Entry
-		err := s.View(ctx, func(v Reader) (err error) {
-			entries, err = v.Scan(clientPrefix, after, proofPage)
-			return err
-		})
+	for e, err := range walk(ctx, s, clientPrefix, proofPage) {
 		if err != nil {
 			return err
 		}
-		n = len(entries)
-		for _, e := range entries {
-			after = e.Key
-			c, err := readClient(e.Value)
-			if err != nil {
-				return err
-			}
-			if len(c.Sealed) > 0 && !f(c) {
-				return nil
-			}
+		c, err := readClient(e.Value)
+		if err != nil {
+			return err
+		}
+		if len(c.Sealed) > 0 && !f(c) {
+			return nil
 		}
 	}
 	return nil

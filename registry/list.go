@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 )
 
@@ -44,6 +45,31 @@ func page[T any](ctx context.Context, r *Registry, prefix, cursor string, limit 
 		return nil
 	})
 	return list, next, err
+}
+
+// walk yields what is under a prefix. It reads page by page, so that entries may come and
+// go meanwhile. An error is the last that it yields.
+func walk(ctx context.Context, s Store, prefix string, page int) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		for after, full := "", true; full; {
+			var entries []Entry
+			err := s.View(ctx, func(v Reader) (err error) {
+				entries, err = v.Scan(prefix, after, page)
+				return err
+			})
+			if err != nil {
+				yield(Entry{}, err)
+				return
+			}
+			for _, e := range entries {
+				if !yield(e, nil) {
+					return
+				}
+				after = e.Key
+			}
+			full = len(entries) == page
+		}
+	}
 }
 
 // fromJSON reads a value that is JSON.

@@ -65,27 +65,16 @@ func (r *Registry) passOutbox(ctx context.Context, queue *outboxQueue) (time.Dur
 }
 
 func (r *Registry) passEntries(ctx context.Context, queue *outboxQueue, prefix string, now time.Time) (time.Duration, error) {
-	after := ""
-	for {
-		var page []Entry
-		err := r.store.View(ctx, func(v Reader) (err error) {
-			page, err = v.Scan(prefix, after, outboxPage)
-			return err
-		})
+	for e, err := range walk(ctx, r.store, prefix, outboxPage) {
 		if err != nil {
 			return outboxIdle, err
 		}
-		for _, e := range page {
-			if due := outboxDue(e.Key); due.After(now) {
-				return min(max(due.Sub(r.now()), 0), outboxIdle), nil
-			}
-			r.offer(queue, e)
+		if due := outboxDue(e.Key); due.After(now) {
+			return min(max(due.Sub(r.now()), 0), outboxIdle), nil
 		}
-		if len(page) < outboxPage || ctx.Err() != nil {
-			return outboxIdle, ctx.Err()
-		}
-		after = page[len(page)-1].Key
+		r.offer(queue, e)
 	}
+	return outboxIdle, ctx.Err()
 }
 
 // offer queues an entry with those of its organisation. It waits in the store for a
