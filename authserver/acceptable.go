@@ -54,6 +54,13 @@ func (e *NothingInCommonError) Error() string {
 		verify.Quote(strings.Join(e.Has, ", ")), strings.Join(e.Needs, ", "))
 }
 
+// sortedWords is a response type that compares equal to the same in another order.
+func sortedWords(v string) string {
+	words := strings.Fields(v)
+	slices.Sort(words)
+	return strings.Join(words, " ")
+}
+
 const authorizationCode = "authorization_code"
 
 // withoutCode takes the grant away at an AS that has no response type, which it needs
@@ -74,11 +81,6 @@ func withoutCode(a *verify.Acceptable) error {
 // is not the AS's matter alone: in bridge mode they do so at the gateway.
 func (s *Server) acceptable(document verify.Object) (a verify.Acceptable, b bridging, err error) {
 	a = s.Accept
-	sorted := func(v string) string {
-		words := strings.Fields(v)
-		slices.Sort(words)
-		return strings.Join(words, " ")
-	}
 	for _, c := range lists(&a) {
 		supported, ok, err := document.Strings(c.name)
 		if err != nil {
@@ -89,7 +91,7 @@ func (s *Server) acceptable(document verify.Object) (a verify.Acceptable, b brid
 		}
 		var both []string
 		for _, v := range *c.values {
-			if slices.ContainsFunc(supported, func(o string) bool { return sorted(o) == sorted(v) }) {
+			if slices.ContainsFunc(supported, func(o string) bool { return sortedWords(o) == sortedWords(v) }) {
 				both = append(both, v)
 			}
 		}

@@ -184,9 +184,7 @@ func narrowed(answer verify.Object, name string, list []string) ([]string, error
 	}
 	if name == "response_types" {
 		for i, t := range have {
-			words := strings.Fields(t)
-			slices.Sort(words)
-			have[i] = strings.Join(words, " ")
+			have[i] = sortedWords(t)
 		}
 	}
 	out := slices.DeleteFunc(slices.Clone(list), func(v string) bool { return !slices.Contains(have, v) })
