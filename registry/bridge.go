@@ -39,17 +39,12 @@ func errAssertionUsed() *verify.Error {
 // Errors: InvalidClient for one that was used before.
 func (r *Registry) UseAssertion(ctx context.Context, c *Client, jti string, expires time.Time) error {
 	sum := sha256.Sum256([]byte(jti)) // as long as it likes
-	use := reservation{
+	assertion := reservation{
 		key:    key("assertion", c.Workspace, c.ID, base64.RawURLEncoding.EncodeToString(sum[:])),
 		holder: uuid.NewString(), expires: expires, used: errAssertionUsed,
 	}
 	now := r.now()
-	return r.store.Update(ctx, func(w Writer) error {
-		if err := use.take(w, now); err != nil {
-			return err
-		}
-		return use.keep(w)
-	})
+	return r.store.Update(ctx, func(w Writer) error { return assertion.use(w, now) })
 }
 
 // ErrNoNewSecret is RotateSecret's at an AS that leaves a client its secret.

@@ -95,7 +95,7 @@ func (ch *change) reserve(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := ch.takeHolds(w); err != nil {
+		if err := ch.holds.take(w, ch.began); err != nil {
 			return err
 		}
 		if err := ch.follows(w, c); err != nil {
@@ -235,7 +235,7 @@ func (ch *change) finish(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := ch.keepHolds(w); err != nil {
+		if err := ch.holds.keep(w); err != nil {
 			return err
 		}
 		return errors.Join(settle(w, ch.before), ch.putClient(w, after, ch.newIndexes))

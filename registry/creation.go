@@ -19,7 +19,7 @@ type creation struct {
 	// finds has been in an undo's hands.
 	pending []byte
 	// uses are what the request uses up; holds are these and repeat.
-	uses []reservation
+	uses reservations
 	// repeat is nil where repetitions are not looked for.
 	repeat *reservation
 	// known is the client that the request repeats; nil where it repeats none.
@@ -81,7 +81,7 @@ func (n *creation) reserve(ctx context.Context) error {
 		case n.known != nil:
 			return nil // an update, which begins with a transaction of its own
 		}
-		if err := n.takeHolds(w); err != nil {
+		if err := n.holds.take(w, n.began); err != nil {
 			return err
 		}
 		if err := n.client.enters(w, n.ws, n.in); err != nil {
@@ -170,7 +170,7 @@ func (n *creation) activate(ctx context.Context) error {
 		if err := s.advances(w, n.ws, n.in.Request.Statement); err != nil {
 			return err
 		}
-		if err := n.keepHolds(w); err != nil {
+		if err := n.holds.keep(w); err != nil {
 			return err
 		}
 		taken, err := get(w, idKey(&made))

@@ -27,7 +27,7 @@ type operation struct {
 	cost  int64
 	payer string
 	// holds are the reservations of what it uses up.
-	holds []reservation
+	holds reservations
 	// entry tells the outbox how to go on should the last transaction never come.
 	entry work
 	// revoke ends a registration token that the operation uses up; nil for none.
@@ -90,26 +90,6 @@ func (o *operation) readRequest() (err error) {
 // entryAfterLease is an entry for the client, due when the lease ends.
 func (o *operation) entryAfterLease(kind, id string) work {
 	return work{key: laterKey(leaseEnd(o.began), id), Kind: kind, Workspace: o.ws.Name, Registration: o.client.ID, Org: o.client.Organisation(), Since: o.began.Unix()}
-}
-
-// takeHolds reserves what the operation uses up.
-func (o *operation) takeHolds(w Writer) error {
-	for _, h := range o.holds {
-		if err := h.take(w, o.began); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// keepHolds makes final what takeHolds has reserved.
-func (o *operation) keepHolds(w Writer) error {
-	for _, h := range o.holds {
-		if err := h.keep(w); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // putClient writes the client as the operation has made it, and that it has: the outbox

@@ -117,7 +117,7 @@ func repeated(w Writer, ws Workspace, repeat *reservation, now time.Time) (*Clie
 // reuse uses up what a repeated POST came with, for the registration that is there.
 // What that has used up itself may come again: the answer to it was lost. revoke is
 // put for a token that was not used up yet. fresh tells that something was not.
-func reuse(w Writer, c *Client, in Registration, holds []reservation, revoke *work, now time.Time) (fresh bool, err error) {
+func reuse(w Writer, c *Client, in Registration, holds reservations, revoke *work, now time.Time) (fresh bool, err error) {
 	first := false
 	for _, h := range holds {
 		s, err := h.read(w)
@@ -132,10 +132,7 @@ func reuse(w Writer, c *Client, in Registration, holds []reservation, revoke *wo
 		}
 		first, fresh = first || h.token, true
 		h.holder = c.ID
-		if err := h.take(w, now); err != nil {
-			return false, err
-		}
-		if err := h.keep(w); err != nil {
+		if err := h.use(w, now); err != nil {
 			return false, err
 		}
 	}

@@ -57,7 +57,7 @@ type stored struct {
 }
 
 // tokenReservations are one for each key of the token.
-func tokenReservations(workspace, holder string, t *verify.AccessToken) (holds []reservation) {
+func tokenReservations(workspace, holder string, t *verify.AccessToken) (holds reservations) {
 	for _, k := range t.Keys() {
 		holds = append(holds, reservation{key: key("token", workspace, k), holder: holder, token: true, expires: t.Expires, used: errTokenUsed})
 	}
@@ -75,8 +75,8 @@ func exactToken(workspace, holder string, t *verify.AccessToken) reservation {
 }
 
 // registrationReservations are everything that a registration uses up.
-func registrationReservations(workspace, holder string, in Registration) []reservation {
-	holds := []reservation{requestReservation(workspace, holder, in.Request)}
+func registrationReservations(workspace, holder string, in Registration) reservations {
+	holds := reservations{requestReservation(workspace, holder, in.Request)}
 	switch {
 	case in.Spent != nil:
 		holds = append(holds, exactToken(workspace, holder, in.Token))
@@ -122,6 +122,44 @@ func (v reservation) giveBack(w Writer) error {
 		return err
 	}
 	return w.Delete(v.key)
+}
+
+// use takes the thing and makes that final.
+func (v reservation) use(w Writer, now time.Time) error {
+	if err := v.take(w, now); err != nil {
+		return err
+	}
+	return v.keep(w)
+}
+
+// reservations are all or none: the error of one ends the transaction.
+type reservations []reservation
+
+func (l reservations) take(w Writer, now time.Time) error {
+	for _, v := range l {
+		if err := v.take(w, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l reservations) keep(w Writer) error {
+	for _, v := range l {
+		if err := v.keep(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l reservations) giveBack(w Writer) error {
+	for _, v := range l {
+		if err := v.giveBack(w); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (v reservation) held(w Writer) error {

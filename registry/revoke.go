@@ -56,10 +56,7 @@ func (r *Registry) EndToken(ctx context.Context, ws Workspace, p Presented) erro
 	now := r.now()
 	err := r.store.Update(ctx, func(w Writer) error {
 		for _, h := range holds {
-			if err := h.take(w, now); err != nil {
-				return err
-			}
-			if err := h.keep(w); err != nil {
+			if err := h.use(w, now); err != nil {
 				return err
 			}
 		}

@@ -21,7 +21,7 @@ func (r *Registry) Update(ctx context.Context, ws Workspace, clientID string, in
 	}
 	defer leave()
 	ch := r.newChange(ws, clientID, in, AuditUpdated)
-	ch.holds = []reservation{requestReservation(ws.Name, ch.id, in.Request)}
+	ch.holds = reservations{requestReservation(ws.Name, ch.id, in.Request)}
 	return ch.replaceMetadata(ctx)
 }
 
@@ -149,15 +149,12 @@ func (ch *change) release(ctx context.Context, lost *Divergence) error {
 			return putClient(w, c)
 		}
 		c.Change, c.ChangeUntil = "", 0
-		errs := []error{putClient(w, c), w.Delete(ch.entry.key)}
-		for _, h := range ch.holds {
-			errs = append(errs, h.giveBack(w))
-		}
+		err = errors.Join(putClient(w, c), w.Delete(ch.entry.key), ch.holds.giveBack(w))
 		if ch.standing == changed {
 			now := ch.entry
 			now.key = outboxKey(ch.r.now(), ch.id)
-			errs = append(errs, now.put(w))
+			err = errors.Join(err, now.put(w))
 		}
-		return errors.Join(errs...)
+		return err
 	})
 }
