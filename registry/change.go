@@ -225,10 +225,8 @@ func (ch *change) finish(ctx context.Context) error {
 		if err := ch.advances(w, now, after); err != nil {
 			return err
 		}
-		for _, k := range ch.oldIndexes {
-			if err := w.Delete(k); err != nil {
-				return err
-			}
+		if err := deleteAll(w, ch.oldIndexes); err != nil {
+			return err
 		}
 		if after.Document != ch.before.Document {
 			if err := errors.Join(deleteDocument(w, ch.before), ch.document.put(w, after)); err != nil {

@@ -155,14 +155,7 @@ func (r *Registry) nameCRL(ctx context.Context, k *keptCRL) error {
 	for len(gone) > 0 && err == nil {
 		some := gone[:min(len(gone), MaxUpdateKeys)]
 		gone = gone[len(some):]
-		err = r.store.Update(ctx, func(w Writer) error {
-			for _, name := range some {
-				if err := w.Delete(name); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		err = r.store.Update(ctx, func(w Writer) error { return deleteAll(w, some) })
 	}
 	return err
 }

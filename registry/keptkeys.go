@@ -128,10 +128,8 @@ func (r *Registry) KeepKeys(ctx context.Context, k KeptKeys) error {
 	gone := r.kept.over(name, set, r.now().UnixNano())
 	k.Schema = schema
 	err := r.store.Update(ctx, func(w Writer) error {
-		for _, other := range gone {
-			if err := w.Delete(other); err != nil {
-				return err
-			}
+		if err := deleteAll(w, gone); err != nil {
+			return err
 		}
 		return putExpiringRecord(w, name, &k, time.Unix(0, k.Until))
 	})

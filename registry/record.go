@@ -46,6 +46,15 @@ func loadClient(r getter, workspace, id string) (*Client, error) {
 // very moment at which the work that follows the lease is due.
 func leaseEnd(now time.Time) time.Time { return time.Unix(now.Add(lease).Unix(), 0) }
 
+func deleteAll(w Writer, keys []string) error {
+	for _, k := range keys {
+		if err := w.Delete(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // readOwn reads a record of the store about itself, which may be absent.
 func readOwn(r getter, key string, to any, version *int) error {
 	data, err := get(r, key)
