@@ -1,12 +1,10 @@
 package registry
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -61,13 +59,9 @@ var ErrNative = errors.New("this client authenticates at the authorization serve
 // Errors: ErrNotFound for a workspace that is not configured, or a client that is not
 // there; ErrNative, ErrNoNewSecret; those of Update.
 func (r *Registry) RotateSecret(ctx context.Context, workspace, clientID string) error {
-	ws, ok := r.lent(workspace)
-	if !ok {
-		return fmt.Errorf("%w: workspace %q", ErrNotFound, workspace)
-	}
-	c, err := r.Client(ctx, workspace, clientID)
-	if err != nil || c.Status != Active {
-		return cmp.Or(err, fmt.Errorf("%w: this client was deleted", ErrNotFound))
+	ws, c, err := r.activeClient(ctx, workspace, clientID)
+	if err != nil {
+		return err
 	}
 	if c.Bridge == "" {
 		return ErrNative

@@ -65,6 +65,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -215,6 +216,21 @@ func (r *Registry) lent(name string) (Workspace, bool) {
 		return Workspace{}, false
 	}
 	return list[len(list)-1].ws, true
+}
+
+// activeClient is a client that is not deleted, of a workspace that is configured.
+//
+// Errors: ErrNotFound.
+func (r *Registry) activeClient(ctx context.Context, workspace, clientID string) (ws Workspace, c *Client, err error) {
+	ws, ok := r.lent(workspace)
+	if !ok {
+		return ws, nil, fmt.Errorf("%w: workspace %q", ErrNotFound, workspace)
+	}
+	c, err = r.Client(ctx, workspace, clientID)
+	if err == nil && c.Status != Active {
+		err = fmt.Errorf("%w: this client was deleted", ErrNotFound)
+	}
+	return ws, c, err
 }
 
 // lentNames are the workspaces that are configured now.

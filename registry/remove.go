@@ -47,16 +47,9 @@ func (m *Removal) Check() error {
 // Errors: ErrNotFound for a workspace that is not configured, or a client that is not
 // there; ErrUnaskable; Unavailable.
 func (r *Registry) StillThere(ctx context.Context, workspace, clientID string) (bool, error) {
-	ws, ok := r.lent(workspace)
-	if !ok {
-		return false, fmt.Errorf("%w: workspace %q", ErrNotFound, workspace)
-	}
-	c, err := r.Client(ctx, workspace, clientID)
+	ws, c, err := r.activeClient(ctx, workspace, clientID)
 	if err != nil {
 		return false, err
-	}
-	if c.Status != Active {
-		return false, fmt.Errorf("%w: this client was deleted", ErrNotFound)
 	}
 	if err := r.unseal(c); err != nil { // with a keyset that was lost
 		return false, fmt.Errorf("%w: %w", ErrUnaskable, err)
