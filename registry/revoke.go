@@ -46,15 +46,12 @@ func (p Presented) revocation() Revocation {
 func (r *Registry) EndToken(ctx context.Context, ws Workspace, p Presented) error {
 	holder := "ended " + uuid.NewString()
 	holds := tokenReservations(ws.Name, holder, p.Token)
-	var revoke *work
-	if v := p.revocation(); ws.Provisioner.Revokes(v) {
-		revoke = r.newWork(workRevoke, ws.Name)
-		if err := r.carryToken(revoke, p.Token, v); err != nil {
-			return err
-		}
+	revoke, err := r.revocationEntry(ws, p.Token, p.revocation())
+	if err != nil {
+		return err
 	}
 	now := r.now()
-	err := r.store.Update(ctx, func(w Writer) error {
+	err = r.store.Update(ctx, func(w Writer) error {
 		for _, h := range holds {
 			if err := h.use(w, now); err != nil {
 				return err
@@ -93,7 +90,11 @@ func (r *Registry) revocationOf(ws Workspace, c *Client, t *verify.AccessToken) 
 	if t == nil {
 		return nil, nil
 	}
-	v := Revocation{Token: t.Raw, Registration: true, Organisation: c.Organisation()}
+	return r.revocationEntry(ws, t, Revocation{Token: t.Raw, Registration: true, Organisation: c.Organisation()})
+}
+
+// revocationEntry is the entry that ends a token, nil where there is nobody to revoke it as.
+func (r *Registry) revocationEntry(ws Workspace, t *verify.AccessToken, v Revocation) (*work, error) {
 	if !ws.Provisioner.Revokes(v) {
 		return nil, nil
 	}
