@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -100,27 +99,12 @@ func inspect(dir string, now time.Time) (*inspection, error) {
 
 // walFiles are the .mem files in the order of their numbers.
 func walFiles(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("registry/badger: %w", err)
-	}
-	numbers := map[string]uint64{}
+	files, err := numberedFiles(dir, ".mem")
 	var names []string
-	for _, entry := range entries {
-		text, ok := strings.CutSuffix(entry.Name(), ".mem")
-		if !ok || entry.IsDir() {
-			continue
-		}
-		number, err := strconv.ParseUint(text, 10, 32)
-		if err != nil {
-			continue // Badger refuses it
-		}
-		path := filepath.Join(dir, entry.Name())
-		numbers[path] = number
-		names = append(names, path)
+	for _, f := range files {
+		names = append(names, filepath.Join(dir, f.entry.Name()))
 	}
-	slices.SortFunc(names, func(a, b string) int { return int(numbers[a]) - int(numbers[b]) })
-	return names, nil
+	return names, err
 }
 
 // hasNoStore tells a new directory from one whose list of tables is missing, without

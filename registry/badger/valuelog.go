@@ -23,14 +23,32 @@ type valueFile struct {
 type valueFileList []valueFile
 
 // valueFiles lists them, ascending.
-func valueFiles(dir string) (valueFileList, error) {
+func valueFiles(dir string) (files valueFileList, err error) {
+	found, err := numberedFiles(dir, ".vlog")
+	for _, f := range found {
+		info, err := f.entry.Info()
+		if err != nil {
+			continue // removed meanwhile
+		}
+		files = append(files, valueFile{f.number, info.Size()})
+	}
+	return files, err
+}
+
+// numberedFile is a file of Badger's whose name is a number.
+type numberedFile struct {
+	number uint32
+	entry  os.DirEntry
+}
+
+// numberedFiles lists those of a kind, ascending.
+func numberedFiles(dir, suffix string) (files []numberedFile, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("registry/badger: %w", err)
 	}
-	var files valueFileList
 	for _, entry := range entries {
-		name, ok := strings.CutSuffix(entry.Name(), ".vlog")
+		name, ok := strings.CutSuffix(entry.Name(), suffix)
 		if !ok || entry.IsDir() {
 			continue
 		}
@@ -38,13 +56,9 @@ func valueFiles(dir string) (valueFileList, error) {
 		if err != nil {
 			continue // Badger refuses it
 		}
-		info, err := entry.Info()
-		if err != nil {
-			continue // removed meanwhile
-		}
-		files = append(files, valueFile{uint32(number), info.Size()})
+		files = append(files, numberedFile{uint32(number), entry})
 	}
-	slices.SortFunc(files, func(a, b valueFile) int { return cmp.Compare(a.number, b.number) })
+	slices.SortFunc(files, func(a, b numberedFile) int { return cmp.Compare(a.number, b.number) })
 	return files, nil
 }
 
