@@ -38,7 +38,7 @@ func (n *creation) abandon(ctx context.Context, cause error) error {
 func (r *Registry) answerLost(c *Client, cause error) *Divergence {
 	r.log.Error("answer lost: the authorization server may hold a client that the registry does not know",
 		slog.String("workspace", c.Workspace), slog.String("software_id", c.SoftwareID), slog.String("client_id", c.ClientID), slog.Any("error", cause))
-	return r.divergence(AnswerLost, c, cause)
+	return r.discrepancy(AnswerLost, c, cause)
 }
 
 // disown ends a client that the AS made and the registry does not take. The answer

@@ -52,7 +52,7 @@ func (r *Registry) scanCounts(ctx context.Context) ([]BacklogCount, error) {
 	return counts, nil
 }
 
-// backlogCounts counts the entries of the outbox and the divergences. It is made from the
+// backlogCounts counts the entries of the outbox and the discrepancies. It is made from the
 // store when that is opened, and changed with each commit after it. A transaction counts
 // what it found under a key against what it puts there: such differences add up to the
 // same in whatever order they come.
@@ -66,15 +66,15 @@ type backlogCounts struct {
 // there are only as many as requests at work.
 type backlogPlace struct {
 	workspace string
-	// divergence is the kind of one; empty for the outbox.
-	divergence string
-	since      int64
-	leased     bool
-	due        time.Time
+	// discrepancy is the kind of one; empty for the outbox.
+	discrepancy string
+	since       int64
+	leased      bool
+	due         time.Time
 }
 
 // backlogPrefixes are where the store has what is counted.
-var backlogPrefixes = []string{outboxPrefix, laterPrefix, divergencePrefix}
+var backlogPrefixes = []string{outboxPrefix, laterPrefix, discrepancyPrefix}
 
 // newBacklogCounts reads the store; nil for one that others can change meanwhile.
 func newBacklogCounts(ctx context.Context, s Store) (*backlogCounts, error) {
@@ -95,11 +95,11 @@ func newBacklogCounts(ctx context.Context, s Store) (*backlogCounts, error) {
 
 // placeOf is where an entry counts. What cannot be read counts for the workspace "".
 func placeOf(key string, value []byte) (p backlogPlace) {
-	if rest, ok := strings.CutPrefix(key, divergencePrefix); ok {
+	if rest, ok := strings.CutPrefix(key, discrepancyPrefix); ok {
 		workspace, rest, _ := strings.Cut(rest, "/")
 		kind, _, _ := strings.Cut(rest, "/")
 		p.workspace, _ = url.PathUnescape(workspace)
-		p.divergence, _ = url.PathUnescape(kind)
+		p.discrepancy, _ = url.PathUnescape(kind)
 		return p
 	}
 	var k struct {
@@ -129,11 +129,11 @@ func (c *backlogCounts) byWorkspace(now time.Time) map[string]*BacklogCount {
 			b = &BacklogCount{Workspace: p.workspace}
 			found[p.workspace] = b
 		}
-		if p.divergence != "" {
+		if p.discrepancy != "" {
 			if b.Divergences == nil {
 				b.Divergences = map[string]int{}
 			}
-			b.Divergences[p.divergence] += n
+			b.Divergences[p.discrepancy] += n
 			continue
 		}
 		b.Waiting += n

@@ -236,7 +236,7 @@ func (ch *change) finish(ctx context.Context) error {
 		if err := ch.holds.keep(w); err != nil {
 			return err
 		}
-		return errors.Join(settle(w, ch.before), ch.putClient(w, after, ch.newIndexes))
+		return errors.Join(endDiscrepancies(w, ch.before), ch.putClient(w, after, ch.newIndexes))
 	})
 }
 

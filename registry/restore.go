@@ -58,7 +58,7 @@ func (r *Registry) restore(ctx context.Context, ws Workspace, k work) error {
 			kind = Detached
 		}
 		r.log.Error("the authorization server may hold other metadata of a client than the registry", slog.String("client_id", c.ClientID), slog.Any("error", err))
-		lost = r.divergence(kind, c, err)
+		lost = r.discrepancy(kind, c, err)
 	}
 	return errors.Join(err, r.endRestore(ctx, ws, c, k, err == nil, theirs, lost))
 }
@@ -81,6 +81,6 @@ func (r *Registry) endRestore(ctx context.Context, ws Workspace, c *Client, k wo
 		if !done {
 			return errors.Join(putClient(w, current), lost.put(w))
 		}
-		return errors.Join(putClient(w, current), settle(w, current), w.Delete(k.key), r.putAudit(w, ws, AuditEntry{Change: AuditRestored}, current))
+		return errors.Join(putClient(w, current), endDiscrepancies(w, current), w.Delete(k.key), r.putAudit(w, ws, AuditEntry{Change: AuditRestored}, current))
 	})
 }

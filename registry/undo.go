@@ -72,5 +72,5 @@ func (r *Registry) registerToDelete(ctx context.Context, ws Workspace, c *Client
 // for a client that is gone.
 func (r *Registry) notDeleted(c *Client, cause error) *Divergence {
 	r.log.Error("the authorization server may still hold a deleted client", slog.String("client_id", c.ClientID), slog.Any("error", cause))
-	return r.divergence(NotDeleted, c, cause)
+	return r.discrepancy(NotDeleted, c, cause)
 }

@@ -102,7 +102,7 @@ func (ch *change) abandon(ctx context.Context, cause error) error {
 	crashpoint("update: refused")
 	var lost *Divergence
 	if errors.Is(cause, ErrDetached) {
-		lost = ch.r.divergence(Detached, ch.before, cause)
+		lost = ch.r.discrepancy(Detached, ch.before, cause)
 	}
 	err := ch.release(ctx, lost)
 	if err != nil {

@@ -22,7 +22,7 @@ const (
 	OtherMetadata = "other_metadata"
 )
 
-var divergences = []string{AnswerLost, NotDeleted, Detached, OtherMetadata}
+var discrepancyKinds = []string{AnswerLost, NotDeleted, Detached, OtherMetadata}
 
 // Divergence is something that the AS may have otherwise than the registry, and
 // that the gateway cannot mend. Operators are shown it until they dismiss it.
@@ -45,26 +45,26 @@ type Divergence struct {
 
 // Check tells whether there is such a kind.
 func (d *Divergence) Check() error {
-	if !slices.Contains(divergences, d.Kind) {
-		return fmt.Errorf("kind %q: must be one of %v", d.Kind, divergences)
+	if !slices.Contains(discrepancyKinds, d.Kind) {
+		return fmt.Errorf("kind %q: must be one of %v", d.Kind, discrepancyKinds)
 	}
 	return nil
 }
 
-// maxDivergenceError bounds Error.
-const maxDivergenceError = 500
+// maxDiscrepancyError bounds Error.
+const maxDiscrepancyError = 500
 
-const divergencePrefix = "divergence/"
+const discrepancyPrefix = "divergence/"
 
 func (d *Divergence) key() string { return key("divergence", d.Workspace, d.Kind, d.Registration) }
 
-func (r *Registry) divergence(kind string, c *Client, cause error) *Divergence {
+func (r *Registry) discrepancy(kind string, c *Client, cause error) *Divergence {
 	d := &Divergence{
 		Schema: schema, Workspace: c.Workspace, Kind: kind, Registration: c.ID, ClientID: c.ClientID,
 		SoftwareID: c.SoftwareID, OrgID: c.OrgID, ClientName: c.ClientName, Since: r.now().Unix(),
 	}
 	text := errorText(cause)
-	d.Error = text[:min(len(text), maxDivergenceError)]
+	d.Error = text[:min(len(text), maxDiscrepancyError)]
 	return d
 }
 
@@ -74,7 +74,7 @@ func strayID(registration, clientID string) string {
 	return fmt.Sprintf("%s-%.8x", registration, sha256.Sum256([]byte(clientID)))
 }
 
-// put is for a nil Divergence too.
+// put is for a nil discrepancy too.
 func (d *Divergence) put(w Writer) error {
 	if d == nil {
 		return nil
@@ -82,13 +82,13 @@ func (d *Divergence) put(w Writer) error {
 	return putRecord(w, d.key(), d)
 }
 
-// Divergences lists at most limit divergences of a workspace ("" for all), and the
+// Divergences lists at most limit discrepancies of a workspace ("" for all), and the
 // cursor to go on with, empty at the end.
 func (r *Registry) Divergences(ctx context.Context, workspace, cursor string, limit int) (list []Divergence, next string, err error) {
 	return page(ctx, r, workspacePrefix("divergence", workspace), cursor, limit, fromJSON[Divergence])
 }
 
-// Dismiss takes a divergence off the list, for an operator who has looked after it:
+// Dismiss takes a discrepancy off the list, for an operator who has looked after it:
 // Workspace, Kind and Registration name it. One that is not there gives ErrNotFound.
 func (r *Registry) Dismiss(ctx context.Context, d Divergence) error {
 	if err := d.Check(); err != nil {
@@ -102,8 +102,8 @@ func (r *Registry) Dismiss(ctx context.Context, d Divergence) error {
 	})
 }
 
-// settle takes the divergences of a client off the list that a change has ended.
-func settle(w Writer, c *Client) error {
+// endDiscrepancies takes the discrepancies of a client off the list that a change has ended.
+func endDiscrepancies(w Writer, c *Client) error {
 	for _, kind := range []string{Detached, OtherMetadata} {
 		k := (&Divergence{Workspace: c.Workspace, Kind: kind, Registration: c.ID}).key()
 		found, err := get(w, k)

@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
-// diverged holds which kinds of divergence are listed.
+// diverged holds which kinds of discrepancy are listed.
 func (x *fixture) diverged(kinds ...string) (list []registry.Divergence) {
 	x.t.Helper()
 	list, next, err := x.Divergences(x.t.Context(), x.ws.Name, "", 10)
