@@ -79,7 +79,7 @@ func (r *Registry) putAudit(w Writer, ws Workspace, e AuditEntry, c *Client) err
 
 // auditSuspension records the beginning or the end of one.
 func (r *Registry) auditSuspension(w Writer, change string, s *Suspension) error {
-	ws, _ := r.lent(s.Workspace)
+	ws, _ := r.attached(s.Workspace)
 	e := &AuditEntry{At: r.now(), Change: change, Workspace: s.Workspace, Reason: s.Reason}
 	switch s.Kind {
 	case SuspendClient:

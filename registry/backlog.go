@@ -13,7 +13,7 @@ import (
 // oldest entry that does, is an AS that cannot be reached or does not take it.
 type Backlog struct {
 	Workspace string `json:"workspace"`
-	// Configured: a configuration has lent the connector. Without, entries wait.
+	// Configured: a configuration has attached the connector. Without, entries wait.
 	Configured bool `json:"configured"`
 	// Waiting is the number of entries: due, put off, or overdue after a crash. Not
 	// those of requests that are at work.
@@ -53,13 +53,13 @@ func (r *Registry) Backlogs(ctx context.Context) ([]Backlog, error) {
 	of := func(workspace string) *Backlog {
 		b := found[workspace]
 		if b == nil {
-			_, configured := r.lent(workspace)
+			_, configured := r.attached(workspace)
 			b = &Backlog{Workspace: workspace, Configured: configured}
 			found[workspace] = b
 		}
 		return b
 	}
-	for _, name := range r.lentNames() {
+	for _, name := range r.attachedNames() {
 		of(name)
 	}
 	err := r.eachEntry(ctx, func(e OutboxEntry) bool {

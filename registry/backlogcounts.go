@@ -28,7 +28,7 @@ func (r *Registry) BacklogCounts(ctx context.Context) ([]BacklogCount, error) {
 		return r.scanCounts(ctx)
 	}
 	found := r.backlog.byWorkspace(r.now())
-	for _, name := range r.lentNames() {
+	for _, name := range r.attachedNames() {
 		if found[name] == nil {
 			found[name] = &BacklogCount{Workspace: name}
 		}

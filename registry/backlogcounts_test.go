@@ -45,7 +45,7 @@ func TestBacklogCountsAsAScan(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 0))
 			x := &fixture{t: t, store: staying{memory.Open(memory.Options{Rerun: true})}, as: newAS(seed%2 == 0)}
 			x.ws = registry.Workspace{Name: "default/obuk", Provisioner: x.as}
-			other := registry.Workspace{Name: "gone/é", Provisioner: newAS(false)} // nobody lends it
+			other := registry.Workspace{Name: "gone/é", Provisioner: newAS(false)} // nobody attaches it
 			var end func()
 			open := func() {
 				r, err := registry.Open(t.Context(), registry.Options{Store: x.store, Sealer: plain{}})

@@ -196,7 +196,7 @@ func (r *Registry) ConfirmEpoch(ctx context.Context, reason string) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	names := r.lentNames()
+	names := r.attachedNames()
 	slices.Sort(names)
 	// All but the last group go first: the confirmation is made with the last of them.
 	for ; len(names) > confirmGroup; names = names[confirmGroup:] {
@@ -240,7 +240,7 @@ const confirmGroup = 32
 
 func (r *Registry) auditConfirmation(w Writer, workspaces []string, reason string) error {
 	for _, name := range workspaces {
-		ws, _ := r.lent(name)
+		ws, _ := r.attached(name)
 		if err := putAuditEntry(w, ws, &AuditEntry{At: r.now(), Change: AuditConfirmed, Workspace: name, Reason: reason}); err != nil {
 			return err
 		}

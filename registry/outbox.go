@@ -85,7 +85,7 @@ func (r *Registry) offer(queue *outboxQueue, e Entry) {
 		r.log.Error("unreadable outbox entry", slog.String("key", e.Key), slog.Any("error", err))
 		return
 	}
-	ws, ok := r.lent(k.Workspace)
+	ws, ok := r.attached(k.Workspace)
 	switch {
 	case !ok || k.Schema > schema:
 	case ws.FairShareOff:
@@ -115,7 +115,7 @@ func (r *Registry) carryOut(ctx context.Context, entry string) {
 		r.log.Error("unreadable outbox entry", slog.String("key", entry), slog.Any("error", err))
 		return
 	}
-	ws, ok := r.lent(k.Workspace)
+	ws, ok := r.attached(k.Workspace)
 	if !ok {
 		return
 	}

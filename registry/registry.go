@@ -126,8 +126,8 @@ type Registry struct {
 	// counts are those of software that has no record yet, under way.
 	counts singleflight.Group
 
-	mu    sync.Mutex
-	loans map[string][]*loan
+	mu          sync.Mutex
+	attachments map[string][]*attachment
 
 	wake chan struct{}
 	stop context.CancelFunc
@@ -146,7 +146,7 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	}
 	r := &Registry{
 		store: counting{o.Store, generations, backlog}, generations: generations, backlog: backlog, sealer: o.Sealer, now: o.Now, log: o.Logger,
-		loans: map[string][]*loan{}, wake: make(chan struct{}, 1), done: make(chan struct{}), explanations: newExplanations(),
+		attachments: map[string][]*attachment{}, wake: make(chan struct{}, 1), done: make(chan struct{}), explanations: newExplanations(),
 		admission: admission{workspaces: map[string]*places{}}, confirming: make(chan struct{}, 1),
 	}
 	r.roomy, _ = o.Store.(Roomy)
@@ -179,39 +179,39 @@ func (r *Registry) Close() error {
 	return r.store.Close()
 }
 
-// loan is a workspace of one configuration.
-type loan struct{ ws Workspace }
+// attachment is a workspace of one configuration.
+type attachment struct{ ws Workspace }
 
 // Lend gives the outbox the connector of a workspace until the returned function
-// is called. Of several loans the latest counts, so that a reload can lend
+// is called. Of several attachments the latest counts, so that a reload can attach
 // before the old configuration takes back.
 func (r *Registry) Lend(ws Workspace) (takeBack func()) {
-	l := &loan{ws}
+	l := &attachment{ws}
 	r.mu.Lock()
-	r.loans[ws.Name] = append(r.loans[ws.Name], l)
+	r.attachments[ws.Name] = append(r.attachments[ws.Name], l)
 	r.mu.Unlock()
 	r.nudge()
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		rest := r.loans[ws.Name][:0:0]
-		for _, other := range r.loans[ws.Name] {
+		rest := r.attachments[ws.Name][:0:0]
+		for _, other := range r.attachments[ws.Name] {
 			if other != l {
 				rest = append(rest, other)
 			}
 		}
 		if len(rest) == 0 {
-			delete(r.loans, ws.Name)
+			delete(r.attachments, ws.Name)
 			return
 		}
-		r.loans[ws.Name] = rest
+		r.attachments[ws.Name] = rest
 	}
 }
 
-func (r *Registry) lent(name string) (Workspace, bool) {
+func (r *Registry) attached(name string) (Workspace, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	list := r.loans[name]
+	list := r.attachments[name]
 	if len(list) == 0 {
 		return Workspace{}, false
 	}
@@ -222,7 +222,7 @@ func (r *Registry) lent(name string) (Workspace, bool) {
 //
 // Errors: ErrNotFound.
 func (r *Registry) activeClient(ctx context.Context, workspace, clientID string) (ws Workspace, c *Client, err error) {
-	ws, ok := r.lent(workspace)
+	ws, ok := r.attached(workspace)
 	if !ok {
 		return ws, nil, fmt.Errorf("%w: workspace %q", ErrNotFound, workspace)
 	}
@@ -233,11 +233,11 @@ func (r *Registry) activeClient(ctx context.Context, workspace, clientID string)
 	return ws, c, err
 }
 
-// lentNames are the workspaces that are configured now.
-func (r *Registry) lentNames() []string {
+// attachedNames are the workspaces that are configured now.
+func (r *Registry) attachedNames() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Collect(maps.Keys(r.loans))
+	return slices.Collect(maps.Keys(r.attachments))
 }
 
 func (r *Registry) nudge() {

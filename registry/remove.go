@@ -94,7 +94,7 @@ func (r *Registry) Remove(ctx context.Context, m Removal) error {
 		return err
 	}
 	crashpoint("remove: asked")
-	ws, ok := r.lent(m.Workspace)
+	ws, ok := r.attached(m.Workspace)
 	if !ok {
 		return fmt.Errorf("%w: workspace %q", ErrNotFound, m.Workspace)
 	}

@@ -22,8 +22,8 @@ func TestRemoveALostClient(t *testing.T) {
 	for _, chooses := range []bool{false, true} {
 		run(t, chooses, func(x *fixture) {
 			x.ws.ClientsPerSoftware = 1
-			lend := x.Lend(x.ws)
-			defer lend()
+			takeBack := x.Lend(x.ws)
+			defer takeBack()
 			c := x.register(request("jti1", "token1"))
 			_, err := x.Register(x.t.Context(), x.ws, request("jti2", "token2"))
 			x.atLimit(err, 1)
@@ -66,8 +66,8 @@ func TestRemoveALostClient(t *testing.T) {
 // it answers; so does one of which nobody can ask, and every one while the AS is down.
 func TestRemoveOnlyWhatIsLost(t *testing.T) {
 	run(t, false, func(x *fixture) {
-		lend := x.Lend(x.ws)
-		defer lend()
+		takeBack := x.Lend(x.ws)
+		defer takeBack()
 		c := x.register(request("jti1", ""))
 		stays := func(what string, m registry.Removal, want error) {
 			t.Helper()
@@ -113,8 +113,8 @@ func TestRemoveOnlyWhatIsLost(t *testing.T) {
 // no operator.
 func TestRemoveASuspendedClient(t *testing.T) {
 	run(t, true, func(x *fixture) {
-		lend := x.Lend(x.ws)
-		defer lend()
+		takeBack := x.Lend(x.ws)
+		defer takeBack()
 		c := x.register(request("jti1", ""))
 		x.as.set(func() { delete(x.as.clients, c.ClientID) })
 		if err := x.Suspend(x.t.Context(), registry.Suspension{Workspace: x.ws.Name, Kind: registry.SuspendClient, Value: c.ClientID}); err != nil {
@@ -133,8 +133,8 @@ func TestRemoveASuspendedClient(t *testing.T) {
 // told later.
 func TestRemoveWhileTheServerIsDown(t *testing.T) {
 	run(t, true, func(x *fixture) {
-		lend := x.Lend(x.ws)
-		defer lend()
+		takeBack := x.Lend(x.ws)
+		defer takeBack()
 		c := x.register(request("jti1", ""))
 		x.as.set(func() {
 			delete(x.as.clients, c.ClientID)
@@ -159,8 +159,8 @@ func TestRemoveWhileTheServerIsDown(t *testing.T) {
 // or 401, to everything. Nothing is learned from that, and nothing changes.
 func TestRemoveWhileSomethingElseAnswers(t *testing.T) {
 	run(t, true, func(x *fixture) {
-		lend := x.Lend(x.ws)
-		defer lend()
+		takeBack := x.Lend(x.ws)
+		defer takeBack()
 		c := x.register(request("jti1", ""))
 		x.as.set(func() {
 			x.as.elsewhere = verify.Refuse(verify.Unavailable, "", "no discovery document")
@@ -243,8 +243,8 @@ func (s silent) Delete(context.Context, *registry.Client) error { return registr
 func TestRemoveWhereNobodyCanAsk(t *testing.T) {
 	run(t, false, func(x *fixture) {
 		x.ws.Provisioner = silent{x.as}
-		lend := x.Lend(x.ws)
-		defer lend()
+		takeBack := x.Lend(x.ws)
+		defer takeBack()
 		c := x.register(request("jti1", ""))
 		m := x.removal(c.ClientID)
 		if err := x.Remove(x.t.Context(), m); !errors.Is(err, registry.ErrUnaskable) {
@@ -267,8 +267,8 @@ func TestRemoveWhereNobodyCanAsk(t *testing.T) {
 // TestUnaskedIsNoWayRound: an AS that can be asked is, and one that is down is waited for.
 func TestUnaskedIsNoWayRound(t *testing.T) {
 	run(t, false, func(x *fixture) {
-		lend := x.Lend(x.ws)
-		defer lend()
+		takeBack := x.Lend(x.ws)
+		defer takeBack()
 		m := x.removal(x.register(request("jti1", "")).ClientID)
 		m.Unasked = true
 		if err := x.Remove(x.t.Context(), m); !errors.Is(err, registry.ErrStillThere) {
