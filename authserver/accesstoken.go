@@ -63,7 +63,7 @@ func (s *Server) introspect(ctx context.Context, m *Metadata, raw string) (*veri
 	case err != nil:
 		return nil, err
 	case said == tokenUnsupported:
-		s.tellOf(true, slog.LevelWarn, "the authorization server does not introspect such access tokens (unsupported_token_type): they are verified by their signature alone",
+		s.logCondition(true, slog.LevelWarn, "the authorization server does not introspect such access tokens (unsupported_token_type): they are verified by their signature alone",
 			"write validate jwt if that is meant, or have the server introspect JWTs")
 		return s.checkJWT(ctx, m, raw, s.tokenAudience(m))
 	case said == tokenInactive:

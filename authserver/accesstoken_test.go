@@ -63,11 +63,11 @@ func TestIntrospection(t *testing.T) {
 				!token.Expires.Equal(e.clock().Add(time.Minute)) || token.Thumbprint != "thumb" {
 				t.Errorf("%+v", token)
 			}
-			asked := e.only(introspect)
+			sent := e.only(introspect)
 			basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("gateway:SECRET-gateway%3A+%2B%2F")) // RFC 6749 2.3.1
-			if asked.body != "token="+accessToken+"&token_type_hint=access_token" || asked.header.Get("Authorization") != basic ||
-				asked.header.Get("Content-Type") != "application/x-www-form-urlencoded" || asked.header.Get("Accept") != "application/json" {
-				t.Errorf("asked %+v", asked)
+			if sent.body != "token="+accessToken+"&token_type_hint=access_token" || sent.header.Get("Authorization") != basic ||
+				sent.header.Get("Content-Type") != "application/x-www-form-urlencoded" || sent.header.Get("Accept") != "application/json" {
+				t.Errorf("asked %+v", sent)
 			}
 		})
 	}

@@ -106,8 +106,8 @@ func AsClient(method, clientID, secret string) (authorization, parameters string
 
 // readSecret takes over what the gateway authenticates with as the client, in bridge
 // mode (RFC 7591 3.2.1). An AS may give another secret with every answer.
-func (s *Server) readSecret(p *registry.Provisioned, answer verify.Object, told *clientMetadata) error {
-	if !told.bridged() {
+func (s *Server) readSecret(p *registry.Provisioned, answer verify.Object, sent *clientMetadata) error {
+	if !sent.bridged() {
 		p.Credentials.Bridge, p.Credentials.ClientSecret = "", ""
 		return nil
 	}
@@ -116,12 +116,12 @@ func (s *Server) readSecret(p *registry.Provisioned, answer verify.Object, told 
 		return fmt.Errorf("its answer's client_secret %w", err)
 	}
 	if secret == "" && p.Credentials.ClientSecret == "" {
-		return errors.New("it registered a client for " + told.TokenEndpointAuthMethod + " without a client_secret")
+		return errors.New("it registered a client for " + sent.TokenEndpointAuthMethod + " without a client_secret")
 	}
 	if secret != "" {
 		p.Credentials.ClientSecret = secret
 	}
-	p.Credentials.Bridge = told.TokenEndpointAuthMethod
+	p.Credentials.Bridge = sent.TokenEndpointAuthMethod
 	if ends, ok, err := answer.Integer("client_secret_expires_at"); ok && err == nil && ends > 0 {
 		s.log.Warn("the secret that the gateway uses for a client will expire at the authorization server; rotate it before",
 			slog.String("client_id", p.ClientID), slog.Time("expires", time.Unix(ends, 0)))

@@ -226,8 +226,8 @@ func TestSendStatement(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, call := range []string{register, "PUT /as/reg/client-1"} {
-			if told := strings.Contains(e.only(call).body, `"software_statement":"header.claims.signature"`); told != send {
-				t.Errorf("%s: told %v, want %v", call, told, send)
+			if sent := strings.Contains(e.only(call).body, `"software_statement":"header.claims.signature"`); sent != send {
+				t.Errorf("%s: told %v, want %v", call, sent, send)
 			}
 		}
 	}

@@ -73,14 +73,14 @@ func TestSecretsAtTheServer(t *testing.T) {
 			t.Errorf("%s: provisioned %+v", method, p)
 		}
 		// Switched off since, or native.
-		for mode, told := range map[string]bool{"auto": true, "native": false} {
+		for mode, possible := range map[string]bool{"auto": true, "native": false} {
 			off := newEdge(t, func(_ *edge, o *authserver.Options) { o.TokenEndpointAuth = mode })
 			off.on(register, registered(http.StatusCreated, "client_secret", `"`+clientSecret+`"`, "token_endpoint_auth_method", `"client_secret_basic"`))
 			_, err := off.Create(t.Context(), c)
-			if (err == nil) != told || (len(off.to(register)) > 0) != told {
+			if (err == nil) != possible || (len(off.to(register)) > 0) != possible {
 				t.Errorf("%s, %s: %v", method, mode, err)
 			}
-			if !told {
+			if !possible {
 				off.refused(err, verify.Unavailable)
 			}
 		}

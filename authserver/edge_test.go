@@ -49,10 +49,10 @@ type edge struct {
 	https *httptest.Server
 	log   *lines
 
-	mu      sync.Mutex
-	now     time.Time
-	answers map[string][]http.HandlerFunc
-	asked   []exchange
+	mu       sync.Mutex
+	now      time.Time
+	answers  map[string][]http.HandlerFunc
+	requests []exchange
 }
 
 // exchange is a request that the edge saw.
@@ -146,7 +146,7 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	call := r.Method + " " + r.URL.RequestURI()
 	e.mu.Lock()
-	e.asked = append(e.asked, exchange{call, r.Header.Clone(), string(body)})
+	e.requests = append(e.requests, exchange{call, r.Header.Clone(), string(body)})
 	handler := http.NotFound
 	if handlers := e.answers[call]; len(handlers) > 0 {
 		handler = handlers[0]
@@ -175,7 +175,7 @@ func (e *edge) to(call string) []exchange {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var out []exchange
-	for _, x := range e.asked {
+	for _, x := range e.requests {
 		if x.call == call {
 			out = append(out, x)
 		}

@@ -59,21 +59,21 @@ type shortcomings struct {
 	now map[string]bool
 }
 
-// tell says once for this configuration what of it a document lets come to nothing, and
+// logMissingEndpoints says once for this configuration what of it a document lets come to nothing, and
 // when that has ended. An operator sees no difference otherwise.
-func (s *Server) tell(m *Metadata) {
+func (s *Server) logMissingEndpoints(m *Metadata) {
 	const noIntrospection = "the authorization server names no introspection_endpoint of its own origin"
 	introspects := m.Path("introspection_endpoint") != ""
-	s.tellOf(s.introspectionOnly && !introspects, slog.LevelError, noIntrospection+
+	s.logCondition(s.introspectionOnly && !introspects, slog.LevelError, noIntrospection+
 		", and validate introspection is written: registrations with an access token and their management are answered with 503",
 		"write introspection_endpoint <path> in authorization_server, or validate jwt where access tokens are signed JWTs")
-	s.tellOf(s.Validate == Introspection && !s.introspectionOnly && !introspects, slog.LevelWarn, noIntrospection+
+	s.logCondition(s.Validate == Introspection && !s.introspectionOnly && !introspects, slog.LevelWarn, noIntrospection+
 		": access tokens are verified by their signature alone",
 		"write introspection_endpoint <path> in authorization_server, or validate jwt if that is meant")
-	s.tellOf(m.gatewayBinds && !introspects, slog.LevelWarn, noIntrospection+
+	s.logCondition(m.gatewayBinds && !introspects, slog.LevelWarn, noIntrospection+
 		": discovery does not say that tokens are bound (bind_access_tokens), because no resource server could see to which certificate",
 		"write introspection_endpoint <path> in authorization_server if it has one, or leave bind_access_tokens out")
-	s.tellOf(s.RegistrarID != "" && m.Path("revocation_endpoint") == "", slog.LevelWarn,
+	s.logCondition(s.RegistrarID != "" && m.Path("revocation_endpoint") == "", slog.LevelWarn,
 		"the authorization server names no revocation_endpoint of its own origin: registration tokens that are used up stay valid there until they expire, also with their client configured",
 		"write revocation_endpoint <path> in authorization_server if it has one")
 	missing := slices.DeleteFunc(slices.Clone(s.Accept.Scopes), func(scope string) bool { return slices.Contains(m.Acceptable.Scopes, scope) })
@@ -82,8 +82,8 @@ func (s *Server) tell(m *Metadata) {
 		"add the scopes that you offer to the authorization server's list, or write supports scopes_supported <scope...> in authorization_server where it grants what it does not list; where you do not offer them, write role <software_role> <scope...> for each role that you do")
 }
 
-// tellOf tells of one when it begins, and when it ends.
-func (s *Server) tellOf(is bool, level slog.Level, what, cure string) {
+// logCondition tells of one when it begins, and when it ends.
+func (s *Server) logCondition(is bool, level slog.Level, what, cure string) {
 	s.shortcomings.mu.Lock()
 	defer s.shortcomings.mu.Unlock()
 	before := s.shortcomings.now[what]

@@ -93,9 +93,9 @@ func TestInlineKeysHaveAlg(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		told := string(o.Raw("jwks"))
-		if strings.Contains(told, `"alg"`) != (c.want != "") || !strings.Contains(told, c.want) || p.Keys != verify.KeysName(authserver.KeysFor(client, keys)) {
-			t.Errorf("%+v: told %s", c, told)
+		sent := string(o.Raw("jwks"))
+		if strings.Contains(sent, `"alg"`) != (c.want != "") || !strings.Contains(sent, c.want) || p.Keys != verify.KeysName(authserver.KeysFor(client, keys)) {
+			t.Errorf("%+v: told %s", c, sent)
 		}
 	}
 }

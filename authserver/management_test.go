@@ -42,12 +42,12 @@ func TestUpdate(t *testing.T) {
 			if err != nil || p.ClientID != "client-1" || p.Credentials != test.want {
 				t.Fatalf("%+v, error %v", p, err)
 			}
-			asked := e.only(put)
-			if want := `{"client_id":"client-1",` + whole[1:]; asked.body != want {
-				t.Errorf("told\n%s\nwant\n%s", asked.body, want)
+			sent := e.only(put)
+			if want := `{"client_id":"client-1",` + whole[1:]; sent.body != want {
+				t.Errorf("told\n%s\nwant\n%s", sent.body, want)
 			}
 			for name, want := range map[string]string{"Authorization": "Bearer " + registrationToken, "Content-Type": "application/json", "Accept": "application/json", "X-Client-Id": ""} {
-				if got := asked.header.Get(name); got != want {
+				if got := sent.header.Get(name); got != want {
 					t.Errorf("%s: %s, want %s", name, got, want)
 				}
 			}
@@ -133,9 +133,9 @@ func TestDelete(t *testing.T) {
 			if errors.Is(err, registry.ErrLost) != test.lost || errors.Is(err, registry.ErrDetached) != test.detached {
 				t.Errorf("error %v", err)
 			}
-			asked := e.only(remove)
-			if asked.header.Get("Authorization") != "Bearer "+registrationToken || asked.header.Get("Content-Type") != "" || asked.body != "" {
-				t.Errorf("asked %+v", asked)
+			sent := e.only(remove)
+			if sent.header.Get("Authorization") != "Bearer "+registrationToken || sent.header.Get("Content-Type") != "" || sent.body != "" {
+				t.Errorf("asked %+v", sent)
 			}
 		})
 	}

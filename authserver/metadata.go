@@ -96,7 +96,7 @@ func (s *Server) readMetadata(raw []byte) (*Metadata, error) {
 	if target := m.Path("jwks_uri"); target != "" {
 		m.keys = jwks.NewSource(s.Client, s.origin.String()+target, s.Now).KeptBy(s.KeptKeys)
 	}
-	s.tell(m)
+	s.logMissingEndpoints(m)
 	return m, nil
 }
 

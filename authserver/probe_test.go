@@ -78,9 +78,9 @@ func TestProbeClient(t *testing.T) {
 				}
 			}
 			for _, call := range []string{introspect, revoke} {
-				asked := e.only(call)
-				if _, _, ok := (&http.Request{Header: asked.header}).BasicAuth(); !ok || !strings.HasPrefix(asked.body, "token=probe-of-the-gateway-") {
-					t.Errorf("asked %+v", asked)
+				sent := e.only(call)
+				if _, _, ok := (&http.Request{Header: sent.header}).BasicAuth(); !ok || !strings.HasPrefix(sent.body, "token=probe-of-the-gateway-") {
+					t.Errorf("asked %+v", sent)
 				}
 			}
 		})

@@ -28,11 +28,11 @@ func (s *Server) Create(ctx context.Context, c *registry.Client) (*registry.Prov
 	if q.target == "" {
 		return nil, unavailable(errors.New("the authorization server publishes no registration_endpoint"))
 	}
-	told, err := s.clientMetadata(ctx, m, c)
+	sent, err := s.clientMetadata(ctx, m, c)
 	if err != nil {
 		return nil, err
 	}
-	if q.body, err = told.encode(); err != nil {
+	if q.body, err = sent.encode(); err != nil {
 		return nil, err
 	}
 	if s.InitialAccessToken != "" {
@@ -60,12 +60,12 @@ func (s *Server) Create(ctx context.Context, c *registry.Client) (*registry.Prov
 	if err != nil {
 		return s.takeBack(ctx, c, p, err)
 	}
-	p.Keys = told.keys
-	if p.Metadata, err = told.stored(answer, c); err == nil && s.ChoosesClientID() && p.ClientID != c.ClientID {
+	p.Keys = sent.keys
+	if p.Metadata, err = sent.stored(answer, c); err == nil && s.ChoosesClientID() && p.ClientID != c.ClientID {
 		err = fmt.Errorf("it does not honour the header %s", s.ClientIDHeader)
 	}
 	if err == nil {
-		err = s.readSecret(p, answer, told)
+		err = s.readSecret(p, answer, sent)
 	}
 	if err != nil {
 		return s.takeBack(ctx, c, p, err)
@@ -76,8 +76,8 @@ func (s *Server) Create(ctx context.Context, c *registry.Client) (*registry.Prov
 // takeBack ends a client that came out wrong, or of which the answer says too little. It
 // returns one that it could not end.
 func (s *Server) takeBack(ctx context.Context, c *registry.Client, p *registry.Provisioned, cause error) (*registry.Provisioned, error) {
-	asked := !s.ChoosesClientID() || p.ClientID == c.ClientID
-	if s.ChoosesClientID() && asked && c.Status == registry.Active { // which was registered again: it is in use
+	expected := !s.ChoosesClientID() || p.ClientID == c.ClientID
+	if s.ChoosesClientID() && expected && c.Status == registry.Active { // which was registered again: it is in use
 		s.log.Error("the answer of the authorization server to a client's repeated registration cannot be used", slog.String("client_id", p.ClientID), slog.Any("error", cause))
 		return p, lost(cause)
 	}
@@ -87,7 +87,7 @@ func (s *Server) takeBack(ctx context.Context, c *registry.Client, p *registry.P
 	if err := s.Delete(ctx, &wrong); err != nil {
 		return p, lost(errors.Join(cause, err))
 	}
-	if !asked { // what the request was about is there as before, or as unknown
+	if !expected { // what the request was about is there as before, or as unknown
 		return nil, unavailable(cause)
 	}
 	// Nothing of it is lost any more, whatever cause says.
@@ -101,17 +101,17 @@ func (s *Server) Update(ctx context.Context, c *registry.Client) (*registry.Prov
 	if err != nil {
 		return nil, err
 	}
-	told, err := s.clientMetadata(ctx, m, c)
+	sent, err := s.clientMetadata(ctx, m, c)
 	if err != nil {
 		return nil, err
 	}
-	told.ClientID = c.ClientID
+	sent.ClientID = c.ClientID
 	q, err := managing(http.MethodPut, c)
 	if err != nil {
 		return nil, err
 	}
 	q.contentType = "application/json"
-	if q.body, err = told.encode(); err != nil {
+	if q.body, err = sent.encode(); err != nil {
 		return nil, err
 	}
 	res, err := s.send(ctx, q)
@@ -130,9 +130,9 @@ func (s *Server) Update(ctx context.Context, c *registry.Client) (*registry.Prov
 	if p.ClientID != c.ClientID {
 		return p, lost(errors.New("it answered with another client_id"))
 	}
-	p.Keys = told.keys
-	if p.Metadata, err = told.stored(answer, c); err == nil {
-		err = s.readSecret(p, answer, told)
+	p.Keys = sent.keys
+	if p.Metadata, err = sent.stored(answer, c); err == nil {
+		err = s.readSecret(p, answer, sent)
 	}
 	if err != nil {
 		return p, unavailable(err)

@@ -32,7 +32,7 @@ func (s *Server) refusal(res *reply) error {
 // and the log has the words; with as_errors pass the TPP has them too, cut and cleaned.
 func (s *Server) describe(res *reply) string {
 	if s.PassErrors {
-		return " (" + told(res) + ")"
+		return " (" + withoutAddresses(res) + ")"
 	}
 	if names := named(res); len(names) > 0 {
 		return " (it names " + strings.Join(names, ", ") + ")"
@@ -83,9 +83,9 @@ var metadataNames = []string{
 // networkAddress finds IP addresses, and hosts with a port.
 var networkAddress = regexp.MustCompile(`(?i)\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|[0-9a-f:]*::[0-9a-f:.]*|(?:[0-9a-f]{1,4}:){4,7}[0-9a-f]{1,4}|\b(?:localhost|[a-z0-9-]+(?:\.[a-z0-9-]+)+):\d{2,5}\b`)
 
-// told are the AS's words for a TPP. Which addresses an AS has around it, and what comes
+// withoutAddresses are the AS's words for a TPP. Which addresses an AS has around it, and what comes
 // after a line end, a stack mostly, is for the log alone.
-func told(res *reply) string {
+func withoutAddresses(res *reply) string {
 	text, _, _ := strings.Cut(words(res), "\n")
 	return networkAddress.ReplaceAllString(text, "***")
 }

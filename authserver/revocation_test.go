@@ -31,13 +31,13 @@ func TestRevokeAs(t *testing.T) {
 			if err := e.Revoke(t.Context(), registry.Revocation{Token: accessToken + "+/=", Registration: test.registration}); err != nil {
 				t.Fatal(err)
 			}
-			asked := e.only(revoke)
-			r := http.Request{Header: asked.header}
+			sent := e.only(revoke)
+			r := http.Request{Header: sent.header}
 			if id, secret, ok := r.BasicAuth(); !ok || id != test.id || secret != test.secret {
 				t.Errorf("revoked as %s:%s", id, secret)
 			}
-			if asked.body != "token="+accessToken+"%2B%2F%3D&token_type_hint=access_token" || asked.header.Get("Content-Type") != "application/x-www-form-urlencoded" {
-				t.Errorf("asked %+v", asked)
+			if sent.body != "token="+accessToken+"%2B%2F%3D&token_type_hint=access_token" || sent.header.Get("Content-Type") != "application/x-www-form-urlencoded" {
+				t.Errorf("asked %+v", sent)
 			}
 		})
 	}
@@ -48,11 +48,11 @@ func TestRevokeAs(t *testing.T) {
 func TestRevokeAsClient(t *testing.T) {
 	v := registry.Revocation{Token: accessToken, ClientID: "tpp&1", Certificate: []byte("DER")}
 	for _, test := range []struct {
-		name    string
-		change  func(*edge, *authserver.Options)
-		answers []http.HandlerFunc
-		kind    verify.Kind // 0: done
-		asked   int
+		name     string
+		change   func(*edge, *authserver.Options)
+		answers  []http.HandlerFunc
+		kind     verify.Kind // 0: done
+		requests int
 	}{
 		{"taken", nil, []http.HandlerFunc{answer(200, "")}, 0, 1},
 		{"not taken", nil, []http.HandlerFunc{answer(401, `{"error":"invalid_client"}`), answer(200, "")}, 0, 2},
@@ -70,16 +70,16 @@ func TestRevokeAsClient(t *testing.T) {
 			if test.kind != 0 {
 				e.refused(err, test.kind)
 			}
-			asked := e.to(revoke)
-			if len(asked) != test.asked {
-				t.Fatalf("asked %d times", len(asked))
+			requests := e.to(revoke)
+			if len(requests) != test.requests {
+				t.Fatalf("asked %d times", len(requests))
 			}
-			first := asked[0]
+			first := requests[0]
 			if first.header.Get("Client-Cert") != ":REVS:" || first.header.Get("Authorization") != "" || first.body != "client_id=tpp%261&token="+accessToken+"&token_type_hint=access_token" {
 				t.Errorf("asked %+v", first)
 			}
-			if len(asked) > 1 && (asked[1].header.Get("Client-Cert") != "" || asked[1].header.Get("Authorization") == "") {
-				t.Errorf("then %+v", asked[1])
+			if len(requests) > 1 && (requests[1].header.Get("Client-Cert") != "" || requests[1].header.Get("Authorization") == "") {
+				t.Errorf("then %+v", requests[1])
 			}
 		})
 	}

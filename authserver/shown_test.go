@@ -75,8 +75,8 @@ func (e *edge) updates(ctx context.Context, c *registry.Client, p *registry.Prov
 	if _, err := e.Update(ctx, c); err != nil {
 		e.t.Fatal(err)
 	}
-	asked := e.to(put)
-	if want = `{"client_id":"client-1",` + want[1:]; len(asked) != 1 || asked[0].body != want {
-		e.t.Errorf("told at the update\n%+v\nwant\n%s", asked, want)
+	sent := e.to(put)
+	if want = `{"client_id":"client-1",` + want[1:]; len(sent) != 1 || sent[0].body != want {
+		e.t.Errorf("told at the update\n%+v\nwant\n%s", sent, want)
 	}
 }

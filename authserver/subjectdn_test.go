@@ -68,7 +68,7 @@ func subject(t *testing.T, rdns ...rdn) []byte {
 var usual = []rdn{{{"2.5.4.6", printable, "GB"}}, {{"2.5.4.10", utf8, "Acme, Ltd"}}, {{"2.5.4.97", utf8, "PSDGB-FCA-123456"}}, {{"2.5.4.3", utf8, "tpp"}}}
 
 // told is the DN that the AS is told.
-func told(t *testing.T, format string, c *registry.Client) string {
+func registeredDN(t *testing.T, format string, c *registry.Client) string {
 	t.Helper()
 	e := newEdge(t, func(_ *edge, o *authserver.Options) { o.DNFormat = format })
 	e.on(register, registered(http.StatusCreated))
@@ -131,10 +131,10 @@ func TestSubjectDN(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			c := tpp(t)
 			c.Subject = subject(t, test.subject...)
-			if got := told(t, authserver.RFC4514, c); got != test.rfc4514 {
+			if got := registeredDN(t, authserver.RFC4514, c); got != test.rfc4514 {
 				t.Errorf("rfc4514 %s\nwant    %s", got, test.rfc4514)
 			}
-			if got := told(t, authserver.OpenSSL, c); got != test.openssl {
+			if got := registeredDN(t, authserver.OpenSSL, c); got != test.openssl {
 				t.Errorf("openssl %s\nwant    %s", got, test.openssl)
 			}
 			own, err := verify.ParseSubject(c.Subject)
@@ -162,7 +162,7 @@ func TestSubjectDNOfGo(t *testing.T) {
 		c := tpp(t)
 		c.Subject = subject(t, name...)
 		certificate := certificateOf(t, k.PrivateKey, c.Subject)
-		if got, want := told(t, authserver.Go, c), certificate.Subject.String(); got != want {
+		if got, want := registeredDN(t, authserver.Go, c), certificate.Subject.String(); got != want {
 			t.Errorf("go   %s\nwant %s", got, want)
 		}
 	}
@@ -187,7 +187,7 @@ func TestSubjectDNWithoutCertificate(t *testing.T) {
 	for _, format := range []string{authserver.RFC4514, authserver.OpenSSL, authserver.Go} {
 		c := tpp(t)
 		c.Subject, c.Metadata.TLSClientAuthSubjectDN = nil, "C=GB, O=Acme, CN=tpp"
-		if got := told(t, format, c); got != c.Metadata.TLSClientAuthSubjectDN {
+		if got := registeredDN(t, format, c); got != c.Metadata.TLSClientAuthSubjectDN {
 			t.Errorf("%s: %s", format, got)
 		}
 		for _, der := range []string{"x", "\x30\x03\x31\x01\x00", string(subject(t, usual...)) + "x"} {

@@ -26,7 +26,7 @@ func TestTokenHolder(t *testing.T) {
 		options     func(*edge, *authserver.Options)
 		answer      http.HandlerFunc
 		want        holder
-		asked       int // of two times
+		requests    int // of two times
 	}{
 		{"active", accessToken, nil, answer(200, `{"active":true,"client_id":"tpp","sub":"psu","jti":"j"}`), holder{ClientIDs: []string{"tpp"}, JTI: "j", Known: true, Named: true}, 1},
 		{"bound to a key", accessToken, nil, answer(200, `{"active":true,"client_id":"tpp","cnf":{"jkt":"x"}}`), holder{ClientIDs: []string{"tpp"}, Known: true, Named: true}, 1},
@@ -55,8 +55,8 @@ func TestTokenHolder(t *testing.T) {
 					t.Fatalf("got %+v, %v, want %+v", got, err, test.want)
 				}
 			}
-			if n := len(e.to(introspect)); n != test.asked {
-				t.Errorf("the AS was asked %d times, want %d", n, test.asked)
+			if n := len(e.to(introspect)); n != test.requests {
+				t.Errorf("the AS was asked %d times, want %d", n, test.requests)
 			}
 		})
 	}
