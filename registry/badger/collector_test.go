@@ -280,7 +280,7 @@ func TestCollectionAfterBytes(t *testing.T) {
 // TestGrown: the collector is told after so many bytes, once, and then after as many more.
 func TestGrown(t *testing.T) {
 	c := &committer{collectAfter: 100, grown: make(chan struct{}, 1)}
-	told := func() bool {
+	signalled := func() bool {
 		select {
 		case <-c.grown:
 			return true
@@ -290,13 +290,13 @@ func TestGrown(t *testing.T) {
 	}
 	for i, want := range []bool{false, true, false, true} {
 		c.grow(60)
-		if got := told(); got != want {
+		if got := signalled(); got != want {
 			t.Errorf("after %d bytes: told %v, want %v", 60*(i+1), got, want)
 		}
 	}
 	c.grow(1000)
 	c.grow(1000) // nobody has listened, and nobody waits
-	if !told() || told() {
+	if !signalled() || signalled() {
 		t.Error("want to be told once")
 	}
 }

@@ -142,8 +142,8 @@ func (e *examined) commitFirst(c *committer) error {
 	value := chainValue{}
 	for _, a := range e.accepted {
 		value.restart, value.replaces = true, a.replaces()
-		key, told := a.entry()
-		if err := txn.SetEntry(badger.NewEntry([]byte(key), told)); err != nil {
+		key, loss := a.entry()
+		if err := txn.SetEntry(badger.NewEntry([]byte(key), loss)); err != nil {
 			return fmt.Errorf("registry/badger: %w", err)
 		}
 	}

@@ -24,7 +24,7 @@ func TestDamagedKeyRegistry(t *testing.T) {
 		harms[fmt.Sprint("cut off at ", n)] = func(path string) error { return os.Truncate(path, int64(n)) }
 		harms[fmt.Sprint("flipped at ", n)] = flip(int64(n))
 	}
-	told := 0
+	refused := 0
 	for name, harm := range harms {
 		dir := copyOf(t, original)
 		path := filepath.Join(dir, badger.KeyRegistryFileName)
@@ -33,7 +33,7 @@ func TestDamagedKeyRegistry(t *testing.T) {
 		}
 		s, err := open(Options{Dir: dir}, small)
 		if err != nil {
-			told++
+			refused++
 			if !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "move it away") || errors.Is(err, ErrLoss) {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -47,7 +47,7 @@ func TestDamagedKeyRegistry(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if told < size/3 {
-		t.Errorf("told %d times of %d", told, len(harms))
+	if refused < size/3 {
+		t.Errorf("told %d times of %d", refused, len(harms))
 	}
 }

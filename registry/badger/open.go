@@ -73,7 +73,7 @@ func open(o Options, tune func(*badger.Options)) (*Store, error) {
 	if err := tryFile(dir); err != nil {
 		return nil, err
 	}
-	space := space{dir: dir, free: asked, writable: writable, low: &low{logger: o.Logger}}
+	space := space{dir: dir, free: diskRoom, writable: writable, low: &low{logger: o.Logger}}
 	if err := space.demand(openRoom); err != nil {
 		return nil, err
 	}

@@ -35,8 +35,8 @@ type space struct {
 	low *low
 }
 
-// asked is who is asked for the room: the system, but see told.go.
-var asked = free
+// diskRoom is what a disk has left, as the system says; but see told.go.
+var diskRoom = free
 
 // demand returns nil, ErrReadOnly where no file can be made, or ErrFull where less
 // than room is left. Where nobody knows, there is room.

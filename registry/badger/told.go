@@ -11,12 +11,12 @@ import (
 // The gateway of the crash tests can be told how much room its disk has, on machines
 // that let no test have a disk of its own: by a number of bytes in a file beside the
 // directory. Where there is no such file it asks the system.
-const toldSuffix = ".dcr-test-room"
+const testRoomSuffix = ".dcr-test-room"
 
-func init() { asked = told }
+func init() { diskRoom = testRoom }
 
-func told(dir string) (bytesLeft uint64, known bool) {
-	text, err := os.ReadFile(dir + toldSuffix)
+func testRoom(dir string) (bytesLeft uint64, known bool) {
+	text, err := os.ReadFile(dir + testRoomSuffix)
 	if err != nil {
 		return free(dir)
 	}
