@@ -15,12 +15,12 @@ import (
 // slowly is an AS that answers nobody until it may.
 type slowly struct {
 	*as
-	asked atomic.Int32
+	calls atomic.Int32
 	may   chan struct{}
 }
 
 func (s *slowly) wait(ctx context.Context) error {
-	s.asked.Add(1)
+	s.calls.Add(1)
 	select {
 	case <-s.may:
 		return nil
@@ -63,8 +63,8 @@ func TestAdmission(t *testing.T) {
 			begin(i)
 		}
 		synctest.Wait()
-		if s.asked.Load() != atOnce || len(outcomes) > 0 {
-			t.Fatalf("%d are at work, %d have ended", s.asked.Load(), len(outcomes))
+		if s.calls.Load() != atOnce || len(outcomes) > 0 {
+			t.Fatalf("%d are at work, %d have ended", s.calls.Load(), len(outcomes))
 		}
 
 		for name, late := range map[string]func(context.Context) error{
@@ -91,8 +91,8 @@ func TestAdmission(t *testing.T) {
 				t.Errorf("%s waited %v for somebody who had left", name, waited)
 			}
 		}
-		if n := len(x.keys("client/")); n != 1+atOnce || s.asked.Load() != atOnce {
-			t.Errorf("%d clients are begun, and the AS was asked %d times", n, s.asked.Load())
+		if n := len(x.keys("client/")); n != 1+atOnce || s.calls.Load() != atOnce {
+			t.Errorf("%d clients are begun, and the AS was asked %d times", n, s.calls.Load())
 		}
 
 		// Another workspace, with another AS, is none of theirs.
@@ -144,7 +144,7 @@ func TestShareOfAdmission(t *testing.T) {
 			}()
 		}
 		synctest.Wait()
-		if got := s.asked.Load(); got != share {
+		if got := s.calls.Load(); got != share {
 			t.Errorf("%d of one organisation are at work, want %d", got, share)
 		}
 		began, made := time.Now(), 0
@@ -211,7 +211,7 @@ func TestShareWithoutOrganisation(t *testing.T) {
 					}()
 				}
 				synctest.Wait()
-				if got := s.asked.Load(); got != test.want {
+				if got := s.calls.Load(); got != test.want {
 					t.Errorf("%d are at work, want %d", got, test.want)
 				}
 				close(s.may)

@@ -15,8 +15,8 @@ import (
 func (x *fixture) atLimit(err error, limit int) {
 	x.t.Helper()
 	refused(x.t, err, verify.AccessDenied, "clients_per_software")
-	if told := verify.AsError(err).Description; !strings.Contains(told, fmt.Sprint("at most ", limit)) || !strings.Contains(told, "delete") {
-		x.t.Errorf("told %q", told)
+	if description := verify.AsError(err).Description; !strings.Contains(description, fmt.Sprint("at most ", limit)) || !strings.Contains(description, "delete") {
+		x.t.Errorf("told %q", description)
 	}
 }
 

@@ -210,16 +210,16 @@ func TestClientSecretOfRepeatedRegistrationsTogether(t *testing.T) {
 		x.as.secret = secrets("create")
 		x.wants(registry.ReregisterReturn)
 		var wait sync.WaitGroup
-		told := make([]string, 8)
+		secrets := make([]string, 8)
 		id := ""
-		for i := range told {
+		for i := range secrets {
 			wait.Go(func() {
 				c, err := x.Register(x.t.Context(), x.ws, requestFor("client_secret_basic", "jti1", "token1"))
 				if err != nil {
 					t.Error(err)
 					return
 				}
-				told[i] = c.NewSecret
+				secrets[i] = c.NewSecret
 				if i == 0 {
 					id = c.ClientID
 				}
@@ -231,14 +231,14 @@ func TestClientSecretOfRepeatedRegistrationsTogether(t *testing.T) {
 			t.Fatal(err)
 		}
 		good := 0
-		for _, secret := range told {
+		for _, secret := range secrets {
 			if bytes.Equal(c.SecretHash(), verify.SecretHash(secret)) {
 				good++
 			}
 		}
-		slices.Sort(told)
-		if good != 1 || len(slices.Compact(told)) != len(told) {
-			t.Errorf("%d of the secrets count: %q", good, told)
+		slices.Sort(secrets)
+		if good != 1 || len(slices.Compact(secrets)) != len(secrets) {
+			t.Errorf("%d of the secrets count: %q", good, secrets)
 		}
 	})
 }
@@ -246,11 +246,11 @@ func TestClientSecretOfRepeatedRegistrationsTogether(t *testing.T) {
 // waiting is an AS that holds the answer to an update until it may go.
 type waiting struct {
 	*as
-	asked, goes chan struct{}
+	called, goes chan struct{}
 }
 
 func (a *waiting) Update(ctx context.Context, c *registry.Client) (*registry.Provisioned, error) {
-	close(a.asked)
+	close(a.called)
 	<-a.goes
 	return a.as.Update(ctx, c)
 }
@@ -269,7 +269,7 @@ func TestClientSecretOfARepetitionMeanwhile(t *testing.T) {
 			_, err := x.Update(x.t.Context(), slow, c.ClientID, requestFor("client_secret_post", "jti2", ""))
 			done <- err
 		}()
-		<-at.asked
+		<-at.called
 		again := x.register(requestFor("client_secret_post", "jti1", "token1"))
 		close(at.goes)
 		if err := <-done; err != nil {

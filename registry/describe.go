@@ -1,18 +1,19 @@
 package registry
 
-// asked names what the request asks for. It may fail, so that it comes before anything
+// metadataDigest names what the request asks for: its metadata, without what only the
+// request itself is about (iat, exp, jti). It may fail, so that it comes before anything
 // is held.
-func (in Registration) asked() (string, error) {
+func (in Registration) metadataDigest() (string, error) {
 	if in.Asked != nil {
-		return asked(in.Asked)
+		return digest(in.Asked)
 	}
-	return asked(&in.Checked.Metadata)
+	return digest(&in.Checked.Metadata)
 }
 
-// describe takes what the record needs from an accepted request, which asks for asked.
-// It cannot fail: of a change the client is held by now.
-func (c *Client) describe(in Registration, asked string) {
-	c.Asked = asked
+// describe takes what the record needs from an accepted request, which asks for what
+// metadataDigest names. It cannot fail: of a change the client is held by now.
+func (c *Client) describe(in Registration, metadataDigest string) {
+	c.Asked = metadataDigest
 	ssa := in.Request.Statement
 	c.SoftwareID, c.OrgID, c.ClientName, c.Directory = ssa.SoftwareID, ssa.OrgID, ssa.ClientName, ssa.Issuer.Name
 	c.Metadata, c.Subject, c.JWKSURI = in.Checked.Metadata, in.Checked.RawSubject, ssa.JWKSEndpoint

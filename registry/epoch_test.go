@@ -304,7 +304,7 @@ func TestConfirmationOfNothing(t *testing.T) {
 		for i := range 70 { // more than one transaction tells
 			defer x.Lend(registry.Workspace{Name: fmt.Sprintf("bank/%02d", i), Provisioner: newAS(true)})()
 		}
-		told := func(want int) {
+		audited := func(want int) {
 			x.t.Helper()
 			if entries, _, err := x.Audit(ctx, "", time.Time{}, "", 200); err != nil || len(entries) != want {
 				x.t.Errorf("%d entries, want %d: %v", len(entries), want, err)
@@ -313,7 +313,7 @@ func TestConfirmationOfNothing(t *testing.T) {
 		if err := x.ConfirmEpoch(ctx, "nothing"); !errors.Is(err, registry.ErrNoEpoch) {
 			t.Error(err)
 		}
-		told(0)
+		audited(0)
 		if err := x.DeclareRestored(ctx, "label"); err != nil {
 			t.Fatal(err)
 		}
@@ -333,7 +333,7 @@ func TestConfirmationOfNothing(t *testing.T) {
 		if confirmed != 1 {
 			t.Errorf("%d have confirmed", confirmed)
 		}
-		told(71)
+		audited(71)
 	})
 }
 

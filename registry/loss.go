@@ -29,7 +29,7 @@ func (r *Registry) takeLosses(ctx context.Context, engine Store, now time.Time) 
 		if err != nil {
 			return fmt.Errorf("registry: an accepted loss cannot be recorded: %w", err)
 		}
-		r.tellLoss(began)
+		r.logLoss(began)
 	}
 }
 
@@ -55,7 +55,7 @@ func (r *Registry) holdLosses(ctx context.Context, engine Store, now time.Time) 
 	}
 	if after != "" {
 		r.epoch.Store(&e)
-		r.tellLoss(&e)
+		r.logLoss(&e)
 	}
 	return nil
 }
@@ -82,7 +82,7 @@ func (e *Epoch) take(entries []Entry) error {
 	return nil
 }
 
-func (r *Registry) tellLoss(e *Epoch) {
+func (r *Registry) logLoss(e *Epoch) {
 	last := e.Losses[len(e.Losses)-1]
 	r.log.Warn("the store has lost what it held, and an operator has accepted that; tokens, requests and assertions issued up to the epoch are refused, and client_ids that the registry does not know, until an operator confirms",
 		slog.Uint64("found", last.Found), slog.Uint64("committed", last.Committed), slog.Time("epoch", e.Time()))

@@ -79,7 +79,7 @@ func (r *Registry) newOperation(ws Workspace, in Registration, change string) op
 
 // readRequest takes from the request what the transactions need.
 func (o *operation) readRequest() (err error) {
-	if o.metadataDigest, err = o.in.asked(); err != nil {
+	if o.metadataDigest, err = o.in.metadataDigest(); err != nil {
 		return err
 	}
 	o.payer = payer(o.in)

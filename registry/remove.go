@@ -86,11 +86,11 @@ func (r *Registry) Remove(ctx context.Context, m Removal) error {
 		return err
 	}
 	there, err := r.StillThere(ctx, m.Workspace, m.ClientID)
-	unasked := m.Unasked && errors.Is(err, ErrUnaskable)
+	unverified := m.Unasked && errors.Is(err, ErrUnaskable)
 	switch {
 	case there:
 		return ErrStillThere
-	case err != nil && !unasked:
+	case err != nil && !unverified:
 		return err
 	}
 	crashpoint("remove: asked")
@@ -112,7 +112,7 @@ func (r *Registry) Remove(ctx context.Context, m Removal) error {
 		if err != nil {
 			return nil, err
 		}
-		if listed == nil && !unasked { // a change that the AS has taken meanwhile
+		if listed == nil && !unverified { // a change that the AS has taken meanwhile
 			return nil, ErrStillThere
 		}
 		return changeable(w, m.Workspace, m.ClientID, d.began)

@@ -45,10 +45,6 @@ func (m Reregister) window() time.Duration {
 	return m.Window
 }
 
-// asked names what a request asks for: its metadata, without what only the request
-// itself is about (iat, exp, jti).
-func asked(m *verify.Metadata) (string, error) { return digest(m) }
-
 func digest(values ...any) (string, error) {
 	text, err := json.Marshal(values)
 	if err != nil {
@@ -207,11 +203,11 @@ func (n *creation) repeatKnown(w Writer) error {
 	if fresh || secret != nil {
 		err = n.r.putAudit(w, n.ws, AuditEntry{Change: AuditRepeated, Origin: n.in.Origin}, known)
 	}
-	tells := n.token != "" || secret != nil
-	if err == nil && (fresh || tells) {
+	gives := n.token != "" || secret != nil
+	if err == nil && (fresh || gives) {
 		err = charge(w, n.ws, n.payer, bookkeeping, n.began)
 	}
-	if err != nil || !tells {
+	if err != nil || !gives {
 		return err
 	}
 	if n.token != "" {

@@ -21,10 +21,10 @@ func issued(in registry.Registration, days int) registry.Registration {
 func (x *fixture) rolledBack(err error, found, newest string) {
 	x.t.Helper()
 	refused(x.t, err, verify.InvalidSoftwareStatement, "statement_rollback")
-	told := verify.AsError(err).Description
+	description := verify.AsError(err).Description
 	for _, word := range []string{found, newest, "fetch a new statement"} {
-		if !strings.Contains(told, word) {
-			x.t.Errorf("told %q, without %q", told, word)
+		if !strings.Contains(description, word) {
+			x.t.Errorf("told %q, without %q", description, word)
 		}
 	}
 }

@@ -27,11 +27,11 @@ var ErrSoftwareChanged = errors.New("registry: the number of the software's clie
 // that the POST repeats.
 func (r *Registry) SoftwareClients(ctx context.Context, ws Workspace, in Registration, except *Client) (*SoftwareClients, error) {
 	c := &Client{Workspace: ws.Name}
-	asked, err := in.asked()
+	metadataDigest, err := in.metadataDigest()
 	if err != nil {
 		return nil, err
 	}
-	c.describe(in, asked)
+	c.describe(in, metadataDigest)
 	var repeat *reservation
 	if except == nil {
 		if repeat, err = r.repeatReservation(ws, c, r.now()); err != nil {
