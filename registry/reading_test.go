@@ -29,7 +29,7 @@ func TestUnchanged(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		ctx := x.t.Context()
 		from := time.Now()
-		c := x.registered(certificate(x.t, "tpp", from))
+		c := x.registered("jti1", certificate(x.t, "tpp", from))
 		of := func(kind, value string) registry.Suspension {
 			return registry.Suspension{Workspace: x.ws.Name, Kind: kind, Value: value}
 		}

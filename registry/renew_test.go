@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"context"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/registry/memory"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
@@ -28,8 +30,8 @@ func certificate(t *testing.T, cn string, from time.Time) *verify.Certificate {
 }
 
 // registered is a client of the certificate.
-func (x *fixture) registered(cert *verify.Certificate) *registry.Client {
-	in := request("jti1", "")
+func (x *fixture) registered(jti string, cert *verify.Certificate) *registry.Client {
+	in := request(jti, "")
 	in.Certificate = cert
 	in.Checked.RawSubject, in.Checked.Subject, in.Checked.SubjectFrom = cert.Leaf.RawSubject, cert.Subject, cert.Leaf.NotBefore
 	in.Checked.Metadata.TLSClientAuthSubjectDN = cert.Subject.String()
@@ -42,7 +44,7 @@ func TestRenew(t *testing.T) {
 	run(t, false, func(x *fixture) {
 		from := time.Now()
 		old, renewed := certificate(t, "old", from), certificate(t, "new", from.Add(time.Hour))
-		c := x.registered(old)
+		c := x.registered("jti1", old)
 		got, err := x.Renew(x.t.Context(), x.ws, c.ClientID, renewed)
 		if err != nil || got.Metadata.TLSClientAuthSubjectDN != "CN=new" || got.Document != c.Document || got.IssuedAt != c.IssuedAt || got.Metadata.Scope != c.Metadata.Scope {
 			t.Fatalf("%+v, %v", got, err)
@@ -83,7 +85,7 @@ func TestRenew(t *testing.T) {
 func TestRenewFails(t *testing.T) {
 	run(t, false, func(x *fixture) {
 		from := time.Now()
-		c := x.registered(certificate(t, "old", from))
+		c := x.registered("jti1", certificate(t, "old", from))
 		down := verify.Refuse(verify.Unavailable, "authorization_server", "down; try again")
 		for _, cause := range []error{down, registry.ErrLost} {
 			x.as.fail["update"], x.as.carriedOut = []error{cause}, errors.Is(cause, registry.ErrLost)
@@ -102,5 +104,56 @@ func TestRenewFails(t *testing.T) {
 			t.Errorf("%v: later", err)
 		}
 		x.together(c.ClientID, "openid accounts")
+	})
+}
+
+// preceded is a store that something else happens to before its next update.
+type preceded struct {
+	*memory.Store
+	first func()
+}
+
+func (p *preceded) Update(ctx context.Context, f func(registry.Writer) error) error {
+	if first := p.first; first != nil {
+		p.first = nil
+		first()
+	}
+	return p.Store.Update(ctx, f)
+}
+
+// TestRenewOvertaken: a renewal that another one has overtaken leaves nothing behind. With
+// the same certificate it gives the client as it is; an older one is refused.
+func TestRenewOvertaken(t *testing.T) {
+	run(t, false, func(x *fixture) {
+		store := &preceded{Store: memory.Open(memory.Options{})}
+		r, err := registry.Open(x.t.Context(), registry.Options{Store: store, Sealer: plain{}})
+		if err != nil {
+			x.t.Fatal(err)
+		}
+		defer r.Close()
+		y := &fixture{Registry: r, t: x.t, store: store, as: x.as, ws: x.ws}
+		from := time.Now()
+		renewed, older := certificate(x.t, "new", from.Add(2*time.Hour)), certificate(x.t, "older", from.Add(time.Hour))
+		for jti, late := range map[string]*verify.Certificate{"jti1": renewed, "jti2": older} {
+			c := y.registered(jti, certificate(x.t, "old", from))
+			store.first = func() {
+				if _, err := y.Renew(x.t.Context(), y.ws, c.ClientID, renewed); err != nil {
+					x.t.Errorf("the first renewal: %v", err)
+				}
+			}
+			calls := len(y.as.names)
+			got, err := y.Renew(x.t.Context(), y.ws, c.ClientID, late)
+			if late == older {
+				refused(x.t, err, verify.InvalidClient, "client_authentication")
+			} else if err != nil || got.Metadata.TLSClientAuthSubjectDN != "CN=new" || got.Change != "" {
+				x.t.Errorf("got %+v, %v, want the client with CN=new", got, err)
+			}
+			if names := y.as.names[calls:]; !slices.Equal(names, []string{"CN=new"}) {
+				x.t.Errorf("the AS was told %q, want CN=new once", names)
+			}
+			if left := y.keys("later/"); len(left) > 0 {
+				x.t.Errorf("left for the outbox %q, want nothing", left)
+			}
+		}
 	})
 }
