@@ -4,8 +4,9 @@
 // A client lives in two systems of record with a network between them, and no
 // transaction holds both. So every change is two transactions of the store with a
 // call of the AS between them, and the first leaves an outbox entry that says how to
-// go on should the second never come. Who makes a transition, and what a crash
-// leaves that comes after it and before the next line:
+// go on should the second never come. These are the steps of an operation: prepare,
+// reserve (the first transaction), call and conclude (the second). Who makes a
+// transition, and what a crash leaves that comes after it and before the next line:
 //
 //	POST    Register
 //	        nothing -> pending       record, request; token and jti reserved; an undo entry, due when the lease ends;
