@@ -90,10 +90,10 @@ func (a *authority) sign(template *x509.Certificate, public crypto.PublicKey) (*
 	return x509.ParseCertificate(der)
 }
 
-// issue makes a key and a leaf certificate. The chain that is sent holds the
+// issue makes a leaf certificate with a key of the keyring. The chain that is sent holds the
 // authority's own certificate unless that is a root.
-func (a *authority) issue(template *x509.Certificate, keyType KeyType) (tls.Certificate, error) {
-	key, err := keyType.generate()
+func (a *authority) issue(template *x509.Certificate, keys *keyring, keyType KeyType) (tls.Certificate, error) {
+	key, err := keys.key(keyType)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
@@ -126,7 +126,7 @@ func (d *Directory) ServerCertificate(hosts ...string) (tls.Certificate, error) 
 			template.DNSNames = append(template.DNSNames, host)
 		}
 	}
-	certificate, err := d.root.issue(template, P256)
+	certificate, err := d.root.issue(template, &d.keyring, P256)
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("server certificate: %w", err)
 	}
@@ -166,7 +166,7 @@ func (s *Software) IssueTransport(options TransportOptions) (tls.Certificate, er
 	if options.Change != nil {
 		options.Change(template)
 	}
-	certificate, err := s.directory.issuing.issue(template, options.Key)
+	certificate, err := s.directory.issuing.issue(template, &s.directory.keyring, options.Key)
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("transport certificate: %w", err)
 	}

@@ -50,6 +50,7 @@ type Directory struct {
 	server  *http.Server
 	served  chan error
 	edge    *edge
+	keyring keyring
 
 	mu       sync.Mutex
 	keys     []jose.JSONWebKey
@@ -96,8 +97,10 @@ func (d *Directory) start(ctx context.Context, options Options) error {
 	return nil
 }
 
-// Stop lets held requests go, closes all connections and waits for the server.
+// Stop lets held requests go, closes all connections and waits for the server. A
+// directory that starts later may be given the RSA keys of this one.
 func (d *Directory) Stop() error {
+	defer d.keyring.release()
 	d.edge.reset()
 	err := d.server.Close()
 	if served := <-d.served; !errors.Is(served, http.ErrServerClosed) {
@@ -126,7 +129,7 @@ func (d *Directory) JWKSURL() string { return d.URL + "/directory.jwks" }
 // AddSigningKey makes and publishes one more PS256 key. Statement goes on with
 // the first; sign StatementClaims with this one.
 func (d *Directory) AddSigningKey() (Key, error) {
-	key, err := NewKey(jose.PS256)
+	key, err := newKey(jose.PS256, d.keyring.key)
 	if err != nil {
 		return Key{}, err
 	}

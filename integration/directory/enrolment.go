@@ -106,7 +106,7 @@ func (e *Enrolment) checkIDs() error {
 
 // AddSigningKey makes and publishes one more signing key (PS256 or ES256).
 func (s *Software) AddSigningKey(algorithm jose.SignatureAlgorithm) (Key, error) {
-	key, err := NewKey(algorithm)
+	key, err := newKey(algorithm, s.directory.keyring.key)
 	if err != nil {
 		return Key{}, err
 	}

@@ -20,8 +20,12 @@ type Key struct {
 	Private any
 }
 
-// NewKey makes a key: RSA-2048 for PS256, P-256 for ES256.
+// NewKey makes a key that nobody else has: RSA-2048 for PS256, P-256 for ES256.
 func NewKey(algorithm jose.SignatureAlgorithm) (Key, error) {
+	return newKey(algorithm, KeyType.generate)
+}
+
+func newKey(algorithm jose.SignatureAlgorithm, generate func(KeyType) (crypto.Signer, error)) (Key, error) {
 	var keyType KeyType
 	switch algorithm {
 	case jose.PS256:
@@ -31,7 +35,7 @@ func NewKey(algorithm jose.SignatureAlgorithm) (Key, error) {
 	default:
 		return Key{}, fmt.Errorf("no keys are made for %s", algorithm)
 	}
-	private, err := keyType.generate()
+	private, err := generate(keyType)
 	if err != nil {
 		return Key{}, err
 	}
