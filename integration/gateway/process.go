@@ -156,15 +156,6 @@ func (p *Process) Command(ctx context.Context, args ...string) (string, error) {
 	return string(out), nil
 }
 
-// Reload gives the running gateway another Caddyfile.
-func (p *Process) Reload(ctx context.Context, caddyfile string) error {
-	if err := os.WriteFile(p.file, []byte(caddyfile), 0o600); err != nil {
-		return err
-	}
-	_, err := p.Command(ctx, "reload", "--config", p.file, "--force")
-	return err
-}
-
 // Pid is the process's.
 func (p *Process) Pid() int {
 	p.mu.Lock()
