@@ -10,6 +10,7 @@ import (
 // TestKilledWhileAccepting ends the process at each step of an acceptance: what is left
 // is refused, or opens with the store told of the loss, but never opens without.
 func TestKilledWhileAccepting(t *testing.T) {
+	skipLong(t)
 	original := harmed(t)
 	word := lossOf(t, original).word
 	for _, point := range []string{"store: set aside", "store: cut off", "store: committed", "store: loss told"} {

@@ -37,6 +37,7 @@ func used(t *testing.T, dir string) int {
 // commit. Only of the header's last twelve bytes, which mean nothing without encryption,
 // nothing is noticed.
 func TestEveryBit(t *testing.T) {
+	skipLong(t)
 	dir := image(t)
 	log := newest(t, dir, "mem")
 	end := used(t, dir)
@@ -71,6 +72,7 @@ func TestEveryBit(t *testing.T) {
 // TestEveryFile alters every file of the directory: what is refused changes nothing, and
 // what is taken has everything.
 func TestEveryFile(t *testing.T) {
+	skipLong(t)
 	original := image(t)
 	entries, err := os.ReadDir(original)
 	if err != nil {
@@ -266,6 +268,7 @@ func TestMixedCopies(t *testing.T) {
 // TestTornTail: whichever pages of a commit that was not answered have reached the disk,
 // and wherever it ends, is no damage.
 func TestTornTail(t *testing.T) {
+	skipLong(t)
 	running := filepath.Join(t.TempDir(), "running")
 	s := openIn(t, running, small)
 	put := func(n int) {

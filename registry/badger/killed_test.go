@@ -33,7 +33,7 @@ const (
 
 const (
 	killedWriters = 16
-	killedAfter   = 1200 // acknowledgements
+	killedAfter   = 400 // acknowledgements: a dozen files of the value log
 	acknowledged  = "acknowledged "
 )
 
@@ -46,6 +46,7 @@ func TestKilled(t *testing.T) {
 		writeUntilKilled(t, dir)
 		return
 	}
+	skipLong(t)
 	rounds, err := strconv.Atoi(cmp.Or(os.Getenv(killedRounds), "2"))
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +55,7 @@ func TestKilled(t *testing.T) {
 	for round := range rounds {
 		after := killedAfter
 		if rounds > 2 {
-			after = 1 + rand.IntN(killedAfter/4)
+			after = 1 + rand.IntN(killedAfter)
 		}
 		names := killWriter(t, dir, after, "")
 		if len(names) < after {
@@ -71,6 +72,7 @@ func TestKilled(t *testing.T) {
 // TestKilledAtPoints ends the process between a commit and HEAD, and between a collection
 // and the commit that follows it, several times over the same directory.
 func TestKilledAtPoints(t *testing.T) {
+	skipLong(t)
 	dir := t.TempDir()
 	total := 0
 	for round, point := range []string{"store: committed", "store: collected", "store: committed", "store: collected", "store: collected"} {
@@ -81,6 +83,15 @@ func TestKilledAtPoints(t *testing.T) {
 	}
 	if total == 0 {
 		t.Error("no acknowledgements")
+	}
+}
+
+// skipLong is for tests that end processes or open a store very often: make test-quick
+// leaves them out.
+func skipLong(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("it takes long")
 	}
 }
 

@@ -156,6 +156,7 @@ func TestAcceptLoss(t *testing.T) {
 
 // TestAcceptEveryLoss accepts losses of every kind.
 func TestAcceptEveryLoss(t *testing.T) {
+	skipLong(t)
 	original := image(t)
 	for name, harm := range map[string]func(t *testing.T, dir string) error{
 		"log missing":  func(t *testing.T, dir string) error { return os.Remove(newest(t, dir, "mem")) },

@@ -92,6 +92,7 @@ func TestUnlistedTableOnce(t *testing.T) {
 // TestKilledAfterHead: an acceptance without HEAD goes on with its word where a kill has
 // ended it after HEAD was made and before the first commit.
 func TestKilledAfterHead(t *testing.T) {
+	skipLong(t)
 	dir := image(t)
 	if err := os.Remove(filepath.Join(dir, headName)); err != nil {
 		t.Fatal(err)
