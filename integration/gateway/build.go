@@ -27,6 +27,16 @@ var Build = sync.OnceValues(func() (string, error) {
 	return build("gateway")
 })
 
+// BuildPlain builds it without the race detector, also for tests that run with it.
+func BuildPlain() (string, error) {
+	if raceEnabled {
+		return buildPlain()
+	}
+	return Build()
+}
+
+var buildPlain = sync.OnceValues(func() (string, error) { return build("gateway", "-race=false") })
+
 // BuildCrashing builds the gateway that ends at the point that the variable
 // DCR_CRASH_AT names, and whose leases are a tenth (registry/crashpoint_kill.go).
 var BuildCrashing = sync.OnceValues(func() (string, error) {
