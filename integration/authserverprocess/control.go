@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Requests returns what the server was asked since its start or ResetRequests,
@@ -57,7 +58,8 @@ func (p *Process) Hold(ctx context.Context, method, pathContains string, after b
 	return p.Fault(ctx, Fault{Method: method, PathContains: pathContains, After: after, Hold: true})
 }
 
-// WaitHeld returns when at least count requests are held at this moment.
+// WaitHeld returns when at least count requests are held at this moment. It waits two
+// minutes, or until ctx ends.
 func (p *Process) WaitHeld(ctx context.Context, count int) error {
 	return p.control(ctx, http.MethodGet, "/faults/held?count="+strconv.Itoa(count), nil, nil)
 }
@@ -72,9 +74,12 @@ func (p *Process) ResetFaults(ctx context.Context) error {
 	return p.control(ctx, http.MethodPost, "/faults/reset", nil, nil)
 }
 
+// controlWithin bounds a call of the control listener, also one that waits for held requests.
+const controlWithin = 2 * time.Minute
+
 // controller keeps no connections: Node closes an idle one after five seconds, perhaps
 // just when a request is on its way, which then has no answer.
-var controller = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+var controller = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: controlWithin}
 
 func (p *Process) control(ctx context.Context, method, path string, in, out any) error {
 	if p.Control == "" {
@@ -94,7 +99,7 @@ func (p *Process) control(ctx context.Context, method, path string, in, out any)
 	}
 	response, err := controller.Do(request)
 	if err != nil {
-		return fmt.Errorf("%s: %w\n%s", p.Kind, err, p.Log())
+		return fmt.Errorf("%s: %s %s: %w\n%s", p.Kind, method, path, err, p.Log())
 	}
 	defer response.Body.Close()
 	raw, err := io.ReadAll(response.Body)

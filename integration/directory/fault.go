@@ -3,10 +3,12 @@ package directory
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Request is one that the directory was asked.
@@ -81,8 +83,14 @@ func (d *Directory) AddFault(fault Fault) {
 	d.edge.faults = append(d.edge.faults, &fault)
 }
 
-// WaitHeld returns when at least count requests are held at this moment.
+// heldWithin bounds WaitHeld.
+const heldWithin = 2 * time.Minute
+
+// WaitHeld returns when at least count requests are held at this moment. It waits two
+// minutes, or until ctx ends.
 func (d *Directory) WaitHeld(ctx context.Context, count int) error {
+	ctx, cancel := context.WithTimeout(ctx, heldWithin)
+	defer cancel()
 	for {
 		d.edge.mu.Lock()
 		held, changed := d.edge.held, d.edge.changed
@@ -93,7 +101,7 @@ func (d *Directory) WaitHeld(ctx context.Context, count int) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return fmt.Errorf("%d requests are held, waiting for %d: %w", held, count, context.Cause(ctx))
 		}
 	}
 }

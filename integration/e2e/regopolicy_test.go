@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -136,7 +137,7 @@ func TestRegoReloadUnderLoad(t *testing.T) {
 	const changes, enough = 6, 5 // answers of each kind between two changes
 	p, file := regoBank(t, regoScopes[1])
 	id, token := registered(t, p)
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	l := &regoLoad{p: p, ctx: ctx, settled: make(chan settled), drafts: make(chan regoDraft)}
 	read := func() error { return l.read(id, token) }
@@ -172,6 +173,9 @@ func TestRegoReloadUnderLoad(t *testing.T) {
 	}
 	cancel()
 	group.Wait()
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		t.Errorf("waited too long for %d answers of each kind between two changes", enough)
+	}
 	t.Logf("%d changes: %d registered, %d refused, %d read, %d repeated", changes, l.made.Load(), l.refused.Load(), l.reads.Load(), l.repeated.Load())
 	clients, err := p.AS.Clients(t.Context())
 	if err != nil || int64(len(clients)) != l.made.Load()+1 {

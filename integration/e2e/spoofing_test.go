@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/quic-go/quic-go/http3"
 
@@ -38,15 +39,15 @@ type protocol struct {
 var protocols = []protocol{
 	{"HTTP/1.1", func(c *tls.Config) (*http.Client, func()) {
 		t := &http.Transport{TLSClientConfig: c}
-		return &http.Client{Transport: t}, t.CloseIdleConnections
+		return &http.Client{Transport: t, Timeout: 30 * time.Second}, t.CloseIdleConnections
 	}},
 	{"HTTP/2.0", func(c *tls.Config) (*http.Client, func()) {
 		t := &http.Transport{TLSClientConfig: c, ForceAttemptHTTP2: true}
-		return &http.Client{Transport: t}, t.CloseIdleConnections
+		return &http.Client{Transport: t, Timeout: 30 * time.Second}, t.CloseIdleConnections
 	}},
 	{"HTTP/3.0", func(c *tls.Config) (*http.Client, func()) {
 		t := &http3.Transport{TLSClientConfig: c}
-		return &http.Client{Transport: t}, func() { _ = t.Close() }
+		return &http.Client{Transport: t, Timeout: 30 * time.Second}, func() { _ = t.Close() }
 	}},
 }
 

@@ -102,6 +102,8 @@ func (p *Process) RestartWith(ctx context.Context, env ...string) error {
 	p.cmd, p.exited = cmd, exited
 	p.mu.Unlock()
 
+	ctx, cancel := context.WithTimeoutCause(ctx, startWithin, fmt.Errorf("the gateway does not serve %s after its start", startWithin))
+	defer cancel()
 	up := make(chan error, 1)
 	go func() { up <- await(listener, secret) }()
 	select {
@@ -110,7 +112,7 @@ func (p *Process) RestartWith(ctx context.Context, env ...string) error {
 		exited <- err
 		err = fmt.Errorf("caddy ended: %w", err)
 	case <-ctx.Done():
-		err = ctx.Err()
+		err = context.Cause(ctx)
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("%w\n%s", err, p.Log()), p.Kill())
@@ -145,13 +147,16 @@ func (p *Process) Log() string {
 	return p.log.String()
 }
 
-// Command runs another command of the same Caddy, in its folder, with its variables.
+// Command runs another command of the same Caddy, in its folder, with its variables. It
+// ends it after commandWithin.
 func (p *Process) Command(ctx context.Context, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, commandWithin, fmt.Errorf("not done after %s", commandWithin))
+	defer cancel()
 	cmd := exec.CommandContext(ctx, p.binary, args...)
 	cmd.Env, cmd.Dir = p.env, p.dir
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return string(out), fmt.Errorf("caddy %s: %w\n%s", strings.Join(args, " "), err, out)
+		return string(out), fmt.Errorf("caddy %s: %w\n%s", strings.Join(args, " "), errors.Join(err, context.Cause(ctx)), out)
 	}
 	return string(out), nil
 }
@@ -163,8 +168,13 @@ func (p *Process) Pid() int {
 	return p.cmd.Process.Pid
 }
 
-// stopWithin bounds a graceful stop.
-const stopWithin = 30 * time.Second
+// Bounds of what the gateway does.
+const (
+	startWithin   = 2 * time.Minute
+	commandWithin = 2 * time.Minute
+	stopWithin    = 30 * time.Second
+	endWithin     = 5 * time.Minute // by itself
+)
 
 // Stop ends the gateway as a service manager does, and waits for it.
 func (p *Process) Stop() error { return p.end(syscall.SIGTERM, stopWithin) }
@@ -172,8 +182,11 @@ func (p *Process) Stop() error { return p.end(syscall.SIGTERM, stopWithin) }
 // Kill ends it as a power failure does.
 func (p *Process) Kill() error { return p.end(syscall.SIGKILL, stopWithin) }
 
-// Wait returns when the gateway has ended by itself.
+// Wait returns when the gateway has ended by itself. It waits five minutes, or until ctx
+// ends.
 func (p *Process) Wait(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, endWithin)
+	defer cancel()
 	p.mu.Lock()
 	exited := p.exited
 	p.mu.Unlock()

@@ -33,6 +33,8 @@ func (p *Process) Reload(ctx context.Context, caddyfile string) error {
 	if err := os.WriteFile(p.file, []byte(caddyfile), 0o600); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, commandWithin, fmt.Errorf("the reload has no answer after %s", commandWithin))
+	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+string(admin[1])+"/load", strings.NewReader(caddyfile))
 	if err != nil {
 		return err
@@ -43,7 +45,7 @@ func (p *Process) Reload(ctx context.Context, caddyfile string) error {
 	// A load replaces the admin API's server too: no connection is of use afterwards.
 	res, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
 	if err != nil {
-		return err
+		return errors.Join(err, context.Cause(ctx))
 	}
 	defer res.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxLoadAnswer))

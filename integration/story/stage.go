@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/directory"
@@ -223,13 +224,16 @@ func (s *Stage) ClientOptions() tpp.ClientOptions {
 	return tpp.ClientOptions{Roots: s.Directory.Roots(), Answered: s.answered}
 }
 
+// adminClient bounds each call of the admin API: a call may wait for the AS.
+var adminClient = &http.Client{Timeout: 2 * time.Minute}
+
 // Operator asks the gateway's admin API.
 func (s *Stage) Operator(ctx context.Context, method, call, body string) (status int, answer []byte, err error) {
 	r, err := http.NewRequestWithContext(ctx, method, "http://"+s.admin+"/openbanking_dcr/"+call, strings.NewReader(body))
 	if err != nil {
 		return 0, nil, err
 	}
-	res, err := http.DefaultClient.Do(r)
+	res, err := adminClient.Do(r)
 	if err != nil {
 		return 0, nil, err
 	}
