@@ -14,7 +14,7 @@ import (
 func TestRegistrationAccessToken(t *testing.T) {
 	word := "\t\tregistration_access_token {\n\t\t\tttl 1h\n\t\t\trotate\n\t\t}\n"
 	replace := []gateway.Replacement{{Old: gateway.Unlimited.Old, New: gateway.Unlimited.New + word}}
-	each(t, story.Options{Replace: replace}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{Replace: replace}, func(t *testing.T, p *story.Play) {
 		client := p.Client(p.Acme)
 		r := registers(t, p, client, nil)
 		answered(t, r, nil, 201, "")

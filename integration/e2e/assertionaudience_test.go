@@ -23,7 +23,7 @@ func TestAssertionAudience(t *testing.T) {
 		"issuer":    {[]gateway.Replacement{gateway.Unlimited, bridge, {Old: "\t\tauthorization_server ", New: "\t\tassertion_audience issuer\n\t\tauthorization_server "}}, http.StatusUnauthorized},
 	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, story.Options{Replace: c.words}, func(t *testing.T, p *story.Play) {
+			once(t, story.Options{Replace: c.words}, func(t *testing.T, p *story.Play) {
 				client, token := p.Client(p.Acme), p.Endpoint("token_endpoint")
 				id := registers(t, p, client, assertions).Text("client_id")
 				for _, one := range []struct {

@@ -16,7 +16,7 @@ import (
 // TestAuditTrail: what was done is there, in its order, with who asked, and what was
 // refused is not; it is there after a crash too, and has no secret.
 func TestAuditTrail(t *testing.T) {
-	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{}, func(t *testing.T, p *story.Play) {
 		id, token, body := updating(t, p)
 		client := p.Client(p.Acme)
 		half := audited(t, p, "workspace=default/obuk")[0]["at"].(string)

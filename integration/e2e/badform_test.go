@@ -16,7 +16,7 @@ import (
 func TestBadForms(t *testing.T) {
 	for name, replace := range map[string][]gateway.Replacement{"native": {gateway.Unlimited}, "bridge": {gateway.Unlimited, bridge}} {
 		t.Run(name, func(t *testing.T) {
-			each(t, story.Options{Replace: replace}, func(t *testing.T, p *story.Play) { badForms(t, p) })
+			once(t, story.Options{Replace: replace}, func(t *testing.T, p *story.Play) { badForms(t, p) })
 		})
 	}
 }

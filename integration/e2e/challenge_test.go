@@ -14,7 +14,7 @@ import (
 // TestChallenges: which 401 or 403 a request gets for its token, and what its
 // WWW-Authenticate says, letter for letter.
 func TestChallenges(t *testing.T) {
-	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{}, func(t *testing.T, p *story.Play) {
 		id, own := registered(t, p)
 		token, body, err := p.Prepare(t.Context())
 		if err != nil {

@@ -19,7 +19,7 @@ import (
 // TestOneTokenManyPosts: of posts that come together with one token exactly one registers.
 func TestOneTokenManyPosts(t *testing.T) {
 	const posts = 8
-	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{}, func(t *testing.T, p *story.Play) {
 		token, _, err := p.Prepare(t.Context())
 		if err != nil {
 			t.Fatal(err)

@@ -20,7 +20,7 @@ import (
 // TestExplain: what is said of a request that nobody served is what the gateway does
 // with it, step by step, and nothing of it is done.
 func TestExplain(t *testing.T) {
-	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{}, func(t *testing.T, p *story.Play) {
 		x := &explaining{Play: p, t: t}
 		x.cert = x.write("acme.pem", inPEM(p.Acme.Transport))
 		client := p.Client(p.Acme)

@@ -13,7 +13,7 @@ import (
 // TestOtherBodies: JSON of a client that the registry does not know reaches the AS as it came
 // and without a certificate, where the operator says so; nobody else's does.
 func TestOtherBodies(t *testing.T) {
-	each(t, story.Options{Replace: []gateway.Replacement{gateway.Unlimited}}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{Replace: []gateway.Replacement{gateway.Unlimited}}, func(t *testing.T, p *story.Play) {
 		client, token := p.Client(p.Acme), p.Endpoint("token_endpoint")
 		id := registers(t, p, client, nil).Text("client_id")
 		const body = `{"grant_type": "client_credentials", "scope": ""}`

@@ -33,7 +33,7 @@ func TestUnknownAuthorizationServer(t *testing.T) {
 // TestAuthorizationServerDown: what the gateway knows it goes on serving, also
 // after a restart of its own; what needs the AS is put off, and burns nothing.
 func TestAuthorizationServerDown(t *testing.T) {
-	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{}, func(t *testing.T, p *story.Play) {
 		id, management := registered(t, p)
 		token, body, err := p.Prepare(t.Context())
 		if err != nil {
@@ -97,7 +97,7 @@ func TestAuthorizationServerDown(t *testing.T) {
 // TestDeleteWhileTheServerFails: a deleted client can do nothing more, and an
 // error of the AS does not keep it from forgetting it.
 func TestDeleteWhileTheServerFails(t *testing.T) {
-	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{}, func(t *testing.T, p *story.Play) {
 		id, token := registered(t, p)
 		if err := p.AS.Fault(t.Context(), authserverprocess.Fault{Method: http.MethodDelete, Status: 500, Times: 1}); err != nil {
 			t.Fatal(err)

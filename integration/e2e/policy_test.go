@@ -20,7 +20,7 @@ import (
 // TestPolicies: a bank's own rules refuse, narrow and watch, and each new configuration
 // brings its own.
 func TestPolicies(t *testing.T) {
-	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{}, func(t *testing.T, p *story.Play) {
 		client := p.Client(p.Acme)
 		id := registers(t, p, client, nil).Text("client_id")
 
@@ -149,7 +149,7 @@ func TestPolicies(t *testing.T) {
 // its answer.
 func TestOneClientForEachSoftware(t *testing.T) {
 	words := gateway.Replacement{Old: gateway.Unlimited.Old, New: gateway.Unlimited.New + "\t\treregister return\n\t\tpolicy cel `software.clients == 0` {\n\t\t\ttext \"one client for each software; delete the other one first\"\n\t\t}\n"}
-	each(t, story.Options{Replace: []gateway.Replacement{words}}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{Replace: []gateway.Replacement{words}}, func(t *testing.T, p *story.Play) {
 		var tokens, bodies []string
 		for i := range crowd {
 			token, _, err := p.Prepare(t.Context())

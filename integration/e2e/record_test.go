@@ -19,7 +19,7 @@ import (
 // TestSameStatement: conformance tools use one statement for all that they do,
 // and each registration is a client of its own.
 func TestSameStatement(t *testing.T) {
-	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{}, func(t *testing.T, p *story.Play) {
 		statement, err := p.Acme.Statement(nil)
 		if err != nil {
 			t.Fatal(err)

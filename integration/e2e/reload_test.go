@@ -169,7 +169,7 @@ func served(t *testing.T, log, url string) (n int64) {
 // TestReloadWithoutTheDirective takes the directive away while a registration
 // waits for the AS: it is finished, answered and stored.
 func TestReloadWithoutTheDirective(t *testing.T) {
-	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{}, func(t *testing.T, p *story.Play) {
 		without, err := withoutDirective(p.Caddyfile)
 		if err != nil {
 			t.Fatal(err)

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
-	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/registry/badger"
@@ -32,7 +31,7 @@ func open(t *testing.T, o story.Options) *story.Stage {
 	t.Helper()
 	if o.Binary == "" {
 		var err error
-		if o.Binary, err = gateway.Build(); err != nil {
+		if o.Binary, err = binaryFor(o.Kind); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -67,19 +66,6 @@ func open(t *testing.T, o story.Options) *story.Stage {
 		}
 	})
 	return s
-}
-
-// each runs a test against every authorization server, side by side.
-func each(t *testing.T, o story.Options, f func(*testing.T, *story.Play)) {
-	t.Helper()
-	for _, kind := range authserverprocess.Kinds {
-		t.Run(string(kind), func(t *testing.T) {
-			t.Parallel()
-			o := o
-			o.Kind = kind
-			f(t, learn(t, open(t, o)))
-		})
-	}
 }
 
 // learn is a play that knows the endpoints.

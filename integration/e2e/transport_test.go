@@ -19,7 +19,7 @@ import (
 // TestUnsignedRequest: bare JSON registers where the certificate is bound to the
 // statement, and whoever has only seen the statement does not get in with it.
 func TestUnsignedRequest(t *testing.T) {
-	each(t, story.Options{Replace: []gateway.Replacement{
+	once(t, story.Options{Replace: []gateway.Replacement{
 		{Old: "\t\tsigned_request_body\n", New: "\t\tsigned_request_body off\n\t\tbind_certificate ssa_jwks\n"},
 	}}, func(t *testing.T, p *story.Play) {
 		claims, err := p.Acme.RequestClaims(map[string]any{"iss": nil, "aud": nil, "iat": nil, "exp": nil, "jti": nil, "tls_client_auth_subject_dn": nil})

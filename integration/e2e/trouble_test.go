@@ -93,7 +93,7 @@ func TestForgottenClients(t *testing.T) {
 
 // TestDeleteWhileTheServerIsDown: the client is gone at once, and at the AS when it is back.
 func TestDeleteWhileTheServerIsDown(t *testing.T) {
-	each(t, story.Options{Replace: []gateway.Replacement{ownTokens}}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{Replace: []gateway.Replacement{ownTokens}}, func(t *testing.T, p *story.Play) {
 		client := p.Client(p.Acme)
 		r := registers(t, p, client, nil)
 		answered(t, r, nil, 201, "")
@@ -124,8 +124,7 @@ func TestDeleteWhileTheServerIsDown(t *testing.T) {
 // TestServerThatHangs: nobody waits for ever, and an answer that breaks off is a lost
 // one. What was registered meanwhile is made whole or is gone.
 func TestServerThatHangs(t *testing.T) {
-	t.Parallel() // it waits, mostly
-	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{}, func(t *testing.T, p *story.Play) {
 		path, err := p.InternalRegistration(t.Context())
 		if err != nil {
 			t.Fatal(err)

@@ -27,7 +27,7 @@ import (
 // answer. And it runs alone: the crowd leaves no other test its time.
 func TestUpAndDown(t *testing.T) {
 	const total = 1000
-	each(t, story.Options{Replace: []gateway.Replacement{gateway.Unlimited}}, func(t *testing.T, p *story.Play) {
+	at(t, authserverprocess.Kinds, story.Options{Replace: []gateway.Replacement{gateway.Unlimited}}, func(t *testing.T, p *story.Play) {
 		// The thousand are not to wait for keys, which the same processor serves.
 		warm, err := p.RegisterAnother(t.Context())
 		if err != nil {

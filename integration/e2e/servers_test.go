@@ -1,0 +1,59 @@
+package e2e_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
+	"github.com/caddy-dcr/caddy-dcr/integration/story"
+)
+
+// everything has all tests run at every authorization server, each time with the race
+// detector in the gateway: make test-long PART=e2e-all.
+var everything = os.Getenv("E2E") == "all"
+
+// raced is the server whose gateway has the race detector in make test.
+const raced = authserverprocess.GoOIDC
+
+// binaryFor builds the gateway that stands in front of a server.
+func binaryFor(kind authserverprocess.Kind) (string, error) {
+	if kind == raced || everything {
+		return gateway.Build()
+	}
+	return gateway.BuildPlain()
+}
+
+// each runs a test against every authorization server, side by side and beside other
+// tests: most of them wait most of the time.
+func each(t *testing.T, o story.Options, f func(*testing.T, *story.Play)) {
+	t.Helper()
+	t.Parallel()
+	at(t, authserverprocess.Kinds, o, f)
+}
+
+// once is for what the gateway decides by itself, whatever the authorization server: it
+// runs a test against one of them.
+func once(t *testing.T, o story.Options, f func(*testing.T, *story.Play)) {
+	t.Helper()
+	kinds := []authserverprocess.Kind{raced}
+	if everything {
+		kinds = authserverprocess.Kinds
+	}
+	t.Parallel()
+	at(t, kinds, o, f)
+}
+
+// at runs a test against these servers, side by side, and beside no other test unless the
+// test says so.
+func at(t *testing.T, kinds []authserverprocess.Kind, o story.Options, f func(*testing.T, *story.Play)) {
+	t.Helper()
+	for _, kind := range kinds {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			o := o
+			o.Kind = kind
+			f(t, learn(t, open(t, o)))
+		})
+	}
+}
