@@ -12,9 +12,6 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
 
-// crowd is how many requests come at once.
-const crowd = 100
-
 // atOnce posts registrations at the same time and returns the answers. Each goes on
 // a connection that is there before, so that they arrive together.
 func atOnce(t *testing.T, p *story.Play, tokens, bodies []string) []*tpp.Response {
@@ -67,7 +64,7 @@ func repeat(s string, n int) []string {
 	return list
 }
 
-// TestOneToken: of a hundred registrations with one token, exactly one is made. The others are
+// TestOneToken: of many registrations with one token, exactly one is made. The others are
 // told to come back while that is at work (503), and that the token is used up when it is done.
 func TestOneToken(t *testing.T) {
 	once(t, story.Options{Replace: []gateway.Replacement{gateway.Unlimited}}, func(t *testing.T, p *story.Play) {
@@ -126,7 +123,7 @@ func TestSpellingsOfOneToken(t *testing.T) {
 	})
 }
 
-// TestRepeatedRegistrations: what a hundred registrations at once give that are the
+// TestRepeatedRegistrations: what many registrations at once give that are the
 // same, with one token and jti, and with new ones; and one more afterwards.
 func TestRepeatedRegistrations(t *testing.T) {
 	for mode, want := range map[string]struct {

@@ -1,7 +1,9 @@
 package e2e_test
 
 import (
+	"cmp"
 	"os"
+	"strconv"
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
@@ -12,6 +14,10 @@ import (
 // everything has all tests run at every authorization server, each time with the race
 // detector in the gateway: make test-long PART=e2e-all.
 var everything = os.Getenv("E2E") == "all"
+
+// crowd is how many requests come at once, a hundred in make test-long PART=e2e-all. Each
+// is a handshake and a registration, for which the race detector makes the gateway slow.
+var crowd = map[bool]int{false: 32, true: 100}[everything]
 
 // raced is the server whose gateway has the race detector in make test.
 const raced = authserverprocess.GoOIDC
@@ -56,4 +62,15 @@ func at(t *testing.T, kinds []authserverprocess.Kind, o story.Options, f func(*t
 			f(t, learn(t, open(t, o)))
 		})
 	}
+}
+
+// clientsAtOnce is how many clients TestUpAndDown registers: a thousand in make
+// test-long PART=crowd.
+func clientsAtOnce(t *testing.T) int {
+	t.Helper()
+	n, err := strconv.Atoi(cmp.Or(os.Getenv("CROWD"), "120"))
+	if err != nil || n < 50 {
+		t.Fatalf("CROWD is %q, want a number from 50 on: %v", os.Getenv("CROWD"), err)
+	}
+	return n
 }

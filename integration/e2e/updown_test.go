@@ -18,7 +18,7 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
 
-// TestUpAndDown registers a thousand clients at once while the AS goes up and down under
+// TestUpAndDown registers many clients at once while the AS goes up and down under
 // them: now it is gone before it has seen a request, now after it has carried it out
 // and before it has answered. Every client that a TPP was told of works, and the AS
 // has no other.
@@ -26,9 +26,9 @@ import (
 // It runs with the product's own times: with a tenth of them a busy machine loses every
 // answer. And it runs alone: the crowd leaves no other test its time.
 func TestUpAndDown(t *testing.T) {
-	const total = 1000
+	total := clientsAtOnce(t)
 	at(t, authserverprocess.Kinds, story.Options{Replace: []gateway.Replacement{gateway.Unlimited}}, func(t *testing.T, p *story.Play) {
-		// The thousand are not to wait for keys, which the same processor serves.
+		// They are not to wait for keys, which the same processor serves.
 		warm, err := p.RegisterAnother(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -54,7 +54,7 @@ func TestUpAndDown(t *testing.T) {
 		made := make(chan struct{}, total)
 		down := make(chan struct{})
 		var fall sync.WaitGroup
-		fall.Go(func() { upAndDown(t, p.AS, path, down, made) })
+		fall.Go(func() { upAndDown(t, p.AS, path, total*3/20, down, made) })
 		<-down
 		var mu sync.Mutex
 		told := map[string]bool{warm: true}
@@ -63,7 +63,7 @@ func TestUpAndDown(t *testing.T) {
 		for _, a := range first {
 			group.Go(func() {
 				options := p.ClientOptions()
-				options.Timeout = 5 * time.Minute // a thousand handshakes take their time
+				options.Timeout = 5 * time.Minute // so many handshakes take their time
 				client := p.Acme.Client(options)
 				defer client.Close()
 				id, err := insist(t.Context(), p, client, a, prepare, func(r *tpp.Response) {
@@ -164,9 +164,9 @@ func insist(ctx context.Context, p *story.Play, client *tpp.Client, a attempt, p
 }
 
 // upAndDown lets the AS fail in one way after the other, each time until it has been
-// alive for a while, which made tells: one value for each client that was made. down is
+// alive for so many clients, which made tells: one value for each that was made. down is
 // closed when it fails for the first time: a busy machine must not be done before.
-func upAndDown(t *testing.T, as *authserverprocess.Process, path string, down chan<- struct{}, made <-chan struct{}) {
+func upAndDown(t *testing.T, as *authserverprocess.Process, path string, alive int, down chan<- struct{}, made <-chan struct{}) {
 	faults := []authserverprocess.Fault{
 		{Times: 6, Drop: true}, // more than the gateway needs to leave it alone for a while
 		{Times: 3, After: true, Drop: true},
@@ -185,7 +185,7 @@ func upAndDown(t *testing.T, as *authserverprocess.Process, path string, down ch
 			t.Error(err)
 			return
 		}
-		for range 150 {
+		for range alive {
 			if _, more := <-made; !more {
 				return
 			}
