@@ -16,16 +16,16 @@ INSTALLED := $(NPM:%=%/node_modules/.package-lock.json)
 
 # How long each fuzz target runs.
 FUZZTIME ?= 1m
-# More for go test: make test TESTFLAGS='-run TestReload -v'
+# More for go test: make test TESTFLAGS='-run TestReload -v'. CONTRIBUTING.md has more.
 TESTFLAGS ?=
-# A test binary may take this long.
-TIMEOUT ?= 60m
+# A test binary may take this long; then go test ends it and says where it waits.
+TIMEOUT ?= 20m
 # The race detector needs a C compiler on most systems.
 RACE := $(if $(shell command -v $$(go env CC)),-race)
 
 .PHONY: help
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build ./caddy as xcaddy.json says (default)
@@ -35,16 +35,40 @@ build: ## build ./caddy as xcaddy.json says (default)
 demo: build ## run a bank, a directory and a third-party provider on this machine
 	@go -C integration build -o ../.cache/demo ./cmd/demo && exec .cache/demo
 
+# The packages of integration that are run on their own.
+APART := /integration/\(crash\|interop\)$$
+# What test-quick leaves out beside: packages that start processes, or build programs.
+PROCESSES := /integration/\(authserverprocess\|authservertest\|cmd/.*\|crash\|e2e\|gateway\|interop\)$$
+
+# The crash tests wait for leases most of the time, so they run beside the others. Their
+# output comes at the end; a Ctrl-C ends them too.
 .PHONY: test
-test: lint node ## lint, then all tests of all modules with the race detector
+test: lint node ## lint, then all tests of all modules with the race detector (10 minutes)
 	@test -d ../shared/spec || echo "left out: answers against the official OpenAPI files, which are not in ../shared/spec" >&2
 	@$(if $(RACE),,echo "no C compiler: the tests run without the race detector" >&2)
+	@mkdir -p .cache; set -m; CRASH_TIME=$${CRASH_TIME:-20s} $(MAKE) test-crash </dev/null >.cache/test-crash.log 2>&1 & crash=$$!; set +m; \
+	trap 'kill -- -$$crash 2>/dev/null || true' EXIT; \
+	failed=; \
+	$(MAKE) test-packages || failed="$$failed test-packages"; \
+	$(MAKE) test-interop || failed="$$failed test-interop"; \
+	echo "==> waiting for the crash tests"; \
+	wait $$crash || failed="$$failed test-crash"; \
+	cat .cache/test-crash.log; \
+	if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
+
+# Tests that wait for processes run four at a time, however few processors there are.
+.PHONY: test-packages
+test-packages: node ## the tests of all packages but those of test-interop and test-crash
 	@for module in $(MODULES); do \
 		echo "==> go test in $$module"; \
-		go -C "$$module" test $(RACE) -count=1 -timeout=$(TIMEOUT) $(TESTFLAGS) $$(go -C "$$module" list ./... | grep -v '/integration/\(crash\|interop\)$$'); \
+		go -C "$$module" test $(RACE) -count=1 -timeout=$(TIMEOUT) -parallel=4 $(TESTFLAGS) $$(go -C "$$module" list ./... | grep -v '$(APART)'); \
 	done
-	@$(MAKE) test-interop
-	@$(MAKE) test-crash
+
+.PHONY: test-quick
+test-quick: ## the tests that start no process, for working: without the race detector, cached
+	@for module in $(MODULES); do \
+		go -C "$$module" test -short -timeout=$(TIMEOUT) $(TESTFLAGS) $$(go -C "$$module" list ./... | grep -v '$(PROCESSES)'); \
+	done
 
 .PHONY: test-interop
 test-interop: node ## every authorization server, every step: a matrix
@@ -56,6 +80,27 @@ test-interop: node ## every authorization server, every step: a matrix
 test-crash: node ## kill the gateway at every step, and at random under load for CRASH_TIME (1m)
 	@echo "==> go test in integration/crash"
 	@go -C integration test $(RACE) -count=1 -timeout=$(TIMEOUT) -parallel=8 -v $(TESTFLAGS) ./crash | { grep -v '^=== \|^ *--- PASS' || true; }
+
+# The parts of test-long, each at most an hour.
+PARTS := crowd kills fuzz e2e-all
+PART ?= $(PARTS)
+
+.PHONY: test-long
+test-long: $(PART:%=long-%) ## what takes hours, or PART=crowd, kills, fuzz or e2e-all of it
+
+.PHONY: $(PARTS:%=long-%)
+long-crowd: node
+	@echo "==> a thousand clients at once, at every authorization server"
+	@CROWD=1000 E2E=all go -C integration test $(RACE) -count=1 -timeout=60m -v -run='^TestUpAndDown$$' ./e2e
+long-kills: node
+	@echo "==> random kills of the gateway, and of a process that writes the store"
+	@CRASH_TIME=20m go -C integration test $(RACE) -count=1 -timeout=60m -v -run='^TestRandomKills$$' ./crash
+	@REGISTRY_BADGER_KILLED_ROUNDS=200 go test $(RACE) -count=1 -timeout=30m -v -run='^TestKilled$$' ./registry/badger
+long-fuzz:
+	@$(MAKE) fuzz
+long-e2e-all: node
+	@echo "==> all end-to-end tests at every authorization server, every gateway with the race detector"
+	@E2E=all go -C integration test $(RACE) -count=1 -timeout=60m ./e2e
 
 .PHONY: lint
 lint: staticcheck ## gofmt, go vet and staticcheck in all modules
