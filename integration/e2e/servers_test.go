@@ -68,7 +68,7 @@ func at(t *testing.T, kinds []authserverprocess.Kind, o story.Options, f func(*t
 // test-long PART=crowd.
 func clientsAtOnce(t *testing.T) int {
 	t.Helper()
-	n, err := strconv.Atoi(cmp.Or(os.Getenv("CROWD"), "120"))
+	n, err := strconv.Atoi(cmp.Or(os.Getenv("CROWD"), "300"))
 	if err != nil || n < 50 {
 		t.Fatalf("CROWD is %q, want a number from 50 on: %v", os.Getenv("CROWD"), err)
 	}
