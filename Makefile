@@ -19,7 +19,7 @@ FUZZTIME ?= 1m
 # More for go test: make test TESTFLAGS='-run TestReload -v'. CONTRIBUTING.md has more.
 TESTFLAGS ?=
 # A test binary may take this long; then go test ends it and says where it waits.
-TIMEOUT ?= 20m
+TIMEOUT ?= 60m
 # The race detector needs a C compiler on most systems.
 RACE := $(if $(shell command -v $$(go env CC)),-race)
 
