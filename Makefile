@@ -59,10 +59,11 @@ test: lint node ## lint, then all tests of all modules with the race detector (1
 # Tests that wait for processes run four at a time, however few processors there are.
 .PHONY: test-packages
 test-packages: node ## the tests of all packages but those of test-interop and test-crash
-	@for module in $(MODULES); do \
+	@failed=; for module in $(MODULES); do \
 		echo "==> go test in $$module"; \
-		go -C "$$module" test $(RACE) -count=1 -timeout=$(TIMEOUT) -parallel=4 $(TESTFLAGS) $$(go -C "$$module" list ./... | grep -v '$(APART)'); \
-	done
+		go -C "$$module" test $(RACE) -count=1 -timeout=$(TIMEOUT) -parallel=4 $(TESTFLAGS) $$(go -C "$$module" list ./... | grep -v '$(APART)') || failed="$$failed $$module"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "failed in:$$failed" >&2; exit 1; fi
 
 .PHONY: test-quick
 test-quick: ## the tests that start no process, for working: without the race detector, cached
