@@ -25,6 +25,7 @@ func siteOf(p *story.Play) string { return strings.TrimSuffix(p.Issuer, story.Pr
 // TestAcceptedAnswers: status, body and headers of everything that succeeds, for
 // the media types and forms that TPPs send.
 func TestAcceptedAnswers(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	const code = "4f5a1c3e-7b0d-4c8e-9a51-2d6f0b8c7e11"
 	call := func(method, url, token, contentType, body string, status int) *tpp.Response {
@@ -87,6 +88,7 @@ func TestAcceptedAnswers(t *testing.T) {
 // TestInteractionID: a UUID is echoed as it was sent, so that software finds its
 // own again; whatever else is sent, a new one is made.
 func TestInteractionID(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	const code = "4f5a1c3e-7b0d-4c8e-9a51-2d6f0b8c7e11"
 	seen := map[string]bool{}
@@ -135,6 +137,7 @@ func TestInteractionID(t *testing.T) {
 // TestMethods: each address has its methods, and refuses all others with 405 and
 // Allow, whoever asks.
 func TestMethods(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	id, err := p.RegisterAnother(t.Context())
 	if err != nil {
@@ -185,6 +188,7 @@ func TestMethods(t *testing.T) {
 // TestBelowRegister: everything else below the register path is 404 in JSON for
 // every method, and the AS never sees it.
 func TestBelowRegister(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	id, token := registered(t, p)
 	if err := p.AS.ResetRequests(t.Context()); err != nil {

@@ -15,6 +15,7 @@ import (
 // have a typ and name the issuer alone, and those of today's tools, which name an endpoint,
 // until the operator takes these away.
 func TestAssertionAudience(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		words    []gateway.Replacement
 		endpoint int

@@ -126,6 +126,7 @@ func TestSpellingsOfOneToken(t *testing.T) {
 // TestRepeatedRegistrations: what many registrations at once give that are the
 // same, with one token and jti, and with new ones; and one more afterwards.
 func TestRepeatedRegistrations(t *testing.T) {
+	t.Parallel()
 	for mode, want := range map[string]struct {
 		same, fresh map[string]int
 		clients     int // in the end

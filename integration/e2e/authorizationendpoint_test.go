@@ -161,6 +161,7 @@ func TestAuthorizationEndpoint(t *testing.T) {
 // TestUserinfo: the tokens of active clients reach the authorization server, and those of
 // suspended and deleted ones do not, wherever a request carries them.
 func TestUserinfo(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"opaque", "jwt"} {
 		t.Run(kind, func(t *testing.T) {
 			each(t, story.Options{AccessTokens: kind}, func(t *testing.T, p *story.Play) { userinfo(t, p, kind) })
@@ -276,6 +277,7 @@ func userinfo(t *testing.T, p *story.Play, kind string) {
 // is, the operator is told so at the start, and tokens that say nothing are passed on and
 // counted.
 func TestTokensThatNobodyKnows(t *testing.T) {
+	t.Parallel()
 	replace := []gateway.Replacement{
 		{Old: "\t\t\tclient gateway {env.AS_SECRET}\n", New: ""},
 		{Old: "access_token dcr_register {\n\t\t\tclient registrar {env.REGISTRAR_SECRET}\n\t\t}\n", New: "access_token off\n"},

@@ -14,6 +14,7 @@ import (
 // endpoint, although it comes with the client's own certificate: each is answered as
 // RFC 6749 5.2 says, in native and in bridge mode, and the AS sees none of them.
 func TestBadForms(t *testing.T) {
+	t.Parallel()
 	for name, replace := range map[string][]gateway.Replacement{"native": {gateway.Unlimited}, "bridge": {gateway.Unlimited, bridge}} {
 		t.Run(name, func(t *testing.T) {
 			once(t, story.Options{Replace: replace}, func(t *testing.T, p *story.Play) { badForms(t, p) })

@@ -81,6 +81,7 @@ func unchanged(p *story.Play) (string, error) { return p.Acme.Request(nil) }
 // TestBadRequests: the rows of the error table for the request itself, as POST and
 // as PUT, each with its exact status, code and headers.
 func TestBadRequests(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	// What may be demanded of statements and certificates is demanded; org_status is in the example.
 	reload(t, p, "bind_certificate ssa_jwks", "\t\tsoftware_statement \"OpenBanking Ltd\" {\n",
@@ -172,6 +173,7 @@ func TestBadRequests(t *testing.T) {
 
 // TestUpdateOfOther: a PUT is of the same client, software and organisation.
 func TestUpdateOfOther(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	id, own := registered(t, p)
 	put := func(body string) (*row, error) {

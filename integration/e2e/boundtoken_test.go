@@ -13,6 +13,7 @@ import (
 // TestBoundRegistrationToken: a token that is bound to a certificate (RFC 8705 3)
 // registers with this certificate alone. This server binds to any that it sees.
 func TestBoundRegistrationToken(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	direct := tpp.NewClient(p.ClientOptions())
 	defer direct.Close()

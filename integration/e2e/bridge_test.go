@@ -173,6 +173,7 @@ func activeAtAS(t *testing.T, p *story.Play, token string) (bool, error) {
 
 // TestOneAssertion: of requests that come together with one assertion one is authenticated.
 func TestOneAssertion(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{bridge}}))
 	client := p.Client(p.Acme)
 	id := registers(t, p, client, assertions).Text("client_id")

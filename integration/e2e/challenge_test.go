@@ -98,6 +98,7 @@ func TestChallenges(t *testing.T) {
 // cannot be are answered alike, to the last byte of header and body, for every
 // method; and so is the right one with another certificate or another token.
 func TestWhoIsThere(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	var ids, tokens []string
 	for range 3 {
@@ -179,6 +180,7 @@ func TestWhoIsThere(t *testing.T) {
 // verified, every method of a registration is 401 invalid_client, whatever the
 // token; discovery and the rest of the site need none.
 func TestNoCertificate(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	id, own := registered(t, p)
 	token, body, err := p.Prepare(t.Context())

@@ -14,6 +14,7 @@ import (
 // configuration starts, with the URL and the cure, before any TPP has asked for anything;
 // a right one is silent. caddy validate asks nobody.
 func TestChecksTellOfMisconfiguration(t *testing.T) {
+	t.Parallel()
 	s := open(t, story.Options{Kind: authserverprocess.OIDCProvider, Checks: true, Environment: map[string]string{"WRONG_SECRET": "wrong-secret"}})
 	failed := func() (n int) {
 		for _, line := range strings.Split(metrics(t, &story.Play{Stage: s}), "\n") {

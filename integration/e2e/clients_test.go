@@ -55,6 +55,7 @@ func TestOneTokenManyPosts(t *testing.T) {
 
 // TestOneTokenInTwoSpellings: go-oidc introspects the bare jti of a JWT as the token itself.
 func TestOneTokenInTwoSpellings(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, AccessTokens: "jwt"}))
 	token, body, err := p.Prepare(t.Context())
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 // TestConfiguredKeys: the keys that verify statements and requests are the ones
 // that the operator names, from a file or an address, and no others.
 func TestConfiguredKeys(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	write := func(keys any) string {
 		t.Helper()

@@ -26,6 +26,7 @@ func specifications() string { return filepath.Join(gateway.Root(), "..", "share
 // TestContract holds answers to everything that TPPs ask for against the official
 // OpenAPI files, each version served as itself.
 func TestContract(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{gateway.Unlimited}}))
 	for _, version := range contract.Versions {
 		t.Run(version, func(t *testing.T) {
@@ -55,6 +56,7 @@ func TestContract(t *testing.T) {
 // with answer_request_claims: none of the claims that they require is missing, and each is that
 // of the request which the client is registered with.
 func TestContractWithRequestClaims(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{gateway.Unlimited}}))
 	for _, version := range contract.Versions {
 		t.Run(version, func(t *testing.T) {

@@ -57,6 +57,7 @@ func revocationList(t *testing.T, p *story.Play, number int64, revoked ...tls.Ce
 // whoever is on it passes nowhere, on a kept connection too; the last good list outlives a
 // power failure while the CA is down, and another certificate goes on.
 func TestRevokedAtTheGateway(t *testing.T) {
+	t.Parallel()
 	ca := newListServer(t)
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{gateway.Unlimited,
 		crlWords("\t\tcrl " + ca.URL + "/issuing.crl {\n\t\t\tprivate_addresses\n\t\t}\n\t\tcrl_mode soft\n")}}))

@@ -16,6 +16,7 @@ import (
 // does not start, again and again, and says what is wrong and what can be done. With the
 // word that it asks for it starts, says what is lost, and has what was whole.
 func TestDamagedStore(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	var ids, tokens []string
 	for range 5 {

@@ -13,6 +13,7 @@ import (
 // organisation's JWKS that cannot be used does not count where the software's own has
 // the certificate.
 func TestStatementWithEmptyClaims(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	if err := p.Acme.PublishTransport(p.Acme.Transport); err != nil {
 		t.Fatal(err)

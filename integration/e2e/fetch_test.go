@@ -14,6 +14,7 @@ import (
 // a header says, the gateway asks for no address that the sender has written. The
 // directory's access log tells.
 func TestNoFetchBeforeTrust(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	token, good, err := p.Prepare(t.Context())
 	if err != nil {

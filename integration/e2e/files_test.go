@@ -17,6 +17,7 @@ import (
 // TestFilesAreReadAgain: what is changed in a file that the configuration names counts
 // within seconds, without a reload, and the log says so. What cannot be used changes nothing.
 func TestFilesAreReadAgain(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	dir := t.TempDir()
 	keys, policy := filepath.Join(dir, "keys.jwks"), filepath.Join(dir, "policy.cel")

@@ -102,6 +102,7 @@ func (k *keystore) asked() []string {
 // alone; the AS is not, and the proxy of the environment is not asked. What a statement
 // must not name and what is wrong with the proxy is in the log, with the cure.
 func TestForwardProxy(t *testing.T) {
+	t.Parallel()
 	environment, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

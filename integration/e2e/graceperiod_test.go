@@ -52,6 +52,7 @@ func TestStopBeyondTheGracePeriod(t *testing.T) {
 // TestStopWhileTheServerHangs: the outbox waits for the AS, but not for ever, and goes
 // on after the next start.
 func TestStopWhileTheServerHangs(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Binary: crashing(t)}))
 	revocation := holdsRevocation(t, p)
 	if left := hasStopped(t, p, stopping(t, p, ways[0].end)); left["outbox"] != 1 {

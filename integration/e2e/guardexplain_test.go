@@ -17,6 +17,7 @@ import (
 // TestGuardExplanations: what was refused at the endpoints of the AS is explained by its
 // support code, step by step, and without what could be used again.
 func TestGuardExplanations(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	x := &explaining{Play: p, t: t}
 	x.prepares(nil)
@@ -115,6 +116,7 @@ func TestGuardExplanations(t *testing.T) {
 // TestStrangersDoNotFillExplanations: who has no certificate writes over what others
 // without one have left, and over nothing else.
 func TestStrangersDoNotFillExplanations(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	id, _ := registered(t, p)
 	reload(t, p, "explain on\n client_certificate off")

@@ -14,6 +14,7 @@ import (
 // who sent it: what was refused in the gateway's own log and the access log, what the AS
 // has answered in the access log, and at level debug in the own one.
 func TestGuardLogFields(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	id, _ := registered(t, p)
 	reload(t, p, "", "\n\t# The workspace:", "\n\tlog {\n\t\toutput stderr\n\t}\n\t# The workspace:", "\tadmin ", "\tlog {\n\t\tlevel DEBUG\n\t}\n\tadmin ")

@@ -72,6 +72,7 @@ func hostOf(t *testing.T, p *story.Play) string {
 // TestHandshakesInTheLog: a client whose certificate is refused before there is a request
 // is in the log, with the reason.
 func TestHandshakesInTheLog(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{watching("openbanking_dcr")}}))
 	expired, err := p.Acme.IssueTransport(directory.TransportOptions{Change: func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Hour) }})
 	if err != nil {
@@ -126,6 +127,7 @@ func TestHandshakesInTheLog(t *testing.T) {
 // TestHandshakesChangeNothing: HTTP/2 works through the wrapper, slow clients hold up
 // nobody, and the story goes on.
 func TestHandshakesChangeNothing(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{watching("openbanking_dcr {\n\t\t\t\tat_once 4\n\t\t\t\ttimeout 2s\n\t\t\t}")}}))
 	var slow []net.Conn
 	for range 20 {
@@ -174,6 +176,7 @@ func TestHandshakesChangeNothing(t *testing.T) {
 // TestHandshakesBehindProxyProtocol: the line has the address that the load balancer
 // tells, and whoever does not send one holds up nobody.
 func TestHandshakesBehindProxyProtocol(t *testing.T) {
+	t.Parallel()
 	p := &story.Play{Stage: open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{watching("proxy_protocol {\n\t\t\t\tallow 127.0.0.1/32\n\t\t\t}\n\t\t\ttls\n\t\t\topenbanking_dcr")}})}
 	const header = "PROXY TCP4 192.0.2.7 127.0.0.1 40000 443\r\n"
 	silent, err := net.Dial("tcp", hostOf(t, p))

@@ -109,6 +109,7 @@ func TestForgedCertificateHeaders(t *testing.T) {
 // TestChangedCertificateHeader: what a later handler of the site makes of the header that
 // the gateway sets is of that request alone.
 func TestChangedCertificateHeader(t *testing.T) {
+	t.Parallel()
 	const proxy = "\treverse_proxy https://as.internal:9443\n"
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{
 		{Old: proxy, New: "\thandle {\n\t\trequest_header Client-Cert ^ changed\n\t" + proxy + "\t}\n"},

@@ -15,6 +15,7 @@ import (
 // access tokens, nothing else does; an endpoint that the operator names is asked, and
 // guarded as one that the AS publishes.
 func TestIntrospectionEndpointThatIsNotPublished(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.OIDCProvider}))
 	id, own := registered(t, p)
 	endpoint := strings.TrimPrefix(p.Endpoint("introspection_endpoint"), strings.TrimSuffix(p.Issuer, story.Prefix))

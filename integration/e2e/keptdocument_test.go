@@ -14,6 +14,7 @@ import (
 // TestKeptDocumentOfAnotherServer: the document of one authorization server says nothing
 // of the endpoints of another one, which cannot be reached; of the same one it counts.
 func TestKeptDocumentOfAnotherServer(t *testing.T) {
+	t.Parallel()
 	s := open(t, story.Options{Kind: authserverprocess.GoOIDC})
 	client := s.Client(s.Acme)
 	document := func() (int, error) {

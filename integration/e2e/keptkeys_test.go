@@ -17,6 +17,7 @@ import (
 // keys that were fetched before, also after a reload, a restart and a power failure. Keys
 // that were withdrawn before do not count, and nor do those of another configuration.
 func TestDirectoryDown(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{bridge}}))
 	client := p.Client(p.Acme)
 	id := answered(t, registers(t, p, client, assertions), nil, http.StatusCreated, "").Text("client_id")

@@ -28,6 +28,7 @@ func behind(form, proxies, roots string) []gateway.Replacement {
 // TestLoadBalancer: the test is the load balancer, and hands certificates in, in every
 // form. Only one that counts is a certificate.
 func TestLoadBalancer(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Dir: dir, Replace: append(behind("rfc9440", "127.0.0.1/32", dir+"/ca.pem"), gateway.Unlimited)}))
 	balancer := tpp.NewClient(p.ClientOptions()) // its own connections have no client certificate

@@ -63,6 +63,7 @@ func inner(t *testing.T) (authority, certificate, key string) {
 // TestLockedServer: an AS that takes requests of the gateway alone, by a secret, by
 // mTLS, and both. The whole story goes through the gateway, and nothing goes round it.
 func TestLockedServer(t *testing.T) {
+	t.Parallel()
 	const secret = "a-secret-of-the-hop-to-the-AS"
 	authority, certificate, key := inner(t)
 	const here = "\t\t\ttoken_endpoint_auth auto\n"

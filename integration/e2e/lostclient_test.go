@@ -13,6 +13,7 @@ import (
 // TestOperatorsRemoveLostClients: the AS has lost a client, whose TPP gets no token to delete
 // it with, and whose software may have no other. The operator finds it and takes it away.
 func TestOperatorsRemoveLostClients(t *testing.T) {
+	t.Parallel()
 	one := gateway.Replacement{Old: gateway.Unlimited.Old, New: gateway.Unlimited.Old + "\t\tclients_per_software 1\n"}
 	policy := gateway.Replacement{Old: gateway.Unlimited.Old, New: gateway.Unlimited.New + "\t\tpolicy cel `software.clients == 0`\n"}
 	for name, c := range map[string]struct {

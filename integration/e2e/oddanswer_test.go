@@ -185,6 +185,7 @@ func (o *oddAnswers) stopped(t *testing.T) {
 // TestOddIntrospectionAnswers: what the gateway cannot read whole it refuses, over every
 // HTTP, and the site's own header fields stay.
 func TestOddIntrospectionAnswers(t *testing.T) {
+	t.Parallel()
 	o := newOddAnswers(t)
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{o.before(t)}}))
 	for _, protocol := range protocols {
@@ -225,6 +226,7 @@ func TestOddIntrospectionAnswers(t *testing.T) {
 
 // TestOddTokenAnswers is the same where the gateway binds the tokens of the answer.
 func TestOddTokenAnswers(t *testing.T) {
+	t.Parallel()
 	o := newOddAnswers(t)
 	const here = "\t\t\ttoken_endpoint_auth auto\n"
 	s := open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{
@@ -263,6 +265,7 @@ func TestOddTokenAnswers(t *testing.T) {
 // TestOddBridgeAnswers: what may be about the secret is held back, as much of it as is
 // looked at; everything else passes as it comes.
 func TestOddBridgeAnswers(t *testing.T) {
+	t.Parallel()
 	o := newOddAnswers(t)
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{bridge, o.before(t)}}))
 	id := registers(t, p, p.Client(p.Acme), nil).Text("client_id")
@@ -300,6 +303,7 @@ func TestOddBridgeAnswers(t *testing.T) {
 // TestUpgradedConnections: a web socket of a path that is nobody's passes; where the
 // gateway must read the answer there is none.
 func TestUpgradedConnections(t *testing.T) {
+	t.Parallel()
 	o := newOddAnswers(t)
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{o.before(t)}}))
 	for _, c := range []struct {

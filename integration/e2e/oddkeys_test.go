@@ -15,6 +15,7 @@ import (
 // end signs; what is left out is in the log with its reason; a software's set without a key that
 // counts is the TPP's to mend, and an answer that is no set is nobody's.
 func TestOddKeySets(t *testing.T) {
+	t.Parallel()
 	odd := func(set any, change func(map[string]any)) []byte {
 		raw, err := json.Marshal(set)
 		if err != nil {

@@ -70,6 +70,7 @@ func TestOfficialToolsDN(t *testing.T) {
 // TestRefusedDNIsSentBack: what a refusal says to send is accepted, whatever the
 // subject has in it.
 func TestRefusedDNIsSentBack(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	for _, version := range []string{"3.2", "3.4"} {
 		reload(t, p, "version "+version)

@@ -65,6 +65,7 @@ func metrics(t *testing.T, p *story.Play) string {
 }
 
 func TestOperatorsAskWrongly(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	for _, c := range []struct {
 		method, call, body string
@@ -193,6 +194,7 @@ func TestDeletedTokens(t *testing.T) {
 
 // TestBacklog: operators see what the AS was not told, and when it was.
 func TestBacklog(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	revocation := strings.TrimPrefix(p.Endpoint("revocation_endpoint"), siteOf(p))
 	if err := p.AS.Fault(t.Context(), authserverprocess.Fault{PathContains: revocation, Times: -1, Status: 503}); err != nil {

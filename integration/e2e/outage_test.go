@@ -21,6 +21,7 @@ func unavailable(t *testing.T, what string, r *tpp.Response, err error) {
 // TestUnknownAuthorizationServer: before the AS was ever reached, nothing of the
 // site is passed on, because the gateway does not know what to guard.
 func TestUnknownAuthorizationServer(t *testing.T) {
+	t.Parallel()
 	s := open(t, story.Options{Kind: authserverprocess.GoOIDC, WithoutAS: true})
 	client := s.Client(s.Acme)
 	origin := strings.TrimSuffix(s.Issuer, story.Prefix)

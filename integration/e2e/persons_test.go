@@ -15,6 +15,7 @@ import (
 // TestTokensOfPersons: an access token that a payment service user gave the client,
 // and the user's ID token, manage nothing.
 func TestTokensOfPersons(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"opaque", "jwt"} {
 		t.Run(kind, func(t *testing.T) {
 			each(t, story.Options{AccessTokens: kind}, func(t *testing.T, p *story.Play) {

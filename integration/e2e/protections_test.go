@@ -62,6 +62,7 @@ func without(t *testing.T, p *story.Play, protections ...string) (pairs []string
 // TestOneProtectionOff: all are on by default; what is switched off is not
 // demanded, and the three others still refuse what they refuse.
 func TestOneProtectionOff(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	stages := map[string]stage{
 		"client_certificate":  certificateStage,
@@ -99,6 +100,7 @@ func TestOneProtectionOff(t *testing.T) {
 // TestTokenOff: without protection 2 a registration needs no token, looks at none
 // and uses none up; management needs one as ever.
 func TestTokenOff(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	reload(t, p, "", without(t, p, "access_token")...)
 	var id string
@@ -132,6 +134,7 @@ func TestTokenOff(t *testing.T) {
 // as it is, and must be there; a registration is managed by its token alone; the
 // token endpoint still demands the certificate.
 func TestCertificateOff(t *testing.T) {
+	t.Parallel()
 	// The AS is told the DN as the TPP wrote it: this one compares RFC 4514.
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.OIDCProvider}))
 	unbound(t, p)
@@ -229,6 +232,7 @@ func pretend(t *testing.T, p *story.Play, times int, changes map[string]any) {
 // TestUnprotected: with all four protections off, and in words so, anybody
 // registers, and nobody without a token manages or without its certificate gets one.
 func TestUnprotected(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	pairs := without(t, p, "client_certificate", "access_token", "software_statement", "signed_request_body")
 	caddyfile := p.Caddyfile

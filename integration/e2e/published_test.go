@@ -91,6 +91,7 @@ func TestPublishedLists(t *testing.T) {
 // TestPublishedByTheOperator: what the operator allows, in the operator's order,
 // is what is published, and what is demanded.
 func TestPublishedByTheOperator(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	reload(t, p, "algorithms ES256\ntoken_endpoint_auth_methods private_key_jwt\nrole AISP accounts\nregister_path /bank/register")
 	r, err := p.Client(p.Acme).Discover(t.Context(), p.Issuer)
@@ -146,6 +147,7 @@ func TestPublishedByTheOperator(t *testing.T) {
 // TestPublishedDocument: of the AS's document what must not stay is gone, what is
 // not the gateway's stays, and every address of the AS is at the gateway.
 func TestPublishedDocument(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	foreign := "https://elsewhere.example/userinfo"
 	pretend(t, p, 1, map[string]any{
@@ -224,6 +226,7 @@ func TestPublishedDocument(t *testing.T) {
 // TestOneDocument: an AS that has the document of RFC 8414 alone is published at
 // all four addresses, to GET and HEAD.
 func TestOneDocument(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	first, err := p.Client(p.Acme).Discover(t.Context(), p.AS.URL())
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 // TestPublishedCertificate: the DN of a certificate that only the software's JWKS has is
 // taken when the site's trust_pool verifies it, and from no other.
 func TestPublishedCertificate(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	named := func(cn string) []directory.Attribute {
 		return []directory.Attribute{{Type: asn1.ObjectIdentifier{2, 5, 4, 6}, Value: "GB"}, {Type: asn1.ObjectIdentifier{2, 5, 4, 3}, Value: cn}}

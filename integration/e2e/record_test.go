@@ -52,6 +52,7 @@ func TestSameStatement(t *testing.T) {
 // TestAnswerMembers: an answer is our record and what the directory vouches for,
 // whatever request and statement would like it to say.
 func TestAnswerMembers(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	hostile := map[string]any{
 		"client_secret": "s", "client_secret_expires_at": 0, "registration_access_token": "t", "registration_client_uri": "https://evil.example", "client_id": "c",
@@ -96,6 +97,7 @@ func TestAnswerMembers(t *testing.T) {
 // TestStatementBinds: client metadata of the statement is the most that a request
 // may ask for (RFC 7591 2.3).
 func TestStatementBinds(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	statement, err := p.Acme.Statement(map[string]any{"grant_types": []string{"client_credentials", "authorization_code"}})
 	if err != nil {

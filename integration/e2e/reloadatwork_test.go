@@ -34,6 +34,7 @@ func TestReloadAtWork(t *testing.T) {
 // TestReloadThatFails: it says why, and changes nothing, not even for a registration
 // that waits for the AS.
 func TestReloadThatFails(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -45,6 +45,7 @@ func putBack(t *testing.T, p *story.Play, copied, label string) {
 // TestRestoredStore: what was used after the copy was made is not good again when the copy
 // is put back and that is declared.
 func TestRestoredStore(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		tokens string
 		set    map[string]any // in the AS's introspection answers
@@ -118,6 +119,7 @@ func TestRestoredStore(t *testing.T) {
 // TestRestoredRequests: where no token is demanded, the request alone is what could be
 // sent again.
 func TestRestoredRequests(t *testing.T) {
+	t.Parallel()
 	off := gateway.Replacement{Old: strings.TrimSuffix(noRegistrar.Old, "\n"), New: "access_token off"}
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{off}}))
 	body, err := p.Acme.Request(nil)
@@ -140,6 +142,7 @@ func TestRestoredRequests(t *testing.T) {
 // TestRestoredAssertions: in bridge mode the gateway alone knows which client assertions
 // were used.
 func TestRestoredAssertions(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{bridge}}))
 	client := p.Client(p.Acme)
 	id := registers(t, p, client, assertions).Text("client_id")

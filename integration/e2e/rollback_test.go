@@ -14,6 +14,7 @@ import (
 // TestStatementRollback: a statement of 400 days ago verifies still, and brings back
 // nothing, neither in a PUT nor in a POST, whose token stays good.
 func TestStatementRollback(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	id, own := registered(t, p)
 	old := time.Now().AddDate(0, 0, -400)

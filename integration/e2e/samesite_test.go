@@ -38,6 +38,7 @@ func between(t *testing.T, caddyfile, begin, end string) string {
 // TestTwoWorkspacesOnOneSite: each answers under its own paths, its clients are unknown
 // to the other, and its AS gets their certificates through the other's guard.
 func TestTwoWorkspacesOnOneSite(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	other, both := secondOnSite(t, p)
 	if err := p.Gateway.Reload(t.Context(), both); err != nil {
@@ -92,6 +93,7 @@ func TestTwoWorkspacesOnOneSite(t *testing.T) {
 // TestSiteWithSeveralAddresses: one workspace under two names is one workspace. Its
 // discovery document names the issuer's.
 func TestSiteWithSeveralAddresses(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	site := siteOf(p)
 	second := strings.Replace(site, "localhost", "matls.bank.example", 1)

@@ -16,6 +16,7 @@ import (
 // TestSelfSignedStatement: an issuer block that says so takes a TPP's own
 // statements, signed by the organisation or not at all, and nobody else's.
 func TestSelfSignedStatement(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	keys, err := json.Marshal(p.Acme.JWKS())
 	if err != nil {

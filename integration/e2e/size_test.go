@@ -41,6 +41,7 @@ func padded(t *testing.T, most int, make func(padding string) (string, error)) s
 // TestSizes: what is as large as the caps allow is accepted, a byte more is 413,
 // whether or not the size was told in advance.
 func TestSizes(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	statement := func(padding string) (string, error) {
 		return p.Acme.Statement(map[string]any{"software_note": padding})
@@ -117,6 +118,7 @@ func post(t *testing.T, p *story.Play, token, body string, chunked bool) (*tpp.R
 // TestMediaTypes: 415 for every other media type, POST and PUT, and no fall
 // through to an unsigned body or to one that must be decoded first.
 func TestMediaTypes(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	id, own := registered(t, p)
 	token, body, err := p.Prepare(t.Context())

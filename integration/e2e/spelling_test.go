@@ -45,6 +45,7 @@ var spellings = map[string]func(string) string{
 // TestSpellings: an address of the gateway, or one that it guards, has one
 // spelling. In any other it is 404, and the AS does not see it.
 func TestSpellings(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	internal, err := p.InternalRegistration(t.Context())
 	if err != nil {
@@ -137,6 +138,7 @@ func TestSpellingsThatServersTake(t *testing.T) {
 // TestUntouched: what is not the gateway's arrives as it was sent, and so does
 // the answer.
 func TestUntouched(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	const answer = `{"b": 1.0,  "a":"\u0041"}`
 	if err := p.AS.Fault(t.Context(), authserverprocess.Fault{PathContains: "/elsewhere", Times: -1, Status: 299, Body: answer, Header: map[string]string{"Cache-Control": "private", "X-Own": "1", "Content-Type": "text/x-own"}}); err != nil {

@@ -115,6 +115,7 @@ func holdsToken(t *testing.T, p *story.Play, id string) <-chan outcome {
 
 // TestStopInTheOutbox: what the outbox has begun is ended before the gateway ends.
 func TestStopInTheOutbox(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	for _, way := range ways {
 		t.Run(way.name, func(t *testing.T) {

@@ -34,6 +34,7 @@ func elsewhere(t *testing.T, p *story.Play) (site, caddyfile string) {
 // why, and does no harm. When the first was killed, the second takes its place; the
 // name that it left in the directory keeps nobody out.
 func TestSecondProcess(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	id, own := registered(t, p)
 	site, caddyfile := elsewhere(t, p)

@@ -17,6 +17,7 @@ import (
 // TestSwitches: what an operator switches off is off, for everybody and at once,
 // and what is registered goes on.
 func TestSwitches(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	client := p.Client(p.Acme)
 	id, token := registered(t, p)
@@ -202,6 +203,7 @@ func TestSwitches(t *testing.T) {
 
 // TestRateLimit: who asks too often waits, alone and only for as long as told.
 func TestRateLimit(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	reload(t, p, "rate_limit 3 1h")
 	post := func(client *tpp.Client) (*tpp.Response, error) {

@@ -18,6 +18,7 @@ func validateJWT(word string) []gateway.Replacement {
 // TestTokenAudience: a JWT for the issuer, which both servers give out, registers and
 // manages; where another audience is demanded it does neither, and the log says what to write.
 func TestTokenAudience(t *testing.T) {
+	t.Parallel()
 	t.Run("the issuer", func(t *testing.T) {
 		each(t, story.Options{AccessTokens: "jwt", Replace: validateJWT("")}, func(t *testing.T, p *story.Play) {
 			id, token := registered(t, p)

@@ -81,6 +81,7 @@ func TestUnsignedRequest(t *testing.T) {
 // TestSubjectAlternativeName: a client that is known by a name of its certificate
 // gets a token and manages itself with any certificate that has this name.
 func TestSubjectAlternativeName(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{
 		{Old: "\t\t\ttoken_endpoint_auth auto\n", New: "\t\t\ttoken_endpoint_auth auto\n\t\t\tsan dns\n"},
 	}}))
@@ -132,6 +133,7 @@ func TestSubjectAlternativeName(t *testing.T) {
 // where the operator asks, although it is still published; also after a power failure while
 // the directory is down.
 func TestRevokedKey(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{
 		{Old: "\t\tsoftware_statement \"OpenBanking Ltd\" {\n", New: "\t\tsoftware_statement \"OpenBanking Ltd\" {\n\t\t\trevoked_keys\n"},
 	}}))

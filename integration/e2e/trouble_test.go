@@ -40,6 +40,7 @@ func anew(t *testing.T, p *story.Play) {
 // same; an update makes it again, under its client_id, where the gateway may choose
 // that, and otherwise says what to do.
 func TestForgottenClients(t *testing.T) {
+	t.Parallel()
 	for _, chooses := range []bool{true, false} {
 		name, replace := "chosen by the gateway", []gateway.Replacement{ownTokens}
 		if !chooses {
@@ -183,6 +184,7 @@ func knows(clients []map[string]any, id string) bool {
 
 // TestDeadServerIsLeftAlone: who asks while the AS is dead is told so at once.
 func TestDeadServerIsLeftAlone(t *testing.T) {
+	t.Parallel()
 	s := open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{gateway.Unlimited}})
 	p := learn(t, s)
 	token, body, err := p.Prepare(t.Context())

@@ -16,6 +16,7 @@ import (
 // Retry-After, and burns neither the token nor the request. Where the AS may have
 // registered the client, they are held until that is settled, a minute at most.
 func TestUnavailable(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{gateway.Unlimited}}))
 	id, own := registered(t, p)
 	internal, err := p.InternalRegistration(t.Context())
@@ -117,6 +118,7 @@ func TestUnavailable(t *testing.T) {
 // TestRefusedByTheServer: the AS's no to metadata is the TPP's, with the names of the
 // metadata that the AS's words name; the words are in the log.
 func TestRefusedByTheServer(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	internal, err := p.InternalRegistration(t.Context())
 	if err != nil {

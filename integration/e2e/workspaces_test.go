@@ -96,6 +96,7 @@ func useOneRequest(t *testing.T, p, other *story.Play) {
 // TestTwoWorkspaces: two sites with a workspace each share one store and one outbox,
 // and nothing else; each may go and come back.
 func TestTwoWorkspaces(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	other, both := second(t, p)
 	loads := func(caddyfile string) {
