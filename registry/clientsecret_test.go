@@ -269,7 +269,11 @@ func TestClientSecretOfARepetitionMeanwhile(t *testing.T) {
 			_, err := x.Update(x.t.Context(), slow, c.ClientID, requestFor("client_secret_post", "jti2", ""))
 			done <- err
 		}()
-		<-at.called
+		select {
+		case <-at.called:
+		case err := <-done:
+			x.t.Fatalf("the update has ended before the authorization server was called: %v", err)
+		}
 		again := x.register(requestFor("client_secret_post", "jti1", "token1"))
 		close(at.goes)
 		if err := <-done; err != nil {
