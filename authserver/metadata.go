@@ -46,6 +46,15 @@ type Endpoint struct {
 	given bool
 }
 
+// Kind is the name without the draft by which some servers name an endpoint: one of
+// registration_endpoint_draft_00 is to be guarded as a registration_endpoint is.
+func (e Endpoint) Kind() string { return withoutDraft(e.Name) }
+
+func withoutDraft(name string) string {
+	kind, _, _ := strings.Cut(name, "_draft_")
+	return kind
+}
+
 // Path is path and query of the endpoint, "" when the AS has none.
 func (m *Metadata) Path(name string) string {
 	for _, e := range m.Endpoints {
@@ -135,10 +144,8 @@ func (m *Metadata) readEndpoints(s *Server, issuer *url.URL) error {
 	return nil
 }
 
-// isEndpoint knows the endpoints of drafts too, which some servers name by the draft:
-// credentials_endpoint_draft_00 takes access tokens.
 func isEndpoint(name string) bool {
-	name, _, _ = strings.Cut(name, "_draft_")
+	name = withoutDraft(name)
 	return strings.HasSuffix(name, "_endpoint") || name == "jwks_uri" || name == "check_session_iframe"
 }
 

@@ -71,13 +71,13 @@ func (g *Gateway) newTable(m *authserver.Metadata) *table {
 	// every name that ends so (an mTLS alias, a federation's), by path, whatever its query.
 	var own []string
 	for _, e := range m.Endpoints {
-		if strings.HasSuffix(e.Name, "registration_endpoint") && !g.options.ASRegistrationOpen {
+		if strings.HasSuffix(e.Kind(), "registration_endpoint") && !g.options.ASRegistrationOpen {
 			own = append(own, e.Path)
 			continue
 		}
-		p := purposeOf(e.Name)
+		p := purposeOf(e.Kind())
 		t.add(e.Path, p)
-		t.addChecks(e.Path, checksOf(e.Name))
+		t.addChecks(e.Path, checksOf(e.Kind()))
 		if p >= clientAuthentication {
 			t.addAudience(Origin(m.Issuer), e.Path)
 			t.addAudience(g.options.MTLSOrigin, e.Path)

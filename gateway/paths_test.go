@@ -128,6 +128,10 @@ func TestSharedPaths(t *testing.T) {
 		{[]string{introspect, revoke}, introspection},
 		{[]string{token, introspect}, introspection},
 		{[]string{revoke, "userinfo_endpoint"}, revocation},
+		{[]string{token + "_draft_01"}, clientAuthentication},
+		{[]string{revoke + "_draft_01"}, revocation},
+		{[]string{introspect + "_draft_01"}, introspection},
+		{[]string{"credentials_endpoint_draft_00"}, endpoint},
 	} {
 		m := &authserver.Metadata{}
 		for _, name := range c.names {
@@ -150,8 +154,9 @@ func TestHiddenRegistrations(t *testing.T) {
 		authserver.NewEndpoint("registration_endpoint", "/bank/reg?realm=/obuk"),
 		authserver.NewEndpoint("registration_endpoint", "/bank/mtls/reg"), // an alias
 		authserver.NewEndpoint("federation_registration_endpoint", "/bank/federation"),
+		authserver.NewEndpoint("registration_endpoint_draft_00", "/bank/draft"),
 	}})
-	for _, path := range []string{"/bank/reg", "/bank/reg/id", "/bank/REG", "/bank/mtls/reg", "/bank/mtls/reg/id", "/bank/federation"} {
+	for _, path := range []string{"/bank/reg", "/bank/reg/id", "/bank/REG", "/bank/mtls/reg", "/bank/mtls/reg/id", "/bank/federation", "/bank/draft", "/bank/draft/id"} {
 		if got, _ := table.find(path); got != hidden {
 			t.Errorf("%s: %d", path, got)
 		}
