@@ -240,7 +240,7 @@ func (c *AuthorizationServer) checkEndpoints() error {
 	return nil
 }
 
-// gateway.HeaderFilter are the names that this workspace gives to headers of the gateway.
+// ownHeaders are the names that this workspace gives to headers of the gateway.
 func (h *Handler) ownHeaders() []string {
 	names := slices.Clone(h.handedOver.Names())
 	if p := h.ClientCertificateHeader; p != nil {

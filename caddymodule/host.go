@@ -96,9 +96,7 @@ func (*caddyHost) Again(r *http.Request) *http.Request {
 }
 
 func (c *caddyHost) Emit(event string, data map[string]any) {
-	if c.events.ShouldEmit(event) {
-		c.events.Emit(c.ctx, event, data)
-	}
+	c.events.Emit(c.ctx, event, data)
 }
 
 func (*caddyHost) LogsAccess(r *http.Request) bool {

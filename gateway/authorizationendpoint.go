@@ -10,7 +10,7 @@ import (
 
 // checkAuthorization refuses to ask a user for a client of the registry that may do
 // nothing, and for one that is not clearly the only one. Clients that are not the
-// registry's pass untouched, or not at all (UnknownClients).
+// registry's pass untouched, or not at all (unknown_clients).
 func (q *request) checkAuthorization() error {
 	q.beginForm()
 	form, err := q.readForm()

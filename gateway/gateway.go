@@ -96,21 +96,25 @@ type Options struct {
 	InlineKeys bool
 	// IssuerAudienceOnly takes client assertions for the issuer alone.
 	IssuerAudienceOnly bool
-	// PassOtherBodies lets bodies pass that are no forms, see Switches.OtherBodies.
+	// PassOtherBodies lets bodies pass that are no forms, of clients that the registry does not
+	// know and that authenticate with Basic alone.
 	PassOtherBodies bool
 	// RefuseUnknown refuses client_ids that neither the registry nor KnownClient knows.
 	RefuseUnknown bool
 	KnownClient   func(clientID string) bool
 }
 
-// Policy is one of the bank's own rules for who is let in, see Policy.
+// Policy is one of the bank's own rules for who is let in, and what becomes of its decisions.
 type Policy struct {
 	Name, Language string
 	// On are the operations that it is asked about.
-	On      []string
-	Shadow  bool
-	Text    string
-	Kind    verify.Kind
+	On []string
+	// Shadow: what it decides is only reported.
+	Shadow bool
+	// Text and Kind are those of a denial that has none of its own.
+	Text string
+	Kind verify.Kind
+	// Timeout is what one decision may take. Longer is a denial.
 	Timeout time.Duration
 	Policy  verify.Policy
 }
