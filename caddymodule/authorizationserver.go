@@ -172,21 +172,29 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 		Secrets:        c.SharedHeader.secrets(),
 		ClientIDHeader: c.Provision.ClientIDHeader, SendStatement: c.Provision.SendStatement, DNFormat: c.DNFormat, Validate: c.Validate,
 		IntrospectionEndpoint: c.IntrospectionEndpoint, RevocationEndpoint: c.RevocationEndpoint,
-		TokenAudience: c.TokenAudience, RegistrationEndpoint: func(issuer string) string { return gateway.RegisterURL(h.MTLSOrigin, issuer, h.RegisterPath) },
+		TokenAudience: c.TokenAudience, RegistrationEndpoint: h.registerURL,
 		TokenEndpointAuth: c.TokenEndpointAuth, BridgeMethod: c.BridgeMethod,
 		ClientCertificate: h.handedOver, Supports: c.Supports, BindsTokens: c.BindAccessTokens, Accept: accept, Logger: h.log, Documents: documents{h}, KeptKeys: kept, Now: h.now,
 		FairShareOff: h.FairShare == "off", PassErrors: c.ASErrors == "pass",
 	}
 	if c.inlineKeys() {
-		o.Keys = func(ctx context.Context, c *registry.Client) ([]verify.Key, error) {
-			return gateway.InlineKeys(ctx, h.rules.Issuers, c)
-		}
+		o.Keys = h.inlineKeys
 	}
 	if err := h.resolveSecrets(&o); err != nil {
 		return err
 	}
 	h.as, err = authserver.New(o)
 	return err
+}
+
+// inlineKeys are what the AS is told of a client's software.
+func (h *Handler) inlineKeys(ctx context.Context, c *registry.Client) ([]verify.Key, error) {
+	return gateway.InlineKeys(ctx, h.rules.Issuers, c)
+}
+
+// registerURL is where clients register.
+func (h *Handler) registerURL(issuer string) string {
+	return gateway.RegisterURL(h.MTLSOrigin, issuer, h.RegisterPath)
 }
 
 func (h *Handler) resolveSecrets(o *authserver.Options) (err error) {

@@ -51,7 +51,7 @@ func (h *Handler) siteTLS(r *http.Request) (*tls.Config, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the host where clients register is not known: %w", err)
 		}
-		at, err := url.Parse(gateway.RegisterURL(h.MTLSOrigin, m.Issuer, h.RegisterPath))
+		at, err := url.Parse(h.registerURL(m.Issuer))
 		if err != nil {
 			return nil, err
 		}
