@@ -30,7 +30,7 @@ func (d *registrationRequest) registrationAccess(c *registry.Client) *registrati
 	if d.options.Workspace.AccessTokens == nil {
 		return nil
 	}
-	a := &registrationAccess{uri: d.options.RegisterURL(d.request.table.metadata.Issuer) + "/" + url.PathEscape(c.ClientID), token: d.accessToken}
+	a := &registrationAccess{uri: d.options.registerURL(d.request.table.metadata.Issuer) + "/" + url.PathEscape(c.ClientID), token: d.accessToken}
 	if c.NewAccessToken != "" {
 		a.token = c.NewAccessToken
 	}

@@ -92,7 +92,7 @@ func (g *Gateway) current(ctx context.Context) (*table, error) {
 	}
 	t := g.newTable(m)
 	t.keep(before)
-	register := g.options.RegisterURL(m.Issuer)
+	register := g.options.registerURL(m.Issuer)
 	if g.options.RegistrationClosed {
 		register = ""
 	}
@@ -105,12 +105,12 @@ func (g *Gateway) current(ctx context.Context) (*table, error) {
 	return t, nil
 }
 
-// RegisterURL is where clients register. That needs a certificate, and tools do not
-// look for an alias of it.
-func (o *Options) RegisterURL(issuer string) string {
+func (o *Options) registerURL(issuer string) string {
 	return RegisterURL(o.MTLSOrigin, issuer, o.RegisterPath)
 }
 
+// RegisterURL is where clients register: at mtlsOrigin, or without one at the origin of the
+// issuer. That needs a certificate, and tools do not look for an alias of it.
 func RegisterURL(mtlsOrigin, issuer, path string) string {
 	return cmp.Or(mtlsOrigin, Origin(issuer)) + path
 }
