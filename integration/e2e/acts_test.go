@@ -24,12 +24,9 @@ func reload(t *testing.T, p *story.Play, words string, pairs ...string) {
 		}
 		caddyfile = strings.Replace(caddyfile, pairs[i], pairs[i+1], 1)
 	}
-	if err := p.Gateway.Reload(t.Context(), caddyfile); err != nil {
+	if err := p.Reload(t.Context(), caddyfile); err != nil {
 		t.Fatal(err)
 	}
-	// The server of before closes its idle connections meanwhile; what is sent on one
-	// of them gets no answer, and no Caddy could give one.
-	p.CloseIdle()
 }
 
 // answered holds status and error of an answer, and the challenge of a 401 and 403. At

@@ -50,7 +50,7 @@ func TestChecksTellOfMisconfiguration(t *testing.T) {
 				t.Fatalf("%q is not in the Caddyfile", c.old)
 			}
 			before := strings.Count(s.Gateway.Log(), "cannot use ")
-			if err := s.Gateway.Reload(t.Context(), caddyfile); err != nil {
+			if err := s.Reload(t.Context(), caddyfile); err != nil {
 				t.Fatal(err)
 			}
 			err := story.Eventually(t.Context(), 30*time.Second, func() error {

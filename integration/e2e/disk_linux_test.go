@@ -159,21 +159,19 @@ func TestEndOnAFullDisk(t *testing.T) {
 	if err := reads(t.Context(), p, id); err != nil {
 		t.Error(err)
 	}
-	if err := p.Gateway.Reload(t.Context(), without); err != nil {
+	if err := p.Reload(t.Context(), without); err != nil {
 		t.Fatal(err)
 	}
-	p.CloseIdle()
 	// The store's keeper may be the last request of before, or the configuration itself.
 	says(t, p.Gateway, "the directory stays in use until it can be closed")
-	if err := p.Gateway.Reload(t.Context(), p.Caddyfile); err == nil || !strings.Contains(err.Error(), "too little room") {
+	if err := p.Reload(t.Context(), p.Caddyfile); err == nil || !strings.Contains(err.Error(), "too little room") {
 		t.Errorf("a reload with the directive: %v", err)
 	}
 	d.empty(t)
-	err = story.Eventually(t.Context(), 20*time.Second, func() error { return p.Gateway.Reload(t.Context(), p.Caddyfile) })
+	err = story.Eventually(t.Context(), 20*time.Second, func() error { return p.Reload(t.Context(), p.Caddyfile) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.CloseIdle()
 	if err := reads(t.Context(), p, id); err != nil {
 		t.Error(err)
 	}

@@ -42,10 +42,9 @@ func TestKeptDocumentOfAnotherServer(t *testing.T) {
 		{"another server", elsewhere, http.StatusServiceUnavailable},
 		{"the same server", s.Caddyfile, http.StatusOK},
 	} {
-		if err := s.Gateway.Reload(t.Context(), c.caddyfile); err != nil {
+		if err := s.Reload(t.Context(), c.caddyfile); err != nil {
 			t.Fatal(err)
 		}
-		s.CloseIdle()
 		if status, err := document(); err != nil || status != c.status {
 			t.Errorf("%s: discovery is %d, %v, want %d", c.name, status, err, c.status)
 		}

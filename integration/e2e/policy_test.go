@@ -137,7 +137,7 @@ func TestPolicies(t *testing.T) {
 				t.Fatal(err)
 			}
 			caddyfile := strings.Replace(p.Caddyfile, "openbanking_dcr default/obuk {\n", "openbanking_dcr default/obuk {\npolicy cel file "+file+"\n", 1)
-			err := p.Gateway.Reload(t.Context(), caddyfile)
+			err := p.Reload(t.Context(), caddyfile)
 			if err == nil || !strings.Contains(err.Error(), "new.cel:3:8: ") {
 				t.Errorf("%v", err)
 			}

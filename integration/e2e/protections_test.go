@@ -239,7 +239,7 @@ func TestUnprotected(t *testing.T) {
 	for i := 0; i < len(pairs); i += 2 {
 		caddyfile = strings.Replace(caddyfile, pairs[i], pairs[i+1], 1)
 	}
-	if err := p.Gateway.Reload(t.Context(), caddyfile); err == nil || !strings.Contains(fmt.Sprint(err), "all four protections are off") {
+	if err := p.Reload(t.Context(), caddyfile); err == nil || !strings.Contains(fmt.Sprint(err), "all four protections are off") {
 		t.Errorf("loaded: %v", err)
 	}
 	reload(t, p, "unprotected", pairs...)

@@ -118,11 +118,10 @@ func TestRegoReloadThatFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			writeRules(t, file, "package openbanking_dcr\n\n"+c.rules)
-			err := p.Gateway.Reload(t.Context(), p.Caddyfile)
+			err := p.Reload(t.Context(), p.Caddyfile)
 			if err == nil || !strings.Contains(err.Error(), file+c.says) {
 				t.Errorf("got %v, want %s", err, file+c.says)
 			}
-			p.CloseIdle() // what was made meanwhile may be the failed server's
 			refusesOnly(t, p, regoScopes[0])
 		})
 	}
@@ -165,7 +164,7 @@ func TestRegoReloadUnderLoad(t *testing.T) {
 		}
 		l.phase.Add(1)
 		writeRules(t, file, refusing(regoScopes[change%2]))
-		if err := p.Gateway.Reload(ctx, p.Caddyfile); err != nil {
+		if err := p.Reload(ctx, p.Caddyfile); err != nil {
 			t.Error(err)
 			break
 		}

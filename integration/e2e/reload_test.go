@@ -175,7 +175,7 @@ func TestReloadWithoutTheDirective(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, _, answer := holdsRegistration(t, p, false)
-		if err := p.Gateway.Reload(t.Context(), without); err != nil {
+		if err := p.Reload(t.Context(), without); err != nil {
 			t.Fatal(err)
 		}
 		if err := p.AS.Release(t.Context()); err != nil {
@@ -185,7 +185,7 @@ func TestReloadWithoutTheDirective(t *testing.T) {
 		if r.err != nil || r.Status != http.StatusCreated {
 			t.Fatalf("%v, %v", r.Response, r.err)
 		}
-		if err := p.Gateway.Reload(t.Context(), p.Caddyfile); err != nil {
+		if err := p.Reload(t.Context(), p.Caddyfile); err != nil {
 			t.Fatal(err)
 		}
 		if err := reads(t.Context(), p, r.Text("client_id")); err != nil {

@@ -41,10 +41,9 @@ func TestTwoWorkspacesOnOneSite(t *testing.T) {
 	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	other, both := secondOnSite(t, p)
-	if err := p.Gateway.Reload(t.Context(), both); err != nil {
+	if err := p.Reload(t.Context(), both); err != nil {
 		t.Fatal(err)
 	}
-	p.CloseIdle()
 	if err := other.Learn(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -74,17 +73,15 @@ func TestTwoWorkspacesOnOneSite(t *testing.T) {
 		}
 	}
 	// One of the two goes and comes back.
-	if err := p.Gateway.Reload(t.Context(), p.Caddyfile); err != nil {
+	if err := p.Reload(t.Context(), p.Caddyfile); err != nil {
 		t.Fatal(err)
 	}
-	p.CloseIdle()
 	if err := reads(t.Context(), p, id); err != nil {
 		t.Error(err)
 	}
-	if err := p.Gateway.Reload(t.Context(), both); err != nil {
+	if err := p.Reload(t.Context(), both); err != nil {
 		t.Fatal(err)
 	}
-	p.CloseIdle()
 	if err := errors.Join(reads(t.Context(), p, id), reads(t.Context(), other, otherID)); err != nil {
 		t.Error(err)
 	}

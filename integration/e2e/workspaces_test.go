@@ -101,10 +101,9 @@ func TestTwoWorkspaces(t *testing.T) {
 	other, both := second(t, p)
 	loads := func(caddyfile string) {
 		t.Helper()
-		if err := p.Gateway.Reload(t.Context(), caddyfile); err != nil {
+		if err := p.Reload(t.Context(), caddyfile); err != nil {
 			t.Fatal(err)
 		}
-		p.CloseIdle()
 	}
 	loads(both)
 	if err := other.Learn(t.Context()); err != nil {

@@ -29,6 +29,10 @@ func (p *Play) reload(ctx context.Context) error {
 	if err := p.command(ctx, "reload", "--config", "Caddyfile", "--force"); err != nil {
 		return err
 	}
+	if err := p.Gateway.HandedOver(ctx); err != nil {
+		return err
+	}
+	p.CloseIdle()
 	return p.discover(ctx)
 }
 

@@ -224,8 +224,9 @@ func (s *Stage) ClientOptions() tpp.ClientOptions {
 	return tpp.ClientOptions{Roots: s.Directory.Roots(), Answered: s.answered}
 }
 
-// adminClient bounds each call of the admin API: a call may wait for the AS.
-var adminClient = &http.Client{Timeout: 2 * time.Minute}
+// adminClient bounds each call of the admin API: a call may wait for the AS. It keeps no
+// connections: a reload replaces the admin API's server too.
+var adminClient = &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
 
 // Operator asks the gateway's admin API.
 func (s *Stage) Operator(ctx context.Context, method, call, body string) (status int, answer []byte, err error) {
@@ -253,6 +254,16 @@ func (s *Stage) CloseIdle() {
 	if s.anonymous != nil {
 		s.anonymous.Close()
 	}
+}
+
+// Reload gives the gateway another Caddyfile. What the Stage's clients send afterwards
+// reaches the new server, or the one of before if the gateway refuses the Caddyfile.
+func (s *Stage) Reload(ctx context.Context, caddyfile string) error {
+	err := s.Gateway.Reload(ctx, caddyfile)
+	// The server that ends closes its idle connections meanwhile; what is sent on one of
+	// them gets no answer, and no Caddy could give one.
+	s.CloseIdle()
+	return err
 }
 
 // Close ends everything. The files stay.
