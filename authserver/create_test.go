@@ -167,15 +167,15 @@ func TestCreateRefused(t *testing.T) {
 			e := newEdge(t, nil)
 			e.on(register, answer(test.status, test.body, test.header...))
 			p, err := e.Create(t.Context(), tpp(t))
-			refusal := e.refused(err, test.kind)
-			if p != nil || errors.Is(err, registry.ErrLost) || refusal.RetryAfter != test.retry {
-				t.Errorf("%+v, retry after %s, error %v", p, refusal.RetryAfter, err)
+			refused := e.refused(err, test.kind)
+			if p != nil || errors.Is(err, registry.ErrLost) || refused.RetryAfter != test.retry {
+				t.Errorf("%+v, retry after %s, error %v", p, refused.RetryAfter, err)
 			}
-			if !strings.Contains(refusal.Description, test.description) || !strings.Contains(err.Error(), test.cause) {
-				t.Errorf("description %s\nerror %v", refusal.Description, err)
+			if !strings.Contains(refused.Description, test.description) || !strings.Contains(err.Error(), test.cause) {
+				t.Errorf("description %s\nerror %v", refused.Description, err)
 			}
-			if len(refusal.Description) > verify.MaxDescription || strings.ContainsFunc(refusal.Description, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
-				t.Errorf("description %q", refusal.Description)
+			if len(refused.Description) > verify.MaxDescription || strings.ContainsFunc(refused.Description, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+				t.Errorf("description %q", refused.Description)
 			}
 		})
 	}

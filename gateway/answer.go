@@ -56,7 +56,7 @@ func (q *request) refuse(operation string, err error) {
 	if q.table != nil {
 		realm = q.table.metadata.Issuer
 	}
-	challenge := e.Challenge(realm)
+	challenge := e.Challenge(realm, verify.ScopeRegister)
 	if q.authenticates {
 		guardRefusals.WithLabelValues(q.options().Workspace.Name, e.RuleName()).Inc()
 		challenge = e.ClientChallenge(realm, q.r.Header.Get("Authorization"))

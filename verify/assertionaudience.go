@@ -68,7 +68,7 @@ func assertionForm(typ string, claims Object, issuer string) (form AssertionForm
 	alone := len(audiences) == 1 && audiences[0] == issuer
 	switch {
 	case typ == assertionType && !alone:
-		return "", audiences, fmt.Errorf("has typ %s and %s; with this typ send the issuer %s alone", assertionType, foundAudience(audiences), quote(issuer, longestAudience))
+		return "", audiences, fmt.Errorf("has typ %s and %s; with this typ send the issuer %s alone", assertionType, foundAudience(audiences), QuoteUpTo(issuer, longestAudience))
 	case typ == assertionType:
 		return AssertionTyped, audiences, nil
 	case alone:
@@ -78,7 +78,7 @@ func assertionForm(typ string, claims Object, issuer string) (form AssertionForm
 }
 
 func errAudience(audiences []string, issuer string) error {
-	return fmt.Errorf("has %s; send the issuer %s alone", foundAudience(audiences), quote(issuer, longestAudience))
+	return fmt.Errorf("has %s; send the issuer %s alone", foundAudience(audiences), QuoteUpTo(issuer, longestAudience))
 }
 
 func foundAudience(audiences []string) string {

@@ -138,8 +138,12 @@ func (e *Error) Unwrap() error { return e.Cause }
 // Status is the HTTP status of the answer.
 func (e *Error) Status() int { return errorTable[e.Kind].status }
 
-// Code is the error code of the answer (RFC 7591 3.2.2, RFC 6750 3.1, RFC 6749 5.2).
-func (e *Error) Code() string { return errorTable[e.Kind].code }
+// Code is the error code of the answer.
+func (e *Error) Code() string { return e.Kind.Code() }
+
+// Code is the error code of an answer of this kind (RFC 7591 3.2.2, RFC 6750 3.1,
+// RFC 6749 5.2).
+func (k Kind) Code() string { return errorTable[k].code }
 
 // RuleName is the broken rule, or the kind's own name.
 func (e *Error) RuleName() string {
@@ -152,7 +156,8 @@ func (e *Error) RuleName() string {
 // Challenge is the WWW-Authenticate value of a 401 or 403 of a DCR endpoint,
 // or "" for every other status. A request without a token is told no error
 // code (RFC 6750 3.1), and neither is one without a certificate.
-func (e *Error) Challenge(realm string) string {
+// scope is what a token without it must ask for (RFC 6750 3.1).
+func (e *Error) Challenge(realm, scope string) string {
 	if s := e.Status(); s != 401 && s != 403 {
 		return ""
 	}
@@ -161,7 +166,7 @@ func (e *Error) Challenge(realm string) string {
 	case InvalidToken:
 		v += `, error="invalid_token"`
 	case InsufficientScope:
-		v += `, error="insufficient_scope", scope="` + ScopeRegister + `"`
+		v += `, error="insufficient_scope", scope="` + scope + `"`
 	}
 	return v
 }
@@ -194,9 +199,10 @@ func AsError(err error) *Error {
 
 // Quote renders a value from outside for a description: ASCII, escaped, at
 // most 80 bytes and a mark where it was cut.
-func Quote(s string) string { return quote(s, 80) }
+func Quote(s string) string { return QuoteUpTo(s, 80) }
 
-func quote(s string, most int) string {
+// QuoteUpTo is Quote for values of which more is shown, in bytes.
+func QuoteUpTo(s string, most int) string {
 	cut := ""
 	if len(s) > most {
 		s, cut = s[:most], "..."

@@ -103,7 +103,7 @@ func TestSplitJWSRefuses(t *testing.T) {
 			if err == nil {
 				t.Fatalf("accepted as %+v", got)
 			}
-			if text := clean(err.Error()); !strings.Contains(text, tc.want) {
+			if text := Refuse(InvalidClientMetadata, "x", "%w", err).Description; !strings.Contains(text, tc.want) {
 				t.Errorf("refused with %q, want %q", text, tc.want)
 			}
 		})

@@ -181,7 +181,7 @@ func wantRefusal(t *testing.T, err error, kind Kind, words ...string) {
 	}
 	record(e)
 	if e.Kind != kind {
-		t.Errorf("got kind %d (%s), want %d (%s): %v", e.Kind, e.Code(), kind, errorTable[kind].code, e)
+		t.Errorf("got kind %d (%s), want %d (%s): %v", e.Kind, e.Code(), kind, kind.Code(), e)
 	}
 	for _, w := range words {
 		if !strings.Contains(e.Description, w) {

@@ -54,8 +54,8 @@ type Decision struct {
 
 // PolicyCodes are the error codes that a policy's denial may have.
 var PolicyCodes = map[string]Kind{
-	errorTable[UnapprovedSoftwareStatement].code: UnapprovedSoftwareStatement,
-	errorTable[InvalidClientMetadata].code:       InvalidClientMetadata,
+	UnapprovedSoftwareStatement.Code(): UnapprovedSoftwareStatement,
+	InvalidClientMetadata.Code():       InvalidClientMetadata,
 }
 
 // DefaultPolicyTime is what one policy may take for a decision, MaxPolicyTime what it
@@ -134,7 +134,7 @@ func (d Decision) checked(in *PolicyInput) Decision {
 	switch d.Kind {
 	case 0, UnapprovedSoftwareStatement, InvalidClientMetadata:
 	default:
-		return fault(fmt.Errorf("denies as %s, which is none of a policy's codes", errorTable[d.Kind].code))
+		return fault(fmt.Errorf("denies as %s, which is none of a policy's codes", d.Kind.Code()))
 	}
 	d.Reason = bounded(cmp.Or(d.Reason, d.Text, "the policy gives no reason"))
 	return d

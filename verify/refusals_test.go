@@ -155,7 +155,7 @@ func pattern(format string) *regexp.Regexp {
 }
 
 // formats are the functions that take a text, and which argument it is.
-var formats = map[string]int{"Refuse": 2, "refuseRequest": 1, "refuse": 0, "Errorf": 0, "New": 0}
+var formats = map[string]int{"Refuse": 2, "refuseRequest": 1, "refuse": 0, "fmt.Errorf": 0, "errors.New": 0}
 
 // TestRefusalsElsewhere holds the texts of the other packages: what could not be
 // said about a request before its metadata, or after them.
@@ -163,7 +163,7 @@ func TestRefusalsElsewhere(t *testing.T) {
 	const file = "testdata/refusals_elsewhere.golden"
 	var lines []string
 	for _, folder := range []string{"authserver", "caddymodule", "gateway", "registry"} {
-		for text := range sourceTexts(t, "../"+folder+"/*.go", map[string]int{"Refuse": 2}) {
+		for text := range sourceTexts(t, "../"+folder+"/*.go", map[string]int{"verify.Refuse": 2}) {
 			if !strings.Contains(text, "; ") {
 				t.Errorf("%s does not say how to mend it: %s", folder, text)
 			}
@@ -228,12 +228,16 @@ func collect(t *testing.T, files *token.FileSet, file *ast.File, formats map[str
 	})
 }
 
-// called is the name of a function, without what it belongs to.
+// called is the name of a function, with its package where it is another one's, and of a
+// method without what it belongs to.
 func called(call *ast.CallExpr) string {
 	switch f := call.Fun.(type) {
 	case *ast.Ident:
 		return f.Name
 	case *ast.SelectorExpr:
+		if of, ok := f.X.(*ast.Ident); ok && of.Obj == nil {
+			return of.Name + "." + f.Sel.Name
+		}
 		return f.Sel.Name
 	}
 	return ""

@@ -113,5 +113,5 @@ func (r *TokenRules) checkAudience(claims Object) error {
 	}
 	return badToken("for another audience").
 		Because(fmt.Errorf("aud %s is none of %s; if such tokens are for this gateway, write in authorization_server: token_audience %s",
-			quote(strings.Join(audiences, " "), longestAudience), quote(strings.Join(r.Audiences, " "), longestAudience), quote(audiences[0], longestAudience)))
+			QuoteUpTo(strings.Join(audiences, " "), longestAudience), QuoteUpTo(strings.Join(r.Audiences, " "), longestAudience), QuoteUpTo(audiences[0], longestAudience)))
 }

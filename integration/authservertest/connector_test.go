@@ -238,7 +238,7 @@ func TestRegistrationRefused(t *testing.T) {
 			change(c)
 			_, err := b.Create(t.Context(), c)
 			kind := verify.InvalidClientMetadata
-			if refusal := verify.AsError(err); name == "redirect URI" && refusal.Kind == verify.InvalidRedirectURI {
+			if refused := verify.AsError(err); name == "redirect URI" && refused.Kind == verify.InvalidRedirectURI {
 				kind = verify.InvalidRedirectURI // one of the servers tells it apart
 			}
 			if b.refused(err, kind); errors.Is(err, registry.ErrLost) {
