@@ -17,6 +17,10 @@ const ScopeRegister = "dcr_register"
 // MaxToken is the length in bytes of an access token, at most.
 const MaxToken = 8 << 10
 
+// TokenMembers are what the AS says of a token, or answers with one. Whatever reads them
+// takes one value or another: where there are several, none may be believed.
+var TokenMembers = []string{"active", "client_id", "azp", "sub", "scope", "cnf", "exp", "iat", "iss", "aud", "jti", "access_token"}
+
 // AccessToken is an access token that the AS has vouched for, by introspection
 // (RFC 7662) or by its signature (RFC 9068).
 type AccessToken struct {

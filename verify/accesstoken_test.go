@@ -140,7 +140,7 @@ func TestReadAccessToken(t *testing.T) {
 		{"thumbprint in another case", `{"cnf":{"x5t#s256":"t"}}`, AccessToken{}, "bound to something else"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got, err := ReadAccessToken("raw", object(t, tc.claims))
+			got, err := ReadAccessToken("raw", objectOf(t, tc.claims))
 			switch full := (*Error)(nil); {
 			case errors.As(err, &full) && tc.refused == "bound to something else":
 				wantRefusal(t, err, InvalidToken, tc.refused)

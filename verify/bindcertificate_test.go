@@ -109,7 +109,7 @@ func TestBindOrganizationIdentifier(t *testing.T) {
 		{"empty", monzo, "", "has no organizationIdentifier"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s := &SoftwareStatement{OrgID: "0015800001HQQrZAAX", SoftwareID: "oQ4KoaavpOuoE7rvQsZEOV", Claims: object(t, tc.claims)}
+			s := &SoftwareStatement{OrgID: "0015800001HQQrZAAX", SoftwareID: "oQ4KoaavpOuoE7rvQsZEOV", Claims: objectOf(t, tc.claims)}
 			cert := subjectCertificate(t, rdn(utf8String("2.5.4.3", "0015800001HQQrZAAX")), rdn(utf8String(OrganizationIdentifier, tc.identifier)))
 			wantText(t, BindCertificate(t.Context(), []string{BindOrganizationIdentifier}, cert, s), tc.refused)
 		})
@@ -172,7 +172,7 @@ func TestBindSSAJWKS(t *testing.T) {
 // All the forms that are configured must hold; the keys are asked only when the
 // others do.
 func TestBindCertificateForms(t *testing.T) {
-	s := &SoftwareStatement{SoftwareID: "x", OrgID: "1", Claims: object(t, "{}")}
+	s := &SoftwareStatement{SoftwareID: "x", OrgID: "1", Claims: objectOf(t, "{}")}
 	cert := subjectCertificate(t, rdn(utf8String(OrganizationIdentifier, "PSDGB-OB-1")), rdn(utf8String("2.5.4.3", "x")))
 	published := parseKeys(t, `{"x5c":["`+stdBase64(cert.Leaf.Raw)+`"],`+jwkOf(ecKey().Public(), "use", "tls")[1:])
 	withdrawn := parseKeys(t, jwkOf(ecKey().Public(), "use", "tls"))

@@ -144,8 +144,8 @@ func TestReadClientAuthenticationRefuses(t *testing.T) {
 }
 
 func TestCheckClient(t *testing.T) {
-	subject := dn(t, "CN=x,O=Bank,C=GB")
-	cert, other := &Certificate{Subject: dn(t, "C=GB,O=BANK,CN=x")}, &Certificate{Subject: dn(t, "C=GB,O=Bank,CN=y")}
+	subject := nameOf(t, "CN=x,O=Bank,C=GB")
+	cert, other := &Certificate{Subject: nameOf(t, "C=GB,O=BANK,CN=x")}, &Certificate{Subject: nameOf(t, "C=GB,O=Bank,CN=y")}
 	tls := &Authenticator{ClientID: "c", Method: "tls_client_auth", Subject: subject}
 	jwt := &Authenticator{ClientID: "c", Method: "private_key_jwt", Subject: subject}
 	both := &Authenticator{ClientID: "c", Method: "private_key_jwt", Subject: subject, NeedsCertificate: true}

@@ -30,8 +30,8 @@ func TestNewClientSecret(t *testing.T) {
 // for, with its certificate, and nobody else's secret will do.
 func TestSecretMethods(t *testing.T) {
 	const secret, other = "0123456789abcdefghijklmnopqrst-_", "0123456789abcdefghijklmnopqrst_-"
-	subject := dn(t, "CN=x,O=Bank,C=GB")
-	cert, foreign := &Certificate{Subject: subject}, &Certificate{Subject: dn(t, "CN=y,O=Bank,C=GB")}
+	subject := nameOf(t, "CN=x,O=Bank,C=GB")
+	cert, foreign := &Certificate{Subject: subject}, &Certificate{Subject: nameOf(t, "CN=y,O=Bank,C=GB")}
 	basic := func(id, password string) []string {
 		return []string{"Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+password))}
 	}

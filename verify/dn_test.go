@@ -98,9 +98,9 @@ func TestDNEqualNever(t *testing.T) {
 // The type of the string in the certificate does not count, and comparing works
 // with what the TPP has seen of its certificate.
 func TestDNEqualCertificate(t *testing.T) {
-	leaf := issue(t, subjectDER(t,
-		rdn(printableString("2.5.4.6", "GB")), rdn(bmpString("2.5.4.10", "Bänk Ltd")), rdn(attr{"2.5.4.11", tagTeletex, []byte("\xdcnit")}),
-		rdn(utf8String("2.5.4.97", "PSDGB-FCA-123456")), rdn(utf8String("2.5.4.3", "one")), rdn(utf8String("2.5.4.3", "two"), printableString("2.5.4.5", "42"))), ecKey())
+	leaf := selfSigned(t, subjectDER(t,
+		rdn(printableString("2.5.4.6", "GB")), rdn(bmpString("2.5.4.10", "Bänk Ltd")), rdn(attr{"2.5.4.11", tagTeletexString, []byte("\xdcnit")}),
+		rdn(utf8String("2.5.4.97", "PSDGB-FCA-123456")), rdn(utf8String("2.5.4.3", "one")), rdn(utf8String("2.5.4.3", "two"), printableString("2.5.4.5", "42"))))
 	subject, err := ParseSubject(leaf.RawSubject)
 	if err != nil {
 		t.Fatal(err)

@@ -1,99 +1,11 @@
 package verify
 
 import (
-	"crypto"
-	"crypto/rand"
-	"crypto/x509"
 	"encoding/asn1"
-	"encoding/base64"
 	"fmt"
-	"math/big"
 	"reflect"
-	"strconv"
-	"strings"
 	"testing"
-	"time"
-	"unicode/utf16"
 )
-
-// attr is one attribute as it goes into the DER of a subject.
-type attr struct {
-	oid   string
-	tag   int
-	value []byte
-}
-
-func utf8String(oid, v string) attr      { return attr{oid, asn1.TagUTF8String, []byte(v)} }
-func printableString(oid, v string) attr { return attr{oid, asn1.TagPrintableString, []byte(v)} }
-
-func bmpString(oid, v string) attr {
-	var b []byte
-	for _, u := range utf16.Encode([]rune(v)) {
-		b = append(b, byte(u>>8), byte(u))
-	}
-	return attr{oid, asn1.TagBMPString, b}
-}
-
-func rdn(attributes ...attr) []attr { return attributes }
-
-// subjectDER writes a Name in exactly this order, as a CA may.
-func subjectDER(t testing.TB, rdns ...[]attr) []byte {
-	t.Helper()
-	var name []byte
-	for _, r := range rdns {
-		var set []byte
-		for _, a := range r {
-			oid := asn1.ObjectIdentifier{}
-			for arc := range strings.SplitSeq(a.oid, ".") {
-				n, err := strconv.Atoi(arc)
-				if err != nil {
-					t.Fatal(err)
-				}
-				oid = append(oid, n)
-			}
-			set = append(set, marshal(t, struct {
-				Type  asn1.ObjectIdentifier
-				Value asn1.RawValue
-			}{oid, asn1.RawValue{Tag: a.tag, Bytes: a.value}})...)
-		}
-		name = append(name, marshal(t, asn1.RawValue{Tag: asn1.TagSet, IsCompound: true, Bytes: set})...)
-	}
-	return marshal(t, asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: name})
-}
-
-func marshal(t testing.TB, v any) []byte {
-	t.Helper()
-	der, err := asn1.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return der
-}
-
-// issue makes a real certificate with the subject, valid for a day around noon.
-func issue(t testing.TB, subject []byte, key crypto.Signer, change ...func(*x509.Certificate)) *x509.Certificate {
-	t.Helper()
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(7), RawSubject: subject,
-		NotBefore: noon.Add(-12 * time.Hour), NotAfter: noon.Add(12 * time.Hour),
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}, BasicConstraintsValid: true,
-	}
-	for _, f := range change {
-		f(template)
-	}
-	ca := &x509.Certificate{RawSubject: subjectDER(t, rdn(utf8String("2.5.4.3", "CA")))}
-	der, err := x509.CreateCertificate(rand.Reader, template, ca, key.Public(), ec384Key())
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return leaf
-}
-
-func stdBase64(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
 
 // Names that Go's pkix.Name loses something of, read from real certificates.
 func TestParseSubjectOfCertificate(t *testing.T) {
@@ -127,13 +39,13 @@ func TestParseSubjectOfCertificate(t *testing.T) {
 			"STREET=1 High St,businessCategory=Private,jurisdictionC=GB,emailAddress=a@b.c,UID=u,DC=com"},
 		{"unknown type as OID", [][]attr{rdn(utf8String("1.2.3.4", "x"))}, DN{{{OID: "1.2.3.4", Value: "x"}}}, "1.2.3.4=x"},
 		{"BMPString", [][]attr{rdn(bmpString("2.5.4.10", "Bänk €"))}, DN{{{OID: "2.5.4.10", Value: "Bänk €"}}}, "O=Bänk €"},
-		{"TeletexString is Latin-1", [][]attr{rdn(attr{"2.5.4.10", tagTeletex, []byte("B\xe4nk")})}, DN{{{OID: "2.5.4.10", Value: "Bänk"}}}, "O=Bänk"},
+		{"TeletexString is Latin-1", [][]attr{rdn(attr{"2.5.4.10", tagTeletexString, []byte("B\xe4nk")})}, DN{{{OID: "2.5.4.10", Value: "Bänk"}}}, "O=Bänk"},
 		{"IA5String", [][]attr{rdn(attr{"1.2.840.113549.1.9.1", asn1.TagIA5String, []byte("a@b.c")})}, DN{{{OID: "1.2.840.113549.1.9.1", Value: "a@b.c"}}}, "emailAddress=a@b.c"},
 		{"separators in values", [][]attr{rdn(utf8String("2.5.4.10", ` #1, "A+B"; <C>\ `))}, DN{{{OID: "2.5.4.10", Value: ` #1, "A+B"; <C>\ `}}}, `O=\ #1\, \"A\+B\"\; \<C\>\\\ `},
 		{"leading number sign and controls", [][]attr{rdn(utf8String("2.5.4.10", "#1\n\x00"))}, DN{{{OID: "2.5.4.10", Value: "#1\n\x00"}}}, `O=\#1\0A\00`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			leaf := issue(t, subjectDER(t, tc.subject...), ecKey())
+			leaf := selfSigned(t, subjectDER(t, tc.subject...))
 			got, err := ParseSubject(leaf.RawSubject)
 			if err != nil {
 				t.Fatal(err)
@@ -164,7 +76,7 @@ func TestParseSubjectValues(t *testing.T) {
 		{"BMPString with a pair", asn1.TagBMPString, "\xd8\x3c\xdf\xe6", "🏦", false},
 		{"VisibleString", tagVisible, "x", "x", false},
 		{"NumericString", asn1.TagNumericString, "12 3", "12 3", false},
-		{"UniversalString", tagUniversal, "\x00\x01\xf3\xe6\x00\x00\x00x", "🏦x", false},
+		{"UniversalString", tagUniversalString, "\x00\x01\xf3\xe6\x00\x00\x00x", "🏦x", false},
 		{"INTEGER", asn1.TagInteger, "\x05", "#020105", true},
 		{"OCTET STRING", asn1.TagOctetString, "\xff", "#0401ff", true},
 		{"PrintableString with more than its characters", asn1.TagPrintableString, "a@b_*", "a@b_*", false},
@@ -219,10 +131,10 @@ func TestParseSubjectRefuses(t *testing.T) {
 		{"BMPString of odd length", cn(asn1.TagBMPString, "\x00a\x00")},
 		{"BMPString with half a pair", cn(asn1.TagBMPString, "\xd8\x3c\x00a")},
 		{"BMPString with the other half", cn(asn1.TagBMPString, "\xdf\xe6")},
-		{"UniversalString of odd length", cn(tagUniversal, "\x00\x00a")},
-		{"UniversalString beyond Unicode", cn(tagUniversal, "\x00\x11\x00\x00")},
-		{"UniversalString negative", cn(tagUniversal, "\xff\xff\xff\xff")},
-		{"UniversalString with a surrogate", cn(tagUniversal, "\x00\x00\xd8\x3c")},
+		{"UniversalString of odd length", cn(tagUniversalString, "\x00\x00a")},
+		{"UniversalString beyond Unicode", cn(tagUniversalString, "\x00\x11\x00\x00")},
+		{"UniversalString negative", cn(tagUniversalString, "\xff\xff\xff\xff")},
+		{"UniversalString with a surrogate", cn(tagUniversalString, "\x00\x00\xd8\x3c")},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if got, err := ParseSubject(tc.der); err == nil {

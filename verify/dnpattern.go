@@ -74,21 +74,3 @@ func (d DN) commonNameFirst() DN {
 	d[last] = rdn
 	return d
 }
-
-// Shown are a client's metadata as an answer of the version has them. It may have been
-// registered while the workspace served another version. dn is its DN, asked for where its
-// text is another.
-func (v Version) Shown(m Metadata, dn func() (DN, error)) Metadata {
-	if v != "3.4" {
-		return m
-	}
-	if m.ApplicationType == "mobile" {
-		m.ApplicationType = "native"
-	}
-	if m.TLSClientAuthSubjectDN != "" && !followsPattern(m.TLSClientAuthSubjectDN) {
-		if name, err := dn(); err == nil && len(name) > 0 { // else the text is all that is known
-			m.TLSClientAuthSubjectDN = name.patternText()
-		}
-	}
-	return m
-}

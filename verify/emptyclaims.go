@@ -10,26 +10,24 @@ import (
 
 // stated are the claims of a statement that say something.
 func (s *SoftwareStatement) stated() Object {
-	if !slices.ContainsFunc(s.Claims.members, Member.saysNothing) { // as nearly always
+	if !slices.ContainsFunc(s.Claims.Members(), saysNothing) { // as nearly always
 		return s.Claims
 	}
-	return s.Claims.filter(func(m Member) bool { return !m.saysNothing() })
+	return s.Claims.Filter(func(m Member) bool { return !saysNothing(m) })
 }
 
-func (m Member) saysNothing() bool { return saysNothing(m.Value) }
+func saysNothing(m Member) bool { return isEmpty(m.Value) }
 
-// saysNothing tells whether a value is empty, or an array of such values.
-func saysNothing(raw []byte) bool {
+// isEmpty tells whether a value is empty, or an array of such values.
+func isEmpty(raw []byte) bool {
 	switch raw[0] {
 	case 'n':
 		return true
 	case '"', '{':
 		return len(bytes.TrimSpace(raw[1:len(raw)-1])) == 0
 	case '[':
-		p := parser{data: raw, at: 1}
-		for p.item() {
-			start := p.at
-			if p.value(1) != nil || !saysNothing(raw[start:p.at]) {
+		for item := range EachItem(raw) {
+			if !isEmpty(item) {
 				return false
 			}
 		}

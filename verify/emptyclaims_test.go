@@ -33,14 +33,14 @@ func TestEmptyStatementClaimsAreAbsent(t *testing.T) {
 		if err != nil || got.Metadata.Scope != "openid" {
 			t.Errorf("software_roles %s: %+v, %v", value, got, err)
 		}
-		in.Request.Claims = object(t, jsonOf(with(request, "scope", "openid accounts")))
+		in.Request.Claims = objectOf(t, jsonOf(with(request, "scope", "openid accounts")))
 		_, err = CheckMetadata(context.Background(), in)
 		wantRefusal(t, err, InvalidClientMetadata, "scope: 'accounts' is not covered by the software statement's software_roles")
 		in = metadataInput(t, request, with(ssaClaims, "software_redirect_uris", json.RawMessage(value)))
 		_, err = CheckMetadata(context.Background(), in)
 		wantRefusal(t, err, InvalidRedirectURI, "the software statement has no software_redirect_uris")
 		for _, needed := range []string{"software_id", "org_id", "software_client_name"} {
-			s := &SoftwareStatement{Claims: object(t, jsonOf(with(ssaClaims, needed, json.RawMessage(value)))), Issuer: &Issuer{}}
+			s := &SoftwareStatement{Claims: objectOf(t, jsonOf(with(ssaClaims, needed, json.RawMessage(value)))), Issuer: &Issuer{}}
 			if err := s.read(noon); err == nil || err.Error() != needed+" is missing" {
 				t.Errorf("%s %s: %v", needed, value, err)
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 )
 
@@ -78,15 +79,16 @@ func (o Object) With(name string, raw []byte) Object {
 
 // Without returns the object without the named members. The receiver is unchanged.
 func (o Object) Without(names ...string) Object {
-	return o.filter(func(m Member) bool { return !slices.Contains(names, m.Name) })
+	return o.Filter(func(m Member) bool { return !slices.Contains(names, m.Name) })
 }
 
 // Only returns the object with the named members alone. The receiver is unchanged.
 func (o Object) Only(names ...string) Object {
-	return o.filter(func(m Member) bool { return slices.Contains(names, m.Name) })
+	return o.Filter(func(m Member) bool { return slices.Contains(names, m.Name) })
 }
 
-func (o Object) filter(keep func(Member) bool) Object {
+// Filter is the object with those members alone that keep tells to keep.
+func (o Object) Filter(keep func(Member) bool) Object {
 	out := Object{reader: o.reader}
 	for _, m := range o.members {
 		if keep(m) {
@@ -197,16 +199,24 @@ func (o Object) Object(name string) (v Object, ok bool, err error) {
 // Items are the items of an array that a member of an Object has or holds, as JSON
 // text. They share its memory.
 func Items(raw []byte) (items [][]byte) {
-	p := parser{data: raw, at: 1, reader: tolerantly} // one of the readers has accepted it
 	items = make([][]byte, 0, min(1+bytes.Count(raw, []byte{','}), 64))
-	for p.item() {
-		start := p.at
-		if p.value(1) != nil {
-			return items // of no array that was accepted
-		}
-		items = append(items, raw[start:p.at])
+	for item := range EachItem(raw) {
+		items = append(items, item)
 	}
 	return items
+}
+
+// EachItem is Items, one after another.
+func EachItem(raw []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		p := parser{data: raw, at: 1, reader: tolerantly} // one of the readers has accepted it
+		for p.item() {
+			start := p.at
+			if p.value(1) != nil || !yield(raw[start:p.at]) {
+				return // the first: of no array that was accepted
+			}
+		}
+	}
 }
 
 // Text is the text of a string that a member of an Object has or holds.

@@ -34,6 +34,10 @@ const (
 // share data's memory, which must not be changed any more; the names share a copy of it.
 func ParseObject(data []byte) (Object, error) { return strictly.read(data) }
 
+// ParseHeader is ParseObject for the header of a JWS, where null is a value: no member of
+// one may be without (RFC 7515 4).
+func ParseHeader(data []byte) (Object, error) { return ofHeader.read(data) }
+
 // ParseAnswer reads exactly one JSON object of a configured server, tolerantly. With an
 // error the object has the members that were read before it: of an answer that broke off
 // in the middle. Memory is as for ParseObject.
@@ -66,10 +70,6 @@ func (r reader) read(data []byte) (Object, error) {
 	}
 	return o, nil
 }
-
-// TokenMembers are what the AS says of a token, or answers with one. Whatever reads them
-// takes one value or another: where there are several, none may be believed.
-var TokenMembers = []string{"active", "client_id", "azp", "sub", "scope", "cnf", "exp", "iat", "iss", "aud", "jti", "access_token"}
 
 // Ambiguous is the error of the first of the members that has several values, or several
 // of a member of its own; nil for none.
@@ -113,7 +113,7 @@ func (o *Object) dropNulls() {
 	}
 	for i := range o.members {
 		if o.members[i].isNull() {
-			*o = o.filter(func(m Member) bool { return !m.isNull() })
+			*o = o.Filter(func(m Member) bool { return !m.isNull() })
 			return
 		}
 	}

@@ -130,7 +130,9 @@ func TestAmbiguous(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			wantText(t, o.Ambiguous(TokenMembers), want)
+			if err := o.Ambiguous([]string{"active", "client_id", "azp", "sub", "scope", "cnf", "exp", "iat", "iss", "aud", "jti", "access_token"}); want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+				t.Errorf("got %v, want %q", err, want)
+			}
 		}
 	}
 }
@@ -153,6 +155,7 @@ func TestBrokenAnswer(t *testing.T) {
 }
 
 func TestNumericDate(t *testing.T) {
+	noon := time.Unix(1772366400, 0)
 	for value, want := range map[string]time.Time{
 		"0": time.Unix(0, 0), "1772366400": noon, "1772366400.0": noon, "1772366400.5": noon.Add(time.Second / 2), "1.7723664e9": noon, "1.7723664E+9": noon,
 		"17723664000e-1": noon, "17723664005e-1": noon.Add(time.Second / 2), "0.9999999999999999999999": time.Unix(0, 999_999_999), "-0": time.Unix(0, 0), "-0.0": time.Unix(0, 0),

@@ -90,7 +90,7 @@ func split(raw []byte, algorithms, types []string, claims func([]byte) (Object, 
 			return nil, err
 		}
 	}
-	h, err := ofHeader.read(header)
+	h, err := ParseHeader(header)
 	if err != nil {
 		return nil, fmt.Errorf("has a header that is no acceptable JSON object (%w)", err)
 	}

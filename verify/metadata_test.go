@@ -27,7 +27,7 @@ func TestRegistrationNamesHoldTheRules(t *testing.T) {
 			t.Errorf("%s would be shown", r.Claim)
 		}
 	}
-	for _, m := range object(t, jsonOf(Metadata{
+	for _, m := range objectOf(t, jsonOf(Metadata{
 		TokenEndpointSigningAlg: "x", TLSClientAuthSubjectDN: "x", TLSClientAuthSANDNS: "x", TLSClientAuthSANURI: "x", TLSClientAuthSANIP: "x", TLSClientAuthSANEmail: "x",
 		BackchannelMode: "x", BackchannelEndpoint: "x", BackchannelAlg: "x", BackchannelUserCode: new(bool),
 	})).Members() {

@@ -15,12 +15,12 @@ func sourceOf(source KeySource) func(string) (KeySource, error) {
 // metadataInput is a request as VerifyRequest hands it on.
 func metadataInput(t testing.TB, request, ssa claims) MetadataInput {
 	t.Helper()
-	s := &SoftwareStatement{Claims: object(t, jsonOf(ssa)), Issuer: &Issuer{SoftwareKeys: sourceOf(parseKeys(t, jwkOf(ecKey().Public())))}}
+	s := &SoftwareStatement{Claims: objectOf(t, jsonOf(ssa)), Issuer: &Issuer{SoftwareKeys: sourceOf(parseKeys(t, jwkOf(ecKey().Public())))}}
 	if err := s.read(noon); err != nil {
 		t.Fatal(err)
 	}
 	return MetadataInput{
-		Request:    &Request{Claims: object(t, jsonOf(request)), Statement: s},
+		Request:    &Request{Claims: objectOf(t, jsonOf(request)), Statement: s},
 		Acceptable: DefaultAcceptable(), Trust: siteTrust(t), Now: noon,
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 )
 
 // Policy is what one bank demands of registrations beside the protections and the
@@ -105,23 +104,7 @@ func tooLate(within time.Duration) error {
 	return fmt.Errorf("took longer than its timeout, %v; make it cheaper, or raise timeout in its block (at most %v)", within, MaxPolicyTime)
 }
 
-// maxReason bounds a reason in bytes: it may be made of a stranger's claims.
-const maxReason = 2000
-
 func fault(err error) Decision { return Decision{Fault: err, Reason: bounded(err.Error())} }
-
-// bounded is a text for a log or a terminal: cut, without control characters.
-func bounded(s string) string {
-	if len(s) > maxReason {
-		s = s[:maxReason] + "..."
-	}
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return '?'
-		}
-		return r
-	}, strings.ToValidUTF8(s, "?"))
-}
 
 // checked holds a decision to what one may be.
 func (d Decision) checked(in *PolicyInput) Decision {

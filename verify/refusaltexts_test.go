@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rsa"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -12,12 +13,17 @@ import (
 // its request does not get past them, each text once.
 
 func TestRefusalsOfJSON(t *testing.T) {
+	manyMembers := "{}"
+	for i := range maxMembers + 1 {
+		manyMembers = fmt.Sprintf(`{"m%d":0,%s`, i, manyMembers[1:])
+	}
+	manyMembers = strings.Replace(manyMembers, ",}", "}", 1)
 	deep := strings.Repeat("[", 20) + strings.Repeat("]", 20)
 	for name, payload := range map[string]string{
 		"number": `{"a":01.}`, "number without digits": `{"a":-}`, "no colon": `{"a"}`, "no value": `{"a":}`, "another word": `{"a":nil}`,
 		"no end of a string": `{"a":"b`, "control character": "{\"a\":\"\t\"}", "unknown escape": `{"a":"\x"}`, "half a pair": `{"a":"\ud800"}`,
 		"no comma in an object": `{"a":1 "b":2}`, "no comma in an array": `{"a":[1 2]}`, "no name": `{1:2}`, "trailing comma": `{"a":1,}`,
-		"too deep": `{"a":` + deep + `}`, "many items": `{"a":[` + strings.Repeat("1,", maxItems) + `1]}`, "many members": manyMembers(maxMembers + 1),
+		"too deep": `{"a":` + deep + `}`, "many items": `{"a":[` + strings.Repeat("1,", maxItems) + `1]}`, "many members": manyMembers,
 		"twice": `{"a":1,"a":2}`, "twice inside": `{"a":{"b":1,"b":2}}`, "a list": `[]`, "text after": `{} x`, "not UTF-8": "{\"a\":\"\xff\"}",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -209,3 +209,14 @@ func (r *RequestRules) keys(s *SoftwareStatement) (KeySource, error) {
 	}
 	return source, err
 }
+
+// What is told of a document that is not shown.
+type (
+	size struct {
+		Bytes int `json:"bytes"`
+	}
+	signer struct {
+		Algorithm string `json:"alg"`
+		KeyID     string `json:"kid"`
+	}
+)

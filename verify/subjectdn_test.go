@@ -77,7 +77,7 @@ func TestSubjectDN(t *testing.T) {
 			if got.Metadata.TLSClientAuthSubjectDN != tc.text || !bytes.Equal(got.RawSubject, tc.raw) {
 				t.Errorf("text %q, DER %x", got.Metadata.TLSClientAuthSubjectDN, got.RawSubject)
 			}
-			if !got.Subject.Equal(dn(t, tc.text)) {
+			if !got.Subject.Equal(nameOf(t, tc.text)) {
 				t.Errorf("subject %s", got.Subject)
 			}
 		})
@@ -113,7 +113,7 @@ func TestSubjectDNAsGoWritesIt(t *testing.T) {
 				in := metadataInput(t, with(requestClaims, "token_endpoint_auth_method", "tls_client_auth", "tls_client_auth_subject_dn", text), ssaClaims)
 				in.Certificate, in.Acceptable.Lenient = cert, lenient
 				got, err := CheckMetadata(context.Background(), in)
-				if err == nil && (!dn(t, got.Metadata.TLSClientAuthSubjectDN).Equal(cert.Subject) || !bytes.Equal(got.RawSubject, der)) {
+				if err == nil && (!nameOf(t, got.Metadata.TLSClientAuthSubjectDN).Equal(cert.Subject) || !bytes.Equal(got.RawSubject, der)) {
 					t.Errorf("%s is registered as %s", text, got.Metadata.TLSClientAuthSubjectDN)
 				}
 				if err == nil && lenient == nil && got.Metadata.TLSClientAuthSubjectDN != tc.own {
@@ -175,7 +175,7 @@ func TestSubjectDNWithoutKeys(t *testing.T) {
 	_, err = CheckMetadata(context.Background(), in)
 	wantRefusal(t, err, Unavailable, "try again later")
 
-	in.Request.Claims = object(t, jsonOf(with(requestClaims, "token_endpoint_auth_method", "tls_client_auth", "tls_client_auth_subject_dn", "CN=X")))
+	in.Request.Claims = objectOf(t, jsonOf(with(requestClaims, "token_endpoint_auth_method", "tls_client_auth", "tls_client_auth_subject_dn", "CN=X")))
 	if _, err := CheckMetadata(context.Background(), in); err != nil {
 		t.Errorf("the presented one needs no keys: %v", err)
 	}

@@ -3,6 +3,8 @@ package verify
 import (
 	"context"
 	"encoding/json"
+	"strings"
+	"unicode"
 )
 
 // Step is one check of a request, as operators read it.
@@ -203,17 +205,6 @@ func (t *Trace) End(err error) []Step {
 	return steps
 }
 
-// What is told of a document that is not shown.
-type (
-	size struct {
-		Bytes int `json:"bytes"`
-	}
-	signer struct {
-		Algorithm string `json:"alg"`
-		KeyID     string `json:"kid"`
-	}
-)
-
 const leftOut = "(left out: the trace is too long)"
 
 // shown is an input as bounded JSON, nil for none.
@@ -245,4 +236,20 @@ func shown(input any) json.RawMessage {
 		return nil
 	}
 	return text
+}
+
+// maxReason bounds a reason in bytes: it may be made of a stranger's claims.
+const maxReason = 2000
+
+// bounded is a text for a log or a terminal: cut, without control characters.
+func bounded(s string) string {
+	if len(s) > maxReason {
+		s = s[:maxReason] + "..."
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
 }

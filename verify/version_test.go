@@ -248,13 +248,13 @@ func TestShown(t *testing.T) {
 		{"slashes", "/C=GB/CN=tpp", "CN=tpp,C=GB"},
 		{"no CN", "O=x, C=GB", "C=GB,O=x"},
 	} {
-		name := dn(t, tc.text)
+		name := nameOf(t, tc.text)
 		m := Metadata{ApplicationType: "mobile", TLSClientAuthSubjectDN: tc.text}
 		got := Version("3.4").Shown(m, func() (DN, error) { return name, nil })
 		if got.TLSClientAuthSubjectDN != tc.want || got.ApplicationType != "native" {
 			t.Errorf("%s: %s %s, want %s", tc.name, got.ApplicationType, got.TLSClientAuthSubjectDN, tc.want)
 		}
-		if read := dn(t, got.TLSClientAuthSubjectDN); !read.sameAttributes(name) {
+		if read := nameOf(t, got.TLSClientAuthSubjectDN); !read.sameAttributes(name) {
 			t.Errorf("%s: %s is another name", tc.name, got.TLSClientAuthSubjectDN)
 		}
 		if got := Version("3.3").Shown(m, nil); !reflect.DeepEqual(got, m) {

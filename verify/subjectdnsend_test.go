@@ -34,7 +34,7 @@ func oddSubject(t testing.TB, r *rand.Rand) []byte {
 		case 1:
 			return ia5String(oid, ascii)
 		case 2:
-			return attr{oid, tagTeletex, []byte(v)} // Latin-1, whatever the bytes are
+			return attr{oid, tagTeletexString, []byte(v)} // Latin-1, whatever the bytes are
 		case 3:
 			if !strings.ContainsRune(v, utf8.RuneError) {
 				return bmpString(oid, v)
@@ -44,7 +44,7 @@ func oddSubject(t testing.TB, r *rand.Rand) []byte {
 			for _, c := range strings.ReplaceAll(v, "\ufffd", "") {
 				units = append(units, byte(c>>24), byte(c>>16), byte(c>>8), byte(c))
 			}
-			return attr{oid, tagUniversal, units}
+			return attr{oid, tagUniversalString, units}
 		case 5:
 			return attr{oid, []int{asn1.TagInteger, asn1.TagOctetString, asn1.TagBitString}[r.Intn(3)], []byte("\x01" + v)}
 		case 6:
