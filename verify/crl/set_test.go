@@ -292,8 +292,8 @@ func TestRun(t *testing.T) {
 // current list was kept.
 func TestReady(t *testing.T) {
 	ca := crltest.New(t, at, "CA", nil, nil)
-	free := make(chan struct{})
-	hanging := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-free }))
+	free, fetched := make(chan struct{}), make(chan struct{}, 3)
+	hanging := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { fetched <- struct{}{}; <-free }))
 	defer hanging.Close()
 	defer close(free)
 	for _, c := range []struct {
@@ -314,6 +314,11 @@ func TestReady(t *testing.T) {
 		h.AddURL(client(), hanging.URL)
 		ready := make(chan struct{})
 		go func() { h.Ready(t.Context()); close(ready) }()
+		select {
+		case <-fetched: // what was kept is read by now
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s: the server has not been asked after 10 s", c.name)
+		}
 		if c.waits {
 			select {
 			case enough <- at:
