@@ -10,6 +10,8 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // CheckToken finds out what an access token is: from the AS (RFC 7662), or from
@@ -67,16 +69,16 @@ func (s *Server) introspect(ctx context.Context, m *Metadata, raw string) (*veri
 			"write validate jwt if that is meant, or have the server introspect JWTs")
 		return s.checkJWT(ctx, m, raw, s.tokenAudience(m))
 	case said == tokenInactive:
-		return nil, verify.Refuse(verify.InvalidToken, "access_token", "access token: not active at the authorization server; get a new one")
+		return nil, refusal.New(refusal.InvalidToken, "access_token", "access token: not active at the authorization server; get a new one")
 	}
 	switch iss, ok, err := claims.String("iss"); {
 	case err != nil:
 		return nil, unavailable(s.unusable(introspectionAnswer, fmt.Errorf("iss %w", err)))
 	case ok && iss != m.Issuer:
-		return nil, verify.Refuse(verify.InvalidToken, "access_token", "access token: of another issuer; get one from this authorization server")
+		return nil, refusal.New(refusal.InvalidToken, "access_token", "access token: of another issuer; get one from this authorization server")
 	}
 	t, err := verify.ReadAccessToken(raw, claims)
-	if full := (*verify.Error)(nil); err != nil && !errors.As(err, &full) {
+	if full := (*refusal.Error)(nil); err != nil && !errors.As(err, &full) {
 		return nil, unavailable(s.unusable(introspectionAnswer, err))
 	}
 	return t, err
@@ -94,7 +96,7 @@ const (
 )
 
 // askAbout asks the AS about a token (RFC 7662), among the exchanges of a family.
-func (s *Server) askAbout(ctx context.Context, m *Metadata, raw string, among *family) (claims verify.Object, said introspected, err error) {
+func (s *Server) askAbout(ctx context.Context, m *Metadata, raw string, among *family) (claims strictjson.Object, said introspected, err error) {
 	q := form(m.Path("introspection_endpoint"), raw, s.ClientID, s.ClientSecret)
 	q.among = among
 	res, err := s.send(ctx, q)
@@ -107,7 +109,7 @@ func (s *Server) askAbout(ctx context.Context, m *Metadata, raw string, among *f
 	case res.Status != http.StatusOK:
 		return claims, 0, unexpected(res)
 	}
-	if claims, err = verify.ParseAnswer(res.Body); err == nil {
+	if claims, err = strictjson.ParseAnswer(res.Body); err == nil {
 		err = claims.Ambiguous(verify.TokenMembers)
 	}
 	if err != nil {
@@ -163,7 +165,7 @@ func (s *Server) Revoke(ctx context.Context, v registry.Revocation) error {
 		return notRevoked(errors.New("the authorization server has no revocation endpoint"))
 	}
 	if asClient(v) {
-		if err = s.revoke(ctx, s.clientForm(target, v)); err == nil || verify.AsError(err).Kind == verify.Unavailable {
+		if err = s.revoke(ctx, s.clientForm(target, v)); err == nil || refusal.From(err).Kind == refusal.Unavailable {
 			return err
 		}
 	}
@@ -189,7 +191,7 @@ func (s *Server) revoke(ctx context.Context, q request) error {
 }
 
 func notRevoked(cause error) error {
-	return verify.Refuse(verify.AccessDenied, "revocation", "the authorization server does not revoke this token; it stays valid there until it expires").Because(cause)
+	return refusal.New(refusal.AccessDenied, "revocation", "the authorization server does not revoke this token; it stays valid there until it expires").Because(cause)
 }
 
 // form is the request that introspection and revocation share (RFC 7662 2.1, RFC 7009 2.1).

@@ -14,37 +14,37 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 func TestIntrospection(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		answer http.HandlerFunc
-		kind   verify.Kind // 0: active
+		kind   refusal.Kind // 0: active
 		cause  string
 	}{
 		{"active", answer(200, `{"active":true,"client_id":"tpp","scope":"openid accounts","exp":1800000060,"iss":"https://bank.example/as","cnf":{"x5t#S256":"thumb"}}`), 0, ""},
 		{"active, of an issuer that it does not name", answer(200, `{"active":true,"client_id":"tpp","scope":"openid accounts","exp":1800000060,"cnf":{"x5t#S256":"thumb"}}`), 0, ""},
-		{"inactive", answer(200, `{"active":false}`), verify.InvalidToken, "not active"},
-		{"of another issuer", answer(200, `{"active":true,"client_id":"tpp","iss":"https://other.example/as"}`), verify.InvalidToken, "of another issuer"},
+		{"inactive", answer(200, `{"active":false}`), refusal.InvalidToken, "not active"},
+		{"of another issuer", answer(200, `{"active":true,"client_id":"tpp","iss":"https://other.example/as"}`), refusal.InvalidToken, "of another issuer"},
 		{"null for all that it need not say", answer(200, `{"active":true,"client_id":"tpp","scope":"openid accounts","exp":1800000060.0,"iss":null,"sub":null,"aud":null,"jti":null,"iat":null,"cnf":{"x5t#S256":"thumb"}}`), 0, ""},
 		{"members twice, each with one value", answer(200, `{"active":true,"active":true,"client_id":"tpp","client_id":"tpp","scope":"openid accounts","exp":1800000060,"cnf":{"x5t#S256":"thumb"},"x":1,"x":2}`), 0, ""},
-		{"issuer of another type", answer(200, `{"active":true,"iss":7}`), verify.Unavailable, "iss is a number"},
-		{"claims that cannot be read", answer(200, `{"active":true,"client_id":7}`), verify.Unavailable, "client_id is a number"},
-		{"sub twice", answer(200, `{"active":true,"client_id":"tpp","sub":"a","sub":"b"}`), verify.Unavailable, "sub is there more than once"},
-		{"aud twice", answer(200, `{"active":true,"client_id":"tpp","aud":"a","aud":["a"]}`), verify.Unavailable, "aud is there more than once"},
-		{"a thumbprint twice", answer(200, `{"active":true,"client_id":"tpp","cnf":{"x5t#S256":"a","x5t#S256":"b"}}`), verify.Unavailable, `cnf has "x5t#S256", which is there more than once`},
-		{"our secret is wrong", answer(401, `{"error":"invalid_client","error_description":"no such client"}`), verify.Unavailable, "check the gateway's credentials at the authorization server: status 401, invalid_client: no such client"},
-		{"we may not", answer(403, ``), verify.Unavailable, "check the gateway's credentials"},
-		{"another fault of ours", answer(400, `{"error":"invalid_request"}`), verify.Unavailable, "status 400, invalid_request"},
-		{"broken", answer(500, ``), verify.Unavailable, "status 500, no error text"},
-		{"redirect", answer(302, ``), verify.Unavailable, "302"},
-		{"dropped", dropped, verify.Unavailable, "EOF"},
-		{"garbage", answer(200, `active`), verify.Unavailable, "not a JSON object"},
-		{"active twice", answer(200, `{"active":false,"active":true}`), verify.Unavailable, "active is there more than once"},
-		{"without active", answer(200, `{"client_id":"tpp"}`), verify.Unavailable, "active is missing"},
-		{"active as text", answer(200, `{"active":"true"}`), verify.Unavailable, "active is a string"},
+		{"issuer of another type", answer(200, `{"active":true,"iss":7}`), refusal.Unavailable, "iss is a number"},
+		{"claims that cannot be read", answer(200, `{"active":true,"client_id":7}`), refusal.Unavailable, "client_id is a number"},
+		{"sub twice", answer(200, `{"active":true,"client_id":"tpp","sub":"a","sub":"b"}`), refusal.Unavailable, "sub is there more than once"},
+		{"aud twice", answer(200, `{"active":true,"client_id":"tpp","aud":"a","aud":["a"]}`), refusal.Unavailable, "aud is there more than once"},
+		{"a thumbprint twice", answer(200, `{"active":true,"client_id":"tpp","cnf":{"x5t#S256":"a","x5t#S256":"b"}}`), refusal.Unavailable, `cnf has "x5t#S256", which is there more than once`},
+		{"our secret is wrong", answer(401, `{"error":"invalid_client","error_description":"no such client"}`), refusal.Unavailable, "check the gateway's credentials at the authorization server: status 401, invalid_client: no such client"},
+		{"we may not", answer(403, ``), refusal.Unavailable, "check the gateway's credentials"},
+		{"another fault of ours", answer(400, `{"error":"invalid_request"}`), refusal.Unavailable, "status 400, invalid_request"},
+		{"broken", answer(500, ``), refusal.Unavailable, "status 500, no error text"},
+		{"redirect", answer(302, ``), refusal.Unavailable, "302"},
+		{"dropped", dropped, refusal.Unavailable, "EOF"},
+		{"garbage", answer(200, `active`), refusal.Unavailable, "not a JSON object"},
+		{"active twice", answer(200, `{"active":false,"active":true}`), refusal.Unavailable, "active is there more than once"},
+		{"without active", answer(200, `{"client_id":"tpp"}`), refusal.Unavailable, "active is missing"},
+		{"active as text", answer(200, `{"active":"true"}`), refusal.Unavailable, "active is a string"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			e := newEdge(t, nil)
@@ -120,25 +120,25 @@ func TestJWT(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		token string
-		kind  verify.Kind // 0: good
+		kind  refusal.Kind // 0: good
 		cause string
 	}{
 		{"good", mine.sign(t, header, claims), 0, ""},
-		{"of another issuer", mine.sign(t, header, changed(t, claims, "iss", `"https://other.example/as"`)), verify.InvalidToken, "of another issuer"},
-		{"issuer with a slash", mine.sign(t, header, changed(t, claims, "iss", `"https://bank.example/as/"`)), verify.InvalidToken, "of another issuer"},
-		{"for another server", mine.sign(t, header, changed(t, claims, "aud", `"https://api.bank.example"`)), verify.InvalidToken, `aud "https://api.bank.example" is none of "https://bank.example/as https://bank.example/register"; if such tokens are for this gateway, write in authorization_server: token_audience "https://api.bank.example"`},
+		{"of another issuer", mine.sign(t, header, changed(t, claims, "iss", `"https://other.example/as"`)), refusal.InvalidToken, "of another issuer"},
+		{"issuer with a slash", mine.sign(t, header, changed(t, claims, "iss", `"https://bank.example/as/"`)), refusal.InvalidToken, "of another issuer"},
+		{"for another server", mine.sign(t, header, changed(t, claims, "aud", `"https://api.bank.example"`)), refusal.InvalidToken, `aud "https://api.bank.example" is none of "https://bank.example/as https://bank.example/register"; if such tokens are for this gateway, write in authorization_server: token_audience "https://api.bank.example"`},
 		{"for another server and this", mine.sign(t, header, changed(t, claims, "aud", `["https://api.bank.example","https://bank.example/register"]`)), 0, ""},
-		{"for nobody", mine.sign(t, header, changed(t, claims, "aud", ``)), verify.InvalidToken, "aud missing"},
-		{"for an empty list", mine.sign(t, header, changed(t, claims, "aud", `[]`)), verify.InvalidToken, "aud is an empty list"},
-		{"expired", mine.sign(t, header, changed(t, claims, "exp", `1800000000`)), verify.InvalidToken, "expired"},
-		{"without an end", mine.sign(t, header, changed(t, claims, "exp", ``)), verify.InvalidToken, "expired, or without exp"},
-		{"typ JWT", mine.sign(t, changed(t, header, "typ", `"JWT"`), claims), verify.InvalidToken, "not a token of this authorization server"},
-		{"without typ", mine.sign(t, changed(t, header, "typ", ``), claims), verify.InvalidToken, "not a token of this authorization server"},
-		{"id token", mine.sign(t, header, changed(t, claims, "nonce", `"n"`)), verify.InvalidToken, "an ID token"},
-		{"id token of a login", mine.sign(t, header, changed(t, claims, "auth_time", `1800000000`)), verify.InvalidToken, "an ID token"},
-		{"another key", other.sign(t, header, claims), verify.InvalidToken, "not a token of this authorization server"},
-		{"alg none", mine.sign(t, changed(t, header, "alg", `"none"`), claims), verify.InvalidToken, "not a token of this authorization server"},
-		{"opaque", accessToken, verify.InvalidToken, "not a token of this authorization server"},
+		{"for nobody", mine.sign(t, header, changed(t, claims, "aud", ``)), refusal.InvalidToken, "aud missing"},
+		{"for an empty list", mine.sign(t, header, changed(t, claims, "aud", `[]`)), refusal.InvalidToken, "aud is an empty list"},
+		{"expired", mine.sign(t, header, changed(t, claims, "exp", `1800000000`)), refusal.InvalidToken, "expired"},
+		{"without an end", mine.sign(t, header, changed(t, claims, "exp", ``)), refusal.InvalidToken, "expired, or without exp"},
+		{"typ JWT", mine.sign(t, changed(t, header, "typ", `"JWT"`), claims), refusal.InvalidToken, "not a token of this authorization server"},
+		{"without typ", mine.sign(t, changed(t, header, "typ", ``), claims), refusal.InvalidToken, "not a token of this authorization server"},
+		{"id token", mine.sign(t, header, changed(t, claims, "nonce", `"n"`)), refusal.InvalidToken, "an ID token"},
+		{"id token of a login", mine.sign(t, header, changed(t, claims, "auth_time", `1800000000`)), refusal.InvalidToken, "an ID token"},
+		{"another key", other.sign(t, header, claims), refusal.InvalidToken, "not a token of this authorization server"},
+		{"alg none", mine.sign(t, changed(t, header, "alg", `"none"`), claims), refusal.InvalidToken, "not a token of this authorization server"},
+		{"opaque", accessToken, refusal.InvalidToken, "not a token of this authorization server"},
 	} {
 		check := func(t *testing.T, e *edge) {
 			t.Helper()
@@ -181,13 +181,13 @@ func TestJWT(t *testing.T) {
 			t.Errorf("one of them: %v", err)
 		}
 		_, err := e.CheckToken(t.Context(), mine.sign(t, header, claims)) // the issuer is none any more
-		e.refused(err, verify.InvalidToken)
+		e.refused(err, refusal.InvalidToken)
 	})
 	t.Run("no keys", func(t *testing.T) {
 		e := newEdge(t, func(_ *edge, o *authserver.Options) { o.Validate = authserver.JWT })
 		e.on(discovery, answer(http.StatusOK, e.document("jwks_uri", `"https://evil.example/jwks"`)))
 		_, err := e.CheckToken(t.Context(), mine.sign(t, header, claims))
-		if e.refused(err, verify.Unavailable); !strings.Contains(err.Error(), "publishes no jwks_uri") {
+		if e.refused(err, refusal.Unavailable); !strings.Contains(err.Error(), "publishes no jwks_uri") {
 			t.Error(err)
 		}
 	})
@@ -195,12 +195,12 @@ func TestJWT(t *testing.T) {
 		e := newEdge(t, func(_ *edge, o *authserver.Options) { o.Validate = authserver.JWT })
 		e.on(keys, answer(http.StatusBadGateway, ""))
 		_, err := e.CheckToken(t.Context(), mine.sign(t, header, claims))
-		e.refused(err, verify.Unavailable)
+		e.refused(err, refusal.Unavailable)
 	})
 	t.Run("no discovery", func(t *testing.T) {
 		e := newEdge(t, nil)
 		e.on(discovery, answer(http.StatusBadGateway, ""))
 		_, err := e.CheckToken(t.Context(), mine.sign(t, header, claims))
-		e.refused(err, verify.Unavailable)
+		e.refused(err, refusal.Unavailable)
 	})
 }

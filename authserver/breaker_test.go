@@ -12,7 +12,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // of is a client of another organisation for each number.
@@ -47,7 +47,7 @@ func TestBreaker(t *testing.T) {
 					t.Fatal("created")
 				}
 				if errors.Is(err, authserver.ErrOpen) {
-					if e.refused(err, verify.Unavailable); errors.Is(err, registry.ErrLost) {
+					if e.refused(err, refusal.Unavailable); errors.Is(err, registry.ErrLost) {
 						t.Error("what was never sent cannot be lost")
 					}
 				}
@@ -187,11 +187,11 @@ func TestBreakerTriesAgain(t *testing.T) {
 	}
 	e.on(register, answer(400, `{"error":"invalid_client_metadata"}`))
 	for n := range 3 {
-		if err := try(2 + n); verify.AsError(err).Kind != verify.InvalidClientMetadata {
+		if err := try(2 + n); refusal.From(err).Kind != refusal.InvalidClientMetadata {
 			t.Errorf("organisation %d: %v", 2+n, err)
 		}
 	}
-	if err := try(1); verify.AsError(err).Kind != verify.InvalidClientMetadata {
+	if err := try(1); refusal.From(err).Kind != refusal.InvalidClientMetadata {
 		t.Errorf("the one that failed: %v", err)
 	}
 
@@ -247,7 +247,7 @@ func TestBreakerTrialsThatHang(t *testing.T) {
 	eventually(t, "a place for another trial", func() bool {
 		e.on(register, answer(400, `{"error":"invalid_client_metadata"}`))
 		_, err := e.Create(t.Context(), of(t, 9))
-		return verify.AsError(err).Kind == verify.InvalidClientMetadata
+		return refusal.From(err).Kind == refusal.InvalidClientMetadata
 	})
 }
 

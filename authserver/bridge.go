@@ -11,6 +11,8 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // How the gateway authenticates as a client in bridge mode (RFC 6749 2.3.1).
@@ -37,7 +39,7 @@ type bridging struct {
 // method that no registration may have: the gateway could not check it. It can check a
 // secret of its own also of a client that was registered when its method was on.
 func (m *Metadata) Bridge(method string) string {
-	if slices.Contains(m.bridge.native, method) || !slices.Contains(m.Acceptable.AuthMethods, method) && !verify.HasSecret(method) {
+	if slices.Contains(m.bridge.native, method) || !slices.Contains(m.Supported.AuthMethods, method) && !verify.HasSecret(method) {
 		return ""
 	}
 	return m.bridge.method
@@ -52,7 +54,7 @@ func (m *Metadata) bridgeOf(c *registry.Client) (string, error) {
 	case bridge == "" && verify.HasSecret(method):
 		return "", unavailable(errors.New("a client has a secret of the gateway's, and the gateway cannot be the client at the authorization server: token_endpoint_auth is native, or the server has neither client_secret_basic nor client_secret_post"))
 	case bridge != "" && method == "private_key_jwt" && c.JWKSURI == "":
-		return "", verify.Refuse(verify.InvalidClientMetadata, "token_endpoint_auth_method", "token_endpoint_auth_method: private_key_jwt needs a software_jwks_endpoint in the software statement; publish the software's keys at the directory and get a new statement")
+		return "", refusal.New(refusal.InvalidClientMetadata, "token_endpoint_auth_method", "token_endpoint_auth_method: private_key_jwt needs a software_jwks_endpoint in the software statement; publish the software's keys at the directory and get a new statement")
 	}
 	return bridge, nil
 }
@@ -60,7 +62,7 @@ func (m *Metadata) bridgeOf(c *registry.Client) (string, error) {
 // bridging decides for each of the methods that registrations may name, and returns
 // those that are possible. A secret of a client is the gateway's and never the AS's. algs are the algorithms of assertions that the AS and the
 // gateway share: without any the AS takes no assertion that a client may make.
-func (s *Server) bridging(document verify.Object, algs []string) (b bridging, methods []string, err error) {
+func (s *Server) bridging(document strictjson.Object, algs []string) (b bridging, methods []string, err error) {
 	listed, says, err := document.Strings(authMethods)
 	if err != nil {
 		return b, nil, fmt.Errorf("%s %w", authMethods, err)
@@ -76,7 +78,7 @@ func (s *Server) bridging(document verify.Object, algs []string) (b bridging, me
 			}
 		}
 	}
-	for _, method := range s.Accept.AuthMethods {
+	for _, method := range s.Supported.AuthMethods {
 		switch {
 		case !verify.HasSecret(method) && s.TokenEndpointAuth != Bridge && can(method) && (method != "private_key_jwt" || len(algs) > 0):
 			b.native = append(b.native, method)
@@ -86,11 +88,11 @@ func (s *Server) bridging(document verify.Object, algs []string) (b bridging, me
 		}
 	}
 	if len(methods) == 0 {
-		how := "registrations need one of " + strings.Join(s.Accept.AuthMethods, ", ")
+		how := "registrations need one of " + strings.Join(s.Supported.AuthMethods, ", ")
 		if s.TokenEndpointAuth == Bridge {
 			how = "the gateway needs one of " + strings.Join(bridgeMethods, ", ")
 		}
-		return b, nil, fmt.Errorf("%s: the authorization server has %s, %s", authMethods, verify.Quote(strings.Join(listed, ", ")), how)
+		return b, nil, fmt.Errorf("%s: the authorization server has %s, %s", authMethods, refusal.Quote(strings.Join(listed, ", ")), how)
 	}
 	return b, methods, nil
 }
@@ -106,7 +108,7 @@ func AsClient(method, clientID, secret string) (authorization, parameters string
 
 // readSecret takes over what the gateway authenticates with as the client, in bridge
 // mode (RFC 7591 3.2.1). An AS may give another secret with every answer.
-func (s *Server) readSecret(p *registry.Provisioned, answer verify.Object, sent *clientMetadata) error {
+func (s *Server) readSecret(p *registry.Provisioned, answer strictjson.Object, sent *clientMetadata) error {
 	if !sent.bridged() {
 		p.Credentials.Bridge, p.Credentials.ClientSecret = "", ""
 		return nil

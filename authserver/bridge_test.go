@@ -8,7 +8,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 const clientSecret = "s3cret-of-the-client"
@@ -42,7 +42,7 @@ func TestBridging(t *testing.T) {
 			e.on(discovery, answer(http.StatusOK, e.document(test.document...)))
 			m, err := e.Metadata(t.Context())
 			if test.want == nil {
-				if e.refused(err, verify.Unavailable); err != nil && !strings.Contains(err.Error(), test.cause) {
+				if e.refused(err, refusal.Unavailable); err != nil && !strings.Contains(err.Error(), test.cause) {
 					t.Errorf("error %v, want %q in it", err, test.cause)
 				}
 				return
@@ -52,8 +52,8 @@ func TestBridging(t *testing.T) {
 			}
 			for _, method := range []string{"tls_client_auth", "private_key_jwt"} {
 				how, possible := test.want[method]
-				if slices.Contains(m.Acceptable.AuthMethods, method) != possible || possible && m.Bridge(method) != how {
-					t.Errorf("%s: accepted are %v, bridge %q, want %q (%v)", method, m.Acceptable.AuthMethods, m.Bridge(method), how, possible)
+				if slices.Contains(m.Supported.AuthMethods, method) != possible || possible && m.Bridge(method) != how {
+					t.Errorf("%s: accepted are %v, bridge %q, want %q (%v)", method, m.Supported.AuthMethods, m.Bridge(method), how, possible)
 				}
 			}
 		})
@@ -123,7 +123,7 @@ func TestCreateBridged(t *testing.T) {
 	c := tpp(t)
 	c.Metadata.TokenEndpointAuthMethod, c.JWKSURI = "private_key_jwt", ""
 	_, err := e.Create(t.Context(), c)
-	e.refused(err, verify.InvalidClientMetadata)
+	e.refused(err, refusal.InvalidClientMetadata)
 }
 
 // TestUpdateBridged: a secret stays until the AS gives another one; a client changes

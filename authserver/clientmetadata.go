@@ -9,6 +9,9 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // clientMetadata is the body of a registration at the AS (RFC 7591 2, OpenID
@@ -124,7 +127,7 @@ func (o *clientMetadata) encode() ([]byte, error) { return json.Marshal(o) }
 // stored holds the AS's answer against what it was told. It may have stored less
 // (RFC 7591 3.2.1): then our record says less too. What it added is ignored. How
 // the client authenticates is not a matter of less.
-func (o *clientMetadata) stored(answer verify.Object, c *registry.Client) (verify.Metadata, error) {
+func (o *clientMetadata) stored(answer strictjson.Object, c *registry.Client) (verify.Metadata, error) {
 	m := c.Metadata
 	var said [2]string
 	for i, name := range []string{"token_endpoint_auth_method", "tls_client_auth_subject_dn"} {
@@ -134,15 +137,15 @@ func (o *clientMetadata) stored(answer verify.Object, c *registry.Client) (verif
 		}
 	}
 	if method := said[0]; method != o.TokenEndpointAuthMethod {
-		return m, fmt.Errorf("it registered token_endpoint_auth_method %s, not %s", verify.Quote(method), o.TokenEndpointAuthMethod)
+		return m, fmt.Errorf("it registered token_endpoint_auth_method %s, not %s", refusal.Quote(method), o.TokenEndpointAuthMethod)
 	}
 	if text := said[1]; o.SubjectDN != "" && text != o.SubjectDN && !sameDN(text, o.SubjectDN) {
-		return m, fmt.Errorf("it registered tls_client_auth_subject_dn %s, not %s", verify.Quote(text), verify.Quote(o.SubjectDN))
+		return m, fmt.Errorf("it registered tls_client_auth_subject_dn %s, not %s", refusal.Quote(text), refusal.Quote(o.SubjectDN))
 	}
 	if claim, value := m.SAN(); claim != "" && !o.bridged() {
 		text, _, err := answer.String(claim)
 		if err != nil || !sameSAN(claim, text, value) {
-			return m, fmt.Errorf("it registered %s %s, not %s", claim, verify.Quote(text), verify.Quote(value))
+			return m, fmt.Errorf("it registered %s %s, not %s", claim, refusal.Quote(text), refusal.Quote(value))
 		}
 	}
 	scope := strings.Fields(m.Scope)
@@ -166,7 +169,7 @@ func (o *clientMetadata) stored(answer verify.Object, c *registry.Client) (verif
 
 // narrowed is what of list the answer has. An answer that does not speak of it
 // has changed nothing.
-func narrowed(answer verify.Object, name string, list []string) ([]string, error) {
+func narrowed(answer strictjson.Object, name string, list []string) ([]string, error) {
 	if !answer.Has(name) || len(list) == 0 {
 		return list, nil
 	}
@@ -204,10 +207,10 @@ func sameSAN(claim, a, b string) bool {
 }
 
 func sameDN(a, b string) bool {
-	x, err := verify.ParseDN(a)
+	x, err := dn.Parse(a)
 	if err != nil {
 		return false
 	}
-	y, err := verify.ParseDN(b)
+	y, err := dn.Parse(b)
 	return err == nil && x.Equal(y)
 }

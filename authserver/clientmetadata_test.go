@@ -9,6 +9,7 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // tpp is a client as the registry hands it over.
@@ -200,7 +201,7 @@ func TestNarrowed(t *testing.T) {
 func (e *edge) checkNarrowed(p *registry.Provisioned, err error, want verify.Metadata, cause string) {
 	e.t.Helper()
 	if cause != "" {
-		if e.refused(err, verify.Unavailable); err != nil && !strings.Contains(err.Error(), cause) {
+		if e.refused(err, refusal.Unavailable); err != nil && !strings.Contains(err.Error(), cause) {
 			e.t.Errorf("error %v, want %q in it", err, cause)
 		}
 		return

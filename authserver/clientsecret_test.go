@@ -8,13 +8,14 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // withSecrets lets registrations name every method.
 func withSecrets(mode string) func(*edge, *authserver.Options) {
 	return func(_ *edge, o *authserver.Options) {
 		o.TokenEndpointAuth = mode
-		o.Accept.AuthMethods = append([]string{"tls_client_auth", "private_key_jwt"}, verify.SecretMethods...)
+		o.Supported.AuthMethods = append([]string{"tls_client_auth", "private_key_jwt"}, verify.SecretMethods...)
 	}
 }
 
@@ -39,7 +40,7 @@ func TestSecretsAreBridged(t *testing.T) {
 			published := e.published(e.document(test.document...))
 			m := e.metadata()
 			for _, method := range verify.SecretMethods {
-				if offered := slices.Contains(m.Acceptable.AuthMethods, method); offered != (test.bridge != "") || m.Bridge(method) != test.bridge {
+				if offered := slices.Contains(m.Supported.AuthMethods, method); offered != (test.bridge != "") || m.Bridge(method) != test.bridge {
 					t.Errorf("%s: offered %v, bridge %q, want %q", method, offered, m.Bridge(method), test.bridge)
 				}
 			}
@@ -81,7 +82,7 @@ func TestSecretsAtTheServer(t *testing.T) {
 				t.Errorf("%s, %s: %v", method, mode, err)
 			}
 			if !possible {
-				off.refused(err, verify.Unavailable)
+				off.refused(err, refusal.Unavailable)
 			}
 		}
 	}

@@ -11,7 +11,8 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // registered answers as an AS that stored what it was told, under the client_id
@@ -23,7 +24,7 @@ func registered(status int, changes ...string) http.HandlerFunc {
 		if err != nil {
 			return
 		}
-		o, err := verify.ParseObject(body)
+		o, err := strictjson.Parse(body)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
@@ -32,9 +33,9 @@ func registered(status int, changes ...string) http.HandlerFunc {
 		if !ok {
 			id = r.Header.Get("X-Client-Id")
 		}
-		o = o.With("client_id", verify.AppendString(nil, id)).
-			With("registration_access_token", verify.AppendString(nil, registrationToken+"-"+id)).
-			With("registration_client_uri", verify.AppendString(nil, "https://bank.example/as/reg/"+id))
+		o = o.With("client_id", strictjson.AppendString(nil, id)).
+			With("registration_access_token", strictjson.AppendString(nil, registrationToken+"-"+id)).
+			With("registration_client_uri", strictjson.AppendString(nil, "https://bank.example/as/reg/"+id))
 		for i := 0; i < len(changes); i += 2 {
 			if o = o.Without(changes[i]); changes[i+1] != "" {
 				o = o.With(changes[i], json.RawMessage(changes[i+1]))
@@ -114,7 +115,7 @@ func TestTakenBack(t *testing.T) {
 			e.on(register, registered(http.StatusCreated, test.changes...))
 			e.on(gone, answer(test.status, ""))
 			p, err := e.Create(t.Context(), tpp(t))
-			if e.refused(err, verify.Unavailable); (p != nil) != test.lost || errors.Is(err, registry.ErrLost) != test.lost {
+			if e.refused(err, refusal.Unavailable); (p != nil) != test.lost || errors.Is(err, registry.ErrLost) != test.lost {
 				t.Errorf("%+v, error %v", p, err)
 			}
 			if test.status == 0 {
@@ -136,32 +137,32 @@ func TestCreateRefused(t *testing.T) {
 		status      int
 		body        string
 		header      []string
-		kind        verify.Kind
+		kind        refusal.Kind
 		retry       time.Duration
 		description string // in what the TPP is told
 		cause       string // in the log's text
 	}{
-		{"metadata", 400, `{"error":"invalid_client_metadata","error_description":"scope is \"odd\"\\\u0007\u00fc\n at /srv/as.js:1"}`, nil, verify.InvalidClientMetadata, 0,
+		{"metadata", 400, `{"error":"invalid_client_metadata","error_description":"scope is \"odd\"\\\u0007\u00fc\n at /srv/as.js:1"}`, nil, refusal.InvalidClientMetadata, 0,
 			"the authorization server refuses the client metadata (it names scope); register others, or ask the bank", "at /srv/as.js:1"},
-		{"nothing that it knows", 400, `{"error":"invalid_client_metadata","error_description":"see https://as.internal/x or db-7: java.lang.NullPointerException in /opt/as/Scope.java"}`, nil, verify.InvalidClientMetadata, 0,
+		{"nothing that it knows", 400, `{"error":"invalid_client_metadata","error_description":"see https://as.internal/x or db-7: java.lang.NullPointerException in /opt/as/Scope.java"}`, nil, refusal.InvalidClientMetadata, 0,
 			"the authorization server refuses the client metadata; register others, or ask the bank", "as.internal"},
-		{"redirect URI", 400, `{"error":"invalid_redirect_uri","error_description":"no"}`, nil, verify.InvalidRedirectURI, 0, "refuses the redirect URIs; register others", "no"},
-		{"redirect URI, members twice", 400, `{"error":"invalid_redirect_uri","error":"invalid_redirect_uri","x":1,"x":2}`, nil, verify.InvalidRedirectURI, 0, "refuses the redirect URIs; register others", ""},
-		{"software statement", 400, `{"error":"invalid_software_statement"}`, nil, verify.InvalidClientMetadata, 0, "metadata (it names software_statement);", ""},
-		{"unapproved", 400, `{"error":"unapproved_software_statement"}`, nil, verify.InvalidClientMetadata, 0, "metadata (it names software_statement);", ""},
-		{"a general code", 400, `{"error":"invalid_request"}`, nil, verify.InvalidClientMetadata, 0, "metadata; register", ""},
-		{"scope", 400, `{"error":"invalid_scope","error_description":7}`, nil, verify.InvalidClientMetadata, 0, "metadata (it names scope);", ""},
-		{"422", 422, `{"error":"invalid_client_metadata"}`, nil, verify.InvalidClientMetadata, 0, "metadata; register", ""},
-		{"a code of ours", 400, `{"error":"invalid_token"}`, nil, verify.Unavailable, 0, "", "status 400, invalid_token"},
-		{"no code", 400, `<html>`, nil, verify.Unavailable, 0, "", "status 400, no error text"},
-		{"wrong initial access token", 401, `{"error":"invalid_token"}`, nil, verify.Unavailable, 0, "", "check the gateway's credentials"},
-		{"forbidden", 403, `{"error":"invalid_client_metadata"}`, nil, verify.Unavailable, 0, "", "check the gateway's credentials"},
-		{"no such page", 404, ``, nil, verify.Unavailable, 0, "", "status 404"},
-		{"too many", 429, ``, []string{"Retry-After", "7"}, verify.Unavailable, 7 * time.Second, "", "status 429"},
-		{"too busy", 503, `{"error":"invalid_client_metadata"}`, []string{"Retry-After", "30"}, verify.Unavailable, 30 * time.Second, "", "status 503"},
-		{"for a year", 503, ``, []string{"Retry-After", "31536000"}, verify.Unavailable, time.Hour, "", "status 503"},
-		{"until a date", 503, ``, []string{"Retry-After", "Fri, 31 Dec 1999 23:59:59 GMT"}, verify.Unavailable, 0, "", "status 503"},
-		{"since yesterday", 429, ``, []string{"Retry-After", "-1"}, verify.Unavailable, 0, "", "status 429"},
+		{"redirect URI", 400, `{"error":"invalid_redirect_uri","error_description":"no"}`, nil, refusal.InvalidRedirectURI, 0, "refuses the redirect URIs; register others", "no"},
+		{"redirect URI, members twice", 400, `{"error":"invalid_redirect_uri","error":"invalid_redirect_uri","x":1,"x":2}`, nil, refusal.InvalidRedirectURI, 0, "refuses the redirect URIs; register others", ""},
+		{"software statement", 400, `{"error":"invalid_software_statement"}`, nil, refusal.InvalidClientMetadata, 0, "metadata (it names software_statement);", ""},
+		{"unapproved", 400, `{"error":"unapproved_software_statement"}`, nil, refusal.InvalidClientMetadata, 0, "metadata (it names software_statement);", ""},
+		{"a general code", 400, `{"error":"invalid_request"}`, nil, refusal.InvalidClientMetadata, 0, "metadata; register", ""},
+		{"scope", 400, `{"error":"invalid_scope","error_description":7}`, nil, refusal.InvalidClientMetadata, 0, "metadata (it names scope);", ""},
+		{"422", 422, `{"error":"invalid_client_metadata"}`, nil, refusal.InvalidClientMetadata, 0, "metadata; register", ""},
+		{"a code of ours", 400, `{"error":"invalid_token"}`, nil, refusal.Unavailable, 0, "", "status 400, invalid_token"},
+		{"no code", 400, `<html>`, nil, refusal.Unavailable, 0, "", "status 400, no error text"},
+		{"wrong initial access token", 401, `{"error":"invalid_token"}`, nil, refusal.Unavailable, 0, "", "check the gateway's credentials"},
+		{"forbidden", 403, `{"error":"invalid_client_metadata"}`, nil, refusal.Unavailable, 0, "", "check the gateway's credentials"},
+		{"no such page", 404, ``, nil, refusal.Unavailable, 0, "", "status 404"},
+		{"too many", 429, ``, []string{"Retry-After", "7"}, refusal.Unavailable, 7 * time.Second, "", "status 429"},
+		{"too busy", 503, `{"error":"invalid_client_metadata"}`, []string{"Retry-After", "30"}, refusal.Unavailable, 30 * time.Second, "", "status 503"},
+		{"for a year", 503, ``, []string{"Retry-After", "31536000"}, refusal.Unavailable, time.Hour, "", "status 503"},
+		{"until a date", 503, ``, []string{"Retry-After", "Fri, 31 Dec 1999 23:59:59 GMT"}, refusal.Unavailable, 0, "", "status 503"},
+		{"since yesterday", 429, ``, []string{"Retry-After", "-1"}, refusal.Unavailable, 0, "", "status 429"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			e := newEdge(t, nil)
@@ -174,7 +175,7 @@ func TestCreateRefused(t *testing.T) {
 			if !strings.Contains(refused.Description, test.description) || !strings.Contains(err.Error(), test.cause) {
 				t.Errorf("description %s\nerror %v", refused.Description, err)
 			}
-			if len(refused.Description) > verify.MaxDescription || strings.ContainsFunc(refused.Description, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+			if len(refused.Description) > refusal.MaxDescription || strings.ContainsFunc(refused.Description, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
 				t.Errorf("description %q", refused.Description)
 			}
 		})
@@ -182,7 +183,7 @@ func TestCreateRefused(t *testing.T) {
 	e := newEdge(t, nil)
 	e.on(discovery, answer(http.StatusOK, e.document("registration_endpoint", `"https://evil.example/reg"`)))
 	_, err := e.Create(t.Context(), tpp(t))
-	if e.refused(err, verify.Unavailable); !strings.Contains(err.Error(), "publishes no registration_endpoint") || errors.Is(err, registry.ErrLost) {
+	if e.refused(err, refusal.Unavailable); !strings.Contains(err.Error(), "publishes no registration_endpoint") || errors.Is(err, registry.ErrLost) {
 		t.Error(err)
 	}
 
@@ -191,7 +192,7 @@ func TestCreateRefused(t *testing.T) {
 	_, created := e.Create(t.Context(), tpp(t))
 	_, updated := e.Update(t.Context(), managed(t))
 	for _, err := range []error{created, updated} {
-		if e.refused(err, verify.Unavailable); !strings.Contains(err.Error(), "discovery document: status 502") || errors.Is(err, registry.ErrLost) {
+		if e.refused(err, refusal.Unavailable); !strings.Contains(err.Error(), "discovery document: status 502") || errors.Is(err, registry.ErrLost) {
 			t.Error(err)
 		}
 	}

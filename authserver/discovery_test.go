@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // documents is a store of the last good document.
@@ -60,7 +60,7 @@ func TestDiscoveryFallsBack(t *testing.T) {
 	e.on(discovery, answer(http.StatusInternalServerError, "{}"))
 	e.on(older, answer(http.StatusOK, e.document()))
 	_, err := e.Metadata(t.Context())
-	e.refused(err, verify.Unavailable)
+	e.refused(err, refusal.Unavailable)
 	if len(e.to(older)) != 0 {
 		t.Error("a server that is broken was asked for the other document")
 	}
@@ -227,7 +227,7 @@ func TestFirstDiscoveryIsShared(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
 	go func() { <-arrived; leave() }()
 	_, err := e.Metadata(ctx)
-	if e.refused(err, verify.Unavailable); !errors.Is(err, context.Canceled) {
+	if e.refused(err, refusal.Unavailable); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 	var started, done sync.WaitGroup
@@ -277,7 +277,7 @@ func TestFirstDiscoveryFails(t *testing.T) {
 					t.Fatalf("%v, error %v", m, err)
 				}
 				if !test.kept {
-					e.refused(err, verify.Unavailable)
+					e.refused(err, refusal.Unavailable)
 				}
 			}
 			e.later(10*time.Second - 1)

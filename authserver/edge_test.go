@@ -19,6 +19,8 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // secret is in everything that no error text and no log line may hold.
@@ -79,7 +81,7 @@ func newEdge(t *testing.T, change func(*edge, *authserver.Options)) *edge {
 		URL: e.https.URL + "/as", Client: e.client(5 * time.Second),
 		ClientID: "gateway", ClientSecret: gatewaySecret, RegistrarID: "registrar", RegistrarSecret: registrarSecret,
 		InitialAccessToken: initialToken, ClientIDHeader: "X-Client-Id",
-		Accept: verify.DefaultAcceptable(), Now: e.clock,
+		Supported: verify.DefaultSupportedMetadata(), Now: e.clock,
 		Logger: slog.New(slog.NewTextHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	if change != nil {
@@ -118,7 +120,7 @@ func (e *edge) document(changes ...string) string {
 // changed is a JSON object with changes as in document.
 func changed(t *testing.T, object string, changes ...string) string {
 	t.Helper()
-	o, err := verify.ParseObject([]byte(object))
+	o, err := strictjson.Parse([]byte(object))
 	if err != nil {
 		t.Fatalf("%s: %v", object, err)
 	}
@@ -198,17 +200,17 @@ func (e *edge) clock() time.Time { e.mu.Lock(); defer e.mu.Unlock(); return e.no
 func (e *edge) later(d time.Duration) { e.mu.Lock(); defer e.mu.Unlock(); e.now = e.now.Add(d) }
 
 // refused checks an error's kind, and that its text tells no secret.
-func (e *edge) refused(err error, kind verify.Kind) *verify.Error {
+func (e *edge) refused(err error, kind refusal.Kind) *refusal.Error {
 	e.t.Helper()
-	var refusal *verify.Error
-	if !errors.As(err, &refusal) {
+	var refused *refusal.Error
+	if !errors.As(err, &refused) {
 		e.t.Fatalf("error %v, want one of package verify", err)
 	}
-	if refusal.Kind != kind {
+	if refused.Kind != kind {
 		e.t.Errorf("%s, want kind %d", err, kind)
 	}
 	e.tellsNoSecret("an error", err.Error())
-	return refusal
+	return refused
 }
 
 func (e *edge) tellsNoSecret(what, text string) {

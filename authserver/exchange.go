@@ -16,8 +16,9 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // maxRetryAfter bounds what an AS may ask for.
@@ -111,12 +112,12 @@ func basic(id, secret string) string {
 }
 
 // unavailable is an AS that certainly did nothing.
-func unavailable(cause error) *verify.Error {
-	return verify.Refuse(verify.Unavailable, "authorization_server", "the authorization server does not answer now; try again later").Because(cause)
+func unavailable(cause error) *refusal.Error {
+	return refusal.New(refusal.Unavailable, "authorization_server", "the authorization server does not answer now; try again later").Because(cause)
 }
 
 // lost is an AS that may have done what it was asked.
-func lost(cause error) *verify.Error {
+func lost(cause error) *refusal.Error {
 	return unavailable(fmt.Errorf("%w: %w", registry.ErrLost, cause))
 }
 
@@ -129,7 +130,7 @@ func (s *Server) unusable(what string, err error) error {
 var errConfigured = errors.New("check the gateway's credentials at the authorization server")
 
 // unexpected is the error of a status that means the same to every call.
-func unexpected(res *reply) *verify.Error {
+func unexpected(res *reply) *refusal.Error {
 	cause := fmt.Errorf("status %d, %s", res.Status, words(res))
 	switch {
 	case res.Status == http.StatusTooManyRequests, res.Status == http.StatusServiceUnavailable:
@@ -174,7 +175,7 @@ func words(res *reply) string {
 
 // oauthError reads RFC 6749 5.2 and RFC 7591 3.2.2; what cannot be read is empty.
 func oauthError(res *reply) (code, description string) {
-	o, err := verify.ParseAnswer(res.Body)
+	o, err := strictjson.ParseAnswer(res.Body)
 	if err != nil {
 		return "", ""
 	}

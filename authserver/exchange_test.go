@@ -14,8 +14,8 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // TestAnswerLost: whatever the AS may have carried out is ErrLost.
@@ -59,7 +59,7 @@ func TestAnswerLost(t *testing.T) {
 			e := newEdge(t, nil)
 			e.on(register, test.answer)
 			p, err := e.Create(t.Context(), tpp(t))
-			if e.refused(err, verify.Unavailable); p != nil || !errors.Is(err, registry.ErrLost) || !strings.Contains(err.Error(), test.cause) {
+			if e.refused(err, refusal.Unavailable); p != nil || !errors.Is(err, registry.ErrLost) || !strings.Contains(err.Error(), test.cause) {
 				t.Errorf("%+v, error %v, want %q in it", p, err, test.cause)
 			}
 			// Of these the AS has said that it made a client: each repetition may make one more.
@@ -109,7 +109,7 @@ func TestAnswerNamesClient(t *testing.T) {
 			e.on(register, test.answer)
 			e.on(gone, answer(204, ""))
 			p, err := e.Create(t.Context(), tpp(t))
-			e.refused(err, verify.Unavailable)
+			e.refused(err, refusal.Unavailable)
 			lost := errors.Is(err, registry.ErrLost) && errors.Is(err, registry.ErrDetached)
 			if (p == nil) != test.ends || errors.Is(err, registry.ErrTakenBack) != test.ends || lost == test.ends || !strings.Contains(err.Error(), test.cause) {
 				t.Errorf("%+v, error %v, want %q in it", p, err, test.cause)
@@ -133,7 +133,7 @@ func TestOddAnswerAboutAnActiveClient(t *testing.T) {
 	c.Status = registry.Active
 	e.on(register, registered(201, "token_endpoint_auth_method", `"none"`))
 	p, err := e.Create(t.Context(), c)
-	if e.refused(err, verify.Unavailable); p == nil || p.ClientID != c.ClientID || p.Credentials.RegistrationAccessToken == "" || !errors.Is(err, registry.ErrLost) || errors.Is(err, registry.ErrTakenBack) {
+	if e.refused(err, refusal.Unavailable); p == nil || p.ClientID != c.ClientID || p.Credentials.RegistrationAccessToken == "" || !errors.Is(err, registry.ErrLost) || errors.Is(err, registry.ErrTakenBack) {
 		t.Errorf("%+v, %v", p, err)
 	}
 	e.only(register)
@@ -141,7 +141,7 @@ func TestOddAnswerAboutAnActiveClient(t *testing.T) {
 	e.on(register, registered(201, "client_id", `"other"`))
 	e.on("DELETE /as/reg/client-1", answer(204, ""))
 	p, err = e.Create(t.Context(), c)
-	if e.refused(err, verify.Unavailable); p != nil || errors.Is(err, registry.ErrTakenBack) || errors.Is(err, registry.ErrLost) {
+	if e.refused(err, refusal.Unavailable); p != nil || errors.Is(err, registry.ErrTakenBack) || errors.Is(err, registry.ErrLost) {
 		t.Errorf("%+v, %v", p, err)
 	}
 	e.only("DELETE /as/reg/client-1")
@@ -183,7 +183,7 @@ func TestAnswerTooLate(t *testing.T) {
 		defer close(gate)
 		e.on(register, func(http.ResponseWriter, *http.Request) { <-gate })
 		_, err := e.Create(t.Context(), tpp(t))
-		if e.refused(err, verify.Unavailable); !errors.Is(err, registry.ErrLost) {
+		if e.refused(err, refusal.Unavailable); !errors.Is(err, registry.ErrLost) {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -194,7 +194,7 @@ func TestAnswerTooLate(t *testing.T) {
 		ctx, leave := context.WithCancel(t.Context())
 		e.on(register, func(http.ResponseWriter, *http.Request) { leave(); <-gate })
 		_, err := e.Create(ctx, tpp(t))
-		if e.refused(err, verify.Unavailable); !errors.Is(err, registry.ErrLost) || !errors.Is(err, context.Canceled) {
+		if e.refused(err, refusal.Unavailable); !errors.Is(err, registry.ErrLost) || !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -240,7 +240,7 @@ func TestNeverSent(t *testing.T) {
 				"create": created, "update": updated, "check token": checked,
 				"delete": e.Delete(ctx, managed(t)), "revoke": e.Revoke(ctx, registry.Revocation{Token: accessToken, Registration: true}),
 			} {
-				if e.refused(err, verify.Unavailable); errors.Is(err, registry.ErrLost) || errors.Is(err, registry.ErrDetached) {
+				if e.refused(err, refusal.Unavailable); errors.Is(err, registry.ErrLost) || errors.Is(err, registry.ErrDetached) {
 					t.Errorf("%s: %v", call, err)
 				}
 			}

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // At most maxAtWork exchanges of a family wait for the AS at once, so that one that hangs
@@ -50,7 +50,7 @@ func (f *family) enter(of string) error {
 	case f.atWork >= maxAtWork:
 		return unavailable(errBusy)
 	case of != "" && f.of[of] >= maxOfOne:
-		return verify.Refuse(verify.Unavailable, "authorization_server", "too many requests of this organisation wait for the authorization server; send fewer at once").Because(errShare)
+		return refusal.New(refusal.Unavailable, "authorization_server", "too many requests of this organisation wait for the authorization server; send fewer at once").Because(errShare)
 	}
 	f.atWork++
 	if of != "" {

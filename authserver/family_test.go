@@ -10,7 +10,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // hanging sends so many exchanges to an edge that does not answer them, and returns when
@@ -64,7 +64,7 @@ func TestNoMoreAtWork(t *testing.T) {
 					t.Error(err)
 				}
 			})
-			e.refused(check(authserver.MaxAtWork), verify.Unavailable)
+			e.refused(check(authserver.MaxAtWork), refusal.Unavailable)
 			release()
 			if err := check(0); err != nil {
 				t.Error(err)
@@ -105,9 +105,9 @@ func TestShareOfExchanges(t *testing.T) {
 			release := e.hanging(test.call, activeToken, share, func(int) { _ = test.send(e, 1) })
 			defer release()
 			before := len(e.to(test.call))
-			refusal := e.refused(test.send(e, 1), verify.Unavailable)
-			if len(e.to(test.call)) != before || refusal.Description != "too many requests of this organisation wait for the authorization server; send fewer at once" {
-				t.Errorf("one too many is told %q", refusal.Description)
+			refused := e.refused(test.send(e, 1), refusal.Unavailable)
+			if len(e.to(test.call)) != before || refused.Description != "too many requests of this organisation wait for the authorization server; send fewer at once" {
+				t.Errorf("one too many is told %q", refused.Description)
 			}
 			for n := range 3 { // what it is answered with is no matter here
 				_ = test.send(e, 2+n)

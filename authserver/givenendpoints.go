@@ -76,7 +76,7 @@ func (s *Server) logMissingEndpoints(m *Metadata) {
 	s.logCondition(s.RegistrarID != "" && m.Path("revocation_endpoint") == "", slog.LevelWarn,
 		"the authorization server names no revocation_endpoint of its own origin: registration tokens that are used up stay valid there until they expire, also with their client configured",
 		"write revocation_endpoint <path> in authorization_server if it has one")
-	missing := slices.DeleteFunc(slices.Clone(s.Accept.Scopes), func(scope string) bool { return slices.Contains(m.Acceptable.Scopes, scope) })
+	missing := slices.DeleteFunc(slices.Clone(s.Supported.Scopes), func(scope string) bool { return slices.Contains(m.Supported.Scopes, scope) })
 	s.logCondition(len(missing) > 0, slog.LevelWarn,
 		"the authorization server's scopes_supported lacks "+strings.Join(missing, ", ")+": a registration that asks for one of them is refused",
 		"add the scopes that you offer to the authorization server's list, or write supports scopes_supported <scope...> in authorization_server where it grants what it does not list; where you do not offer them, write role <software_role> <scope...> for each role that you do")

@@ -9,6 +9,8 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // logged is how often a line of a level with a text was logged.
@@ -45,7 +47,7 @@ func TestNoIntrospectionEndpoint(t *testing.T) {
 			e := edgeWith(authserver.Introspection)
 			for _, token := range []string{mine.sign(t, jwtHeader, jwtClaims), accessToken} {
 				_, err := e.CheckToken(t.Context(), token)
-				if e.refused(err, verify.Unavailable); !strings.Contains(err.Error(), "introspection_endpoint <path>") {
+				if e.refused(err, refusal.Unavailable); !strings.Contains(err.Error(), "introspection_endpoint <path>") {
 					t.Errorf("error %v does not say what to write", err)
 				}
 			}
@@ -131,7 +133,7 @@ func TestGivenEndpoints(t *testing.T) {
 				t.Errorf("guarded: %v", paths)
 			}
 			// What TPPs are told stays as the AS has it.
-			published, err := verify.ParseObject(m.Publish("https://gateway.example", "https://mtls.example", ""))
+			published, err := strictjson.Parse(m.Publish("https://gateway.example", "https://mtls.example", ""))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -169,7 +171,7 @@ func TestGivenEndpointsRefused(t *testing.T) {
 			"introspection_endpoint": func(o *authserver.Options) { o.IntrospectionEndpoint = bad },
 			"revocation_endpoint":    func(o *authserver.Options) { o.RevocationEndpoint = bad },
 		} {
-			o := authserver.Options{URL: "https://bank.example/as", Client: e.client(0), ClientID: "gateway", Accept: verify.DefaultAcceptable()}
+			o := authserver.Options{URL: "https://bank.example/as", Client: e.client(0), ClientID: "gateway", Supported: verify.DefaultSupportedMetadata()}
 			set(&o)
 			if _, err := authserver.New(o); err == nil || !strings.Contains(err.Error(), name) {
 				t.Errorf("%s %q: %v", name, bad, err)
@@ -184,7 +186,7 @@ func TestNoRevocationEndpoint(t *testing.T) {
 	e.on(discovery, answer(http.StatusOK, e.document("revocation_endpoint", "")))
 	for range 3 {
 		e.metadata()
-		e.refused(e.Revoke(t.Context(), registry.Revocation{Token: accessToken}), verify.AccessDenied)
+		e.refused(e.Revoke(t.Context(), registry.Revocation{Token: accessToken}), refusal.AccessDenied)
 	}
 	if n := e.logged("WARN", "revocation_endpoint <path>"); n != 1 {
 		t.Errorf("%d warnings with the cure, want one:\n%s", n, e.log)

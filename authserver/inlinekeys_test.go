@@ -10,6 +10,8 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // TestInlineKeys: the AS is told the keys, or where they are, never both.
@@ -18,7 +20,7 @@ func TestInlineKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	failed := verify.Refuse(verify.Unavailable, "jwks", "not now; try again later")
+	failed := refusal.New(refusal.Unavailable, "jwks", "not now; try again later")
 	for _, test := range []struct {
 		name   string
 		source func(context.Context, *registry.Client) ([]verify.Key, error)
@@ -89,7 +91,7 @@ func TestInlineKeysHaveAlg(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		o, err := verify.ParseObject([]byte(e.only(register).body))
+		o, err := strictjson.Parse([]byte(e.only(register).body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,12 +105,12 @@ func TestInlineKeysHaveAlg(t *testing.T) {
 // TestSupports: what the operator knows of the AS stands for what its document says.
 func TestSupports(t *testing.T) {
 	e := newEdge(t, func(_ *edge, o *authserver.Options) {
-		o.Accept = verify.DefaultAcceptable()
+		o.Supported = verify.DefaultSupportedMetadata()
 		o.Supports = map[string][]string{"grant_types_supported": {"client_credentials"}, "response_types_supported": {"code"}, "token_endpoint_auth_methods_supported": {"tls_client_auth"}}
 	})
 	e.on(discovery, answer(http.StatusOK, e.document("grant_types_supported", `["implicit"]`)))
 	m := e.metadata()
-	a := m.Acceptable
+	a := m.Supported
 	if strings.Join(a.GrantTypes, " ") != "client_credentials" || strings.Join(a.ResponseTypes, " ") != "code" || strings.Join(a.AuthMethods, " ") != "tls_client_auth" {
 		t.Errorf("%+v", a)
 	}
@@ -139,7 +141,7 @@ func TestBindsTokens(t *testing.T) {
 		e := newEdge(t, func(_ *edge, o *authserver.Options) { o.BindsTokens = test.gateway })
 		e.on(discovery, answer(http.StatusOK, e.document("tls_client_certificate_bound_access_tokens", map[bool]string{true: "true", false: "false"}[test.as])))
 		m := e.metadata()
-		o, err := verify.ParseObject(m.Publish("https://gateway.example", "", endpoint))
+		o, err := strictjson.Parse(m.Publish("https://gateway.example", "", endpoint))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 const (
@@ -60,35 +60,35 @@ func TestUpdateFails(t *testing.T) {
 	for _, test := range []struct {
 		name        string
 		answer      http.HandlerFunc
-		kind        verify.Kind
+		kind        refusal.Kind
 		retry       time.Duration
 		lost        bool
 		detached    bool
 		credentials registry.Credentials // that come beside the error
 		cause       string
 	}{
-		{"401", answer(401, `{"error":"invalid_token"}`), verify.Unavailable, 0, false, true, registry.Credentials{}, "status 401, invalid_token"},
-		{"404", answer(404, ``), verify.Unavailable, 0, false, true, registry.Credentials{}, "status 404"},
-		{"403", answer(403, ``), verify.Unavailable, 0, false, false, registry.Credentials{}, "check the gateway's credentials"},
-		{"metadata", answer(400, `{"error":"invalid_client_metadata","error_description":"no"}`), verify.InvalidClientMetadata, 0, false, false, registry.Credentials{}, "refuses the client metadata; register others"},
-		{"redirect URI", answer(400, `{"error":"invalid_redirect_uri"}`), verify.InvalidRedirectURI, 0, false, false, registry.Credentials{}, "refuses the redirect URIs; register others"},
-		{"429", answer(429, ``, "Retry-After", "9"), verify.Unavailable, 9 * time.Second, false, false, registry.Credentials{}, "status 429"},
-		{"503", answer(503, ``), verify.Unavailable, 0, false, false, registry.Credentials{}, "status 503"},
-		{"500", answer(500, ``), verify.Unavailable, 0, true, false, registry.Credentials{}, "status 500"},
-		{"dropped", dropped, verify.Unavailable, 0, true, false, registry.Credentials{}, "EOF"},
-		{"unreadable", answer(200, `{`), verify.Unavailable, 0, true, false, registry.Credentials{}, "registration answer"},
-		{"no client_id", registered(200, "client_id", ""), verify.Unavailable, 0, true, false, registry.Credentials{}, "client_id is missing"},
-		{"token of another type", registered(200, "registration_access_token", "7"), verify.Unavailable, 0, true, false, managed(t).Credentials, "registration_access_token is a number"},
-		{"another client_id", registered(200, "client_id", `"other"`), verify.Unavailable, 0, true, false, rotated, "another client_id"},
-		{"another method", registered(200, "token_endpoint_auth_method", `"none"`), verify.Unavailable, 0, false, false, rotated, "it registered token_endpoint_auth_method"},
+		{"401", answer(401, `{"error":"invalid_token"}`), refusal.Unavailable, 0, false, true, registry.Credentials{}, "status 401, invalid_token"},
+		{"404", answer(404, ``), refusal.Unavailable, 0, false, true, registry.Credentials{}, "status 404"},
+		{"403", answer(403, ``), refusal.Unavailable, 0, false, false, registry.Credentials{}, "check the gateway's credentials"},
+		{"metadata", answer(400, `{"error":"invalid_client_metadata","error_description":"no"}`), refusal.InvalidClientMetadata, 0, false, false, registry.Credentials{}, "refuses the client metadata; register others"},
+		{"redirect URI", answer(400, `{"error":"invalid_redirect_uri"}`), refusal.InvalidRedirectURI, 0, false, false, registry.Credentials{}, "refuses the redirect URIs; register others"},
+		{"429", answer(429, ``, "Retry-After", "9"), refusal.Unavailable, 9 * time.Second, false, false, registry.Credentials{}, "status 429"},
+		{"503", answer(503, ``), refusal.Unavailable, 0, false, false, registry.Credentials{}, "status 503"},
+		{"500", answer(500, ``), refusal.Unavailable, 0, true, false, registry.Credentials{}, "status 500"},
+		{"dropped", dropped, refusal.Unavailable, 0, true, false, registry.Credentials{}, "EOF"},
+		{"unreadable", answer(200, `{`), refusal.Unavailable, 0, true, false, registry.Credentials{}, "registration answer"},
+		{"no client_id", registered(200, "client_id", ""), refusal.Unavailable, 0, true, false, registry.Credentials{}, "client_id is missing"},
+		{"token of another type", registered(200, "registration_access_token", "7"), refusal.Unavailable, 0, true, false, managed(t).Credentials, "registration_access_token is a number"},
+		{"another client_id", registered(200, "client_id", `"other"`), refusal.Unavailable, 0, true, false, rotated, "another client_id"},
+		{"another method", registered(200, "token_endpoint_auth_method", `"none"`), refusal.Unavailable, 0, false, false, rotated, "it registered token_endpoint_auth_method"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			e := newEdge(t, nil)
 			e.on(put, test.answer)
 			p, err := e.Update(t.Context(), managed(t))
-			refusal := e.refused(err, test.kind)
-			if errors.Is(err, registry.ErrLost) != test.lost || errors.Is(err, registry.ErrDetached) != test.detached || refusal.RetryAfter != test.retry || !strings.Contains(err.Error(), test.cause) {
-				t.Errorf("retry after %s, error %v", refusal.RetryAfter, err)
+			refused := e.refused(err, test.kind)
+			if errors.Is(err, registry.ErrLost) != test.lost || errors.Is(err, registry.ErrDetached) != test.detached || refused.RetryAfter != test.retry || !strings.Contains(err.Error(), test.cause) {
+				t.Errorf("retry after %s, error %v", refused.RetryAfter, err)
 			}
 			if p == nil {
 				p = &registry.Provisioned{}
@@ -104,20 +104,20 @@ func TestDelete(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		answer   http.HandlerFunc
-		kind     verify.Kind // 0: gone
+		kind     refusal.Kind // 0: gone
 		lost     bool
 		detached bool
 	}{
 		{"204", answer(204, ``), 0, false, false},
 		{"200, as some do", answer(200, `{}`), 0, false, false},
 		{"404", answer(404, ``), 0, false, false},
-		{"401", answer(401, ``), verify.Unavailable, false, true},
-		{"403", answer(403, ``), verify.Unavailable, false, false},
-		{"405", answer(405, ``), verify.Unavailable, false, false},
-		{"429", answer(429, ``), verify.Unavailable, false, false},
-		{"500", answer(500, ``), verify.Unavailable, true, false},
-		{"503", answer(503, ``), verify.Unavailable, false, false},
-		{"dropped", dropped, verify.Unavailable, true, false},
+		{"401", answer(401, ``), refusal.Unavailable, false, true},
+		{"403", answer(403, ``), refusal.Unavailable, false, false},
+		{"405", answer(405, ``), refusal.Unavailable, false, false},
+		{"429", answer(429, ``), refusal.Unavailable, false, false},
+		{"500", answer(500, ``), refusal.Unavailable, true, false},
+		{"503", answer(503, ``), refusal.Unavailable, false, false},
+		{"dropped", dropped, refusal.Unavailable, true, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			e := newEdge(t, nil)
@@ -149,7 +149,7 @@ func TestNothingToManageWith(t *testing.T) {
 		c.Credentials = credentials
 		_, err := e.Update(t.Context(), c)
 		for _, err := range []error{err, e.Delete(t.Context(), c)} {
-			if e.refused(err, verify.Unavailable); !errors.Is(err, registry.ErrDetached) || errors.Is(err, registry.ErrLost) {
+			if e.refused(err, refusal.Unavailable); !errors.Is(err, registry.ErrDetached) || errors.Is(err, registry.ErrLost) {
 				t.Errorf("error %v", err)
 			}
 		}

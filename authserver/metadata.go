@@ -9,6 +9,8 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // Metadata is the AS's discovery document (RFC 8414, OpenID Connect Discovery)
@@ -17,13 +19,13 @@ type Metadata struct {
 	// Issuer is the AS's own, as it stands in tokens. Never rewritten.
 	Issuer string
 	// Document is the document as it came.
-	Document verify.Object
+	Document strictjson.Object
 	// Endpoints are the addresses of the AS's own origin, those of
 	// mtls_endpoint_aliases too, and before them those that the operator names.
 	Endpoints []Endpoint
-	// Acceptable is what a registration may ask for: what the operator allows and
+	// SupportedMetadata is what a registration may ask for: what the operator allows and
 	// the AS can do.
-	Acceptable verify.Acceptable
+	Supported verify.SupportedMetadata
 
 	bindsTokens        bool
 	gatewayBinds       bool
@@ -71,13 +73,13 @@ func (m *Metadata) GatewayBindsTokens() bool { return m.gatewayBinds }
 
 // readMetadata understands a document.
 func (s *Server) readMetadata(raw []byte) (*Metadata, error) {
-	document, err := verify.ParseAnswer(raw)
+	document, err := strictjson.ParseAnswer(raw)
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range supported { // in one order, so that the published document stays the same
 		if values := s.Supports[name]; values != nil {
-			document = document.With(name, verify.AppendStrings(nil, values))
+			document = document.With(name, strictjson.AppendStrings(nil, values))
 		}
 	}
 	m := &Metadata{Document: document}
@@ -86,7 +88,7 @@ func (s *Server) readMetadata(raw []byte) (*Metadata, error) {
 	}
 	issuer, err := url.Parse(m.Issuer)
 	if err != nil || issuer.Scheme != "https" || issuer.Host == "" || issuer.RawQuery != "" || issuer.Fragment != "" {
-		return nil, fmt.Errorf("issuer %s is no https URL", verify.Quote(m.Issuer))
+		return nil, fmt.Errorf("issuer %s is no https URL", refusal.Quote(m.Issuer))
 	}
 	if at, err := url.Parse(s.URL); err == nil && strings.TrimSuffix(at.Path, "/") != strings.TrimSuffix(issuer.Path, "/") {
 		s.log.Warn("the issuer has another path than the authorization server's URL; software finds its discovery document under the issuer", slog.String("issuer", m.Issuer))
@@ -98,7 +100,7 @@ func (s *Server) readMetadata(raw []byte) (*Metadata, error) {
 		return nil, fmt.Errorf("tls_client_certificate_bound_access_tokens %w", err)
 	}
 	m.gatewayBinds = s.BindsTokens && !m.bindsTokens
-	if m.Acceptable, m.bridge, err = s.acceptable(document); err != nil {
+	if m.Supported, m.bridge, err = s.supportedMetadata(document); err != nil {
 		return nil, err
 	}
 	m.listsRequestObject = document.Has("request_object_signing_alg_values_supported")
@@ -114,19 +116,19 @@ func (s *Server) readMetadata(raw []byte) (*Metadata, error) {
 func (m *Metadata) readEndpoints(s *Server, issuer *url.URL) error {
 	aliases, _, err := m.Document.Object("mtls_endpoint_aliases")
 	switch {
-	case errors.Is(err, verify.ErrDoubled):
+	case errors.Is(err, strictjson.ErrDoubled):
 		return fmt.Errorf("mtls_endpoint_aliases %w", err)
 	case err != nil:
 		s.log.Warn("mtls_endpoint_aliases cannot be read", slog.Any("error", err))
 	}
 	m.Endpoints = append(m.Endpoints, s.given...)
-	for i, o := range []verify.Object{m.Document, aliases} {
+	for i, o := range []strictjson.Object{m.Document, aliases} {
 		for _, member := range o.Members() {
 			if !isEndpoint(member.Name) {
 				continue
 			}
 			text, _, err := o.String(member.Name)
-			if errors.Is(err, verify.ErrDoubled) {
+			if errors.Is(err, strictjson.ErrDoubled) {
 				return fmt.Errorf("%s %w", member.Name, err)
 			}
 			if err != nil {

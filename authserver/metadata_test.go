@@ -9,6 +9,8 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 func TestDocumentRefused(t *testing.T) {
@@ -38,7 +40,7 @@ func TestDocumentRefused(t *testing.T) {
 			e := newEdge(t, nil)
 			e.on(discovery, answer(http.StatusOK, test.document))
 			_, err := e.Metadata(t.Context())
-			if e.refused(err, verify.Unavailable); !strings.Contains(err.Error(), test.cause) {
+			if e.refused(err, refusal.Unavailable); !strings.Contains(err.Error(), test.cause) {
 				t.Errorf("error %v, want %q in it", err, test.cause)
 			}
 		})
@@ -148,60 +150,60 @@ func TestScopesThatAreNotListed(t *testing.T) {
 	}
 }
 
-func TestAcceptable(t *testing.T) {
-	defaults := verify.DefaultAcceptable()
+func TestSupportedMetadata(t *testing.T) {
+	defaults := verify.DefaultSupportedMetadata()
 	for _, test := range []struct {
 		name    string
 		changes []string
-		change  func(*verify.Acceptable) // of the defaults
-		cause   string                   // of the refusal
+		change  func(*verify.SupportedMetadata) // of the defaults
+		cause   string                          // of the refusal
 	}{
-		{"an AS that does not say", nil, func(*verify.Acceptable) {}, ""},
-		{"the operator's order, whatever the AS's", []string{"id_token_signing_alg_values_supported", `["RS256","ES256","PS256"]`}, func(*verify.Acceptable) {}, ""},
-		{"fewer methods", []string{"token_endpoint_auth_methods_supported", `["client_secret_basic","tls_client_auth"]`}, func(a *verify.Acceptable) { a.AuthMethods = []string{"tls_client_auth"} }, ""},
+		{"an AS that does not say", nil, func(*verify.SupportedMetadata) {}, ""},
+		{"the operator's order, whatever the AS's", []string{"id_token_signing_alg_values_supported", `["RS256","ES256","PS256"]`}, func(*verify.SupportedMetadata) {}, ""},
+		{"fewer methods", []string{"token_endpoint_auth_methods_supported", `["client_secret_basic","tls_client_auth"]`}, func(a *verify.SupportedMetadata) { a.AuthMethods = []string{"tls_client_auth"} }, ""},
 		{"no method in common", []string{"token_endpoint_auth_methods_supported", `["client_secret_basic"]`}, nil, "registrations need one of tls_client_auth, private_key_jwt"},
-		{"fewer algorithms of assertions", []string{"token_endpoint_auth_signing_alg_values_supported", `["ES256"]`}, func(a *verify.Acceptable) { a.AuthSigningAlgs = []string{"ES256"} }, ""},
-		{"no algorithm of assertions", []string{"token_endpoint_auth_signing_alg_values_supported", `["RS256"]`}, func(a *verify.Acceptable) {
+		{"fewer algorithms of assertions", []string{"token_endpoint_auth_signing_alg_values_supported", `["ES256"]`}, func(a *verify.SupportedMetadata) { a.AuthSigningAlgs = []string{"ES256"} }, ""},
+		{"no algorithm of assertions", []string{"token_endpoint_auth_signing_alg_values_supported", `["RS256"]`}, func(a *verify.SupportedMetadata) {
 			a.AuthMethods, a.AuthSigningAlgs = []string{"tls_client_auth"}, nil
 		}, ""},
 		{"assertions only, and no algorithm", []string{"token_endpoint_auth_signing_alg_values_supported", `[]`, "token_endpoint_auth_methods_supported", `["private_key_jwt"]`}, nil, "registrations need one of tls_client_auth, private_key_jwt"},
-		{"fewer grants", []string{"grant_types_supported", `["client_credentials","authorization_code","implicit"]`}, func(a *verify.Acceptable) { a.GrantTypes = []string{"authorization_code", "client_credentials"} }, ""},
+		{"fewer grants", []string{"grant_types_supported", `["client_credentials","authorization_code","implicit"]`}, func(a *verify.SupportedMetadata) { a.GrantTypes = []string{"authorization_code", "client_credentials"} }, ""},
 		{"no grant in common", []string{"grant_types_supported", `["password"]`}, nil, "grant_types_supported"},
-		{"words of a response type in another order", []string{"response_types_supported", `["id_token code"]`}, func(a *verify.Acceptable) { a.ResponseTypes = []string{"code id_token"} }, ""},
-		{"no hybrid flow", []string{"response_types_supported", `["code","token"]`}, func(a *verify.Acceptable) { a.ResponseTypes = []string{"code"} }, ""},
+		{"words of a response type in another order", []string{"response_types_supported", `["id_token code"]`}, func(a *verify.SupportedMetadata) { a.ResponseTypes = []string{"code id_token"} }, ""},
+		{"no hybrid flow", []string{"response_types_supported", `["code","token"]`}, func(a *verify.SupportedMetadata) { a.ResponseTypes = []string{"code"} }, ""},
 		{"no response type in common", []string{"response_types_supported", `["code token"]`}, nil, "response_types_supported"},
-		{"no response type at all", []string{"response_types_supported", `[]`}, func(a *verify.Acceptable) {
+		{"no response type at all", []string{"response_types_supported", `[]`}, func(a *verify.SupportedMetadata) {
 			a.ResponseTypes, a.GrantTypes = nil, []string{"client_credentials", "refresh_token"}
 		}, ""},
-		{"no authorization code", []string{"grant_types_supported", `["client_credentials"]`, "response_types_supported", `["code token"]`}, func(a *verify.Acceptable) {
+		{"no authorization code", []string{"grant_types_supported", `["client_credentials"]`, "response_types_supported", `["code token"]`}, func(a *verify.SupportedMetadata) {
 			a.ResponseTypes, a.GrantTypes = nil, []string{"client_credentials"}
 		}, ""},
 		{"the code alone, and no response type", []string{"grant_types_supported", `["authorization_code"]`, "response_types_supported", `[]`}, nil, "which needs one"},
-		{"one id token algorithm", []string{"id_token_signing_alg_values_supported", `["PS256"]`}, func(a *verify.Acceptable) { a.IDTokenAlgs = []string{"PS256"} }, ""},
+		{"one id token algorithm", []string{"id_token_signing_alg_values_supported", `["PS256"]`}, func(a *verify.SupportedMetadata) { a.IDTokenAlgs = []string{"PS256"} }, ""},
 		{"no id token algorithm", []string{"id_token_signing_alg_values_supported", `["RS256","none"]`}, nil, "'RS256, none'"},
-		{"one request object algorithm", []string{"request_object_signing_alg_values_supported", `["ES256","none"]`}, func(a *verify.Acceptable) { a.RequestObjectAlgs = []string{"ES256"} }, ""},
+		{"one request object algorithm", []string{"request_object_signing_alg_values_supported", `["ES256","none"]`}, func(a *verify.SupportedMetadata) { a.RequestObjectAlgs = []string{"ES256"} }, ""},
 		{"no request object algorithm", []string{"request_object_signing_alg_values_supported", `["none"]`}, nil, "request_object_signing_alg_values_supported"},
-		{"fewer scopes", []string{"scopes_supported", `["accounts","openid","dcr_register"]`}, func(a *verify.Acceptable) { a.Scopes = []string{"openid", "accounts"} }, ""},
+		{"fewer scopes", []string{"scopes_supported", `["accounts","openid","dcr_register"]`}, func(a *verify.SupportedMetadata) { a.Scopes = []string{"openid", "accounts"} }, ""},
 		{"a scope in another spelling", []string{"scopes_supported", `["OpenID"]`}, nil, "scopes_supported"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			e := newEdge(t, func(_ *edge, o *authserver.Options) {
-				o.Accept, o.TokenEndpointAuth = verify.DefaultAcceptable(), authserver.Native
+				o.Supported, o.TokenEndpointAuth = verify.DefaultSupportedMetadata(), authserver.Native
 			})
 			e.on(discovery, answer(http.StatusOK, e.document(test.changes...)))
 			m, err := e.Metadata(t.Context())
 			if test.change == nil {
-				if e.refused(err, verify.Unavailable); err != nil && !strings.Contains(strings.ReplaceAll(err.Error(), `"`, "'"), test.cause) {
+				if e.refused(err, refusal.Unavailable); err != nil && !strings.Contains(strings.ReplaceAll(err.Error(), `"`, "'"), test.cause) {
 					t.Errorf("error %v, want %q in it", err, test.cause)
 				}
 				return
 			}
-			want := verify.DefaultAcceptable()
+			want := verify.DefaultSupportedMetadata()
 			test.change(&want)
-			if err != nil || !reflect.DeepEqual(m.Acceptable, want) {
-				t.Errorf("acceptable %+v\nwant %+v\nerror %v", m.Acceptable, want, err)
+			if err != nil || !reflect.DeepEqual(m.Supported, want) {
+				t.Errorf("acceptable %+v\nwant %+v\nerror %v", m.Supported, want, err)
 			}
-			if !reflect.DeepEqual(e.Accept, defaults) {
+			if !reflect.DeepEqual(e.Supported, defaults) {
 				t.Error("the operator's lists were changed")
 			}
 		})
@@ -210,7 +212,7 @@ func TestAcceptable(t *testing.T) {
 
 // TestAcceptableCIBA: CIBA is there where version, grant, endpoint, mode and
 // algorithm are, or not at all.
-func TestAcceptableCIBA(t *testing.T) {
+func TestSupportedMetadataCIBA(t *testing.T) {
 	endpoint := []string{"backchannel_authentication_endpoint", `"https://bank.example/as/bc"`}
 	for name, test := range map[string]struct {
 		version verify.Version
@@ -228,14 +230,14 @@ func TestAcceptableCIBA(t *testing.T) {
 		"grant named among the others": {"3.4", append(endpoint, "grant_types_supported", `["client_credentials","urn:openid:params:grant-type:ciba"]`), "poll ping", "PS256 ES256"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := newEdge(t, func(_ *edge, o *authserver.Options) { o.Accept = test.version.Acceptable() })
+			e := newEdge(t, func(_ *edge, o *authserver.Options) { o.Supported = test.version.SupportedMetadata() })
 			e.on(discovery, answer(http.StatusOK, e.document(test.changes...)))
 			m := e.metadata()
-			a := m.Acceptable
+			a := m.Supported
 			if strings.Join(a.BackchannelModes, " ") != test.modes || strings.Join(a.BackchannelAlgs, " ") != test.algs || slices.Contains(a.GrantTypes, verify.GrantCIBA) != (test.modes != "") {
 				t.Errorf("got %+v", a)
 			}
-			published, err := verify.ParseObject(m.Publish("https://gateway.example", "", "https://gateway.example/register"))
+			published, err := strictjson.Parse(m.Publish("https://gateway.example", "", "https://gateway.example/register"))
 			if err != nil {
 				t.Fatal(err)
 			}

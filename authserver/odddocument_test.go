@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // TestOddDocuments are good ones: what the authorization server writes otherwise than others
@@ -14,7 +14,7 @@ import (
 func TestOddDocuments(t *testing.T) {
 	plain := newEdge(t, nil)
 	plain.on(discovery, answer(http.StatusOK, plain.document()))
-	want := plain.metadata().Acceptable
+	want := plain.metadata().Supported
 	null := []string{"scopes_supported", "null", "grant_types_supported", "null", "response_types_supported", "null", "id_token_signing_alg_values_supported", "null",
 		"request_object_signing_alg_values_supported", "null", "backchannel_authentication_endpoint", "null", "mtls_endpoint_aliases", "null",
 		"token_endpoint_auth_signing_alg_values_supported", "null", "userinfo_endpoint", "null", "tls_client_certificate_bound_access_tokens", "null", "signed_metadata", "null"}
@@ -36,10 +36,10 @@ func TestOddDocuments(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if strings.Join(m.Acceptable.Scopes, " ") != strings.Join(want.Scopes, " ") || strings.Join(m.Acceptable.AuthMethods, " ") != strings.Join(want.AuthMethods, " ") || m.Path("token_endpoint") != "/as/token" {
+			if strings.Join(m.Supported.Scopes, " ") != strings.Join(want.Scopes, " ") || strings.Join(m.Supported.AuthMethods, " ") != strings.Join(want.AuthMethods, " ") || m.Path("token_endpoint") != "/as/token" {
 				t.Errorf("%+v", m)
 			}
-			published, err := verify.ParseAnswer(m.Publish("https://bank.example", "", "https://bank.example/register"))
+			published, err := strictjson.ParseAnswer(m.Publish("https://bank.example", "", "https://bank.example/register"))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // ProbeDiscovery fetches the AS's document now, whatever is known of it, and makes the
@@ -114,7 +114,7 @@ func (s *Server) ProbeClient(ctx context.Context, p ClientProbe) error {
 
 // readable tells whether an answer is one of an introspection endpoint.
 func readable(res *reply) error {
-	o, err := verify.ParseAnswer(res.Body)
+	o, err := strictjson.ParseAnswer(res.Body)
 	if err == nil && !o.Has("active") {
 		err = errors.New("without active")
 	}

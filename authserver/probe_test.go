@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // TestProbeDiscovery: the error is that of the last fetch, also where an older document is
@@ -22,7 +22,7 @@ func TestProbeDiscovery(t *testing.T) {
 			t.Errorf("probe %d: %v", i, err)
 		}
 		if err != nil {
-			e.refused(err, verify.Unavailable)
+			e.refused(err, refusal.Unavailable)
 		}
 		if n := len(e.to(discovery)); n != i+1 {
 			t.Errorf("probe %d: %d fetches", i, n)

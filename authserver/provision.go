@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // ChoosesClientID tells whether a header for the client_id is configured.
@@ -172,8 +172,8 @@ const registrationAnswer = "registration answer"
 // readProvisioned reads an answer of RFC 7591 3.2.1. Credentials that it does not
 // rotate stay. Beside the error there is what could be read of an answer that names a
 // client_id: also of one that broke off behind it.
-func readProvisioned(res *reply, credentials registry.Credentials) (verify.Object, *registry.Provisioned, error) {
-	answer, fault := verify.ParseAnswer(res.Body)
+func readProvisioned(res *reply, credentials registry.Credentials) (strictjson.Object, *registry.Provisioned, error) {
+	answer, fault := strictjson.ParseAnswer(res.Body)
 	id, ok, err := answer.String("client_id")
 	switch {
 	case err != nil:

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // Publish is the document as TPPs are to see it (RFC 8414 2): addresses
@@ -18,13 +18,13 @@ func (m *Metadata) Publish(origin, mtlsOrigin, registrationEndpoint string) []by
 	own := m.published()
 	for _, member := range d.Members() {
 		if text, ok, err := d.String(member.Name); own[member.Name] && ok && err == nil {
-			d = d.With(member.Name, verify.AppendString(nil, strings.TrimSuffix(origin, "/")+path(text)))
+			d = d.With(member.Name, strictjson.AppendString(nil, strings.TrimSuffix(origin, "/")+path(text)))
 		}
 	}
 	if registrationEndpoint == "" {
 		d = d.Without("registration_endpoint")
 	} else {
-		d = d.With("registration_endpoint", verify.AppendString(nil, registrationEndpoint))
+		d = d.With("registration_endpoint", strictjson.AppendString(nil, registrationEndpoint))
 	}
 	if mtlsOrigin = strings.TrimSuffix(mtlsOrigin, "/"); mtlsOrigin != "" && mtlsOrigin != strings.TrimSuffix(origin, "/") {
 		d = d.With("mtls_endpoint_aliases", aliases(d, own, mtlsOrigin, registrationEndpoint))
@@ -34,7 +34,7 @@ func (m *Metadata) Publish(origin, mtlsOrigin, registrationEndpoint string) []by
 	if m.gatewayBinds && m.Path("introspection_endpoint") != "" {
 		d = d.With("tls_client_certificate_bound_access_tokens", []byte("true"))
 	}
-	a := m.Acceptable
+	a := m.Supported
 	for _, list := range []struct {
 		name   string
 		values []string
@@ -51,20 +51,20 @@ func (m *Metadata) Publish(origin, mtlsOrigin, registrationEndpoint string) []by
 			d = d.Without(list.name)
 			continue
 		}
-		d = d.With(list.name, verify.AppendStrings(nil, list.values))
+		d = d.With(list.name, strictjson.AppendStrings(nil, list.values))
 	}
 	// Where clients authenticate at the gateway they do so at every endpoint. What others
 	// may do there, a resource server that introspects, stays.
 	if m.bridge.method != "" {
 		for _, name := range []string{"revocation_endpoint_auth_methods_supported", "introspection_endpoint_auth_methods_supported"} {
 			if listed, ok, err := d.Strings(name); ok && err == nil {
-				d = d.With(name, verify.AppendStrings(nil, union(a.AuthMethods, listed)))
+				d = d.With(name, strictjson.AppendStrings(nil, union(a.AuthMethods, listed)))
 			}
 		}
 	}
 	if len(a.BackchannelModes) > 0 { // otherwise CIBA is none of the gateway's business
-		d = d.With("backchannel_token_delivery_modes_supported", verify.AppendStrings(nil, a.BackchannelModes))
-		d = d.With("backchannel_authentication_request_signing_alg_values_supported", verify.AppendStrings(nil, a.BackchannelAlgs))
+		d = d.With("backchannel_token_delivery_modes_supported", strictjson.AppendStrings(nil, a.BackchannelModes))
+		d = d.With("backchannel_authentication_request_signing_alg_values_supported", strictjson.AppendStrings(nil, a.BackchannelAlgs))
 	}
 	return d.AppendJSON(nil)
 }
@@ -96,15 +96,15 @@ var mutual = []string{
 }
 
 // aliases are the AS's own endpoints at the origin for certificates.
-func aliases(d verify.Object, own map[string]bool, mtlsOrigin, registrationEndpoint string) []byte {
-	var o verify.Object
+func aliases(d strictjson.Object, own map[string]bool, mtlsOrigin, registrationEndpoint string) []byte {
+	var o strictjson.Object
 	for _, name := range mutual {
 		if text, ok, err := d.String(name); ok && err == nil && own[name] {
-			o = o.With(name, verify.AppendString(nil, mtlsOrigin+path(text)))
+			o = o.With(name, strictjson.AppendString(nil, mtlsOrigin+path(text)))
 		}
 	}
 	if registrationEndpoint != "" {
-		o = o.With("registration_endpoint", verify.AppendString(nil, mtlsOrigin+path(registrationEndpoint)))
+		o = o.With("registration_endpoint", strictjson.AppendString(nil, mtlsOrigin+path(registrationEndpoint)))
 	}
 	return o.AppendJSON(nil)
 }

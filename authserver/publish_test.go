@@ -5,16 +5,16 @@ import (
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 const endpoint = "https://gateway.example/as/openbankinguk/dcr/v3.2/register"
 
 // published is the document as TPPs see it, which must be readable.
-func (e *edge) published(document string) verify.Object {
+func (e *edge) published(document string) strictjson.Object {
 	e.t.Helper()
 	e.on(discovery, answer(http.StatusOK, document))
-	o, err := verify.ParseObject(e.metadata().Publish("https://gateway.example", "", endpoint))
+	o, err := strictjson.Parse(e.metadata().Publish("https://gateway.example", "", endpoint))
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestPublishAliases(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			e := newEdge(t, nil)
 			e.on(discovery, answer(http.StatusOK, e.document(test.changes...)))
-			o, err := verify.ParseObject(e.metadata().Publish("https://gateway.example", test.origin, test.register))
+			o, err := strictjson.Parse(e.metadata().Publish("https://gateway.example", test.origin, test.register))
 			if err != nil {
 				t.Fatal(err)
 			}

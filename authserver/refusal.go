@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // refusal is the AS's no to metadata, told to the TPP in the gateway's words (describe);
@@ -20,9 +20,9 @@ func (s *Server) refusal(res *reply) error {
 	cause := errors.New(words(res))
 	switch code {
 	case "invalid_redirect_uri":
-		return verify.Refuse(verify.InvalidRedirectURI, "authorization_server", "the authorization server refuses the redirect URIs%s; register others, or ask the bank", s.describe(res)).Because(cause)
+		return refusal.New(refusal.InvalidRedirectURI, "authorization_server", "the authorization server refuses the redirect URIs%s; register others, or ask the bank", s.describe(res)).Because(cause)
 	case "invalid_client_metadata", "invalid_software_statement", "unapproved_software_statement", "invalid_request", "invalid_scope":
-		return verify.Refuse(verify.InvalidClientMetadata, "authorization_server", "the authorization server refuses the client metadata%s; register others, or ask the bank", s.describe(res)).Because(cause)
+		return refusal.New(refusal.InvalidClientMetadata, "authorization_server", "the authorization server refuses the client metadata%s; register others, or ask the bank", s.describe(res)).Because(cause)
 	}
 	return unexpected(res)
 }

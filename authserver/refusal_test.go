@@ -7,7 +7,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // TestRefusalNamesMetadata: of the AS's words a TPP is told the client metadata that they
@@ -39,12 +39,12 @@ func TestRefusalNamesMetadata(t *testing.T) {
 			"create": func() error { _, err := e.Create(t.Context(), tpp(t)); return err },
 			"update": func() error { _, err := e.Update(t.Context(), managed); return err },
 		} {
-			refusal := e.refused(call(), verify.InvalidClientMetadata)
-			if want := head + named + tail; refusal.Description != want {
-				t.Errorf("%s, %q: told %q, want %q", name, description, refusal.Description, want)
+			refused := e.refused(call(), refusal.InvalidClientMetadata)
+			if want := head + named + tail; refused.Description != want {
+				t.Errorf("%s, %q: told %q, want %q", name, description, refused.Description, want)
 			}
-			if first, _, _ := strings.Cut(description, " "); refusal.Cause == nil || !strings.Contains(refusal.Cause.Error(), first) {
-				t.Errorf("%s, %q: the log has %v", name, description, refusal.Cause)
+			if first, _, _ := strings.Cut(description, " "); refused.Cause == nil || !strings.Contains(refused.Cause.Error(), first) {
+				t.Errorf("%s, %q: the log has %v", name, description, refused.Cause)
 			}
 		}
 	}
@@ -66,8 +66,8 @@ func TestErrorsPassed(t *testing.T) {
 			e := newEdge(t, func(_ *edge, o *authserver.Options) { o.PassErrors = true })
 			e.on(register, answer(400, test.body))
 			_, err := e.Create(t.Context(), tpp(t))
-			if refusal := verify.AsError(err); refusal.Status() != 400 || !strings.Contains(refusal.Description, test.description) {
-				t.Errorf("told %q, want %q", refusal.Description, test.description)
+			if refused := refusal.From(err); refused.Status() != 400 || !strings.Contains(refused.Description, test.description) {
+				t.Errorf("told %q, want %q", refused.Description, test.description)
 			}
 		})
 	}

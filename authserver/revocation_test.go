@@ -8,7 +8,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // TestRevokeAs says as whom tokens are revoked.
@@ -51,14 +51,14 @@ func TestRevokeAsClient(t *testing.T) {
 		name     string
 		change   func(*edge, *authserver.Options)
 		answers  []http.HandlerFunc
-		kind     verify.Kind // 0: done
+		kind     refusal.Kind // 0: done
 		requests int
 	}{
 		{"taken", nil, []http.HandlerFunc{answer(200, "")}, 0, 1},
 		{"not taken", nil, []http.HandlerFunc{answer(401, `{"error":"invalid_client"}`), answer(200, "")}, 0, 2},
-		{"taken of nobody", nil, []http.HandlerFunc{answer(401, ""), answer(403, "")}, verify.AccessDenied, 2},
-		{"down", nil, []http.HandlerFunc{answer(503, "")}, verify.Unavailable, 1},
-		{"no client of the gateway's", func(_ *edge, o *authserver.Options) { o.ClientID, o.ClientSecret = "", "" }, []http.HandlerFunc{answer(401, "")}, verify.AccessDenied, 1},
+		{"taken of nobody", nil, []http.HandlerFunc{answer(401, ""), answer(403, "")}, refusal.AccessDenied, 2},
+		{"down", nil, []http.HandlerFunc{answer(503, "")}, refusal.Unavailable, 1},
+		{"no client of the gateway's", func(_ *edge, o *authserver.Options) { o.ClientID, o.ClientSecret = "", "" }, []http.HandlerFunc{answer(401, "")}, refusal.AccessDenied, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			e := newEdge(t, test.change)
@@ -86,11 +86,11 @@ func TestRevokeAsClient(t *testing.T) {
 }
 
 func TestRevokeAnswers(t *testing.T) {
-	const final = verify.AccessDenied
+	const final = refusal.AccessDenied
 	for _, test := range []struct {
 		name   string
 		answer http.HandlerFunc
-		kind   verify.Kind // 0: done
+		kind   refusal.Kind // 0: done
 		retry  time.Duration
 		cause  string
 	}{
@@ -101,11 +101,11 @@ func TestRevokeAnswers(t *testing.T) {
 		{"401", answer(401, `{"error":"invalid_client"}`), final, 0, "status 401, invalid_client"},
 		{"403", answer(403, ""), final, 0, "status 403, no error text"},
 		{"404", answer(404, ""), final, 0, "status 404"},
-		{"408", answer(408, ""), verify.Unavailable, 0, "status 408"},
-		{"429", answer(429, "", "Retry-After", "3"), verify.Unavailable, 3 * time.Second, "status 429"},
-		{"500", answer(500, ""), verify.Unavailable, 0, "status 500"},
-		{"503", answer(503, "", "Retry-After", "120"), verify.Unavailable, 2 * time.Minute, "status 503"},
-		{"dropped", dropped, verify.Unavailable, 0, "EOF"},
+		{"408", answer(408, ""), refusal.Unavailable, 0, "status 408"},
+		{"429", answer(429, "", "Retry-After", "3"), refusal.Unavailable, 3 * time.Second, "status 429"},
+		{"500", answer(500, ""), refusal.Unavailable, 0, "status 500"},
+		{"503", answer(503, "", "Retry-After", "120"), refusal.Unavailable, 2 * time.Minute, "status 503"},
+		{"dropped", dropped, refusal.Unavailable, 0, "EOF"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			e := newEdge(t, nil)
@@ -117,9 +117,9 @@ func TestRevokeAnswers(t *testing.T) {
 				}
 				return
 			}
-			refusal := e.refused(err, test.kind)
-			if !strings.Contains(err.Error(), test.cause) || refusal.RetryAfter != test.retry {
-				t.Errorf("error %v, retry after %s", err, refusal.RetryAfter)
+			refused := e.refused(err, test.kind)
+			if !strings.Contains(err.Error(), test.cause) || refused.RetryAfter != test.retry {
+				t.Errorf("error %v, retry after %s", err, refused.RetryAfter)
 			}
 		})
 	}
@@ -128,16 +128,16 @@ func TestRevokeAnswers(t *testing.T) {
 func TestRevokeNowhere(t *testing.T) {
 	e := newEdge(t, nil)
 	e.on(discovery, answer(http.StatusOK, e.document("revocation_endpoint", "")))
-	if err := e.Revoke(t.Context(), registry.Revocation{Token: accessToken, Registration: true}); !strings.Contains(e.refused(err, verify.AccessDenied).Error(), "has no revocation endpoint") {
+	if err := e.Revoke(t.Context(), registry.Revocation{Token: accessToken, Registration: true}); !strings.Contains(e.refused(err, refusal.AccessDenied).Error(), "has no revocation endpoint") {
 		t.Error(err)
 	}
 
 	e = newEdge(t, nil)
 	e.on(discovery, answer(http.StatusBadGateway, ""))
-	e.refused(e.Revoke(t.Context(), registry.Revocation{Token: accessToken, Registration: true}), verify.Unavailable) // to be tried again
+	e.refused(e.Revoke(t.Context(), registry.Revocation{Token: accessToken, Registration: true}), refusal.Unavailable) // to be tried again
 
 	e = newEdge(t, func(_ *edge, o *authserver.Options) { o.ClientID, o.ClientSecret, o.RegistrarID = "", "", "" })
-	if err := e.Revoke(t.Context(), registry.Revocation{Token: accessToken, Registration: true}); !strings.Contains(e.refused(err, verify.AccessDenied).Error(), "no client at the authorization server is configured") {
+	if err := e.Revoke(t.Context(), registry.Revocation{Token: accessToken, Registration: true}); !strings.Contains(e.refused(err, refusal.AccessDenied).Error(), "no client at the authorization server is configured") {
 		t.Error(err)
 	}
 	if len(e.to(discovery)) != 0 {

@@ -105,8 +105,8 @@ type Options struct {
 	// RegistrationEndpoint is where clients register, as it is published for this issuer.
 	// Default: nil, the issuer alone is the audience.
 	RegistrationEndpoint func(issuer string) string
-	// Accept is what registrations may ask for as far as the AS can do it. Required.
-	Accept verify.Acceptable
+	// Supported is what registrations may ask for as far as the AS can do it. Required.
+	Supported verify.SupportedMetadata
 	// PassErrors tells TPPs the AS's own words about metadata that it refuses, cut and
 	// without addresses. Default: false, they are told which metadata those words name.
 	PassErrors bool

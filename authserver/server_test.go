@@ -10,6 +10,7 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 func TestNew(t *testing.T) {
@@ -36,7 +37,7 @@ func TestNew(t *testing.T) {
 		{"unknown validate", authserver.Options{URL: "https://as.example", Validate: "opaque"}, `validate "opaque": must be introspection or jwt`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			test.options.Client, test.options.Accept = jwks.NewClient(jwks.Options{}), verify.DefaultAcceptable()
+			test.options.Client, test.options.Supported = jwks.NewClient(jwks.Options{}), verify.DefaultSupportedMetadata()
 			s, err := authserver.New(test.options)
 			switch {
 			case test.want == "" && (err != nil || s == nil):
@@ -106,7 +107,7 @@ func TestSecretsRepeatedByTheAS(t *testing.T) {
 				t.Errorf("the AS's words are missing: %v", err)
 			}
 			e.tellsNoSecret("the error", err.Error())
-			e.tellsNoSecret("what the TPP is told", verify.AsError(err).Description)
+			e.tellsNoSecret("what the TPP is told", refusal.From(err).Description)
 		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 type supportCodeKey struct{}
@@ -35,13 +36,13 @@ func (o *clientMetadata) showable(ctx context.Context, log *slog.Logger, c *regi
 		}
 		if err := verify.CheckShownURI(*address.uri); err != nil {
 			log.Warn("the authorization server is not told an address that it must not show", slog.String("claim", address.claim),
-				slog.String("value", verify.Shown(*address.uri)), slog.Any("error", err))
+				slog.String("value", refusal.ForLog(*address.uri)), slog.Any("error", err))
 			*address.uri = ""
 		}
 	}
 	if name := verify.ShownName(o.ClientName, c.SoftwareID); o.ClientName != "" && name != o.ClientName {
 		log.Warn("the authorization server is told another name than the software statement's", slog.String("claim", "software_client_name"),
-			slog.String("value", verify.Shown(o.ClientName)), slog.String("told", verify.Shown(name)))
+			slog.String("value", refusal.ForLog(o.ClientName)), slog.String("told", refusal.ForLog(name)))
 		o.ClientName = name
 	}
 }

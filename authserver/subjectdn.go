@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
 )
 
 // subjectDN is the DN of a tls_client_auth client as the AS compares it. ASs
@@ -35,14 +35,14 @@ func subjectDN(format string, c *registry.Client) (string, error) {
 	case OpenSSL:
 		return opensslDN(c.Subject)
 	}
-	name, err := verify.ParseSubject(c.Subject)
+	name, err := dn.ParseSubject(c.Subject)
 	return name.String(), err
 }
 
 // opensslDN is what openssl x509 -subject -nameopt RFC2253 prints: RFC 4514, but
 // every byte outside ASCII escaped, and a type without a short name as "#" and DER.
 func opensslDN(der []byte) (string, error) {
-	name, err := verify.ParseSubject(der)
+	name, err := dn.ParseSubject(der)
 	if err != nil {
 		return "", err
 	}
@@ -55,7 +55,7 @@ func opensslDN(der []byte) (string, error) {
 		// openssl writes the attributes of one RDN from the last to the first too.
 		for j := len(name[i]) - 1; j >= 0; j-- {
 			oid := name[i][j].OID
-			short, value, _ := strings.Cut(verify.DN{verify.RDN{name[i][j]}}.String(), "=")
+			short, value, _ := strings.Cut(dn.Name{dn.RDN{name[i][j]}}.String(), "=")
 			if known, ok := opensslNames[oid]; ok {
 				short = known
 			}
@@ -86,7 +86,7 @@ func opensslDN(der []byte) (string, error) {
 }
 
 // opensslNames are the short names of OpenSSL 3 for attribute types that
-// verify.DN does not name, or not so (openssl list -objects).
+// dn.Name does not name, or not so (openssl list -objects).
 var opensslNames = map[string]string{
 	"2.5.4.9": "street", "2.5.4.13": "description", "2.5.4.16": "postalAddress", "2.5.4.18": "postOfficeBox",
 	"2.5.4.19": "physicalDeliveryOfficeName", "2.5.4.20": "telephoneNumber", "2.5.4.23": "facsimileTelephoneNumber", "2.5.4.26": "registeredAddress",

@@ -15,7 +15,8 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // Tags of ASN.1 string types.
@@ -75,15 +76,15 @@ func registeredDN(t *testing.T, format string, c *registry.Client) string {
 	if _, err := e.Create(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	body, err := verify.ParseObject([]byte(e.only(register).body))
+	body, err := strictjson.Parse([]byte(e.only(register).body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	dn, _, err := body.String("tls_client_auth_subject_dn")
+	subjectDN, _, err := body.String("tls_client_auth_subject_dn")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return dn
+	return subjectDN
 }
 
 // TestSubjectDN: the openssl texts are what OpenSSL 3.0.19 printed for
@@ -137,12 +138,12 @@ func TestSubjectDN(t *testing.T) {
 			if got := registeredDN(t, authserver.OpenSSL, c); got != test.openssl {
 				t.Errorf("openssl %s\nwant    %s", got, test.openssl)
 			}
-			own, err := verify.ParseSubject(c.Subject)
+			own, err := dn.ParseSubject(c.Subject)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, text := range []string{test.rfc4514, test.openssl} { // a TPP may send what OpenSSL prints
-				if name, err := verify.ParseDN(text); err != nil || !name.Equal(own) {
+				if name, err := dn.Parse(text); err != nil || !name.Equal(own) {
 					t.Errorf("%s is read as %s, %v", text, name, err)
 				}
 			}

@@ -10,6 +10,8 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // TokenHolder is whose access token it is, as far as that can be known.
@@ -167,7 +169,7 @@ func (s *Server) signedHolder(ctx context.Context, m *Metadata, raw string) (t T
 		switch {
 		case err == nil && access.ClientID != "":
 			return TokenHolder{ClientIDs: []string{access.ClientID}, JTI: access.ID, Known: true, Named: verify.NamesClient(access.Claims), Issued: access.Issued}, nil
-		case err != nil && verify.AsError(err).Kind == verify.Unavailable:
+		case err != nil && refusal.From(err).Kind == refusal.Unavailable:
 			return t, err
 		}
 	}
@@ -176,7 +178,7 @@ func (s *Server) signedHolder(ctx context.Context, m *Metadata, raw string) (t T
 }
 
 // read adds what claims say.
-func (t *TokenHolder) read(claims verify.Object) error {
+func (t *TokenHolder) read(claims strictjson.Object) error {
 	id, err := verify.TokenClient(claims)
 	if err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 func TestTokenHolder(t *testing.T) {
@@ -65,7 +65,7 @@ func TestTokenHolder(t *testing.T) {
 			e := newEdge(t, nil)
 			e.on(introspect, broken, answer(200, `{"active":true,"client_id":"tpp"}`))
 			_, err := e.TokenHolder(t.Context(), accessToken)
-			e.refused(err, verify.Unavailable)
+			e.refused(err, refusal.Unavailable)
 			if got, err := e.TokenHolder(t.Context(), accessToken); err != nil || !got.Known {
 				t.Errorf("afterwards %+v, %v", got, err)
 			}

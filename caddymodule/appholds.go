@@ -74,13 +74,13 @@ func (a *App) open() (r *registry.Registry, err error) {
 		if r != nil {
 			a.registry, a.users = r, 1
 			for _, h := range a.workspaces {
-				a.giveBack = append(a.giveBack, r.Lend(h.workspace()))
+				a.giveBack = append(a.giveBack, r.Attach(h.workspace()))
 			}
 		}
 		close(a.opening)
 		a.opening = nil
 	}()
-	return stores.hold(a.ctx, a.engine, opening{a.keyset, a.Restored, a.KeysetLost}, a.log)
+	return stores.acquire(a.ctx, a.engine, opening{a.keyset, a.Restored, a.KeysetLost}, a.log)
 }
 
 // EnterOpen is Enter where the store is open anyway.

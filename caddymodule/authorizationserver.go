@@ -126,7 +126,7 @@ type Provision struct {
 
 func (c *AuthorizationServer) inlineKeys() bool { return c.Provision != nil && c.Provision.Keys != "" }
 
-func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.Acceptable) error {
+func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.SupportedMetadata) error {
 	c := h.AuthorizationServer
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
@@ -174,7 +174,7 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 		IntrospectionEndpoint: c.IntrospectionEndpoint, RevocationEndpoint: c.RevocationEndpoint,
 		TokenAudience: c.TokenAudience, RegistrationEndpoint: h.registerURL,
 		TokenEndpointAuth: c.TokenEndpointAuth, BridgeMethod: c.BridgeMethod,
-		ClientCertificate: h.handedOver, Supports: c.Supports, BindsTokens: c.BindAccessTokens, Accept: accept, Logger: h.log, Documents: documents{h}, KeptKeys: kept, Now: h.now,
+		ClientCertificate: h.handedOver, Supports: c.Supports, BindsTokens: c.BindAccessTokens, Supported: accept, Logger: h.log, Documents: documents{h}, KeptKeys: kept, Now: h.now,
 		FairShareOff: h.FairShare == "off", PassErrors: c.ASErrors == "pass",
 	}
 	if c.inlineKeys() {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // TestStoresOfEarlierVersions: a store that an earlier version has written, and closed or
@@ -64,7 +65,7 @@ func hasFiveClients(t *testing.T, store *registry.Registry, workspace string) {
 			Request: &verify.Request{Raw: []byte("x"), Issuer: "x", JTI: jti, Expires: time.Now().Add(time.Hour), Statement: &verify.SoftwareStatement{SoftwareID: jti, OrgID: "org", Issuer: &verify.Issuer{Name: "OpenBanking Ltd"}}},
 			Checked: &verify.Checked{Metadata: verify.Metadata{TokenEndpointAuthMethod: "tls_client_auth"}},
 		})
-		if e := verify.AsError(err); e == nil || e.RuleName() != "jti" {
+		if e := refusal.From(err); e == nil || e.RuleName() != "jti" {
 			t.Errorf("the request of %s once more: %v", id, err)
 		}
 	}

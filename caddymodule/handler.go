@@ -177,7 +177,7 @@ func (h *Handler) workspace() registry.Workspace {
 		AuditRetention: time.Duration(h.AuditRetention), FairShareOff: h.FairShare == "off",
 		StatementRollback: h.StatementRollback == "allow",
 	}
-	h.StoreShare.lend(&ws)
+	h.StoreShare.attach(&ws)
 	return ws
 }
 

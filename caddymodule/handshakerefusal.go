@@ -19,7 +19,8 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/caddy-dcr/caddy-dcr/gateway"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // refusedHandshakes logs handshakes that failed for the client certificate, some of each
@@ -74,11 +75,11 @@ func (r *refusedHandshakes) add(conn *tls.Conn, from string, err error, now time
 	}
 	fields := []slog.Attr{slog.String("reason", why.reason), slog.String("cause", why.cause), slog.String("remote", from)}
 	if state.ServerName != "" {
-		fields = append(fields, slog.String("server_name", verify.Shown(state.ServerName)))
+		fields = append(fields, slog.String("server_name", refusal.ForLog(state.ServerName)))
 	}
 	if leaf != nil {
 		fields = append(fields,
-			slog.String("issuer", verify.Shown(verify.SubjectText(leaf.RawIssuer))), slog.String("subject_sha256", hashOf(leaf.RawSubject)),
+			slog.String("issuer", refusal.ForLog(dn.SubjectText(leaf.RawIssuer))), slog.String("subject_sha256", hashOf(leaf.RawSubject)),
 			slog.String("certificate", hashOf(leaf.Raw)), slog.Time("not_before", leaf.NotBefore.UTC()), slog.Time("not_after", leaf.NotAfter.UTC()))
 	}
 	if n := r.leftOut.Swap(0); n > 0 {
@@ -118,9 +119,9 @@ func refusedCertificate(err error, presented []*x509.Certificate, now time.Time)
 	case strings.HasPrefix(text, "tls: client didn't provide a certificate"): // the one text that Go has no type for
 		return nil, whyRefused{reasonMissing, "the site demands a client certificate (mode require_and_verify), and none was sent"}
 	case strings.HasPrefix(text, "tls: client certificate "), strings.HasPrefix(text, "tls: failed to parse client certificate"), strings.HasPrefix(text, "tls: client sent certificate "):
-		return nil, whyRefused{reasonInvalid, verify.Quote(text)}
+		return nil, whyRefused{reasonInvalid, refusal.Quote(text)}
 	case len(presented) > 0 && !ofConnection(err): // a module of client_auth refuses it, or the signature is not its key's
-		return presented[0], whyRefused{reasonInvalid, verify.Quote(text)}
+		return presented[0], whyRefused{reasonInvalid, refusal.Quote(text)}
 	}
 	return nil, whyRefused{}
 }
@@ -139,7 +140,7 @@ func reasonOf(err error, now time.Time) whyRefused {
 	case errors.As(err, new(x509.UnknownAuthorityError)):
 		return whyRefused{reasonUnknownAuthority, "no authority of the site's trust_pool has issued it, or the client does not send those between"}
 	case !errors.As(err, &invalid):
-		return whyRefused{reasonInvalid, verify.Quote(err.Error())}
+		return whyRefused{reasonInvalid, refusal.Quote(err.Error())}
 	}
 	switch cert := invalid.Cert; {
 	case invalid.Reason == x509.Expired && cert != nil && now.Before(cert.NotBefore):
@@ -162,7 +163,7 @@ func addressOf(conn net.Conn) string {
 	}
 	host, _, err := net.SplitHostPort(address.String())
 	if err != nil {
-		return verify.Quote(address.String()) // of a Unix socket
+		return refusal.Quote(address.String()) // of a Unix socket
 	}
 	return host
 }

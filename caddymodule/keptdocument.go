@@ -10,7 +10,8 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/gateway"
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // documents keeps the last good discovery document in the store, which is open
@@ -40,7 +41,7 @@ func (d documents) Load(ctx context.Context) ([]byte, error) {
 }
 
 func (d documents) issuerOf(document []byte) (string, error) {
-	o, err := verify.ParseAnswer(document)
+	o, err := strictjson.ParseAnswer(document)
 	if err != nil {
 		return "", err
 	}
@@ -50,7 +51,7 @@ func (d documents) issuerOf(document []byte) (string, error) {
 	}
 	u, err := url.Parse(issuer)
 	if err != nil || strings.TrimSuffix(u.EscapedPath(), "/") != strings.TrimSuffix(d.h.issuerPath, "/") {
-		return "", fmt.Errorf("its issuer %s has another path than %s", verify.Quote(issuer), d.h.AuthorizationServer.URL)
+		return "", fmt.Errorf("its issuer %s has another path than %s", refusal.Quote(issuer), d.h.AuthorizationServer.URL)
 	}
 	return issuer, nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // leftOutCount counts them since the process began, over reloads.
@@ -54,7 +55,7 @@ func (l *leftOutKeys) tell(jwks string, keys []verify.LeftOut) {
 		if k.Certificates {
 			text = "leaves the certificates (x5c) of a key of a JWKS out: none of them identifies a client; the key itself counts"
 		}
-		l.log.Warn(text, slog.String("jwks", jwks), slog.String("kid", verify.Shown(k.KeyID)), slog.String("error", verify.Shown(k.Reason.Error())))
+		l.log.Warn(text, slog.String("jwks", jwks), slog.String("kid", refusal.ForLog(k.KeyID)), slog.String("error", refusal.ForLog(k.Reason.Error())))
 	}
 	if more := lines - maxLeftOutLines; more > 0 {
 		l.log.Warn("leaves more keys of a JWKS out", slog.String("jwks", jwks), slog.Int("keys", more))

@@ -78,7 +78,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	for _, b := range list {
 		gauge(outboxEntries, float64(b.Waiting), b.Workspace)
 		gauge(outboxOldest, float64(b.Oldest), b.Workspace)
-		for kind, n := range b.Divergences {
+		for kind, n := range b.Discrepancies {
 			gauge(divergences, float64(n), b.Workspace, kind)
 		}
 	}

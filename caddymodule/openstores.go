@@ -36,10 +36,10 @@ var stores = openStores{slots: map[string]*storeSlot{}}
 // outbox may still do (25 s) and the engine's own end take.
 const closeWithin = time.Minute
 
-// hold opens a store, or shares the one that is open, until giveBack. One that is being
+// acquire opens a store, or shares the one that is open, until giveBack. One that is being
 // closed is waited for, and opened again. A restore that is declared by a label which the
 // store does not know is in force before hold returns.
-func (s *openStores) hold(ctx context.Context, engine Engine, o opening, log *slog.Logger) (*registry.Registry, error) {
+func (s *openStores) acquire(ctx context.Context, engine Engine, o opening, log *slog.Logger) (*registry.Registry, error) {
 	end := time.NewTimer(closeWithin)
 	defer end.Stop()
 	key := engine.Key()

@@ -11,6 +11,7 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/caddymodule/policylanguage"
 	"github.com/caddy-dcr/caddy-dcr/gateway"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // Policy is one of the bank's own rules for who is let in: a guest module that decides,
@@ -45,7 +46,7 @@ type Policy struct {
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 
 	policy   verify.Policy
-	kind     verify.Kind
+	kind     refusal.Kind
 	language string
 	// file is the policy of files that may change; nil where there are none, and then
 	// policy is asked.
@@ -104,6 +105,6 @@ func (p *Policy) timeout() time.Duration { return time.Duration(p.Timeout) }
 
 // toAsk is the policy as one request is to ask it.
 func (p *Policy) toAsk() *gateway.Policy {
-	p = p.asked()
+	p = p.inUse()
 	return &gateway.Policy{Name: p.Name, Language: p.language, On: p.On, Shadow: p.Shadow, Text: p.Text, Kind: p.kind, Timeout: p.timeout(), Policy: p.policy}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // probes are what is tried of a workspace: its authorization server (AS) and each jwks_uri,
@@ -82,7 +83,7 @@ func (h *Handler) checkDocument(m *authserver.Metadata) error {
 	case strings.TrimSuffix(issuer.EscapedPath(), "/") != strings.TrimSuffix(h.issuerPath, "/"),
 		len(h.hosts) > 0 && !slices.ContainsFunc(h.hosts, func(host string) bool { _, ok := meet(host, strings.ToLower(issuer.Hostname())); return ok }):
 		return &misfit{
-			fmt.Sprintf("the issuer %s is not the address under which this site publishes the workspace", verify.Quote(m.Issuer)),
+			fmt.Sprintf("the issuer %s is not the address under which this site publishes the workspace", refusal.Quote(m.Issuer)),
 			"give the authorization server the public URL of this site as issuer (" + published + "), or correct the site's address or the path of authorization_server",
 		}
 	case m.Path("registration_endpoint") == "" && h.Registration != "off":

@@ -27,6 +27,7 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // TestSiteHosts: what a site is called, from its address.
@@ -163,12 +164,12 @@ func newCheckedAS(t *testing.T) *checkedAS {
 // document changes a member of the discovery document; an empty value removes it.
 func (as *checkedAS) document(member, value string) {
 	const path = "/default/obuk/.well-known/openid-configuration"
-	o, err := verify.ParseObject([]byte(as.answers[path]))
+	o, err := strictjson.Parse([]byte(as.answers[path]))
 	if err != nil {
 		panic(err)
 	}
 	if o = o.Without(member); value != "" {
-		o = o.With(member, verify.AppendString(nil, value))
+		o = o.With(member, strictjson.AppendString(nil, value))
 	}
 	as.answers[path] = string(o.AppendJSON(nil))
 }
@@ -180,7 +181,7 @@ func (as *checkedAS) handler(t *testing.T) *Handler {
 	roots.AddCert(as.https.Certificate())
 	client := jwks.NewClient(jwks.Options{Roots: roots, PrivateRanges: true})
 	url := as.https.URL + "/default/obuk"
-	server, err := authserver.New(authserver.Options{URL: url, Client: client, ClientID: "gateway", ClientSecret: "s", Accept: verify.DefaultAcceptable()})
+	server, err := authserver.New(authserver.Options{URL: url, Client: client, ClientID: "gateway", ClientSecret: "s", Supported: verify.DefaultSupportedMetadata()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
 )
 
 // RegistrationRules is what a workspace demands of a registration, beside the
@@ -45,7 +46,7 @@ type RegistrationRules struct {
 	BindCertificate []string `json:"bind_certificate,omitempty"`
 
 	// DNMatch are the attribute types, as dotted OIDs or names, in which the DN of a
-	// presented certificate must equal the registered one; see verify.DNMatch for
+	// presented certificate must equal the registered one; see dn.Match for
 	// what that gives away. Default: none, the whole DN counts.
 	DNMatch []string `json:"dn_match,omitempty"`
 
@@ -57,16 +58,16 @@ type RegistrationRules struct {
 	// one with which a client of its software was registered or updated. Default: refused.
 	StatementRollback string `json:"statement_rollback,omitempty"`
 
-	match verify.DNMatch // of DNMatch
+	match dn.Match // of DNMatch
 }
 
 // provisionRegistration checks the rules and makes what a registration may ask
 // for of them.
-func (r *RegistrationRules) provisionRegistration() (verify.Acceptable, error) {
+func (r *RegistrationRules) provisionRegistration() (verify.SupportedMetadata, error) {
 	if r.Version == "" {
 		r.Version = verify.DefaultVersion
 	}
-	a := r.Version.Acceptable()
+	a := r.Version.SupportedMetadata()
 	switch {
 	case !slices.Contains(verify.Versions, r.Version):
 		return a, fmt.Errorf("version %q: must be one of %q", r.Version, verify.Versions)
@@ -82,7 +83,7 @@ func (r *RegistrationRules) provisionRegistration() (verify.Acceptable, error) {
 		return a, err
 	}
 	for _, name := range r.DNMatch {
-		oid, err := verify.ParseAttributeType(name)
+		oid, err := dn.ParseAttributeType(name)
 		if err != nil {
 			return a, fmt.Errorf("dn_match: %w", err)
 		}

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
 )
 
 // What the rules offer names each scope once, openid first, whatever the roles list.
@@ -24,7 +24,7 @@ func TestDNMatchWords(t *testing.T) {
 	if _, err := r.provisionRegistration(); err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(r.DNMatch, []string{"organizationIdentifier", "2.5.4.3"}) || !slices.Equal(r.match.Attributes, []string{verify.OrganizationIdentifier, "2.5.4.3"}) {
+	if !slices.Equal(r.DNMatch, []string{"organizationIdentifier", "2.5.4.3"}) || !slices.Equal(r.match.Attributes, []string{dn.OrganizationIdentifier, "2.5.4.3"}) {
 		t.Errorf("written %q, understood %q", r.DNMatch, r.match.Attributes)
 	}
 }

@@ -41,7 +41,7 @@ func (p *Policy) watch(ctx caddy.Context, raw json.RawMessage, watch *fileWatch,
 	p.file = &rereadPolicy{raw: raw, ctx: ctx}
 	p.file.now.Store(p)
 	again := func() error { return p.file.read(p) }
-	watch.add("policy "+p.Name, func() ([]string, error) { return p.asked().policy.(PolicyFiles).Files() }, again)
+	watch.add("policy "+p.Name, func() ([]string, error) { return p.inUse().policy.(PolicyFiles).Files() }, again)
 	// What changed while they were read for the first time, nobody would see.
 	for _, name := range names {
 		if s, err := statFile(name); err == nil && !changed(s.info).Before(began.Add(-lookEvery)) {
@@ -51,8 +51,8 @@ func (p *Policy) watch(ctx caddy.Context, raw json.RawMessage, watch *fileWatch,
 	return nil
 }
 
-// asked is the policy as it is to be asked by one request.
-func (p *Policy) asked() *Policy {
+// inUse is the policy as it is to be asked by one request.
+func (p *Policy) inUse() *Policy {
 	if p.file == nil {
 		return p
 	}

@@ -123,8 +123,8 @@ func asks(p *reverseproxy.Handler) bool {
 	})
 }
 
-// maxTold bounds how many ways a refusal names.
-const maxTold = 5
+// maxWaysListed bounds how many ways a refusal names.
+const maxWaysListed = 5
 
 // refusal names the ways round, and what to do.
 func (w *ways) refusal() error {
@@ -136,8 +136,8 @@ func (w *ways) refusal() error {
 	}
 	var all []error
 	for i, one := range w.round {
-		if i == maxTold {
-			all = append(all, fmt.Errorf("and %d more", len(w.round)-maxTold))
+		if i == maxWaysListed {
+			all = append(all, fmt.Errorf("and %d more", len(w.round)-maxWaysListed))
 			break
 		}
 		cure := "put openbanking_dcr at the top of the site block, outside handle, handle_path and route, so that every request of the site passes it"

@@ -37,8 +37,8 @@ func (s *StoreShare) check() error {
 	return nil
 }
 
-// lend tells the registry of the limits. Its own default is none.
-func (s *StoreShare) lend(ws *registry.Workspace) {
+// attach tells the registry of the limits. Its own default is none.
+func (s *StoreShare) attach(ws *registry.Workspace) {
 	ws.ClientsPerSoftware = max(cmp.Or(s.ClientsPerSoftware, registry.DefaultClientsPerSoftware), 0)
 	ws.BytesPerOrganisation = max(cmp.Or(s.BytesPerOrganisation, registry.DefaultBytesPerOrganisation), 0)
 }

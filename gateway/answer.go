@@ -10,6 +10,8 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // answer writes a JSON body; the headers are those of every DCR answer.
@@ -47,7 +49,7 @@ func (q *request) write(status int, contentType string, body []byte) {
 // the log the cause too.
 func (q *request) refuse(operation string, err error) {
 	q.operation, q.refused = operation, true
-	e := verify.AsError(err)
+	e := refusal.From(err)
 	if guardOperations[q.purpose] != "" {
 		q.fields = append(q.callerFields(), q.fields...)
 		defer q.keepGuarded(err)
@@ -64,11 +66,11 @@ func (q *request) refuse(operation string, err error) {
 	if challenge != "" {
 		q.w.Header().Set("WWW-Authenticate", challenge)
 	}
-	if e.Kind == verify.Unavailable || e.Kind == verify.TooManyRequests {
-		wait := cmp.Or(e.RetryAfter, verify.DefaultRetryAfter)
+	if e.Kind == refusal.Unavailable || e.Kind == refusal.TooManyRequests {
+		wait := cmp.Or(e.RetryAfter, refusal.DefaultRetryAfter)
 		q.w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	}
-	if e.Kind == verify.Unavailable {
+	if e.Kind == refusal.Unavailable {
 		q.gateway.log.Warn("unavailable", slog.String("support_code", q.supportCode()), slog.Any("error", err))
 	}
 	q.note("error", e.Code())
@@ -86,7 +88,7 @@ func (q *request) refuse(operation string, err error) {
 	}
 	body := append([]byte(`{"error":`), strconv.Quote(e.Code())...)
 	body = append(body, `,"error_description":`...)
-	body = verify.AppendString(body, e.Description)
+	body = strictjson.AppendString(body, e.Description)
 	q.answer(e.Status(), append(body, '}'))
 }
 
@@ -107,7 +109,7 @@ func (q *request) refuseClient(operation string, err error) {
 // registrationJSON is the answer to POST, GET and PUT: our record, then the
 // claims of the software statement. Nothing of it is the AS's echo. access is nil
 // where registration access tokens are off.
-func registrationJSON(version verify.Version, c *registry.Client, access *registrationAccess, raw []byte, ssa verify.Object) []byte {
+func registrationJSON(version verify.Version, c *registry.Client, access *registrationAccess, raw []byte, ssa strictjson.Object) []byte {
 	m := version.Shown(c.Metadata, c.DN)
 	b := make([]byte, 0, len(raw)+len(raw)*3/4+2048) // the claims are base64 in raw
 	b = append(b, '{')
@@ -115,12 +117,12 @@ func registrationJSON(version verify.Version, c *registry.Client, access *regist
 		if value == "" {
 			return
 		}
-		b = append(verify.AppendString(b, name), ':')
-		b = append(verify.AppendString(b, value), ',')
+		b = append(strictjson.AppendString(b, name), ':')
+		b = append(strictjson.AppendString(b, value), ',')
 	}
 	list := func(name string, values []string) {
-		b = append(verify.AppendString(b, name), ':')
-		b = append(verify.AppendStrings(b, values), ',')
+		b = append(strictjson.AppendString(b, name), ':')
+		b = append(strictjson.AppendStrings(b, values), ',')
 	}
 	text("client_id", c.ClientID)
 	b = append(b, `"client_id_issued_at":`...)
@@ -155,7 +157,7 @@ func registrationJSON(version verify.Version, c *registry.Client, access *regist
 	text("software_id", c.SoftwareID)
 	for _, member := range ssa.Members() {
 		if verify.ShownStatementClaim(member.Name) {
-			b = append(verify.AppendString(b, member.Name), ':')
+			b = append(strictjson.AppendString(b, member.Name), ':')
 			b = append(append(b, member.Value...), ',')
 		}
 	}
@@ -164,7 +166,7 @@ func registrationJSON(version verify.Version, c *registry.Client, access *regist
 		return b
 	}
 	b = append(b, `"software_statement":`...)
-	return append(verify.AppendString(b, raw), '}')
+	return append(strictjson.AppendString(b, raw), '}')
 }
 
 // appendSecret appends the members of a secret that is new, and has no end (RFC 7591
@@ -173,6 +175,6 @@ func appendSecret(b []byte, secret string) []byte {
 	if secret == "" {
 		return b
 	}
-	b = verify.AppendString(append(b, `"client_secret":`...), secret)
+	b = strictjson.AppendString(append(b, `"client_secret":`...), secret)
 	return append(b, `,"client_secret_expires_at":0,`...)
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // unsigned is a compact JWS of claims; a stored request is not verified again.
@@ -67,11 +69,11 @@ func TestRefuse(t *testing.T) {
 		body   string
 	}{
 		{
-			"metadata", verify.Refuse(verify.InvalidClientMetadata, "exp", "exp: in the past"), 400,
+			"metadata", refusal.New(refusal.InvalidClientMetadata, "exp", "exp: in the past"), 400,
 			map[string]string{"WWW-Authenticate": "", "Retry-After": ""}, `{"error":"invalid_client_metadata","error_description":"exp: in the past"}`,
 		},
 		{
-			"no token", verify.Refuse(verify.NoToken, "", "access token: missing"), 401,
+			"no token", refusal.New(refusal.NoToken, "", "access token: missing"), 401,
 			map[string]string{"WWW-Authenticate": `Bearer realm="default/obuk"`}, `{"error":"invalid_token","error_description":"access token: missing"}`,
 		},
 		{
@@ -102,7 +104,7 @@ func TestRefuse(t *testing.T) {
 					t.Errorf("%s: %q, want %q", name, got, value)
 				}
 			}
-			if e := verify.AsError(c.err); e.Cause != nil && (!strings.Contains(log.String(), e.Cause.Error()) || strings.Contains(w.Body.String(), e.Cause.Error())) {
+			if e := refusal.From(c.err); e.Cause != nil && (!strings.Contains(log.String(), e.Cause.Error()) || strings.Contains(w.Body.String(), e.Cause.Error())) {
 				t.Errorf("the cause is for the log only: %s\n%s", log.String(), w.Body)
 			}
 		})
@@ -134,7 +136,7 @@ func TestAnswerOfTheVersion(t *testing.T) {
 	c := &registry.Client{ClientID: "c", Metadata: verify.Metadata{ApplicationType: "mobile"}}
 	for version, want := range map[verify.Version]string{"3.3": "mobile", "3.4": "native"} {
 		var answer map[string]any
-		if err := json.Unmarshal(registrationJSON(version, c, nil, nil, verify.Object{}), &answer); err != nil {
+		if err := json.Unmarshal(registrationJSON(version, c, nil, nil, strictjson.Object{}), &answer); err != nil {
 			t.Fatal(err)
 		}
 		if got := answer["application_type"]; got != want {
@@ -150,7 +152,7 @@ func TestCureInTheLog(t *testing.T) {
 	g.Gateway.log = slog.New(slog.NewTextHandler(&log, nil))
 	g.options.Cure = func(error) string { return "start the proxy" }
 	w := httptest.NewRecorder()
-	g.newRequest(w, httptest.NewRequest(http.MethodPost, "/register", nil), nil, passThrough).refuse("create", verify.Refuse(verify.Unavailable, "jwks", "the keys cannot be fetched now; try again later").Because(errors.New("no proxy")))
+	g.newRequest(w, httptest.NewRequest(http.MethodPost, "/register", nil), nil, passThrough).refuse("create", refusal.New(refusal.Unavailable, "jwks", "the keys cannot be fetched now; try again later").Because(errors.New("no proxy")))
 	if !strings.Contains(log.String(), `cure="start the proxy"`) || strings.Contains(w.Body.String(), "proxy") {
 		t.Errorf("logged %s, answered %s", log.String(), w.Body)
 	}

@@ -5,6 +5,8 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/trace"
 )
 
 // clientAssertions counts those of registered clients that were taken, since the process
@@ -47,11 +49,11 @@ func (a *authentication) useAssertion(c *registry.Client) (verify.AssertionForm,
 		rules.Keys, rules.Revoked, err = softwareKeys(q.options().Rules.Issuers, c)
 	}
 	if err != nil {
-		return "", verify.AsError(err)
+		return "", refusal.From(err)
 	}
 	ctx := q.r.Context()
 	if q.trace != nil {
-		ctx = verify.WithTrace(ctx, q.trace)
+		ctx = trace.NewContext(ctx, q.trace)
 	}
 	assertion, err := a.who.VerifyClientAssertion(ctx, rules, q.gateway.now())
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // checkAuthorization refuses to ask a user for a client of the registry that may do
@@ -33,9 +34,9 @@ func (q *request) checkAuthorization() error {
 		c, err := store.Client(q.r.Context(), q.options().Workspace.Name, id)
 		switch {
 		case errors.Is(err, registry.ErrAlike):
-			return verify.Refuse(verify.MalformedRequest, "authorization_request", "client_id: not written as it was given out; send it exactly so").Because(err)
+			return refusal.New(refusal.MalformedRequest, "authorization_request", "client_id: not written as it was given out; send it exactly so").Because(err)
 		case errors.Is(err, registry.ErrNotFound) && q.unknown(id):
-			return verify.Refuse(verify.MalformedRequest, "unknown_clients", "client_id: no client is registered here with it; register, or ask the bank").Because(errUnknownClient)
+			return refusal.New(refusal.MalformedRequest, "unknown_clients", "client_id: no client is registered here with it; register, or ask the bank").Because(errUnknownClient)
 		case errors.Is(err, registry.ErrNotFound):
 			q.conclude(notRegistered)
 		case err != nil:
@@ -53,7 +54,7 @@ func (q *request) checkAuthorization() error {
 	}
 	switch {
 	case client.Status != registry.Active:
-		return verify.Refuse(verify.MalformedRequest, "authorization_request", "client_id: this client was deleted; register a new one")
+		return refusal.New(refusal.MalformedRequest, "authorization_request", "client_id: this client was deleted; register a new one")
 	case client.Suspended:
 		return registry.Suspended()
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // Access tokens that come to the AS itself: userinfo answers for the token of a client
@@ -60,7 +61,7 @@ func (q *request) refusing(next http.Handler) http.Handler {
 			if held.status/100 != 2 {
 				return nil
 			}
-			return verify.Refuse(verify.InvalidToken, "access_token", "access token: not active at the authorization server; get a new one").Because(errTwoAnswers)
+			return refusal.New(refusal.InvalidToken, "access_token", "access token: not active at the authorization server; get a new one").Because(errTwoAnswers)
 		})
 	})
 }
@@ -78,7 +79,7 @@ func (q *request) checkAccessToken(c checks) (inactive bool, err error) {
 	q.beginCertificate()
 	q.trace.Begin("access_token", "access_token", tokenClause, nil)
 	if q.options().Workspace.AccessTokens != nil && registry.IsAccessToken(t.Raw) {
-		return false, verify.Refuse(verify.InvalidToken, "access_token", "access token: a registration access token, which the authorization server does not know; send an access token")
+		return false, refusal.New(refusal.InvalidToken, "access_token", "access token: a registration access token, which the authorization server does not know; send an access token")
 	}
 	if _, err := q.enter(); err != nil {
 		return false, err
@@ -134,7 +135,7 @@ func (q *request) checkHolder(raw string, bound bool, t authserver.TokenHolder) 
 	case err != nil:
 		return err
 	case ended:
-		return verify.Refuse(verify.InvalidToken, "access_token", "access token: it was ended; get a new one from this authorization server")
+		return refusal.New(refusal.InvalidToken, "access_token", "access token: it was ended; get a new one from this authorization server")
 	case !t.Known && !t.Inactive:
 		uncheckedTokens.WithLabelValues(q.options().Workspace.Name).Inc()
 	}
@@ -146,15 +147,15 @@ func (q *request) checkHolder(raw string, bound bool, t authserver.TokenHolder) 
 		}
 		switch {
 		case errors.Is(err, registry.ErrNotFound) && t.Named && q.unknown(id):
-			return verify.Refuse(verify.InvalidToken, "unknown_clients", "access token: its client is not registered here; register, or ask the bank").Because(errUnknownClient)
+			return refusal.New(refusal.InvalidToken, "unknown_clients", "access token: its client is not registered here; register, or ask the bank").Because(errUnknownClient)
 		case errors.Is(err, registry.ErrNotFound):
 			q.conclude(notRegistered)
 		case err != nil:
 			return err
 		case client.Status != registry.Active:
-			return verify.Refuse(verify.InvalidToken, "access_token", "access token: its client was deleted; register a new one")
+			return refusal.New(refusal.InvalidToken, "access_token", "access token: its client was deleted; register a new one")
 		case client.Suspended:
-			return verify.Refuse(verify.InvalidToken, "suspended", "access token: the bank has suspended this client, its software or its organisation; ask the bank")
+			return refusal.New(refusal.InvalidToken, "suspended", "access token: the bank has suspended this client, its software or its organisation; ask the bank")
 		case !bound:
 			if err := q.bindingForgotten(t.Issued); err != nil {
 				return err
@@ -171,7 +172,7 @@ func (q *request) checkBound(p verify.PresentedToken, cert *verify.Certificate) 
 		return false, nil
 	}
 	if !p.Bearer {
-		return false, verify.Refuse(verify.MalformedRequest, "access_token", "access_token: in the address or the body, or in another scheme; send Authorization: Bearer")
+		return false, refusal.New(refusal.MalformedRequest, "access_token", "access_token: in the address or the body, or in another scheme; send Authorization: Bearer")
 	}
 	t := &verify.AccessToken{Raw: p.Raw}
 	if t.Thumbprint, err = q.store.TokenBinding(q.r.Context(), q.options().Workspace.Name, t); err != nil || t.Thumbprint == "" {

@@ -7,13 +7,15 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // Access tokens that the gateway binds to certificates (RFC 8705 3), because the AS
 // does not: bind_access_tokens.
 
-func errNoBinding() *verify.Error {
-	return verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: tokens of this server are bound to a certificate; connect with the software's transport certificate")
+func errNoBinding() *refusal.Error {
+	return refusal.New(refusal.InvalidClient, "client_authentication", "client authentication: tokens of this server are bound to a certificate; connect with the software's transport certificate")
 }
 
 // serveBound passes a request of a client of the registry on, and remembers with which
@@ -29,7 +31,7 @@ func (q *request) serveBound(next http.Handler) {
 			return nil
 		}
 		if err := q.bind(held, cert); err != nil {
-			return verify.Refuse(verify.Unavailable, "bind_access_tokens", "the authorization server does not answer now; try again later").Because(err)
+			return refusal.New(refusal.Unavailable, "bind_access_tokens", "the authorization server does not answer now; try again later").Because(err)
 		}
 		return nil
 	})
@@ -71,13 +73,13 @@ func (q *request) bindingForgotten(issued time.Time) error {
 	if !q.options().BindAccessTokens || !epochOf(q.store).Covers(issued, verify.DefaultTokenLifetime, q.gateway.now()) {
 		return nil
 	}
-	return verify.Refuse(verify.InvalidToken, verify.EpochRule, "access token: this server does not know any more to which certificate it is bound; get a new one")
+	return refusal.New(refusal.InvalidToken, verify.EpochRule, "access token: this server does not know any more to which certificate it is bound; get a new one")
 }
 
 // showBinding says in the answer to an introspection with which certificate the token
 // is good: the resource server sees the connection, the gateway does not. bound: to one
 // of the gateway's or the AS's.
-func (q *request) showBinding(held *heldAnswer, claims verify.Object, t *verify.AccessToken) (bound bool, err error) {
+func (q *request) showBinding(held *heldAnswer, claims strictjson.Object, t *verify.AccessToken) (bound bool, err error) {
 	if !q.options().BindAccessTokens {
 		return false, nil
 	}
@@ -96,7 +98,7 @@ func (q *request) showBinding(held *heldAnswer, claims verify.Object, t *verify.
 	if theirs != "" || thumbprint == "" {
 		return theirs != "", nil
 	}
-	cnf = cnf.With("x5t#S256", verify.AppendString(nil, thumbprint))
+	cnf = cnf.With("x5t#S256", strictjson.AppendString(nil, thumbprint))
 	held.replace(claims.With("cnf", cnf.AppendJSON(nil)).AppendJSON(nil))
 	return true, nil
 }

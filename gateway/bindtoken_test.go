@@ -16,6 +16,8 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // binding is a handler that binds the tokens that an AS gives out.
@@ -155,12 +157,12 @@ func TestBoundTokens(t *testing.T) {
 		}
 	}
 	for _, answer := range []string{`{"active":true,"cnf":"x"}`, `{"active":true,"cnf":{"x5t#S256":1}}`} {
-		claims, err := verify.ParseAnswer([]byte(answer))
+		claims, err := strictjson.ParseAnswer([]byte(answer))
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, err = g.at(httptest.NewRecorder(), presenting(nil, ""), introspection).showBinding(&heldAnswer{w: httptest.NewRecorder()}, claims, &verify.AccessToken{Raw: token})
-		if e := verify.AsError(err); err == nil || e.Kind != verify.Unavailable || !strings.Contains(e.Error(), "introspection answer of ") {
+		if e := refusal.From(err); err == nil || e.Kind != refusal.Unavailable || !strings.Contains(e.Error(), "introspection answer of ") {
 			t.Errorf("%s: %v", answer, err)
 		}
 	}
@@ -209,7 +211,7 @@ func TestForgottenBindings(t *testing.T) {
 		} {
 			_, known := map[string]bool{"bound": true}[c.token]
 			err := g.at(httptest.NewRecorder(), presenting(tpp, c.token), endpoint).checkHolder(c.token, known, authserver.TokenHolder{ClientIDs: []string{c.client}, Issued: c.issued})
-			if (err == nil) != c.good || err != nil && verify.AsError(err).Rule != verify.EpochRule {
+			if (err == nil) != c.good || err != nil && refusal.From(err).Rule != verify.EpochRule {
 				t.Errorf("restored %v, userinfo, %s: %v", restored, c.token, err)
 			}
 			iat := ""
@@ -226,7 +228,7 @@ func TestForgottenBindings(t *testing.T) {
 			if c.client == "nobody" {
 				continue // manages nothing
 			}
-			if err := d.readBinding(); (err == nil) != c.good || err != nil && verify.AsError(err).Kind != verify.InvalidToken {
+			if err := d.readBinding(); (err == nil) != c.good || err != nil && refusal.From(err).Kind != refusal.InvalidToken {
 				t.Errorf("restored %v, management, %s: %v", restored, c.token, err)
 			}
 		}

@@ -11,6 +11,8 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // Bridge mode: a client has authenticated here, with its certificate, an assertion or a
@@ -80,7 +82,7 @@ func (q *request) refusedSecret(w http.ResponseWriter, c *registry.Client, a *se
 func (q *request) refuseBridged(w http.ResponseWriter, err error) {
 	outer := q.w
 	q.w = w
-	q.refuseClient("bridge", verify.Refuse(verify.Unavailable, "bridge", "the authorization server does not answer now; try again later").Because(err))
+	q.refuseClient("bridge", refusal.New(refusal.Unavailable, "bridge", "the authorization server does not answer now; try again later").Because(err))
 	q.w = outer
 }
 
@@ -171,7 +173,7 @@ func (a *secretAnswer) aboutSecret() bool {
 	if a.refused != http.StatusForbidden || a.body.Len() == 0 {
 		return true
 	}
-	o, err := verify.ParseAnswer(a.body.Bytes())
+	o, err := strictjson.ParseAnswer(a.body.Bytes())
 	if err != nil {
 		return false
 	}
@@ -207,6 +209,6 @@ func (a *secretAnswer) FlushError() error {
 // errNotBridged is a client whose secret is the gateway's, and for which the gateway has
 // none at the AS.
 func errNotBridged() error {
-	return verify.Refuse(verify.Unavailable, "bridge", "the authorization server does not answer now; try again later").
+	return refusal.New(refusal.Unavailable, "bridge", "the authorization server does not answer now; try again later").
 		Because(errors.New("the client has a secret of the gateway's, and the registry has none of the authorization server's for it"))
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // caller is who sends a request to an endpoint of the AS, as far as it is known, for the
@@ -60,13 +61,13 @@ func (q *request) callerFields() (fields []slog.Attr) {
 	add("software_id", c.of.softwareID)
 	add("org_id", c.of.orgID)
 	if len(c.presented) > 0 && !slices.Equal(c.presented, []string{c.clientID}) {
-		add("presented_client_id", verify.Shown(strings.Join(c.presented, " ")))
+		add("presented_client_id", refusal.ForLog(strings.Join(c.presented, " ")))
 	}
 	add("token_inactive", c.inactive)
 	add("token_client_id", c.inactiveOf)
 	if c.who != nil && c.who.Assertion {
 		if kid := c.who.AssertionKeyID(); kid != "" {
-			add("kid", verify.Shown(kid))
+			add("kid", refusal.ForLog(kid))
 		}
 	}
 	if cert, absent := q.certificate(); absent == nil {

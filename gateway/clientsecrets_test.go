@@ -18,6 +18,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // bridgedNamer is an AS that gives the gateway a secret for each client.
@@ -193,14 +194,14 @@ func TestSecretClientsAtTheGuard(t *testing.T) {
 func TestSecretIsToldOnce(t *testing.T) {
 	var answer map[string]any
 	c := &registry.Client{ClientID: "c", NewSecret: verify.NewClientSecret()}
-	if err := json.Unmarshal(registrationJSON("3.2", c, nil, nil, verify.Object{}), &answer); err != nil {
+	if err := json.Unmarshal(registrationJSON("3.2", c, nil, nil, strictjson.Object{}), &answer); err != nil {
 		t.Fatal(err)
 	}
 	if answer["client_secret"] != c.NewSecret || answer["client_secret_expires_at"] != 0.0 {
 		t.Errorf("%v", answer)
 	}
 	answer, c.NewSecret = nil, ""
-	if err := json.Unmarshal(registrationJSON("3.2", c, nil, nil, verify.Object{}), &answer); err != nil {
+	if err := json.Unmarshal(registrationJSON("3.2", c, nil, nil, strictjson.Object{}), &answer); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"client_secret", "client_secret_expires_at"} {

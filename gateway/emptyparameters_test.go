@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // TestEmptyParameters: a parameter without a value counts as omitted (RFC 6749 3.2) at every
@@ -41,7 +41,7 @@ func TestEmptyParameters(t *testing.T) {
 			got := 200
 			a := &authentication{request: w.at(httptest.NewRecorder(), tokenRequest(tpp, form), at)}
 			if err := a.check(); err != nil {
-				got = verify.AsError(err).Status()
+				got = refusal.From(err).Status()
 			}
 			if got != want {
 				t.Errorf("endpoint %d, %q: %d, want %d", at, form, got, want)

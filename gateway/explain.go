@@ -10,6 +10,8 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/trace"
 )
 
 // Question is a registration request (POST) to be explained.
@@ -45,9 +47,9 @@ func (g *Gateway) Explain(ctx context.Context, of Question) (*registry.Explanati
 	complete, err := d.explain(of)
 	e := registry.Explain(g.options.Workspace.Name, q.operation, g.now(), q.trace, err)
 	switch {
-	case err != nil && verify.AsError(err).Kind != verify.Unavailable:
+	case err != nil && refusal.From(err).Kind != refusal.Unavailable:
 	case err != nil || !complete: // a server that did not answer here says nothing of the request
-		e.Outcome, e.Status, e.Error, e.Rule, e.Told = registry.Incomplete, 0, "", "", ""
+		e.Outcome, e.Status, e.Error, e.Rule, e.ErrorDescription = registry.Incomplete, 0, "", "", ""
 	default:
 		e.Outcome = registry.Passed
 	}
@@ -77,7 +79,7 @@ func (d *registrationRequest) explain(q Question) (complete bool, err error) {
 		err = d.judgeRegistration(nil, in)
 	}
 	if err != nil && !(certificate && token) && d.needs(err, !certificate, !token) {
-		d.request.trace.Conclude(verify.VerdictUnknown, "it needs what is not known here: "+verify.AsError(err).Description)
+		d.request.trace.Conclude(trace.Unknown, "it needs what is not known here: "+refusal.From(err).Description)
 		return false, nil
 	}
 	if err != nil {
@@ -90,7 +92,7 @@ func (d *registrationRequest) explain(q Question) (complete bool, err error) {
 
 // needs tells whether a refusal may be one for want of the certificate or the token.
 func (d *registrationRequest) needs(err error, certificate, token bool) bool {
-	rule := verify.AsError(err).RuleName()
+	rule := refusal.From(err).RuleName()
 	if rule != "policy" {
 		return certificate && (rule == "client_certificate" || strings.HasPrefix(rule, "tls_client_auth_"))
 	}
@@ -119,13 +121,13 @@ func (d *registrationRequest) explainCertificate(q Question) (known bool, err er
 		d.request.r.TLS, broken = with.state, with.broken
 	}
 	if err := d.certificate(); err != nil {
-		if e := verify.AsError(err); broken != nil && e.Cause == nil {
+		if e := refusal.From(err); broken != nil && e.Cause == nil {
 			return false, e.Because(broken)
 		}
 		return false, err
 	}
 	if d.options.Limits != nil {
-		d.request.trace.Conclude(verify.VerdictUnknown, "requests are counted where they are served")
+		d.request.trace.Conclude(trace.Unknown, "requests are counted where they are served")
 	}
 	return true, nil
 }
@@ -137,14 +139,14 @@ func (d *registrationRequest) explainToken(q Question) (known bool, err error) {
 		return false, nil
 	}
 	err = d.registrationToken()
-	switch kind := verify.AsError(err).Kind; {
+	switch kind := refusal.From(err).Kind; {
 	case err == nil:
 		return true, nil
-	case kind == verify.Unavailable:
-		d.request.trace.Conclude(verify.VerdictUnavailable, err.Error())
+	case kind == refusal.Unavailable:
+		d.request.trace.Conclude(trace.Unavailable, err.Error())
 		return false, nil
-	case kind == verify.InvalidToken && d.options.Workspace.Reregister.Repeats():
-		d.request.trace.Conclude(verify.VerdictUnknown, "refused, unless this repeats what the token has registered: "+verify.AsError(err).Description)
+	case kind == refusal.InvalidToken && d.options.Workspace.Reregister.Repeats():
+		d.request.trace.Conclude(trace.Unknown, "refused, unless this repeats what the token has registered: "+refusal.From(err).Description)
 		return false, nil
 	}
 	return false, err

@@ -20,6 +20,8 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/crl"
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // Options are what the gateway of one workspace is made of. Nothing of them changes while
@@ -58,7 +60,7 @@ type Options struct {
 	Rules           verify.RequestRules
 	Version         verify.Version
 	BindCertificate []string
-	Match           verify.DNMatch
+	Match           dn.Match
 	// Trust is what client certificates of the site of a request are verified with. Required.
 	Trust func(*http.Request) (*verify.TransportTrust, error)
 	// ProxyCertificate takes client certificates from a load balancer, nil for none.
@@ -113,7 +115,7 @@ type Policy struct {
 	Shadow bool
 	// Text and Kind are those of a denial that has none of its own.
 	Text string
-	Kind verify.Kind
+	Kind refusal.Kind
 	// Timeout is what one decision may take. Longer is a denial.
 	Timeout time.Duration
 	Policy  verify.Policy

@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // serveGuarded checks who asks an endpoint of the AS at which clients
@@ -114,7 +115,7 @@ func (a *authentication) find() error {
 		c, reading, err := q.store.Lookup(q.r.Context(), q.options().Workspace.Name, id)
 		switch {
 		case errors.Is(err, registry.ErrAlike):
-			return verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: client_id is not written as it was given out; send it exactly so").Because(err)
+			return refusal.New(refusal.InvalidClient, "client_authentication", "client authentication: client_id is not written as it was given out; send it exactly so").Because(err)
 		case errors.Is(err, registry.ErrNotFound):
 			if err := q.refuseUnknown(id); err != nil {
 				unknown = err
@@ -148,7 +149,7 @@ func (a *authentication) checkFound(c *registry.Client) error {
 	}
 	if q.r.Method != http.MethodPost { // RFC 6749 3.2
 		q.w.Header().Set("Allow", http.MethodPost)
-		return verify.Refuse(verify.MethodNotAllowed, "method", "method: %s; send a POST", verify.Quote(q.r.Method))
+		return refusal.New(refusal.MethodNotAllowed, "method", "method: %s; send a POST", refusal.Quote(q.r.Method))
 	}
 	if err := a.checkClient(c); err != nil {
 		return withCause(err, q.absent) // why a certificate that came is none
@@ -169,7 +170,7 @@ func sendWithoutEmpty(r *http.Request, form string) string {
 
 // withCause is a refusal that the log gives a cause, where it has none.
 func withCause(err, cause error) error {
-	if e := verify.AsError(err); e.Cause == nil && cause != nil {
+	if e := refusal.From(err); e.Cause == nil && cause != nil {
 		return e.Because(cause)
 	}
 	return err
@@ -181,9 +182,9 @@ func (a *authentication) checkClient(c *registry.Client) error {
 	q := a.request
 	switch {
 	case c.Status != registry.Active:
-		return verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: this client was deleted; register a new one")
+		return refusal.New(refusal.InvalidClient, "client_authentication", "client authentication: this client was deleted; register a new one")
 	case c.Suspended && q.purpose != revocation:
-		return verify.Refuse(verify.InvalidClient, "suspended", "client authentication: the bank has suspended this client, its software or its organisation; ask the bank")
+		return refusal.New(refusal.InvalidClient, "suspended", "client authentication: the bank has suspended this client, its software or its organisation; ask the bank")
 	}
 	cert, _ := q.certificate()
 	method, err := q.gateway.authenticator(c, cert)

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // Bodies of requests to the endpoints of the AS where clients authenticate, or users or
@@ -41,9 +42,9 @@ func (q *request) keepBody() ([]byte, error) {
 	body, err := readBody(q.w, q.r, verify.MaxForm)
 	switch {
 	case errors.Is(err, errTooLarge):
-		return nil, verify.Refuse(verify.TooLarge, "size", "the request is larger than the %d bytes that are read; send less", verify.MaxForm)
+		return nil, refusal.New(refusal.TooLarge, "size", "the request is larger than the %d bytes that are read; send less", verify.MaxForm)
 	case err != nil:
-		return nil, verify.Refuse(verify.MalformedRequest, "body", "the request did not arrive whole in time; send it again").Because(err)
+		return nil, refusal.New(refusal.MalformedRequest, "body", "the request did not arrive whole in time; send it again").Because(err)
 	}
 	setForm(q.r, body)
 	return body, nil
@@ -65,15 +66,15 @@ func notForm(header http.Header) error {
 	if len(encodings) == 0 && len(t) == 1 && (t[0] == formType || formTypes.MatchString(t[0])) {
 		return nil
 	}
-	switch written := verify.Quote(strings.Join(t, ", ")); {
+	switch written := refusal.Quote(strings.Join(t, ", ")); {
 	case len(encodings) > 0:
-		return verify.Refuse(verify.UnsupportedMediaType, "content_encoding", "Content-Encoding: %s; send the form as it is, without this header", verify.Quote(strings.Join(encodings, ", ")))
+		return refusal.New(refusal.UnsupportedMediaType, "content_encoding", "Content-Encoding: %s; send the form as it is, without this header", refusal.Quote(strings.Join(encodings, ", ")))
 	case len(t) == 0:
-		return verify.Refuse(verify.UnsupportedMediaType, "media_type", "Content-Type: missing; this endpoint takes %s", formType)
+		return refusal.New(refusal.UnsupportedMediaType, "media_type", "Content-Type: missing; this endpoint takes %s", formType)
 	case len(t) == 1 && strings.HasPrefix(strings.ToLower(t[0]), formType):
-		return verify.Refuse(verify.UnsupportedMediaType, "charset", "Content-Type: %s; this endpoint takes %s in UTF-8, with no other parameter than charset=utf-8", written, formType)
+		return refusal.New(refusal.UnsupportedMediaType, "charset", "Content-Type: %s; this endpoint takes %s in UTF-8, with no other parameter than charset=utf-8", written, formType)
 	default:
-		return verify.Refuse(verify.UnsupportedMediaType, "media_type", "Content-Type: %s; this endpoint takes %s", written, formType)
+		return refusal.New(refusal.UnsupportedMediaType, "media_type", "Content-Type: %s; this endpoint takes %s", written, formType)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 func basicOf(id string) string {
@@ -156,7 +157,7 @@ func TestPackedRegistration(t *testing.T) {
 	r.Header = http.Header{"Content-Type": {"application/jose"}, "Content-Encoding": {"gzip"}}
 	d := w.registering(r)
 	err := d.checkMediaType()
-	if e := verify.AsError(err); err == nil || e.Kind != verify.UnsupportedMediaType || e.RuleName() != "content_encoding" || !strings.HasPrefix(e.Description, "Content-Encoding: 'gzip'; send a signed request") {
+	if e := refusal.From(err); err == nil || e.Kind != refusal.UnsupportedMediaType || e.RuleName() != "content_encoding" || !strings.HasPrefix(e.Description, "Content-Encoding: 'gzip'; send a signed request") {
 		t.Errorf("got %v, want a refusal of Content-Encoding", err)
 	}
 }

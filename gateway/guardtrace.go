@@ -6,6 +6,8 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/trace"
 )
 
 // What is recorded of requests to the endpoints of the AS, with explain on, for those who
@@ -23,8 +25,8 @@ func (q *request) keepGuarded(err error) {
 	if q.trace == nil {
 		return
 	}
-	switch verify.AsError(err).Kind {
-	case verify.NotFound, verify.MethodNotAllowed, verify.TooManyRequests:
+	switch refusal.From(err).Kind {
+	case refusal.NotFound, refusal.MethodNotAllowed, refusal.TooManyRequests:
 		return
 	}
 	store := q.store
@@ -62,7 +64,7 @@ func (q *request) beginForm() {
 		return
 	}
 	q.trace.Begin("request", "form", formClause, func() any {
-		return map[string]string{"content_type": verify.Quote(strings.Join(q.r.Header["Content-Type"], ", "))}
+		return map[string]string{"content_type": refusal.Quote(strings.Join(q.r.Header["Content-Type"], ", "))}
 	})
 }
 
@@ -87,20 +89,20 @@ func (q *request) beginAuthentication() {
 			return nil
 		}
 		shown := shownAuthentication{
-			ClientIDs: verify.Quote(strings.Join(q.caller.who.ClientIDs, " ")), Secret: q.caller.who.Secret, Assertion: q.caller.who.Assertion, InQuery: q.caller.who.InQuery,
+			ClientIDs: refusal.Quote(strings.Join(q.caller.who.ClientIDs, " ")), Secret: q.caller.who.Secret, Assertion: q.caller.who.Assertion, InQuery: q.caller.who.InQuery,
 		}
 		if q.caller.who.Assertion {
-			shown.KeyID = verify.Quote(q.caller.who.AssertionKeyID())
+			shown.KeyID = refusal.Quote(q.caller.who.AssertionKeyID())
 		}
 		if q.caller.who.Repeated != "" {
-			shown.Repeated = verify.Quote(q.caller.who.Repeated)
+			shown.Repeated = refusal.Quote(q.caller.who.Repeated)
 		}
 		return shown
 	})
 }
 
 // conclude says of the step under way what no step is refused for.
-func (q *request) conclude(reason string) { q.trace.Conclude(verify.VerdictUnknown, reason) }
+func (q *request) conclude(reason string) { q.trace.Conclude(trace.Unknown, reason) }
 
 // beginCertificate shows a certificate also where it does not count, and why.
 func (q *request) beginCertificate() {
@@ -139,7 +141,7 @@ func (q *request) beginClient(id string) {
 	if q.trace == nil {
 		return
 	}
-	q.trace.Begin("client", "client", clientClause, func() any { return map[string]string{"presented_client_id": verify.Quote(id)} })
+	q.trace.Begin("client", "client", clientClause, func() any { return map[string]string{"presented_client_id": refusal.Quote(id)} })
 }
 
 func (q *request) showClient(client *registry.Client) {

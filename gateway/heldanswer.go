@@ -11,6 +11,8 @@ import (
 	"strconv"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // maxIntrospection is the size of an answer in bytes, at most.
@@ -59,7 +61,7 @@ func (q *request) serveHeld(next http.Handler, operation string, look func(*held
 }
 
 func incomplete(cause error) error {
-	return verify.Refuse(verify.Unavailable, "authorization_server", "the authorization server's answer cannot be read; try again later").Because(cause)
+	return refusal.New(refusal.Unavailable, "authorization_server", "the authorization server's answer cannot be read; try again later").Because(cause)
 }
 
 // passOn is next. It gives errNotAnswered where next could not answer, and errBrokeOff where
@@ -125,7 +127,7 @@ func (*heldAnswer) FlushError() error { return nil }
 // connection tells.
 //
 // Errors: for what makes no sense, and for a member of a token that has several values.
-func (a *heldAnswer) claims() (claims verify.Object, err error) {
+func (a *heldAnswer) claims() (claims strictjson.Object, err error) {
 	if a.signed() {
 		if claims, err = verify.UnverifiedAnswer(a.body.Bytes()); err != nil {
 			return claims, err
@@ -136,7 +138,7 @@ func (a *heldAnswer) claims() (claims verify.Object, err error) {
 			err = errors.New("token_introspection is missing")
 		}
 	} else {
-		claims, err = verify.ParseAnswer(a.body.Bytes())
+		claims, err = strictjson.ParseAnswer(a.body.Bytes())
 	}
 	if err == nil {
 		err = claims.Ambiguous(verify.TokenMembers)

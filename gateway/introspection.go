@@ -8,6 +8,8 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // Real ASs keep the tokens of a client alive that was deleted, and know nothing of
@@ -47,7 +49,7 @@ func (q *request) stillActive(held *heldAnswer, form string) (bool, error) {
 	}
 	ours := false
 	// RFC 7662 2.2 does not demand client_id: then the token itself may say whose it is.
-	for _, claims := range append([]verify.Object{claims}, tokenClaims(claims, tokens)...) {
+	for _, claims := range append([]strictjson.Object{claims}, tokenClaims(claims, tokens)...) {
 		id, err := verify.TokenClient(claims)
 		if err != nil {
 			return false, q.gateway.unreadable(err)
@@ -94,7 +96,7 @@ func (q *request) stillActive(held *heldAnswer, form string) (bool, error) {
 
 // unreadable is an answer of the AS: the operator has to look there.
 func (g *Gateway) unreadable(cause error) error {
-	return verify.Refuse(verify.Unavailable, "introspection", "the authorization server's answer cannot be read; try again later").
+	return refusal.New(refusal.Unavailable, "introspection", "the authorization server's answer cannot be read; try again later").
 		Because(fmt.Errorf("introspection answer of %s: %w", g.options.ServerURL, cause))
 }
 
@@ -113,7 +115,7 @@ func introspectedTokens(r *http.Request, form string) (tokens []string, err erro
 
 // tokenClaims are those of tokens that are JWTs, where the AS does not name the client.
 // Nothing in them is believed but that they are a dead client's.
-func tokenClaims(answer verify.Object, tokens []string) (list []verify.Object) {
+func tokenClaims(answer strictjson.Object, tokens []string) (list []strictjson.Object) {
 	if answer.Has("client_id") {
 		return nil
 	}

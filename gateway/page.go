@@ -4,7 +4,7 @@ import (
 	"html"
 	"strings"
 
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // refusalPage is what a person sees whom an application has sent to an address that does
@@ -22,7 +22,7 @@ const refusalPage = `<!doctype html>
 `
 
 // writePage answers with the page. What it shows of the request is escaped.
-func (q *request) writePage(e *verify.Error) {
+func (q *request) writePage(e *refusal.Error) {
 	header := q.w.Header()
 	header.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 	header.Set("X-Content-Type-Options", "nosniff")

@@ -6,6 +6,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // maxDecisions is how often a registration is decided anew because the software has got
@@ -29,7 +30,7 @@ func (d *registrationRequest) decided(c *registry.Client, in *registry.Registrat
 			return made, err
 		}
 	}
-	return nil, verify.Refuse(verify.Unavailable, "policy", "other registrations of this software are under way; try again later")
+	return nil, refusal.New(refusal.Unavailable, "policy", "other registrations of this software are under way; try again later")
 }
 
 // judgeRegistration asks the policies of POST and PUT. What they leave of the metadata
@@ -45,7 +46,7 @@ func (d *registrationRequest) judgeRegistration(c *registry.Client, in *registry
 		return nil
 	}
 	narrowed := *in.Checked
-	in.Asked, in.Checked, in.Client = &in.Checked.Metadata, &narrowed, c
+	in.RequestedMetadata, in.Checked, in.Client = &in.Checked.Metadata, &narrowed, c
 	look := verify.PolicyInput{Request: in.Request.Claims, SSA: in.Request.Statement.Claims, Registration: &narrowed.Metadata}
 	if readBy(policies, "software") {
 		d.request.trace.Begin("registry", "software", "what policies read", nil)
@@ -108,7 +109,7 @@ func (d *registrationRequest) judge(policies []*Policy, operation string, c *reg
 		decision := verify.Evaluate(d.request.r.Context(), p.Policy, in, p.Timeout)
 		switch {
 		case in.Registration == nil:
-			decision.Kind = verify.AccessDenied // DCR 3.2 has no 400 for GET and DELETE
+			decision.Kind = refusal.AccessDenied // DCR 3.2 has no 400 for GET and DELETE
 		case decision.Kind == 0:
 			decision.Kind = p.Kind
 		}

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // policyDecisions counts them since the process began, over reloads.
@@ -59,7 +60,7 @@ func (d *registrationRequest) report(p *Policy, in *verify.PolicyInput, decision
 	if said == "allowed" {
 		return
 	}
-	text := func(o verify.Object, name string) string {
+	text := func(o strictjson.Object, name string) string {
 		v, _, err := o.String(name)
 		if err != nil {
 			return ""

@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // TestReport: what operators are told of a decision.
@@ -37,7 +38,7 @@ func TestReport(t *testing.T) {
 			host := &fakeHost{}
 			g := &Gateway{options: Options{Workspace: registry.Workspace{Name: "w/" + tc.name}, Host: host}, log: slog.New(slog.NewJSONHandler(&log, nil))}
 			d := g.newRequest(httptest.NewRecorder(), httptest.NewRequest("POST", "/", nil), nil, registrations).registrationRequest()
-			ssa, err := verify.ParseObject([]byte(`{"software_id":"s\n1","org_id":7}`))
+			ssa, err := strictjson.Parse([]byte(`{"software_id":"s\n1","org_id":7}`))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -7,7 +7,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
 
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // RateLimits bound what one TPP may ask of the registration endpoints. A nil one bounds nothing.
@@ -42,7 +42,7 @@ func (l *RateLimits) take(who string, now time.Time) error {
 	if wait == 0 {
 		return nil
 	}
-	return after(wait, verify.Refuse(verify.TooManyRequests, "rate_limit", "too many requests with this certificate or from this address; send at most %d in %s", l.requests, l.window))
+	return after(wait, refusal.New(refusal.TooManyRequests, "rate_limit", "too many requests with this certificate or from this address; send at most %d in %s", l.requests, l.window))
 }
 
 // takeOf counts a request that is certainly one of a software's and its organisation's,
@@ -55,21 +55,21 @@ func (l *RateLimits) takeOf(directory, software, organisation, holder string, no
 	if l == nil {
 		return nil
 	}
-	window, by := l.window, " "+verify.Quote(directory)+" "+verify.Quote(holder)+" "
+	window, by := l.window, " "+refusal.Quote(directory)+" "+refusal.Quote(holder)+" "
 	if software != "" {
 		if wait := l.reserve("software"+by+software, 1, now); wait > 0 {
-			return after(wait, verify.Refuse(verify.TooManyRequests, "rate_limit", "too many requests of this software; send at most %d in %s, with all its certificates together", l.requests, window))
+			return after(wait, refusal.New(refusal.TooManyRequests, "rate_limit", "too many requests of this software; send at most %d in %s, with all its certificates together", l.requests, window))
 		}
 	}
 	if organisation != "" {
 		if wait := l.reserve("organisation"+by+organisation, timesOfOrganisation, now); wait > 0 {
-			return after(wait, verify.Refuse(verify.TooManyRequests, "rate_limit", "too many requests of this organisation; send at most %d in %s, with all its software together", timesOfOrganisation*l.requests, window))
+			return after(wait, refusal.New(refusal.TooManyRequests, "rate_limit", "too many requests of this organisation; send at most %d in %s, with all its software together", timesOfOrganisation*l.requests, window))
 		}
 	}
 	return nil
 }
 
-func after(wait time.Duration, e *verify.Error) error {
+func after(wait time.Duration, e *refusal.Error) error {
 	e.RetryAfter = wait
 	return e
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 func TestRateLimit(t *testing.T) {
@@ -35,7 +35,7 @@ func TestRateLimit(t *testing.T) {
 			}
 			continue
 		}
-		var e *verify.Error
+		var e *refusal.Error
 		if !errors.As(err, &e) || e.Status() != 429 || e.Code() != "invalid_request" || e.RetryAfter.Round(time.Millisecond) != c.wait {
 			t.Errorf("request %d: %v, want 429 after %s", i, err, c.wait)
 		}
@@ -72,7 +72,7 @@ func TestRateLimitOfSoftware(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	taken := func(directory, software, organisation string, times int) (n int, last *verify.Error) {
+	taken := func(directory, software, organisation string, times int) (n int, last *refusal.Error) {
 		for range times {
 			err := l.takeOf(directory, software, organisation, "PSDGB-FCA-1", now)
 			if err == nil {
@@ -98,7 +98,7 @@ func TestRateLimitOfSoftware(t *testing.T) {
 		t.Errorf("%d of a software of that id in another directory", n)
 	}
 	total := 10
-	var told *verify.Error
+	var told *refusal.Error
 	for _, software := range []string{"a", "b", "c", "e", "f"} {
 		n, e := taken("d", software, "org", 10)
 		total += n

@@ -12,6 +12,8 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // serveRegistration is the DCR endpoint: POST without a client_id, GET, PUT and
@@ -23,7 +25,7 @@ func (q *request) serveRegistration(id string) {
 	}
 	if id == "" && q.r.Method != http.MethodPost || operation == "" || id != "" && o.MethodNotAllowed && !slices.Contains(o.Methods, q.r.Method) {
 		q.w.Header().Set("Allow", allow)
-		q.refuse("method", verify.Refuse(verify.MethodNotAllowed, "method", "method: not one of this address; it takes %s", cmp.Or(allow, "no method")))
+		q.refuse("method", refusal.New(refusal.MethodNotAllowed, "method", "method: not one of this address; it takes %s", cmp.Or(allow, "no method")))
 		return
 	}
 	q.operation = operation
@@ -116,7 +118,7 @@ func (d *registrationRequest) register() error {
 func (d *registrationRequest) checkOpen() error {
 	d.request.trace.Begin("switch", "registration", "the bank's configuration", nil)
 	if d.options.RegistrationClosed {
-		return verify.Refuse(verify.AccessDenied, "registration", "registration: this server takes no new clients; registered ones go on")
+		return refusal.New(refusal.AccessDenied, "registration", "registration: this server takes no new clients; registered ones go on")
 	}
 	return nil
 }
@@ -158,7 +160,7 @@ func (d *registrationRequest) show(status int, c *registry.Client) error {
 		return err
 	}
 	c.NewSecret = secret
-	var stored verify.Object
+	var stored strictjson.Object
 	if d.options.AnswerRequestClaims {
 		if stored, err = verify.StoredClaims(request); err != nil {
 			return err
@@ -222,16 +224,16 @@ func (d *registrationRequest) checkMediaType() error {
 		accepted, what = []string{"application/json"}, "the client's metadata"
 	}
 	if encodings := d.request.r.Header["Content-Encoding"]; len(encodings) > 0 {
-		return verify.Refuse(verify.UnsupportedMediaType, "content_encoding", "Content-Encoding: %s; send %s as it is, without this header", verify.Quote(strings.Join(encodings, ", ")), what)
+		return refusal.New(refusal.UnsupportedMediaType, "content_encoding", "Content-Encoding: %s; send %s as it is, without this header", refusal.Quote(strings.Join(encodings, ", ")), what)
 	}
 	if !slices.Contains(accepted, mediaType(d.request.r)) {
-		return verify.Refuse(verify.UnsupportedMediaType, "media_type", "Content-Type: %s; send %s as %s", verify.Quote(d.request.r.Header.Get("Content-Type")), what, accepted[0])
+		return refusal.New(refusal.UnsupportedMediaType, "media_type", "Content-Type: %s; send %s as %s", refusal.Quote(d.request.r.Header.Get("Content-Type")), what, accepted[0])
 	}
 	return nil
 }
 
 func errTooLargeRequest() error {
-	return verify.Refuse(verify.TooLarge, "size", "the registration request is larger than the %d bytes that are read; send less", verify.MaxRequest)
+	return refusal.New(refusal.TooLarge, "size", "the registration request is larger than the %d bytes that are read; send less", verify.MaxRequest)
 }
 
 // verifyBody is protections 3 and 4, and the rule table. c is the client of a PUT, nil
@@ -243,7 +245,7 @@ func (d *registrationRequest) verifyBody(c *registry.Client) (*registry.Registra
 	case errors.Is(err, errTooLarge):
 		return nil, errTooLargeRequest()
 	case err != nil:
-		return nil, verify.Refuse(verify.InvalidClientMetadata, "body", "the registration request did not arrive whole in time; send it again").Because(err)
+		return nil, refusal.New(refusal.InvalidClientMetadata, "body", "the registration request did not arrive whole in time; send it again").Because(err)
 	}
 	d.request.trace.Begin("authorization_server", "discovery", "RFC 8414 3", nil)
 	metadata, err := d.options.Server.Metadata(d.request.r.Context())
@@ -255,7 +257,7 @@ func (d *registrationRequest) verifyBody(c *registry.Client) (*registry.Registra
 	rules.Audiences = append(rules.Audiences[:len(rules.Audiences):len(rules.Audiences)], metadata.Issuer)
 	request, err := verify.VerifyRequest(d.request.r.Context(), raw, &rules, d.now())
 	if request != nil && request.KeyID != "" {
-		d.request.note("kid", verify.Shown(request.KeyID))
+		d.request.note("kid", refusal.ForLog(request.KeyID))
 	}
 	if request != nil && request.Statement != nil && c == nil {
 		d.request.note("software_id", request.Statement.SoftwareID)
@@ -275,7 +277,7 @@ func (d *registrationRequest) verifyBody(c *registry.Client) (*registry.Registra
 		registered = &verify.Registered{ClientID: c.ClientID, SoftwareID: c.SoftwareID, OrgID: c.OrgID}
 	}
 	checked, err := verify.CheckMetadata(d.request.r.Context(), verify.MetadataInput{
-		Request: request, Certificate: d.cert, Acceptable: metadata.Acceptable, Registered: registered, Bind: d.options.BindCertificate,
+		Request: request, Certificate: d.cert, Supported: metadata.Supported, Registered: registered, Bind: d.options.BindCertificate,
 		Trust: d.publishedTrust, Now: d.now(),
 	})
 	if err != nil {

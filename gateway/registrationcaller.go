@@ -10,6 +10,8 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/trace"
 )
 
 // Who asks: certificate and token of a DCR request, before its body is read.
@@ -42,7 +44,7 @@ func (d *registrationRequest) provider() {
 		return
 	}
 	if id, err := d.cert.OrganizationIdentifier(); err == nil {
-		d.request.note("organization_identifier", verify.Shown(id))
+		d.request.note("organization_identifier", refusal.ForLog(id))
 	}
 	q, err := d.cert.QCStatements()
 	switch {
@@ -50,7 +52,7 @@ func (d *registrationRequest) provider() {
 		d.request.note("qc_statements", err.Error())
 	case q.PSD2 != nil:
 		d.request.note("psd2_roles", strings.Join(q.PSD2.Roles, " "))
-		d.request.note("nca", verify.Shown(q.PSD2.NCAID))
+		d.request.note("nca", refusal.ForLog(q.PSD2.NCAID))
 	}
 }
 
@@ -83,7 +85,7 @@ func (d *registrationRequest) bearer() (string, error) {
 		return "", err
 	}
 	if other, err := verify.ReadPresentedToken(nil, d.request.r.URL.RawQuery, ""); err != nil || other.Raw != "" {
-		return "", verify.Refuse(verify.InvalidToken, "access_token", "access token: in the address too; send it once, in Authorization: Bearer").Because(err)
+		return "", refusal.New(refusal.InvalidToken, "access_token", "access token: in the address too; send it once, in Authorization: Bearer").Because(err)
 	}
 	return raw, nil
 }
@@ -91,7 +93,7 @@ func (d *registrationRequest) bearer() (string, error) {
 // spentToken lets a token pass that the AS does not know any more because it has
 // registered, where the registration may be repeated. The registry decides.
 func (d *registrationRequest) spentToken(raw string, refused error) error {
-	if verify.AsError(refused).Kind != verify.InvalidToken || !d.options.Workspace.Reregister.Repeats() {
+	if refusal.From(refused).Kind != refusal.InvalidToken || !d.options.Workspace.Reregister.Repeats() {
 		return refused
 	}
 	spent, err := d.store.TokenSpent(d.request.r.Context(), d.options.Workspace.Name, raw)
@@ -99,7 +101,7 @@ func (d *registrationRequest) spentToken(raw string, refused error) error {
 		return cmp.Or(err, refused)
 	}
 	d.token, d.spent = &verify.AccessToken{Raw: raw}, refused
-	d.request.trace.Conclude(verify.VerdictUnknown, "used up: good for what it has registered, and the registry knows that")
+	d.request.trace.Conclude(trace.Unknown, "used up: good for what it has registered, and the registry knows that")
 	return nil
 }
 
@@ -117,7 +119,7 @@ func (d *registrationRequest) client(id string) (*registry.Client, error) {
 	d.beginToken()
 	c, err := d.byToken(clientID)
 	if err != nil {
-		d.request.note("presented_client_id", verify.Shown(clientID))
+		d.request.note("presented_client_id", refusal.ForLog(clientID))
 		return nil, err
 	}
 	d.request.trace.Begin("client", "client", "RFC 7592 2, RFC 8705 2.1", c.ClientID)
@@ -138,7 +140,7 @@ func (d *registrationRequest) client(id string) (*registry.Client, error) {
 		return nil, registry.Suspended()
 	}
 	if !slices.Contains(d.options.Methods, d.request.r.Method) {
-		return nil, verify.Refuse(verify.AccessDenied, "management", "%s: this server does not let clients do this with their registrations; ask the bank", d.request.r.Method)
+		return nil, refusal.New(refusal.AccessDenied, "management", "%s: this server does not let clients do this with their registrations; ask the bank", d.request.r.Method)
 	}
 	return c, nil
 }
@@ -184,7 +186,7 @@ func (d *registrationRequest) byToken(clientID string) (*registry.Client, error)
 
 // notYours makes the one answer of an error that says what is wrong with a token.
 func notYours(err error) error {
-	if verify.AsError(err).Kind == verify.InvalidToken {
+	if refusal.From(err).Kind == refusal.InvalidToken {
 		return verify.NotYours(err)
 	}
 	return err

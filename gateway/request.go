@@ -10,6 +10,7 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/trace"
 )
 
 // request is one request that the gateway answers, or checks before it goes on: what is
@@ -36,7 +37,7 @@ type request struct {
 	operation, support string
 	fields             []slog.Attr
 	// trace is what was checked so far, nil where nobody will ask.
-	trace *verify.Trace
+	trace *trace.Trace
 	// caller is who sends it to an endpoint of the AS.
 	caller caller
 	// authenticates: a refusal is one of client authentication. page: a person reads it, in a
@@ -50,7 +51,7 @@ func (g *Gateway) newRequest(w http.ResponseWriter, r *http.Request, t *table, w
 	q := &request{Context: r.Context(), gateway: g, w: w, table: t, purpose: what}
 	q.r = r.WithContext(q)
 	if g.options.Explain && guardOperations[what] != "" {
-		q.trace = new(verify.Trace)
+		q.trace = new(trace.Trace)
 	}
 	return q
 }

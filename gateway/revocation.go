@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/trace"
 )
 
 // crlClause is where the rules for revocation come from.
@@ -46,7 +47,7 @@ func (d *registrationRequest) notRevoked() error {
 		d.request.note("crl", unchecked.Error())
 	}
 	if unchecked != nil && err == nil {
-		d.request.trace.Conclude(verify.VerdictUnknown, unchecked.Error()+passedUnchecked)
+		d.request.trace.Conclude(trace.Unknown, unchecked.Error()+passedUnchecked)
 	}
 	return err
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/crl"
 	"github.com/caddy-dcr/caddy-dcr/verify/crl/crltest"
+	"github.com/caddy-dcr/caddy-dcr/verify/trace"
 )
 
 // withCRL is a handler with one list, and what reads another one.
@@ -246,7 +247,7 @@ func TestRevokedInTheJWKS(t *testing.T) {
 func TestExplainRevoked(t *testing.T) {
 	w := newWithCRL(t, "")
 	w.must(w.use(w.ca.List(nil, 1)))
-	step := func(client *x509.Certificate) verify.Step {
+	step := func(client *x509.Certificate) trace.Step {
 		t.Helper()
 		r := httptest.NewRequest("POST", "/default/obuk/register", strings.NewReader("x"))
 		r.TLS = w.ca.Chain(client)
@@ -259,17 +260,17 @@ func TestExplainRevoked(t *testing.T) {
 			}
 		}
 		t.Fatal("no step")
-		return verify.Step{}
+		return trace.Step{}
 	}
-	if s := step(w.ca.Client(1)); s.Verdict != verify.VerdictRefused || !strings.Contains(s.Reason, "serial 1 of CN=CA is on the CRL issuing.crl") {
+	if s := step(w.ca.Client(1)); s.Verdict != trace.Refused || !strings.Contains(s.Reason, "serial 1 of CN=CA is on the CRL issuing.crl") {
 		t.Errorf("%+v", s)
 	}
-	if s := step(w.ca.Client(2)); s.Verdict != verify.VerdictPassed {
+	if s := step(w.ca.Client(2)); s.Verdict != trace.Passed {
 		t.Errorf("%+v", s)
 	}
 	other := &withCRL{whole: w.whole, ca: crltest.New(t, time.Now(), "another CA", nil, nil)}
 	w.ca = other.ca
-	if s := step(w.ca.Client(2)); s.Verdict != verify.VerdictUnknown || !strings.Contains(s.Reason, "no CRL of its issuer; crl_mode soft lets it through") {
+	if s := step(w.ca.Client(2)); s.Verdict != trace.Unknown || !strings.Contains(s.Reason, "no CRL of its issuer; crl_mode soft lets it through") {
 		t.Errorf("%+v", s)
 	}
 }

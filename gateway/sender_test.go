@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
 )
 
 // TestHolder: certificates of one organisation are one holder's; without an organisation
@@ -18,11 +19,11 @@ func TestHolder(t *testing.T) {
 		return g.newRequest(nil, httptest.NewRequest(http.MethodGet, "/", nil), nil, passThrough).holder(cert)
 	}
 	cert := func(thumbprint, subject string) *verify.Certificate {
-		dn, err := verify.ParseDN(subject)
+		subjectDN, err := dn.Parse(subject)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return &verify.Certificate{Leaf: &x509.Certificate{Subject: pkix.Name{}}, Thumbprint: thumbprint, Subject: dn}
+		return &verify.Certificate{Leaf: &x509.Certificate{Subject: pkix.Name{}}, Thumbprint: thumbprint, Subject: subjectDN}
 	}
 	organisation := "CN=a,organizationIdentifier=PSDGB-FCA-1,C=GB"
 	for _, test := range []struct {

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // ServeHTTP answers what is the gateway's and passes the rest on.
@@ -62,7 +62,7 @@ func (q *request) serve(path, id string) {
 	case registrations, registration:
 		q.serveRegistration(id)
 	case hidden:
-		q.refuse("hidden", verify.Refuse(verify.NotFound, "path", "nothing is served at this address; the discovery document names those that there are"))
+		q.refuse("hidden", refusal.New(refusal.NotFound, "path", "nothing is served at this address; the discovery document names those that there are"))
 	case clientAuthentication, revocation, introspection:
 		if next = q.checkedToken(next, q.table.checksAt(path)&^checkForm); next != nil {
 			q.serveGuarded(next)
@@ -74,7 +74,7 @@ func (q *request) serve(path, id string) {
 
 // refuseTarget answers a request that no address of the site is for.
 func (g *Gateway) refuseTarget(w http.ResponseWriter, r *http.Request, t *table, err error) {
-	if verify.AsError(err).Kind == verify.MethodNotAllowed {
+	if refusal.From(err).Kind == refusal.MethodNotAllowed {
 		w.Header().Set("Allow", allowed)
 	}
 	g.newRequest(w, r, t, passThrough).refuse("target", err)
@@ -124,7 +124,7 @@ func (q *request) serveDiscovery(next http.Handler) {
 		return
 	default:
 		q.w.Header().Set("Allow", "GET, HEAD")
-		q.refuse("discovery", verify.Refuse(verify.MethodNotAllowed, "method", "method: not one of this address; read the discovery document with GET"))
+		q.refuse("discovery", refusal.New(refusal.MethodNotAllowed, "method", "method: not one of this address; read the discovery document with GET"))
 		return
 	}
 	q.gateway.checkHost(q.table, q.r.Host)
@@ -165,7 +165,7 @@ func (g *Gateway) checkHost(t *table, host string) {
 	}
 	t.elsewhere.Do(func() {
 		g.log.Warn("discovery is asked for at another host than the issuer's; give the authorization server the public URL of this site as issuer",
-			slog.String("issuer", t.metadata.Issuer), slog.String("host", verify.Shown(host)))
+			slog.String("issuer", t.metadata.Issuer), slog.String("host", refusal.ForLog(host)))
 	})
 }
 

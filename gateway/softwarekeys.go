@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // The keys of a client's software, for the gateway that checks assertions itself, and
@@ -42,11 +43,11 @@ func softwareKeys(issuers []*verify.Issuer, c *registry.Client) (keys, revoked v
 func InlineKeys(ctx context.Context, issuers []*verify.Issuer, c *registry.Client) ([]verify.Key, error) {
 	source, _, err := softwareKeys(issuers, c)
 	if err != nil {
-		return nil, verify.AsError(err)
+		return nil, refusal.From(err)
 	}
 	keys, err := source.Keys(ctx)
 	if err != nil {
-		return nil, verify.Refuse(verify.Unavailable, "jwks", "the software's keys cannot be fetched now; try again later").Because(err)
+		return nil, refusal.New(refusal.Unavailable, "jwks", "the software's keys cannot be fetched now; try again later").Because(err)
 	}
 	return keys, nil
 }

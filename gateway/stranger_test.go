@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // atMost16K repeats text.
@@ -104,7 +105,7 @@ func BenchmarkStranger(b *testing.B) {
 	} {
 		b.Run("JSON of "+name, func(b *testing.B) {
 			for b.Loop() {
-				_, _ = verify.ParseObject([]byte(text))
+				_, _ = strictjson.Parse([]byte(text))
 			}
 		})
 	}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // What is checked is what is sent. A request target (RFC 9112 3.2) has four forms, and
@@ -27,19 +27,19 @@ func checkTarget(r *http.Request) error {
 	u := r.URL
 	switch {
 	case u.Opaque != "", !strings.HasPrefix(u.Path, "/"):
-		return verify.Refuse(verify.MalformedRequest, "target", "request target: it has no path; begin it with a slash")
+		return refusal.New(refusal.MalformedRequest, "target", "request target: it has no path; begin it with a slash")
 	case len(u.Path) > maxPath, len(u.Path) > maxWidePath && strings.ContainsFunc(u.Path, isWide):
-		return verify.Refuse(verify.MalformedRequest, "target", "request target: its path is longer than the 8192 bytes, or 1024 with other characters than ASCII, that are read; shorten it")
+		return refusal.New(refusal.MalformedRequest, "target", "request target: its path is longer than the 8192 bytes, or 1024 with other characters than ASCII, that are read; shorten it")
 	case strings.Contains(u.RawQuery, "#"): // for a reader of references (RFC 3986) the query ends there
-		return verify.Refuse(verify.MalformedRequest, "target", "request target: its query has a number sign; send it as %%23")
+		return refusal.New(refusal.MalformedRequest, "target", "request target: its query has a number sign; send it as %%23")
 	case !validPort(r.Host):
-		return verify.Refuse(verify.MalformedRequest, "target", "Host: its port is no port; send the host of this server")
+		return refusal.New(refusal.MalformedRequest, "target", "Host: its port is no port; send the host of this server")
 	case u.Scheme == "" && u.Host == "" && u.User == nil:
 		return nil
 	case u.Scheme != "http" && u.Scheme != "https", u.Host == "", u.User != nil:
-		return verify.Refuse(verify.MalformedRequest, "target", "request target: it is no http or https address of this server; send the path alone")
+		return refusal.New(refusal.MalformedRequest, "target", "request target: it is no http or https address of this server; send the path alone")
 	case !sameAuthority(u, r.Host):
-		return verify.Refuse(verify.Misdirected, "target", "request target: another host than the one that the request is for; send the path alone")
+		return refusal.New(refusal.Misdirected, "target", "request target: another host than the one that the request is for; send the path alone")
 	}
 	origin := *u
 	origin.Scheme, origin.Host = "", ""
@@ -68,9 +68,9 @@ func checkPassed(r *http.Request, what purpose) error {
 	case echoes(r.Method):
 		return errMethod(r.Method)
 	case !utf8.ValidString(r.URL.Path): // over-long forms of a slash or a dot among them
-		return verify.Refuse(verify.MalformedRequest, "target", "request target: its path is not UTF-8 after decoding; encode it as UTF-8")
+		return refusal.New(refusal.MalformedRequest, "target", "request target: its path is not UTF-8 after decoding; encode it as UTF-8")
 	case what != hidden && beginsAuthority(r.URL.EscapedPath()):
-		return verify.Refuse(verify.MalformedRequest, "target", "request target: its path begins with two slashes, which some servers read as a host; send one")
+		return refusal.New(refusal.MalformedRequest, "target", "request target: its path begins with two slashes, which some servers read as a host; send one")
 	}
 	return nil
 }
@@ -79,7 +79,7 @@ func checkPassed(r *http.Request, what purpose) error {
 const allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 func errMethod(method string) error {
-	return verify.Refuse(verify.MethodNotAllowed, "method", "method: %s; this server does not take it", verify.Quote(method))
+	return refusal.New(refusal.MethodNotAllowed, "method", "method: %s; this server does not take it", refusal.Quote(method))
 }
 
 // echoes tells the methods that answer with the request's headers, the gateway's shared

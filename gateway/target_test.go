@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // read is a request line as Go's server reads it, nil where it refuses the line itself.
@@ -61,7 +61,7 @@ func TestCheckTarget(t *testing.T) {
 		err := checkTarget(r)
 		status := 0
 		if err != nil {
-			status = verify.AsError(err).Status()
+			status = refusal.From(err).Status()
 		}
 		if status != c.status {
 			t.Errorf("%s %s: %d, want %d", c.method, c.target, status, c.status)
@@ -102,7 +102,7 @@ func TestCheckTarget(t *testing.T) {
 		err := checkPassed(read(c.method, c.target), c.what)
 		status := 0
 		if err != nil {
-			status = verify.AsError(err).Status()
+			status = refusal.From(err).Status()
 		}
 		if status != c.status {
 			t.Errorf("%s %s: %d, want %d", c.method, c.target, status, c.status)
@@ -111,7 +111,7 @@ func TestCheckTarget(t *testing.T) {
 	// Another authority than the one that routed the request: HTTP/2 can send it.
 	r := read("POST", "https://bank.example/a")
 	r.Host = "other.example"
-	if err := checkTarget(r); err == nil || verify.AsError(err).Status() != http.StatusMisdirectedRequest {
+	if err := checkTarget(r); err == nil || refusal.From(err).Status() != http.StatusMisdirectedRequest {
 		t.Errorf("another host: %v", err)
 	}
 }

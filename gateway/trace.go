@@ -12,6 +12,10 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
+	"github.com/caddy-dcr/caddy-dcr/verify/trace"
 )
 
 // What is recorded of a request for those who ask why it was refused. Nothing of it is
@@ -19,8 +23,8 @@ import (
 
 // record has the checks of a request recorded from here on.
 func (d *registrationRequest) record() {
-	d.request.trace = new(verify.Trace)
-	d.request.r = d.request.r.WithContext(verify.WithTrace(d.request.r.Context(), d.request.trace))
+	d.request.trace = new(trace.Trace)
+	d.request.r = d.request.r.WithContext(trace.NewContext(d.request.r.Context(), d.request.trace))
 }
 
 // traces tells whether anybody will ask what was checked of a request.
@@ -34,9 +38,9 @@ func (d *registrationRequest) keep(err error) {
 	switch {
 	case d.request.trace == nil:
 		return
-	case (err == nil || !d.options.Explain) && (d.request.operation == "read" || !d.request.trace.Has(verify.VerdictWouldRefuse)):
+	case (err == nil || !d.options.Explain) && (d.request.operation == "read" || !d.request.trace.Has(trace.WouldRefuse)):
 		return // whoever reads often would write over what was refused
-	case err != nil && verify.AsError(err).Kind == verify.TooManyRequests:
+	case err != nil && refusal.From(err).Kind == refusal.TooManyRequests:
 		return
 	}
 	cert := d.cert
@@ -92,7 +96,7 @@ func certificateOf(state *tls.ConnectionState) any {
 	leaf := state.PeerCertificates[0]
 	sum := sha256.Sum256(leaf.Raw)
 	return shownCertificate{
-		verify.SubjectText(leaf.RawSubject), verify.SubjectText(leaf.RawIssuer), hex.EncodeToString(leaf.SerialNumber.Bytes()),
+		dn.SubjectText(leaf.RawSubject), dn.SubjectText(leaf.RawIssuer), hex.EncodeToString(leaf.SerialNumber.Bytes()),
 		leaf.NotBefore.UTC(), leaf.NotAfter.UTC(), base64.RawURLEncoding.EncodeToString(sum[:]),
 	}
 }
@@ -174,7 +178,7 @@ func (d *registrationRequest) beginPolicy(p *Policy, in *verify.PolicyInput) {
 const longestClaim = 100
 
 // brief are claims, long ones cut, without the statement: whoever has that can use it.
-func brief(claims verify.Object) map[string]any {
+func brief(claims strictjson.Object) map[string]any {
 	shown := map[string]any{}
 	for _, m := range claims.Members() {
 		switch {
@@ -191,11 +195,11 @@ func brief(claims verify.Object) map[string]any {
 func (d *registrationRequest) concludePolicy(p *Policy, decision verify.Decision) {
 	switch said := verdict(decision); {
 	case said == "narrowed" && p.Shadow:
-		d.request.trace.Conclude(verify.VerdictPassed, "would leave "+left(decision))
+		d.request.trace.Conclude(trace.Passed, "would leave "+left(decision))
 	case said == "narrowed":
-		d.request.trace.Conclude(verify.VerdictNarrowed, "leaves "+left(decision))
+		d.request.trace.Conclude(trace.Narrowed, "leaves "+left(decision))
 	case !decision.Allowed && p.Shadow:
-		d.request.trace.Conclude(verify.VerdictWouldRefuse, decision.Reason)
+		d.request.trace.Conclude(trace.WouldRefuse, decision.Reason)
 	}
 }
 

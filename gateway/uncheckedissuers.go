@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
 )
 
 // What operators are told of revocation, beside the line of each request.
@@ -80,7 +81,7 @@ func (u *uncheckedIssuers) tell(log *slog.Logger, of *verify.Unchecked, strict b
 	if strict {
 		text, cure = "does not know whether client certificates of a CA were revoked, and refuses them", "name the CRL of this issuer with crl, or see why it is not current; crl_mode soft would let them through"
 	}
-	log.Warn(text, slog.String("issuer", verify.SubjectText(of.Certificate.RawIssuer)), slog.String("reason", why), slog.String("cure", cure))
+	log.Warn(text, slog.String("issuer", dn.SubjectText(of.Certificate.RawIssuer)), slog.String("reason", why), slog.String("cure", cure))
 }
 
 // end is for a certificate that was checked, and all that it depends on.
@@ -107,5 +108,5 @@ func (u *uncheckedIssuers) ended(log *slog.Logger, of *x509.Certificate, now tim
 	if !u.may(name, now) {
 		return
 	}
-	log.Info("knows again whether client certificates of a CA were revoked", slog.String("issuer", verify.SubjectText(of.RawIssuer)))
+	log.Info("knows again whether client certificates of a CA were revoked", slog.String("issuer", dn.SubjectText(of.RawIssuer)))
 }

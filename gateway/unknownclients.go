@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // refusesUnknown tells whether client_ids that the registry does not know are refused now.
@@ -24,7 +25,7 @@ func (q *request) refuseUnknown(id string) error {
 	if !q.unknown(id) {
 		return nil
 	}
-	return verify.Refuse(verify.InvalidClient, "unknown_clients", "client authentication: no client is registered here with this client_id; register, or ask the bank").Because(errUnknownClient)
+	return refusal.New(refusal.InvalidClient, "unknown_clients", "client authentication: no client is registered here with this client_id; register, or ask the bank").Because(errUnknownClient)
 }
 
 // refuseNameless refuses a request that names no client where clients authenticate. At
@@ -38,5 +39,5 @@ func (a *authentication) refuseNameless() error {
 	if p, err := verify.ReadPresentedToken(q.r.Header["Authorization"], q.r.URL.RawQuery, ""); q.purpose == introspection && err == nil && p.Raw != "" {
 		return nil
 	}
-	return verify.Refuse(verify.InvalidClient, "unknown_clients", "client authentication: no client_id; send the one that you have registered").Because(errUnknownClient)
+	return refusal.New(refusal.InvalidClient, "unknown_clients", "client authentication: no client_id; send the one that you have registered").Because(errUnknownClient)
 }

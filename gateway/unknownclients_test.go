@@ -10,7 +10,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // askAs is the status of a request to a guarded endpoint.
@@ -23,7 +23,7 @@ func (g *guarding) askAs(method string, at purpose, header http.Header, form str
 	}
 	w := httptest.NewRecorder()
 	if err := (&authentication{request: g.at(w, r, at)}).check(); err != nil {
-		return verify.AsError(err).Status()
+		return refusal.From(err).Status()
 	}
 	return 200
 }
@@ -33,7 +33,7 @@ func (g *guarding) authorizes(query string) int {
 	g.t.Helper()
 	r := httptest.NewRequest("GET", "/authorize?"+query, nil)
 	if err := g.at(httptest.NewRecorder(), r, endpoint).checkAuthorization(); err != nil {
-		return verify.AsError(err).Status()
+		return refusal.From(err).Status()
 	}
 	return 200
 }
@@ -42,7 +42,7 @@ func (g *guarding) authorizes(query string) int {
 func (g *guarding) holds(t authserver.TokenHolder) int {
 	g.t.Helper()
 	if err := g.at(httptest.NewRecorder(), httptest.NewRequest("GET", "/userinfo", nil), endpoint).checkHolder("token", false, t); err != nil {
-		return verify.AsError(err).Status()
+		return refusal.From(err).Status()
 	}
 	return 200
 }

@@ -46,7 +46,7 @@ func newTokenAS(t *testing.T, g *Gateway, change func(*tokenAS)) *tokenAS {
 	var err error
 	as.Server, err = authserver.New(authserver.Options{
 		URL: https.URL + "/default/obuk", Client: jwks.NewClient(jwks.Options{Roots: roots, PrivateRanges: true}), ClientID: "gateway", ClientSecret: "s",
-		Accept: verify.DefaultAcceptable(), Now: g.now, Logger: g.log, BindsTokens: g.options.BindAccessTokens,
+		Supported: verify.DefaultSupportedMetadata(), Now: g.now, Logger: g.log, BindsTokens: g.options.BindAccessTokens,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -27,25 +27,36 @@ const (
 // not yet made.
 var importTable = map[string][]string{
 	".":                  {"caddymodule", "caddymodule/admin", "caddymodule/cel", "caddymodule/command"},
-	"verify":             {},
-	"verify/jwks":        {"verify"},
-	"verify/crl":         {"verify", "verify/jwks"},
+	"verify":             {"verify/dn", "verify/refusal", "verify/strictjson", "verify/trace"},
+	"verify/refusal":     {},
+	"verify/dn":          {"verify/refusal"},
+	"verify/dn/dntest":   {},
+	"verify/strictjson":  {"verify/refusal"},
+	"verify/trace":       {"verify/refusal"},
+	"verify/jwks":        verification(),
+	"verify/crl":         verification("verify/jwks"),
 	"verify/crl/crltest": {},
-	"registry":           {"verify"},
-	"registry/engine":    {"registry", "verify"}, // what engines share
-	"registry/badger":    {"registry", "registry/engine", "verify"},
-	"registry/memory":    {"registry", "registry/engine", "verify"},
-	"registry/storetest": {"registry", "verify"},
-	"authserver/...":     {"authserver/...", "verify", "verify/jwks", "registry"},
-	"gateway":            {"authserver", "registry", "verify", "verify/jwks", "verify/crl"},
-	"caddymodule/...":    {"caddymodule/...", "gateway", "authserver/...", "registry/...", "verify", "verify/jwks", "verify/crl"},
-	"caddymodule/rego":   {"verify"}, // a module of its own
-	"integration/...":    {"integration/...", "caddymodule/...", "authserver/...", "registry/...", "verify", "verify/jwks", "."},
+	"registry":           verification(),
+	"registry/engine":    verification("registry"), // what engines share
+	"registry/badger":    verification("registry", "registry/engine"),
+	"registry/memory":    verification("registry", "registry/engine"),
+	"registry/storetest": verification("registry"),
+	"authserver/...":     verification("authserver/...", "verify/jwks", "registry"),
+	"gateway":            verification("authserver", "registry", "verify/jwks", "verify/crl"),
+	"caddymodule/...":    verification("caddymodule/...", "gateway", "authserver/...", "registry/...", "verify/jwks", "verify/crl"),
+	"caddymodule/rego":   verification(), // a module of its own
+	"integration/...":    verification("integration/...", "caddymodule/...", "authserver/...", "registry/...", "verify/jwks", "."),
+}
+
+// verification is what all above verify may import of it, and more.
+func verification(more ...string) []string {
+	return append(more, "verify", "verify/dn", "verify/refusal", "verify/strictjson", "verify/trace")
 }
 
 // testImports is what tests in a folder may import beside.
 var testImports = map[string][]string{
-	"verify":           {"verify/crl/crltest"},
+	"verify":           {"verify/crl/crltest", "verify/dn/dntest"},
+	"verify/dn":        {"verify/dn/dntest"},
 	"verify/crl":       {"verify/crl/crltest"},
 	"gateway":          {"registry/memory", "verify/crl/crltest"},
 	"caddymodule/...":  {"verify/crl/crltest"},

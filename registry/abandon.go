@@ -16,7 +16,7 @@ var errTwice = errors.New("registry: the authorization server gave out a client_
 // operators are told.
 func (n *creation) abandon(ctx context.Context, cause error) error {
 	r, c := n.r, n.client
-	var lost *Divergence
+	var lost *Discrepancy
 	if errors.Is(cause, ErrLost) {
 		if n.ws.Provisioner.ChoosesClientID() {
 			r.log.Error("answer lost: the client will be deleted at the authorization server", slog.String("client_id", c.ClientID), slog.Any("error", cause))
@@ -35,7 +35,7 @@ func (n *creation) abandon(ctx context.Context, cause error) error {
 }
 
 // answerLost logs, and lists, a client that nobody knows.
-func (r *Registry) answerLost(c *Client, cause error) *Divergence {
+func (r *Registry) answerLost(c *Client, cause error) *Discrepancy {
 	r.log.Error("answer lost: the authorization server may hold a client that the registry does not know",
 		slog.String("workspace", c.Workspace), slog.String("software_id", c.SoftwareID), slog.String("client_id", c.ClientID), slog.Any("error", cause))
 	return r.discrepancy(AnswerLost, c, cause)
@@ -101,7 +101,7 @@ func (n *creation) leaveForDeletion(ctx context.Context, c *Client, cause error)
 
 // forgetPending removes what Register's first transaction wrote, and lists what
 // may be left of it.
-func (r *Registry) forgetPending(ctx context.Context, undo work, lost *Divergence) error {
+func (r *Registry) forgetPending(ctx context.Context, undo work, lost *Discrepancy) error {
 	return r.transactDetached(ctx, func(w Writer) error {
 		c, err := loadClient(w, undo.Workspace, undo.Registration)
 		if err != nil && !errors.Is(err, ErrNotFound) {

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 const (
@@ -65,7 +65,7 @@ func (a *admission) admit(ctx context.Context, ws Workspace, organisation string
 		if errors.Is(cause, errCrowd) {
 			cause = errShare
 		}
-		return nil, verify.Refuse(verify.Unavailable, "registry", "too many registrations of this organisation are under way; send fewer at once").Because(cause)
+		return nil, refusal.New(refusal.Unavailable, "registry", "too many registrations of this organisation are under way; send fewer at once").Because(cause)
 	}
 	back := func() {
 		if own != nil {
@@ -75,7 +75,7 @@ func (a *admission) admit(ctx context.Context, ws Workspace, organisation string
 	}
 	if !take(ctx, p.all) {
 		back()
-		return nil, verify.Refuse(verify.Unavailable, "registry", "too many registrations are under way; try again later").Because(context.Cause(ctx))
+		return nil, refusal.New(refusal.Unavailable, "registry", "too many registrations are under way; try again later").Because(context.Cause(ctx))
 	}
 	return func() { <-p.all; back() }, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // slowly is an AS that answers nobody until it may.
@@ -79,14 +80,14 @@ func TestAdmission(t *testing.T) {
 		} {
 			began := time.Now()
 			err := late(x.t.Context())
-			refused(t, err, verify.Unavailable, "registry")
+			refused(t, err, refusal.Unavailable, "registry")
 			if waited := time.Since(began); waited != wait {
 				t.Errorf("%s was sent away after %v", name, waited)
 			}
 			ctx, cancel := context.WithCancel(x.t.Context())
 			go cancel()
 			began = time.Now()
-			refused(t, late(ctx), verify.Unavailable, "registry")
+			refused(t, late(ctx), refusal.Unavailable, "registry")
 			if waited := time.Since(began); waited != 0 {
 				t.Errorf("%s waited %v for somebody who had left", name, waited)
 			}
@@ -160,7 +161,7 @@ func TestShareOfAdmission(t *testing.T) {
 			t.Errorf("%d of the others' 100 were made, after %v", made, waited)
 		}
 		for range crowd - share {
-			refused(t, <-outcomes, verify.Unavailable, "registry")
+			refused(t, <-outcomes, refusal.Unavailable, "registry")
 		}
 		if waited := time.Since(began); waited != wait {
 			t.Errorf("the others of the crowd were sent away after %v", waited)

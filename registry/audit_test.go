@@ -10,7 +10,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/registry/memory"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // trail is the whole audit trail of the fixture's workspace, read a page at a time.
@@ -145,7 +145,7 @@ func TestAudit(t *testing.T) {
 // TestAuditOfNothing: what is refused, or fails, changes nothing and has no entry.
 func TestAuditOfNothing(t *testing.T) {
 	run(t, false, func(x *fixture) {
-		no := verify.Refuse(verify.InvalidClientMetadata, "authorization_server", "no")
+		no := refusal.New(refusal.InvalidClientMetadata, "authorization_server", "no")
 		x.as.fail["create"] = []error{no, registry.ErrLost}
 		for i := range 2 {
 			if c, err := x.Register(x.t.Context(), x.ws, request(fmt.Sprint("jti", i), fmt.Sprint("token", i))); err == nil {
@@ -210,7 +210,7 @@ func TestAuditRetention(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		takeBack := r.Lend(registry.Workspace{Name: "default/obuk", Provisioner: newAS(true), AuditRetention: test.configured})
+		takeBack := r.Attach(registry.Workspace{Name: "default/obuk", Provisioner: newAS(true), AuditRetention: test.configured})
 		if err := r.Suspend(t.Context(), registry.Suspension{Workspace: "default/obuk", Kind: registry.SuspendClient, Value: "x"}); err != nil {
 			t.Fatal(err)
 		}

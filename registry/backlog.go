@@ -24,8 +24,8 @@ type Backlog struct {
 	// LastError is that of the last attempt that failed, at LastTried.
 	LastError string `json:"last_error,omitempty"`
 	LastTried int64  `json:"last_tried,omitempty"`
-	// Divergences counts them by kind.
-	Divergences map[string]int `json:"divergences,omitempty"`
+	// Discrepancies counts them by kind.
+	Discrepancies map[string]int `json:"divergences,omitempty"`
 }
 
 // OutboxEntry is work that waits, for operators.
@@ -70,16 +70,16 @@ func (r *Registry) Backlogs(ctx context.Context) ([]Backlog, error) {
 		return nil, err
 	}
 	for cursor := ""; ; {
-		list, next, err := r.Divergences(ctx, "", cursor, backlogPage)
+		list, next, err := r.Discrepancies(ctx, "", cursor, backlogPage)
 		if err != nil {
 			return nil, err
 		}
 		for _, d := range list {
 			b := of(d.Workspace)
-			if b.Divergences == nil {
-				b.Divergences = map[string]int{}
+			if b.Discrepancies == nil {
+				b.Discrepancies = map[string]int{}
 			}
-			b.Divergences[d.Kind]++
+			b.Discrepancies[d.Kind]++
 		}
 		if cursor = next; next == "" {
 			break

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 func TestBacklogs(t *testing.T) {
@@ -15,7 +15,7 @@ func TestBacklogs(t *testing.T) {
 		if b := x.backlog(); b != (summary{Workspace: x.ws.Name, Configured: true}) {
 			t.Errorf("%+v", b)
 		}
-		down := verify.Refuse(verify.Unavailable, "", "down")
+		down := refusal.New(refusal.Unavailable, "", "down")
 		x.as.set(func() { x.as.fail["revoke"] = []error{down, down, down, down, down, down} })
 		for i := range 2 {
 			x.register(request(fmt.Sprint("jti", i), fmt.Sprint("token", i)))
@@ -97,7 +97,7 @@ func TestBacklogOfMany(t *testing.T) {
 			t.Fatal("registered")
 		}
 		list, err := x.Backlogs(x.t.Context())
-		if err != nil || len(list) != 1 || list[0].Waiting != 2500 || list[0].Oldest != 7 || list[0].Divergences[registry.AnswerLost] != 1 {
+		if err != nil || len(list) != 1 || list[0].Waiting != 2500 || list[0].Oldest != 7 || list[0].Discrepancies[registry.AnswerLost] != 1 {
 			t.Errorf("%+v, %v", list, err)
 		}
 		if page, err := x.Outbox(x.t.Context(), 1500); err != nil || len(page) != 1500 {

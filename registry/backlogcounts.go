@@ -14,10 +14,10 @@ import (
 // BacklogCount is a Backlog as far as it is counted in memory.
 type BacklogCount struct {
 	Workspace string
-	// Waiting and Oldest are those of Backlog, Divergences counts them by kind.
-	Waiting     int
-	Oldest      int64
-	Divergences map[string]int
+	// Waiting and Oldest are those of Backlog, Discrepancies counts them by kind.
+	Waiting       int
+	Oldest        int64
+	Discrepancies map[string]int
 }
 
 // BacklogCounts is Backlogs without what the attempts said. It reads nothing of a store
@@ -47,7 +47,7 @@ func (r *Registry) scanCounts(ctx context.Context) ([]BacklogCount, error) {
 	}
 	counts := make([]BacklogCount, len(list))
 	for i, b := range list {
-		counts[i] = BacklogCount{Workspace: b.Workspace, Waiting: b.Waiting, Oldest: b.Oldest, Divergences: b.Divergences}
+		counts[i] = BacklogCount{Workspace: b.Workspace, Waiting: b.Waiting, Oldest: b.Oldest, Discrepancies: b.Discrepancies}
 	}
 	return counts, nil
 }
@@ -130,10 +130,10 @@ func (c *backlogCounts) byWorkspace(now time.Time) map[string]*BacklogCount {
 			found[p.workspace] = b
 		}
 		if p.discrepancy != "" {
-			if b.Divergences == nil {
-				b.Divergences = map[string]int{}
+			if b.Discrepancies == nil {
+				b.Discrepancies = map[string]int{}
 			}
-			b.Divergences[p.discrepancy] += n
+			b.Discrepancies[p.discrepancy] += n
 			continue
 		}
 		b.Waiting += n

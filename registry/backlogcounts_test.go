@@ -14,7 +14,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/registry/memory"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // counted fails unless what is counted in memory is what a scan of the store finds.
@@ -30,7 +30,7 @@ func (x *fixture) counted() {
 	}
 	var want []registry.BacklogCount
 	for _, b := range list {
-		want = append(want, registry.BacklogCount{Workspace: b.Workspace, Waiting: b.Waiting, Oldest: b.Oldest, Divergences: b.Divergences})
+		want = append(want, registry.BacklogCount{Workspace: b.Workspace, Waiting: b.Waiting, Oldest: b.Oldest, Discrepancies: b.Discrepancies})
 	}
 	if !reflect.DeepEqual(counts, want) {
 		x.t.Fatalf("counted %+v, there are %+v", counts, want)
@@ -53,14 +53,14 @@ func TestBacklogCountsAsAScan(t *testing.T) {
 					t.Fatal(err)
 				}
 				x.Registry = r
-				takeBack := r.Lend(x.ws)
+				takeBack := r.Attach(x.ws)
 				end = func() { takeBack(); _ = r.Close() }
 			}
 			open()
 			defer func() { end() }()
 			var ids []string
 			for i := range 60 {
-				down := verify.Refuse(verify.Unavailable, "", "down")
+				down := refusal.New(refusal.Unavailable, "", "down")
 				failures := [][]error{nil, {registry.ErrLost, registry.ErrLost}, {down, down, down}, {registry.ErrDetached, registry.ErrDetached}}
 				for _, call := range []string{"create", "update", "delete", "revoke"} {
 					x.as.set(func() { x.as.fail[call] = failures[random.IntN(len(failures))] })
@@ -80,7 +80,7 @@ func TestBacklogCountsAsAScan(t *testing.T) {
 					_ = x.Delete(t.Context(), x.ws, id, presented(fmt.Sprint("management", i)))
 				}
 				time.Sleep(time.Duration(random.IntN(40)) * time.Second)
-				if list, _, err := x.Divergences(t.Context(), "", "", 1); err == nil && len(list) > 0 && random.IntN(4) == 0 {
+				if list, _, err := x.Discrepancies(t.Context(), "", "", 1); err == nil && len(list) > 0 && random.IntN(4) == 0 {
 					_ = x.Dismiss(t.Context(), list[0])
 				}
 				synctest.Wait()

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 func TestBindToken(t *testing.T) {
@@ -44,7 +45,7 @@ func TestRefreshKeys(t *testing.T) {
 		if err != nil || now.Keys != "keys-2" || now.Metadata.Scope != c.Metadata.Scope || now.Document != c.Document {
 			t.Errorf("%+v, %v", now, err)
 		}
-		refused(t, x.RefreshKeys(x.t.Context(), x.ws, "nobody"), verify.InvalidToken, "access_token")
+		refused(t, x.RefreshKeys(x.t.Context(), x.ws, "nobody"), refusal.InvalidToken, "access_token")
 		if n := len(x.keys("later/")) + len(x.keys("outbox/")); n != 0 {
 			t.Errorf("%d entries of work are left", n)
 		}

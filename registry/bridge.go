@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // A client in bridge mode authenticates at the gateway, and the gateway at the AS in
@@ -27,8 +27,8 @@ func (r *Registry) Secret(c *Client) (string, error) {
 	return own.Credentials.ClientSecret, nil
 }
 
-func errAssertionUsed() *verify.Error {
-	return verify.Refuse(verify.InvalidClient, "client_assertion", "client authentication: client_assertion was used before; sign a new one with a new jti")
+func errAssertionUsed() *refusal.Error {
+	return refusal.New(refusal.InvalidClient, "client_assertion", "client authentication: client_assertion was used before; sign a new one with a new jti")
 }
 
 // UseAssertion uses up a client's assertion, which has been verified: it counts once

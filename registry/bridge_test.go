@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // secrets gives a new secret with each of the calls that it is for.
@@ -177,9 +177,9 @@ func TestUseAssertion(t *testing.T) {
 		if err := errors.Join(use(c, "a"), use(c, "b"), use(other, "a")); err != nil {
 			t.Fatal(err)
 		}
-		refused(t, use(c, "a"), verify.InvalidClient, "client_assertion")
+		refused(t, use(c, "a"), refusal.InvalidClient, "client_assertion")
 		time.Sleep(time.Hour) // expired, and remembered for clocks that are behind
-		refused(t, use(c, "a"), verify.InvalidClient, "client_assertion")
+		refused(t, use(c, "a"), refusal.InvalidClient, "client_assertion")
 		time.Sleep(3 * time.Minute)
 		until = time.Now().Add(time.Hour)
 		if err := use(c, "a"); err != nil {

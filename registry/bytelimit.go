@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // DefaultBytesPerOrganisation is what the requests of an organisation may write in a day
@@ -54,7 +54,7 @@ func charge(w Writer, ws Workspace, who string, bytes int64, now time.Time) erro
 		}
 	}
 	if sum.Bytes+bytes > ws.BytesPerOrganisation {
-		e := verify.Refuse(verify.TooManyRequests, "bytes_per_organisation",
+		e := refusal.New(refusal.TooManyRequests, "bytes_per_organisation",
 			"requests of this organisation may write %d bytes a day, and that is used up; go on after %s, reading and deleting go on now", ws.BytesPerOrganisation, stamp(tomorrow.Unix()))
 		e.RetryAfter = tomorrow.Sub(now)
 		return e

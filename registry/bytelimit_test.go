@@ -14,6 +14,8 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/registry/memory"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // large is a request of so many bytes.
@@ -24,8 +26,8 @@ func large(in registry.Registration, size int) registry.Registration {
 
 func (x *fixture) usedUp(err error, wait time.Duration) {
 	x.t.Helper()
-	refused(x.t, err, verify.TooManyRequests, "bytes_per_organisation")
-	e := verify.AsError(err)
+	refused(x.t, err, refusal.TooManyRequests, "bytes_per_organisation")
+	e := refusal.From(err)
 	if e.RetryAfter != wait || !strings.Contains(e.Description, fmt.Sprint(x.ws.BytesPerOrganisation, " bytes a day")) {
 		x.t.Errorf("told %q, to wait %v; want %v", e.Description, e.RetryAfter, wait)
 	}
@@ -53,7 +55,7 @@ func TestBytesPerOrganisation(t *testing.T) {
 		x.usedUp(err, 4*time.Hour-time.Second)
 		// Who sends on its requests pays for that with its own certificate.
 		captured := request("jti5", "token5")
-		captured.Certificate = &verify.Certificate{Thumbprint: "another", Subject: verify.DN{{{OID: "2.5.4.97", Value: "PSDGB-FCA-2"}}}}
+		captured.Certificate = &verify.Certificate{Thumbprint: "another", Subject: dn.Name{{{OID: "2.5.4.97", Value: "PSDGB-FCA-2"}}}}
 		x.register(captured)
 		another := request("jti3", "token3")
 		another.Request.Statement.OrgID = "org2"
@@ -77,7 +79,7 @@ func TestRefusedWritesNothing(t *testing.T) {
 		x.register(request("jti1", "token1"))
 		for range 50 {
 			_, err := x.Register(x.t.Context(), x.ws, large(request("jti1", "token2"), 60_000))
-			refused(t, err, verify.InvalidClientMetadata, "jti")
+			refused(t, err, refusal.InvalidClientMetadata, "jti")
 		}
 		x.register(large(request("jti2", "token2"), 60_000))
 	})
@@ -95,8 +97,8 @@ func TestBytesOfRepetitions(t *testing.T) {
 		for n := 1; err == nil && n < 100; n++ {
 			_, err = x.Register(x.t.Context(), x.ws, request(fmt.Sprint("jti", n), fmt.Sprint("token", n)))
 		}
-		refused(t, err, verify.TooManyRequests, "bytes_per_organisation")
-		in.Spent = verify.Refuse(verify.InvalidToken, "x", "spent")
+		refused(t, err, refusal.TooManyRequests, "bytes_per_organisation")
+		in.Spent = refusal.New(refusal.InvalidToken, "x", "spent")
 		if again, err := x.Register(x.t.Context(), x.ws, in); err != nil || !again.Repeated {
 			t.Errorf("%+v, %v", again, err)
 		}
@@ -110,12 +112,12 @@ func TestBytesWithoutOrganisation(t *testing.T) {
 		nameless := func(jti, cn string) registry.Registration {
 			in := large(request(jti, jti), 60_000)
 			in.Request.Statement.None, in.Request.Statement.OrgID, in.Request.Statement.Issuer = true, "", &verify.Issuer{}
-			in.Certificate.Subject = verify.DN{{{OID: "2.5.4.3", Value: cn}}}
+			in.Certificate.Subject = dn.Name{{{OID: "2.5.4.3", Value: cn}}}
 			return in
 		}
 		x.register(nameless("jti1", "one"))
 		_, err := x.Register(x.t.Context(), x.ws, nameless("jti2", "one"))
-		refused(t, err, verify.TooManyRequests, "bytes_per_organisation")
+		refused(t, err, refusal.TooManyRequests, "bytes_per_organisation")
 		x.register(nameless("jti3", "other"))
 	})
 }
@@ -160,7 +162,7 @@ func TestChargeIsWhatIsWritten(t *testing.T) {
 		}
 		x := &fixture{Registry: r, t: t, store: m, as: newAS(true)}
 		x.ws = registry.Workspace{Name: "default/obuk", Provisioner: x.as, BytesPerOrganisation: 1 << 40, AccessTokens: &registry.AccessTokens{}}
-		takeBack := r.Lend(x.ws)
+		takeBack := r.Attach(x.ws)
 		defer func() {
 			takeBack()
 			if err := r.Close(); err != nil {

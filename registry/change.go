@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 var errNotManaged = errors.New("unknown or deleted client")
@@ -17,8 +18,8 @@ var errNotManaged = errors.New("unknown or deleted client")
 // errHeld is in the chain of errChanging.
 var errHeld = errors.New("registry: another request holds it")
 
-func errChanging() *verify.Error {
-	e := verify.Refuse(verify.Unavailable, "change", "another change of this client is under way; try again").Because(errHeld)
+func errChanging() *refusal.Error {
+	e := refusal.New(refusal.Unavailable, "change", "another change of this client is under way; try again").Because(errHeld)
 	e.RetryAfter = time.Second
 	return e
 }
@@ -26,8 +27,8 @@ func errChanging() *verify.Error {
 // afterLease is an error whose request may still be on its way to the AS, or whose
 // end could not be written: what it holds stays held until the lease ends. Sent again
 // before, it would be refused as one that was sent twice.
-func afterLease(err error) *verify.Error {
-	e := verify.AsError(err)
+func afterLease(err error) *refusal.Error {
+	e := refusal.From(err)
 	e.RetryAfter = max(e.RetryAfter, lease)
 	return e
 }

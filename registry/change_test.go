@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 func TestUpdate(t *testing.T) {
@@ -33,7 +33,7 @@ func TestUpdate(t *testing.T) {
 			t.Errorf("%v, %v", list, err)
 		}
 		_, err = x.Update(x.t.Context(), x.ws, c.ClientID, in)
-		refused(t, err, verify.InvalidClientMetadata, "jti")
+		refused(t, err, refusal.InvalidClientMetadata, "jti")
 		// The rotated token was kept: the next change needs it.
 		if _, err = x.Update(x.t.Context(), x.ws, c.ClientID, request("jti3", "")); err != nil {
 			t.Error(err)
@@ -53,7 +53,7 @@ func TestUpdateOfWhatWasDecided(t *testing.T) {
 		in.Client = seen
 		in.Checked.Metadata.Scope = "openid"
 		_, err := x.Update(x.t.Context(), x.ws, seen.ClientID, in)
-		refused(t, err, verify.Unavailable, "change")
+		refused(t, err, refusal.Unavailable, "change")
 		now, err := x.Client(x.t.Context(), x.ws.Name, seen.ClientID)
 		if err != nil || now.Metadata.Scope != "openid accounts" || now.Change != "" {
 			t.Fatalf("%+v, %v", now, err)
@@ -68,7 +68,7 @@ func TestUpdateOfWhatWasDecided(t *testing.T) {
 func TestRefusedUpdateChangesNothing(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", ""))
-		no := verify.Refuse(verify.InvalidClientMetadata, "", "no")
+		no := refusal.New(refusal.InvalidClientMetadata, "", "no")
 		x.as.fail["update"] = []error{no}
 		in := request("jti2", "")
 		in.Checked.Metadata.Scope = "openid"
@@ -98,7 +98,7 @@ func TestUpdateWithALostToken(t *testing.T) {
 func TestRefusedUpdateKeepsRotatedCredentials(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", ""))
-		no := verify.Refuse(verify.InvalidClientMetadata, "", "no")
+		no := refusal.New(refusal.InvalidClientMetadata, "", "no")
 		x.as.fail["update"] = []error{registry.ErrDetached, no} // between the two, the registration is repeated
 		in := request("jti2", "")
 		if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, in); !errors.Is(err, no) {
@@ -134,8 +134,8 @@ func TestSubjectOfAClientWithAssertions(t *testing.T) {
 func TestUnknownClients(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		_, unknown := x.Update(x.t.Context(), x.ws, "nobody", request("jti1", ""))
-		refused(t, unknown, verify.InvalidToken, "access_token")
-		refused(t, x.Delete(x.t.Context(), x.ws, "nobody", presented("t")), verify.InvalidToken, "access_token")
+		refused(t, unknown, refusal.InvalidToken, "access_token")
+		refused(t, x.Delete(x.t.Context(), x.ws, "nobody", presented("t")), refusal.InvalidToken, "access_token")
 		if _, err := x.Client(x.t.Context(), x.ws.Name, "nobody"); !errors.Is(err, registry.ErrNotFound) {
 			t.Error(err)
 		}
@@ -169,7 +169,7 @@ func TestDelete(t *testing.T) {
 func TestDeleteWhileTheASIsDown(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", ""))
-		down := verify.Refuse(verify.Unavailable, "", "down")
+		down := refusal.New(refusal.Unavailable, "", "down")
 		x.as.fail["delete"] = []error{down, down}
 		x.as.fail["revoke"] = []error{down}
 		if err := x.Delete(x.t.Context(), x.ws, c.ClientID, presented("presented")); err != nil {
@@ -188,7 +188,7 @@ func TestDeleteWhileTheASIsDown(t *testing.T) {
 
 func TestRevocationIsRetriedUntilFinal(t *testing.T) {
 	run(t, true, func(x *fixture) {
-		down := verify.Refuse(verify.Unavailable, "", "down")
+		down := refusal.New(refusal.Unavailable, "", "down")
 		x.as.fail["revoke"] = []error{down, down, down}
 		x.register(request("jti1", "token1"))
 		time.Sleep(5 * time.Minute)
@@ -196,7 +196,7 @@ func TestRevocationIsRetriedUntilFinal(t *testing.T) {
 		if x.as.ended() != 1 || len(x.keys("outbox/")) != 0 {
 			t.Errorf("%d revoked, outbox %q", x.as.ended(), x.keys("outbox/"))
 		}
-		x.as.fail["revoke"] = []error{verify.Refuse(verify.AccessDenied, "", "a foreign token")}
+		x.as.fail["revoke"] = []error{refusal.New(refusal.AccessDenied, "", "a foreign token")}
 		x.register(request("jti2", "token2"))
 		x.settle()
 		if x.as.ended() != 1 || len(x.keys("outbox/")) != 0 {
@@ -216,7 +216,7 @@ func TestOutboxWaitsForTheWorkspace(t *testing.T) {
 		if len(x.keys("outbox/")) != 1 {
 			t.Fatalf("outbox %q", x.keys("outbox/"))
 		}
-		takeBack := x.Lend(other)
+		takeBack := x.Attach(other)
 		x.settle()
 		if len(x.keys("outbox/")) != 0 || other.Provisioner.(*as).ended() != 1 {
 			t.Errorf("outbox %q", x.keys("outbox/"))
@@ -240,6 +240,6 @@ func TestDocumentOfAClientThatChanged(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, _, err = x.Document(x.t.Context(), seen)
-		refused(t, err, verify.InvalidToken, "access_token")
+		refused(t, err, refusal.InvalidToken, "access_token")
 	})
 }

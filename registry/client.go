@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
 )
 
 // schema is written into every record; a record with a higher number was
@@ -53,8 +54,8 @@ type Client struct {
 	UpdatedAt int64 `json:"updated_at,omitempty"`
 	// Metadata is what it is registered with.
 	Metadata verify.Metadata `json:"metadata"`
-	// Asked names what the last accepted request asked for, before the AS narrowed it.
-	Asked string `json:"asked,omitempty"`
+	// MetadataDigest names what the last accepted request asked for, before the AS narrowed it.
+	MetadataDigest string `json:"asked,omitempty"`
 	// Subject is the DER of the DN that may use and manage it: with tls_client_auth
 	// the one that authenticates it, otherwise that of the certificate that
 	// registered it. Empty where no such certificate was seen: then the DN's text counts.
@@ -160,14 +161,14 @@ func (in Registration) organisation() string {
 }
 
 // DN is Subject or, without it, the registered text; nil when there is neither.
-func (c *Client) DN() (verify.DN, error) {
+func (c *Client) DN() (dn.Name, error) {
 	if len(c.Subject) > 0 {
-		return verify.ParseSubject(c.Subject)
+		return dn.ParseSubject(c.Subject)
 	}
 	if c.Metadata.TLSClientAuthSubjectDN == "" {
 		return nil, nil
 	}
-	return verify.ParseDN(c.Metadata.TLSClientAuthSubjectDN)
+	return dn.Parse(c.Metadata.TLSClientAuthSubjectDN)
 }
 
 // changing tells whether a change holds the client.

@@ -9,13 +9,13 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 func (x *fixture) atLimit(err error, limit int) {
 	x.t.Helper()
-	refused(x.t, err, verify.AccessDenied, "clients_per_software")
-	if description := verify.AsError(err).Description; !strings.Contains(description, fmt.Sprint("at most ", limit)) || !strings.Contains(description, "delete") {
+	refused(x.t, err, refusal.AccessDenied, "clients_per_software")
+	if description := refusal.From(err).Description; !strings.Contains(description, fmt.Sprint("at most ", limit)) || !strings.Contains(description, "delete") {
 		x.t.Errorf("told %q", description)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // requestFor is request for a token_endpoint_auth_method.
@@ -135,7 +136,7 @@ func TestClientSecretOfAnUpdate(t *testing.T) {
 		put("client_secret_jwt", "jti4", true)
 		put("client_secret_jwt", "jti5", false)
 		x.as.set(func() {
-			x.as.fail["update"] = []error{verify.Refuse(verify.InvalidClientMetadata, "x", "no; another")}
+			x.as.fail["update"] = []error{refusal.New(refusal.InvalidClientMetadata, "x", "no; another")}
 		})
 		if _, err := x.Update(x.t.Context(), x.ws, id, requestFor("client_secret_basic", "jti6", "")); err == nil {
 			t.Fatal("the AS has refused")

@@ -34,7 +34,7 @@ type deletion struct {
 	// find is the client, or why it is not to be deleted.
 	find func(Writer) (*Client, error)
 	// left is what the AS may still hold of the client: call fills it in.
-	left *Divergence
+	left *Discrepancy
 }
 
 func (d *deletion) prepare() error {

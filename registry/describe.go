@@ -4,8 +4,8 @@ package registry
 // request itself is about (iat, exp, jti). It may fail, so that it comes before anything
 // is held.
 func (in Registration) metadataDigest() (string, error) {
-	if in.Asked != nil {
-		return digest(in.Asked)
+	if in.RequestedMetadata != nil {
+		return digest(in.RequestedMetadata)
 	}
 	return digest(&in.Checked.Metadata)
 }
@@ -13,7 +13,7 @@ func (in Registration) metadataDigest() (string, error) {
 // describe takes what the record needs from an accepted request, which asks for what
 // metadataDigest names. It cannot fail: of a change the client is held by now.
 func (c *Client) describe(in Registration, metadataDigest string) {
-	c.Asked = metadataDigest
+	c.MetadataDigest = metadataDigest
 	ssa := in.Request.Statement
 	c.SoftwareID, c.OrgID, c.ClientName, c.Directory = ssa.SoftwareID, ssa.OrgID, ssa.ClientName, ssa.Issuer.Name
 	c.Metadata, c.Subject, c.JWKSURI = in.Checked.Metadata, in.Checked.RawSubject, ssa.JWKSEndpoint

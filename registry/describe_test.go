@@ -3,14 +3,14 @@ package registry_test
 import (
 	"testing"
 
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // A PUT replaces the whole record: an address that the new statement no longer has is gone.
 func TestUpdateForgetsAddresses(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		in := request("jti1", "")
-		claims, err := verify.ParseObject([]byte(`{"software_client_uri":"https://a.example","software_logo_uri":"https://a.example/l","software_policy_uri":"https://a.example/p","software_tos_uri":"https://a.example/t"}`))
+		claims, err := strictjson.Parse([]byte(`{"software_client_uri":"https://a.example","software_logo_uri":"https://a.example/l","software_policy_uri":"https://a.example/p","software_tos_uri":"https://a.example/t"}`))
 		if err != nil {
 			t.Fatal(err)
 		}

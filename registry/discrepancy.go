@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// The kinds of Divergence.
+// The kinds of Discrepancy.
 const (
 	// AnswerLost: the AS may hold a client that nobody knows. Plain RFC 7591 has no
 	// way to find it; where the gateway chooses client_ids there is none of these.
@@ -24,9 +24,9 @@ const (
 
 var discrepancyKinds = []string{AnswerLost, NotDeleted, Detached, OtherMetadata}
 
-// Divergence is something that the AS may have otherwise than the registry, and
+// Discrepancy is something that the AS may have otherwise than the registry, and
 // that the gateway cannot mend. Operators are shown it until they dismiss it.
-type Divergence struct {
+type Discrepancy struct {
 	Schema    int    `json:"v"`
 	Workspace string `json:"workspace"`
 	Kind      string `json:"kind"`
@@ -44,7 +44,7 @@ type Divergence struct {
 }
 
 // Check tells whether there is such a kind.
-func (d *Divergence) Check() error {
+func (d *Discrepancy) Check() error {
 	if !slices.Contains(discrepancyKinds, d.Kind) {
 		return fmt.Errorf("kind %q: must be one of %v", d.Kind, discrepancyKinds)
 	}
@@ -56,10 +56,10 @@ const maxDiscrepancyError = 500
 
 const discrepancyPrefix = "divergence/"
 
-func (d *Divergence) key() string { return key("divergence", d.Workspace, d.Kind, d.Registration) }
+func (d *Discrepancy) key() string { return key("divergence", d.Workspace, d.Kind, d.Registration) }
 
-func (r *Registry) discrepancy(kind string, c *Client, cause error) *Divergence {
-	d := &Divergence{
+func (r *Registry) discrepancy(kind string, c *Client, cause error) *Discrepancy {
+	d := &Discrepancy{
 		Schema: schema, Workspace: c.Workspace, Kind: kind, Registration: c.ID, ClientID: c.ClientID,
 		SoftwareID: c.SoftwareID, OrgID: c.OrgID, ClientName: c.ClientName, Since: r.now().Unix(),
 	}
@@ -75,22 +75,22 @@ func strayID(registration, clientID string) string {
 }
 
 // put is for a nil discrepancy too.
-func (d *Divergence) put(w Writer) error {
+func (d *Discrepancy) put(w Writer) error {
 	if d == nil {
 		return nil
 	}
 	return putRecord(w, d.key(), d)
 }
 
-// Divergences lists at most limit discrepancies of a workspace ("" for all), and the
+// Discrepancies lists at most limit discrepancies of a workspace ("" for all), and the
 // cursor to go on with, empty at the end.
-func (r *Registry) Divergences(ctx context.Context, workspace, cursor string, limit int) (list []Divergence, next string, err error) {
-	return page(ctx, r, workspacePrefix("divergence", workspace), cursor, limit, fromJSON[Divergence])
+func (r *Registry) Discrepancies(ctx context.Context, workspace, cursor string, limit int) (list []Discrepancy, next string, err error) {
+	return page(ctx, r, workspacePrefix("divergence", workspace), cursor, limit, fromJSON[Discrepancy])
 }
 
 // Dismiss takes a discrepancy off the list, for an operator who has looked after it:
 // Workspace, Kind and Registration name it. One that is not there gives ErrNotFound.
-func (r *Registry) Dismiss(ctx context.Context, d Divergence) error {
+func (r *Registry) Dismiss(ctx context.Context, d Discrepancy) error {
 	if err := d.Check(); err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (r *Registry) Dismiss(ctx context.Context, d Divergence) error {
 // endDiscrepancies takes the discrepancies of a client off the list that a change has ended.
 func endDiscrepancies(w Writer, c *Client) error {
 	for _, kind := range []string{Detached, OtherMetadata} {
-		k := (&Divergence{Workspace: c.Workspace, Kind: kind, Registration: c.ID}).key()
+		k := (&Discrepancy{Workspace: c.Workspace, Kind: kind, Registration: c.ID}).key()
 		found, err := get(w, k)
 		if err == nil && found != nil {
 			err = w.Delete(k)

@@ -7,13 +7,13 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // diverged holds which kinds of discrepancy are listed.
-func (x *fixture) diverged(kinds ...string) (list []registry.Divergence) {
+func (x *fixture) diverged(kinds ...string) (list []registry.Discrepancy) {
 	x.t.Helper()
-	list, next, err := x.Divergences(x.t.Context(), x.ws.Name, "", 10)
+	list, next, err := x.Discrepancies(x.t.Context(), x.ws.Name, "", 10)
 	var got []string
 	for _, d := range list {
 		got = append(got, d.Kind)
@@ -41,7 +41,7 @@ func TestAnswerLostIsListed(t *testing.T) {
 		if err := x.Dismiss(x.t.Context(), d); !errors.Is(err, registry.ErrNotFound) {
 			t.Error(err)
 		}
-		if err := x.Dismiss(x.t.Context(), registry.Divergence{Workspace: "a", Kind: "b"}); err == nil || errors.Is(err, registry.ErrNotFound) {
+		if err := x.Dismiss(x.t.Context(), registry.Discrepancy{Workspace: "a", Kind: "b"}); err == nil || errors.Is(err, registry.ErrNotFound) {
 			t.Error(err)
 		}
 		x.nothingLeft()
@@ -79,7 +79,7 @@ func TestDetached(t *testing.T) {
 		x.as.set(func() { delete(x.as.clients, c.ClientID) }) // behind our back
 		for _, jti := range []string{"jti2", "jti3"} {
 			_, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower(jti))
-			refused(t, err, verify.InvalidClientMetadata, "authorization_server")
+			refused(t, err, refusal.InvalidClientMetadata, "authorization_server")
 			if d := x.diverged(registry.Detached)[0]; d.ClientID != c.ClientID {
 				t.Errorf("%+v", d)
 			}
@@ -126,7 +126,7 @@ func TestOtherMetadata(t *testing.T) {
 		x.as.set(func() { x.as.carriedOut = true })
 		lost := registry.ErrLost // the third time with credentials that are no longer good
 		x.as.set(func() {
-			x.as.fail["update"] = append([]error{lost, lost, lost}, verify.Refuse(verify.InvalidClientMetadata, "", "no"))
+			x.as.fail["update"] = append([]error{lost, lost, lost}, refusal.New(refusal.InvalidClientMetadata, "", "no"))
 		})
 		if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti2")); !errors.Is(err, registry.ErrLost) {
 			t.Fatal(err)
@@ -146,7 +146,7 @@ func TestOtherMetadata(t *testing.T) {
 func TestMadeInAnotherWay(t *testing.T) {
 	for _, chooses := range []bool{false, true} {
 		run(t, chooses, func(x *fixture) {
-			down := verify.Refuse(verify.Unavailable, "", "down")
+			down := refusal.New(refusal.Unavailable, "", "down")
 			x.as.set(func() { x.as.madeWrong, x.as.fail["delete"] = "as-wrong", []error{down, down} })
 			_, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1"))
 			if !errors.Is(err, registry.ErrLost) {

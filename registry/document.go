@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // document is what a client was registered with, apart from its record because it is
@@ -51,7 +52,7 @@ type Stored struct {
 	Client *Client
 	// Claims are those of its request, Statement those of the software statement; none
 	// where none was demanded.
-	Claims, Statement verify.Object
+	Claims, Statement strictjson.Object
 	// Certificate is the one that the request came with. nil where none was demanded,
 	// and for a client of a version that did not keep it.
 	Certificate *verify.PolicyCertificate

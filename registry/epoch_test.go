@@ -267,7 +267,7 @@ func TestConfirmEpoch(t *testing.T) {
 		}
 		var back []func()
 		for i := range 70 { // more than one transaction tells
-			back = append(back, x.Lend(registry.Workspace{Name: fmt.Sprintf("bank/%02d", i), Provisioner: newAS(true)}))
+			back = append(back, x.Attach(registry.Workspace{Name: fmt.Sprintf("bank/%02d", i), Provisioner: newAS(true)}))
 		}
 		if err := x.ConfirmEpoch(ctx, "compared with the AS"); err != nil {
 			t.Fatal(err)
@@ -302,7 +302,7 @@ func TestConfirmationOfNothing(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		ctx := x.t.Context()
 		for i := range 70 { // more than one transaction tells
-			defer x.Lend(registry.Workspace{Name: fmt.Sprintf("bank/%02d", i), Provisioner: newAS(true)})()
+			defer x.Attach(registry.Workspace{Name: fmt.Sprintf("bank/%02d", i), Provisioner: newAS(true)})()
 		}
 		audited := func(want int) {
 			x.t.Helper()

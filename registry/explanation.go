@@ -11,7 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/trace"
 )
 
 // Explanation is what was checked of one request, and what came of it.
@@ -29,12 +30,12 @@ type Explanation struct {
 	Outcome string `json:"outcome"`
 	// Status, Error, Rule and Told are the answer to a request that was refused: the
 	// HTTP status, the error code, the broken rule and error_description.
-	Status int    `json:"status,omitempty"`
-	Error  string `json:"error,omitempty"`
-	Rule   string `json:"rule,omitempty"`
-	Told   string `json:"told,omitempty"`
+	Status           int    `json:"status,omitempty"`
+	Error            string `json:"error,omitempty"`
+	Rule             string `json:"rule,omitempty"`
+	ErrorDescription string `json:"told,omitempty"`
 	// Steps are what was checked, in that order.
-	Steps []verify.Step `json:"steps"`
+	Steps []trace.Step `json:"steps"`
 }
 
 // The outcomes of an Explanation.
@@ -46,11 +47,11 @@ const (
 )
 
 // Explain tells what came of a request that ended with err, nil when it was accepted.
-func Explain(workspace, operation string, at time.Time, trace *verify.Trace, err error) *Explanation {
-	e := &Explanation{Workspace: workspace, Operation: operation, At: at.UTC(), Outcome: Accepted, Steps: trace.End(err)}
+func Explain(workspace, operation string, at time.Time, checks *trace.Trace, err error) *Explanation {
+	e := &Explanation{Workspace: workspace, Operation: operation, At: at.UTC(), Outcome: Accepted, Steps: checks.End(err)}
 	if err != nil {
-		refusal := verify.AsError(err)
-		e.Outcome, e.Status, e.Error, e.Rule, e.Told = Refused, refusal.Status(), refusal.Code(), refusal.RuleName(), refusal.Description
+		refused := refusal.From(err)
+		e.Outcome, e.Status, e.Error, e.Rule, e.ErrorDescription = Refused, refused.Status(), refused.Code(), refused.RuleName(), refused.Description
 	}
 	return e
 }
@@ -217,7 +218,7 @@ func (r *Registry) Explanations(ctx context.Context, supportCode string) (list [
 		}
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("%w: no explanation has the support code %s; they are kept for a week, where explain is on", ErrNotFound, verify.Quote(supportCode))
+		return nil, fmt.Errorf("%w: no explanation has the support code %s; they are kept for a week, where explain is on", ErrNotFound, refusal.Quote(supportCode))
 	}
 	return list, nil
 }

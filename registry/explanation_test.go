@@ -10,15 +10,16 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/registry/memory"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/trace"
 )
 
 // explained is what a request leaves that was refused at its second step.
 func explained(code string) *registry.Explanation {
-	trace := new(verify.Trace)
-	trace.Begin("client_certificate", "client_certificate", "RFC 8705 2.1", nil)
-	trace.Begin("access_token", "access_token", "RFC 7662", nil)
-	e := registry.Explain("default/obuk", "register", time.Now(), trace, verify.Refuse(verify.InvalidToken, "access_token", "access token: expired; get a new one"))
+	checks := new(trace.Trace)
+	checks.Begin("client_certificate", "client_certificate", "RFC 8705 2.1", nil)
+	checks.Begin("access_token", "access_token", "RFC 7662", nil)
+	e := registry.Explain("default/obuk", "register", time.Now(), checks, refusal.New(refusal.InvalidToken, "access_token", "access token: expired; get a new one"))
 	e.SupportCode = code
 	return e
 }
@@ -35,8 +36,8 @@ func TestExplanations(t *testing.T) {
 			t.Fatalf("%+v, %v", list, err)
 		}
 		got := list[0]
-		if got.Outcome != registry.Refused || got.Status != 401 || got.Error != "invalid_token" || got.Rule != "access_token" || !strings.HasPrefix(got.Told, "access token: expired") ||
-			!got.At.Equal(want.At) || len(got.Steps) != 2 || got.Steps[0].Verdict != verify.VerdictPassed || got.Steps[1].Verdict != verify.VerdictRefused {
+		if got.Outcome != registry.Refused || got.Status != 401 || got.Error != "invalid_token" || got.Rule != "access_token" || !strings.HasPrefix(got.ErrorDescription, "access token: expired") ||
+			!got.At.Equal(want.At) || len(got.Steps) != 2 || got.Steps[0].Verdict != trace.Passed || got.Steps[1].Verdict != trace.Refused {
 			t.Errorf("%+v", got)
 		}
 		if _, err := x.Explanations(x.t.Context(), "code"); !errors.Is(err, registry.ErrNotFound) {
@@ -110,7 +111,7 @@ func TestExplanationsAreBounded(t *testing.T) {
 		}
 		x.KeepExplanation("somebody", func() *registry.Explanation {
 			e := explained("long")
-			e.Told = strings.Repeat("x", registry.MaxExplanation)
+			e.ErrorDescription = strings.Repeat("x", registry.MaxExplanation)
 			return e
 		})
 		time.Sleep(time.Second)

@@ -25,7 +25,7 @@ import (
 //	assertion/<workspace>/<reg>/<hash>         client assertions that were used
 //	repeat/<workspace>/<hash>                  a registration, for POSTs that repeat it
 //	outbox/<due>/<id>, later/<due>/<id>        work left for the AS, see below
-//	divergence/<workspace>/<kind>/<reg>        see Divergence
+//	divergence/<workspace>/<kind>/<reg>        see Discrepancy
 //	suspended/<workspace>/<kind>/<value>       see Suspension
 //	discovery/<workspace>                      the AS's last good document
 //	jwks/<scope>/<hash>                        see KeptKeys
@@ -95,7 +95,7 @@ type Index string
 const (
 	BySoftware     Index = "software"     // software_id
 	ByOrganisation Index = "organisation" // org_id
-	BySubject      Index = "subject"      // the canonical DN (verify.DN.Canonical)
+	BySubject      Index = "subject"      // the canonical DN (dn.Name.Canonical)
 	ByCertificate  Index = "certificate"  // x5t#S256 of the certificate that registered
 	ByTime         Index = "time"         // always the value "": all clients, oldest first
 )

@@ -183,7 +183,7 @@ func sealsOne(t *testing.T, s registry.Store, sealer registry.Sealer) {
 		t.Fatal(err)
 	}
 	ws := registry.Workspace{Name: "default/obuk", Provisioner: newAS(true)}
-	defer r.Lend(ws)()
+	defer r.Attach(ws)()
 	_, err = r.Register(t.Context(), ws, request("jti1", "jti1"))
 	if err := errors.Join(err, r.Close()); err != nil {
 		t.Fatal(err)

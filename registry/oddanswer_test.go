@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // An answer to a registration that is odd, and names the client all the same.
@@ -41,7 +41,7 @@ func TestOddAnswerIsNoLostAnswer(t *testing.T) {
 			run(t, c.chosen, func(x *fixture) {
 				x.as.set(func() { x.as.odd = c.odd })
 				_, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1"))
-				if verify.AsError(err).Kind != verify.Unavailable {
+				if refusal.From(err).Kind != refusal.Unavailable {
 					t.Fatal(err)
 				}
 				for range 20 {
@@ -80,7 +80,7 @@ func TestTakenBackEndsAnUndo(t *testing.T) {
 		x.as.set(func() {
 			x.as.odd = func(p *registry.Provisioned) (*registry.Provisioned, error) {
 				delete(x.as.clients, p.ClientID)
-				return nil, verify.Refuse(verify.Unavailable, "", "x").Because(fmt.Errorf("%w: another method", registry.ErrTakenBack))
+				return nil, refusal.New(refusal.Unavailable, "", "x").Because(fmt.Errorf("%w: another method", registry.ErrTakenBack))
 			}
 		})
 		for range 20 {
@@ -196,7 +196,7 @@ func TestSeveralStrays(t *testing.T) {
 			time.Sleep(5 * time.Minute) // fake
 			x.settle()
 		}
-		list, _, err := x.Divergences(x.t.Context(), x.ws.Name, "", 10)
+		list, _, err := x.Discrepancies(x.t.Context(), x.ws.Name, "", 10)
 		var listed []string
 		for _, d := range list {
 			if d.Kind == registry.AnswerLost {

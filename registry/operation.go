@@ -19,7 +19,7 @@ type operation struct {
 	audit AuditEntry
 	// client is the client as it is to be.
 	client *Client
-	// metadataDigest is Client.Asked of the request, document what is kept of it.
+	// metadataDigest is Client.MetadataDigest of the request, document what is kept of it.
 	metadataDigest string
 	document       document
 	// cost is how many bytes the operation writes, payer whose these are. 0 for what no

@@ -31,7 +31,7 @@ var (
 // Provisioner makes clients known to one AS. Its calls are bounded in time by
 // ctx and by an own limit.
 //
-// Errors: an *verify.Error of kind InvalidClientMetadata when the AS refused the
+// Errors: an *refusal.Error of kind InvalidClientMetadata when the AS refused the
 // metadata, of kind Unavailable when the AS certainly did nothing; ErrLost when
 // that is not known; ErrDetached.
 type Provisioner interface {
@@ -56,7 +56,7 @@ type Provisioner interface {
 	// is left for the outbox.
 	Revokes(v Revocation) bool
 	// Revoke ends an access token at the AS (RFC 7009). An AS that refuses for good
-	// gives an *verify.Error of kind AccessDenied.
+	// gives an *refusal.Error of kind AccessDenied.
 	Revoke(ctx context.Context, v Revocation) error
 }
 

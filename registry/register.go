@@ -18,9 +18,9 @@ type Registration struct {
 	// for a repetition of the registration that used it up, and for nothing else, which
 	// gets this error. Default: the AS has vouched for Token.
 	Spent error
-	// Asked is what the request asks for, where policies have narrowed Checked.
+	// RequestedMetadata is what the request asks for, where policies have narrowed Checked.
 	// Default: Checked's metadata.
-	Asked *verify.Metadata
+	RequestedMetadata *verify.Metadata
 	// Software is what policies have decided by. Default: by nothing of it.
 	Software *SoftwareClients
 	// Client is the client of an update as policies have decided by it: one that has

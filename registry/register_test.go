@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 func TestRegister(t *testing.T) {
@@ -50,20 +51,20 @@ func TestRegister(t *testing.T) {
 
 func canonical(t *testing.T, text string) string {
 	t.Helper()
-	dn, err := verify.ParseDN(text)
+	subjectDN, err := dn.Parse(text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return dn.Canonical()
+	return subjectDN.Canonical()
 }
 
 func TestTokenRegistersOnce(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		x.register(request("jti1", jwtWithSignature("QQ")))
 		_, err := x.Register(x.t.Context(), x.ws, request("jti2", jwtWithSignature("QR"))) // another spelling
-		refused(t, err, verify.InvalidToken, "access_token")
+		refused(t, err, refusal.InvalidToken, "access_token")
 		_, err = x.Register(x.t.Context(), x.ws, request("jti1", "token2"))
-		refused(t, err, verify.InvalidClientMetadata, "jti")
+		refused(t, err, refusal.InvalidClientMetadata, "jti")
 		x.register(request("jti2", "token2")) // the refusal has burnt neither
 	})
 }
@@ -84,9 +85,9 @@ func TestOneOfManyWithOneToken(t *testing.T) {
 				made++
 				continue
 			}
-			kind := verify.InvalidToken
-			if verify.AsError(err).RetryAfter > 0 { // the first is at work still
-				kind = verify.Unavailable
+			kind := refusal.InvalidToken
+			if refusal.From(err).RetryAfter > 0 { // the first is at work still
+				kind = refusal.Unavailable
 			}
 			refused(t, err, kind, "access_token")
 		}
@@ -111,8 +112,8 @@ func TestReservedIsNotUsed(t *testing.T) {
 			reserved := func(in registry.Registration, rule string) {
 				t.Helper()
 				_, err := x.Register(x.t.Context(), x.ws, in)
-				refused(t, err, verify.Unavailable, rule)
-				if e := verify.AsError(err); e.RetryAfter != time.Minute-time.Since(begun) {
+				refused(t, err, refusal.Unavailable, rule)
+				if e := refusal.From(err); e.RetryAfter != time.Minute-time.Since(begun) {
 					t.Errorf("%s: Retry-After %v after %v", mode, e.RetryAfter, time.Since(begun))
 				}
 			}
@@ -142,16 +143,16 @@ func TestReservedIsNotUsed(t *testing.T) {
 				t.Errorf("%d clients at the AS", n)
 			}
 			_, err := x.Register(x.t.Context(), x.ws, request("jti1", "token2"))
-			refused(t, err, verify.InvalidClientMetadata, "jti")
+			refused(t, err, refusal.InvalidClientMetadata, "jti")
 			_, err = x.Register(x.t.Context(), x.ws, request("jti2", "token1"))
-			refused(t, err, verify.InvalidToken, "access_token")
+			refused(t, err, refusal.InvalidToken, "access_token")
 		})
 	}
 }
 
 func TestRefusalLeavesNothing(t *testing.T) {
 	run(t, true, func(x *fixture) {
-		no := verify.Refuse(verify.InvalidClientMetadata, "", "no")
+		no := refusal.New(refusal.InvalidClientMetadata, "", "no")
 		x.as.fail["create"] = []error{no}
 		_, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1"))
 		if !errors.Is(err, no) {
@@ -179,7 +180,7 @@ func TestLostAnswer(t *testing.T) {
 		run(t, true, func(x *fixture) {
 			x.as.fail["create"], x.as.carriedOut = []error{registry.ErrLost, registry.ErrLost}, true
 			_, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1"))
-			if !errors.Is(err, registry.ErrLost) || verify.AsError(err).RetryAfter != time.Minute {
+			if !errors.Is(err, registry.ErrLost) || refusal.From(err).RetryAfter != time.Minute {
 				t.Fatal(err)
 			}
 			if x.as.count() != 1 {
@@ -196,9 +197,9 @@ func TestLostAnswer(t *testing.T) {
 	t.Run("and the repetition refused", func(t *testing.T) {
 		run(t, true, func(x *fixture) {
 			x.as.carriedOut = true
-			x.as.fail["create"] = []error{registry.ErrLost, verify.Refuse(verify.Unavailable, "", "down")}
+			x.as.fail["create"] = []error{registry.ErrLost, refusal.New(refusal.Unavailable, "", "down")}
 			_, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1"))
-			if verify.AsError(err).RetryAfter != time.Minute {
+			if refusal.From(err).RetryAfter != time.Minute {
 				t.Error(err)
 			}
 			time.Sleep(2 * time.Minute)
@@ -248,7 +249,7 @@ func TestReservationsEnd(t *testing.T) {
 		x.register(in)
 		time.Sleep(59 * time.Minute)
 		_, err := x.Register(x.t.Context(), x.ws, in)
-		refused(t, err, verify.InvalidClientMetadata, "jti")
+		refused(t, err, refusal.InvalidClientMetadata, "jti")
 		time.Sleep(10 * time.Minute) // beyond exp and skew: verify refuses it now
 		if _, err = x.Register(x.t.Context(), x.ws, in); err != nil {
 			t.Errorf("%v: the memory should have ended", err)
@@ -308,7 +309,7 @@ func TestNothingToRevokeAs(t *testing.T) {
 			t.Errorf("calls %q, outbox %q", x.as.calls, x.keys("outbox/"))
 		}
 		_, err := x.Register(x.t.Context(), x.ws, request("jti2", "token1"))
-		refused(t, err, verify.InvalidToken, "access_token")
+		refused(t, err, refusal.InvalidToken, "access_token")
 	})
 }
 

@@ -14,7 +14,7 @@
 //	          crash: the AS knows nothing. The undo entry comes due, finds nothing there, and releases everything.
 //	        the AS creates the client
 //	          crash: it has one that was told to nobody. The undo entry asks for it once more, by the client_id chosen
-//	          here, and deletes it. Where the AS chooses, nobody can find it: Divergence AnswerLost.
+//	          here, and deletes it. Where the AS chooses, nobody can find it: Discrepancy AnswerLost.
 //	        pending -> active        indexes; token and jti used up; the token's revocation queued; no undo entry any more
 //	          crash: the client is whole, and the TPP has no answer. Its repetition is what Reregister says.
 //	        pending -> nothing       Register, when the AS refuses or does nothing: everything released
@@ -27,7 +27,7 @@
 //	          crash: the old metadata count. The restore entry tells the AS so again.
 //	        the AS takes the new metadata
 //	          crash: the same. A registration access token that it rotated meanwhile is lost: with a client_id chosen
-//	          here another is had by asking for the client once more, otherwise: Divergence Detached.
+//	          here another is had by asking for the client once more, otherwise: Discrepancy Detached.
 //	        active (the change ends) new metadata, credentials, request and indexes; jti used up; no restore entry any more
 //	          crash: done, and the TPP has no answer.
 //	        active (released)        Update, when the AS refuses: as before, but for credentials that it rotated; when a
@@ -183,10 +183,10 @@ func (r *Registry) Close() error {
 // attachment is a workspace of one configuration.
 type attachment struct{ ws Workspace }
 
-// Lend gives the outbox the connector of a workspace until the returned function
+// Attach gives the outbox the connector of a workspace until the returned function
 // is called. Of several attachments the latest counts, so that a reload can attach
 // before the old configuration takes back.
-func (r *Registry) Lend(ws Workspace) (takeBack func()) {
+func (r *Registry) Attach(ws Workspace) (takeBack func()) {
 	l := &attachment{ws}
 	r.mu.Lock()
 	r.attachments[ws.Name] = append(r.attachments[ws.Name], l)

@@ -15,6 +15,7 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/registry/memory"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // as stands for the AS where a fault must be provoked; the real ones are in integration.
@@ -267,7 +268,7 @@ func runSealed(t *testing.T, chooses bool, sealer registry.Sealer, f func(*fixtu
 		}
 		x := &fixture{Registry: r, t: t, store: store, as: newAS(chooses)}
 		x.ws = registry.Workspace{Name: "default/obuk", Provisioner: x.as}
-		takeBack := r.Lend(x.ws)
+		takeBack := r.Attach(x.ws)
 		defer func() { // also of a test that fails: in fake time the outbox would go on for ever
 			takeBack()
 			if err := r.Close(); err != nil {
@@ -349,9 +350,9 @@ func request(jti, token string) registry.Registration {
 	return in
 }
 
-func refused(t *testing.T, err error, kind verify.Kind, rule string) {
+func refused(t *testing.T, err error, kind refusal.Kind, rule string) {
 	t.Helper()
-	var e *verify.Error
+	var e *refusal.Error
 	if !errors.As(err, &e) || e.Kind != kind || e.RuleName() != rule {
 		t.Fatalf("got %v, want kind %d of rule %s", err, kind, rule)
 	}

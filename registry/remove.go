@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // A client that the AS has lost gets no token there, and so cannot delete itself, while
@@ -14,9 +14,9 @@ import (
 var (
 	// ErrStillThere is Remove's for a client that the AS takes a change of.
 	ErrStillThere = errors.New("the authorization server still has this client, and was told again what it is registered with; let its TPP delete it, or suspend it")
-	// ErrUnaskable is that of StillThere and Remove for a client of which there is no
+	// ErrCannotCheck is that of StillThere and Remove for a client of which there is no
 	// registration access token: the AS gave none, or it does not open with this keyset.
-	ErrUnaskable = errors.New("there is no registration access token for this client, so that the authorization server cannot be asked; look whether it still has the client")
+	ErrCannotCheck = errors.New("there is no registration access token for this client, so that the authorization server cannot be asked; look whether it still has the client")
 )
 
 // Removal is the deletion of a client by an operator.
@@ -24,8 +24,8 @@ type Removal struct {
 	Workspace, ClientID string
 	// Reason is the operator's, for the audit trail. Required.
 	Reason string
-	// Unasked removes a client too about which the AS cannot be asked. Default: false.
-	Unasked bool
+	// WithoutCheck removes a client too about which the AS cannot be asked. Default: false.
+	WithoutCheck bool
 }
 
 // Check tells what is missing.
@@ -45,17 +45,17 @@ func (m *Removal) Check() error {
 // replaced in an answer that was lost (RFC 7592 2.2 answers both with 401).
 //
 // Errors: ErrNotFound for a workspace that is not configured, or a client that is not
-// there; ErrUnaskable; Unavailable.
+// there; ErrCannotCheck; Unavailable.
 func (r *Registry) StillThere(ctx context.Context, workspace, clientID string) (bool, error) {
 	ws, c, err := r.activeClient(ctx, workspace, clientID)
 	if err != nil {
 		return false, err
 	}
 	if err := r.unseal(c); err != nil { // with a keyset that was lost
-		return false, fmt.Errorf("%w: %w", ErrUnaskable, err)
+		return false, fmt.Errorf("%w: %w", ErrCannotCheck, err)
 	}
 	if c.Credentials.RegistrationAccessToken == "" {
-		return false, ErrUnaskable
+		return false, ErrCannotCheck
 	}
 	if err := ws.Provisioner.Answers(ctx); err != nil {
 		return false, err
@@ -63,10 +63,10 @@ func (r *Registry) StillThere(ctx context.Context, workspace, clientID string) (
 	ch := r.newChange(ws, clientID, Registration{}, AuditRestored)
 	ch.probes = true
 	err = run(ctx, ch)
-	switch e := (*verify.Error)(nil); {
+	switch e := (*refusal.Error)(nil); {
 	case errors.Is(err, ErrDetached):
 		return false, nil
-	case errors.As(err, &e) && e.Kind != verify.Unavailable && e.RuleName() == "authorization_server":
+	case errors.As(err, &e) && e.Kind != refusal.Unavailable && e.RuleName() == "authorization_server":
 		return true, nil // it refuses the metadata of a client that it has
 	}
 	return err == nil, err
@@ -86,7 +86,7 @@ func (r *Registry) Remove(ctx context.Context, m Removal) error {
 		return err
 	}
 	there, err := r.StillThere(ctx, m.Workspace, m.ClientID)
-	unverified := m.Unasked && errors.Is(err, ErrUnaskable)
+	unverified := m.WithoutCheck && errors.Is(err, ErrCannotCheck)
 	switch {
 	case there:
 		return ErrStillThere
@@ -108,7 +108,7 @@ func (r *Registry) Remove(ctx context.Context, m Removal) error {
 		case c.Status != Active:
 			return nil, errNothingToDo // deleted meanwhile
 		}
-		listed, err := get(w, (&Divergence{Workspace: ws.Name, Kind: Detached, Registration: c.ID}).key())
+		listed, err := get(w, (&Discrepancy{Workspace: ws.Name, Kind: Detached, Registration: c.ID}).key())
 		if err != nil {
 			return nil, err
 		}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 func (x *fixture) removal(clientID string) registry.Removal {
@@ -22,7 +22,7 @@ func TestRemoveALostClient(t *testing.T) {
 	for _, chooses := range []bool{false, true} {
 		run(t, chooses, func(x *fixture) {
 			x.ws.ClientsPerSoftware = 1
-			takeBack := x.Lend(x.ws)
+			takeBack := x.Attach(x.ws)
 			defer takeBack()
 			c := x.register(request("jti1", "token1"))
 			_, err := x.Register(x.t.Context(), x.ws, request("jti2", "token2"))
@@ -66,7 +66,7 @@ func TestRemoveALostClient(t *testing.T) {
 // it answers; so does one of which nobody can ask, and every one while the AS is down.
 func TestRemoveOnlyWhatIsLost(t *testing.T) {
 	run(t, false, func(x *fixture) {
-		takeBack := x.Lend(x.ws)
+		takeBack := x.Attach(x.ws)
 		defer takeBack()
 		c := x.register(request("jti1", ""))
 		stays := func(what string, m registry.Removal, want error) {
@@ -80,10 +80,10 @@ func TestRemoveOnlyWhatIsLost(t *testing.T) {
 		}
 		stays("the AS has it", x.removal(c.ClientID), registry.ErrStillThere)
 		stays("and was told again, with a token that it has replaced", x.removal(c.ClientID), registry.ErrStillThere)
-		no := verify.Refuse(verify.InvalidClientMetadata, "authorization_server", "no")
+		no := refusal.New(refusal.InvalidClientMetadata, "authorization_server", "no")
 		x.as.set(func() { x.as.fail["update"] = []error{no} })
 		stays("the AS refuses its metadata", x.removal(c.ClientID), registry.ErrStillThere)
-		down := verify.Refuse(verify.Unavailable, "", "down")
+		down := refusal.New(refusal.Unavailable, "", "down")
 		x.as.set(func() { x.as.fail["update"] = []error{down} })
 		stays("the AS is down", x.removal(c.ClientID), down)
 		unknown := x.removal("nobody")
@@ -113,7 +113,7 @@ func TestRemoveOnlyWhatIsLost(t *testing.T) {
 // no operator.
 func TestRemoveASuspendedClient(t *testing.T) {
 	run(t, true, func(x *fixture) {
-		takeBack := x.Lend(x.ws)
+		takeBack := x.Attach(x.ws)
 		defer takeBack()
 		c := x.register(request("jti1", ""))
 		x.as.set(func() { delete(x.as.clients, c.ClientID) })
@@ -133,12 +133,12 @@ func TestRemoveASuspendedClient(t *testing.T) {
 // told later.
 func TestRemoveWhileTheServerIsDown(t *testing.T) {
 	run(t, true, func(x *fixture) {
-		takeBack := x.Lend(x.ws)
+		takeBack := x.Attach(x.ws)
 		defer takeBack()
 		c := x.register(request("jti1", ""))
 		x.as.set(func() {
 			delete(x.as.clients, c.ClientID)
-			x.as.fail["delete"] = []error{verify.Refuse(verify.Unavailable, "", "down")}
+			x.as.fail["delete"] = []error{refusal.New(refusal.Unavailable, "", "down")}
 		})
 		if err := x.Remove(x.t.Context(), x.removal(c.ClientID)); err != nil {
 			t.Fatal(err)
@@ -159,16 +159,16 @@ func TestRemoveWhileTheServerIsDown(t *testing.T) {
 // or 401, to everything. Nothing is learned from that, and nothing changes.
 func TestRemoveWhileSomethingElseAnswers(t *testing.T) {
 	run(t, true, func(x *fixture) {
-		takeBack := x.Lend(x.ws)
+		takeBack := x.Attach(x.ws)
 		defer takeBack()
 		c := x.register(request("jti1", ""))
 		x.as.set(func() {
-			x.as.elsewhere = verify.Refuse(verify.Unavailable, "", "no discovery document")
+			x.as.elsewhere = refusal.New(refusal.Unavailable, "", "no discovery document")
 			x.as.fail["update"] = []error{registry.ErrDetached}
 		})
 		_, err := x.StillThere(x.t.Context(), x.ws.Name, c.ClientID)
 		for _, err := range []error{err, x.Remove(x.t.Context(), x.removal(c.ClientID))} {
-			if verify.AsError(err).Kind != verify.Unavailable {
+			if refusal.From(err).Kind != refusal.Unavailable {
 				t.Errorf("got %v", err)
 			}
 		}
@@ -201,10 +201,10 @@ func TestRemoveAfterTheKeysetIsLost(t *testing.T) {
 			removed, deleted := x.register(request("jti1", "")), x.register(request("jti2", ""))
 			sealer.lost = true
 			m := x.removal(removed.ClientID)
-			if err := x.Remove(x.t.Context(), m); !errors.Is(err, registry.ErrUnaskable) {
+			if err := x.Remove(x.t.Context(), m); !errors.Is(err, registry.ErrCannotCheck) {
 				t.Errorf("got %v", err)
 			}
-			m.Unasked = true
+			m.WithoutCheck = true
 			if err := errors.Join(x.Remove(x.t.Context(), m), x.Delete(x.t.Context(), x.ws, deleted.ClientID, registry.Presented{})); err != nil {
 				t.Error(err)
 			}
@@ -243,17 +243,17 @@ func (s silent) Delete(context.Context, *registry.Client) error { return registr
 func TestRemoveWhereNobodyCanAsk(t *testing.T) {
 	run(t, false, func(x *fixture) {
 		x.ws.Provisioner = silent{x.as}
-		takeBack := x.Lend(x.ws)
+		takeBack := x.Attach(x.ws)
 		defer takeBack()
 		c := x.register(request("jti1", ""))
 		m := x.removal(c.ClientID)
-		if err := x.Remove(x.t.Context(), m); !errors.Is(err, registry.ErrUnaskable) {
+		if err := x.Remove(x.t.Context(), m); !errors.Is(err, registry.ErrCannotCheck) {
 			t.Fatal(err)
 		}
 		if got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err != nil || got.Status != registry.Active {
 			t.Errorf("%+v, %v", got, err)
 		}
-		m.Unasked = true
+		m.WithoutCheck = true
 		if err := x.Remove(x.t.Context(), m); err != nil {
 			t.Fatal(err)
 		}
@@ -267,21 +267,21 @@ func TestRemoveWhereNobodyCanAsk(t *testing.T) {
 // TestUnaskedIsNoWayRound: an AS that can be asked is, and one that is down is waited for.
 func TestUnaskedIsNoWayRound(t *testing.T) {
 	run(t, false, func(x *fixture) {
-		takeBack := x.Lend(x.ws)
+		takeBack := x.Attach(x.ws)
 		defer takeBack()
 		m := x.removal(x.register(request("jti1", "")).ClientID)
-		m.Unasked = true
+		m.WithoutCheck = true
 		if err := x.Remove(x.t.Context(), m); !errors.Is(err, registry.ErrStillThere) {
 			t.Error(err)
 		}
 		for _, call := range []string{"update", "answers"} {
 			x.as.set(func() {
-				x.as.fail["update"] = []error{verify.Refuse(verify.Unavailable, "", "down")}
+				x.as.fail["update"] = []error{refusal.New(refusal.Unavailable, "", "down")}
 				if call == "answers" {
 					x.as.elsewhere = x.as.fail["update"][0]
 				}
 			})
-			if err := x.Remove(x.t.Context(), m); verify.AsError(err).Kind != verify.Unavailable {
+			if err := x.Remove(x.t.Context(), m); refusal.From(err).Kind != refusal.Unavailable {
 				t.Errorf("%s: %v", call, err)
 			}
 		}

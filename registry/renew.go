@@ -6,11 +6,12 @@ import (
 	"errors"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // Renew makes the DN of a renewed certificate the one that authenticates a client.
 // Whoever calls has found that the certificate is the client's although its DN is
-// another (verify.DNMatch); the AS compares on its own, so that it must know the
+// another (dn.Match); the AS compares on its own, so that it must know the
 // new one before it sees the certificate. Everything else stays.
 //
 // Only a certificate that is younger than the one whose DN counts renews it:
@@ -53,7 +54,7 @@ func renewed(c *Client, cert *verify.Certificate) (done bool, err error) {
 	case bytes.Equal(c.Subject, cert.Leaf.RawSubject):
 		return true, nil
 	case cert.Leaf.NotBefore.Unix() <= c.SubjectFrom:
-		return false, verify.Refuse(verify.InvalidClient, "client_authentication", "client authentication: this certificate was renewed; connect with the newer one")
+		return false, refusal.New(refusal.InvalidClient, "client_authentication", "client authentication: this certificate was renewed; connect with the newer one")
 	}
 	return false, nil
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/registry/memory"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // certificate is one with a common name, valid from a time.
@@ -22,7 +24,7 @@ func certificate(t *testing.T, cn string, from time.Time) *verify.Certificate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	subject, err := verify.ParseSubject(der)
+	subject, err := dn.ParseSubject(der)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,9 +58,9 @@ func TestRenew(t *testing.T) {
 		if _, document, err := x.Document(x.t.Context(), got); err != nil || string(document) != "the request jti1" || len(x.keys("document/")) != 1 {
 			t.Errorf("document %q, %v", document, err)
 		}
-		for dn, n := range map[*verify.Certificate]int{old: 0, renewed: 1} {
-			if list, _, err := x.List(x.t.Context(), x.ws.Name, registry.BySubject, dn.Subject.Canonical(), "", 10); err != nil || len(list) != n {
-				t.Errorf("%s finds %d, %v", dn.Subject, len(list), err)
+		for subjectDN, n := range map[*verify.Certificate]int{old: 0, renewed: 1} {
+			if list, _, err := x.List(x.t.Context(), x.ws.Name, registry.BySubject, subjectDN.Subject.Canonical(), "", 10); err != nil || len(list) != n {
+				t.Errorf("%s finds %d, %v", subjectDN.Subject, len(list), err)
 			}
 		}
 		// Again it does nothing, and the older certificate does not turn it back.
@@ -66,18 +68,18 @@ func TestRenew(t *testing.T) {
 			t.Error(err)
 		}
 		_, err = x.Renew(x.t.Context(), x.ws, c.ClientID, old)
-		refused(t, err, verify.InvalidClient, "client_authentication")
+		refused(t, err, refusal.InvalidClient, "client_authentication")
 		if left := x.keys("later/"); len(left) > 0 {
 			t.Errorf("an older certificate leaves %q", left)
 		}
 		_, err = x.Renew(x.t.Context(), x.ws, c.ClientID, certificate(t, "twin", from.Add(time.Hour)))
-		refused(t, err, verify.InvalidClient, "client_authentication")
+		refused(t, err, refusal.InvalidClient, "client_authentication")
 		x.together(c.ClientID, "openid accounts")
 		if len(x.as.names) != 2 {
 			t.Errorf("the AS was told %q", x.as.names)
 		}
 		_, err = x.Renew(x.t.Context(), x.ws, "nobody", renewed)
-		refused(t, err, verify.InvalidToken, "access_token")
+		refused(t, err, refusal.InvalidToken, "access_token")
 	})
 }
 
@@ -86,7 +88,7 @@ func TestRenewFails(t *testing.T) {
 	run(t, false, func(x *fixture) {
 		from := time.Now()
 		c := x.registered("jti1", certificate(t, "old", from))
-		down := verify.Refuse(verify.Unavailable, "authorization_server", "down; try again")
+		down := refusal.New(refusal.Unavailable, "authorization_server", "down; try again")
 		for _, cause := range []error{down, registry.ErrLost} {
 			x.as.fail["update"], x.as.carriedOut = []error{cause}, errors.Is(cause, registry.ErrLost)
 			if _, err := x.Renew(x.t.Context(), x.ws, c.ClientID, certificate(t, "new", from.Add(time.Hour))); !errors.Is(err, cause) {
@@ -144,7 +146,7 @@ func TestRenewOvertaken(t *testing.T) {
 			calls := len(y.as.names)
 			got, err := y.Renew(x.t.Context(), y.ws, c.ClientID, late)
 			if late == older {
-				refused(x.t, err, verify.InvalidClient, "client_authentication")
+				refused(x.t, err, refusal.InvalidClient, "client_authentication")
 			} else if err != nil || got.Metadata.TLSClientAuthSubjectDN != "CN=new" || got.Change != "" {
 				x.t.Errorf("got %+v, %v, want the client with CN=new", got, err)
 			}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // What a POST does that repeats another one: the same software and certificate, the
@@ -61,7 +62,7 @@ func (r *Registry) repeatReservation(ws Workspace, c *Client, now time.Time) (*r
 	if !ws.Reregister.Repeats() && ws.Reregister.Mode != ReregisterReject {
 		return nil, nil
 	}
-	metadata := c.Asked
+	metadata := c.MetadataDigest
 	if ws.Reregister.Mode == ReregisterUpdate {
 		metadata = "" // one registration whatever it asks for
 	}
@@ -72,8 +73,8 @@ func (r *Registry) repeatReservation(ws Workspace, c *Client, now time.Time) (*r
 	return &reservation{key: key("repeat", ws.Name, name), holder: c.ID, expires: now.Add(ws.Reregister.window()), used: errRegistered}, nil
 }
 
-func errRegistered() *verify.Error {
-	return verify.Refuse(verify.InvalidClientMetadata, "reregister", "software_statement: this software has registered these metadata with this certificate before; use that client, or delete it first")
+func errRegistered() *refusal.Error {
+	return refusal.New(refusal.InvalidClientMetadata, "reregister", "software_statement: this software has registered these metadata with this certificate before; use that client, or delete it first")
 }
 
 // underWay is a POST that waits for another one at work; key is written when that ends, and
@@ -220,7 +221,7 @@ func (n *creation) repeatKnown(w Writer) error {
 // updatesKnown tells whether a POST that repeats a registration comes with other metadata,
 // and these are to replace those of the registration.
 func (n *creation) updatesKnown() bool {
-	return n.ws.Reregister.Mode == ReregisterUpdate && n.known.Asked != n.metadataDigest
+	return n.ws.Reregister.Mode == ReregisterUpdate && n.known.MetadataDigest != n.metadataDigest
 }
 
 // updateKnown is an update of the registration that is there. What the POST comes with
@@ -231,7 +232,7 @@ func (n *creation) updateKnown(ctx context.Context) (*Client, error) {
 	ch := n.r.newChange(n.ws, known.ClientID, n.in, AuditUpdated)
 	ch.replacesSecret = true
 	ch.check = func(now *Client) error {
-		if now.Asked == n.metadataDigest {
+		if now.MetadataDigest == n.metadataDigest {
 			return errNothingToDo
 		}
 		return nil

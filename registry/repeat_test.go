@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // wants lets the fixture's workspace treat repeated POSTs in a way.
@@ -44,13 +45,13 @@ func TestRepeated(t *testing.T) {
 		second func() registry.Registration
 		want   map[string]any // by mode: a text above, or the kind of the refusal
 	}{
-		{"the very same", first, map[string]any{"allow": verify.InvalidClientMetadata, "return": same, "update": same, "reject": verify.InvalidClientMetadata}},
-		{"with a new token", func() registry.Registration { return request("jti1", "token2") }, map[string]any{"allow": verify.InvalidClientMetadata, "return": same, "update": same, "reject": verify.InvalidClientMetadata}},
-		{"with a new jti", func() registry.Registration { return request("jti2", "token1") }, map[string]any{"allow": verify.InvalidToken, "return": same, "update": same, "reject": verify.InvalidToken}},
-		{"with both new", fresh, map[string]any{"allow": another, "return": same, "update": same, "reject": verify.InvalidClientMetadata}},
+		{"the very same", first, map[string]any{"allow": refusal.InvalidClientMetadata, "return": same, "update": same, "reject": refusal.InvalidClientMetadata}},
+		{"with a new token", func() registry.Registration { return request("jti1", "token2") }, map[string]any{"allow": refusal.InvalidClientMetadata, "return": same, "update": same, "reject": refusal.InvalidClientMetadata}},
+		{"with a new jti", func() registry.Registration { return request("jti2", "token1") }, map[string]any{"allow": refusal.InvalidToken, "return": same, "update": same, "reject": refusal.InvalidToken}},
+		{"with both new", fresh, map[string]any{"allow": another, "return": same, "update": same, "reject": refusal.InvalidClientMetadata}},
 		{"other metadata", func() registry.Registration { return other("jti2", "token2") }, map[string]any{"allow": another, "return": another, "update": updated, "reject": another}},
-		{"other metadata, used token", func() registry.Registration { return other("jti2", "token1") }, map[string]any{"allow": verify.InvalidToken, "return": verify.InvalidToken, "update": verify.InvalidToken, "reject": verify.InvalidToken}},
-		{"other metadata, used jti", func() registry.Registration { return other("jti1", "token2") }, map[string]any{"allow": verify.InvalidClientMetadata, "return": verify.InvalidClientMetadata, "update": verify.InvalidClientMetadata, "reject": verify.InvalidClientMetadata}},
+		{"other metadata, used token", func() registry.Registration { return other("jti2", "token1") }, map[string]any{"allow": refusal.InvalidToken, "return": refusal.InvalidToken, "update": refusal.InvalidToken, "reject": refusal.InvalidToken}},
+		{"other metadata, used jti", func() registry.Registration { return other("jti1", "token2") }, map[string]any{"allow": refusal.InvalidClientMetadata, "return": refusal.InvalidClientMetadata, "update": refusal.InvalidClientMetadata, "reject": refusal.InvalidClientMetadata}},
 		{"another certificate", stranger, map[string]any{"allow": another, "return": another, "update": another, "reject": another}},
 		{"another software", software, map[string]any{"allow": another, "return": another, "update": another, "reject": another}},
 	} {
@@ -61,8 +62,8 @@ func TestRepeated(t *testing.T) {
 					before := x.register(first())
 					x.as.set(func() { x.as.calls = nil })
 					c, err := x.Register(x.t.Context(), x.ws, test.second())
-					if kind, ok := want.(verify.Kind); ok {
-						refused(t, err, kind, verify.AsError(err).RuleName())
+					if kind, ok := want.(refusal.Kind); ok {
+						refused(t, err, kind, refusal.From(err).RuleName())
 						if len(x.as.calls) > 0 {
 							t.Errorf("the AS was asked: %q", x.as.calls)
 						}
@@ -110,7 +111,7 @@ func TestSpentToken(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		x.wants(registry.ReregisterUpdate)
 		c := x.register(request("jti1", jwtWithSignature("QQ")))
-		unknown := verify.Refuse(verify.InvalidToken, "", "not active")
+		unknown := refusal.New(refusal.InvalidToken, "", "not active")
 		for raw, want := range map[string]bool{jwtWithSignature("QQ"): true, jwtWithSignature("QR"): false, "another": false} {
 			if spent, err := x.TokenSpent(x.t.Context(), x.ws.Name, raw); err != nil || spent != want {
 				t.Errorf("%s: spent %v, %v", raw, spent, err)
@@ -267,7 +268,7 @@ func TestRepeatedAtOnce(t *testing.T) {
 func TestFirstOfManyFails(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		x.wants(registry.ReregisterUpdate)
-		x.as.set(func() { x.as.fail["create"] = []error{verify.Refuse(verify.Unavailable, "", "down")} })
+		x.as.set(func() { x.as.fail["create"] = []error{refusal.New(refusal.Unavailable, "", "down")} })
 		var group sync.WaitGroup
 		var failed, made int
 		var mu sync.Mutex
@@ -316,8 +317,8 @@ func TestWaitForTheFirstIsBounded(t *testing.T) {
 		if !errors.Is(first, registry.ErrLost) || time.Since(began) > time.Minute {
 			t.Errorf("%v after %s", first, time.Since(began))
 		}
-		refused(t, second, verify.Unavailable, "reregister")
-		if e := verify.AsError(second); e.RetryAfter > time.Minute || e.RetryAfter < 30*time.Second {
+		refused(t, second, refusal.Unavailable, "reregister")
+		if e := refusal.From(second); e.RetryAfter > time.Minute || e.RetryAfter < 30*time.Second {
 			t.Errorf("Retry-After %v, want what remains of the first one's minute", e.RetryAfter)
 		}
 		x.as.hang(false)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // reservation makes one thing single-use: a registration token, or the jti of a
@@ -22,15 +23,15 @@ type reservation struct {
 	// expires is when the thing itself ends; zero when it never does.
 	expires time.Time
 	// used makes the refusal, which nearly no request needs.
-	used func() *verify.Error
+	used func() *refusal.Error
 }
 
-func errTokenUsed() *verify.Error {
-	return verify.Refuse(verify.InvalidToken, "access_token", "access token: it has registered a client before; get a new one")
+func errTokenUsed() *refusal.Error {
+	return refusal.New(refusal.InvalidToken, "access_token", "access token: it has registered a client before; get a new one")
 }
 
-func errRequestUsed() *verify.Error {
-	return verify.Refuse(verify.InvalidClientMetadata, "jti", "jti: this request was sent before; sign a new one with a new jti")
+func errRequestUsed() *refusal.Error {
+	return refusal.New(refusal.InvalidClientMetadata, "jti", "jti: this request was sent before; sign a new one with a new jti")
 }
 
 // errReserved is in the chain of refusals for what is reserved and not used up: the request
@@ -39,8 +40,8 @@ func errRequestUsed() *verify.Error {
 var errReserved = errors.New("registry: another request has reserved it")
 
 // reserved is the refusal until then, by the rule that forbids to use it twice.
-func reserved(rule string, until, now time.Time) *verify.Error {
-	e := verify.Refuse(verify.Unavailable, rule, "a request with the same token, jti or metadata is under way, or is being settled because an answer was lost; send the same request again when Retry-After has passed").Because(errReserved)
+func reserved(rule string, until, now time.Time) *refusal.Error {
+	e := refusal.New(refusal.Unavailable, rule, "a request with the same token, jti or metadata is under way, or is being settled because an answer was lost; send the same request again when Retry-After has passed").Because(errReserved)
 	e.RetryAfter = max(until.Sub(now), time.Second)
 	return e
 }

@@ -47,7 +47,7 @@ func (r *Registry) restore(ctx context.Context, ws Workspace, k work) error {
 		c.Credentials = p.Credentials
 	}
 	crashpoint("restore: answered")
-	var lost *Divergence
+	var lost *Discrepancy
 	switch {
 	case err == nil:
 		c.Metadata, c.Keys = p.Metadata, p.Keys
@@ -65,7 +65,7 @@ func (r *Registry) restore(ctx context.Context, ws Workspace, k work) error {
 
 // endRestore keeps what the AS rotated and lets go of the client, unless a
 // request may still be on its way: then the next attempt, or time, ends the lease.
-func (r *Registry) endRestore(ctx context.Context, ws Workspace, c *Client, k work, done bool, theirs standing, lost *Divergence) error {
+func (r *Registry) endRestore(ctx context.Context, ws Workspace, c *Client, k work, done bool, theirs standing, lost *Discrepancy) error {
 	if err := r.seal(c, c.Credentials); err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // narrower is a change of the scope.
@@ -46,14 +46,14 @@ func TestLostUpdate(t *testing.T) {
 		c := x.register(request("jti1", ""))
 		x.as.fail["update"], x.as.carriedOut = []error{registry.ErrLost}, true
 		_, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti2"))
-		if !errors.Is(err, registry.ErrLost) || verify.AsError(err).RetryAfter != time.Minute {
+		if !errors.Is(err, registry.ErrLost) || refusal.From(err).RetryAfter != time.Minute {
 			t.Fatal(err)
 		}
 		x.apart(c.ClientID)
 		// The lost request may still be on its way: nobody else changes the client.
 		_, err = x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti3"))
-		refused(t, err, verify.Unavailable, "change")
-		refused(t, x.Delete(x.t.Context(), x.ws, c.ClientID, presented("t")), verify.Unavailable, "change")
+		refused(t, err, refusal.Unavailable, "change")
+		refused(t, x.Delete(x.t.Context(), x.ws, c.ClientID, presented("t")), refusal.Unavailable, "change")
 		time.Sleep(time.Minute) // fake: the lease ends
 		x.settle()
 		x.together(c.ClientID, "openid accounts")
@@ -109,7 +109,7 @@ func TestUpdateThatCameOutWrong(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", ""))
 		x.as.carriedOut = true
-		x.as.fail["update"] = []error{verify.Refuse(verify.Unavailable, "", "it has another authentication method")}
+		x.as.fail["update"] = []error{refusal.New(refusal.Unavailable, "", "it has another authentication method")}
 		if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti2")); err == nil {
 			t.Fatal("taken")
 		}
@@ -123,7 +123,7 @@ func TestUpdateThatCameOutWrong(t *testing.T) {
 
 func TestRestoreIsRetried(t *testing.T) {
 	run(t, false, func(x *fixture) {
-		down := verify.Refuse(verify.Unavailable, "", "down")
+		down := refusal.New(refusal.Unavailable, "", "down")
 		c := x.register(request("jti1", ""))
 		x.as.carriedOut = true
 		x.as.fail["update"] = []error{registry.ErrLost, registry.ErrLost, registry.ErrLost}
@@ -148,7 +148,7 @@ func TestRestoreIsRetried(t *testing.T) {
 func TestRestoreIsGivenUp(t *testing.T) {
 	for name, no := range map[string]error{
 		"detached": registry.ErrDetached,
-		"refused":  verify.Refuse(verify.InvalidClientMetadata, "", "no"),
+		"refused":  refusal.New(refusal.InvalidClientMetadata, "", "no"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			run(t, false, func(x *fixture) {
@@ -172,7 +172,7 @@ func TestRestoreIsGivenUp(t *testing.T) {
 func TestRestoreOfADeletedClient(t *testing.T) {
 	run(t, false, func(x *fixture) {
 		c := x.register(request("jti1", ""))
-		down := verify.Refuse(verify.Unavailable, "", "down")
+		down := refusal.New(refusal.Unavailable, "", "down")
 		x.as.fail["update"] = []error{registry.ErrLost, down, down, down, down}
 		if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti2")); err == nil {
 			t.Fatal("taken")

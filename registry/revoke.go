@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // Presented is the access token of a request, nil for one of the gateway's own, and
@@ -59,8 +60,8 @@ func (r *Registry) EndToken(ctx context.Context, ws Workspace, p Presented) erro
 		}
 		return revoke.put(w)
 	})
-	refused := (*verify.Error)(nil)
-	if errors.Is(err, errReserved) || errors.As(err, &refused) && refused.Kind == verify.InvalidToken {
+	refused := (*refusal.Error)(nil)
+	if errors.Is(err, errReserved) || errors.As(err, &refused) && refused.Kind == refusal.InvalidToken {
 		return nil // registering a client just now, or ended already: used up either way
 	}
 	return err

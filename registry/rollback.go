@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // A software statement of the Open Banking directory has no end: one of last year still
@@ -23,7 +24,7 @@ func (s *software) follows(ws Workspace, statement *verify.SoftwareStatement) er
 	if ws.StatementRollback || !statementOf(statement) || statement.Issued.Unix() >= s.Issued {
 		return nil
 	}
-	return verify.Refuse(verify.InvalidSoftwareStatement, "statement_rollback",
+	return refusal.New(refusal.InvalidSoftwareStatement, "statement_rollback",
 		"software_statement: issued at %s, but this software has used one issued at %s since; fetch a new statement from the directory",
 		stamp(statement.Issued.Unix()), stamp(s.Issued))
 }
@@ -97,4 +98,4 @@ func stamp(unix int64) string { return time.Unix(unix, 0).UTC().Format(time.RFC3
 
 // isRefusal tells a transaction that has refused a request from one that failed: it has
 // certainly written nothing.
-func isRefusal(err error) bool { return errors.As(err, new(*verify.Error)) }
+func isRefusal(err error) bool { return errors.As(err, new(*refusal.Error)) }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // issued is a request with a statement of so many days ago.
@@ -20,8 +20,8 @@ func issued(in registry.Registration, days int) registry.Registration {
 
 func (x *fixture) rolledBack(err error, found, newest string) {
 	x.t.Helper()
-	refused(x.t, err, verify.InvalidSoftwareStatement, "statement_rollback")
-	description := verify.AsError(err).Description
+	refused(x.t, err, refusal.InvalidSoftwareStatement, "statement_rollback")
+	description := refusal.From(err).Description
 	for _, word := range []string{found, newest, "fetch a new statement"} {
 		if !strings.Contains(description, word) {
 			x.t.Errorf("told %q, without %q", description, word)
@@ -97,7 +97,7 @@ func TestOldStatementOfAnother(t *testing.T) {
 func TestRefusedStatementMovesNothing(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		c := x.register(issued(request("jti1", "token1"), 10))
-		no := verify.Refuse(verify.InvalidClientMetadata, "x", "no")
+		no := refusal.New(refusal.InvalidClientMetadata, "x", "no")
 		x.as.set(func() {
 			x.as.fail["create"] = []error{no, registry.ErrLost, registry.ErrLost}
 			x.as.fail["update"] = []error{no}
@@ -125,13 +125,13 @@ func TestNewerStatementMeanwhile(t *testing.T) {
 					x.as.set(func() {
 						x.as.during = func() { x.settleFor(issued(request("newer", "newer"), 1)) }
 						if !asUp {
-							x.as.fail["delete"] = []error{verify.Refuse(verify.Unavailable, "x", "down")}
+							x.as.fail["delete"] = []error{refusal.New(refusal.Unavailable, "x", "down")}
 						}
 					})
 					_, err := x.Register(x.t.Context(), x.ws, issued(request("jti1", "token1"), 2))
 					x.rolledBack(err, "1999-12-30T00:00:00Z", "1999-12-31T00:00:00Z")
-					if verify.AsError(err).RetryAfter != 0 {
-						x.t.Errorf("told to wait %v for the same", verify.AsError(err).RetryAfter)
+					if refusal.From(err).RetryAfter != 0 {
+						x.t.Errorf("told to wait %v for the same", refusal.From(err).RetryAfter)
 					}
 					time.Sleep(10 * time.Second)
 					x.settle()
@@ -191,7 +191,7 @@ func TestOldStatementOfARepetition(t *testing.T) {
 		newer := issued(request("newer", "newer"), 5)
 		newer.Certificate.Thumbprint = "another"
 		x.settleFor(newer)
-		in.Spent = verify.Refuse(verify.InvalidToken, "x", "spent")
+		in.Spent = refusal.New(refusal.InvalidToken, "x", "spent")
 		again, err := x.Register(x.t.Context(), x.ws, in)
 		if err != nil || again.ClientID != first.ClientID || !again.Repeated {
 			x.t.Fatalf("%+v, %v", again, err)

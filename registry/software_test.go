@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 var errEnough = errors.New("it has one")
@@ -73,7 +74,7 @@ func TestOnlyClientOfItsSoftware(t *testing.T) {
 func TestOnlyClientThatFails(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		x.as.set(func() {
-			x.as.fail["create"] = []error{verify.Refuse(verify.InvalidClientMetadata, "x", "no")}
+			x.as.fail["create"] = []error{refusal.New(refusal.InvalidClientMetadata, "x", "no")}
 		})
 		if _, err := x.only(request("jti1", "token1")); err == nil || errors.Is(err, errEnough) {
 			t.Fatalf("%v", err)
@@ -100,7 +101,7 @@ func TestOnlyClientRepeated(t *testing.T) {
 		x.wants(registry.ReregisterReturn)
 		in := request("jti1", "token1")
 		wish := in.Checked.Metadata
-		in.Asked = &wish
+		in.RequestedMetadata = &wish
 		in.Checked.Metadata.Scope = "openid" // a policy's doing
 		first, err := x.only(in)
 		if err != nil {

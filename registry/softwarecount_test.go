@@ -14,6 +14,7 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/registry/memory"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // restart ends the registry and opens another one over the same store.
@@ -27,7 +28,7 @@ func (x *fixture) restart() {
 		x.t.Fatal(err)
 	}
 	x.Registry = r
-	r.Lend(x.ws)
+	r.Attach(x.ws)
 }
 
 // runLasting is run over a store that lasts.
@@ -41,7 +42,7 @@ func runLasting(t *testing.T, chooses bool, f func(*fixture)) {
 			t.Fatal(err)
 		}
 		x.Registry = r
-		r.Lend(x.ws)
+		r.Attach(x.ws)
 		defer func() {
 			if err := x.Close(); err != nil {
 				t.Error(err)
@@ -156,8 +157,8 @@ func TestCountsEqualAScan(t *testing.T) {
 
 // trouble lets calls of the next round fail.
 func (x *fixture) trouble(random *rand.Rand) {
-	no := verify.Refuse(verify.InvalidClientMetadata, "x", "no")
-	down := verify.Refuse(verify.Unavailable, "x", "down")
+	no := refusal.New(refusal.InvalidClientMetadata, "x", "no")
+	down := refusal.New(refusal.Unavailable, "x", "down")
 	x.as.set(func() {
 		clear(x.as.fail)
 		x.as.carriedOut = random.IntN(2) == 0
@@ -222,7 +223,7 @@ func TestCountsOfAnOldStore(t *testing.T) {
 			}
 		},
 		"refused": func(x *fixture, _ string) {
-			x.as.set(func() { x.as.fail["create"] = []error{verify.Refuse(verify.InvalidClientMetadata, "x", "no")} })
+			x.as.set(func() { x.as.fail["create"] = []error{refusal.New(refusal.InvalidClientMetadata, "x", "no")} })
 			if _, err := x.Register(x.t.Context(), x.ws, request("new", "new")); err == nil {
 				x.t.Error("it was to be refused")
 			}

@@ -4,13 +4,14 @@ import (
 	"fmt"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // Statement reads the software statement out of a stored request (Document). A
 // client of no directory has none.
-func (c *Client) Statement(request []byte) (raw []byte, claims verify.Object, err error) {
+func (c *Client) Statement(request []byte) (raw []byte, claims strictjson.Object, err error) {
 	if c.Directory == "" {
-		return nil, verify.Object{}, nil
+		return nil, strictjson.Object{}, nil
 	}
 	body, err := verify.StoredClaims(request)
 	if err == nil {

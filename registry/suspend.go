@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // What can be suspended. Each has a key of its own, so that suspending an
@@ -99,8 +99,8 @@ func suspended(r getter, c *Client) (bool, error) {
 }
 
 // Suspended is what a TPP is told whose client, software or organisation is suspended.
-func Suspended() *verify.Error {
-	return verify.Refuse(verify.AccessDenied, "suspended", "suspended: the bank has suspended this client, its software or its organisation; ask the bank")
+func Suspended() *refusal.Error {
+	return refusal.New(refusal.AccessDenied, "suspended", "suspended: the bank has suspended this client, its software or its organisation; ask the bank")
 }
 
 func refuseSuspended(r getter, c *Client) error {

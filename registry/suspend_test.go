@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 func TestSuspend(t *testing.T) {
@@ -23,15 +23,15 @@ func TestSuspend(t *testing.T) {
 				}
 				x.suspended(c.ClientID, true)
 				_, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti2"))
-				refused(t, err, verify.AccessDenied, "suspended")
-				refused(t, x.Registry.Delete(x.t.Context(), x.ws, c.ClientID, presented("t")), verify.AccessDenied, "suspended")
+				refused(t, err, refusal.AccessDenied, "suspended")
+				refused(t, x.Registry.Delete(x.t.Context(), x.ws, c.ClientID, presented("t")), refusal.AccessDenied, "suspended")
 				_, err = x.Register(x.t.Context(), x.ws, request("jti3", "token3"))
 				if kind == registry.SuspendClient {
 					if err != nil {
 						t.Error(err)
 					}
 				} else {
-					refused(t, err, verify.AccessDenied, "suspended")
+					refused(t, err, refusal.AccessDenied, "suspended")
 				}
 				list, next, err := x.Suspensions(x.t.Context(), x.ws.Name, "", 10)
 				if err != nil || next != "" || len(list) != 1 || list[0].Value != s.Value || list[0].Reason != "asked for" || list[0].Since != time.Now().Unix() {

@@ -28,7 +28,7 @@ func (r *Registry) undo(ctx context.Context, ws Workspace, k work) error {
 		return err
 	}
 	crashpoint("undo: begun")
-	var lost *Divergence
+	var lost *Discrepancy
 	switch {
 	case err != nil || c.Status != Deleting:
 	case c.ClientID != "" && ws.Provisioner.ChoosesClientID():
@@ -70,7 +70,7 @@ func (r *Registry) registerToDelete(ctx context.Context, ws Workspace, c *Client
 // notDeleted lists a client of which the AS takes, or has given, no registration access
 // token: asking again without end would end nothing. RFC 7592 2.3: 401 is also the answer
 // for a client that is gone.
-func (r *Registry) notDeleted(c *Client, cause error) *Divergence {
+func (r *Registry) notDeleted(c *Client, cause error) *Discrepancy {
 	r.log.Error("the authorization server may still hold a deleted client", slog.String("client_id", c.ClientID), slog.Any("error", cause))
 	return r.discrepancy(NotDeleted, c, cause)
 }

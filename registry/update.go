@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // Update replaces the metadata of a client, in place: client_id and tokens stay.
@@ -29,7 +29,7 @@ func (r *Registry) Update(ctx context.Context, ws Workspace, clientID string, in
 func (ch *change) replaceMetadata(ctx context.Context) (*Client, error) {
 	err := run(ctx, ch)
 	if errors.Is(err, ErrDetached) && !ch.ws.Provisioner.ChoosesClientID() {
-		err = verify.Refuse(verify.InvalidClientMetadata, "authorization_server", "the authorization server does not let this registration be changed any more, or has lost it; delete it and register a new client, or ask the bank").Because(err)
+		err = refusal.New(refusal.InvalidClientMetadata, "authorization_server", "the authorization server does not let this registration be changed any more, or has lost it; delete it and register a new client, or ask the bank").Because(err)
 	}
 	if err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func (r *Registry) reattach(ctx context.Context, ws Workspace, c *Client) error 
 		made.ClientID, made.ID = p.ClientID, strayID(c.ID, p.ClientID)
 		lost := r.answerLost(&made, err)
 		// Of c nothing is known any more: no POST gives a token for it, and so no other will.
-		return errors.Join(fmt.Errorf("%w: registered again it got another client_id, %s", ErrDetached, verify.Quote(p.ClientID)), r.transactDetached(ctx, lost.put))
+		return errors.Join(fmt.Errorf("%w: registered again it got another client_id, %s", ErrDetached, refusal.Quote(p.ClientID)), r.transactDetached(ctx, lost.put))
 	case err != nil && (p.Credentials.RegistrationAccessToken == "" || p.Credentials.RegistrationPath == ""):
 		return fmt.Errorf("%w: registered again it got none that can be read: %w", ErrDetached, err)
 	case err != nil: // the rest of the answer is not known: what the client has beside these stays
@@ -100,7 +100,7 @@ func (r *Registry) reattach(ctx context.Context, ws Workspace, c *Client) error 
 // abandon ends a change that the AS has not made, or not as it was to be.
 func (ch *change) abandon(ctx context.Context, cause error) error {
 	crashpoint("update: refused")
-	var lost *Divergence
+	var lost *Discrepancy
 	if errors.Is(cause, ErrDetached) {
 		lost = ch.r.discrepancy(Detached, ch.before, cause)
 	}
@@ -117,19 +117,19 @@ func (ch *change) abandon(ctx context.Context, cause error) error {
 
 // undo ends a change that its last transaction has refused, or that never came to
 // it, after the AS has taken it: that is told the old metadata again, at once.
-func (ch *change) undo(ctx context.Context, refusal error) error {
+func (ch *change) undo(ctx context.Context, refused error) error {
 	ch.standing = changed
 	if err := ch.release(ctx, nil); err != nil {
 		ch.r.log.Error("a refused update could not be released; its lease ends by itself", slog.String("client_id", ch.client.ClientID), slog.Any("error", err))
-		return afterLease(refusal)
+		return afterLease(refused)
 	}
-	return refusal
+	return refused
 }
 
 // release leaves the client as it was, but for credentials that the AS rotated before it
 // failed. Where the AS has, or may have, the new metadata, the entry that restores the old
 // ones stays: due at once, or when the lease ends.
-func (ch *change) release(ctx context.Context, lost *Divergence) error {
+func (ch *change) release(ctx context.Context, lost *Discrepancy) error {
 	rotated, newest := *ch.before, ch.client.Credentials
 	if newest != ch.before.Credentials {
 		if err := ch.r.seal(&rotated, newest); err != nil {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // The kinds of work that is left for the AS.
@@ -77,12 +77,12 @@ func (k *work) final(err error, now time.Time) bool {
 
 // refused tells whether the AS has said no for good.
 func (*work) refused(err error) bool {
-	var refused *verify.Error
-	return errors.As(err, &refused) && refused.Kind != verify.Unavailable
+	var refused *refusal.Error
+	return errors.As(err, &refused) && refused.Kind != refusal.Unavailable
 }
 
 // ended tells whether the entry's token has ended by itself.
 func (k *work) ended(now time.Time) bool { return k.Until != 0 && now.Unix() >= k.Until }
 
 // errorText is an error for the log and for operators.
-func errorText(err error) string { return verify.AsError(err).Error() }
+func errorText(err error) string { return refusal.From(err).Error() }

@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // ScopeRegister is the scope of a registration token.
@@ -41,7 +44,7 @@ type AccessToken struct {
 	// Thumbprint is cnf.x5t#S256: the certificate it is bound to. Empty when unbound.
 	Thumbprint string
 	// Claims are all of them, of the introspection answer or the JWT.
-	Claims Object
+	Claims strictjson.Object
 }
 
 // BearerToken takes the token from the Authorization header fields (RFC 6750 2.1).
@@ -49,7 +52,7 @@ type AccessToken struct {
 // Errors: NoToken, InvalidToken.
 func BearerToken(authorization []string) (string, error) {
 	if len(authorization) == 0 {
-		return "", Refuse(NoToken, "access_token", "access token: missing; send Authorization: Bearer with a token of this authorization server")
+		return "", refusal.New(refusal.NoToken, "access_token", "access token: missing; send Authorization: Bearer with a token of this authorization server")
 	}
 	scheme, token, _ := strings.Cut(authorization[0], " ")
 	token = strings.TrimLeft(token, " ")
@@ -81,8 +84,8 @@ func checkTokenText(token string) error {
 // RFC 6750 2.1, b64token.
 const tokenCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="
 
-func badToken(why string) *Error {
-	return Refuse(InvalidToken, "access_token", "access token: %s", mend(errors.New(why), "get a new one from this authorization server"))
+func badToken(why string) *refusal.Error {
+	return refusal.New(refusal.InvalidToken, "access_token", "access token: %s", refusal.Advise(errors.New(why), "get a new one from this authorization server"))
 }
 
 // distinctive is the length of a text that no two tokens share by chance: 128 bits
@@ -136,7 +139,7 @@ func (t *AccessToken) Keys() []string {
 //
 // Errors: InvalidToken for one that is bound to something else than a certificate; else a
 // plain one that names the claim which the AS has written so that it cannot be read.
-func ReadAccessToken(raw string, claims Object) (*AccessToken, error) {
+func ReadAccessToken(raw string, claims strictjson.Object) (*AccessToken, error) {
 	t := &AccessToken{Raw: raw, Claims: claims}
 	var err error
 	if t.ClientID, err = TokenClient(claims); err != nil {
@@ -168,7 +171,7 @@ func ReadAccessToken(raw string, claims Object) (*AccessToken, error) {
 }
 
 // boundTo is cnf.x5t#S256 (RFC 8705 3.1), empty for a token that is bound to nothing.
-func boundTo(claims Object) (thumbprint string, err error) {
+func boundTo(claims strictjson.Object) (thumbprint string, err error) {
 	cnf, _, err := claims.Object("cnf")
 	if err != nil {
 		return "", fmt.Errorf("cnf %w", err)
@@ -187,7 +190,7 @@ func boundTo(claims Object) (thumbprint string, err error) {
 
 // TokenClient is the client that an access token belongs to, empty when its claims
 // name none.
-func TokenClient(claims Object) (string, error) {
+func TokenClient(claims strictjson.Object) (string, error) {
 	for _, name := range []string{"client_id", "azp", "sub"} {
 		v, _, err := claims.String(name)
 		if err != nil {
@@ -202,7 +205,7 @@ func TokenClient(claims Object) (string, error) {
 
 // IssuedAt is iat; zero when there is none that can be read. A fraction of a second is
 // rounded down: the moment is compared with an Epoch and nothing else.
-func IssuedAt(claims Object) time.Time {
+func IssuedAt(claims strictjson.Object) time.Time {
 	at, ok, err := claims.NumericDate("iat")
 	if !ok || err != nil {
 		return time.Time{}
@@ -212,7 +215,7 @@ func IssuedAt(claims Object) time.Time {
 
 // NamesClient tells whether claims name the client by a claim that is for that, and not
 // by sub, which may be a person.
-func NamesClient(claims Object) bool { return claims.Has("client_id") || claims.Has("azp") }
+func NamesClient(claims strictjson.Object) bool { return claims.Has("client_id") || claims.Has("azp") }
 
 // CheckRegistration accepts t as registration token: not expired, the whole
 // scope dcr_register, the certificate it is bound to. cert is nil when no
@@ -224,7 +227,7 @@ func (t *AccessToken) CheckRegistration(cert *Certificate, now time.Time) error 
 		return err
 	}
 	if !slices.Contains(t.Scopes, ScopeRegister) {
-		return Refuse(InsufficientScope, "access_token", "access token: it lacks the scope %s; ask for it with scope=%s", ScopeRegister, ScopeRegister)
+		return refusal.New(refusal.InsufficientScope, "access_token", "access token: it lacks the scope %s; ask for it with scope=%s", ScopeRegister, ScopeRegister)
 	}
 	return nil
 }
@@ -248,7 +251,7 @@ func (t *AccessToken) CheckManagement(clientID string, cert *Certificate, now ti
 
 // NotYours is the one answer for every token that may not manage the client of
 // the address, so that nobody learns which ids exist. cause is for the log.
-func NotYours(cause error) *Error {
+func NotYours(cause error) *refusal.Error {
 	return badToken("not valid for this registration; use a client credentials token of the client itself").Because(cause)
 }
 

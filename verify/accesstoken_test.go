@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 func TestBearerToken(t *testing.T) {
@@ -18,29 +20,29 @@ func TestBearerToken(t *testing.T) {
 		name   string
 		header []string
 		want   string
-		kind   Kind
+		kind   refusal.Kind
 	}{
 		{"token", []string{"Bearer abc.DEF-_~+/="}, "abc.DEF-_~+/=", 0},
 		{"lower case scheme", []string{"bearer abc"}, "abc", 0},
 		{"capitals", []string{"BEARER abc"}, "abc", 0},
 		{"more blanks", []string{"Bearer   abc"}, "abc", 0},
 		{"longest", []string{"Bearer " + longest}, longest, 0},
-		{"no header", nil, "", NoToken},
-		{"too long", []string{"Bearer x" + longest}, "", InvalidToken},
-		{"empty header", []string{""}, "", InvalidToken},
-		{"scheme alone", []string{"Bearer"}, "", InvalidToken},
-		{"empty token", []string{"Bearer "}, "", InvalidToken},
-		{"Basic", []string{"Basic YTpi"}, "", InvalidToken},
-		{"token without scheme", []string{"abc"}, "", InvalidToken},
-		{"two headers", []string{"Bearer abc", "Bearer abc"}, "", InvalidToken},
-		{"two in one header", []string{"Bearer abc, Bearer def"}, "", InvalidToken},
-		{"two words", []string{"Bearer abc def"}, "", InvalidToken},
-		{"tab", []string{"Bearer\tabc"}, "", InvalidToken},
-		{"trailing blank", []string{"Bearer abc "}, "", InvalidToken},
-		{"quotes", []string{`Bearer "abc"`}, "", InvalidToken},
-		{"character outside b64token", []string{"Bearer abc!"}, "", InvalidToken},
-		{"character inside that is outside b64token", []string{"Bearer a%b"}, "", InvalidToken},
-		{"not ASCII", []string{"Bearer aéb"}, "", InvalidToken},
+		{"no header", nil, "", refusal.NoToken},
+		{"too long", []string{"Bearer x" + longest}, "", refusal.InvalidToken},
+		{"empty header", []string{""}, "", refusal.InvalidToken},
+		{"scheme alone", []string{"Bearer"}, "", refusal.InvalidToken},
+		{"empty token", []string{"Bearer "}, "", refusal.InvalidToken},
+		{"Basic", []string{"Basic YTpi"}, "", refusal.InvalidToken},
+		{"token without scheme", []string{"abc"}, "", refusal.InvalidToken},
+		{"two headers", []string{"Bearer abc", "Bearer abc"}, "", refusal.InvalidToken},
+		{"two in one header", []string{"Bearer abc, Bearer def"}, "", refusal.InvalidToken},
+		{"two words", []string{"Bearer abc def"}, "", refusal.InvalidToken},
+		{"tab", []string{"Bearer\tabc"}, "", refusal.InvalidToken},
+		{"trailing blank", []string{"Bearer abc "}, "", refusal.InvalidToken},
+		{"quotes", []string{`Bearer "abc"`}, "", refusal.InvalidToken},
+		{"character outside b64token", []string{"Bearer abc!"}, "", refusal.InvalidToken},
+		{"character inside that is outside b64token", []string{"Bearer a%b"}, "", refusal.InvalidToken},
+		{"not ASCII", []string{"Bearer aéb"}, "", refusal.InvalidToken},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := BearerToken(tc.header)
@@ -99,7 +101,7 @@ func TestTokenKeys(t *testing.T) {
 func TestEmptySegments(t *testing.T) {
 	for _, raw := range []string{".", "a.", ".a", "a.b.c.", "a.b.c..", "a..c", "a..c.d.", "a.b..d.e"} {
 		_, err := BearerToken([]string{"Bearer " + raw})
-		wantRefusal(t, err, InvalidToken, "access token", "empty segment")
+		wantRefusal(t, err, refusal.InvalidToken, "access token", "empty segment")
 	}
 	if _, err := BearerToken([]string{"Bearer a..c.d.e"}); err != nil {
 		t.Errorf("a JWE with direct encryption: %v", err)
@@ -141,9 +143,9 @@ func TestReadAccessToken(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := ReadAccessToken("raw", objectOf(t, tc.claims))
-			switch full := (*Error)(nil); {
+			switch full := (*refusal.Error)(nil); {
 			case errors.As(err, &full) && tc.refused == "bound to something else":
-				wantRefusal(t, err, InvalidToken, tc.refused)
+				wantRefusal(t, err, refusal.InvalidToken, tc.refused)
 				return
 			case tc.refused != "":
 				if err == nil || errors.As(err, &full) || !strings.HasPrefix(err.Error(), tc.refused) {
@@ -174,19 +176,19 @@ func TestCheckRegistration(t *testing.T) {
 		name  string
 		token AccessToken
 		cert  *Certificate
-		kind  Kind
+		kind  refusal.Kind
 		word  string
 	}{
 		{"good", AccessToken{Scopes: []string{"openid", "dcr_register"}, Expires: noon.Add(1)}, nil, 0, ""},
 		{"without exp", AccessToken{Scopes: []string{"dcr_register"}}, nil, 0, ""},
 		{"bound", AccessToken{Scopes: []string{"dcr_register"}, Thumbprint: "t"}, cert, 0, ""},
 		{"unbound with certificate", AccessToken{Scopes: []string{"dcr_register"}}, cert, 0, ""},
-		{"expires now", AccessToken{Scopes: []string{"dcr_register"}, Expires: noon}, nil, InvalidToken, "expired"},
-		{"bound to another", AccessToken{Scopes: []string{"dcr_register"}, Thumbprint: "T"}, cert, InvalidToken, "another certificate"},
-		{"bound, no certificate", AccessToken{Scopes: []string{"dcr_register"}, Thumbprint: "t"}, nil, InvalidToken, "another certificate"},
-		{"no scope", AccessToken{}, nil, InsufficientScope, "dcr_register"},
-		{"scope is a prefix", AccessToken{Scopes: []string{"dcr_register2", "xdcr_register", "DCR_REGISTER"}}, nil, InsufficientScope, "dcr_register"},
-		{"expired and no scope", AccessToken{Expires: noon}, nil, InvalidToken, "expired"},
+		{"expires now", AccessToken{Scopes: []string{"dcr_register"}, Expires: noon}, nil, refusal.InvalidToken, "expired"},
+		{"bound to another", AccessToken{Scopes: []string{"dcr_register"}, Thumbprint: "T"}, cert, refusal.InvalidToken, "another certificate"},
+		{"bound, no certificate", AccessToken{Scopes: []string{"dcr_register"}, Thumbprint: "t"}, nil, refusal.InvalidToken, "another certificate"},
+		{"no scope", AccessToken{}, nil, refusal.InsufficientScope, "dcr_register"},
+		{"scope is a prefix", AccessToken{Scopes: []string{"dcr_register2", "xdcr_register", "DCR_REGISTER"}}, nil, refusal.InsufficientScope, "dcr_register"},
+		{"expired and no scope", AccessToken{Expires: noon}, nil, refusal.InvalidToken, "expired"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			err := tc.token.CheckRegistration(tc.cert, noon)
@@ -227,8 +229,8 @@ func TestCheckManagement(t *testing.T) {
 				}
 				return
 			}
-			wantRefusal(t, err, InvalidToken, "client credentials token")
-			if e := AsError(err); e.Cause == nil || e.Description != answer.Description || e.RuleName() != answer.RuleName() {
+			wantRefusal(t, err, refusal.InvalidToken, "client credentials token")
+			if e := refusal.From(err); e.Cause == nil || e.Description != answer.Description || e.RuleName() != answer.RuleName() {
 				t.Errorf("got %+v", e)
 			}
 		})
@@ -276,7 +278,7 @@ func TestVerifyAccessToken(t *testing.T) {
 			raw := signJWS(t, tc.header, tc.claims, "ES256", ecKey())
 			got, err := VerifyAccessToken(context.Background(), raw, &r, noon)
 			if tc.refused != "" {
-				wantRefusal(t, err, InvalidToken, tc.refused)
+				wantRefusal(t, err, refusal.InvalidToken, tc.refused)
 				return
 			}
 			if err != nil || got.Raw != raw || got.ClientID != "c" || !got.Expires.Equal(noon.Add(time.Second)) {
@@ -302,13 +304,13 @@ func TestVerifyAccessToken(t *testing.T) {
 				c = strings.TrimSuffix(c, "}") + `,"aud":"x"}`
 			}
 			_, err := VerifyAccessToken(context.Background(), signJWS(t, header, c, "ES256", ecKey()), &r, noon)
-			wantRefusal(t, err, Unavailable, "the authorization server's access token cannot be read")
-			if cause := AsError(err).Cause; cause == nil || !strings.HasPrefix(cause.Error(), "a token of https://bank.example: "+name) {
+			wantRefusal(t, err, refusal.Unavailable, "the authorization server's access token cannot be read")
+			if cause := refusal.From(err).Cause; cause == nil || !strings.HasPrefix(cause.Error(), "a token of https://bank.example: "+name) {
 				t.Errorf("cause: %v", cause)
 			}
 			// Nobody is believed before the signature is.
 			_, err = VerifyAccessToken(context.Background(), signJWS(t, header, c, "ES256", curveKey(elliptic.P256())()), &r, noon)
-			wantRefusal(t, err, InvalidToken, "not a token of this")
+			wantRefusal(t, err, refusal.InvalidToken, "not a token of this")
 		})
 	}
 	t.Run("a member twice with one value, and one that nobody needs", func(t *testing.T) {
@@ -320,12 +322,12 @@ func TestVerifyAccessToken(t *testing.T) {
 	t.Run("bad signature", func(t *testing.T) {
 		raw := signJWS(t, header, claims(""), "ES256", ecKey())
 		_, err := VerifyAccessToken(context.Background(), raw[:strings.LastIndexByte(raw, '.')+1]+b64(make([]byte, 64)), &rules, noon)
-		wantRefusal(t, err, InvalidToken, "not a token of this")
+		wantRefusal(t, err, refusal.InvalidToken, "not a token of this")
 	})
 	t.Run("no keys", func(t *testing.T) {
 		r := rules
 		r.Keys = &scriptedKeys{err: errors.New("down")}
 		_, err := VerifyAccessToken(context.Background(), signJWS(t, header, claims(""), "ES256", ecKey()), &r, noon)
-		wantRefusal(t, err, Unavailable, "try again later")
+		wantRefusal(t, err, refusal.Unavailable, "try again later")
 	})
 }

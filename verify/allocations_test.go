@@ -14,7 +14,7 @@ func TestAllocations(t *testing.T) {
 	got := testing.AllocsPerRun(50, func() {
 		r, err := VerifyRequest(context.Background(), raw, rules, noon)
 		if err == nil {
-			_, err = CheckMetadata(context.Background(), MetadataInput{Request: r, Acceptable: DefaultAcceptable()})
+			_, err = CheckMetadata(context.Background(), MetadataInput{Request: r, Supported: DefaultSupportedMetadata()})
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // No member twice, at any depth, in header and payload: decoders disagree on
@@ -78,11 +80,11 @@ func TestCaseTraps(t *testing.T) {
 	})
 	for _, d := range doors(t) { // a statement without iss has no issuer, which is another answer
 		err := d.knock(t, renamed("iss", "ISS")(t, d), d.jwk())
-		kind := InvalidClientMetadata
+		kind := refusal.InvalidClientMetadata
 		if d.name == "statement" {
-			kind = UnapprovedSoftwareStatement
+			kind = refusal.UnapprovedSoftwareStatement
 		}
-		wantRefusal(t, err, kind, map[Kind]string{InvalidClientMetadata: "iss: missing", UnapprovedSoftwareStatement: "names no issuer"}[kind])
+		wantRefusal(t, err, kind, map[refusal.Kind]string{refusal.InvalidClientMetadata: "iss: missing", refusal.UnapprovedSoftwareStatement: "names no issuer"}[kind])
 	}
 }
 
@@ -156,17 +158,17 @@ func TestMixedUp(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		name, raw string
-		kind      Kind
+		kind      refusal.Kind
 		word      string
 	}{
-		{"a statement for a request", good, InvalidSoftwareStatement, "software_statement: missing"},
-		{"a statement of the software for a request", signJWS(t, requestHeader, jsonOf(ssaClaims), "PS256", softwareKey()), InvalidSoftwareStatement, "software_statement: missing"},
-		{"a statement in a statement for a request", signJWS(t, ssaHeader, jsonOf(with(ssaClaims, "software_statement", good)), "PS256", directoryKey()), InvalidClientMetadata, "not in the JWKS (kid 'dir')"},
-		{"a request for a statement", inside(request), UnapprovedSoftwareStatement, "issuer '65d1f27c4aeA4549'"},
-		{"a request of the directory for a statement", inside(signJWS(t, ssaHeader, jsonOf(with(requestClaims, "software_statement", good)), "PS256", directoryKey())), UnapprovedSoftwareStatement, "issuer"},
-		{"a request that says it is the directory's", inside(signJWS(t, ssaHeader, jsonOf(with(requestClaims, "iss", "OpenBanking Ltd", "software_statement", good)), "PS256", softwareKey())), InvalidSoftwareStatement, "does not verify"},
-		{"a list of statements", signJWS(t, requestHeader, jsonOf(with(requestClaims, "software_statement", []string{good})), "PS256", softwareKey()), InvalidSoftwareStatement, "missing"},
-		{"a decoded statement", signJWS(t, requestHeader, jsonOf(with(requestClaims, "software_statement", ssaClaims)), "PS256", softwareKey()), InvalidSoftwareStatement, "missing"},
+		{"a statement for a request", good, refusal.InvalidSoftwareStatement, "software_statement: missing"},
+		{"a statement of the software for a request", signJWS(t, requestHeader, jsonOf(ssaClaims), "PS256", softwareKey()), refusal.InvalidSoftwareStatement, "software_statement: missing"},
+		{"a statement in a statement for a request", signJWS(t, ssaHeader, jsonOf(with(ssaClaims, "software_statement", good)), "PS256", directoryKey()), refusal.InvalidClientMetadata, "not in the JWKS (kid 'dir')"},
+		{"a request for a statement", inside(request), refusal.UnapprovedSoftwareStatement, "issuer '65d1f27c4aeA4549'"},
+		{"a request of the directory for a statement", inside(signJWS(t, ssaHeader, jsonOf(with(requestClaims, "software_statement", good)), "PS256", directoryKey())), refusal.UnapprovedSoftwareStatement, "issuer"},
+		{"a request that says it is the directory's", inside(signJWS(t, ssaHeader, jsonOf(with(requestClaims, "iss", "OpenBanking Ltd", "software_statement", good)), "PS256", softwareKey())), refusal.InvalidSoftwareStatement, "does not verify"},
+		{"a list of statements", signJWS(t, requestHeader, jsonOf(with(requestClaims, "software_statement", []string{good})), "PS256", softwareKey()), refusal.InvalidSoftwareStatement, "missing"},
+		{"a decoded statement", signJWS(t, requestHeader, jsonOf(with(requestClaims, "software_statement", ssaClaims)), "PS256", softwareKey()), refusal.InvalidSoftwareStatement, "missing"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := VerifyRequest(context.Background(), []byte(tc.raw), rules(t), noon)

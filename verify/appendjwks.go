@@ -8,6 +8,8 @@ import (
 	"encoding/base64"
 	"math/big"
 	"slices"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // AppendJWKS writes the public keys of a set that may sign (RFC 7517 5), for an AS that
@@ -65,8 +67,8 @@ func (k Key) appendJSON(b []byte) []byte {
 		if b[len(b)-1] != '{' {
 			b = append(b, ',')
 		}
-		b = append(AppendString(b, name), ':')
-		b = AppendString(b, value)
+		b = append(strictjson.AppendString(b, name), ':')
+		b = strictjson.AppendString(b, value)
 	}
 	number := base64.RawURLEncoding.EncodeToString
 	b = append(b, '{')

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // AssertionForm is how a client assertion names the server that it is for.
@@ -46,12 +49,12 @@ func (c *ClientAuthentication) CheckAssertionAudience(issuer string, issuerOnly 
 }
 
 func refuseAssertion(err error) error {
-	return Refuse(InvalidClient, "client_assertion", "client authentication: client_assertion %s", mend(err, "sign a new one as RFC 7523 says"))
+	return refusal.New(refusal.InvalidClient, "client_assertion", "client authentication: client_assertion %s", refusal.Advise(err, "sign a new one as RFC 7523 says"))
 }
 
 // checkAudience holds the aud of an assertion against the rules. All of its values count:
 // another server that is named too could send the assertion here.
-func (r *AssertionRules) checkAudience(typ string, claims Object) (AssertionForm, error) {
+func (r *AssertionRules) checkAudience(typ string, claims strictjson.Object) (AssertionForm, error) {
 	form, audiences, err := assertionForm(typ, claims, r.Issuer)
 	unknown := func(a string) bool { return a != r.Issuer && !slices.Contains(r.Audiences, a) }
 	if err == nil && (len(audiences) == 0 || slices.ContainsFunc(audiences, unknown)) {
@@ -61,14 +64,14 @@ func (r *AssertionRules) checkAudience(typ string, claims Object) (AssertionForm
 }
 
 // assertionForm fails for a typed assertion that does not name the issuer alone.
-func assertionForm(typ string, claims Object, issuer string) (form AssertionForm, audiences []string, err error) {
+func assertionForm(typ string, claims strictjson.Object, issuer string) (form AssertionForm, audiences []string, err error) {
 	if audiences, err = stringOrList(claims, "aud"); err != nil {
 		audiences = nil // not there, or no text: none that counts
 	}
 	alone := len(audiences) == 1 && audiences[0] == issuer
 	switch {
 	case typ == assertionType && !alone:
-		return "", audiences, fmt.Errorf("has typ %s and %s; with this typ send the issuer %s alone", assertionType, foundAudience(audiences), QuoteUpTo(issuer, longestAudience))
+		return "", audiences, fmt.Errorf("has typ %s and %s; with this typ send the issuer %s alone", assertionType, foundAudience(audiences), refusal.QuoteUpTo(issuer, longestAudience))
 	case typ == assertionType:
 		return AssertionTyped, audiences, nil
 	case alone:
@@ -78,12 +81,12 @@ func assertionForm(typ string, claims Object, issuer string) (form AssertionForm
 }
 
 func errAudience(audiences []string, issuer string) error {
-	return fmt.Errorf("has %s; send the issuer %s alone", foundAudience(audiences), QuoteUpTo(issuer, longestAudience))
+	return fmt.Errorf("has %s; send the issuer %s alone", foundAudience(audiences), refusal.QuoteUpTo(issuer, longestAudience))
 }
 
 func foundAudience(audiences []string) string {
 	if len(audiences) == 0 {
 		return "no aud that is text"
 	}
-	return "aud " + Quote(strings.Join(audiences, " "))
+	return "aud " + refusal.Quote(strings.Join(audiences, " "))
 }

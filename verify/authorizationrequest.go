@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // AuthorizationRequest is what a request to the authorization endpoint says about the
@@ -29,7 +31,7 @@ var authorizationNames = []string{"client_id", "request", "request_uri"}
 // Errors: MalformedRequest.
 func ReadAuthorizationRequest(query, form string) (*AuthorizationRequest, error) {
 	refuse := func(text string) (*AuthorizationRequest, error) {
-		return nil, Refuse(MalformedRequest, "authorization_request", "%s", mend(errors.New(text), "send each parameter once, spelt and encoded as RFC 6749 says"))
+		return nil, refusal.New(refusal.MalformedRequest, "authorization_request", "%s", refusal.Advise(errors.New(text), "send each parameter once, spelt and encoded as RFC 6749 says"))
 	}
 	all, _, err := readParameters(query, form)
 	if err != nil {
@@ -37,7 +39,7 @@ func ReadAuthorizationRequest(query, form string) (*AuthorizationRequest, error)
 	}
 	for name := range all {
 		if !slices.Contains(authorizationNames, name) && isSpelling(name, authorizationNames) {
-			return refuse(Quote(name) + ": spell it as OAuth does")
+			return refuse(refusal.Quote(name) + ": spell it as OAuth does")
 		}
 	}
 	a := &AuthorizationRequest{}
@@ -91,7 +93,7 @@ func (a *AuthorizationRequest) CheckRegistered() error {
 	if a.unclear == nil {
 		return nil
 	}
-	return Refuse(MalformedRequest, "authorization_request", "%w", a.unclear)
+	return refusal.New(refusal.MalformedRequest, "authorization_request", "%w", a.unclear)
 }
 
 func (a *AuthorizationRequest) add(id string) {

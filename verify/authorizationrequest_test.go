@@ -3,6 +3,8 @@ package verify
 import (
 	"slices"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 func TestReadAuthorizationRequest(t *testing.T) {
@@ -42,7 +44,7 @@ func TestReadAuthorizationRequest(t *testing.T) {
 				}
 				return
 			}
-			wantRefusal(t, err, MalformedRequest, tc.unclear)
+			wantRefusal(t, err, refusal.MalformedRequest, tc.unclear)
 		})
 	}
 }
@@ -77,7 +79,7 @@ func TestReadAuthorizationRequestRefuses(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := ReadAuthorizationRequest(tc.query, tc.form)
-			wantRefusal(t, err, MalformedRequest, tc.word)
+			wantRefusal(t, err, refusal.MalformedRequest, tc.word)
 		})
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // The rows of CIBA. They are there exactly when the grant is, and in versions
@@ -14,7 +16,7 @@ import (
 // backchannel reads whether the rows of CIBA count at all, and whether the
 // claim may be there.
 func (e *evaluation) backchannel(claim string) (asked, has bool, err error) {
-	if len(e.Acceptable.BackchannelModes) == 0 {
+	if len(e.Supported.BackchannelModes) == 0 {
 		return false, false, nil
 	}
 	asked, has = slices.Contains(e.out.Metadata.GrantTypes, GrantCIBA), e.claims.Has(claim)
@@ -28,7 +30,7 @@ func checkBackchannelMode(e *evaluation) error {
 	const claim = "backchannel_token_delivery_mode"
 	asked, _, err := e.backchannel(claim)
 	if err == nil && asked {
-		e.out.Metadata.BackchannelMode, err = requiredOneOf(e.claims, claim, e.Acceptable.BackchannelModes)
+		e.out.Metadata.BackchannelMode, err = requiredOneOf(e.claims, claim, e.Supported.BackchannelModes)
 	}
 	return err
 }
@@ -54,9 +56,9 @@ func checkBackchannelEndpoint(e *evaluation) error {
 	host, err := publicURI(uri)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%s %w", Quote(uri), err)
+		return fmt.Errorf("%s %w", refusal.Quote(uri), err)
 	case !strings.Contains(host, ".") || innerName.MatchString(host):
-		return fmt.Errorf("%s has a host that only an inner network knows; send a public https URL", Quote(uri))
+		return fmt.Errorf("%s has a host that only an inner network knows; send a public https URL", refusal.Quote(uri))
 	}
 	e.out.Metadata.BackchannelEndpoint = uri
 	return nil
@@ -70,7 +72,7 @@ func checkBackchannelAlg(e *evaluation) error {
 	const claim = "backchannel_authentication_request_signing_alg"
 	asked, _, err := e.backchannel(claim)
 	if err == nil && asked {
-		e.out.Metadata.BackchannelAlg, err = requiredOneOf(e.claims, claim, e.Acceptable.BackchannelAlgs)
+		e.out.Metadata.BackchannelAlg, err = requiredOneOf(e.claims, claim, e.Supported.BackchannelAlgs)
 	}
 	return err
 }

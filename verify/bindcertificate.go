@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // The forms of bind_certificate: what ties the transport certificate of a
@@ -49,7 +52,7 @@ func BindCertificate(ctx context.Context, forms []string, cert *Certificate, s *
 		case BindOrganizationIdentifier:
 			err = bindOrganization(cert, s)
 		default:
-			err = fmt.Errorf("cannot be bound to the software statement as %s", Quote(form))
+			err = fmt.Errorf("cannot be bound to the software statement as %s", refusal.Quote(form))
 		}
 		if err != nil {
 			return err
@@ -61,25 +64,25 @@ func BindCertificate(ctx context.Context, forms []string, cert *Certificate, s *
 	return nil
 }
 
-// bindCommonName compares exactly, unlike DN.Equal: a software_id is Base62, and
+// bindCommonName compares exactly, unlike Name.Equal: a software_id is Base62, and
 // one in another case is another software's.
-func bindCommonName(subject DN, s *SoftwareStatement) error {
+func bindCommonName(subject dn.Name, s *SoftwareStatement) error {
 	const mend = "connect with the transport certificate of the software"
-	cn, err := subject.single("2.5.4.3", "CN")
+	cn, err := subject.Single("2.5.4.3", "CN")
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w; %s", err, mend)
 	case cn != s.SoftwareID:
-		return fmt.Errorf("has CN %s, but the software statement is for %s; %s", Quote(cn), Quote(s.SoftwareID), mend)
-	case len(subject.only("2.5.4.11")) == 0:
+		return fmt.Errorf("has CN %s, but the software statement is for %s; %s", refusal.Quote(cn), refusal.Quote(s.SoftwareID), mend)
+	case len(subject.Only("2.5.4.11")) == 0:
 		return nil
 	}
-	ou, err := subject.single("2.5.4.11", "OU")
+	ou, err := subject.Single("2.5.4.11", "OU")
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w; %s", err, mend)
 	case ou != s.OrgID:
-		return fmt.Errorf("has OU %s, but the software statement is of organisation %s; %s", Quote(ou), Quote(s.OrgID), mend)
+		return fmt.Errorf("has OU %s, but the software statement is of organisation %s; %s", refusal.Quote(ou), refusal.Quote(s.OrgID), mend)
 	}
 	return nil
 }
@@ -99,7 +102,7 @@ func bindOrganization(cert *Certificate, s *SoftwareStatement) error {
 	case err != nil:
 		return fmt.Errorf("cannot be bound: the software statement's %w", err)
 	case !named:
-		return fmt.Errorf("has organizationIdentifier %s, which is not organisation %s of the software statement; %s", Quote(text), Quote(s.OrgID), mend)
+		return fmt.Errorf("has organizationIdentifier %s, which is not organisation %s of the software statement; %s", refusal.Quote(text), refusal.Quote(s.OrgID), mend)
 	}
 	return nil
 }
@@ -153,12 +156,12 @@ var countries = map[string]string{
 // used only counts where no other one has it.
 func bindJWKS(ctx context.Context, cert *Certificate, sources []KeySource) error {
 	var unavailable error
-	var refused *Error
+	var refused *refusal.Error
 	for _, ask := range []func(KeySource, context.Context) ([]Key, error){KeySource.Keys, KeySource.Refresh} {
 		for _, source := range sources {
 			keys, err := ask(source, ctx)
 			if err != nil {
-				if why := (*Error)(nil); !errors.As(err, &why) {
+				if why := (*refusal.Error)(nil); !errors.As(err, &why) {
 					unavailable = err
 				} else if refused == nil {
 					refused = why

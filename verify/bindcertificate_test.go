@@ -6,12 +6,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
+	"github.com/caddy-dcr/caddy-dcr/verify/dn/dntest"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // subjectCertificate issues and reads one with this subject.
-func subjectCertificate(t testing.TB, rdns ...[]attr) *Certificate {
+func subjectCertificate(t testing.TB, rdns ...[]dntest.Attribute) *Certificate {
 	t.Helper()
-	c, err := ReadCertificate(issue(t, subjectDER(t, rdns...), ecKey()), noon)
+	c, err := ReadCertificate(issue(t, dntest.Subject(t, rdns...), ecKey()), noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,38 +34,38 @@ func wantText(t *testing.T, err error, word string) {
 	if err == nil || !strings.Contains(err.Error(), word) {
 		t.Errorf("got %v, want %q", err, word)
 	}
-	if refused := (*Error)(nil); errors.As(err, &refused) {
+	if refused := (*refusal.Error)(nil); errors.As(err, &refused) {
 		t.Errorf("%#v is no plain error", err)
 	}
 }
 
 func TestBindCommonName(t *testing.T) {
 	const c, o, ou, cn = "2.5.4.6", "2.5.4.10", "2.5.4.11", "2.5.4.3"
-	gb, bank := rdn(printableString(c, "GB")), rdn(utf8String(o, "OpenBanking"))
+	gb, bank := dntest.RDN(dntest.PrintableString(c, "GB")), dntest.RDN(dntest.UTF8String(o, "OpenBanking"))
 	s := &SoftwareStatement{SoftwareID: "oQ4KoaavpOuoE7rvQsZEOV", OrgID: "0015800001HQQrZAAX"}
-	id, org := rdn(utf8String(cn, s.SoftwareID)), rdn(utf8String(ou, s.OrgID))
+	id, org := dntest.RDN(dntest.UTF8String(cn, s.SoftwareID)), dntest.RDN(dntest.UTF8String(ou, s.OrgID))
 	for _, tc := range []struct {
 		name    string
-		subject [][]attr
+		subject [][]dntest.Attribute
 		refused string
 	}{
-		{"Open Banking transport certificate", [][]attr{gb, bank, org, id}, ""},
-		{"without OU", [][]attr{gb, bank, id}, ""},
-		{"in another order", [][]attr{id, org, bank, gb}, ""},
-		{"in one RDN", [][]attr{gb, rdn(printableString(cn, s.SoftwareID), printableString(ou, s.OrgID))}, ""},
-		{"CN of another software", [][]attr{gb, bank, org, rdn(utf8String(cn, "another"))}, `has CN "another", but the software statement is for "oQ4KoaavpOuoE7rvQsZEOV"; connect with`},
-		{"CN in other case", [][]attr{org, rdn(utf8String(cn, "OQ4KOAAVPOUOE7RVQSZEOV"))}, "has CN"},
-		{"CN with a blank", [][]attr{org, rdn(utf8String(cn, s.SoftwareID+" "))}, "has CN"},
-		{"CN longer", [][]attr{org, rdn(utf8String(cn, s.SoftwareID+"x"))}, "has CN"},
-		{"CN look-alike", [][]attr{org, rdn(utf8String(cn, strings.Replace(s.SoftwareID, "a", "\u0430", 1)))}, "has CN"},
-		{"no CN", [][]attr{org, rdn(utf8String(o, s.SoftwareID))}, "has no CN"},
-		{"empty CN", [][]attr{org, rdn(utf8String(cn, ""))}, "has no CN"},
-		{"two CNs, the last one right", [][]attr{org, rdn(utf8String(cn, "another")), id}, "more than one CN"},
-		{"two CNs, the first one right", [][]attr{org, id, rdn(utf8String(cn, "another"))}, "more than one CN"},
-		{"OU of another organisation", [][]attr{rdn(utf8String(ou, "001")), id}, `has OU "001", but the software statement is of organisation "0015800001HQQrZAAX"`},
-		{"OU in other case", [][]attr{rdn(utf8String(ou, strings.ToLower(s.OrgID))), id}, "has OU"},
-		{"two OUs", [][]attr{org, rdn(utf8String(ou, "001")), id}, "more than one OU"},
-		{"empty OU", [][]attr{rdn(utf8String(ou, "")), id}, "has no OU"},
+		{"Open Banking transport certificate", [][]dntest.Attribute{gb, bank, org, id}, ""},
+		{"without OU", [][]dntest.Attribute{gb, bank, id}, ""},
+		{"in another order", [][]dntest.Attribute{id, org, bank, gb}, ""},
+		{"in one RDN", [][]dntest.Attribute{gb, dntest.RDN(dntest.PrintableString(cn, s.SoftwareID), dntest.PrintableString(ou, s.OrgID))}, ""},
+		{"CN of another software", [][]dntest.Attribute{gb, bank, org, dntest.RDN(dntest.UTF8String(cn, "another"))}, `has CN "another", but the software statement is for "oQ4KoaavpOuoE7rvQsZEOV"; connect with`},
+		{"CN in other case", [][]dntest.Attribute{org, dntest.RDN(dntest.UTF8String(cn, "OQ4KOAAVPOUOE7RVQSZEOV"))}, "has CN"},
+		{"CN with a blank", [][]dntest.Attribute{org, dntest.RDN(dntest.UTF8String(cn, s.SoftwareID+" "))}, "has CN"},
+		{"CN longer", [][]dntest.Attribute{org, dntest.RDN(dntest.UTF8String(cn, s.SoftwareID+"x"))}, "has CN"},
+		{"CN look-alike", [][]dntest.Attribute{org, dntest.RDN(dntest.UTF8String(cn, strings.Replace(s.SoftwareID, "a", "\u0430", 1)))}, "has CN"},
+		{"no CN", [][]dntest.Attribute{org, dntest.RDN(dntest.UTF8String(o, s.SoftwareID))}, "has no CN"},
+		{"empty CN", [][]dntest.Attribute{org, dntest.RDN(dntest.UTF8String(cn, ""))}, "has no CN"},
+		{"two CNs, the last one right", [][]dntest.Attribute{org, dntest.RDN(dntest.UTF8String(cn, "another")), id}, "more than one CN"},
+		{"two CNs, the first one right", [][]dntest.Attribute{org, id, dntest.RDN(dntest.UTF8String(cn, "another"))}, "more than one CN"},
+		{"OU of another organisation", [][]dntest.Attribute{dntest.RDN(dntest.UTF8String(ou, "001")), id}, `has OU "001", but the software statement is of organisation "0015800001HQQrZAAX"`},
+		{"OU in other case", [][]dntest.Attribute{dntest.RDN(dntest.UTF8String(ou, strings.ToLower(s.OrgID))), id}, "has OU"},
+		{"two OUs", [][]dntest.Attribute{org, dntest.RDN(dntest.UTF8String(ou, "001")), id}, "more than one OU"},
+		{"empty OU", [][]dntest.Attribute{dntest.RDN(dntest.UTF8String(ou, "")), id}, "has no OU"},
 		{"no subject", nil, "has no CN"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -110,7 +114,7 @@ func TestBindOrganizationIdentifier(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := &SoftwareStatement{OrgID: "0015800001HQQrZAAX", SoftwareID: "oQ4KoaavpOuoE7rvQsZEOV", Claims: objectOf(t, tc.claims)}
-			cert := subjectCertificate(t, rdn(utf8String("2.5.4.3", "0015800001HQQrZAAX")), rdn(utf8String(OrganizationIdentifier, tc.identifier)))
+			cert := subjectCertificate(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "0015800001HQQrZAAX")), dntest.RDN(dntest.UTF8String(dn.OrganizationIdentifier, tc.identifier)))
 			wantText(t, BindCertificate(t.Context(), []string{BindOrganizationIdentifier}, cert, s), tc.refused)
 		})
 	}
@@ -120,8 +124,8 @@ func TestBindOrganizationIdentifier(t *testing.T) {
 }
 
 func TestBindSSAJWKS(t *testing.T) {
-	cn := func(v string) []byte { return subjectDER(t, rdn(utf8String("2.5.4.3", v))) }
-	own, renewed := subjectCertificate(t, rdn(utf8String("2.5.4.3", "x"))), subjectCertificate(t, rdn(utf8String("2.5.4.3", "x")))
+	cn := func(v string) []byte { return dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.3", v))) }
+	own, renewed := subjectCertificate(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "x"))), subjectCertificate(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "x")))
 	other := issue(t, cn("other"), ecKey())
 	jwk := func(kid, use string, chain ...*x509.Certificate) string {
 		var x5c []string
@@ -157,7 +161,7 @@ func TestBindSSAJWKS(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			err := BindCertificate(t.Context(), []string{BindSSAJWKS}, own, &SoftwareStatement{}, tc.software, tc.org)
 			if tc.unavailable {
-				wantRefusal(t, err, Unavailable, "try again later")
+				wantRefusal(t, err, refusal.Unavailable, "try again later")
 			} else {
 				wantText(t, err, tc.refused)
 			}
@@ -173,7 +177,7 @@ func TestBindSSAJWKS(t *testing.T) {
 // others do.
 func TestBindCertificateForms(t *testing.T) {
 	s := &SoftwareStatement{SoftwareID: "x", OrgID: "1", Claims: objectOf(t, "{}")}
-	cert := subjectCertificate(t, rdn(utf8String(OrganizationIdentifier, "PSDGB-OB-1")), rdn(utf8String("2.5.4.3", "x")))
+	cert := subjectCertificate(t, dntest.RDN(dntest.UTF8String(dn.OrganizationIdentifier, "PSDGB-OB-1")), dntest.RDN(dntest.UTF8String("2.5.4.3", "x")))
 	published := parseKeys(t, `{"x5c":["`+stdBase64(cert.Leaf.Raw)+`"],`+jwkOf(ecKey().Public(), "use", "tls")[1:])
 	withdrawn := parseKeys(t, jwkOf(ecKey().Public(), "use", "tls"))
 	all := slices.Clone(BindingForms)

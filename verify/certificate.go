@@ -11,6 +11,9 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // Certificate is a transport certificate that the TLS layer verified.
@@ -18,7 +21,7 @@ type Certificate struct {
 	// Leaf is the certificate itself.
 	Leaf *x509.Certificate
 	// Subject is the DN, read from the raw DER.
-	Subject DN
+	Subject dn.Name
 	// Thumbprint is x5t#S256 (RFC 8705 3.1): SHA-256 of the DER, base64url.
 	Thumbprint string
 	// Authorities are the CAs of the verified chain, the issuing one first. None where
@@ -38,7 +41,7 @@ type Certificate struct {
 // Errors: NoCertificate.
 func CaptureCertificate(state *tls.ConnectionState, now time.Time) (*Certificate, error) {
 	if state == nil || len(state.VerifiedChains) == 0 || len(state.VerifiedChains[0]) == 0 {
-		return nil, Refuse(NoCertificate, "client_certificate",
+		return nil, refusal.New(refusal.NoCertificate, "client_certificate",
 			"client certificate: none that a trusted CA issued; connect with the transport certificate of the software")
 	}
 	c, err := ReadCertificate(state.VerifiedChains[0][0], now)
@@ -58,7 +61,7 @@ func ReadCertificate(leaf *x509.Certificate, now time.Time) (*Certificate, error
 		return nil, err
 	}
 	var err error
-	if c.Subject, err = ParseSubject(leaf.RawSubject); err != nil {
+	if c.Subject, err = dn.ParseSubject(leaf.RawSubject); err != nil {
 		return nil, refuseCertificate("its subject cannot be read").Because(err)
 	}
 	sum := sha256.Sum256(leaf.Raw)
@@ -91,8 +94,8 @@ func faultOf(leaf *x509.Certificate, now time.Time) string {
 	return ""
 }
 
-func refuseCertificate(why string) *Error {
-	return Refuse(NoCertificate, "client_certificate", "client certificate: %s", mend(errors.New(why), "use the software's transport certificate"))
+func refuseCertificate(why string) *refusal.Error {
+	return refusal.New(refusal.NoCertificate, "client_certificate", "client certificate: %s", refusal.Advise(errors.New(why), "use the software's transport certificate"))
 }
 
 var extKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}

@@ -8,10 +8,13 @@ import (
 	"encoding/asn1"
 	"testing"
 	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn/dntest"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 func TestReadCertificate(t *testing.T) {
-	subject := subjectDER(t, rdn(printableString("2.5.4.6", "GB")), rdn(utf8String("2.5.4.3", "x")))
+	subject := dntest.Subject(t, dntest.RDN(dntest.PrintableString("2.5.4.6", "GB")), dntest.RDN(dntest.UTF8String("2.5.4.3", "x")))
 	usage := func(list ...x509.ExtKeyUsage) func(*x509.Certificate) {
 		return func(c *x509.Certificate) { c.ExtKeyUsage = list }
 	}
@@ -67,7 +70,7 @@ func TestReadCertificate(t *testing.T) {
 			leaf := issue(t, subject, ecKey(), tc.change)
 			got, err := ReadCertificate(leaf, tc.at)
 			if tc.refused != "" {
-				wantRefusal(t, err, NoCertificate, "client certificate", tc.refused)
+				wantRefusal(t, err, refusal.NoCertificate, "client certificate", tc.refused)
 				return
 			}
 			if err != nil {
@@ -83,8 +86,8 @@ func TestReadCertificate(t *testing.T) {
 
 // PeerCertificates is filled without verification in some modes of Caddy.
 func TestCaptureCertificate(t *testing.T) {
-	leaf := issue(t, subjectDER(t, rdn(utf8String("2.5.4.3", "verified"))), ecKey())
-	other := issue(t, subjectDER(t, rdn(utf8String("2.5.4.3", "unverified"))), ecKey())
+	leaf := issue(t, dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "verified"))), ecKey())
+	other := issue(t, dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "unverified"))), ecKey())
 	for _, tc := range []struct {
 		name  string
 		state *tls.ConnectionState
@@ -99,7 +102,7 @@ func TestCaptureCertificate(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := CaptureCertificate(tc.state, noon)
 			if !tc.ok {
-				wantRefusal(t, err, NoCertificate, "client certificate: none")
+				wantRefusal(t, err, refusal.NoCertificate, "client certificate: none")
 				return
 			}
 			if err != nil || got.Leaf != leaf || got.Subject.String() != "CN=verified" || len(got.Thumbprint) != 43 {
@@ -108,11 +111,11 @@ func TestCaptureCertificate(t *testing.T) {
 		})
 	}
 	// The usages of the chain are not the leaf's.
-	ca := issue(t, subjectDER(t, rdn(utf8String("2.5.4.3", "ca"))), ecKey(), func(c *x509.Certificate) { c.IsCA = true })
-	server := issue(t, subjectDER(t, rdn(utf8String("2.5.4.3", "server"))), ecKey(), func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} })
+	ca := issue(t, dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "ca"))), ecKey(), func(c *x509.Certificate) { c.IsCA = true })
+	server := issue(t, dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "server"))), ecKey(), func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} })
 	for name, chain := range map[string][]*x509.Certificate{"extended key usage": {server, leaf}, "CA certificate": {ca, leaf}} {
 		_, err := CaptureCertificate(&tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{chain}}, noon)
-		wantRefusal(t, err, NoCertificate, name)
+		wantRefusal(t, err, refusal.NoCertificate, name)
 	}
 	if got, err := CaptureCertificate(&tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{leaf, ca}, {server}}}, noon); err != nil || got.Leaf != leaf {
 		t.Errorf("got %+v, %v", got, err)
@@ -120,12 +123,12 @@ func TestCaptureCertificate(t *testing.T) {
 	// A connection outlives the certificate that it began with.
 	verified := &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{leaf}}}
 	_, err := CaptureCertificate(verified, noon.Add(13*time.Hour))
-	wantRefusal(t, err, NoCertificate, "expired")
+	wantRefusal(t, err, refusal.NoCertificate, "expired")
 }
 
 func TestReadCertificateSubject(t *testing.T) {
-	leaf := *issue(t, subjectDER(t, rdn(utf8String("2.5.4.3", "x"))), ecKey())
-	leaf.RawSubject = subjectDER(t, rdn(utf8String("2.5.4.3", "\xff")))
+	leaf := *issue(t, dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "x"))), ecKey())
+	leaf.RawSubject = dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "\xff")))
 	_, err := ReadCertificate(&leaf, noon)
-	wantRefusal(t, err, NoCertificate, "client certificate", "subject")
+	wantRefusal(t, err, refusal.NoCertificate, "client certificate", "subject")
 }

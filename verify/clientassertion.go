@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // AssertionType is the client_assertion_type of private_key_jwt (RFC 7523 2.2).
@@ -61,18 +64,18 @@ type ClientAssertion struct {
 func (c *ClientAuthentication) VerifyClientAssertion(ctx context.Context, rules *AssertionRules, now time.Time) (*ClientAssertion, error) {
 	refuse := func(format string, args ...any) error { return refuseAssertion(fmt.Errorf(format, args...)) }
 	if c.assertionType != AssertionType {
-		found := Quote(c.assertionType)
+		found := refusal.Quote(c.assertionType)
 		if c.assertionType == "" {
 			found = "missing"
 		}
-		return nil, Refuse(MalformedRequest, "client_assertion_type", "client_assertion_type: %s; send %s", found, AssertionType)
+		return nil, refusal.New(refusal.MalformedRequest, "client_assertion_type", "client_assertion_type: %s; send %s", found, AssertionType)
 	}
 	t, err := SplitJWS([]byte(c.assertion), rules.algorithms(), assertionTypes)
 	if err != nil {
 		return nil, refuse("%w", err)
 	}
 	err = ofTPP(rules.checkSignature(ctx, t))
-	if full := (*Error)(nil); errors.As(err, &full) {
+	if full := (*refusal.Error)(nil); errors.As(err, &full) {
 		return nil, err
 	}
 	if err != nil {
@@ -120,7 +123,7 @@ func (r *AssertionRules) checkSignature(ctx context.Context, t *JWS) error {
 	if err == nil && r.Revoked != nil {
 		err = by.CheckRevoked(ctx, r.Revoked)
 	}
-	if full := (*Error)(nil); err != nil && !errors.As(err, &full) {
+	if full := (*refusal.Error)(nil); err != nil && !errors.As(err, &full) {
 		err = fmt.Errorf("%w; sign with a key that the software's JWKS publishes for signing, and name its kid", err)
 	}
 	return err
@@ -139,7 +142,7 @@ func (c *ClientAuthentication) assertionHeader(name string) string {
 	if err != nil {
 		return ""
 	}
-	o, err := ParseObject(text)
+	o, err := strictjson.Parse(text)
 	if err != nil {
 		return ""
 	}
@@ -151,7 +154,7 @@ func (c *ClientAuthentication) assertionHeader(name string) string {
 }
 
 // readTimes checks exp, which must be there, and iat and nbf, which may.
-func (a *ClientAssertion) readTimes(claims Object, skew time.Duration, now time.Time) error {
+func (a *ClientAssertion) readTimes(claims strictjson.Object, skew time.Duration, now time.Time) error {
 	if skew == 0 {
 		skew = DefaultSkew
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 var assertionClaims = claims{
@@ -111,8 +113,8 @@ func TestTypedClientAssertion(t *testing.T) {
 		here, err := who.VerifyClientAssertion(t.Context(), rules, noon)
 		form, atTheAS := who.CheckAssertionAudience(issuer, tc.issuerOnly)
 		if tc.form == "" {
-			wantRefusal(t, err, InvalidClient, tc.word)
-			wantRefusal(t, atTheAS, InvalidClient, tc.word)
+			wantRefusal(t, err, refusal.InvalidClient, tc.word)
+			wantRefusal(t, atTheAS, refusal.InvalidClient, tc.word)
 			continue
 		}
 		if err != nil || atTheAS != nil || here.Form != tc.form || form != tc.form {
@@ -129,41 +131,41 @@ func TestVerifyClientAssertionRefuses(t *testing.T) {
 		name   string
 		who    *ClientAuthentication
 		change func(*AssertionRules)
-		kind   Kind
+		kind   refusal.Kind
 		word   string
 	}{
-		{"another type", sent(t, "urn:ietf:params:oauth:client-assertion-type:saml2-bearer", assertionOf(`{"sub":"c"}`)), nil, MalformedRequest, "client_assertion_type"},
-		{"no type", sent(t, "", assertionOf(`{"sub":"c"}`)), nil, MalformedRequest, "client_assertion_type"},
-		{"alg none", sent(t, AssertionType, b64(`{"alg":"none"}`)+"."+b64(jsonOf(assertionClaims))+"."+b64("s")), nil, InvalidClient, "alg 'none'"},
-		{"an alg that the client did not register", assertion(t, assertionHeader, assertionClaims), func(r *AssertionRules) { r.Algorithms = []string{"ES256"} }, InvalidClient, "accepted are ES256"},
-		{"key in the header", assertion(t, `{"alg":"PS256","kid":"tpp","jku":"https://evil.example"}`, assertionClaims), nil, InvalidClient, "jku"},
-		{"crit", assertion(t, `{"alg":"PS256","kid":"tpp","crit":["exp"]}`, assertionClaims), nil, InvalidClient, "crit"},
-		{"a request object", assertion(t, `{"alg":"PS256","kid":"tpp","typ":"oauth-authz-req+jwt"}`, assertionClaims), nil, InvalidClient, "another kind of token"},
-		{"unknown kid", assertion(t, `{"alg":"PS256","kid":"x"}`, assertionClaims), nil, InvalidClient, "not in the JWKS"},
-		{"another software's key", assertion(t, `{"alg":"PS256"}`, assertionClaims), func(r *AssertionRules) { r.Keys = other }, InvalidClient, "JWKS"},
+		{"another type", sent(t, "urn:ietf:params:oauth:client-assertion-type:saml2-bearer", assertionOf(`{"sub":"c"}`)), nil, refusal.MalformedRequest, "client_assertion_type"},
+		{"no type", sent(t, "", assertionOf(`{"sub":"c"}`)), nil, refusal.MalformedRequest, "client_assertion_type"},
+		{"alg none", sent(t, AssertionType, b64(`{"alg":"none"}`)+"."+b64(jsonOf(assertionClaims))+"."+b64("s")), nil, refusal.InvalidClient, "alg 'none'"},
+		{"an alg that the client did not register", assertion(t, assertionHeader, assertionClaims), func(r *AssertionRules) { r.Algorithms = []string{"ES256"} }, refusal.InvalidClient, "accepted are ES256"},
+		{"key in the header", assertion(t, `{"alg":"PS256","kid":"tpp","jku":"https://evil.example"}`, assertionClaims), nil, refusal.InvalidClient, "jku"},
+		{"crit", assertion(t, `{"alg":"PS256","kid":"tpp","crit":["exp"]}`, assertionClaims), nil, refusal.InvalidClient, "crit"},
+		{"a request object", assertion(t, `{"alg":"PS256","kid":"tpp","typ":"oauth-authz-req+jwt"}`, assertionClaims), nil, refusal.InvalidClient, "another kind of token"},
+		{"unknown kid", assertion(t, `{"alg":"PS256","kid":"x"}`, assertionClaims), nil, refusal.InvalidClient, "not in the JWKS"},
+		{"another software's key", assertion(t, `{"alg":"PS256"}`, assertionClaims), func(r *AssertionRules) { r.Keys = other }, refusal.InvalidClient, "JWKS"},
 		{"a key for encryption", assertion(t, assertionHeader, assertionClaims), func(r *AssertionRules) {
 			r.Keys = parseKeys(t, jwkOf(softwareKey().Public(), "kid", "tpp", "use", "enc"))
-		}, InvalidClient, "use"},
-		{"changed signature", sent(t, AssertionType, assertionOf(jsonOf(assertionClaims))), nil, InvalidClient, "signature"},
-		{"no keys", assertion(t, assertionHeader, assertionClaims), func(r *AssertionRules) { r.Keys = noKeys }, Unavailable, "cannot be fetched"},
-		{"a revoked key", assertion(t, assertionHeader, assertionClaims), func(r *AssertionRules) { r.Revoked = r.Keys }, InvalidClient, "revoked"},
-		{"no list of revoked keys", assertion(t, assertionHeader, assertionClaims), func(r *AssertionRules) { r.Revoked = noKeys }, Unavailable, "revoked"},
-		{"another client's", assertion(t, assertionHeader, with(assertionClaims, "sub", "d", "iss", "d")), nil, InvalidClient, "another iss"},
-		{"no iss", assertion(t, assertionHeader, with(assertionClaims, "iss", absent{})), nil, InvalidClient, "another iss"},
-		{"aud of another server", assertion(t, assertionHeader, with(assertionClaims, "aud", "https://bank.example.evil")), nil, InvalidClient, "aud"},
-		{"aud with a slash more", assertion(t, assertionHeader, with(assertionClaims, "aud", "https://bank.example/")), nil, InvalidClient, "aud"},
-		{"aud of another server too", assertion(t, assertionHeader, with(assertionClaims, "aud", []string{"https://bank.example", "https://other.example"})), nil, InvalidClient, "alone"},
-		{"no aud in a list", assertion(t, assertionHeader, with(assertionClaims, "aud", []string{})), nil, InvalidClient, "aud"},
-		{"no aud", assertion(t, assertionHeader, with(assertionClaims, "aud", absent{})), nil, InvalidClient, "aud"},
-		{"aud of another type", assertion(t, assertionHeader, with(assertionClaims, "aud", 1)), nil, InvalidClient, "aud"},
-		{"no jti", assertion(t, assertionHeader, with(assertionClaims, "jti", absent{})), nil, InvalidClient, "jti"},
-		{"empty jti", assertion(t, assertionHeader, with(assertionClaims, "jti", "")), nil, InvalidClient, "jti"},
-		{"no exp", assertion(t, assertionHeader, with(assertionClaims, "exp", absent{})), nil, InvalidClient, "no exp"},
-		{"exp as text", assertion(t, assertionHeader, with(assertionClaims, "exp", "1")), nil, InvalidClient, "exp"},
-		{"expired", assertion(t, assertionHeader, with(assertionClaims, "exp", now)), nil, InvalidClient, "expired"},
-		{"too long", assertion(t, assertionHeader, with(assertionClaims, "exp", now+3661)), nil, InvalidClient, "more than 1h0m0s ahead"},
-		{"iat ahead", assertion(t, assertionHeader, with(assertionClaims, "iat", now+61)), nil, InvalidClient, "iat"},
-		{"nbf ahead", assertion(t, assertionHeader, with(assertionClaims, "nbf", now+61)), nil, InvalidClient, "nbf"},
+		}, refusal.InvalidClient, "use"},
+		{"changed signature", sent(t, AssertionType, assertionOf(jsonOf(assertionClaims))), nil, refusal.InvalidClient, "signature"},
+		{"no keys", assertion(t, assertionHeader, assertionClaims), func(r *AssertionRules) { r.Keys = noKeys }, refusal.Unavailable, "cannot be fetched"},
+		{"a revoked key", assertion(t, assertionHeader, assertionClaims), func(r *AssertionRules) { r.Revoked = r.Keys }, refusal.InvalidClient, "revoked"},
+		{"no list of revoked keys", assertion(t, assertionHeader, assertionClaims), func(r *AssertionRules) { r.Revoked = noKeys }, refusal.Unavailable, "revoked"},
+		{"another client's", assertion(t, assertionHeader, with(assertionClaims, "sub", "d", "iss", "d")), nil, refusal.InvalidClient, "another iss"},
+		{"no iss", assertion(t, assertionHeader, with(assertionClaims, "iss", absent{})), nil, refusal.InvalidClient, "another iss"},
+		{"aud of another server", assertion(t, assertionHeader, with(assertionClaims, "aud", "https://bank.example.evil")), nil, refusal.InvalidClient, "aud"},
+		{"aud with a slash more", assertion(t, assertionHeader, with(assertionClaims, "aud", "https://bank.example/")), nil, refusal.InvalidClient, "aud"},
+		{"aud of another server too", assertion(t, assertionHeader, with(assertionClaims, "aud", []string{"https://bank.example", "https://other.example"})), nil, refusal.InvalidClient, "alone"},
+		{"no aud in a list", assertion(t, assertionHeader, with(assertionClaims, "aud", []string{})), nil, refusal.InvalidClient, "aud"},
+		{"no aud", assertion(t, assertionHeader, with(assertionClaims, "aud", absent{})), nil, refusal.InvalidClient, "aud"},
+		{"aud of another type", assertion(t, assertionHeader, with(assertionClaims, "aud", 1)), nil, refusal.InvalidClient, "aud"},
+		{"no jti", assertion(t, assertionHeader, with(assertionClaims, "jti", absent{})), nil, refusal.InvalidClient, "jti"},
+		{"empty jti", assertion(t, assertionHeader, with(assertionClaims, "jti", "")), nil, refusal.InvalidClient, "jti"},
+		{"no exp", assertion(t, assertionHeader, with(assertionClaims, "exp", absent{})), nil, refusal.InvalidClient, "no exp"},
+		{"exp as text", assertion(t, assertionHeader, with(assertionClaims, "exp", "1")), nil, refusal.InvalidClient, "exp"},
+		{"expired", assertion(t, assertionHeader, with(assertionClaims, "exp", now)), nil, refusal.InvalidClient, "expired"},
+		{"too long", assertion(t, assertionHeader, with(assertionClaims, "exp", now+3661)), nil, refusal.InvalidClient, "more than 1h0m0s ahead"},
+		{"iat ahead", assertion(t, assertionHeader, with(assertionClaims, "iat", now+61)), nil, refusal.InvalidClient, "iat"},
+		{"nbf ahead", assertion(t, assertionHeader, with(assertionClaims, "nbf", now+61)), nil, refusal.InvalidClient, "nbf"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			rules := assertionRules(t)
@@ -184,7 +186,7 @@ func TestAssertionSkew(t *testing.T) {
 	rules := assertionRules(t)
 	rules.Skew = time.Second
 	_, err := assertion(t, assertionHeader, with(assertionClaims, "iat", noon.Unix()+2)).VerifyClientAssertion(t.Context(), rules, noon)
-	wantRefusal(t, err, InvalidClient, "iat")
+	wantRefusal(t, err, refusal.InvalidClient, "iat")
 }
 
 func TestWithoutCredentials(t *testing.T) {
@@ -264,7 +266,7 @@ func TestAssertionOfTheEpochsSecond(t *testing.T) {
 	for _, fraction := range []string{"", ".5", ".999999999"} {
 		c := with(assertionClaims, "iat", json.RawMessage(fmt.Sprintf("%d%s", epoch.Unix(), fraction)))
 		_, err := assertion(t, assertionHeader, c).VerifyClientAssertion(t.Context(), rules, noon)
-		wantRefusal(t, err, InvalidClient, "may have been used before")
+		wantRefusal(t, err, refusal.InvalidClient, "may have been used before")
 	}
 	c := with(assertionClaims, "iat", epoch.Unix()+1)
 	if _, err := assertion(t, assertionHeader, c).VerifyClientAssertion(t.Context(), rules, noon); err != nil {

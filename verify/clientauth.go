@@ -10,6 +10,9 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // MaxForm is the size of a request to a guarded endpoint in bytes, at most.
@@ -53,7 +56,7 @@ type ClientAuthentication struct {
 func ReadClientAuthentication(authorization []string, query, form string) (*ClientAuthentication, error) {
 	c := &ClientAuthentication{}
 	refuse := func(what string) (*ClientAuthentication, error) {
-		return c, Refuse(MalformedRequest, "client_authentication", "%s", mend(errors.New(what), "send each parameter once, spelt and encoded as RFC 6749 says"))
+		return c, refusal.New(refusal.MalformedRequest, "client_authentication", "%s", refusal.Advise(errors.New(what), "send each parameter once, spelt and encoded as RFC 6749 says"))
 	}
 	if len(authorization) > 1 {
 		return refuse("Authorization: sent more than once")
@@ -72,7 +75,7 @@ func ReadClientAuthentication(authorization []string, query, form string) (*Clie
 		if slices.Contains(credentials, name) {
 			c.Empty = c.Empty || slices.Contains(v, "")
 		} else if isSpelling(name, credentials) {
-			return refuse(Quote(name) + ": spell it as OAuth does")
+			return refuse(refusal.Quote(name) + ": spell it as OAuth does")
 		}
 		if c.Garbled == "" && (garbled(name) || slices.ContainsFunc(v, garbled)) {
 			c.Garbled = cmp.Or(name, "a parameter without a name")
@@ -200,8 +203,8 @@ type Authenticator struct {
 	// Method is its token_endpoint_auth_method.
 	Method string
 	// Subject is the DN that authenticates it, Match how it is compared.
-	Subject DN
-	Match   DNMatch
+	Subject dn.Name
+	Match   dn.Match
 	// SANClaim and SAN are the subject alternative name that does so in its place.
 	SANClaim, SAN string
 	// NeedsCertificate: the client presents its certificate, also where that is not how it
@@ -231,11 +234,11 @@ func (c *ClientAuthentication) CheckClient(a *Authenticator, cert *Certificate) 
 	case !c.names(a):
 		return refuseClient("the request names different clients")
 	case c.Repeated != "":
-		return Refuse(MalformedRequest, "client_authentication", "%s: sent more than once; send it once", Quote(c.Repeated))
+		return refusal.New(refusal.MalformedRequest, "client_authentication", "%s: sent more than once; send it once", refusal.Quote(c.Repeated))
 	case c.Garbled != "":
-		return Refuse(MalformedRequest, "client_authentication", "%s: not UTF-8, or with a null byte; send text", Quote(c.Garbled))
+		return refusal.New(refusal.MalformedRequest, "client_authentication", "%s: not UTF-8, or with a null byte; send text", refusal.Quote(c.Garbled))
 	case c.InQuery:
-		return Refuse(MalformedRequest, "client_authentication", "client_id: in the address, or other credentials are; send them in the body")
+		return refusal.New(refusal.MalformedRequest, "client_authentication", "client_id: in the address, or other credentials are; send them in the body")
 	}
 	switch a.Method {
 	case ClientSecretBasic, ClientSecretPost:
@@ -260,13 +263,13 @@ func (c *ClientAuthentication) CheckClient(a *Authenticator, cert *Certificate) 
 		}
 		return nil
 	}
-	return refuseClient("%s is not supported", Quote(a.Method))
+	return refuseClient("%s is not supported", refusal.Quote(a.Method))
 }
 
 // refuseClient is the refusal of a client that does not authenticate as it must.
 func refuseClient(format string, args ...any) error {
-	return Refuse(InvalidClient, "client_authentication", "client authentication: %s",
-		mend(fmt.Errorf(format, args...), "authenticate as the client was registered"))
+	return refusal.New(refusal.InvalidClient, "client_authentication", "client authentication: %s",
+		refusal.Advise(fmt.Errorf(format, args...), "authenticate as the client was registered"))
 }
 
 // checkBeside holds the certificate beside an assertion against what the client needs. A

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 func basicHeader(credentials string) string {
@@ -138,7 +140,7 @@ func TestReadClientAuthenticationRefuses(t *testing.T) {
 			if err == nil {
 				t.Fatalf("read as %+v", got)
 			}
-			wantRefusal(t, err, MalformedRequest, tc.word)
+			wantRefusal(t, err, refusal.MalformedRequest, tc.word)
 		})
 	}
 }
@@ -156,33 +158,33 @@ func TestCheckClient(t *testing.T) {
 		got  ClientAuthentication
 		as   *Authenticator
 		cert *Certificate
-		kind Kind
+		kind refusal.Kind
 		word string
 	}{
 		{"certificate", ClientAuthentication{ClientIDs: ids}, tls, cert, 0, ""},
 		{"assertion", ClientAuthentication{ClientIDs: ids, Assertion: true}, jwt, nil, 0, ""},
 		{"assertion and any certificate", ClientAuthentication{ClientIDs: ids, Assertion: true}, jwt, other, 0, ""},
 		{"assertion and its certificate, needed", ClientAuthentication{ClientIDs: ids, Assertion: true}, both, cert, 0, ""},
-		{"assertion and no certificate, needed", ClientAuthentication{ClientIDs: ids, Assertion: true}, both, nil, InvalidClient, "presents its certificate"},
-		{"assertion and another certificate, needed", ClientAuthentication{ClientIDs: ids, Assertion: true}, both, other, InvalidClient, "is not that of the certificate with which"},
-		{"certificate and no assertion, needed", ClientAuthentication{ClientIDs: ids}, both, cert, InvalidClient, "send a client_assertion"},
+		{"assertion and no certificate, needed", ClientAuthentication{ClientIDs: ids, Assertion: true}, both, nil, refusal.InvalidClient, "presents its certificate"},
+		{"assertion and another certificate, needed", ClientAuthentication{ClientIDs: ids, Assertion: true}, both, other, refusal.InvalidClient, "is not that of the certificate with which"},
+		{"certificate and no assertion, needed", ClientAuthentication{ClientIDs: ids}, both, cert, refusal.InvalidClient, "send a client_assertion"},
 		{"assertion and any certificate, needed and none known", ClientAuthentication{ClientIDs: ids, Assertion: true}, unknown, other, 0, ""},
-		{"assertion and no certificate, needed and none known", ClientAuthentication{ClientIDs: ids, Assertion: true}, unknown, nil, InvalidClient, "presents its certificate"},
-		{"no certificate", ClientAuthentication{ClientIDs: ids}, tls, nil, InvalidClient, "transport certificate"},
-		{"another certificate", ClientAuthentication{ClientIDs: ids}, tls, other, InvalidClient, "subject of the presented certificate"},
-		{"certificate without subject", ClientAuthentication{ClientIDs: ids}, tls, &Certificate{}, InvalidClient, "subject"},
-		{"nothing registered, nothing presented", ClientAuthentication{ClientIDs: ids}, &Authenticator{ClientID: "c", Method: "tls_client_auth"}, &Certificate{}, InvalidClient, "subject"},
-		{"certificate client with assertion", ClientAuthentication{ClientIDs: ids, Assertion: true}, tls, cert, InvalidClient, "no client_assertion"},
-		{"certificate client with secret", ClientAuthentication{ClientIDs: ids, Secret: true}, tls, cert, InvalidClient, "has no secret"},
-		{"assertion client with certificate only", ClientAuthentication{ClientIDs: ids}, jwt, cert, InvalidClient, "send a client_assertion"},
-		{"assertion client with secret too", ClientAuthentication{ClientIDs: ids, Assertion: true, Secret: true}, jwt, cert, InvalidClient, "has no secret"},
-		{"two ids", ClientAuthentication{ClientIDs: []string{"c", "d"}}, tls, cert, InvalidClient, "different clients"},
-		{"no id", ClientAuthentication{}, tls, cert, InvalidClient, "different clients"},
-		{"repeated parameter", ClientAuthentication{ClientIDs: ids, Repeated: "scope"}, tls, cert, MalformedRequest, "scope"},
-		{"null byte", ClientAuthentication{ClientIDs: ids, Garbled: "scope"}, tls, cert, MalformedRequest, "null byte"},
-		{"id in the address", ClientAuthentication{ClientIDs: ids, InQuery: true}, tls, cert, MalformedRequest, "in the address"},
-		{"another method", ClientAuthentication{ClientIDs: ids, Assertion: true}, &Authenticator{ClientID: "c", Method: "self_signed_tls_client_auth"}, cert, InvalidClient, "self_signed_tls_client_auth"},
-		{"no method", ClientAuthentication{ClientIDs: ids}, &Authenticator{ClientID: "c"}, cert, InvalidClient, "not supported"},
+		{"assertion and no certificate, needed and none known", ClientAuthentication{ClientIDs: ids, Assertion: true}, unknown, nil, refusal.InvalidClient, "presents its certificate"},
+		{"no certificate", ClientAuthentication{ClientIDs: ids}, tls, nil, refusal.InvalidClient, "transport certificate"},
+		{"another certificate", ClientAuthentication{ClientIDs: ids}, tls, other, refusal.InvalidClient, "subject of the presented certificate"},
+		{"certificate without subject", ClientAuthentication{ClientIDs: ids}, tls, &Certificate{}, refusal.InvalidClient, "subject"},
+		{"nothing registered, nothing presented", ClientAuthentication{ClientIDs: ids}, &Authenticator{ClientID: "c", Method: "tls_client_auth"}, &Certificate{}, refusal.InvalidClient, "subject"},
+		{"certificate client with assertion", ClientAuthentication{ClientIDs: ids, Assertion: true}, tls, cert, refusal.InvalidClient, "no client_assertion"},
+		{"certificate client with secret", ClientAuthentication{ClientIDs: ids, Secret: true}, tls, cert, refusal.InvalidClient, "has no secret"},
+		{"assertion client with certificate only", ClientAuthentication{ClientIDs: ids}, jwt, cert, refusal.InvalidClient, "send a client_assertion"},
+		{"assertion client with secret too", ClientAuthentication{ClientIDs: ids, Assertion: true, Secret: true}, jwt, cert, refusal.InvalidClient, "has no secret"},
+		{"two ids", ClientAuthentication{ClientIDs: []string{"c", "d"}}, tls, cert, refusal.InvalidClient, "different clients"},
+		{"no id", ClientAuthentication{}, tls, cert, refusal.InvalidClient, "different clients"},
+		{"repeated parameter", ClientAuthentication{ClientIDs: ids, Repeated: "scope"}, tls, cert, refusal.MalformedRequest, "scope"},
+		{"null byte", ClientAuthentication{ClientIDs: ids, Garbled: "scope"}, tls, cert, refusal.MalformedRequest, "null byte"},
+		{"id in the address", ClientAuthentication{ClientIDs: ids, InQuery: true}, tls, cert, refusal.MalformedRequest, "in the address"},
+		{"another method", ClientAuthentication{ClientIDs: ids, Assertion: true}, &Authenticator{ClientID: "c", Method: "self_signed_tls_client_auth"}, cert, refusal.InvalidClient, "self_signed_tls_client_auth"},
+		{"no method", ClientAuthentication{ClientIDs: ids}, &Authenticator{ClientID: "c"}, cert, refusal.InvalidClient, "not supported"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			err := tc.got.CheckClient(tc.as, tc.cert)

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // A secret of the gateway's is the same in HTTP Basic with and without form-encoding.
@@ -78,7 +80,7 @@ func TestSecretMethods(t *testing.T) {
 			}
 			err := who.CheckClient(a, tc.cert)
 			if err != nil {
-				record(AsError(err))
+				record(refusal.From(err))
 			}
 			switch {
 			case words == "" && err != nil:
@@ -95,7 +97,7 @@ func TestSecretMethods(t *testing.T) {
 	if err := who.CheckClient(&Authenticator{ClientID: "c", Method: ClientSecretBasic, SecretHash: SecretHash(secret)}, nil); err != nil {
 		t.Errorf("without a certificate, where none is needed: %v", err)
 	}
-	wantRefusal(t, who.CheckClient(&Authenticator{ClientID: "c", Method: ClientSecretBasic}, cert), InvalidClient, "is not the secret") // nothing is kept
+	wantRefusal(t, who.CheckClient(&Authenticator{ClientID: "c", Method: ClientSecretBasic}, cert), refusal.InvalidClient, "is not the secret") // nothing is kept
 }
 
 // hmacJWS signs what c says with a secret.
@@ -147,7 +149,7 @@ func TestSecretAssertion(t *testing.T) {
 			case *words == "" && err != nil:
 				t.Errorf("%s, with secret %q: %v", tc.name, rules.Secret, err)
 			case *words != "":
-				if wantRefusal(t, err, InvalidClient, *words); t.Failed() {
+				if wantRefusal(t, err, refusal.InvalidClient, *words); t.Failed() {
 					t.Fatalf("%s, with secret %q", tc.name, rules.Secret)
 				}
 			}
@@ -169,7 +171,7 @@ func TestSecretAssertion(t *testing.T) {
 	rules.Algorithms = []string{"HS256"}
 	for _, key := range [][]byte{nil, asPEM, der} {
 		_, err := sent(t, AssertionType, hs(`{"alg":"HS256","kid":"tpp"}`, key)).VerifyClientAssertion(t.Context(), rules, noon)
-		wantRefusal(t, err, InvalidClient, "does not fit its RSA key")
+		wantRefusal(t, err, refusal.InvalidClient, "does not fit its RSA key")
 	}
 	unkeyed, err := SplitJWS([]byte(hs(`{"alg":"HS256"}`, nil)), []string{SecretAlgorithm}, assertionTypes)
 	if err != nil {
@@ -206,10 +208,10 @@ func TestSecretSigningAlg(t *testing.T) {
 		{ClientSecretPost, absent{}, ""},
 	} {
 		in := metadataInput(t, with(requestClaims, "token_endpoint_auth_method", tc.method, "token_endpoint_auth_signing_alg", tc.alg), ssaClaims)
-		in.Acceptable.AuthMethods = all
+		in.Supported.AuthMethods = all
 		out, err := CheckMetadata(t.Context(), in)
 		if tc.words != "" {
-			wantRefusal(t, err, InvalidClientMetadata, tc.words)
+			wantRefusal(t, err, refusal.InvalidClientMetadata, tc.words)
 			continue
 		}
 		if err != nil {
@@ -220,10 +222,10 @@ func TestSecretSigningAlg(t *testing.T) {
 			t.Errorf("%s with %v: %+v", tc.method, tc.alg, m)
 		}
 	}
-	if a := (&Acceptable{AuthMethods: all, AuthSigningAlgs: []string{"PS256"}}); !slices.Equal(a.AssertionAlgs(), []string{"PS256", "HS256"}) {
+	if a := (&SupportedMetadata{AuthMethods: all, AuthSigningAlgs: []string{"PS256"}}); !slices.Equal(a.AssertionAlgs(), []string{"PS256", "HS256"}) {
 		t.Errorf("%v", a.AssertionAlgs())
 	}
-	if a := DefaultAcceptable(); slices.Contains(a.AssertionAlgs(), "HS256") || slices.ContainsFunc(a.AuthMethods, HasSecret) {
+	if a := DefaultSupportedMetadata(); slices.Contains(a.AssertionAlgs(), "HS256") || slices.ContainsFunc(a.AuthMethods, HasSecret) {
 		t.Error("secrets are on by default")
 	}
 }

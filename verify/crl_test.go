@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/verify/crl/crltest"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // crlNow is the time of these tests.
@@ -232,7 +233,7 @@ func TestCheckRevocation(t *testing.T) {
 			continue
 		}
 		if err != nil {
-			e := AsError(err)
+			e := refusal.From(err)
 			record(e)
 			if e.Status() != 401 || e.Code() != "invalid_client" || !strings.Contains(e.Description, c.refused) || !strings.Contains(e.Cause.Error(), "test.crl") || !strings.Contains(e.Cause.Error(), "serial ") {
 				t.Errorf("%s: %v", name, err)

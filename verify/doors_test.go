@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // door is one of the two places where a JWS comes in. What is a trap for the one
@@ -13,7 +15,7 @@ import (
 type door struct {
 	name, kid string
 	key       crypto.Signer
-	kind      Kind // of a refusal
+	kind      refusal.Kind // of a refusal
 	// payload is one that would be accepted.
 	payload string
 	// knock gives the JWS in, where the JWKs are the keys of its signer.
@@ -25,7 +27,7 @@ type door struct {
 func doors(t *testing.T) []door {
 	good := statement(t, ssaClaims)
 	return []door{{
-		name: "request", kid: "tpp", key: softwareKey(), kind: InvalidClientMetadata,
+		name: "request", kid: "tpp", key: softwareKey(), kind: refusal.InvalidClientMetadata,
 		payload: jsonOf(with(requestClaims, "software_statement", good)),
 		knock: func(t *testing.T, raw string, jwks ...string) error {
 			t.Helper()
@@ -36,7 +38,7 @@ func doors(t *testing.T) []door {
 			return err
 		},
 	}, {
-		name: "statement", kid: "dir", key: directoryKey(), kind: InvalidSoftwareStatement,
+		name: "statement", kid: "dir", key: directoryKey(), kind: refusal.InvalidSoftwareStatement,
 		payload: jsonOf(ssaClaims),
 		knock: func(t *testing.T, raw string, jwks ...string) error {
 			t.Helper()

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn/dntest"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // emptyValues are what a directory writes for a claim that it has nothing for.
@@ -35,10 +38,10 @@ func TestEmptyStatementClaimsAreAbsent(t *testing.T) {
 		}
 		in.Request.Claims = objectOf(t, jsonOf(with(request, "scope", "openid accounts")))
 		_, err = CheckMetadata(context.Background(), in)
-		wantRefusal(t, err, InvalidClientMetadata, "scope: 'accounts' is not covered by the software statement's software_roles")
+		wantRefusal(t, err, refusal.InvalidClientMetadata, "scope: 'accounts' is not covered by the software statement's software_roles")
 		in = metadataInput(t, request, with(ssaClaims, "software_redirect_uris", json.RawMessage(value)))
 		_, err = CheckMetadata(context.Background(), in)
-		wantRefusal(t, err, InvalidRedirectURI, "the software statement has no software_redirect_uris")
+		wantRefusal(t, err, refusal.InvalidRedirectURI, "the software statement has no software_redirect_uris")
 		for _, needed := range []string{"software_id", "org_id", "software_client_name"} {
 			s := &SoftwareStatement{Claims: objectOf(t, jsonOf(with(ssaClaims, needed, json.RawMessage(value)))), Issuer: &Issuer{}}
 			if err := s.read(noon); err == nil || err.Error() != needed+" is missing" {
@@ -48,13 +51,13 @@ func TestEmptyStatementClaimsAreAbsent(t *testing.T) {
 	}
 	in := metadataInput(t, request, with(ssaClaims, "grant_types", []string{"", "client_credentials"}))
 	_, err := CheckMetadata(context.Background(), in)
-	wantRefusal(t, err, InvalidClientMetadata, "its grant_types binds and does not hold 'authorization_code'")
+	wantRefusal(t, err, refusal.InvalidClientMetadata, "its grant_types binds and does not hold 'authorization_code'")
 }
 
 // TestBindWithUnusableEndpoint: a certificate that one JWKS has is bound, whatever is the
 // matter with the other.
 func TestBindWithUnusableEndpoint(t *testing.T) {
-	cert := subjectCertificate(t, rdn(utf8String("2.5.4.3", "65d1f27c4aeA4549")))
+	cert := subjectCertificate(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "65d1f27c4aeA4549")))
 	published := parseKeys(t, `{"x5c":["`+stdBase64(cert.Leaf.Raw)+`"],`+jwkOf(ecKey().Public(), "use", "tls")[1:])
 	signing := parseKeys(t, jwkOf(softwareKey().Public(), "use", "sig"))
 	const software, org = "https://keystore.example/software.jwks", "https://keystore.example/org.jwks"
@@ -85,16 +88,16 @@ func TestBindWithUnusableEndpoint(t *testing.T) {
 		}
 		err := bind(software, org, []string{BindSSAJWKS}, map[string]func() (KeySource, error){software: has(signing), org: broken})
 		if name == "a refused host" {
-			wantRefusal(t, err, UnapprovedSoftwareStatement, "org_jwks_endpoint 'https://keystore.example/org.jwks' is not at a host that is accepted")
+			wantRefusal(t, err, refusal.UnapprovedSoftwareStatement, "org_jwks_endpoint 'https://keystore.example/org.jwks' is not at a host that is accepted")
 		} else {
-			wantRefusal(t, err, Unavailable)
+			wantRefusal(t, err, refusal.Unavailable)
 		}
 		if err := bind(software, org, []string{BindCommonName}, map[string]func() (KeySource, error){software: broken, org: broken}); err != nil {
 			t.Errorf("%s, where no JWKS is needed: %v", name, err)
 		}
 	}
 	err := bind(software, org, []string{BindSSAJWKS}, map[string]func() (KeySource, error){software: unusable["a refused host"], org: unusable["404"]})
-	wantRefusal(t, err, Unavailable) // there it may be: the client is to come back
+	wantRefusal(t, err, refusal.Unavailable) // there it may be: the client is to come back
 	for _, value := range append(emptyValues, "absent") {
 		var endpoint any = json.RawMessage(value)
 		if value == "absent" {

@@ -3,6 +3,8 @@ package verify
 import (
 	"fmt"
 	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // Epoch is the moment up to which a store may have forgotten what was used: it was
@@ -48,11 +50,11 @@ func (t *AccessToken) CheckEpoch(e Epoch, lifetime time.Duration, now time.Time)
 	case !e.Covers(t.Issued, lifetime, now):
 		return nil
 	case t.Issued.IsZero():
-		return Refuse(InvalidToken, EpochRule, "access token: it does not say when it was issued, and may have registered before; such tokens are good again after %s", e.ends(lifetime))
+		return refusal.New(refusal.InvalidToken, EpochRule, "access token: it does not say when it was issued, and may have registered before; such tokens are good again after %s", e.ends(lifetime))
 	case toCome(t.Issued, now):
-		return Refuse(InvalidToken, EpochRule, "access token: issued at %s, which is yet to come, and may have registered before; the clock of the authorization server is ahead, such tokens are good again after %s", stamp(t.Issued), e.ends(lifetime))
+		return refusal.New(refusal.InvalidToken, EpochRule, "access token: issued at %s, which is yet to come, and may have registered before; the clock of the authorization server is ahead, such tokens are good again after %s", stamp(t.Issued), e.ends(lifetime))
 	}
-	return Refuse(InvalidToken, EpochRule, "access token: issued at %s, and may have registered before; get one that is issued after %s", stamp(t.Issued), stamp(e.Time))
+	return refusal.New(refusal.InvalidToken, EpochRule, "access token: issued at %s, and may have registered before; get one that is issued after %s", stamp(t.Issued), stamp(e.Time))
 }
 
 // checkEpoch refuses a request that may have been sent before the epoch.
@@ -60,7 +62,7 @@ func (r *Request) checkEpoch(e Epoch, issued, now time.Time) error {
 	if !e.Covers(issued, 0, now) {
 		return nil
 	}
-	return Refuse(InvalidClientMetadata, EpochRule, "iat: %s, and the request may have been sent before; sign a new one after %s", stamp(issued), stamp(e.Time))
+	return refusal.New(refusal.InvalidClientMetadata, EpochRule, "iat: %s, and the request may have been sent before; sign a new one after %s", stamp(issued), stamp(e.Time))
 }
 
 // checkEpoch refuses a client assertion that may have been used before the epoch.

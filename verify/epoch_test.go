@@ -3,6 +3,9 @@ package verify
 import (
 	"testing"
 	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // epoch is an hour before noon, skew included.
@@ -44,8 +47,8 @@ func TestTokenOfBeforeTheEpoch(t *testing.T) {
 				}
 				return
 			}
-			wantRefusal(t, err, InvalidToken, c.told)
-			if rule := AsError(err).RuleName(); rule != EpochRule {
+			wantRefusal(t, err, refusal.InvalidToken, c.told)
+			if rule := refusal.From(err).RuleName(); rule != EpochRule {
 				t.Errorf("rule %s", rule)
 			}
 		})
@@ -59,7 +62,7 @@ func TestAccessTokenIssued(t *testing.T) {
 		`{"iat":1e3}`: time.Unix(1000, 0), `{"iat":1.0005e3}`: time.Unix(1000, 0), `{"iat":1.0E3}`: time.Unix(1000, 0), `{"iat":1e-9}`: time.Unix(0, 0), `{"iat":-0.5}`: {}, `{"iat":-1000.5}`: {}, `{"iat":"1000.5"}`: {}, `{"iat":[1000.5]}`: {},
 		`{"iat":99999999999999999999.5}`: {},
 	} {
-		claims, err := ParseObject([]byte(text))
+		claims, err := strictjson.Parse([]byte(text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,8 +89,8 @@ func TestRequestOfBeforeTheEpoch(t *testing.T) {
 	signed, unsigned := func(*RequestRules) {}, func(r *RequestRules) { r.Unsigned = true }
 	for name, change := range map[string]func(*RequestRules){"signed": signed, "unsigned": unsigned} {
 		err := verified(epoch.Unix(), change)
-		wantRefusal(t, err, InvalidClientMetadata, "iat: "+stamp(epoch.Time)+", and the request may have been sent before; sign a new one after "+stamp(epoch.Time))
-		if rule := AsError(err).RuleName(); rule != EpochRule {
+		wantRefusal(t, err, refusal.InvalidClientMetadata, "iat: "+stamp(epoch.Time)+", and the request may have been sent before; sign a new one after "+stamp(epoch.Time))
+		if rule := refusal.From(err).RuleName(); rule != EpochRule {
 			t.Errorf("%s: rule %s", name, rule)
 		}
 		if err := verified(epoch.Unix()+1, change); err != nil {
@@ -107,11 +110,11 @@ func TestAssertionOfBeforeTheEpoch(t *testing.T) {
 		_, err := assertion(t, assertionHeader, with(assertionClaims, "iat", iat, "exp", at.Unix()+60)).VerifyClientAssertion(t.Context(), r, at)
 		return err
 	}
-	wantRefusal(t, verified(epoch.Unix(), noon), InvalidClient, "client_assertion has iat "+stamp(epoch.Time)+", and may have been used before; sign a new one after "+stamp(epoch.Time))
+	wantRefusal(t, verified(epoch.Unix(), noon), refusal.InvalidClient, "client_assertion has iat "+stamp(epoch.Time)+", and may have been used before; sign a new one after "+stamp(epoch.Time))
 	if err := verified(epoch.Unix()+1, noon); err != nil {
 		t.Error(err)
 	}
-	wantRefusal(t, verified(absent{}, noon), InvalidClient, "client_assertion has no iat, and may have been used before; sign one with iat after "+stamp(epoch.Time))
+	wantRefusal(t, verified(absent{}, noon), refusal.InvalidClient, "client_assertion has no iat, and may have been used before; sign one with iat after "+stamp(epoch.Time))
 	if err := verified(absent{}, noon.Add(time.Second)); err != nil {
 		t.Errorf("an hour later: %v", err)
 	}

@@ -11,6 +11,9 @@ import (
 	"testing"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
+	"github.com/caddy-dcr/caddy-dcr/verify/dn/dntest"
 )
 
 // A name that is accepted has one form, is what the claim's kind of name may be,
@@ -122,10 +125,10 @@ func FuzzCertificateNames(f *testing.F) {
 	f.Add(certificate(f, withSAN(f, generalName{1, "Ops@TPP.example"}, generalName{2, "TPP.example"}, generalName{6, "HTTPS://TPP.example/a"}, generalName{7, "\xc0\x00\x02\x01"}, generalName{8, "\x2a\x03"})).Leaf.Raw)
 	f.Add(certificate(f, withSAN(f, generalName{2, "*.example"}, generalName{2, "a\x00b"}), withStatements(sequence(f, qcType(f, oidWeb)))).Leaf.Raw)
 	f.Add(certificate(f, withStatements(sequence(f, psd2(f, "FCA", "GB-FCA", role(f, oidAI, "PSP_AI"))))).Leaf.Raw)
-	f.Add(issue(f, subjectDER(f, rdn(utf8String("2.5.4.3", "x"))), ecKey(), func(c *x509.Certificate) {
+	f.Add(issue(f, dntest.Subject(f, dntest.RDN(dntest.UTF8String("2.5.4.3", "x"))), ecKey(), func(c *x509.Certificate) {
 		c.ExtKeyUsage, c.ExtraExtensions = nil, []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 37}, Value: []byte{0x30, 0}}}
 	}).Raw)
-	f.Add(issue(f, subjectDER(f, rdn(utf8String(OrganizationIdentifier, "PSDGB-FCA-1"))), ecKey()).Raw)
+	f.Add(issue(f, dntest.Subject(f, dntest.RDN(dntest.UTF8String(dn.OrganizationIdentifier, "PSDGB-FCA-1"))), ecKey()).Raw)
 	f.Fuzz(func(t *testing.T, der []byte) {
 		leaf, err := x509.ParseCertificate(der)
 		if err != nil {
@@ -153,10 +156,10 @@ func FuzzCertificateNames(f *testing.F) {
 		if q, err := c.QCStatements(); err == nil && q.PSD2 != nil && q.PSD2.NCAID == "" {
 			t.Fatalf("%+v", q)
 		}
-		if c.Subject, err = ParseSubject(leaf.RawSubject); err != nil {
+		if c.Subject, err = dn.ParseSubject(leaf.RawSubject); err != nil {
 			return
 		}
-		if id, err := c.OrganizationIdentifier(); err == nil && !slices.Equal(c.Subject.Values(OrganizationIdentifier), []string{id}) {
+		if id, err := c.OrganizationIdentifier(); err == nil && !slices.Equal(c.Subject.Values(dn.OrganizationIdentifier), []string{id}) {
 			t.Fatalf("identifier %q of %q", id, c.Subject)
 		}
 	})

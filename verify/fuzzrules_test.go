@@ -6,6 +6,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
+	"github.com/caddy-dcr/caddy-dcr/verify/dn/dntest"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // Nothing outside the lists is registered, whatever a request and a statement hold.
@@ -22,19 +27,19 @@ func FuzzCheckMetadata(f *testing.F) {
 	f.Add(jsonOf(requestClaims), jsonOf(with(ssaClaims, "scope", "openid accounts", "grant_types", []string{"client_credentials"})))
 	f.Add(jsonOf(requestClaims), jsonOf(with(ssaClaims, "software_redirect_uris", []string{"http://tpp.example/cb", "https://127.0.0.1/cb"})))
 	keys := parseKeys(f, jwkOf(ecKey().Public()))
-	acceptable := DefaultAcceptable()
+	acceptable := DefaultSupportedMetadata()
 	f.Fuzz(func(t *testing.T, request, statement string) {
-		claims, err := ParseObject([]byte(request))
+		claims, err := strictjson.Parse([]byte(request))
 		if err != nil {
 			return
 		}
 		s := &SoftwareStatement{Issuer: &Issuer{SoftwareKeys: sourceOf(keys)}}
-		if s.Claims, err = ParseObject([]byte(statement)); err != nil || s.read(noon) != nil {
+		if s.Claims, err = strictjson.Parse([]byte(statement)); err != nil || s.read(noon) != nil {
 			return
 		}
-		checked, err := CheckMetadata(t.Context(), MetadataInput{Request: &Request{Claims: claims, Statement: s}, Acceptable: acceptable})
+		checked, err := CheckMetadata(t.Context(), MetadataInput{Request: &Request{Claims: claims, Statement: s}, Supported: acceptable})
 		if err != nil {
-			var refused *Error
+			var refused *refusal.Error
 			if !errors.As(err, &refused) || refused.Rule == "" || refused.Status() != 400 || !strings.HasPrefix(refused.Description, refused.Rule+": ") {
 				t.Fatalf("refused with %#v", err)
 			}
@@ -153,9 +158,9 @@ func FuzzParseRevokedJWKS(f *testing.F) {
 
 // A certificate that is accepted is in its time, and has the name of its DER.
 func FuzzReadCertificate(f *testing.F) {
-	subject := subjectDER(f, rdn(printableString("2.5.4.6", "GB")), rdn(utf8String("2.5.4.97", "PSDGB-FCA-123456")), rdn(utf8String("2.5.4.3", "x")))
+	subject := dntest.Subject(f, dntest.RDN(dntest.PrintableString("2.5.4.6", "GB")), dntest.RDN(dntest.UTF8String("2.5.4.97", "PSDGB-FCA-123456")), dntest.RDN(dntest.UTF8String("2.5.4.3", "x")))
 	f.Add(issue(f, subject, ecKey()).Raw)
-	f.Add(issue(f, subjectDER(f), ecKey(), func(c *x509.Certificate) { c.DNSNames = []string{"tpp.example"} }).Raw)
+	f.Add(issue(f, dntest.Subject(f), ecKey(), func(c *x509.Certificate) { c.DNSNames = []string{"tpp.example"} }).Raw)
 	f.Add(issue(f, subject, ecKey(), func(c *x509.Certificate) { c.NotAfter = noon.AddDate(-1, 0, 0); c.NotBefore = noon.AddDate(-2, 0, 0) }).Raw)
 	f.Add(issue(f, subject, ecKey(), func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }).Raw)
 	f.Fuzz(func(t *testing.T, der []byte) {
@@ -165,8 +170,8 @@ func FuzzReadCertificate(f *testing.F) {
 		}
 		c, err := ReadCertificate(leaf, noon)
 		if err != nil {
-			var refused *Error
-			if !errors.As(err, &refused) || refused.Kind != NoCertificate {
+			var refused *refusal.Error
+			if !errors.As(err, &refused) || refused.Kind != refusal.NoCertificate {
 				t.Fatalf("refused with %#v", err)
 			}
 			return
@@ -174,7 +179,7 @@ func FuzzReadCertificate(f *testing.F) {
 		if noon.Before(leaf.NotBefore) || noon.After(leaf.NotAfter) {
 			t.Fatalf("accepted from %v to %v", leaf.NotBefore, leaf.NotAfter)
 		}
-		name, err := ParseSubject(leaf.RawSubject)
+		name, err := dn.ParseSubject(leaf.RawSubject)
 		if err != nil || len(name) > 0 && !name.Equal(c.Subject) || len(name) != len(c.Subject) {
 			t.Fatalf("subject %q of %x, %v", c.Subject, leaf.RawSubject, err)
 		}

@@ -8,6 +8,10 @@ import (
 	"math/big"
 	"testing"
 	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
+	"github.com/caddy-dcr/caddy-dcr/verify/dn/dntest"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // issue makes a real certificate with the subject, valid for a day around noon.
@@ -21,7 +25,7 @@ func issue(t testing.TB, subject []byte, key crypto.Signer, change ...func(*x509
 	for _, f := range change {
 		f(template)
 	}
-	ca := &x509.Certificate{RawSubject: subjectDER(t, rdn(utf8String("2.5.4.3", "CA")))}
+	ca := &x509.Certificate{RawSubject: dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "CA")))}
 	der, err := x509.CreateCertificate(rand.Reader, template, ca, key.Public(), ec384Key())
 	if err != nil {
 		t.Fatal(err)
@@ -36,9 +40,9 @@ func issue(t testing.TB, subject []byte, key crypto.Signer, change ...func(*x509
 func stdBase64(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
 
 // objectOf is a JSON object of a test.
-func objectOf(t testing.TB, text string) Object {
+func objectOf(t testing.TB, text string) strictjson.Object {
 	t.Helper()
-	o, err := ParseObject([]byte(text))
+	o, err := strictjson.Parse([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,9 +50,9 @@ func objectOf(t testing.TB, text string) Object {
 }
 
 // nameOf is a name of a test.
-func nameOf(t testing.TB, text string) DN {
+func nameOf(t testing.TB, text string) dn.Name {
 	t.Helper()
-	name, err := ParseDN(text)
+	name, err := dn.Parse(text)
 	if err != nil {
 		t.Fatal(err)
 	}

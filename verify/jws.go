@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // DefaultAlgorithms are the signature algorithms that are accepted when the
@@ -26,7 +29,7 @@ type JWS struct {
 	// Type is the header's typ as plainType writes it; empty for none.
 	Type string
 	// Claims is the payload.
-	Claims Object
+	Claims strictjson.Object
 
 	signature []byte
 }
@@ -59,18 +62,18 @@ func SplitJWS(raw []byte, algorithms, types []string) (*JWS, error) {
 	if line, ok := bytes.CutSuffix(raw, []byte("\n")); ok { // one line end, with CR or without
 		raw = bytes.TrimSuffix(line, []byte("\r"))
 	}
-	return split(raw, algorithms, types, ParseObject, true)
+	return split(raw, algorithms, types, strictjson.Parse, true)
 }
 
 // splitToken is SplitJWS for an access token of the AS, whose claims are read as one of
 // its answers.
 func splitToken(raw []byte, algorithms, types []string) (*JWS, error) {
-	return split(raw, algorithms, types, ParseAnswer, true)
+	return split(raw, algorithms, types, strictjson.ParseAnswer, true)
 }
 
 // split reads the three segments. Without signed, raw ends in a period, so the
 // third is empty: an unsecured JWS (RFC 7515 appendix A.5).
-func split(raw []byte, algorithms, types []string, claims func([]byte) (Object, error), signed bool) (*JWS, error) {
+func split(raw []byte, algorithms, types []string, claims func([]byte) (strictjson.Object, error), signed bool) (*JWS, error) {
 	first := bytes.IndexByte(raw, '.')
 	last := bytes.LastIndexByte(raw, '.')
 	if bytes.Count(raw, []byte(".")) != 2 {
@@ -90,7 +93,7 @@ func split(raw []byte, algorithms, types []string, claims func([]byte) (Object, 
 			return nil, err
 		}
 	}
-	h, err := ParseHeader(header)
+	h, err := strictjson.ParseHeader(header)
 	if err != nil {
 		return nil, fmt.Errorf("has a header that is no acceptable JSON object (%w)", err)
 	}
@@ -106,39 +109,43 @@ func split(raw []byte, algorithms, types []string, claims func([]byte) (Object, 
 // StoredClaims reads the claims of a request or a software statement that was
 // verified when it was stored: of a JWS, signed or not, or of bare JSON. Never for
 // anything that comes from outside.
-func StoredClaims(raw []byte) (Object, error) {
+func StoredClaims(raw []byte) (strictjson.Object, error) {
 	if bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte("{")) {
-		return ParseObject(raw)
+		return strictjson.Parse(raw)
 	}
 	return UnverifiedClaims(raw)
 }
 
 // UnverifiedClaims reads the payload of a JWS that a TPP has made, without believing it.
-func UnverifiedClaims(raw []byte) (Object, error) { return unverified(raw, ParseObject) }
+func UnverifiedClaims(raw []byte) (strictjson.Object, error) {
+	return unverified(raw, strictjson.Parse)
+}
 
 // UnverifiedAnswer is UnverifiedClaims for one that the AS has made, as far as that can be
 // known: an access token.
-func UnverifiedAnswer(raw []byte) (Object, error) { return unverified(raw, ParseAnswer) }
+func UnverifiedAnswer(raw []byte) (strictjson.Object, error) {
+	return unverified(raw, strictjson.ParseAnswer)
+}
 
-func unverified(raw []byte, read func([]byte) (Object, error)) (Object, error) {
+func unverified(raw []byte, read func([]byte) (strictjson.Object, error)) (strictjson.Object, error) {
 	parts := bytes.Split(raw, []byte("."))
 	if len(parts) != 3 {
-		return Object{}, errors.New("is not a compact JWS")
+		return strictjson.Object{}, errors.New("is not a compact JWS")
 	}
 	payload, err := segment(parts[1], "payload")
 	if err != nil {
-		return Object{}, err
+		return strictjson.Object{}, err
 	}
 	return read(payload)
 }
 
-func (t *JWS) readHeader(h Object, algorithms, types []string) error {
+func (t *JWS) readHeader(h strictjson.Object, algorithms, types []string) error {
 	for _, m := range h.Members() {
 		switch {
 		case slices.Contains(keyMembers, m.Name):
-			return fmt.Errorf("has the header member %s; keys come from the registered JWKS only, leave it out", Quote(m.Name))
+			return fmt.Errorf("has the header member %s; keys come from the registered JWKS only, leave it out", refusal.Quote(m.Name))
 		case m.Name == "crit" || m.Name == "b64":
-			return fmt.Errorf("has the header member %s, which is not supported", Quote(m.Name))
+			return fmt.Errorf("has the header member %s, which is not supported", refusal.Quote(m.Name))
 		}
 	}
 	alg, ok, err := h.String("alg")
@@ -146,7 +153,7 @@ func (t *JWS) readHeader(h Object, algorithms, types []string) error {
 		return errors.New("has no alg in its header")
 	}
 	if !slices.Contains(algorithms, alg) {
-		return fmt.Errorf("has alg %s; accepted are %s", Quote(alg), strings.Join(algorithms, ", "))
+		return fmt.Errorf("has alg %s; accepted are %s", refusal.Quote(alg), strings.Join(algorithms, ", "))
 	}
 	kid, _, err := h.String("kid")
 	if err != nil {
@@ -161,7 +168,7 @@ func (t *JWS) readHeader(h Object, algorithms, types []string) error {
 	}
 	kind := plainType(typ)
 	if ok && kind == noType || !slices.Contains(types, kind) {
-		return fmt.Errorf("has typ %s, which is another kind of token", Quote(typ))
+		return fmt.Errorf("has typ %s, which is another kind of token", refusal.Quote(typ))
 	}
 	t.Algorithm, t.KeyID, t.Type = alg, kid, kind
 	return nil

@@ -3,6 +3,8 @@ package verify
 import (
 	"strings"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 const (
@@ -103,7 +105,7 @@ func TestSplitJWSRefuses(t *testing.T) {
 			if err == nil {
 				t.Fatalf("accepted as %+v", got)
 			}
-			if text := Refuse(InvalidClientMetadata, "x", "%w", err).Description; !strings.Contains(text, tc.want) {
+			if text := refusal.New(refusal.InvalidClientMetadata, "x", "%w", err).Description; !strings.Contains(text, tc.want) {
 				t.Errorf("refused with %q, want %q", text, tc.want)
 			}
 		})

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn/dntest"
 )
 
 // The algorithm is the key's, never the token's choice.
@@ -146,7 +148,7 @@ func TestEmbeddedKeys(t *testing.T) {
 			conn.Close()
 		}
 	}()
-	chain := stdBase64(issue(t, subjectDER(t, rdn(utf8String("2.5.4.3", "x"))), ecKey()).Raw)
+	chain := stdBase64(issue(t, dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "x"))), ecKey()).Raw)
 	mine := jwkOf(ecKey().Public(), "kid", "mine")
 	var traps []trap
 	for name, header := range map[string]string{

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jwk"
 	"github.com/lestrrat-go/jwx/v2/jws"
@@ -58,7 +59,7 @@ var jwkMembers = []string{"kty", "kid", "use", "alg", "crv", "n", "e", "x", "y"}
 var materialMembers = []string{"kty", "crv", "n", "e", "x", "y"}
 
 // parsePublic reads the key itself, and what jwx knows of the members about it.
-func parsePublic(o Object) (Key, error) {
+func parsePublic(o strictjson.Object) (Key, error) {
 	parsed, err := jwk.ParseKey(o.AppendJSON(nil))
 	if err != nil {
 		return Key{}, err

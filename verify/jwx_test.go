@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn/dntest"
 )
 
 func TestParseJWKS(t *testing.T) {
@@ -103,7 +105,7 @@ func TestParseJWKS(t *testing.T) {
 }
 
 func TestParseJWKSMembers(t *testing.T) {
-	leaf := issue(t, subjectDER(t, rdn(utf8String("2.5.4.3", "x"))), ecKey())
+	leaf := issue(t, dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "x"))), ecKey())
 	keys := parseKeys(t,
 		jwkOf(softwareKey().Public(), "kid", "a", "use", "sig", "alg", "PS256"),
 		`{"x5c":["`+stdBase64(leaf.Raw)+`"],`+jwkOf(ecKey().Public(), "kid", "b", "use", "tls")[1:],

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // Bounds of keys and key sets.
@@ -102,7 +104,7 @@ func (t *JWS) VerifiedBy(ctx context.Context, source KeySource) (Key, error) {
 const retryKeys = 5 * time.Second
 
 func unavailableKeys(err error) error {
-	e := Refuse(Unavailable, "jwks", "the keys to verify this with cannot be fetched now; try again later").Because(err)
+	e := refusal.New(refusal.Unavailable, "jwks", "the keys to verify this with cannot be fetched now; try again later").Because(err)
 	e.RetryAfter = retryKeys
 	return e
 }
@@ -165,7 +167,7 @@ func (t *JWS) candidates(keys []Key) ([]Key, error) {
 	case len(fit) <= maxTries && cost <= maxCost:
 		return fit, nil
 	case t.KeyID != "":
-		return nil, fmt.Errorf("names kid %s, which more keys of the JWKS have than are tried; give each key a kid of its own", Quote(t.KeyID))
+		return nil, fmt.Errorf("names kid %s, which more keys of the JWKS have than are tried; give each key a kid of its own", refusal.Quote(t.KeyID))
 	case len(fit) > maxTries:
 		return nil, fmt.Errorf("has no kid, and more than %d keys of the JWKS fit; name the kid", maxTries)
 	}
@@ -179,11 +181,11 @@ func unknownKey(keys []Key, id string) error {
 	case id == "":
 		return fmt.Errorf("%w: it names no kid, and no key there fits its alg", errUnknownKey)
 	case isWeak(why):
-		return fmt.Errorf("%w (kid %s) as one that counts: there it is %w; make a new key and publish that", errUnknownKey, Quote(id), why)
+		return fmt.Errorf("%w (kid %s) as one that counts: there it is %w; make a new key and publish that", errUnknownKey, refusal.Quote(id), why)
 	case why != nil:
-		return fmt.Errorf("%w (kid %s) as one that counts: there it cannot be read: %s", errUnknownKey, Quote(id), clip(why))
+		return fmt.Errorf("%w (kid %s) as one that counts: there it cannot be read: %s", errUnknownKey, refusal.Quote(id), clip(why))
 	}
-	return fmt.Errorf("%w (kid %s)", errUnknownKey, Quote(id))
+	return fmt.Errorf("%w (kid %s)", errUnknownKey, refusal.Quote(id))
 }
 
 // cost is that of one verification as multiples of about 90 us: quadratic in an
@@ -206,13 +208,13 @@ func (k Key) fits(alg string) error {
 		return errRevokedKey
 	}
 	if k.Use != "" && k.Use != "sig" {
-		return fmt.Errorf("is signed with a key whose use is %s, not sig", Quote(k.Use))
+		return fmt.Errorf("is signed with a key whose use is %s, not sig", refusal.Quote(k.Use))
 	}
 	if k.Operations != nil && !slices.Contains(k.Operations, "verify") {
-		return fmt.Errorf("is signed with a key whose key_ops are %s, without verify", Quote(strings.Join(k.Operations, " ")))
+		return fmt.Errorf("is signed with a key whose key_ops are %s, without verify", refusal.Quote(strings.Join(k.Operations, " ")))
 	}
 	if k.Algorithm != "" && k.Algorithm != alg {
-		return fmt.Errorf("has alg %s, but its key is for %s", alg, Quote(k.Algorithm))
+		return fmt.Errorf("has alg %s, but its key is for %s", alg, refusal.Quote(k.Algorithm))
 	}
 	ok := false
 	switch {

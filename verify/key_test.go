@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // verifyJWS goes the way of a request body: split, then verify with the keys.
@@ -220,8 +222,8 @@ func TestVerifyWithRefresh(t *testing.T) {
 			if !errors.Is(tc.want, down) {
 				return
 			}
-			wantRefusal(t, err, Unavailable, "try again later")
-			if e := AsError(err); e.RetryAfter < time.Second || strings.Contains(e.Description, "10.0.0.1") {
+			wantRefusal(t, err, refusal.Unavailable, "try again later")
+			if e := refusal.From(err); e.RetryAfter < time.Second || strings.Contains(e.Description, "10.0.0.1") {
 				t.Errorf("got %+v", e)
 			}
 		})

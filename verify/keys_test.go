@@ -18,6 +18,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // Keys are made once per test binary, when the first test asks.
@@ -173,9 +175,9 @@ func (s *scriptedKeys) Refresh(context.Context) ([]Key, error) {
 
 // wantRefusal checks kind and words of an error. The words are those that tell
 // a TPP what to mend.
-func wantRefusal(t *testing.T, err error, kind Kind, words ...string) {
+func wantRefusal(t *testing.T, err error, kind refusal.Kind, words ...string) {
 	t.Helper()
-	e, ok := err.(*Error)
+	e, ok := err.(*refusal.Error)
 	if !ok {
 		t.Fatalf("got %v, want an *Error", err)
 	}
@@ -188,7 +190,7 @@ func wantRefusal(t *testing.T, err error, kind Kind, words ...string) {
 			t.Errorf("description %q does not say %q", e.Description, w)
 		}
 	}
-	if len(e.Description) > MaxDescription {
+	if len(e.Description) > refusal.MaxDescription {
 		t.Errorf("description of %d bytes", len(e.Description))
 	}
 	for i := range len(e.Description) {

@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // LeftOut is a key of a JWKS that does not count, or a part of one.
@@ -21,7 +24,7 @@ type LeftOut struct {
 }
 
 func (l LeftOut) String() string {
-	text := "kid " + Quote(l.KeyID) + ": "
+	text := "kid " + refusal.Quote(l.KeyID) + ": "
 	if l.Certificates {
 		text += "its x5c alone: "
 	}
@@ -76,7 +79,7 @@ func (e *UnusableKeys) Unwrap() (reasons []error) {
 // what is wrong with it, where that can be mended there and nowhere else.
 func ofTPP(err error) error {
 	if unusable := (*UnusableKeys)(nil); errors.As(err, &unusable) {
-		return fmt.Errorf("cannot be verified: the software's JWKS has %s", mend(unusable, "publish a public key as RFC 7517 says"))
+		return fmt.Errorf("cannot be verified: the software's JWKS has %s", refusal.Advise(unusable, "publish a public key as RFC 7517 says"))
 	}
 	return err
 }
@@ -100,7 +103,7 @@ func ReadJWKS(data []byte) (keys []Key, leftOut []LeftOut, err error) {
 		return nil, nil, fmt.Errorf("jwks: %w", err)
 	}
 	for _, raw := range raws {
-		o, err := ParseAnswer(raw)
+		o, err := strictjson.ParseAnswer(raw)
 		if o.Has("d") || o.Has("k") {
 			return nil, nil, fmt.Errorf("jwks: %w", &UnusableKeys{Set: errPrivate})
 		}
@@ -129,7 +132,7 @@ var errPrivate = errors.New("it holds a private or symmetric key; publish public
 
 // readSet is the keys of a set, each as it came.
 func readSet(data []byte, most int) ([][]byte, error) {
-	set, err := ParseAnswer(data)
+	set, err := strictjson.ParseAnswer(data)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +154,7 @@ type certificatesFault struct{ cause error }
 
 func (e *certificatesFault) Error() string { return "x5c " + e.cause.Error() }
 
-func parseKey(o Object) (Key, error) {
+func parseKey(o strictjson.Object) (Key, error) {
 	// Without its use or alg, or in spite of its key_ops, a key would verify what it is not for.
 	for _, name := range []string{"use", "alg"} {
 		if _, _, err := o.String(name); err != nil {

@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn/dntest"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // TestLeftOutKeys: each with its reason, and those that count count.
 func TestLeftOutKeys(t *testing.T) {
-	good, leaf := jwkOf(softwareKey().Public(), "kid", "good"), stdBase64(issue(t, subjectDER(t, rdn(utf8String("2.5.4.3", "x"))), ecKey()).Raw)
+	good, leaf := jwkOf(softwareKey().Public(), "kid", "good"), stdBase64(issue(t, dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "x"))), ecKey()).Raw)
 	with := func(members string) string { return `{` + members + `,` + jwkOf(ecKey().Public(), "kid", "q")[1:] }
 	for _, tc := range []struct{ name, key, want string }{
 		{"a use of another type", with(`"use":["sig"]`), `kid "q": use is an array, not a string`},
@@ -75,5 +78,5 @@ func TestUnusableKeys(t *testing.T) {
 	r := rules(t)
 	r.Issuers[1].SoftwareKeys = func(string) (KeySource, error) { return &scriptedKeys{err: err, refreshErr: err}, nil }
 	_, got := VerifyRequest(context.Background(), registration(t, requestClaims, ssaClaims), r, noon)
-	wantRefusal(t, got, InvalidClientMetadata, "the software's JWKS has no usable key: kid 'kkkk", ", 48 more; publish a public key as RFC 7517 says")
+	wantRefusal(t, got, refusal.InvalidClientMetadata, "the software's JWKS has no usable key: kid 'kkkk", ", 48 more; publish a public key as RFC 7517 says")
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // Which key is meant: the one of exactly this kid, or without a kid the one that
@@ -176,11 +178,11 @@ func TestUnusableKeySets(t *testing.T) {
 				}
 				_, got := VerifyRequest(context.Background(), []byte(raw), r, noon)
 				if word := whole[name]; word != "" && d.name == "request" {
-					wantRefusal(t, got, InvalidClientMetadata, "registration request cannot be verified: the software's JWKS has no usable key: ", word)
+					wantRefusal(t, got, refusal.InvalidClientMetadata, "registration request cannot be verified: the software's JWKS has no usable key: ", word)
 					return
 				}
-				wantRefusal(t, got, Unavailable, "try again later")
-				if !errors.Is(got, err) || strings.Contains(AsError(got).Description, err.Error()) {
+				wantRefusal(t, got, refusal.Unavailable, "try again later")
+				if !errors.Is(got, err) || strings.Contains(refusal.From(got).Description, err.Error()) {
 					t.Errorf("got %v", got)
 				}
 			})

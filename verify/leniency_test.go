@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // What an operator lets a request leave out may be left out, nothing else; and
@@ -47,12 +49,12 @@ func TestLeniency(t *testing.T) {
 			request, err := VerifyRequest(context.Background(), registration(t, with(requestClaims, tc.changes...), with(ssaClaims, tc.ssa...)), r, noon)
 			var checked *Checked
 			if err == nil {
-				in := MetadataInput{Request: request, Acceptable: DefaultAcceptable()}
-				in.Acceptable.Lenient = tc.lenient
+				in := MetadataInput{Request: request, Supported: DefaultSupportedMetadata()}
+				in.Supported.Lenient = tc.lenient
 				checked, err = CheckMetadata(context.Background(), in)
 			}
 			if tc.word != "" {
-				wantRefusal(t, err, InvalidClientMetadata, tc.word)
+				wantRefusal(t, err, refusal.InvalidClientMetadata, tc.word)
 				return
 			}
 			if err != nil {

@@ -5,6 +5,11 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
+	"github.com/caddy-dcr/caddy-dcr/verify/trace"
 )
 
 // Metadata is what a client is registered with: the client metadata of RFC 7591
@@ -68,7 +73,7 @@ type MetadataInput struct {
 	Request *Request
 	// Certificate is the transport certificate, nil when that protection is off.
 	Certificate *Certificate
-	Acceptable  Acceptable
+	Supported   SupportedMetadata
 	// Bind are the BindingForms that tie the certificate to the statement. Default: none.
 	Bind []string
 	// Registered is the client of a PUT, nil for a POST.
@@ -86,7 +91,7 @@ type Checked struct {
 	Metadata Metadata
 	// Subject is the DN that authenticates the client with tls_client_auth,
 	// RawSubject its DER where a certificate with it was seen.
-	Subject    DN
+	Subject    dn.Name
 	RawSubject []byte
 	// SubjectFrom is the NotBefore of that certificate.
 	SubjectFrom time.Time
@@ -97,7 +102,7 @@ type Checked struct {
 type evaluation struct {
 	context.Context
 	MetadataInput
-	claims Object
+	claims strictjson.Object
 	ssa    *SoftwareStatement
 	out    Checked
 }
@@ -107,9 +112,9 @@ type evaluation struct {
 // Errors: InvalidClientMetadata, InvalidRedirectURI, InvalidSoftwareStatement, Unavailable.
 func CheckMetadata(ctx context.Context, in MetadataInput) (*Checked, error) {
 	e := &evaluation{Context: ctx, MetadataInput: in, claims: in.Request.Claims, ssa: in.Request.Statement}
-	trace := TraceOf(ctx)
+	checks := trace.FromContext(ctx)
 	for _, rule := range MetadataRules {
-		trace.begin("metadata", rule.Claim, rule.Clause, func() any { return e.looksAt(rule) })
+		checks.BeginWith("metadata", rule.Claim, rule.Clause, func() any { return e.looksAt(rule) })
 		if err := rule.check(e); err != nil {
 			return nil, e.refusal(rule, err)
 		}
@@ -136,13 +141,13 @@ func (e *evaluation) looksAt(rule Rule) any {
 // refusal completes a row's error: rows that need no other kind or wording
 // return a plain error whose text goes on after the claim's name.
 func (e *evaluation) refusal(rule Rule, err error) error {
-	if full, ok := err.(*Error); ok {
+	if full, ok := err.(*refusal.Error); ok {
 		if full.Rule == "" {
 			full.Rule = rule.Claim
 		}
 		return full
 	}
-	return Refuse(InvalidClientMetadata, rule.Claim, "%s: %s", rule.Claim, mend(err, rule.Mend))
+	return refusal.New(refusal.InvalidClientMetadata, rule.Claim, "%s: %s", rule.Claim, refusal.Advise(err, rule.Mend))
 }
 
 // RegistrationNames are the metadata of RFC 7591 2 and 3.2.1, RFC 7592 3, RFC

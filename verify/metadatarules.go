@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // Rule is one row of the table: the claim it is about, where it comes from, how a
@@ -51,7 +54,7 @@ func checkClientID(e *evaluation) error {
 		return err
 	}
 	if ok && id != e.Registered.ClientID {
-		return fmt.Errorf("%s is not the client of this address; leave it out", Quote(id))
+		return fmt.Errorf("%s is not the client of this address; leave it out", refusal.Quote(id))
 	}
 	return nil
 }
@@ -62,28 +65,28 @@ func checkSoftwareID(e *evaluation) error {
 	case err != nil:
 		return err
 	case ok && id != e.ssa.SoftwareID:
-		return fmt.Errorf("%s, but the software statement is for %s", Quote(id), Quote(e.ssa.SoftwareID))
+		return fmt.Errorf("%s, but the software statement is for %s", refusal.Quote(id), refusal.Quote(e.ssa.SoftwareID))
 	case e.Registered == nil:
 		return nil
 	case e.ssa.SoftwareID != e.Registered.SoftwareID:
-		return fmt.Errorf("%s, but this client was registered for %s; register a new client", Quote(e.ssa.SoftwareID), Quote(e.Registered.SoftwareID))
+		return fmt.Errorf("%s, but this client was registered for %s; register a new client", refusal.Quote(e.ssa.SoftwareID), refusal.Quote(e.Registered.SoftwareID))
 	case e.ssa.OrgID != e.Registered.OrgID:
-		return Refuse(InvalidClientMetadata, "org_id", "org_id: %s, but this client was registered for %s; register a new client", Quote(e.ssa.OrgID), Quote(e.Registered.OrgID))
+		return refusal.New(refusal.InvalidClientMetadata, "org_id", "org_id: %s, but this client was registered for %s; register a new client", refusal.Quote(e.ssa.OrgID), refusal.Quote(e.Registered.OrgID))
 	}
 	return nil
 }
 
 func checkAuthMethod(e *evaluation) (err error) {
-	e.out.Metadata.TokenEndpointAuthMethod, err = requiredOneOf(e.claims, "token_endpoint_auth_method", e.Acceptable.AuthMethods)
+	e.out.Metadata.TokenEndpointAuthMethod, err = requiredOneOf(e.claims, "token_endpoint_auth_method", e.Supported.AuthMethods)
 	return err
 }
 
 // checkAuthSigningAlg takes for client_secret_jwt what it takes for others too: HS256 is
 // none of the values that DCR 3.2 has, and clients name one of those and sign with HS256.
 func checkAuthSigningAlg(e *evaluation) error {
-	method, accepted := e.out.Metadata.TokenEndpointAuthMethod, e.Acceptable.AuthSigningAlgs
+	method, accepted := e.out.Metadata.TokenEndpointAuthMethod, e.Supported.AuthSigningAlgs
 	if method == ClientSecretJWT {
-		accepted = e.Acceptable.AssertionAlgs()
+		accepted = e.Supported.AssertionAlgs()
 	}
 	alg, ok, err := oneOf(e.claims, "token_endpoint_auth_signing_alg", accepted)
 	if err != nil {
@@ -102,11 +105,11 @@ func checkGrantTypes(e *evaluation) error {
 	case err != nil:
 		return err
 	case !ok || len(list) == 0:
-		return fmt.Errorf("missing or empty; send some of %s", strings.Join(e.Acceptable.GrantTypes, ", "))
+		return fmt.Errorf("missing or empty; send some of %s", strings.Join(e.Supported.GrantTypes, ", "))
 	}
 	for _, g := range list {
-		if !slices.Contains(e.Acceptable.GrantTypes, g) {
-			return fmt.Errorf("%s is not accepted; send some of %s", Quote(g), strings.Join(e.Acceptable.GrantTypes, ", "))
+		if !slices.Contains(e.Supported.GrantTypes, g) {
+			return fmt.Errorf("%s is not accepted; send some of %s", refusal.Quote(g), strings.Join(e.Supported.GrantTypes, ", "))
 		}
 	}
 	e.out.Metadata.GrantTypes = distinct(list)
@@ -120,7 +123,7 @@ func checkResponseTypes(e *evaluation) error {
 	if err != nil {
 		return err
 	}
-	accepted := e.Acceptable.ResponseTypes
+	accepted := e.Supported.ResponseTypes
 	coded := slices.Contains(e.out.Metadata.GrantTypes, "authorization_code")
 	if !ok && coded {
 		list = accepted[:1]
@@ -129,15 +132,15 @@ func checkResponseTypes(e *evaluation) error {
 	for _, t := range list {
 		word := sortWords(t)
 		if coded && !slices.Contains(accepted, word) {
-			return fmt.Errorf("%s is not accepted; send some of %s", Quote(t), quoteEach(accepted, ", "))
+			return fmt.Errorf("%s is not accepted; send some of %s", refusal.Quote(t), refusal.QuoteEach(accepted, ", "))
 		}
 		out = append(out, word)
 	}
 	switch {
 	case coded && len(out) == 0:
-		return fmt.Errorf("empty, but grant_types has authorization_code; leave response_types out for %s, or take authorization_code out of grant_types", Quote(accepted[0]))
+		return fmt.Errorf("empty, but grant_types has authorization_code; leave response_types out for %s, or take authorization_code out of grant_types", refusal.Quote(accepted[0]))
 	case !coded && len(out) > 0:
-		return fmt.Errorf("%s, but grant_types has no authorization_code; leave response_types out, or send the grant type too", Quote(strings.Join(list, ", ")))
+		return fmt.Errorf("%s, but grant_types has no authorization_code; leave response_types out, or send the grant type too", refusal.Quote(strings.Join(list, ", ")))
 	}
 	e.out.Metadata.ResponseTypes = distinct(out)
 	return nil
@@ -152,29 +155,29 @@ func sortWords(responseType string) string {
 }
 
 func checkApplicationType(e *evaluation) (err error) {
-	e.out.Metadata.ApplicationType, err = e.expected("application_type", e.Acceptable.ApplicationTypes)
+	e.out.Metadata.ApplicationType, err = e.expected("application_type", e.Supported.ApplicationTypes)
 	return err
 }
 
 func checkIDTokenAlg(e *evaluation) (err error) {
-	e.out.Metadata.IDTokenSigningAlg, err = requiredOneOf(e.claims, "id_token_signed_response_alg", e.Acceptable.IDTokenAlgs)
+	e.out.Metadata.IDTokenSigningAlg, err = requiredOneOf(e.claims, "id_token_signed_response_alg", e.Supported.IDTokenAlgs)
 	return err
 }
 
 func checkRequestObjectAlg(e *evaluation) (err error) {
-	e.out.Metadata.RequestObjectSigningAlg, err = e.expected("request_object_signing_alg", e.Acceptable.RequestObjectAlgs)
+	e.out.Metadata.RequestObjectSigningAlg, err = e.expected("request_object_signing_alg", e.Supported.RequestObjectAlgs)
 	return err
 }
 
 func checkScope(e *evaluation) error {
 	allowed := []string{"openid"}
 	if e.ssa.None && e.claims.Has("scope") { // nobody has given it a role
-		allowed = append(allowed, e.Acceptable.Scopes...)
+		allowed = append(allowed, e.Supported.Scopes...)
 	}
 	for _, role := range e.ssa.Roles {
-		allowed = append(allowed, e.Acceptable.Roles[role]...)
+		allowed = append(allowed, e.Supported.Roles[role]...)
 	}
-	allowed = distinct(slices.DeleteFunc(allowed, func(s string) bool { return !slices.Contains(e.Acceptable.Scopes, s) }))
+	allowed = distinct(slices.DeleteFunc(allowed, func(s string) bool { return !slices.Contains(e.Supported.Scopes, s) }))
 	scope, ok, err := e.claims.String("scope")
 	switch {
 	case err != nil:
@@ -188,90 +191,32 @@ func checkScope(e *evaluation) error {
 	list := strings.Split(scope, " ")
 	switch { // RFC 6749 3.3: one blank between values, and none elsewhere
 	case scope == "":
-		return fmt.Errorf("empty; leave it out for all that the software statement's software_roles allow, or send some of %s", Quote(strings.Join(allowed, " ")))
+		return fmt.Errorf("empty; leave it out for all that the software statement's software_roles allow, or send some of %s", refusal.Quote(strings.Join(allowed, " ")))
 	case slices.Contains(list, ""):
-		return fmt.Errorf("%s has a blank too many; put one between two values, and none at an end", Quote(scope))
+		return fmt.Errorf("%s has a blank too many; put one between two values, and none at an end", refusal.Quote(scope))
 	}
 	for _, s := range list {
 		if !slices.Contains(allowed, s) {
-			return fmt.Errorf("%s is not covered by the software statement's software_roles; they allow %s", Quote(s), Quote(strings.Join(allowed, " ")))
+			return fmt.Errorf("%s is not covered by the software statement's software_roles; they allow %s", refusal.Quote(s), refusal.Quote(strings.Join(allowed, " ")))
 		}
 	}
 	e.out.Metadata.Scope = strings.Join(distinct(list), " ")
 	return nil
 }
 
-// checkStatementBinds holds the outcome against client metadata that the
-// directory itself put into the SSA: they bind, the request may only narrow them.
-func checkStatementBinds(e *evaluation) error {
-	m, stated := &e.out.Metadata, e.ssa.stated()
-	for _, c := range []struct {
-		name string
-		got  []string
-	}{
-		{"redirect_uris", m.RedirectURIs}, {"grant_types", m.GrantTypes}, {"response_types", m.ResponseTypes},
-		{"scope", strings.Fields(m.Scope)}, {"token_endpoint_auth_method", []string{m.TokenEndpointAuthMethod}},
-		{"token_endpoint_auth_signing_alg", []string{m.TokenEndpointSigningAlg}},
-		{"application_type", []string{m.ApplicationType}}, {"id_token_signed_response_alg", []string{m.IDTokenSigningAlg}},
-		{"request_object_signing_alg", []string{m.RequestObjectSigningAlg}},
-		{"backchannel_token_delivery_mode", []string{m.BackchannelMode}},
-		{"backchannel_client_notification_endpoint", []string{m.BackchannelEndpoint}},
-		{"backchannel_authentication_request_signing_alg", []string{m.BackchannelAlg}},
-		{"tls_client_auth_subject_dn", []string{m.TLSClientAuthSubjectDN}}, {"tls_client_auth_dn", []string{m.TLSClientAuthSubjectDN}},
-		{"tls_client_auth_san_dns", []string{m.TLSClientAuthSANDNS}}, {"tls_client_auth_san_uri", []string{m.TLSClientAuthSANURI}},
-		{"tls_client_auth_san_ip", []string{m.TLSClientAuthSANIP}}, {"tls_client_auth_san_email", []string{m.TLSClientAuthSANEmail}},
-	} {
-		if !stated.Has(c.name) {
-			continue
-		}
-		bound, err := stringOrList(stated, c.name)
-		if err != nil {
-			return fmt.Errorf("%s %w", c.name, err)
-		}
-		switch c.name {
-		case "scope":
-			bound = strings.Fields(strings.Join(bound, " "))
-		case "response_types":
-			for i := range bound {
-				bound[i] = sortWords(bound[i])
-			}
-		case "application_type": // one thing of two names (see Acceptable)
-			if slices.Contains(bound, "mobile") || slices.Contains(bound, "native") {
-				bound = append(bound, "mobile", "native")
-			}
-		case "tls_client_auth_subject_dn", "tls_client_auth_dn": // in whatever form
-			if len(bound) == 1 && e.boundDN(bound[0]) {
-				continue
-			}
-		}
-		for _, v := range c.got {
-			if v != "" && !slices.Contains(bound, v) {
-				return fmt.Errorf("its %s binds and does not hold %s", c.name, Quote(v))
-			}
-		}
-	}
-	return nil
-}
-
-// boundDN tells whether a statement's DN is the one that was settled.
-func (e *evaluation) boundDN(text string) bool {
-	name, err := ParseDN(text)
-	return err == nil && name.sameAttributes(e.out.Subject)
-}
-
 // oneOf reads a claim that, when it is there, must be in the list.
-func oneOf(claims Object, name string, list []string) (string, bool, error) {
+func oneOf(claims strictjson.Object, name string, list []string) (string, bool, error) {
 	v, ok, err := claims.String(name)
 	if err != nil {
 		return "", ok, err
 	}
 	if ok && !slices.Contains(list, v) {
-		return "", ok, fmt.Errorf("%s is not accepted; send one of %s", Quote(v), strings.Join(list, ", "))
+		return "", ok, fmt.Errorf("%s is not accepted; send one of %s", refusal.Quote(v), strings.Join(list, ", "))
 	}
 	return v, ok, nil
 }
 
-func requiredOneOf(claims Object, name string, list []string) (string, error) {
+func requiredOneOf(claims strictjson.Object, name string, list []string) (string, error) {
 	v, ok, err := oneOf(claims, name, list)
 	if err == nil && !ok {
 		err = fmt.Errorf("missing; send one of %s", strings.Join(list, ", "))
@@ -282,7 +227,7 @@ func requiredOneOf(claims Object, name string, list []string) (string, error) {
 // expected is requiredOneOf, but where the operator is lenient the first of the
 // list stands for a claim that is absent.
 func (e *evaluation) expected(name string, list []string) (string, error) {
-	if e.Acceptable.Lenient.allows(name) && !e.claims.Has(name) {
+	if e.Supported.Lenient.allows(name) && !e.claims.Has(name) {
 		return list[0], nil
 	}
 	return requiredOneOf(e.claims, name, list)

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // sourceOf gives one source for every endpoint.
@@ -20,8 +22,8 @@ func metadataInput(t testing.TB, request, ssa claims) MetadataInput {
 		t.Fatal(err)
 	}
 	return MetadataInput{
-		Request:    &Request{Claims: objectOf(t, jsonOf(request)), Statement: s},
-		Acceptable: DefaultAcceptable(), Trust: siteTrust(t), Now: noon,
+		Request:   &Request{Claims: objectOf(t, jsonOf(request)), Statement: s},
+		Supported: DefaultSupportedMetadata(), Trust: siteTrust(t), Now: noon,
 	}
 }
 
@@ -60,13 +62,13 @@ type refusedRow struct {
 	word    string
 }
 
-func checkRefused(t *testing.T, kind Kind, rows []refusedRow) {
+func checkRefused(t *testing.T, kind refusal.Kind, rows []refusedRow) {
 	t.Helper()
 	for _, tc := range rows {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := CheckMetadata(context.Background(), metadataInput(t, with(requestClaims, tc.changes...), with(ssaClaims, tc.ssa...)))
 			wantRefusal(t, err, kind, tc.word)
-			if e := AsError(err); e.Rule == "" || !strings.HasPrefix(e.Description, e.Rule+": ") {
+			if e := refusal.From(err); e.Rule == "" || !strings.HasPrefix(e.Description, e.Rule+": ") {
 				t.Errorf("rule %q, description %q", e.Rule, e.Description)
 			}
 		})
@@ -74,7 +76,7 @@ func checkRefused(t *testing.T, kind Kind, rows []refusedRow) {
 }
 
 func TestMetadataRefused(t *testing.T) {
-	checkRefused(t, InvalidClientMetadata, []refusedRow{
+	checkRefused(t, refusal.InvalidClientMetadata, []refusedRow{
 		{"software_id of another", []any{"software_id", "x"}, nil, "software_id: 'x', but the software statement is for '65d1f27c4aeA4549'"},
 		{"software_id a number", []any{"software_id", 1}, nil, "software_id: is a number"},
 
@@ -201,23 +203,23 @@ func TestMetadataAccepted(t *testing.T) {
 }
 
 // What the AS can do is the frame, and what the operator configured.
-func TestMetadataAcceptable(t *testing.T) {
+func TestSupportedMetadata(t *testing.T) {
 	in := metadataInput(t, requestClaims, ssaClaims)
-	in.Acceptable.ResponseTypes = []string{"code"}
-	in.Acceptable.Scopes = []string{"openid", "payments"}
+	in.Supported.ResponseTypes = []string{"code"}
+	in.Supported.Scopes = []string{"openid", "payments"}
 	got, err := CheckMetadata(context.Background(), in)
 	if err != nil || got.Metadata.Scope != "openid payments" || !reflect.DeepEqual(got.Metadata.ResponseTypes, []string{"code"}) {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	in.Acceptable.Scopes = []string{"x"}
+	in.Supported.Scopes = []string{"x"}
 	_, err = CheckMetadata(context.Background(), in)
-	wantRefusal(t, err, InvalidClientMetadata, "scope: the software statement's software_roles allow none")
+	wantRefusal(t, err, refusal.InvalidClientMetadata, "scope: the software statement's software_roles allow none")
 	in = metadataInput(t, requestClaims, ssaClaims)
-	in.Acceptable.GrantTypes = []string{"client_credentials"}
+	in.Supported.GrantTypes = []string{"client_credentials"}
 	_, err = CheckMetadata(context.Background(), in)
-	wantRefusal(t, err, InvalidClientMetadata, "grant_types: 'authorization_code' is not accepted; send some of client_credentials")
+	wantRefusal(t, err, refusal.InvalidClientMetadata, "grant_types: 'authorization_code' is not accepted; send some of client_credentials")
 	// One check must not change what the next one sees.
-	if again := DefaultAcceptable(); !reflect.DeepEqual(again.Roles["AISP"], []string{"accounts"}) || len(again.Scopes) != 4 {
+	if again := DefaultSupportedMetadata(); !reflect.DeepEqual(again.Roles["AISP"], []string{"accounts"}) || len(again.Scopes) != 4 {
 		t.Errorf("defaults are now %+v", again)
 	}
 }
@@ -244,7 +246,7 @@ func TestMetadataOfPUT(t *testing.T) {
 			in.Registered = &tc.registered
 			_, err := CheckMetadata(context.Background(), in)
 			if tc.word != "" {
-				wantRefusal(t, err, InvalidClientMetadata, tc.word)
+				wantRefusal(t, err, refusal.InvalidClientMetadata, tc.word)
 			} else if err != nil {
 				t.Error(err)
 			}

@@ -3,12 +3,14 @@ package verify
 import (
 	"net/url"
 	"slices"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // FormOfJSON is a JSON object as the form in whose place some servers take it: each member is
 // a parameter, null none (RFC 6749 3.2). What is not a string stands as its JSON text.
 func FormOfJSON(body []byte) (string, error) {
-	o, err := ParseObject(body)
+	o, err := strictjson.Parse(body)
 	if err != nil {
 		return "", err
 	}

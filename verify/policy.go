@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/trace"
 )
 
 // Policy is what one bank demands of registrations beside the protections and the
@@ -39,7 +42,7 @@ type Decision struct {
 	Allowed bool
 	// Kind of a denial: UnapprovedSoftwareStatement or InvalidClientMetadata. Default:
 	// the first.
-	Kind Kind
+	Kind refusal.Kind
 	// Text of a denial is told to the TPP. Default: that the bank's policy refuses it.
 	Text string
 	// Reason of a denial is for operators. Default: Text.
@@ -52,9 +55,9 @@ type Decision struct {
 }
 
 // PolicyCodes are the error codes that a policy's denial may have.
-var PolicyCodes = map[string]Kind{
-	UnapprovedSoftwareStatement.Code(): UnapprovedSoftwareStatement,
-	InvalidClientMetadata.Code():       InvalidClientMetadata,
+var PolicyCodes = map[string]refusal.Kind{
+	refusal.UnapprovedSoftwareStatement.Code(): refusal.UnapprovedSoftwareStatement,
+	refusal.InvalidClientMetadata.Code():       refusal.InvalidClientMetadata,
 }
 
 // DefaultPolicyTime is what one policy may take for a decision, MaxPolicyTime what it
@@ -104,7 +107,7 @@ func tooLate(within time.Duration) error {
 	return fmt.Errorf("took longer than its timeout, %v; make it cheaper, or raise timeout in its block (at most %v)", within, MaxPolicyTime)
 }
 
-func fault(err error) Decision { return Decision{Fault: err, Reason: bounded(err.Error())} }
+func fault(err error) Decision { return Decision{Fault: err, Reason: trace.Bounded(err.Error())} }
 
 // checked holds a decision to what one may be.
 func (d Decision) checked(in *PolicyInput) Decision {
@@ -115,11 +118,11 @@ func (d Decision) checked(in *PolicyInput) Decision {
 		return Decision{Allowed: true, Scopes: d.Scopes, GrantTypes: d.GrantTypes}
 	}
 	switch d.Kind {
-	case 0, UnapprovedSoftwareStatement, InvalidClientMetadata:
+	case 0, refusal.UnapprovedSoftwareStatement, refusal.InvalidClientMetadata:
 	default:
 		return fault(fmt.Errorf("denies as %s, which is none of a policy's codes", d.Kind.Code()))
 	}
-	d.Reason = bounded(cmp.Or(d.Reason, d.Text, "the policy gives no reason"))
+	d.Reason = trace.Bounded(cmp.Or(d.Reason, d.Text, "the policy gives no reason"))
 	return d
 }
 
@@ -149,7 +152,7 @@ func (d Decision) narrows(m *Metadata) error {
 // Error is the refusal of a denial; nil for what is allowed. name is the policy's, text
 // what the TPP is told where the decision has no Text of its own; empty for a general one.
 // Of a fault it is always told the general one: what text says need not be true of it.
-func (d Decision) Error(name, text string) *Error {
+func (d Decision) Error(name, text string) *refusal.Error {
 	if d.Allowed {
 		return nil
 	}
@@ -159,9 +162,9 @@ func (d Decision) Error(name, text string) *Error {
 	}
 	kind := d.Kind
 	if kind == 0 {
-		kind = UnapprovedSoftwareStatement
+		kind = refusal.UnapprovedSoftwareStatement
 	}
-	return Refuse(kind, "policy", "%s", text).Because(errors.New("policy " + name + ": " + d.Reason))
+	return refusal.New(kind, "policy", "%s", text).Because(errors.New("policy " + name + ": " + d.Reason))
 }
 
 // Narrow takes from the metadata what a decision has not left. Its order stays.

@@ -13,6 +13,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
+	"github.com/caddy-dcr/caddy-dcr/verify/dn/dntest"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // policyFunc is a policy of one function.
@@ -37,7 +41,7 @@ func TestEvaluate(t *testing.T) {
 		{name: "nothing", policy: func(context.Context, *PolicyInput) (Decision, error) { return Decision{}, nil },
 			refused: "unapproved_software_statement (policy): the bank's registration policy does not let this software in; ask the bank: policy p: the policy gives no reason"},
 		{name: "its own text", policy: func(context.Context, *PolicyInput) (Decision, error) {
-			return Decision{Kind: InvalidClientMetadata, Text: "no payments here", Reason: "rule 7"}, nil
+			return Decision{Kind: refusal.InvalidClientMetadata, Text: "no payments here", Reason: "rule 7"}, nil
 		}, refused: "invalid_client_metadata (policy): no payments here: policy p: rule 7"},
 		{name: "yes, and an error", policy: func(context.Context, *PolicyInput) (Decision, error) {
 			return Decision{Allowed: true}, errors.New("half done")
@@ -54,7 +58,7 @@ func TestEvaluate(t *testing.T) {
 			<-ctx.Done()
 			return Decision{Allowed: true}, nil
 		}, fault: "took longer than its timeout, 20ms; make it cheaper, or raise timeout in its block (at most 1s)"},
-		{name: "another code", policy: func(context.Context, *PolicyInput) (Decision, error) { return Decision{Kind: NotFound}, nil }, fault: "none of a policy's codes"},
+		{name: "another code", policy: func(context.Context, *PolicyInput) (Decision, error) { return Decision{Kind: refusal.NotFound}, nil }, fault: "none of a policy's codes"},
 		{name: "narrows", policy: func(context.Context, *PolicyInput) (Decision, error) {
 			return Decision{Allowed: true, Scopes: []string{"accounts", "more"}, GrantTypes: []string{"client_credentials"}}, nil
 		}, in: PolicyInput{Registration: registration()}, allow: true},
@@ -180,7 +184,7 @@ func TestPolicyInputJSON(t *testing.T) {
 // What the QCStatements say, and that those which cannot be read are no absent ones.
 func TestQCStatementsForPolicy(t *testing.T) {
 	with := func(der []byte) *Certificate {
-		return &Certificate{Leaf: issue(t, subjectDER(t, rdn(utf8String("2.5.4.3", "tpp"))), ecKey(), func(c *x509.Certificate) {
+		return &Certificate{Leaf: issue(t, dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "tpp"))), ecKey(), func(c *x509.Certificate) {
 			c.ExtraExtensions = append(c.ExtraExtensions, pkix.Extension{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 1, 3}, Value: der})
 		})}
 	}
@@ -194,7 +198,7 @@ func TestQCStatementsForPolicy(t *testing.T) {
 }
 
 func TestCertificateForPolicy(t *testing.T) {
-	leaf := issue(t, subjectDER(t, rdn(utf8String("2.5.4.6", "GB")), rdn(utf8String(OrganizationIdentifier, "PSDGB-FCA-123456")), rdn(utf8String("2.5.4.3", "tpp"))), ecKey())
+	leaf := issue(t, dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.6", "GB")), dntest.RDN(dntest.UTF8String(dn.OrganizationIdentifier, "PSDGB-FCA-123456")), dntest.RDN(dntest.UTF8String("2.5.4.3", "tpp"))), ecKey())
 	c, err := CaptureCertificate(&tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{leaf, leaf}}}, noon)
 	if err != nil {
 		t.Fatal(err)

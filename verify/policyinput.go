@@ -7,6 +7,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // The operations that a policy is asked about.
@@ -33,10 +36,10 @@ type PolicyInput struct {
 	// Now is when the request is decided.
 	Now time.Time `json:"now"`
 	// Request are the claims of the registration request; on read and delete none.
-	Request Object `json:"request"`
+	Request strictjson.Object `json:"request"`
 	// SSA are the claims of the software statement, on read and delete of the one that
 	// the client was registered with. None where no statement is demanded.
-	SSA Object `json:"ssa"`
+	SSA strictjson.Object `json:"ssa"`
 	// Registration is what the request asks for after all rules, defaults included; on
 	// read and delete nil.
 	Registration *Metadata `json:"registration"`
@@ -90,7 +93,7 @@ type PolicyToken struct {
 	// Scopes are the tokens of its scope.
 	Scopes []string `json:"scopes"`
 	// Claims are those of the introspection answer (RFC 7662) or of the JWT.
-	Claims Object `json:"claims"`
+	Claims strictjson.Object `json:"claims"`
 }
 
 // PolicyClient is a stored registration as policies see it.
@@ -126,7 +129,7 @@ func (c *Certificate) ForPolicy() (*PolicyCertificate, error) {
 }
 
 func (c *Certificate) readForPolicy() (*PolicyCertificate, error) {
-	issuer, err := ParseSubject(c.Leaf.RawIssuer)
+	issuer, err := dn.ParseSubject(c.Leaf.RawIssuer)
 	if err != nil {
 		return nil, fmt.Errorf("the certificate's issuer: %w", err)
 	}
@@ -139,7 +142,7 @@ func (c *Certificate) readForPolicy() (*PolicyCertificate, error) {
 		Thumbprint: c.Thumbprint, QWAC: q.QWAC(), NotBefore: c.Leaf.NotBefore.UTC(), NotAfter: c.Leaf.NotAfter.UTC(),
 		PSD2Roles: []string{}, CASPKI: []string{},
 	}
-	if p.CommonName, err = c.Subject.single("2.5.4.3", "CN"); err != nil {
+	if p.CommonName, err = c.Subject.Single("2.5.4.3", "CN"); err != nil {
 		p.CommonName = ""
 	}
 	if p.OrganizationIdentifier, err = c.OrganizationIdentifier(); err != nil {
@@ -167,13 +170,4 @@ func (t *AccessToken) ForPolicy() *PolicyToken {
 		return nil
 	}
 	return &PolicyToken{ClientID: t.ClientID, Scopes: t.Scopes, Claims: t.Claims}
-}
-
-// MarshalJSON is the object as received, without blanks between its members.
-func (o Object) MarshalJSON() ([]byte, error) { return o.AppendJSON(nil), nil }
-
-// UnmarshalJSON is ParseObject.
-func (o *Object) UnmarshalJSON(data []byte) (err error) {
-	*o, err = ParseObject(append([]byte(nil), data...))
-	return err
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // Placeholder is how the first placeholder of Caddy's in a text of a policy begins;
@@ -33,8 +35,8 @@ func CheckPolicyText(text string) error {
 	if begin := Placeholder(text); begin != "" {
 		return fmt.Errorf("the text has a placeholder, %sX}, which is not replaced; write the value itself", begin)
 	}
-	if len(text) > MaxDescription {
-		return fmt.Errorf("the text has %d characters, of which %d reach a TPP; make it shorter", len(text), MaxDescription)
+	if len(text) > refusal.MaxDescription {
+		return fmt.Errorf("the text has %d characters, of which %d reach a TPP; make it shorter", len(text), refusal.MaxDescription)
 	}
 	return nil
 }

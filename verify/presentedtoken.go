@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // PresentedToken is the access token of a request to a resource of the AS, userinfo for
@@ -29,7 +31,7 @@ const sendBearer = "send it once, in Authorization: Bearer"
 // Errors: MalformedRequest, InvalidToken.
 func ReadPresentedToken(authorization []string, query, form string) (t PresentedToken, err error) {
 	refuse := func(what string) (PresentedToken, error) {
-		return PresentedToken{}, Refuse(MalformedRequest, "access_token", "access token: %s", mend(errors.New(what), sendBearer))
+		return PresentedToken{}, refusal.New(refusal.MalformedRequest, "access_token", "access token: %s", refusal.Advise(errors.New(what), sendBearer))
 	}
 	all, _, err := readParameters(query, form)
 	if err != nil {
@@ -37,7 +39,7 @@ func ReadPresentedToken(authorization []string, query, form string) (t Presented
 	}
 	for name := range all {
 		if name != "access_token" && isSpelling(name, []string{"access_token"}) {
-			return refuse("the parameter " + Quote(name) + " is not spelt as OAuth does")
+			return refuse("the parameter " + refusal.Quote(name) + " is not spelt as OAuth does")
 		}
 	}
 	places := slices.Clone(all["access_token"])

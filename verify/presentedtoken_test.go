@@ -3,6 +3,8 @@ package verify
 import (
 	"strings"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 func TestReadPresentedToken(t *testing.T) {
@@ -40,33 +42,33 @@ func TestReadPresentedTokenRefuses(t *testing.T) {
 		name        string
 		header      []string
 		query, form string
-		kind        Kind
+		kind        refusal.Kind
 		word        string
 	}{
-		{"two headers", []string{"Bearer a", "Bearer a"}, "", "", MalformedRequest, twice},
-		{"token as Basic", []string{"Basic abc"}, "", "", InvalidToken, "malformed"},
-		{"JWT as Basic", []string{"Basic e30.e30.c2ln"}, "", "", InvalidToken, "malformed"},
-		{"token that is base64 as Basic", []string{"Basic gP+AOv+A"}, "", "", InvalidToken, "malformed"},
-		{"token as Digest", []string{"Digest abc"}, "", "", InvalidToken, "malformed"},
-		{"token as Negotiate", []string{"nEGOTIATE abc"}, "", "", InvalidToken, "malformed"},
-		{"two headers of two schemes", []string{"Basic a", "Bearer a"}, "", "", MalformedRequest, twice},
-		{"header and query", []string{"Bearer a"}, "access_token=a", "", MalformedRequest, twice},
-		{"header and form", []string{"DPoP a"}, "", "access_token=a", MalformedRequest, twice},
-		{"query and form", nil, "access_token=a", "access_token=a", MalformedRequest, twice},
-		{"twice in the query", nil, "access_token=&access_token=a", "", MalformedRequest, twice},
-		{"in capitals", nil, "Access_Token=a", "", MalformedRequest, "access token: the parameter 'Access_Token' is not spelt as OAuth does; send it once"},
-		{"a list", nil, "", "access_token[]=a", MalformedRequest, "access token: the parameter 'access_token[]' is not spelt"},
-		{"no form", nil, "", "a;access_token=a", MalformedRequest, "access token: the parameters are not application/x-www-form-urlencoded; send it once"},
-		{"control characters", nil, "", "\x1baccess_token=a", MalformedRequest, "access token: the parameters have control characters; send it once"},
-		{"no scheme", []string{"abc"}, "", "", InvalidToken, "malformed"},
-		{"an empty header", []string{""}, "", "", InvalidToken, "malformed"},
-		{"unknown scheme", []string{"Token abc"}, "", "", InvalidToken, "malformed"},
-		{"tab", []string{"Bearer\tabc"}, "", "", InvalidToken, "malformed"},
-		{"two in one header", []string{"Bearer a, Bearer b"}, "", "", InvalidToken, "malformed"},
-		{"blank in a parameter", nil, "access_token=%20a", "", InvalidToken, "malformed"},
-		{"empty DPoP", []string{"DPoP "}, "", "", InvalidToken, "malformed"},
-		{"too long", []string{"DPoP " + strings.Repeat("a", MaxToken+1)}, "", "", InvalidToken, "malformed"},
-		{"an empty segment", nil, "access_token=a.b.c..", "", InvalidToken, "empty segment"},
+		{"two headers", []string{"Bearer a", "Bearer a"}, "", "", refusal.MalformedRequest, twice},
+		{"token as Basic", []string{"Basic abc"}, "", "", refusal.InvalidToken, "malformed"},
+		{"JWT as Basic", []string{"Basic e30.e30.c2ln"}, "", "", refusal.InvalidToken, "malformed"},
+		{"token that is base64 as Basic", []string{"Basic gP+AOv+A"}, "", "", refusal.InvalidToken, "malformed"},
+		{"token as Digest", []string{"Digest abc"}, "", "", refusal.InvalidToken, "malformed"},
+		{"token as Negotiate", []string{"nEGOTIATE abc"}, "", "", refusal.InvalidToken, "malformed"},
+		{"two headers of two schemes", []string{"Basic a", "Bearer a"}, "", "", refusal.MalformedRequest, twice},
+		{"header and query", []string{"Bearer a"}, "access_token=a", "", refusal.MalformedRequest, twice},
+		{"header and form", []string{"DPoP a"}, "", "access_token=a", refusal.MalformedRequest, twice},
+		{"query and form", nil, "access_token=a", "access_token=a", refusal.MalformedRequest, twice},
+		{"twice in the query", nil, "access_token=&access_token=a", "", refusal.MalformedRequest, twice},
+		{"in capitals", nil, "Access_Token=a", "", refusal.MalformedRequest, "access token: the parameter 'Access_Token' is not spelt as OAuth does; send it once"},
+		{"a list", nil, "", "access_token[]=a", refusal.MalformedRequest, "access token: the parameter 'access_token[]' is not spelt"},
+		{"no form", nil, "", "a;access_token=a", refusal.MalformedRequest, "access token: the parameters are not application/x-www-form-urlencoded; send it once"},
+		{"control characters", nil, "", "\x1baccess_token=a", refusal.MalformedRequest, "access token: the parameters have control characters; send it once"},
+		{"no scheme", []string{"abc"}, "", "", refusal.InvalidToken, "malformed"},
+		{"an empty header", []string{""}, "", "", refusal.InvalidToken, "malformed"},
+		{"unknown scheme", []string{"Token abc"}, "", "", refusal.InvalidToken, "malformed"},
+		{"tab", []string{"Bearer\tabc"}, "", "", refusal.InvalidToken, "malformed"},
+		{"two in one header", []string{"Bearer a, Bearer b"}, "", "", refusal.InvalidToken, "malformed"},
+		{"blank in a parameter", nil, "access_token=%20a", "", refusal.InvalidToken, "malformed"},
+		{"empty DPoP", []string{"DPoP "}, "", "", refusal.InvalidToken, "malformed"},
+		{"too long", []string{"DPoP " + strings.Repeat("a", MaxToken+1)}, "", "", refusal.InvalidToken, "malformed"},
+		{"an empty segment", nil, "access_token=a.b.c..", "", refusal.InvalidToken, "empty segment"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := ReadPresentedToken(tc.header, tc.query, tc.form)

@@ -9,6 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 	"golang.org/x/crypto/cryptobyte"
 	cryptoasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -208,7 +209,7 @@ func readPSPRole(roles *cryptobyte.String) (string, error) {
 	case pspRoles[oid] == name:
 		return name, nil
 	case pspRoles[oid] != "" || strings.HasPrefix(name, "PSP_"):
-		return "", fmt.Errorf("role %s is named %s", oid, Quote(name))
+		return "", fmt.Errorf("role %s is named %s", oid, refusal.Quote(name))
 	}
 	return "", nil
 }

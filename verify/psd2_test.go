@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn/dntest"
 )
 
 // The statements are written with encoding/asn1, apart from the code under test.
@@ -24,17 +26,17 @@ func asn1OID(t testing.TB, dotted string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return marshal(t, asn1.RawValue{Tag: asn1.TagOID, Bytes: der})
+	return dntest.Marshal(t, asn1.RawValue{Tag: asn1.TagOID, Bytes: der})
 }
 
 func sequence(t testing.TB, parts ...[]byte) []byte {
 	t.Helper()
-	return marshal(t, asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: bytes.Join(parts, nil)})
+	return dntest.Marshal(t, asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: bytes.Join(parts, nil)})
 }
 
 func utf8DER(t testing.TB, s string) []byte {
 	t.Helper()
-	return marshal(t, asn1.RawValue{Tag: asn1.TagUTF8String, Bytes: []byte(s)})
+	return dntest.Marshal(t, asn1.RawValue{Tag: asn1.TagUTF8String, Bytes: []byte(s)})
 }
 
 func role(t testing.TB, oid, name string) []byte {
@@ -118,7 +120,7 @@ func TestQCStatementsRefuses(t *testing.T) {
 	ai, oid := role(t, oidAI, "PSP_AI"), asn1OID(t, "0.4.0.19495.2")
 	good := sequence(t, psd2(t, "FCA", "GB-FCA", ai))
 	statement := func(info ...[]byte) []byte { return sequence(t, sequence(t, slices.Concat([][]byte{oid}, info)...)) }
-	printable := marshal(t, asn1.RawValue{Tag: asn1.TagPrintableString, Bytes: []byte("GB-FCA")})
+	printable := dntest.Marshal(t, asn1.RawValue{Tag: asn1.TagPrintableString, Bytes: []byte("GB-FCA")})
 	name, id := utf8DER(t, "FCA"), utf8DER(t, "GB-FCA")
 	var many, manyRoles [][]byte
 	for i := range byte(33) {

@@ -1,9 +1,11 @@
 package verify
 
 import (
-	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // PSPIdentifier is an organizationIdentifier of a payment service provider, like
@@ -27,7 +29,7 @@ func ParsePSPIdentifier(s string) (PSPIdentifier, error) {
 	capitals := func(s string) bool { return strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" }
 	if !ok || !cut || !again || len(country) != 2 || !capitals(country) ||
 		len(authority) < 2 || len(authority) > 8 || !capitals(authority) || number == "" {
-		return PSPIdentifier{}, fmt.Errorf("%s is not like PSDGB-FCA-123456", Quote(s))
+		return PSPIdentifier{}, fmt.Errorf("%s is not like PSDGB-FCA-123456", refusal.Quote(s))
 	}
 	return PSPIdentifier{country, authority, number}, nil
 }
@@ -35,17 +37,5 @@ func ParsePSPIdentifier(s string) (PSPIdentifier, error) {
 // OrganizationIdentifier is the organizationIdentifier of the subject. None, and
 // several of which other software may read another one, are errors.
 func (c *Certificate) OrganizationIdentifier() (string, error) {
-	return c.Subject.single(OrganizationIdentifier, "organizationIdentifier")
-}
-
-// single is the one value of a type that the name must have exactly once.
-func (d DN) single(oid, name string) (string, error) {
-	switch values := d.Values(oid); {
-	case len(values) == 0 || values[0] == "":
-		return "", errors.New("has no " + name + " in its subject")
-	case len(d.only(oid)) != 1 || len(d.only(oid)[0]) != 1:
-		return "", errors.New("has more than one " + name + " in its subject")
-	default:
-		return values[0], nil
-	}
+	return c.Subject.Single(dn.OrganizationIdentifier, "organizationIdentifier")
 }

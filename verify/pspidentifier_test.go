@@ -4,6 +4,9 @@ import (
 	"encoding/asn1"
 	"strings"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
+	"github.com/caddy-dcr/caddy-dcr/verify/dn/dntest"
 )
 
 func TestParsePSPIdentifier(t *testing.T) {
@@ -23,24 +26,24 @@ func TestParsePSPIdentifier(t *testing.T) {
 }
 
 func TestOrganizationIdentifier(t *testing.T) {
-	const oid = OrganizationIdentifier
+	const oid = dn.OrganizationIdentifier
 	for _, tc := range []struct {
 		name    string
-		subject [][]attr
+		subject [][]dntest.Attribute
 		want    string
 		refused string
 	}{
-		{"one", [][]attr{rdn(utf8String("2.5.4.3", "x")), rdn(utf8String(oid, "PSDGB-FCA-1"))}, "PSDGB-FCA-1", ""},
-		{"beside another attribute", [][]attr{rdn(utf8String("2.5.4.3", "x"), printableString(oid, "PSDGB-FCA-1"))}, "PSDGB-FCA-1", ""},
-		{"none", [][]attr{rdn(utf8String("2.5.4.3", "PSDGB-FCA-1"))}, "", "has no organizationIdentifier"},
-		{"empty", [][]attr{rdn(utf8String(oid, ""))}, "", "has no organizationIdentifier"},
-		{"no string", [][]attr{rdn(attr{oid, asn1.TagInteger, []byte{1}})}, "", "has no organizationIdentifier"},
-		{"two", [][]attr{rdn(utf8String(oid, "PSDGB-FCA-1")), rdn(utf8String(oid, "PSDGB-FCA-2"))}, "", "more than one"},
-		{"two in one RDN", [][]attr{rdn(utf8String(oid, "PSDGB-FCA-1"), utf8String(oid, "PSDGB-FCA-1"))}, "", "more than one"},
-		{"one and one that is no string", [][]attr{rdn(utf8String(oid, "PSDGB-FCA-1")), rdn(attr{oid, asn1.TagInteger, []byte{1}})}, "", "more than one"},
+		{"one", [][]dntest.Attribute{dntest.RDN(dntest.UTF8String("2.5.4.3", "x")), dntest.RDN(dntest.UTF8String(oid, "PSDGB-FCA-1"))}, "PSDGB-FCA-1", ""},
+		{"beside another attribute", [][]dntest.Attribute{dntest.RDN(dntest.UTF8String("2.5.4.3", "x"), dntest.PrintableString(oid, "PSDGB-FCA-1"))}, "PSDGB-FCA-1", ""},
+		{"none", [][]dntest.Attribute{dntest.RDN(dntest.UTF8String("2.5.4.3", "PSDGB-FCA-1"))}, "", "has no organizationIdentifier"},
+		{"empty", [][]dntest.Attribute{dntest.RDN(dntest.UTF8String(oid, ""))}, "", "has no organizationIdentifier"},
+		{"no string", [][]dntest.Attribute{dntest.RDN(dntest.Raw(oid, asn1.TagInteger, []byte{1}))}, "", "has no organizationIdentifier"},
+		{"two", [][]dntest.Attribute{dntest.RDN(dntest.UTF8String(oid, "PSDGB-FCA-1")), dntest.RDN(dntest.UTF8String(oid, "PSDGB-FCA-2"))}, "", "more than one"},
+		{"two in one RDN", [][]dntest.Attribute{dntest.RDN(dntest.UTF8String(oid, "PSDGB-FCA-1"), dntest.UTF8String(oid, "PSDGB-FCA-1"))}, "", "more than one"},
+		{"one and one that is no string", [][]dntest.Attribute{dntest.RDN(dntest.UTF8String(oid, "PSDGB-FCA-1")), dntest.RDN(dntest.Raw(oid, asn1.TagInteger, []byte{1}))}, "", "more than one"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			subject, err := ParseSubject(subjectDER(t, tc.subject...))
+			subject, err := dn.ParseSubject(dntest.Subject(t, tc.subject...))
 			if err != nil {
 				t.Fatal(err)
 			}

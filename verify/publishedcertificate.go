@@ -11,6 +11,9 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // TransportTrust is what the site verifies client certificates with.
@@ -39,7 +42,7 @@ const (
 // A JWKS is not signed, and nobody has shown to have the key of what is in it. So a
 // certificate there counts no more than if it were presented: the site's own CAs must
 // have issued it. The error says why one with this subject does not count.
-func (e *evaluation) published(name DN) (subject DN, leaf *x509.Certificate, err error) {
+func (e *evaluation) published(name dn.Name) (subject dn.Name, leaf *x509.Certificate, err error) {
 	source, err := e.ssa.softwareKeys("software_jwks_endpoint", e.ssa.JWKSEndpoint)
 	if err != nil || source == nil || e.Registered != nil && e.Request.Unsigned {
 		return nil, nil, err
@@ -60,7 +63,7 @@ func (e *evaluation) published(name DN) (subject DN, leaf *x509.Certificate, err
 
 // transportOf is the transport certificate with this subject among the keys, nil
 // when there is none. The error says why the last of those that have it does not count.
-func (e *evaluation) transportOf(keys []Key, name DN) (_ DN, _ *x509.Certificate, fault error) {
+func (e *evaluation) transportOf(keys []Key, name dn.Name) (_ dn.Name, _ *x509.Certificate, fault error) {
 	tried := 0
 	for _, k := range keys {
 		if k.Use != "tls" || len(k.Certificates) == 0 {
@@ -70,8 +73,8 @@ func (e *evaluation) transportOf(keys []Key, name DN) (_ DN, _ *x509.Certificate
 		if err != nil {
 			continue
 		}
-		subject, err := ParseSubject(leaf.RawSubject)
-		if err != nil || !name.sameAttributes(subject) {
+		subject, err := dn.ParseSubject(leaf.RawSubject)
+		if err != nil || !name.SameAttributes(subject) {
 			continue
 		}
 		if tried++; tried > maxPublished {
@@ -87,9 +90,9 @@ func (e *evaluation) transportOf(keys []Key, name DN) (_ DN, _ *x509.Certificate
 // checkPublished holds a certificate of the software's JWKS against what the site
 // demands of one that a client presents.
 func (e *evaluation) checkPublished(k Key, leaf *x509.Certificate) error {
-	refuse := func(why string) *Error {
-		return Refuse(InvalidClientMetadata, "tls_client_auth_subject_dn", "tls_client_auth_subject_dn: the certificate with this subject in the software's JWKS does not count: %s",
-			mend(errors.New(why), "publish a current transport certificate, or connect with it"))
+	refuse := func(why string) *refusal.Error {
+		return refusal.New(refusal.InvalidClientMetadata, "tls_client_auth_subject_dn", "tls_client_auth_subject_dn: the certificate with this subject in the software's JWKS does not count: %s",
+			refusal.Advise(errors.New(why), "publish a current transport certificate, or connect with it"))
 	}
 	switch why := faultOf(leaf, e.Now); {
 	case !k.certifies(leaf):
@@ -113,7 +116,7 @@ func (e *evaluation) checkPublished(k Key, leaf *x509.Certificate) error {
 		return nil
 	}
 	err = trust.Revoked(&Certificate{Leaf: leaf, Authorities: chains[0][1:]})
-	if err != nil && AsError(err).Kind != Unavailable {
+	if err != nil && refusal.From(err).Kind != refusal.Unavailable {
 		return refuse("it was revoked").Because(err)
 	}
 	return err

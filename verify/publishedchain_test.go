@@ -7,12 +7,14 @@ import (
 	"crypto/x509"
 	"math/big"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn/dntest"
 )
 
 // chained issues a certificate with any public key, in the name of an issuer.
 func chained(t *testing.T, subject, issuer string, pub crypto.PublicKey) *x509.Certificate {
 	t.Helper()
-	name := func(cn string) []byte { return subjectDER(t, rdn(utf8String("2.5.4.3", cn))) }
+	name := func(cn string) []byte { return dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.3", cn))) }
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), RawSubject: name(subject), NotBefore: noon, NotAfter: noon, IsCA: true, BasicConstraintsValid: true}
 	der, err := x509.CreateCertificate(rand.Reader, template, &x509.Certificate{RawSubject: name(issuer)}, pub, ec384Key())
 	if err != nil {

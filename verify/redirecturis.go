@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // maxURI is the length of a redirect URI, or a notification endpoint (DCR 3.3).
@@ -13,7 +15,7 @@ const maxURI = 256
 
 func checkRedirectURIs(e *evaluation) error {
 	refuse := func(format string, args ...any) error {
-		return Refuse(InvalidRedirectURI, "redirect_uris", "redirect_uris: %s", mend(fmt.Errorf(format, args...), "send https URIs that the software statement lists"))
+		return refusal.New(refusal.InvalidRedirectURI, "redirect_uris", "redirect_uris: %s", refusal.Advise(fmt.Errorf(format, args...), "send https URIs that the software statement lists"))
 	}
 	listed := len(e.ssa.RedirectURIs) > 0
 	if !listed && !e.ssa.Issuer.UnlistedRedirectURIs {
@@ -33,10 +35,10 @@ func checkRedirectURIs(e *evaluation) error {
 	}
 	for _, uri := range list {
 		if _, err := publicURI(uri); err != nil {
-			return refuse("%s %w", Quote(uri), err)
+			return refuse("%s %w", refusal.Quote(uri), err)
 		}
 		if listed && !slices.Contains(e.ssa.RedirectURIs, uri) {
-			return refuse("%s is not in the software statement's software_redirect_uris, which must hold it exactly", Quote(uri))
+			return refuse("%s is not in the software statement's software_redirect_uris, which must hold it exactly", refusal.Quote(uri))
 		}
 	}
 	e.out.Metadata.RedirectURIs = list

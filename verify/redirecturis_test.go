@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // Each URI is in the software statement too, so that only its own form can be
@@ -82,8 +84,8 @@ func TestRedirectURIs(t *testing.T) {
 			// A statement may hold it, and the request leave the claim out.
 			_, left := CheckMetadata(context.Background(), metadataInput(t, requestClaims, ssa))
 			if tc.want != "" {
-				wantRefusal(t, err, InvalidRedirectURI, "redirect_uris: ", tc.want)
-				wantRefusal(t, left, InvalidRedirectURI, "redirect_uris: ", tc.want)
+				wantRefusal(t, err, refusal.InvalidRedirectURI, "redirect_uris: ", tc.want)
+				wantRefusal(t, left, refusal.InvalidRedirectURI, "redirect_uris: ", tc.want)
 				return
 			}
 			if err != nil || left != nil || len(got.Metadata.RedirectURIs) != 1 || got.Metadata.RedirectURIs[0] != tc.uri {
@@ -115,8 +117,8 @@ func TestRedirectURIsOfStatement(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := CheckMetadata(context.Background(), metadataInput(t, with(requestClaims, "redirect_uris", tc.request), with(ssaClaims, "software_redirect_uris", tc.ssa)))
-			wantRefusal(t, err, InvalidRedirectURI, tc.word)
-			if e := AsError(err); e.Rule != "redirect_uris" {
+			wantRefusal(t, err, refusal.InvalidRedirectURI, tc.word)
+			if e := refusal.From(err); e.Rule != "redirect_uris" {
 				t.Errorf("rule %q", e.Rule)
 			}
 		})

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 var update = flag.Bool("update", false, "write testdata/refusals.golden")
@@ -28,7 +30,7 @@ var refusals = struct {
 	seen map[string]bool
 }{seen: map[string]bool{}}
 
-func record(e *Error) {
+func record(e *refusal.Error) {
 	refusals.Lock()
 	defer refusals.Unlock()
 	if e.Rule == "x" { // a text that a test made up
@@ -128,7 +130,7 @@ func TestEveryRefusalIsHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	texts := 0
-	for text, where := range sourceTexts(t, "*.go", formats) {
+	for text, where := range everyText(t) {
 		if isInner(text, where.Filename) {
 			continue
 		}
@@ -155,7 +157,7 @@ func pattern(format string) *regexp.Regexp {
 }
 
 // formats are the functions that take a text, and which argument it is.
-var formats = map[string]int{"Refuse": 2, "refuseRequest": 1, "refuse": 0, "fmt.Errorf": 0, "errors.New": 0}
+var formats = map[string]int{"refusal.New": 2, "New": 2, "refuseRequest": 1, "refuse": 0, "fmt.Errorf": 0, "errors.New": 0}
 
 // TestRefusalsElsewhere holds the texts of the other packages: what could not be
 // said about a request before its metadata, or after them.
@@ -163,7 +165,7 @@ func TestRefusalsElsewhere(t *testing.T) {
 	const file = "testdata/refusals_elsewhere.golden"
 	var lines []string
 	for _, folder := range []string{"authserver", "caddymodule", "gateway", "registry"} {
-		for text := range sourceTexts(t, "../"+folder+"/*.go", map[string]int{"verify.Refuse": 2}) {
+		for text := range sourceTexts(t, "../"+folder+"/*.go", map[string]int{"refusal.New": 2}) {
 			if !strings.Contains(text, "; ") {
 				t.Errorf("%s does not say how to mend it: %s", folder, text)
 			}
@@ -180,6 +182,15 @@ func TestRefusalsElsewhere(t *testing.T) {
 	if golden, err := os.ReadFile(file); err != nil || string(golden) != got {
 		t.Errorf("%s is another (go test ./verify -update), %v:\n%s", file, err, got)
 	}
+}
+
+// everyText are the texts of this package and of those that read for it.
+func everyText(t *testing.T) map[string]token.Position {
+	out := map[string]token.Position{}
+	for _, folder := range []string{"", "dn/", "refusal/", "strictjson/"} {
+		maps.Copy(out, sourceTexts(t, folder+"*.go", formats))
+	}
+	return out
 }
 
 // sourceTexts are the formats that functions are called with.

@@ -7,6 +7,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
+	"github.com/caddy-dcr/caddy-dcr/verify/dn/dntest"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // The low-level readers have tests of their own; here is what a TPP is told when
@@ -14,7 +19,7 @@ import (
 
 func TestRefusalsOfJSON(t *testing.T) {
 	manyMembers := "{}"
-	for i := range maxMembers + 1 {
+	for i := range strictjson.MaxMembers + 1 {
 		manyMembers = fmt.Sprintf(`{"m%d":0,%s`, i, manyMembers[1:])
 	}
 	manyMembers = strings.Replace(manyMembers, ",}", "}", 1)
@@ -23,12 +28,12 @@ func TestRefusalsOfJSON(t *testing.T) {
 		"number": `{"a":01.}`, "number without digits": `{"a":-}`, "no colon": `{"a"}`, "no value": `{"a":}`, "another word": `{"a":nil}`,
 		"no end of a string": `{"a":"b`, "control character": "{\"a\":\"\t\"}", "unknown escape": `{"a":"\x"}`, "half a pair": `{"a":"\ud800"}`,
 		"no comma in an object": `{"a":1 "b":2}`, "no comma in an array": `{"a":[1 2]}`, "no name": `{1:2}`, "trailing comma": `{"a":1,}`,
-		"too deep": `{"a":` + deep + `}`, "many items": `{"a":[` + strings.Repeat("1,", maxItems) + `1]}`, "many members": manyMembers,
+		"too deep": `{"a":` + deep + `}`, "many items": `{"a":[` + strings.Repeat("1,", strictjson.MaxItems) + `1]}`, "many members": manyMembers,
 		"twice": `{"a":1,"a":2}`, "twice inside": `{"a":{"b":1,"b":2}}`, "a list": `[]`, "text after": `{} x`, "not UTF-8": "{\"a\":\"\xff\"}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := VerifyRequest(context.Background(), []byte(signJWS(t, requestHeader, payload, "PS256", softwareKey())), rules(t), noon)
-			wantRefusal(t, err, InvalidClientMetadata, "registration request has a payload that is no acceptable JSON object (")
+			wantRefusal(t, err, refusal.InvalidClientMetadata, "registration request has a payload that is no acceptable JSON object (")
 		})
 	}
 }
@@ -51,29 +56,29 @@ func TestRefusalsOfJWS(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := VerifyRequest(context.Background(), []byte(tc.raw), rules(t), noon)
-			wantRefusal(t, err, InvalidClientMetadata, "registration request "+tc.word)
+			wantRefusal(t, err, refusal.InvalidClientMetadata, "registration request "+tc.word)
 		})
 	}
 	for name, raw := range map[string]string{"header's alphabet": "e30=.e30.", "payload's alphabet": "e30.e30=.", "header": b64(`{"alg"}`) + ".e30.", "payload": b64(`{"alg":"none"}`) + "." + b64("[]") + ".", "segments": "e30."} {
 		t.Run("unsigned statement, "+name, func(t *testing.T) {
 			_, err := VerifySoftwareStatement(context.Background(), []byte(raw), directories(t), noon)
-			wantRefusal(t, err, InvalidSoftwareStatement, "software_statement: ")
+			wantRefusal(t, err, refusal.InvalidSoftwareStatement, "software_statement: ")
 		})
 	}
 }
 
 func TestRefusalsOfDN(t *testing.T) {
-	cert := &Certificate{Leaf: issue(t, subjectDER(t, rdn(utf8String("2.5.4.3", "tpp"))), ecKey()), Subject: DN{{{OID: "2.5.4.3", Value: "tpp"}}}}
+	cert := &Certificate{Leaf: issue(t, dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "tpp"))), ecKey()), Subject: dn.Name{{{OID: "2.5.4.3", Value: "tpp"}}}}
 	for _, text := range []string{
 		"tpp", "CN=", "XX=tpp", "CN=#zz", "CN=#0c0161 x", "CN=#0c0261", "CN=#0c01ff", "CN=#1301ff", "CN=#1e0161", "CN=#1c0161", "CN=#1e02d800",
-		`CN="tpp`, `CN="tpp"x`, `CN=t"pp`, `CN=tpp\`, `CN=\ff`, "/tpp", "/CN=", "/CN=a/O=", "CN=" + strings.Repeat("x", MaxDN), "CN=x\xff",
+		`CN="tpp`, `CN="tpp"x`, `CN=t"pp`, `CN=tpp\`, `CN=\ff`, "/tpp", "/CN=", "/CN=a/O=", "CN=" + strings.Repeat("x", dn.MaxLength), "CN=x\xff",
 	} {
 		t.Run(text[:min(len(text), 12)], func(t *testing.T) {
 			in := metadataInput(t, with(requestClaims, "token_endpoint_auth_method", "tls_client_auth"), ssaClaims)
-			in.Request.Claims = in.Request.Claims.With("tls_client_auth_subject_dn", AppendString(nil, text))
+			in.Request.Claims = in.Request.Claims.With("tls_client_auth_subject_dn", strictjson.AppendString(nil, text))
 			in.Certificate = cert
 			_, err := CheckMetadata(context.Background(), in)
-			wantRefusal(t, err, InvalidClientMetadata, "tls_client_auth_subject_dn: ")
+			wantRefusal(t, err, refusal.InvalidClientMetadata, "tls_client_auth_subject_dn: ")
 		})
 	}
 }
@@ -111,15 +116,15 @@ func TestRefusalsOfKeys(t *testing.T) {
 			r.Keys = parseKeys(t, tc.keys...)
 			raw := signJWS(t, tc.header, jsonOf(with(requestClaims, "software_statement", statement(t, ssaClaims))), "PS256", softwareKey())
 			_, err := VerifyRequest(context.Background(), []byte(raw), r, noon)
-			wantRefusal(t, err, InvalidClientMetadata, "registration request "+tc.word)
+			wantRefusal(t, err, refusal.InvalidClientMetadata, "registration request "+tc.word)
 		})
 	}
 }
 
 // What is no refusal is a fault on our side, and tells nothing of it.
 func TestRefusalOfAFault(t *testing.T) {
-	e := AsError(errors.New("disk full at 10.0.0.1"))
-	wantRefusal(t, e, Unavailable, "try again later")
+	e := refusal.From(errors.New("disk full at 10.0.0.1"))
+	wantRefusal(t, e, refusal.Unavailable, "try again later")
 	if strings.Contains(e.Description, "10.0.0.1") || !strings.Contains(e.Error(), "10.0.0.1") {
 		t.Errorf("told %q, logged %q", e.Description, e.Error())
 	}

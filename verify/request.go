@@ -5,6 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
+	"github.com/caddy-dcr/caddy-dcr/verify/trace"
 )
 
 // DefaultMaxLifetime is how far exp may lie after iat.
@@ -49,7 +53,7 @@ type Request struct {
 	// Raw is the body as received, without a line end after it.
 	Raw []byte
 	// Claims are all claims of the body.
-	Claims Object
+	Claims strictjson.Object
 	// Statement is the verified software statement.
 	Statement *SoftwareStatement
 	// Issuer and JTI identify the request for replay detection until Expires.
@@ -70,15 +74,15 @@ type Request struct {
 //
 // Errors: InvalidClientMetadata, and those of VerifySoftwareStatement.
 func VerifyRequest(ctx context.Context, raw []byte, rules *RequestRules, now time.Time) (*Request, error) {
-	trace := TraceOf(ctx)
-	trace.begin("request", "body", "RFC 7515 7.1, DCR 3.2", func() any { return size{len(raw)} })
+	checks := trace.FromContext(ctx)
+	checks.BeginWith("request", "body", "RFC 7515 7.1, DCR 3.2", func() any { return size{len(raw)} })
 	t, err := rules.split(raw)
 	if err != nil {
 		return nil, refuseRequest("body", "%w", err)
 	}
 	r := &Request{Raw: t.Raw, Claims: t.Claims, KeyID: t.KeyID, Unsigned: rules.Unsigned}
 	if rules.NoStatement {
-		trace.Off("software_statement", "software_statement", "software_statement off")
+		checks.Off("software_statement", "software_statement", "software_statement off")
 		r.Statement, err = noStatement(t.Claims)
 	} else {
 		r.Statement, err = rules.statement(ctx, t.Claims, now)
@@ -87,7 +91,7 @@ func VerifyRequest(ctx context.Context, raw []byte, rules *RequestRules, now tim
 		return r, err
 	}
 	if rules.Unsigned {
-		trace.Off("request", "signature", "signed_request_body off")
+		checks.Off("request", "signature", "signed_request_body off")
 	} else {
 		if err := r.verify(ctx, t, rules); err != nil {
 			if r.Statement.Unsigned || r.Statement.None { // vouched for by this signature alone
@@ -99,12 +103,12 @@ func VerifyRequest(ctx context.Context, raw []byte, rules *RequestRules, now tim
 	// Whoever verifies with other keys tells the AS of these all the same: it fetches
 	// them for private_key_jwt.
 	if rules.Unsigned || !rules.signedByEndpoint(r.Statement) {
-		trace.beginEndpoint(r.Statement)
+		beginEndpoint(checks, r.Statement)
 	}
 	if _, err := r.Statement.softwareKeys("software_jwks_endpoint", r.Statement.JWKSEndpoint); err != nil {
 		return r, err
 	}
-	if err := r.checkClaims(trace, rules, now); err != nil {
+	if err := r.checkClaims(checks, rules, now); err != nil {
 		return r, err
 	}
 	return r, nil
@@ -115,41 +119,41 @@ func (r *RequestRules) split(raw []byte) (*JWS, error) {
 	if !r.Unsigned {
 		return SplitJWS(raw, r.algorithms(), nil)
 	}
-	claims, err := ParseObject(raw)
+	claims, err := strictjson.Parse(raw)
 	if err != nil {
 		return nil, fmt.Errorf("is no acceptable JSON object (%w)", err)
 	}
 	return &JWS{Raw: raw, Claims: claims}, nil
 }
 
-func (r *RequestRules) statement(ctx context.Context, claims Object, now time.Time) (*SoftwareStatement, error) {
-	trace := TraceOf(ctx)
-	trace.Begin("software_statement", "software_statement", "RFC 7591 2.3, RFC 7515 7.1", nil)
+func (r *RequestRules) statement(ctx context.Context, claims strictjson.Object, now time.Time) (*SoftwareStatement, error) {
+	checks := trace.FromContext(ctx)
+	checks.Begin("software_statement", "software_statement", "RFC 7591 2.3, RFC 7515 7.1", nil)
 	ssa, ok, err := claims.Bytes("software_statement")
 	if err != nil || !ok {
-		return nil, Refuse(InvalidSoftwareStatement, "software_statement", "software_statement: missing; send the directory's software statement (SSA) as a string claim")
+		return nil, refusal.New(refusal.InvalidSoftwareStatement, "software_statement", "software_statement: missing; send the directory's software statement (SSA) as a string claim")
 	}
-	if trace != nil {
-		trace.Show(size{len(ssa)})
+	if checks != nil {
+		checks.Show(size{len(ssa)})
 	}
 	s, err := VerifySoftwareStatement(ctx, ssa, r.Issuers, now)
 	if err == nil && s.Unsigned && r.Unsigned {
-		return nil, Refuse(InvalidSoftwareStatement, "software_statement", "software_statement: unsigned, and so is the request that carries it; sign one of them")
+		return nil, refusal.New(refusal.InvalidSoftwareStatement, "software_statement", "software_statement: unsigned, and so is the request that carries it; sign one of them")
 	}
 	return s, err
 }
 
 // verify checks the signature of the body, and that its key was not revoked.
 func (r *Request) verify(ctx context.Context, t *JWS, rules *RequestRules) error {
-	trace := TraceOf(ctx)
+	checks := trace.FromContext(ctx)
 	if rules.signedByEndpoint(r.Statement) {
-		trace.beginEndpoint(r.Statement)
+		beginEndpoint(checks, r.Statement)
 	}
 	keys, err := rules.keys(r.Statement)
 	if err != nil {
 		return err
 	}
-	trace.begin("request", "signature", "RFC 7515 5.2, FAPI 1 Advanced 8.6", func() any { return signer{t.Algorithm, t.KeyID} })
+	checks.BeginWith("request", "signature", "RFC 7515 5.2, FAPI 1 Advanced 8.6", func() any { return signer{t.Algorithm, t.KeyID} })
 	by, err := t.VerifiedBy(ctx, keys)
 	if err == nil {
 		err = r.Statement.checkRevoked(ctx, by)
@@ -157,7 +161,7 @@ func (r *Request) verify(ctx context.Context, t *JWS, rules *RequestRules) error
 	if err != nil && rules.signedByEndpoint(r.Statement) {
 		err = ofTPP(err)
 	}
-	if full := (*Error)(nil); err == nil || errors.As(err, &full) {
+	if full := (*refusal.Error)(nil); err == nil || errors.As(err, &full) {
 		return err
 	}
 	return refuseRequest("signature", "%w", err)
@@ -176,12 +180,12 @@ var requestMends = map[string]string{
 	"client_name": "send a short text",
 }
 
-func refuseRequest(rule, format string, args ...any) *Error {
+func refuseRequest(rule, format string, args ...any) *refusal.Error {
 	name := rule + ": "
 	if rule == "body" || rule == "signature" {
 		name = "registration request "
 	}
-	return Refuse(InvalidClientMetadata, rule, "%s%s", name, mend(fmt.Errorf(format, args...), requestMends[rule]))
+	return refusal.New(refusal.InvalidClientMetadata, rule, "%s%s", name, refusal.Advise(fmt.Errorf(format, args...), requestMends[rule]))
 }
 
 func (r *RequestRules) algorithms() []string {
@@ -205,7 +209,7 @@ func (r *RequestRules) keys(s *SoftwareStatement) (KeySource, error) {
 	}
 	source, err := s.softwareKeys("software_jwks_endpoint", s.JWKSEndpoint)
 	if source == nil && err == nil {
-		return nil, Refuse(InvalidSoftwareStatement, "software_jwks_endpoint", "software_statement: software_jwks_endpoint is missing, so there is no key to verify the request with; publish the software's keys at the directory and get a new statement")
+		return nil, refusal.New(refusal.InvalidSoftwareStatement, "software_jwks_endpoint", "software_statement: software_jwks_endpoint is missing, so there is no key to verify the request with; publish the software's keys at the directory and get a new statement")
 	}
 	return source, err
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // requestClaims is a complete registration request; software_statement is added
@@ -126,7 +128,7 @@ func TestRequestClaims(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			r, err := VerifyRequest(context.Background(), registration(t, with(requestClaims, tc.changes...), tc.ssa), rules(t), noon)
 			if tc.word != "" {
-				wantRefusal(t, err, InvalidClientMetadata, tc.word)
+				wantRefusal(t, err, refusal.InvalidClientMetadata, tc.word)
 				return
 			}
 			if err != nil {
@@ -168,7 +170,7 @@ func TestRequestTimesText(t *testing.T) {
 	} {
 		payload := `{"exp":` + value + "," + jsonOf(base)[1:]
 		_, err := VerifyRequest(context.Background(), []byte(signJWS(t, requestHeader, payload, "PS256", softwareKey())), rules(t), noon)
-		t.Run(name, func(t *testing.T) { wantRefusal(t, err, InvalidClientMetadata, "exp") })
+		t.Run(name, func(t *testing.T) { wantRefusal(t, err, refusal.InvalidClientMetadata, "exp") })
 	}
 }
 
@@ -184,24 +186,24 @@ func TestVerifyRequestOrder(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		raw   []byte
-		kind  Kind
+		kind  refusal.Kind
 		word  string
 		asked bool // for the software's keys
 	}{
-		{"not a JWS", []byte(jsonOf(requestClaims)), InvalidClientMetadata, "registration request is not a compact JWS", false},
-		{"one dot", []byte("a.b"), InvalidClientMetadata, "three segments", false},
-		{"nothing", nil, InvalidClientMetadata, "three segments", false},
-		{"alg RS256", body(`{"alg":"RS256","kid":"tpp"}`, with(requestClaims, "software_statement", good), "RS256"), InvalidClientMetadata, "alg 'RS256'", false},
-		{"no statement", body(requestHeader, requestClaims, "PS256"), InvalidSoftwareStatement, "software_statement: missing", false},
-		{"statement an object", body(requestHeader, with(requestClaims, "software_statement", claims{}), "PS256"), InvalidSoftwareStatement, "software_statement: missing", false},
-		{"statement null", body(requestHeader, with(requestClaims, "software_statement", nil), "PS256"), InvalidSoftwareStatement, "software_statement: missing", false},
-		{"forged statement", body(requestHeader, with(requestClaims, "software_statement", forged), "PS256"), InvalidSoftwareStatement, "does not verify", false},
-		{"statement over its cap", body(requestHeader, with(requestClaims, "software_statement", padded(t, MaxSoftwareStatement)+"A"), "PS256"), TooLarge, "software_statement", false},
-		{"keys at another host", body(requestHeader, with(requestClaims, "software_statement", elsewhere), "PS256"), UnapprovedSoftwareStatement, "software_jwks_endpoint", true},
-		{"no keys named", body(requestHeader, with(requestClaims, "software_statement", statement(t, with(ssaClaims, "software_jwks_endpoint", absent{}))), "PS256"), InvalidSoftwareStatement, "software_jwks_endpoint is missing", false},
-		{"signed by the directory", []byte(signJWS(t, requestHeader, jsonOf(with(requestClaims, "software_statement", good, "exp", 1)), "PS256", directoryKey())), InvalidClientMetadata, "registration request has a signature", true},
-		{"unknown kid", body(`{"alg":"PS256","kid":"x"}`, with(requestClaims, "software_statement", good), "PS256"), InvalidClientMetadata, "registration request is signed with a key that is not in the JWKS (kid 'x')", true},
-		{"expired", body(requestHeader, with(requestClaims, "software_statement", good, "exp", 1), "PS256"), InvalidClientMetadata, "exp: expired", true},
+		{"not a JWS", []byte(jsonOf(requestClaims)), refusal.InvalidClientMetadata, "registration request is not a compact JWS", false},
+		{"one dot", []byte("a.b"), refusal.InvalidClientMetadata, "three segments", false},
+		{"nothing", nil, refusal.InvalidClientMetadata, "three segments", false},
+		{"alg RS256", body(`{"alg":"RS256","kid":"tpp"}`, with(requestClaims, "software_statement", good), "RS256"), refusal.InvalidClientMetadata, "alg 'RS256'", false},
+		{"no statement", body(requestHeader, requestClaims, "PS256"), refusal.InvalidSoftwareStatement, "software_statement: missing", false},
+		{"statement an object", body(requestHeader, with(requestClaims, "software_statement", claims{}), "PS256"), refusal.InvalidSoftwareStatement, "software_statement: missing", false},
+		{"statement null", body(requestHeader, with(requestClaims, "software_statement", nil), "PS256"), refusal.InvalidSoftwareStatement, "software_statement: missing", false},
+		{"forged statement", body(requestHeader, with(requestClaims, "software_statement", forged), "PS256"), refusal.InvalidSoftwareStatement, "does not verify", false},
+		{"statement over its cap", body(requestHeader, with(requestClaims, "software_statement", padded(t, MaxSoftwareStatement)+"A"), "PS256"), refusal.TooLarge, "software_statement", false},
+		{"keys at another host", body(requestHeader, with(requestClaims, "software_statement", elsewhere), "PS256"), refusal.UnapprovedSoftwareStatement, "software_jwks_endpoint", true},
+		{"no keys named", body(requestHeader, with(requestClaims, "software_statement", statement(t, with(ssaClaims, "software_jwks_endpoint", absent{}))), "PS256"), refusal.InvalidSoftwareStatement, "software_jwks_endpoint is missing", false},
+		{"signed by the directory", []byte(signJWS(t, requestHeader, jsonOf(with(requestClaims, "software_statement", good, "exp", 1)), "PS256", directoryKey())), refusal.InvalidClientMetadata, "registration request has a signature", true},
+		{"unknown kid", body(`{"alg":"PS256","kid":"x"}`, with(requestClaims, "software_statement", good), "PS256"), refusal.InvalidClientMetadata, "registration request is signed with a key that is not in the JWKS (kid 'x')", true},
+		{"expired", body(requestHeader, with(requestClaims, "software_statement", good, "exp", 1), "PS256"), refusal.InvalidClientMetadata, "exp: expired", true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r, asked := rules(t), false
@@ -232,12 +234,12 @@ func TestVerifyRequestKeys(t *testing.T) {
 		r := rules(t)
 		r.Keys = &scriptedKeys{err: errors.New("down")}
 		_, err := VerifyRequest(context.Background(), raw, r, noon)
-		wantRefusal(t, err, Unavailable, "try again later")
+		wantRefusal(t, err, refusal.Unavailable, "try again later")
 	})
 	t.Run("other algorithm configured", func(t *testing.T) {
 		r := rules(t)
 		r.Algorithms = []string{"ES256"}
 		_, err := VerifyRequest(context.Background(), raw, r, noon)
-		wantRefusal(t, err, InvalidClientMetadata, "alg 'PS256'; accepted are ES256")
+		wantRefusal(t, err, refusal.InvalidClientMetadata, "alg 'PS256'; accepted are ES256")
 	})
 }

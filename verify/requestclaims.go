@@ -12,6 +12,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
+	"github.com/caddy-dcr/caddy-dcr/verify/trace"
 	"github.com/google/uuid"
 )
 
@@ -19,7 +22,7 @@ var base62 = regexp.MustCompile(`^[0-9A-Za-z]{1,22}$`)
 
 // checkClaims holds the claims of the JWT itself (not the metadata) against the
 // rules. In an unsigned body each may be absent.
-func (r *Request) checkClaims(trace *Trace, rules *RequestRules, now time.Time) error {
+func (r *Request) checkClaims(checks *trace.Trace, rules *RequestRules, now time.Time) error {
 	for _, check := range []struct {
 		claim, clause string
 		run           func(*RequestRules, time.Time) error
@@ -30,7 +33,7 @@ func (r *Request) checkClaims(trace *Trace, rules *RequestRules, now time.Time) 
 		if one := !strings.Contains(check.claim, ","); one && rules.Unsigned && !r.Claims.Has(check.claim) {
 			continue
 		}
-		trace.begin("request", check.claim, check.clause, func() any { return r.Claims.Only(strings.Split(check.claim, ", ")...) })
+		checks.BeginWith("request", check.claim, check.clause, func() any { return r.Claims.Only(strings.Split(check.claim, ", ")...) })
 		if err := check.run(rules, now); err != nil {
 			return err
 		}
@@ -55,18 +58,18 @@ func (r *Request) checkIssuer(rules *RequestRules, _ time.Time) error {
 	if rules.IssuerClaim != "" && !rules.NoStatement {
 		claim = rules.IssuerClaim
 		if want, _, err = r.Statement.Claims.String(claim); err != nil || want == "" {
-			return Refuse(InvalidSoftwareStatement, claim, "software_statement: %s is missing, which iss is compared with; get a new statement", claim)
+			return refusal.New(refusal.InvalidSoftwareStatement, claim, "software_statement: %s is missing, which iss is compared with; get a new statement", claim)
 		}
 	}
 	switch {
 	case !said && want == "":
 		return refuseRequest("iss", "missing")
 	case !said:
-		return refuseRequest("iss", "missing; send the %s, %s", claim, Quote(want))
+		return refuseRequest("iss", "missing; send the %s, %s", claim, refusal.Quote(want))
 	case r.Issuer != want:
-		return refuseRequest("iss", "%s, but the software statement is for %s %s; send the %s", Quote(r.Issuer), claim, Quote(want), claim)
+		return refuseRequest("iss", "%s, but the software statement is for %s %s; send the %s", refusal.Quote(r.Issuer), claim, refusal.Quote(want), claim)
 	case !base62.MatchString(r.Issuer) && !(rules.Lenient.allows("software_id") && isUUID(r.Issuer)):
-		return refuseRequest("iss", "%s is not 1 to 22 letters and digits; the directory must issue such a %s", Quote(r.Issuer), claim)
+		return refuseRequest("iss", "%s is not 1 to 22 letters and digits; the directory must issue such a %s", refusal.Quote(r.Issuer), claim)
 	}
 	return nil
 }
@@ -77,10 +80,10 @@ func (r *Request) checkAudience(rules *RequestRules, _ time.Time) error {
 	}
 	audiences, err := stringOrList(r.Claims, "aud")
 	if err != nil {
-		return refuseRequest("aud", "%w; send %s", err, quoteEach(rules.Audiences, " or "))
+		return refuseRequest("aud", "%w; send %s", err, refusal.QuoteEach(rules.Audiences, " or "))
 	}
 	if !slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(rules.Audiences, a) }) {
-		return refuseRequest("aud", "%s; send %s", Quote(strings.Join(audiences, " ")), quoteEach(rules.Audiences, " or "))
+		return refuseRequest("aud", "%s; send %s", refusal.Quote(strings.Join(audiences, " ")), refusal.QuoteEach(rules.Audiences, " or "))
 	}
 	return nil
 }
@@ -98,7 +101,7 @@ func (r *Request) checkJTI(rules *RequestRules, _ time.Time) error {
 		return refuseRequest("jti", "missing or not a string; send a new UUID v4")
 	}
 	if id, err := uuid.Parse(jti); !isUUID(jti) || err != nil || id.Version() != 4 || id.Variant() != uuid.RFC4122 {
-		return refuseRequest("jti", "%s is not a UUID v4; send a new one", Quote(jti))
+		return refuseRequest("jti", "%s is not a UUID v4; send a new one", refusal.Quote(jti))
 	}
 	r.JTI = strings.ToLower(jti)
 	return nil
@@ -150,7 +153,7 @@ func (r *Request) checkTimes(rules *RequestRules, now time.Time) error {
 }
 
 // stringOrList reads a claim that RFC 7519 lets be a string or an array of them.
-func stringOrList(o Object, name string) ([]string, error) {
+func stringOrList(o strictjson.Object, name string) ([]string, error) {
 	if !o.Has(name) {
 		return nil, errors.New("missing")
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // CRLs are the lists that are held of CAs.
@@ -41,8 +43,8 @@ func (u *Unchecked) Error() string {
 }
 
 // Refusal is for those who let nobody in unchecked.
-func (u *Unchecked) Refusal() *Error {
-	e := Refuse(Unavailable, RuleCRL, "client certificate: this server cannot tell now whether it was revoked; try again later").Because(u)
+func (u *Unchecked) Refusal() *refusal.Error {
+	e := refusal.New(refusal.Unavailable, RuleCRL, "client certificate: this server cannot tell now whether it was revoked; try again later").Because(u)
 	e.RetryAfter = retryCRL
 	return e
 }
@@ -85,10 +87,10 @@ func (c *Certificate) CheckRevocation(lists CRLs, now time.Time) (unchecked *Unc
 	return unchecked, nil
 }
 
-func refuseRevoked(c *x509.Certificate, authority bool, by *CRL) *Error {
+func refuseRevoked(c *x509.Certificate, authority bool, by *CRL) *refusal.Error {
 	cause := fmt.Errorf("serial %x of %s is on the CRL %s", c.SerialNumber, c.Issuer, by)
 	if authority {
-		return Refuse(NoCertificate, RuleCRL, "client certificate: the certificate of a CA that it depends on was revoked; connect with a transport certificate of another CA").Because(cause)
+		return refusal.New(refusal.NoCertificate, RuleCRL, "client certificate: the certificate of a CA that it depends on was revoked; connect with a transport certificate of another CA").Because(cause)
 	}
-	return Refuse(NoCertificate, RuleCRL, "client certificate: revoked by the CA that issued it; connect with a current transport certificate of the software").Because(cause)
+	return refusal.New(refusal.NoCertificate, RuleCRL, "client certificate: revoked by the CA that issued it; connect with a current transport certificate of the software").Because(cause)
 }

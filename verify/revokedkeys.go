@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // MaxRevokedKeys is the number of keys in one JWKS of revoked keys, at most. It is
@@ -25,7 +28,7 @@ func ParseRevokedJWKS(data []byte) ([]Key, error) {
 	}
 	keys := make([]Key, 0, len(raws))
 	for _, raw := range raws {
-		o, err := ParseAnswer(raw)
+		o, err := strictjson.ParseAnswer(raw)
 		id, _, _ := o.String("kid") // "" when it is no string, as when there is none
 		var k Key
 		if err == nil {
@@ -52,13 +55,13 @@ func ParseRevokedJWKS(data []byte) ([]Key, error) {
 func (k Key) CheckRevoked(ctx context.Context, revoked KeySource) error {
 	keys, err := revoked.Keys(ctx)
 	if err != nil {
-		e := Refuse(Unavailable, "revoked_jwks", "the list of revoked keys cannot be fetched now; try again later").Because(err)
+		e := refusal.New(refusal.Unavailable, "revoked_jwks", "the list of revoked keys cannot be fetched now; try again later").Because(err)
 		e.RetryAfter = retryKeys
 		return e
 	}
 	for _, r := range keys {
 		if r.ID != "" && (k.ID == r.ID || slices.Contains(k.aliases, r.ID)) || k.same(r) {
-			return fmt.Errorf("%w (kid %s); sign with a current one", errRevokedKey, Quote(k.ID))
+			return fmt.Errorf("%w (kid %s); sign with a current one", errRevokedKey, refusal.Quote(k.ID))
 		}
 	}
 	return nil

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 func TestParseRevokedJWKS(t *testing.T) {
@@ -135,8 +137,8 @@ func TestCheckRevokedUnavailable(t *testing.T) {
 	down := errors.New("connection refused by 10.0.0.1")
 	source := &scriptedKeys{err: down}
 	err := parseKeys(t, jwkOf(ecKey().Public(), "kid", "a"))[0].CheckRevoked(context.Background(), source)
-	wantRefusal(t, err, Unavailable, "revoked keys cannot be fetched now; try again later")
-	if e := AsError(err); !errors.Is(err, down) || e.RetryAfter < time.Second || strings.Contains(e.Description, "10.0.0.1") || e.RuleName() != "revoked_jwks" {
+	wantRefusal(t, err, refusal.Unavailable, "revoked keys cannot be fetched now; try again later")
+	if e := refusal.From(err); !errors.Is(err, down) || e.RetryAfter < time.Second || strings.Contains(e.Description, "10.0.0.1") || e.RuleName() != "revoked_jwks" {
 		t.Errorf("got %+v", e)
 	}
 	if source.asked != 1 || source.askedRefresh != 0 {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 	"golang.org/x/crypto/cryptobyte"
 	cryptoasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -35,31 +36,31 @@ func ReadSAN(claim, value string) (string, error) {
 	case len(value) > maxSAN:
 		return "", fmt.Errorf("%d bytes, at most %d are read", len(value), maxSAN)
 	case strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
-		return "", fmt.Errorf("%s has a character that is not printable ASCII; send a domain as A-label (xn--)", Quote(value))
+		return "", fmt.Errorf("%s has a character that is not printable ASCII; send a domain as A-label (xn--)", refusal.Quote(value))
 	case strings.Contains(value, "*"):
-		return "", fmt.Errorf("%s has a wildcard; send the whole name", Quote(value))
+		return "", fmt.Errorf("%s has a wildcard; send the whole name", refusal.Quote(value))
 	}
 	switch claim {
 	case "tls_client_auth_san_dns":
 		if !isHostName(value) {
-			return "", fmt.Errorf("%s is no DNS name", Quote(value))
+			return "", fmt.Errorf("%s is no DNS name", refusal.Quote(value))
 		}
 		return strings.ToLower(value), nil
 	case "tls_client_auth_san_uri":
 		if u, err := url.Parse(value); err != nil || !u.IsAbs() {
-			return "", fmt.Errorf("%s is no URI with a scheme", Quote(value))
+			return "", fmt.Errorf("%s is no URI with a scheme", refusal.Quote(value))
 		}
 		return value, nil
 	case "tls_client_auth_san_ip":
 		ip, err := netip.ParseAddr(value)
 		if err != nil || ip.Zone() != "" {
-			return "", fmt.Errorf("%s is no IP address", Quote(value))
+			return "", fmt.Errorf("%s is no IP address", refusal.Quote(value))
 		}
 		return ip.Unmap().String(), nil
 	case "tls_client_auth_san_email":
 		at := strings.LastIndexByte(value, '@')
 		if at < 1 || !isHostName(value[at+1:]) {
-			return "", fmt.Errorf("%s is no email address", Quote(value))
+			return "", fmt.Errorf("%s is no email address", refusal.Quote(value))
 		}
 		return value[:at] + strings.ToLower(value[at:]), nil
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn/dntest"
 )
 
 const (
@@ -82,9 +84,9 @@ func withSAN(t testing.TB, names ...generalName) func(*x509.Certificate) {
 	t.Helper()
 	var seq []byte
 	for _, n := range names {
-		seq = append(seq, marshal(t, asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: n.tag, Bytes: []byte(n.value), IsCompound: n.tag == 4})...)
+		seq = append(seq, dntest.Marshal(t, asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: n.tag, Bytes: []byte(n.value), IsCompound: n.tag == 4})...)
 	}
-	value := marshal(t, asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: seq})
+	value := dntest.Marshal(t, asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: seq})
 	return func(c *x509.Certificate) {
 		c.ExtraExtensions = append(c.ExtraExtensions, pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Value: value})
 	}
@@ -93,7 +95,7 @@ func withSAN(t testing.TB, names ...generalName) func(*x509.Certificate) {
 // certificate issues and reads one with the CN x.
 func certificate(t testing.TB, change ...func(*x509.Certificate)) *Certificate {
 	t.Helper()
-	c, err := ReadCertificate(issue(t, subjectDER(t, rdn(utf8String("2.5.4.3", "x"))), ecKey(), change...), noon)
+	c, err := ReadCertificate(issue(t, dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "x"))), ecKey(), change...), noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +110,7 @@ func TestHasSAN(t *testing.T) {
 		generalName{ip, "\xc0\x00\x02\x01"}, generalName{ip, "\x20\x01\x0d\xb8" + strings.Repeat("\x00", 11) + "\x01"},
 		generalName{ip, strings.Repeat("\x00", 10) + "\xff\xff\xc0\x00\x02\x07"},
 		generalName{email, "Ops@TPP.example"}, generalName{email, "nul@tpp.example\x00"},
-		generalName{directory, string(subjectDER(t, rdn(utf8String("2.5.4.3", "dir.example"))))}, generalName{8, "\x2a\x03"}))
+		generalName{directory, string(dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "dir.example"))))}, generalName{8, "\x2a\x03"}))
 	for _, tc := range []struct {
 		name, claim, value string
 		want               bool

@@ -1,6 +1,11 @@
 package verify
 
-import "context"
+import (
+	"context"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/trace"
+)
 
 // The keys that a verified statement names. Its URLs come from the directory, and
 // still only hosts that the operator allows for this directory are asked.
@@ -17,7 +22,7 @@ func (s *SoftwareStatement) source(claim, endpoint string, sources func(string) 
 	}
 	source, err := sources(endpoint)
 	if err != nil {
-		return nil, Refuse(UnapprovedSoftwareStatement, claim, "software_statement: %s %s is not at a host that is accepted for this issuer; publish the keys at the directory", claim, Quote(endpoint)).Because(err)
+		return nil, refusal.New(refusal.UnapprovedSoftwareStatement, claim, "software_statement: %s %s is not at a host that is accepted for this issuer; publish the keys at the directory", claim, refusal.Quote(endpoint)).Because(err)
 	}
 	return KeysOf(source, s.OrgID), nil
 }
@@ -34,8 +39,8 @@ func KeysOf(source KeySource, organisation string) KeySource {
 }
 
 // beginEndpoint begins the step that looks at where the software's keys are.
-func (t *Trace) beginEndpoint(s *SoftwareStatement) {
-	t.begin("software_statement", "software_jwks_endpoint", "DCR 3.2, OpenID Registration 2 jwks_uri", func() any { return s.JWKSEndpoint })
+func beginEndpoint(t *trace.Trace, s *SoftwareStatement) {
+	t.BeginWith("software_statement", "software_jwks_endpoint", "DCR 3.2, OpenID Registration 2 jwks_uri", func() any { return s.JWKSEndpoint })
 }
 
 // checkRevoked asks, where the operator wants it, whether the directory has
@@ -43,7 +48,7 @@ func (t *Trace) beginEndpoint(s *SoftwareStatement) {
 // revoked keys has none.
 func (s *SoftwareStatement) checkRevoked(ctx context.Context, k Key) error {
 	if s.Issuer.RevokedKeys != nil && s.RevokedEndpoint != "" {
-		TraceOf(ctx).begin("request", "revoked_keys", "DCR 3.2, software_jwks_revoked_endpoint", func() any { return k.ID })
+		trace.FromContext(ctx).BeginWith("request", "revoked_keys", "DCR 3.2, software_jwks_revoked_endpoint", func() any { return k.ID })
 	}
 	revoked, err := s.source("software_jwks_revoked_endpoint", s.RevokedEndpoint, s.Issuer.RevokedKeys)
 	if err != nil || revoked == nil {

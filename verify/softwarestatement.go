@@ -7,6 +7,10 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
+	"github.com/caddy-dcr/caddy-dcr/verify/trace"
 )
 
 // MaxSoftwareStatement is the size of an SSA in bytes, at most.
@@ -48,7 +52,7 @@ type SoftwareStatement struct {
 	// Raw is the compact JWS as received.
 	Raw []byte
 	// Claims are all its claims.
-	Claims Object
+	Claims strictjson.Object
 	// Issuer is the directory that signed it.
 	Issuer *Issuer
 	// SoftwareID, OrgID and ClientName are software_id, org_id and software_client_name, never empty.
@@ -80,66 +84,66 @@ type Demand struct {
 // Errors: InvalidSoftwareStatement, UnapprovedSoftwareStatement, Unavailable.
 func VerifySoftwareStatement(ctx context.Context, raw []byte, issuers []*Issuer, now time.Time) (*SoftwareStatement, error) {
 	refuse := func(format string, args ...any) error {
-		return Refuse(InvalidSoftwareStatement, "software_statement", "software_statement: %s",
-			mend(fmt.Errorf(format, args...), "get a new one from the directory, and send it as it is"))
+		return refusal.New(refusal.InvalidSoftwareStatement, "software_statement", "software_statement: %s",
+			refusal.Advise(fmt.Errorf(format, args...), "get a new one from the directory, and send it as it is"))
 	}
 	if len(raw) > MaxSoftwareStatement {
-		return nil, Refuse(TooLarge, "software_statement", "software_statement: %d bytes, at most %d are read; ask the directory for a smaller one", len(raw), MaxSoftwareStatement)
+		return nil, refusal.New(refusal.TooLarge, "software_statement", "software_statement: %d bytes, at most %d are read; ask the directory for a smaller one", len(raw), MaxSoftwareStatement)
 	}
-	trace := TraceOf(ctx)
+	checks := trace.FromContext(ctx)
 	t, unsigned, err := splitStatement(raw, issuers)
 	if err != nil {
 		return nil, refuse("%w", err)
 	}
-	trace.begin("software_statement", "iss", "RFC 7591 3.1.1", func() any { return t.Claims.Raw("iss") })
+	checks.BeginWith("software_statement", "iss", "RFC 7591 3.1.1", func() any { return t.Claims.Raw("iss") })
 	name, _, err := t.Claims.String("iss")
 	if err != nil {
 		return nil, refuse("iss %w", err)
 	}
 	if name == "" {
-		return nil, Refuse(UnapprovedSoftwareStatement, "software_statement", "software_statement: it names no issuer (iss); use a statement of an accepted directory")
+		return nil, refusal.New(refusal.UnapprovedSoftwareStatement, "software_statement", "software_statement: it names no issuer (iss); use a statement of an accepted directory")
 	}
 	i := slices.IndexFunc(issuers, func(i *Issuer) bool { return i.Name == name })
 	if i < 0 {
-		return nil, Refuse(UnapprovedSoftwareStatement, "software_statement",
-			"software_statement: its issuer %s is not one that this server accepts; use a statement of an accepted directory", Quote(name))
+		return nil, refusal.New(refusal.UnapprovedSoftwareStatement, "software_statement",
+			"software_statement: its issuer %s is not one that this server accepts; use a statement of an accepted directory", refusal.Quote(name))
 	}
 	issuer := issuers[i]
-	trace.begin("software_statement", "signature", "RFC 7515 5.2, FAPI 1 Advanced 8.6", func() any { return signer{t.Algorithm, t.KeyID} })
+	checks.BeginWith("software_statement", "signature", "RFC 7515 5.2, FAPI 1 Advanced 8.6", func() any { return signer{t.Algorithm, t.KeyID} })
 	if unsigned && !issuer.Unsigned {
 		return nil, refuse("has an empty signature; use one that the directory has signed")
 	}
 	if algorithms := issuer.algorithms(); !unsigned && !slices.Contains(algorithms, t.Algorithm) {
-		return nil, refuse("alg %s; this issuer signs with %s", Quote(t.Algorithm), strings.Join(algorithms, ", "))
+		return nil, refuse("alg %s; this issuer signs with %s", refusal.Quote(t.Algorithm), strings.Join(algorithms, ", "))
 	}
 	if unsigned {
 		// Whoever calls verifies the request around it with issuer.Keys.
-		trace.Conclude(VerdictOff, "it has none; it is believed in a request that is signed with the issuer's keys")
+		checks.Conclude(trace.Off, "it has none; it is believed in a request that is signed with the issuer's keys")
 	} else if err := t.VerifyWith(ctx, issuer.Keys); err != nil {
-		if unavailable := (*Error)(nil); errors.As(err, &unavailable) {
+		if unavailable := (*refusal.Error)(nil); errors.As(err, &unavailable) {
 			return nil, err
 		}
 		return nil, refuse("%w", err)
 	}
 	s := &SoftwareStatement{Raw: raw, Claims: t.Claims, Issuer: issuer, Unsigned: unsigned}
-	trace.begin("software_statement", "claims", "RFC 7591 2.3, DCR 3.2", func() any {
+	checks.BeginWith("software_statement", "claims", "RFC 7591 2.3, DCR 3.2", func() any {
 		return t.Claims.Only("software_id", "org_id", "software_client_name", "software_roles", "iat", "exp")
 	})
 	if err := s.read(now); err != nil {
 		return nil, refuse("%w", err)
 	}
-	if err := s.satisfies(trace, issuer.Demands); err != nil {
+	if err := s.satisfies(checks, issuer.Demands); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
 // satisfies holds a statement against what the operator demands of this directory's.
-func (s *SoftwareStatement) satisfies(trace *Trace, demands []Demand) error {
+func (s *SoftwareStatement) satisfies(checks *trace.Trace, demands []Demand) error {
 	for _, d := range demands {
-		trace.begin("software_statement", d.Claim, "what the bank demands of this directory", func() any { return s.Claims.Raw(d.Claim) })
+		checks.BeginWith("software_statement", d.Claim, "what the bank demands of this directory", func() any { return s.Claims.Raw(d.Claim) })
 		v, ok, err := s.Claims.String(d.Claim)
-		found := Quote(v)
+		found := refusal.Quote(v)
 		switch {
 		case err == nil && ok && slices.Contains(d.Values, v):
 			continue
@@ -148,7 +152,7 @@ func (s *SoftwareStatement) satisfies(trace *Trace, demands []Demand) error {
 		case !ok:
 			found = "missing"
 		}
-		return Refuse(UnapprovedSoftwareStatement, d.Claim, "software_statement: its %s is %s; this server accepts %s",
+		return refusal.New(refusal.UnapprovedSoftwareStatement, d.Claim, "software_statement: its %s is %s; this server accepts %s",
 			d.Claim, found, strings.Join(d.Values, ", "))
 	}
 	return nil

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 type claims = map[string]any
@@ -109,7 +111,7 @@ func TestSoftwareStatementClaims(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := VerifySoftwareStatement(context.Background(), []byte(statement(t, tc.ssa)), directories(t), noon)
 			if tc.word != "" {
-				wantRefusal(t, err, InvalidSoftwareStatement, "software_statement: "+tc.word)
+				wantRefusal(t, err, refusal.InvalidSoftwareStatement, "software_statement: "+tc.word)
 			} else if err != nil {
 				t.Error(err)
 			}
@@ -130,7 +132,7 @@ func TestSoftwareStatementMaxAge(t *testing.T) {
 		issuers[1].MaxAge = tc.most
 		_, err := VerifySoftwareStatement(context.Background(), []byte(statement(t, with(ssaClaims, "iat", noon.Add(-tc.age).Unix()))), issuers, noon)
 		if tc.refused {
-			wantRefusal(t, err, InvalidSoftwareStatement, "issued at 2026-03-01T10:59:59Z", "1h0m0s")
+			wantRefusal(t, err, refusal.InvalidSoftwareStatement, "issued at 2026-03-01T10:59:59Z", "1h0m0s")
 		} else if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -146,32 +148,32 @@ func TestSoftwareStatementTrust(t *testing.T) {
 		name   string
 		raw    string
 		change func([]*Issuer)
-		kind   Kind
+		kind   refusal.Kind
 		word   string
 	}{
-		{"empty", "", nil, InvalidSoftwareStatement, "not a compact JWS"},
-		{"an object", good, nil, InvalidSoftwareStatement, "not a compact JWS"},
-		{"one dot", "a.b", nil, InvalidSoftwareStatement, "not a compact JWS"},
-		{"at+jwt", signJWS(t, `{"alg":"PS256","kid":"dir","typ":"at+jwt"}`, good, "PS256", directoryKey()), nil, InvalidSoftwareStatement, "another kind of token"},
-		{"jku", signJWS(t, `{"alg":"PS256","kid":"dir","jku":"https://evil.example"}`, good, "PS256", directoryKey()), nil, InvalidSoftwareStatement, "'jku'"},
-		{"alg none", b64(`{"alg":"none"}`) + "." + b64(good) + "." + b64("x"), nil, InvalidSoftwareStatement, "alg 'none'"},
-		{"alg RS256", signJWS(t, `{"alg":"RS256","kid":"dir"}`, good, "RS256", directoryKey()), nil, InvalidSoftwareStatement, "has alg 'RS256'; accepted are PS256, ES256"},
-		{"alg of another issuer", signJWS(t, `{"alg":"RS256","kid":"dir"}`, good, "RS256", directoryKey()), func(i []*Issuer) { i[0].Algorithms = []string{"RS256"} }, InvalidSoftwareStatement, "alg 'RS256'; this issuer signs with PS256, ES256"},
+		{"empty", "", nil, refusal.InvalidSoftwareStatement, "not a compact JWS"},
+		{"an object", good, nil, refusal.InvalidSoftwareStatement, "not a compact JWS"},
+		{"one dot", "a.b", nil, refusal.InvalidSoftwareStatement, "not a compact JWS"},
+		{"at+jwt", signJWS(t, `{"alg":"PS256","kid":"dir","typ":"at+jwt"}`, good, "PS256", directoryKey()), nil, refusal.InvalidSoftwareStatement, "another kind of token"},
+		{"jku", signJWS(t, `{"alg":"PS256","kid":"dir","jku":"https://evil.example"}`, good, "PS256", directoryKey()), nil, refusal.InvalidSoftwareStatement, "'jku'"},
+		{"alg none", b64(`{"alg":"none"}`) + "." + b64(good) + "." + b64("x"), nil, refusal.InvalidSoftwareStatement, "alg 'none'"},
+		{"alg RS256", signJWS(t, `{"alg":"RS256","kid":"dir"}`, good, "RS256", directoryKey()), nil, refusal.InvalidSoftwareStatement, "has alg 'RS256'; accepted are PS256, ES256"},
+		{"alg of another issuer", signJWS(t, `{"alg":"RS256","kid":"dir"}`, good, "RS256", directoryKey()), func(i []*Issuer) { i[0].Algorithms = []string{"RS256"} }, refusal.InvalidSoftwareStatement, "alg 'RS256'; this issuer signs with PS256, ES256"},
 		{"alg of the issuer's list", signJWS(t, `{"alg":"RS256","kid":"dir"}`, good, "RS256", directoryKey()), func(i []*Issuer) { i[1].Algorithms = []string{"RS256"} }, 0, ""},
-		{"alg of another issuer's list", signJWS(t, `{"alg":"RS256","kid":"dir"}`, good, "RS256", directoryKey()), func(i []*Issuer) { i[0].Algorithms = []string{"RS256"} }, InvalidSoftwareStatement, "signs with"},
-		{"alg not in the issuer's list", signJWS(t, ssaHeader, good, "PS256", directoryKey()), func(i []*Issuer) { i[1].Algorithms = []string{"ES256"} }, InvalidSoftwareStatement, "signs with ES256"},
-		{"unknown issuer", signJWS(t, ssaHeader, named("Evil"), "PS256", directoryKey()), nil, UnapprovedSoftwareStatement, "'Evil'"},
-		{"issuer in another case", signJWS(t, ssaHeader, named("openbanking ltd"), "PS256", directoryKey()), nil, UnapprovedSoftwareStatement, "issuer"},
-		{"no issuer", signJWS(t, ssaHeader, jsonOf(with(ssaClaims, "iss", absent{})), "PS256", directoryKey()), nil, UnapprovedSoftwareStatement, "it names no issuer (iss)"},
-		{"no issuer, and one without name", signJWS(t, ssaHeader, named(""), "PS256", directoryKey()), func(i []*Issuer) { i[1].Name = "" }, UnapprovedSoftwareStatement, "it names no issuer (iss)"},
-		{"issuer a list", signJWS(t, ssaHeader, named([]string{"OpenBanking Ltd"}), "PS256", directoryKey()), nil, InvalidSoftwareStatement, "iss is an array"},
-		{"key of another issuer", signJWS(t, `{"alg":"ES256","kid":"dir"}`, good, "ES256", ecKey()), nil, InvalidSoftwareStatement, "does not fit"},
-		{"issuer of another key", signJWS(t, ssaHeader, named("Other Directory"), "PS256", directoryKey()), nil, InvalidSoftwareStatement, "does not fit"},
-		{"signed by the software", signJWS(t, ssaHeader, good, "PS256", softwareKey()), nil, InvalidSoftwareStatement, "does not verify"},
-		{"unknown kid", signJWS(t, `{"alg":"PS256","kid":"x"}`, good, "PS256", directoryKey()), nil, InvalidSoftwareStatement, "not in the JWKS"},
-		{"directory down", statement(t, ssaClaims), func(i []*Issuer) { i[1].Keys = &scriptedKeys{err: down} }, Unavailable, "try again later"},
+		{"alg of another issuer's list", signJWS(t, `{"alg":"RS256","kid":"dir"}`, good, "RS256", directoryKey()), func(i []*Issuer) { i[0].Algorithms = []string{"RS256"} }, refusal.InvalidSoftwareStatement, "signs with"},
+		{"alg not in the issuer's list", signJWS(t, ssaHeader, good, "PS256", directoryKey()), func(i []*Issuer) { i[1].Algorithms = []string{"ES256"} }, refusal.InvalidSoftwareStatement, "signs with ES256"},
+		{"unknown issuer", signJWS(t, ssaHeader, named("Evil"), "PS256", directoryKey()), nil, refusal.UnapprovedSoftwareStatement, "'Evil'"},
+		{"issuer in another case", signJWS(t, ssaHeader, named("openbanking ltd"), "PS256", directoryKey()), nil, refusal.UnapprovedSoftwareStatement, "issuer"},
+		{"no issuer", signJWS(t, ssaHeader, jsonOf(with(ssaClaims, "iss", absent{})), "PS256", directoryKey()), nil, refusal.UnapprovedSoftwareStatement, "it names no issuer (iss)"},
+		{"no issuer, and one without name", signJWS(t, ssaHeader, named(""), "PS256", directoryKey()), func(i []*Issuer) { i[1].Name = "" }, refusal.UnapprovedSoftwareStatement, "it names no issuer (iss)"},
+		{"issuer a list", signJWS(t, ssaHeader, named([]string{"OpenBanking Ltd"}), "PS256", directoryKey()), nil, refusal.InvalidSoftwareStatement, "iss is an array"},
+		{"key of another issuer", signJWS(t, `{"alg":"ES256","kid":"dir"}`, good, "ES256", ecKey()), nil, refusal.InvalidSoftwareStatement, "does not fit"},
+		{"issuer of another key", signJWS(t, ssaHeader, named("Other Directory"), "PS256", directoryKey()), nil, refusal.InvalidSoftwareStatement, "does not fit"},
+		{"signed by the software", signJWS(t, ssaHeader, good, "PS256", softwareKey()), nil, refusal.InvalidSoftwareStatement, "does not verify"},
+		{"unknown kid", signJWS(t, `{"alg":"PS256","kid":"x"}`, good, "PS256", directoryKey()), nil, refusal.InvalidSoftwareStatement, "not in the JWKS"},
+		{"directory down", statement(t, ssaClaims), func(i []*Issuer) { i[1].Keys = &scriptedKeys{err: down} }, refusal.Unavailable, "try again later"},
 		{"at the size cap", padded(t, MaxSoftwareStatement), nil, 0, ""},
-		{"over the size cap", padded(t, MaxSoftwareStatement) + "A", nil, TooLarge, "32769 bytes, at most 32768"},
+		{"over the size cap", padded(t, MaxSoftwareStatement) + "A", nil, refusal.TooLarge, "32769 bytes, at most 32768"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			issuers := directories(t)

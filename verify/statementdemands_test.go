@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // What an operator demands of a directory's statements beside a good signature.
@@ -33,7 +35,7 @@ func TestStatementDemands(t *testing.T) {
 			issuers[1].Demands = tc.demands
 			_, err := VerifySoftwareStatement(context.Background(), []byte(statement(t, with(ssaClaims, tc.ssa...))), issuers, noon)
 			if tc.word != "" {
-				wantRefusal(t, err, UnapprovedSoftwareStatement, tc.word)
+				wantRefusal(t, err, refusal.UnapprovedSoftwareStatement, tc.word)
 			} else if err != nil {
 				t.Error(err)
 			}
@@ -64,7 +66,7 @@ func TestUnlistedRedirectURIs(t *testing.T) {
 			in.Request.Statement.Issuer.UnlistedRedirectURIs = tc.unlisted
 			got, err := CheckMetadata(context.Background(), in)
 			if tc.word != "" {
-				wantRefusal(t, err, InvalidRedirectURI, tc.word)
+				wantRefusal(t, err, refusal.InvalidRedirectURI, tc.word)
 			} else if err != nil || len(got.Metadata.RedirectURIs) != 1 {
 				t.Errorf("got %+v, %v", got, err)
 			}
@@ -87,27 +89,27 @@ func TestUnsignedStatement(t *testing.T) {
 		unsigned bool // the request is, too
 		ssa      string
 		signer   string // kid of the request's key
-		kind     Kind
+		kind     refusal.Kind
 		word     string // empty: accepted
 	}{
 		{"signed by the organisation", true, false, unsecured(none, ssaClaims), "dir", 0, ""},
 		{"typ JWT", true, false, unsecured(`{"alg":"none","typ":"JWT"}`, ssaClaims), "dir", 0, ""},
 		{"signed statement of the same issuer", true, false, own, "tpp", 0, ""},
-		{"signed with what the statement names", true, false, unsecured(none, ssaClaims), "tpp", InvalidClientMetadata, "registration request is signed with a key that is not in the JWKS"},
-		{"in an unsigned request", true, true, unsecured(none, ssaClaims), "", InvalidSoftwareStatement, "unsigned, and so is the request"},
-		{"not allowed", false, false, unsecured(none, ssaClaims), "dir", InvalidSoftwareStatement, "has an empty signature"},
-		{"unknown issuer", true, false, unsecured(none, with(ssaClaims, "iss", "x")), "dir", UnapprovedSoftwareStatement, "its issuer 'x'"},
-		{"issuer that signs", true, false, unsecured(none, with(ssaClaims, "iss", "Other Directory")), "dir", InvalidSoftwareStatement, "has an empty signature"},
-		{"its signature taken away", true, false, input + ".", "dir", InvalidSoftwareStatement, "has an empty signature"},
-		{"alg None", true, false, unsecured(`{"alg":"None"}`, ssaClaims), "dir", InvalidSoftwareStatement, "has an empty signature"},
-		{"none with a signature", true, false, unsecured(none, ssaClaims) + "AAAA", "dir", InvalidSoftwareStatement, "has alg 'none'"},
-		{"four segments", true, false, unsecured(none, ssaClaims) + ".", "dir", InvalidSoftwareStatement, "three segments"},
-		{"crit", true, false, unsecured(`{"alg":"none","crit":["x"]}`, ssaClaims), "dir", InvalidSoftwareStatement, "has an empty signature"},
-		{"jku", true, false, unsecured(`{"alg":"none","jku":"https://x"}`, ssaClaims), "dir", InvalidSoftwareStatement, "has an empty signature"},
-		{"padded", true, false, unsecured(`{"alg":"none"} `, ssaClaims)[:19] + "=" + unsecured(none, ssaClaims)[18:], "dir", InvalidSoftwareStatement, "base64url"},
-		{"other demands hold", true, false, unsecured(none, with(ssaClaims, "org_id", "other")), "dir", UnapprovedSoftwareStatement, "its org_id is 'other'"},
-		{"keys where no other statement may have them", true, false, unsecured(none, with(ssaClaims, "software_jwks_endpoint", "https://169.254.169.254/")), "dir", UnapprovedSoftwareStatement, "software_jwks_endpoint 'https://169.254.169.254/' is not at a host"},
-		{"expired", true, false, unsecured(none, with(ssaClaims, "exp", noon.Unix())), "dir", InvalidSoftwareStatement, "expired"},
+		{"signed with what the statement names", true, false, unsecured(none, ssaClaims), "tpp", refusal.InvalidClientMetadata, "registration request is signed with a key that is not in the JWKS"},
+		{"in an unsigned request", true, true, unsecured(none, ssaClaims), "", refusal.InvalidSoftwareStatement, "unsigned, and so is the request"},
+		{"not allowed", false, false, unsecured(none, ssaClaims), "dir", refusal.InvalidSoftwareStatement, "has an empty signature"},
+		{"unknown issuer", true, false, unsecured(none, with(ssaClaims, "iss", "x")), "dir", refusal.UnapprovedSoftwareStatement, "its issuer 'x'"},
+		{"issuer that signs", true, false, unsecured(none, with(ssaClaims, "iss", "Other Directory")), "dir", refusal.InvalidSoftwareStatement, "has an empty signature"},
+		{"its signature taken away", true, false, input + ".", "dir", refusal.InvalidSoftwareStatement, "has an empty signature"},
+		{"alg None", true, false, unsecured(`{"alg":"None"}`, ssaClaims), "dir", refusal.InvalidSoftwareStatement, "has an empty signature"},
+		{"none with a signature", true, false, unsecured(none, ssaClaims) + "AAAA", "dir", refusal.InvalidSoftwareStatement, "has alg 'none'"},
+		{"four segments", true, false, unsecured(none, ssaClaims) + ".", "dir", refusal.InvalidSoftwareStatement, "three segments"},
+		{"crit", true, false, unsecured(`{"alg":"none","crit":["x"]}`, ssaClaims), "dir", refusal.InvalidSoftwareStatement, "has an empty signature"},
+		{"jku", true, false, unsecured(`{"alg":"none","jku":"https://x"}`, ssaClaims), "dir", refusal.InvalidSoftwareStatement, "has an empty signature"},
+		{"padded", true, false, unsecured(`{"alg":"none"} `, ssaClaims)[:19] + "=" + unsecured(none, ssaClaims)[18:], "dir", refusal.InvalidSoftwareStatement, "base64url"},
+		{"other demands hold", true, false, unsecured(none, with(ssaClaims, "org_id", "other")), "dir", refusal.UnapprovedSoftwareStatement, "its org_id is 'other'"},
+		{"keys where no other statement may have them", true, false, unsecured(none, with(ssaClaims, "software_jwks_endpoint", "https://169.254.169.254/")), "dir", refusal.UnapprovedSoftwareStatement, "software_jwks_endpoint 'https://169.254.169.254/' is not at a host"},
+		{"expired", true, false, unsecured(none, with(ssaClaims, "exp", noon.Unix())), "dir", refusal.InvalidSoftwareStatement, "expired"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := rules(t)

@@ -5,6 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // checkSubjectDN settles the DN that will authenticate the client. It must be
@@ -30,25 +34,25 @@ func checkSubjectDN(e *evaluation) error {
 	if text == "" {
 		return e.captureSubject()
 	}
-	name, err := ParseDN(text)
+	name, err := dn.Parse(text)
 	if err != nil {
 		if e.isAnswer(text) { // of whatever length
 			return e.captureSubject()
 		}
-		return e.sendOwn(fmt.Errorf("%s cannot be read: %w", Quote(text), err), fmt.Errorf("cannot be read: %w", err))
+		return e.sendOwn(fmt.Errorf("%s cannot be read: %w", refusal.Quote(text), err), fmt.Errorf("cannot be read: %w", err))
 	}
-	if name.nameless() { // it would name whoever has another such certificate
-		return e.sendOwn(fmt.Errorf("%s has no value", Quote(text)))
+	if name.HasNoValue() { // it would name whoever has another such certificate
+		return e.sendOwn(fmt.Errorf("%s has no value", refusal.Quote(text)))
 	}
-	if e.followPattern() && !asksByPattern(text) && !e.isAnswer(text) {
-		return e.sendOwn(fmt.Errorf("%s is not in the form of DCR 3.4 (CN first, no blank after a comma, at most %d characters)", Quote(text), longestPatternDN),
-			fmt.Errorf("not in the form of DCR 3.4 (CN first, no blank after a comma, at most %d characters)", longestPatternDN))
+	if e.followPattern() && !dn.FitsPattern(text) && !e.isAnswer(text) {
+		return e.sendOwn(fmt.Errorf("%s is not in the form of DCR 3.4 (CN first, no blank after a comma, at most %d characters)", refusal.Quote(text), dn.MaxPatternLength),
+			fmt.Errorf("not in the form of DCR 3.4 (CN first, no blank after a comma, at most %d characters)", dn.MaxPatternLength))
 	}
 	return e.settleOn(text, name)
 }
 
 // settleOn finds the certificate that a DN names.
-func (e *evaluation) settleOn(text string, name DN) error {
+func (e *evaluation) settleOn(text string, name dn.Name) error {
 	if e.Certificate == nil {
 		e.settle(text, name, nil)
 		return nil
@@ -56,7 +60,7 @@ func (e *evaluation) settleOn(text string, name DN) error {
 	if e.settleAs(text, name, e.Certificate.Subject, e.Certificate.Leaf) {
 		return nil
 	}
-	part := e.Acceptable.Lenient.allows("tls_client_auth_subject_dn") && name.partOf(e.Certificate.Subject)
+	part := e.Supported.Lenient.allows("tls_client_auth_subject_dn") && name.PartOf(e.Certificate.Subject)
 	subject, leaf, err := e.published(name)
 	switch {
 	case leaf != nil && e.settleAs(text, name, subject, leaf):
@@ -66,7 +70,7 @@ func (e *evaluation) settleOn(text string, name DN) error {
 	case err != nil:
 		return err
 	}
-	return e.sendOwn(fmt.Errorf("%s is not the subject of the presented certificate", Quote(text)), errors.New("not the subject of the presented certificate"))
+	return e.sendOwn(fmt.Errorf("%s is not the subject of the presented certificate", refusal.Quote(text)), errors.New("not the subject of the presented certificate"))
 }
 
 // captureSubject takes the DN of the presented certificate.
@@ -74,7 +78,7 @@ func (e *evaluation) captureSubject() error {
 	if e.Certificate == nil {
 		return errors.New("missing; send the subject of the transport certificate")
 	}
-	if e.Certificate.Subject.nameless() {
+	if e.Certificate.Subject.HasNoValue() {
 		return errNameless
 	}
 	e.settle(e.Certificate.Subject.String(), e.Certificate.Subject, e.Certificate.Leaf)
@@ -85,7 +89,7 @@ var errNameless = errors.New("the transport certificate has an empty subject; us
 
 // followPattern tells whether a DN is held to the pattern of DCR 3.4.
 func (e *evaluation) followPattern() bool {
-	return e.Acceptable.SubjectDNPattern && !e.Acceptable.Lenient.allows("tls_client_auth_subject_dn")
+	return e.Supported.SubjectDNPattern && !e.Supported.Lenient.allows("tls_client_auth_subject_dn")
 }
 
 // isAnswer tells whether a text is what an answer shows of the presented certificate.
@@ -93,8 +97,8 @@ func (e *evaluation) isAnswer(text string) bool {
 	switch {
 	case e.Certificate == nil:
 		return false
-	case e.Acceptable.SubjectDNPattern:
-		return text == e.Certificate.Subject.patternText()
+	case e.Supported.SubjectDNPattern:
+		return text == e.Certificate.Subject.PatternText()
 	}
 	return text == e.Certificate.Subject.String()
 }
@@ -105,18 +109,18 @@ func (e *evaluation) sendOwn(found ...error) error {
 	switch {
 	case e.Certificate == nil:
 		return found[0]
-	case e.Certificate.Subject.nameless():
+	case e.Certificate.Subject.HasNoValue():
 		return errNameless
 	}
-	own := e.Certificate.Subject.plainText()
-	if e.Acceptable.SubjectDNPattern {
-		own = e.Certificate.Subject.commonNameFirst().plainText()
+	own := e.Certificate.Subject.PlainText()
+	if e.Supported.SubjectDNPattern {
+		own = e.Certificate.Subject.CommonNameFirst().PlainText()
 	}
 	for _, f := range found {
-		if e.followPattern() && !followsPattern(own) {
+		if e.followPattern() && !dn.FollowsPattern(own) {
 			break // it would be refused
 		}
-		if err := fmt.Errorf("%w; send '%s', or leave the claim out", f, own); len("tls_client_auth_subject_dn: ")+len(err.Error()) <= MaxDescription {
+		if err := fmt.Errorf("%w; send '%s', or leave the claim out", f, own); len("tls_client_auth_subject_dn: ")+len(err.Error()) <= refusal.MaxDescription {
 			return err
 		}
 	}
@@ -125,10 +129,10 @@ func (e *evaluation) sendOwn(found ...error) error {
 
 // settleAs settles on a certificate's DN where the claim names it. The TPP's text is kept
 // where it does so in every later comparison too, and not only by the same attributes.
-func (e *evaluation) settleAs(text string, name, subject DN, leaf *x509.Certificate) bool {
+func (e *evaluation) settleAs(text string, name, subject dn.Name, leaf *x509.Certificate) bool {
 	switch {
 	case name.Equal(subject):
-	case name.sameAttributes(subject):
+	case name.SameAttributes(subject):
 		text = subject.String()
 	default:
 		return false
@@ -138,7 +142,7 @@ func (e *evaluation) settleAs(text string, name, subject DN, leaf *x509.Certific
 }
 
 // settle writes the outcome; leaf is the certificate with that DN, nil when none was seen.
-func (e *evaluation) settle(text string, subject DN, leaf *x509.Certificate) {
+func (e *evaluation) settle(text string, subject dn.Name, leaf *x509.Certificate) {
 	e.out.Metadata.TLSClientAuthSubjectDN, e.out.Subject = text, subject
 	if leaf != nil {
 		e.out.RawSubject, e.out.SubjectFrom = leaf.RawSubject, leaf.NotBefore
@@ -147,7 +151,7 @@ func (e *evaluation) settle(text string, subject DN, leaf *x509.Certificate) {
 
 // claimedDN reads the DN under both its names: RFC 8705's, and the one of DCR
 // v3.1 and of SecureAuth.
-func claimedDN(claims Object) (string, error) {
+func claimedDN(claims strictjson.Object) (string, error) {
 	rfc, ok, err := claims.String("tls_client_auth_subject_dn")
 	if err != nil {
 		return "", err
@@ -180,14 +184,14 @@ func checkSAN(claim string) func(*evaluation) error {
 			return errors.New("only goes with token_endpoint_auth_method tls_client_auth; leave it out")
 		case other != "":
 			return fmt.Errorf("%s is there too; exactly one name of the certificate can be registered", other)
-		case !slices.Contains(e.Acceptable.SubjectNames, claim):
+		case !slices.Contains(e.Supported.SubjectNames, claim):
 			return errors.New("not supported by this server; send tls_client_auth_subject_dn")
 		}
 		if _, err := ReadSAN(claim, value); err != nil {
 			return err
 		}
 		if e.Certificate != nil && !e.Certificate.HasSAN(claim, value) {
-			return fmt.Errorf("%s is not a name of the presented certificate; send one that it has", Quote(value))
+			return fmt.Errorf("%s is not a name of the presented certificate; send one that it has", refusal.Quote(value))
 		}
 		*e.out.Metadata.san(claim) = value
 		return nil

@@ -6,13 +6,17 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
+	"github.com/caddy-dcr/caddy-dcr/verify/dn/dntest"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // The DN that will authenticate the client is one of a certificate that the
 // software has shown to be its own.
 func TestSubjectDN(t *testing.T) {
-	presented := subjectDER(t, rdn(printableString("2.5.4.6", "GB")), rdn(utf8String("2.5.4.97", "PSDGB-FCA-123456")), rdn(utf8String("2.5.4.3", "presented")))
-	future := subjectDER(t, rdn(printableString("2.5.4.6", "GB")), rdn(utf8String("2.5.4.3", "future")))
+	presented := dntest.Subject(t, dntest.RDN(dntest.PrintableString("2.5.4.6", "GB")), dntest.RDN(dntest.UTF8String("2.5.4.97", "PSDGB-FCA-123456")), dntest.RDN(dntest.UTF8String("2.5.4.3", "presented")))
+	future := dntest.Subject(t, dntest.RDN(dntest.PrintableString("2.5.4.6", "GB")), dntest.RDN(dntest.UTF8String("2.5.4.3", "future")))
 	cert, err := ReadCertificate(issue(t, presented, ecKey()), noon)
 	if err != nil {
 		t.Fatal(err)
@@ -22,7 +26,7 @@ func TestSubjectDN(t *testing.T) {
 	}
 	keys := parseKeys(t,
 		`{"x5c":["AAAA"],`+jwkOf(ecKey().Public(), "kid", "a", "use", "tls")[1:], jwkOf(ecKey().Public(), "kid", "b", "use", "tls"),
-		withChain("c", "sig", subjectDER(t, rdn(utf8String("2.5.4.3", "signing")))), withChain("d", "tls", future))
+		withChain("c", "sig", dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "signing")))), withChain("d", "tls", future))
 	const own, short = "CN=presented,organizationIdentifier=PSDGB-FCA-123456,C=GB", "tls_client_auth_subject_dn"
 	const older = "tls_client_auth_dn"
 	for _, tc := range []struct {
@@ -56,19 +60,19 @@ func TestSubjectDN(t *testing.T) {
 		{"not a DN", []any{short, "presented"}, cert, "", nil, "cannot be read: 'presented' has no '='; send '" + own + "', or leave the claim out"},
 		{"of empty values", []any{short, "CN=,O=\u200b"}, cert, "", nil, "has no value; send '" + own + "'"},
 		{"of empty values, without certificate", []any{short, "CN="}, nil, "", nil, "'CN=' has no value"},
-		{"certificate of empty values", []any{short, "CN="}, &Certificate{Leaf: issue(t, presented, ecKey()), Subject: DN{{{OID: "2.5.4.3"}}}}, "", nil, "an empty subject"},
-		{"too long", []any{short, "CN=" + strings.Repeat("x", MaxDN)}, cert, "", nil, "longer than 1024 bytes"},
+		{"certificate of empty values", []any{short, "CN="}, &Certificate{Leaf: issue(t, presented, ecKey()), Subject: dn.Name{{{OID: "2.5.4.3"}}}}, "", nil, "an empty subject"},
+		{"too long", []any{short, "CN=" + strings.Repeat("x", dn.MaxLength)}, cert, "", nil, "longer than 1024 bytes"},
 		{"without certificate, as sent", []any{short, "CN=any"}, nil, "CN=any", nil, ""},
 		{"without certificate, absent", nil, nil, "", nil, "missing; send the subject"},
 		{"without certificate, not a DN", []any{short, "any"}, nil, "", nil, "cannot be read"},
-		{"certificate without subject", nil, &Certificate{Leaf: issue(t, subjectDER(t), ecKey())}, "", nil, "subject"},
+		{"certificate without subject", nil, &Certificate{Leaf: issue(t, dntest.Subject(t), ecKey())}, "", nil, "subject"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			in := metadataInput(t, with(with(requestClaims, "token_endpoint_auth_method", "tls_client_auth"), tc.changes...), ssaClaims)
 			in.Certificate, in.Request.Statement.Issuer.SoftwareKeys = tc.cert, sourceOf(keys)
 			got, err := CheckMetadata(context.Background(), in)
 			if tc.text == "" {
-				wantRefusal(t, err, InvalidClientMetadata, "tls_client_auth_subject_dn: ", tc.word)
+				wantRefusal(t, err, refusal.InvalidClientMetadata, "tls_client_auth_subject_dn: ", tc.word)
 				return
 			}
 			if err != nil {
@@ -87,31 +91,31 @@ func TestSubjectDN(t *testing.T) {
 // TestSubjectDNAsGoWritesIt: a TPP in Go sends what its pkix.Name prints, whole or, as
 // the official conformance tool does, of the fields that the name has.
 func TestSubjectDNAsGoWritesIt(t *testing.T) {
-	gb := rdn(printableString("2.5.4.6", "GB"))
+	gb := dntest.RDN(dntest.PrintableString("2.5.4.6", "GB"))
 	for _, tc := range []struct {
 		name    string
-		subject [][]attr
+		subject [][]dntest.Attribute
 		own     string
 		part    bool // of the fields there are fewer attributes
 	}{
-		{"eIDAS", [][]attr{gb, rdn(utf8String("2.5.4.10", "Bank, Ltd")), rdn(utf8String(OrganizationIdentifier, "PSDGB-FCA-1")), rdn(utf8String("2.5.4.3", "tpp"))},
+		{"eIDAS", [][]dntest.Attribute{gb, dntest.RDN(dntest.UTF8String("2.5.4.10", "Bank, Ltd")), dntest.RDN(dntest.UTF8String(dn.OrganizationIdentifier, "PSDGB-FCA-1")), dntest.RDN(dntest.UTF8String("2.5.4.3", "tpp"))},
 			`CN=tpp,organizationIdentifier=PSDGB-FCA-1,O=Bank\, Ltd,C=GB`, true},
-		{"older", [][]attr{gb, rdn(printableString("2.5.4.10", "OpenBanking")), rdn(printableString("2.5.4.11", "0015800001041RbAAI")), rdn(printableString("2.5.4.3", "Qeyb9TC0"))},
+		{"older", [][]dntest.Attribute{gb, dntest.RDN(dntest.PrintableString("2.5.4.10", "OpenBanking")), dntest.RDN(dntest.PrintableString("2.5.4.11", "0015800001041RbAAI")), dntest.RDN(dntest.PrintableString("2.5.4.3", "Qeyb9TC0"))},
 			"CN=Qeyb9TC0,OU=0015800001041RbAAI,O=OpenBanking,C=GB", false},
-		{"two OUs, and an RDN of two", [][]attr{rdn(utf8String("2.5.4.11", "a")), gb, rdn(utf8String("2.5.4.11", "b"), utf8String("2.5.4.7", "L\u00f6ndon")), rdn(utf8String("2.5.4.3", "x"), printableString("2.5.4.5", "42"))},
+		{"two OUs, and an RDN of two", [][]dntest.Attribute{dntest.RDN(dntest.UTF8String("2.5.4.11", "a")), gb, dntest.RDN(dntest.UTF8String("2.5.4.11", "b"), dntest.UTF8String("2.5.4.7", "L\u00f6ndon")), dntest.RDN(dntest.UTF8String("2.5.4.3", "x"), dntest.PrintableString("2.5.4.5", "42"))},
 			"CN=x+serialNumber=42,OU=b+L=L\u00f6ndon,C=GB,OU=a", false},
-		{"jurisdiction", [][]attr{rdn(printableString("1.3.6.1.4.1.311.60.2.1.3", "GB")), rdn(utf8String("2.5.4.15", "Private Organization")), gb, rdn(utf8String("2.5.4.3", "x"))},
+		{"jurisdiction", [][]dntest.Attribute{dntest.RDN(dntest.PrintableString("1.3.6.1.4.1.311.60.2.1.3", "GB")), dntest.RDN(dntest.UTF8String("2.5.4.15", "Private Organization")), gb, dntest.RDN(dntest.UTF8String("2.5.4.3", "x"))},
 			"CN=x,C=GB,2.5.4.15=#131450726976617465204f7267616e697a6174696f6e,1.3.6.1.4.1.311.60.2.1.3=#13024742", true}, // as sent: nothing has moved
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			der := subjectDER(t, tc.subject...)
+			der := dntest.Subject(t, tc.subject...)
 			cert, err := ReadCertificate(issue(t, der, ecKey()), noon)
 			if err != nil {
 				t.Fatal(err)
 			}
 			check := func(text string, lenient Leniency) error {
 				in := metadataInput(t, with(requestClaims, "token_endpoint_auth_method", "tls_client_auth", "tls_client_auth_subject_dn", text), ssaClaims)
-				in.Certificate, in.Acceptable.Lenient = cert, lenient
+				in.Certificate, in.Supported.Lenient = cert, lenient
 				got, err := CheckMetadata(context.Background(), in)
 				if err == nil && (!nameOf(t, got.Metadata.TLSClientAuthSubjectDN).Equal(cert.Subject) || !bytes.Equal(got.RawSubject, der)) {
 					t.Errorf("%s is registered as %s", text, got.Metadata.TLSClientAuthSubjectDN)
@@ -132,7 +136,7 @@ func TestSubjectDNAsGoWritesIt(t *testing.T) {
 				t.Errorf("%s, lenient: %v", fields, err)
 			}
 			for _, other := range []string{"CN=other", tc.own + ",OU=more", "CN=x,O=other"} {
-				wantRefusal(t, check(other, LenientClaims), InvalidClientMetadata, "is not the subject of the presented certificate")
+				wantRefusal(t, check(other, LenientClaims), refusal.InvalidClientMetadata, "is not the subject of the presented certificate")
 			}
 		})
 	}
@@ -141,11 +145,11 @@ func TestSubjectDNAsGoWritesIt(t *testing.T) {
 // A part of the presented certificate's name is never that of a published one, whose
 // whole name wins, and needs no keys.
 func TestSubjectDNInPart(t *testing.T) {
-	cert, err := ReadCertificate(issue(t, subjectDER(t, rdn(printableString("2.5.4.6", "GB")), rdn(utf8String("2.5.4.10", "Bank")), rdn(utf8String("2.5.4.3", "x"))), ecKey()), noon)
+	cert, err := ReadCertificate(issue(t, dntest.Subject(t, dntest.RDN(dntest.PrintableString("2.5.4.6", "GB")), dntest.RDN(dntest.UTF8String("2.5.4.10", "Bank")), dntest.RDN(dntest.UTF8String("2.5.4.3", "x"))), ecKey()), noon)
 	if err != nil {
 		t.Fatal(err)
 	}
-	published := subjectDER(t, rdn(printableString("2.5.4.6", "GB")), rdn(utf8String("2.5.4.3", "x")))
+	published := dntest.Subject(t, dntest.RDN(dntest.PrintableString("2.5.4.6", "GB")), dntest.RDN(dntest.UTF8String("2.5.4.3", "x")))
 	keys := parseKeys(t, `{"x5c":["`+stdBase64(issue(t, published, ecKey()).Raw)+`"],`+jwkOf(ecKey().Public(), "kid", "a", "use", "tls")[1:])
 	for _, tc := range []struct {
 		name, text string
@@ -157,7 +161,7 @@ func TestSubjectDNInPart(t *testing.T) {
 		{"without keys", "CN=x", &scriptedKeys{err: errors.New("down")}, cert.Leaf.RawSubject},
 	} {
 		in := metadataInput(t, with(requestClaims, "token_endpoint_auth_method", "tls_client_auth", "tls_client_auth_subject_dn", tc.text), ssaClaims)
-		in.Certificate, in.Request.Statement.Issuer.SoftwareKeys, in.Acceptable.Lenient = cert, sourceOf(tc.source), Leniency{"tls_client_auth_subject_dn"}
+		in.Certificate, in.Request.Statement.Issuer.SoftwareKeys, in.Supported.Lenient = cert, sourceOf(tc.source), Leniency{"tls_client_auth_subject_dn"}
 		if got, err := CheckMetadata(context.Background(), in); err != nil || !bytes.Equal(got.RawSubject, tc.raw) {
 			t.Errorf("%s: %+v, %v", tc.name, got, err)
 		}
@@ -166,14 +170,14 @@ func TestSubjectDNInPart(t *testing.T) {
 
 // Keys that cannot be fetched are our problem, and only where they are needed.
 func TestSubjectDNWithoutKeys(t *testing.T) {
-	cert, err := ReadCertificate(issue(t, subjectDER(t, rdn(utf8String("2.5.4.3", "x"))), ecKey()), noon)
+	cert, err := ReadCertificate(issue(t, dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "x"))), ecKey()), noon)
 	if err != nil {
 		t.Fatal(err)
 	}
 	in := metadataInput(t, with(requestClaims, "token_endpoint_auth_method", "tls_client_auth", "tls_client_auth_subject_dn", "CN=y"), ssaClaims)
 	in.Certificate, in.Request.Statement.Issuer.SoftwareKeys = cert, sourceOf(&scriptedKeys{err: errors.New("down")})
 	_, err = CheckMetadata(context.Background(), in)
-	wantRefusal(t, err, Unavailable, "try again later")
+	wantRefusal(t, err, refusal.Unavailable, "try again later")
 
 	in.Request.Claims = objectOf(t, jsonOf(with(requestClaims, "token_endpoint_auth_method", "tls_client_auth", "tls_client_auth_subject_dn", "CN=X")))
 	if _, err := CheckMetadata(context.Background(), in); err != nil {
@@ -184,23 +188,23 @@ func TestSubjectDNWithoutKeys(t *testing.T) {
 // A renewed certificate may be newer than the keys that are at hand: they are
 // asked for once more, and only then.
 func TestSubjectDNOfFreshKeys(t *testing.T) {
-	cert, err := ReadCertificate(issue(t, subjectDER(t, rdn(utf8String("2.5.4.3", "x"))), ecKey()), noon)
+	cert, err := ReadCertificate(issue(t, dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "x"))), ecKey()), noon)
 	if err != nil {
 		t.Fatal(err)
 	}
 	with509 := func(cn string) []Key {
-		return parseKeys(t, `{"x5c":["`+stdBase64(issue(t, subjectDER(t, rdn(utf8String("2.5.4.3", cn))), ecKey()).Raw)+`"],`+jwkOf(ecKey().Public(), "kid", cn, "use", "tls")[1:])
+		return parseKeys(t, `{"x5c":["`+stdBase64(issue(t, dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.3", cn))), ecKey()).Raw)+`"],`+jwkOf(ecKey().Public(), "kid", cn, "use", "tls")[1:])
 	}
 	for _, tc := range []struct {
 		name  string
 		keys  *scriptedKeys
 		asked int
-		kind  Kind // 0: accepted
+		kind  refusal.Kind // 0: accepted
 	}{
 		{"at hand", &scriptedKeys{keys: with509("y"), refreshErr: errors.New("down")}, 0, 0},
 		{"after a fetch", &scriptedKeys{keys: with509("z"), refreshed: with509("y")}, 1, 0},
-		{"nowhere", &scriptedKeys{keys: with509("z"), refreshed: with509("z")}, 1, InvalidClientMetadata},
-		{"source down", &scriptedKeys{keys: with509("z"), refreshErr: errors.New("down")}, 1, Unavailable},
+		{"nowhere", &scriptedKeys{keys: with509("z"), refreshed: with509("z")}, 1, refusal.InvalidClientMetadata},
+		{"source down", &scriptedKeys{keys: with509("z"), refreshErr: errors.New("down")}, 1, refusal.Unavailable},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			in := metadataInput(t, with(requestClaims, "token_endpoint_auth_method", "tls_client_auth", "tls_client_auth_subject_dn", "CN=y"), ssaClaims)

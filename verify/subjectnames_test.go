@@ -8,12 +8,15 @@ import (
 	"net/url"
 	"slices"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn/dntest"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // tppCertificate has one name of each kind.
 func tppCertificate(t testing.TB) *Certificate {
 	t.Helper()
-	cert, err := ReadCertificate(issue(t, subjectDER(t, rdn(utf8String("2.5.4.3", "tpp"))), ecKey(), func(c *x509.Certificate) {
+	cert, err := ReadCertificate(issue(t, dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "tpp"))), ecKey(), func(c *x509.Certificate) {
 		c.DNSNames, c.EmailAddresses = []string{"tpp.example", "*.wild.example"}, []string{"ops@tpp.example"}
 		c.IPAddresses, c.URIs = []net.IP{net.IPv4(192, 0, 2, 1)}, []*url.URL{{Scheme: "https", Host: "tpp.example", Path: "/id"}}
 	}), noon)
@@ -57,10 +60,10 @@ func TestSubjectNames(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			in := metadataInput(t, with(with(requestClaims, "token_endpoint_auth_method", "tls_client_auth"), tc.changes...), ssaClaims)
-			in.Certificate, in.Acceptable.SubjectNames = tppCertificate(t), SubjectNames
+			in.Certificate, in.Supported.SubjectNames = tppCertificate(t), SubjectNames
 			got, err := CheckMetadata(context.Background(), in)
 			if tc.word != "" {
-				wantRefusal(t, err, InvalidClientMetadata, tc.word)
+				wantRefusal(t, err, refusal.InvalidClientMetadata, tc.word)
 				return
 			}
 			if err != nil {
@@ -72,7 +75,7 @@ func TestSubjectNames(t *testing.T) {
 			}
 			// Whoever presents it is the client, and nobody else.
 			a := &Authenticator{ClientID: "c", Method: "tls_client_auth", SANClaim: claim, SAN: value}
-			other, err := ReadCertificate(issue(t, subjectDER(t, rdn(utf8String("2.5.4.3", "tpp"))), ecKey()), noon)
+			other, err := ReadCertificate(issue(t, dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "tpp"))), ecKey()), noon)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -89,11 +92,11 @@ func TestSubjectNamesElsewhere(t *testing.T) {
 	in := metadataInput(t, request, ssaClaims)
 	in.Certificate = tppCertificate(t)
 	_, err := CheckMetadata(context.Background(), in)
-	wantRefusal(t, err, InvalidClientMetadata, sanDNS+": not supported by this server; send tls_client_auth_subject_dn")
-	in.Acceptable.SubjectNames = slices.Clone(SubjectNames)
+	wantRefusal(t, err, refusal.InvalidClientMetadata, sanDNS+": not supported by this server; send tls_client_auth_subject_dn")
+	in.Supported.SubjectNames = slices.Clone(SubjectNames)
 	in.Request.Statement.Claims = in.Request.Statement.Claims.With(sanDNS, []byte(`"other.example"`))
 	_, err = CheckMetadata(context.Background(), in)
-	wantRefusal(t, err, InvalidClientMetadata, "software_statement: its "+sanDNS+" binds and does not hold 'tpp.example'")
+	wantRefusal(t, err, refusal.InvalidClientMetadata, "software_statement: its "+sanDNS+" binds and does not hold 'tpp.example'")
 	in.Certificate, in.Request.Statement.Claims = nil, in.Request.Statement.Claims.Without(sanDNS)
 	if got, err := CheckMetadata(context.Background(), in); err != nil || got.Metadata.TLSClientAuthSANDNS != "tpp.example" {
 		t.Errorf("got %+v, %v", got, err)
@@ -102,7 +105,7 @@ func TestSubjectNamesElsewhere(t *testing.T) {
 
 // A PUT without a signature cannot bring a new DN, even one of the JWKS.
 func TestSubjectDNOfAnUnsignedPUT(t *testing.T) {
-	future := issue(t, subjectDER(t, rdn(utf8String("2.5.4.3", "future"))), ecKey())
+	future := issue(t, dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "future"))), ecKey())
 	keys := parseKeys(t, `{"x5c":["`+stdBase64(future.Raw)+`"],`+jwkOf(ecKey().Public(), "kid", "d", "use", "tls")[1:])
 	for _, tc := range []struct {
 		name     string
@@ -122,7 +125,7 @@ func TestSubjectDNOfAnUnsignedPUT(t *testing.T) {
 		_, err := CheckMetadata(context.Background(), in)
 		if tc.refused {
 			t.Run(tc.name, func(t *testing.T) {
-				wantRefusal(t, err, InvalidClientMetadata, "is not the subject of the presented certificate")
+				wantRefusal(t, err, refusal.InvalidClientMetadata, "is not the subject of the presented certificate")
 			})
 		} else if err != nil {
 			t.Errorf("%s: %v", tc.name, err)
@@ -133,15 +136,15 @@ func TestSubjectDNOfAnUnsignedPUT(t *testing.T) {
 // bind_certificate is held before the other names are looked at, each form through
 // what the statement names.
 func TestBindingRule(t *testing.T) {
-	transport := func(subject ...[]attr) *Certificate {
-		cert, err := ReadCertificate(issue(t, subjectDER(t, subject...), ecKey()), noon)
+	transport := func(subject ...[]dntest.Attribute) *Certificate {
+		cert, err := ReadCertificate(issue(t, dntest.Subject(t, subject...), ecKey()), noon)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return cert
 	}
-	own := transport(rdn(utf8String("2.5.4.97", "PSDGB-OB-0015800000jfQ9aAAE")), rdn(utf8String("2.5.4.3", "65d1f27c4aeA4549")))
-	other := transport(rdn(utf8String("2.5.4.3", "other")))
+	own := transport(dntest.RDN(dntest.UTF8String("2.5.4.97", "PSDGB-OB-0015800000jfQ9aAAE")), dntest.RDN(dntest.UTF8String("2.5.4.3", "65d1f27c4aeA4549")))
+	other := transport(dntest.RDN(dntest.UTF8String("2.5.4.3", "other")))
 	published := parseKeys(t, `{"x5c":["`+stdBase64(own.Leaf.Raw)+`"],`+jwkOf(ecKey().Public(), "kid", "d", "use", "tls")[1:])
 	for _, tc := range []struct {
 		name string
@@ -156,9 +159,9 @@ func TestBindingRule(t *testing.T) {
 		{"JWKS", []string{BindSSAJWKS}, other, "client_certificate: not among the tls certificates in the JWKS"},
 		{"none presented", []string{BindCommonName}, nil, "client_certificate: missing"},
 		{"unknown form", []string{"thumbprint"}, own, "client_certificate: cannot be bound"},
-		{"another OU", []string{BindCommonName}, transport(rdn(utf8String("2.5.4.11", "x")), rdn(utf8String("2.5.4.3", "65d1f27c4aeA4549"))), "client_certificate: has OU 'x'"},
-		{"another organisation", []string{BindOrganizationIdentifier}, transport(rdn(utf8String("2.5.4.97", "PSDGB-FCA-1"))), "client_certificate: has organizationIdentifier 'PSDGB-FCA-1', which is not organisation '0015800000jfQ9aAAE'"},
-		{"no PSP's identifier", []string{BindOrganizationIdentifier}, transport(rdn(utf8String("2.5.4.97", "VATGB-1"))), "client_certificate: has an organizationIdentifier that cannot be compared: 'VATGB-1' is not like PSDGB-FCA-123456"},
+		{"another OU", []string{BindCommonName}, transport(dntest.RDN(dntest.UTF8String("2.5.4.11", "x")), dntest.RDN(dntest.UTF8String("2.5.4.3", "65d1f27c4aeA4549"))), "client_certificate: has OU 'x'"},
+		{"another organisation", []string{BindOrganizationIdentifier}, transport(dntest.RDN(dntest.UTF8String("2.5.4.97", "PSDGB-FCA-1"))), "client_certificate: has organizationIdentifier 'PSDGB-FCA-1', which is not organisation '0015800000jfQ9aAAE'"},
+		{"no PSP's identifier", []string{BindOrganizationIdentifier}, transport(dntest.RDN(dntest.UTF8String("2.5.4.97", "VATGB-1"))), "client_certificate: has an organizationIdentifier that cannot be compared: 'VATGB-1' is not like PSDGB-FCA-123456"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			in := metadataInput(t, requestClaims, ssaClaims)
@@ -166,7 +169,7 @@ func TestBindingRule(t *testing.T) {
 			in.Request.Statement.Issuer.SoftwareKeys = sourceOf(published)
 			_, err := CheckMetadata(context.Background(), in)
 			if tc.word != "" {
-				wantRefusal(t, err, InvalidClientMetadata, tc.word)
+				wantRefusal(t, err, refusal.InvalidClientMetadata, tc.word)
 			} else if err != nil {
 				t.Error(err)
 			}
@@ -176,10 +179,10 @@ func TestBindingRule(t *testing.T) {
 		"is a string": "x", "authority_id is a number": claims{"authority_id": 1}, "registration_id is a number": claims{"authority_id": "FCAGBR", "registration_id": 1},
 	} {
 		in := metadataInput(t, requestClaims, with(ssaClaims, "organisation_competent_authority_claims", authority))
-		in.Certificate, in.Bind = transport(rdn(utf8String("2.5.4.97", "PSDGB-FCA-1"))), []string{BindOrganizationIdentifier}
+		in.Certificate, in.Bind = transport(dntest.RDN(dntest.UTF8String("2.5.4.97", "PSDGB-FCA-1"))), []string{BindOrganizationIdentifier}
 		_, err := CheckMetadata(context.Background(), in)
 		t.Run(name, func(t *testing.T) {
-			wantRefusal(t, err, InvalidClientMetadata, "client_certificate: cannot be bound: the software statement's organisation_competent_authority_claims", name)
+			wantRefusal(t, err, refusal.InvalidClientMetadata, "client_certificate: cannot be bound: the software statement's organisation_competent_authority_claims", name)
 		})
 	}
 	in := metadataInput(t, requestClaims, with(ssaClaims, "org_jwks_endpoint", "https://keystore.example/org.jwks"))
@@ -195,10 +198,10 @@ func TestBindingRule(t *testing.T) {
 	}
 	in.Certificate = other
 	_, err := CheckMetadata(context.Background(), in)
-	wantRefusal(t, err, Unavailable, "try again later")
+	wantRefusal(t, err, refusal.Unavailable, "try again later")
 	in.Request.Statement.Issuer.SoftwareKeys = func(string) (KeySource, error) { return nil, errors.New("host") }
 	_, err = CheckMetadata(context.Background(), in)
-	wantRefusal(t, err, UnapprovedSoftwareStatement, "software_jwks_endpoint 'https://keystore.example/0015/65d1.jwks' is not at a host")
+	wantRefusal(t, err, refusal.UnapprovedSoftwareStatement, "software_jwks_endpoint 'https://keystore.example/0015/65d1.jwks' is not at a host")
 }
 
 // A key that the directory has revoked signs no request, where the operator asks.
@@ -216,17 +219,17 @@ func TestRevokedSigningKey(t *testing.T) {
 		name    string
 		ssa     claims
 		revoked func(string) (KeySource, error)
-		kind    Kind
+		kind    refusal.Kind
 		word    string // empty: accepted
 	}{
 		{"nobody asks", named, nil, 0, ""},
 		{"no list", ssaClaims, set(jwkSet(jwkOf(softwareKey().Public(), "kid", "tpp"))), 0, ""},
 		{"empty list", named, set(`{"keys":[]}`), 0, ""},
 		{"another key", named, set(jwkSet(jwkOf(ecKey().Public(), "kid", "x"))), 0, ""},
-		{"the key", named, set(jwkSet(jwkOf(softwareKey().Public(), "kid", "old"))), InvalidClientMetadata, "registration request is signed with a key that the directory has revoked (kid 'tpp')"},
-		{"its kid", named, set(jwkSet(jwkOf(ecKey().Public(), "kid", "tpp"))), InvalidClientMetadata, "that the directory has revoked"},
-		{"list that cannot be fetched", named, sourceOf(&scriptedKeys{err: errors.New("down")}), Unavailable, "the list of revoked keys cannot be fetched"},
-		{"list elsewhere", named, func(string) (KeySource, error) { return nil, errors.New("host") }, UnapprovedSoftwareStatement, "software_jwks_revoked_endpoint '" + endpoint + "' is not at a host"},
+		{"the key", named, set(jwkSet(jwkOf(softwareKey().Public(), "kid", "old"))), refusal.InvalidClientMetadata, "registration request is signed with a key that the directory has revoked (kid 'tpp')"},
+		{"its kid", named, set(jwkSet(jwkOf(ecKey().Public(), "kid", "tpp"))), refusal.InvalidClientMetadata, "that the directory has revoked"},
+		{"list that cannot be fetched", named, sourceOf(&scriptedKeys{err: errors.New("down")}), refusal.Unavailable, "the list of revoked keys cannot be fetched"},
+		{"list elsewhere", named, func(string) (KeySource, error) { return nil, errors.New("host") }, refusal.UnapprovedSoftwareStatement, "software_jwks_revoked_endpoint '" + endpoint + "' is not at a host"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := rules(t)
@@ -247,5 +250,5 @@ func TestRevokedSigningKey(t *testing.T) {
 	}
 	forged := signJWS(t, requestHeader, jsonOf(with(requestClaims, "software_statement", statement(t, named))), "PS256", directoryKey())
 	_, err := VerifyRequest(context.Background(), []byte(forged), r, noon)
-	wantRefusal(t, err, InvalidClientMetadata, "does not verify")
+	wantRefusal(t, err, refusal.InvalidClientMetadata, "does not verify")
 }

@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // TokenRules says which JWT access tokens are taken without asking the AS.
@@ -47,7 +50,7 @@ func VerifyAccessToken(ctx context.Context, raw string, rules *TokenRules, now t
 		return nil, badToken("not a token of this authorization server").Because(err)
 	}
 	if err := jws.VerifyWith(ctx, rules.Keys); err != nil {
-		if unavailable := (*Error)(nil); errors.As(err, &unavailable) {
+		if unavailable := (*refusal.Error)(nil); errors.As(err, &unavailable) {
 			return nil, err
 		}
 		return nil, badToken("not a token of this authorization server").Because(err)
@@ -84,10 +87,10 @@ func VerifyAccessToken(ctx context.Context, raw string, rules *TokenRules, now t
 // unreadable is a token of the AS, by its signature, that is written so that it cannot be
 // read: nothing that whoever presents it could mend.
 func (r *TokenRules) unreadable(err error) error {
-	if full := (*Error)(nil); errors.As(err, &full) {
+	if full := (*refusal.Error)(nil); errors.As(err, &full) {
 		return err
 	}
-	return Refuse(Unavailable, "authorization_server", "the authorization server's access token cannot be read; try again later").
+	return refusal.New(refusal.Unavailable, "authorization_server", "the authorization server's access token cannot be read; try again later").
 		Because(fmt.Errorf("a token of %s: %w", r.Issuer, err))
 }
 
@@ -96,14 +99,14 @@ const longestAudience = 300
 
 // checkAudience keeps out a token for another resource server (RFC 9068 4). The log, and
 // not the TPP, is told which: the operator decides what counts.
-func (r *TokenRules) checkAudience(claims Object) error {
+func (r *TokenRules) checkAudience(claims strictjson.Object) error {
 	audiences, err := stringOrList(claims, "aud")
 	switch {
 	case err != nil && claims.Has("aud"):
 		return r.unreadable(fmt.Errorf("aud %w", err))
 	case err != nil:
 		return badToken("without an audience; get a new one for this authorization server").
-			Because(fmt.Errorf("aud %w; the authorization server must name one of %s in its tokens (RFC 9068 2.2)", err, Quote(strings.Join(r.Audiences, " "))))
+			Because(fmt.Errorf("aud %w; the authorization server must name one of %s in its tokens (RFC 9068 2.2)", err, refusal.Quote(strings.Join(r.Audiences, " "))))
 	}
 	if slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(r.Audiences, a) }) {
 		return nil
@@ -113,5 +116,5 @@ func (r *TokenRules) checkAudience(claims Object) error {
 	}
 	return badToken("for another audience").
 		Because(fmt.Errorf("aud %s is none of %s; if such tokens are for this gateway, write in authorization_server: token_audience %s",
-			QuoteUpTo(strings.Join(audiences, " "), longestAudience), QuoteUpTo(strings.Join(r.Audiences, " "), longestAudience), QuoteUpTo(audiences[0], longestAudience)))
+			refusal.QuoteUpTo(strings.Join(audiences, " "), longestAudience), refusal.QuoteUpTo(strings.Join(r.Audiences, " "), longestAudience), refusal.QuoteUpTo(audiences[0], longestAudience)))
 }

@@ -7,18 +7,21 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/trace"
 )
 
 // traceOf checks a request and returns what was recorded.
-func traceOf(t *testing.T, raw []byte, rules *RequestRules) ([]Step, error) {
+func traceOf(t *testing.T, raw []byte, rules *RequestRules) ([]trace.Step, error) {
 	t.Helper()
-	trace := new(Trace)
-	ctx := WithTrace(context.Background(), trace)
+	checks := new(trace.Trace)
+	ctx := trace.NewContext(context.Background(), checks)
 	r, err := VerifyRequest(ctx, raw, rules, noon)
 	if err == nil {
-		_, err = CheckMetadata(ctx, MetadataInput{Request: r, Acceptable: DefaultAcceptable()})
+		_, err = CheckMetadata(ctx, MetadataInput{Request: r, Supported: DefaultSupportedMetadata()})
 	}
-	return trace.End(err), err
+	return checks.End(err), err
 }
 
 // Every check of a request is a step, in its order, with the clause that it is from.
@@ -30,7 +33,7 @@ func TestTrace(t *testing.T) {
 	}
 	var got []string
 	for _, s := range steps {
-		if s.Verdict != VerdictPassed || s.Clause == "" || s.Told != "" || s.Reason != "" {
+		if s.Verdict != trace.Passed || s.Clause == "" || s.ErrorDescription != "" || s.Reason != "" {
 			t.Errorf("%+v", s)
 		}
 		got = append(got, s.Step+" "+s.Rule)
@@ -84,7 +87,7 @@ func TestTraceOfRefusals(t *testing.T) {
 		}, last: "request signature"},
 		{name: "keys away", raw: func() []byte { return registration(t, requestClaims, ssaClaims) }, rules: func(r *RequestRules) {
 			r.Keys = failingKeys{errors.New("down")}
-		}, last: "request signature", verdict: VerdictUnavailable},
+		}, last: "request signature", verdict: trace.Unavailable},
 		{name: "expired", raw: func() []byte { return registration(t, with(requestClaims, "exp", noon.Unix()-1), ssaClaims) }, last: "request iat, exp, nbf"},
 		{name: "scope", raw: func() []byte { return registration(t, with(requestClaims, "scope", "openid all"), ssaClaims) }, last: "metadata scope"},
 		{name: "unsigned", raw: func() []byte {
@@ -97,20 +100,20 @@ func TestTraceOfRefusals(t *testing.T) {
 				tc.rules(rules)
 			}
 			if tc.verdict == "" {
-				tc.verdict = VerdictRefused
+				tc.verdict = trace.Refused
 			}
 			steps, err := traceOf(t, tc.raw(), rules)
 			if err == nil {
 				t.Fatal("accepted")
 			}
 			last := steps[len(steps)-1]
-			if last.Step+" "+last.Rule != tc.last || last.Verdict != tc.verdict || last.Told != AsError(err).Description {
+			if last.Step+" "+last.Rule != tc.last || last.Verdict != tc.verdict || last.ErrorDescription != refusal.From(err).Description {
 				t.Errorf("%+v", last)
 			}
 			for _, s := range steps[:len(steps)-1] {
-				want := VerdictPassed
+				want := trace.Passed
 				if s.Step+" "+s.Rule == tc.switched {
-					want = VerdictOff
+					want = trace.Off
 				}
 				if s.Verdict != want {
 					t.Errorf("%+v", s)
@@ -130,14 +133,14 @@ func BenchmarkTrace(b *testing.B) {
 	raw, rules := registration(b, requestClaims, fullStatement()), rules(b)
 	for name, ctx := range map[string]func() context.Context{
 		"off": context.Background,
-		"on":  func() context.Context { return WithTrace(context.Background(), new(Trace)) },
+		"on":  func() context.Context { return trace.NewContext(context.Background(), new(trace.Trace)) },
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
 				ctx := ctx()
 				r, err := VerifyRequest(ctx, raw, rules, noon)
 				if err == nil {
-					_, err = CheckMetadata(ctx, MetadataInput{Request: r, Acceptable: DefaultAcceptable()})
+					_, err = CheckMetadata(ctx, MetadataInput{Request: r, Supported: DefaultSupportedMetadata()})
 				}
 				if err != nil {
 					b.Fatal(err)

@@ -1,6 +1,11 @@
 package verify
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
+)
 
 // An issuer block may be a TPP's own organisation: it signs its statements
 // itself, with a key of the JWKS that the operator configured for it, or not at
@@ -13,7 +18,7 @@ import "bytes"
 // whose signature was only taken away still has its alg, and is not unsigned.
 func splitStatement(raw []byte, issuers []*Issuer) (t *JWS, unsigned bool, err error) {
 	if bytes.HasSuffix(raw, []byte(".")) {
-		if t, err := split(raw, []string{"none"}, nil, ParseObject, false); err == nil {
+		if t, err := split(raw, []string{"none"}, nil, strictjson.Parse, false); err == nil {
 			return t, true, nil
 		}
 	}
@@ -23,7 +28,7 @@ func splitStatement(raw []byte, issuers []*Issuer) (t *JWS, unsigned bool, err e
 
 // noStatement stands for the statement where none is demanded: the software is
 // what the request says that it is.
-func noStatement(claims Object) (*SoftwareStatement, error) {
+func noStatement(claims strictjson.Object) (*SoftwareStatement, error) {
 	s := &SoftwareStatement{None: true, Issuer: &Issuer{UnlistedRedirectURIs: true}}
 	for _, c := range []struct {
 		name string
@@ -34,7 +39,7 @@ func noStatement(claims Object) (*SoftwareStatement, error) {
 			return nil, refuseRequest(c.name, "%w", err)
 		}
 		if ok && c.to == &s.SoftwareID && !base62.MatchString(v) && !isUUID(v) {
-			return nil, refuseRequest(c.name, "%s is not 1 to 22 letters and digits; send the software_id", Quote(v))
+			return nil, refuseRequest(c.name, "%s is not 1 to 22 letters and digits; send the software_id", refusal.Quote(v))
 		}
 		if ok {
 			*c.to = v

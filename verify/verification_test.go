@@ -36,7 +36,7 @@ func BenchmarkVerification(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := CheckMetadata(b.Context(), MetadataInput{Request: r, Acceptable: DefaultAcceptable()}); err != nil {
+		if _, err := CheckMetadata(b.Context(), MetadataInput{Request: r, Supported: DefaultSupportedMetadata()}); err != nil {
 			b.Fatal(err)
 		}
 	}

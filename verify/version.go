@@ -1,6 +1,10 @@
 package verify
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
+)
 
 // Version is a version of the UK Open Banking dynamic client registration
 // specification. It says what a registration may ask for and how its body is labelled.
@@ -27,9 +31,9 @@ func (v Version) MediaTypes() []string {
 	return []string{"application/jose", "application/jwt"}
 }
 
-// Acceptable is what the version knows, before the operator and the AS are asked.
-func (v Version) Acceptable() Acceptable {
-	a := DefaultAcceptable()
+// SupportedMetadata is what the version knows, before the operator and the AS are asked.
+func (v Version) SupportedMetadata() SupportedMetadata {
+	a := DefaultSupportedMetadata()
 	if v == "3.3" || v == "3.4" {
 		a.GrantTypes = append(slices.Clone(a.GrantTypes), GrantCIBA)
 		a.BackchannelModes, a.BackchannelAlgs = []string{"poll", "ping"}, DefaultAlgorithms
@@ -44,16 +48,16 @@ func (v Version) Acceptable() Acceptable {
 // Shown are a client's metadata as an answer of the version has them. It may have been
 // registered while the workspace served another version. dn is its DN, asked for where its
 // text is another.
-func (v Version) Shown(m Metadata, dn func() (DN, error)) Metadata {
+func (v Version) Shown(m Metadata, subjectDN func() (dn.Name, error)) Metadata {
 	if v != "3.4" {
 		return m
 	}
 	if m.ApplicationType == "mobile" {
 		m.ApplicationType = "native"
 	}
-	if m.TLSClientAuthSubjectDN != "" && !followsPattern(m.TLSClientAuthSubjectDN) {
-		if name, err := dn(); err == nil && len(name) > 0 { // else the text is all that is known
-			m.TLSClientAuthSubjectDN = name.patternText()
+	if m.TLSClientAuthSubjectDN != "" && !dn.FollowsPattern(m.TLSClientAuthSubjectDN) {
+		if name, err := subjectDN(); err == nil && len(name) > 0 { // else the text is all that is known
+			m.TLSClientAuthSubjectDN = name.PatternText()
 		}
 	}
 	return m

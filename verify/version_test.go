@@ -7,6 +7,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
+	"github.com/caddy-dcr/caddy-dcr/verify/dn/dntest"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 func TestVersions(t *testing.T) {
@@ -22,7 +26,7 @@ func TestVersions(t *testing.T) {
 		{"3.3", append(slices.Clone(base), GrantCIBA), "application/jose", true},
 		{"3.4", append(slices.Clone(base), GrantCIBA, GrantJWTBearer), "application/jose", true},
 	} {
-		a := tc.version.Acceptable()
+		a := tc.version.SupportedMetadata()
 		if !reflect.DeepEqual(a.GrantTypes, tc.grants) || len(a.BackchannelModes) > 0 != tc.ciba || len(a.BackchannelAlgs) > 0 != tc.ciba {
 			t.Errorf("%s: %+v", tc.version, a)
 		}
@@ -30,7 +34,7 @@ func TestVersions(t *testing.T) {
 			t.Errorf("%s: %v", tc.version, m)
 		}
 	}
-	if !slices.Contains(Versions, DefaultVersion) || !reflect.DeepEqual(DefaultVersion.Acceptable(), DefaultAcceptable()) {
+	if !slices.Contains(Versions, DefaultVersion) || !reflect.DeepEqual(DefaultVersion.SupportedMetadata(), DefaultSupportedMetadata()) {
 		t.Error("the default version is not the default")
 	}
 }
@@ -59,10 +63,10 @@ func TestVersionMetadata(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			in := metadataInput(t, with(requestClaims, tc.changes...), ssaClaims)
-			in.Acceptable = tc.version.Acceptable()
+			in.Supported = tc.version.SupportedMetadata()
 			got, err := CheckMetadata(context.Background(), in)
 			if tc.word != "" {
-				wantRefusal(t, err, InvalidClientMetadata, tc.word)
+				wantRefusal(t, err, refusal.InvalidClientMetadata, tc.word)
 				return
 			}
 			if err != nil {
@@ -90,10 +94,10 @@ func TestStatementBindsBackchannel(t *testing.T) {
 	} {
 		for value, word := range map[string]string{tc.same: "", tc.other: "software_statement: its " + tc.claim + " binds and does not hold"} {
 			in := metadataInput(t, ciba, with(ssaClaims, tc.claim, value))
-			in.Acceptable = Version("3.3").Acceptable()
+			in.Supported = Version("3.3").SupportedMetadata()
 			_, err := CheckMetadata(context.Background(), in)
 			if word != "" {
-				wantRefusal(t, err, InvalidClientMetadata, word)
+				wantRefusal(t, err, refusal.InvalidClientMetadata, word)
 			} else if err != nil {
 				t.Errorf("%s %s: %v", tc.claim, value, err)
 			}
@@ -142,10 +146,10 @@ func TestBackchannel(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			in := metadataInput(t, with(with(requestClaims, tc.base...), tc.changes...), ssaClaims)
-			in.Acceptable = Version("3.3").Acceptable()
+			in.Supported = Version("3.3").SupportedMetadata()
 			_, err := CheckMetadata(context.Background(), in)
 			if tc.word != "" {
-				wantRefusal(t, err, InvalidClientMetadata, tc.word)
+				wantRefusal(t, err, refusal.InvalidClientMetadata, tc.word)
 			} else if err != nil {
 				t.Error(err)
 			}
@@ -171,10 +175,10 @@ func TestResponseTypesFollowGrants(t *testing.T) {
 				{"as asked", []any{"response_types", []string{"code"}}, "[code]"},
 			} {
 				in := metadataInput(t, with(requestClaims, tc.changes...), ssaClaims)
-				in.Acceptable, in.Registered = version.Acceptable(), registered
+				in.Supported, in.Registered = version.SupportedMetadata(), registered
 				got, err := CheckMetadata(context.Background(), in)
 				if tc.want == "" {
-					wantRefusal(t, err, InvalidClientMetadata, "response_types", "grant_types", "authorization_code")
+					wantRefusal(t, err, refusal.InvalidClientMetadata, "response_types", "grant_types", "authorization_code")
 					continue
 				}
 				if err != nil || got.Metadata.ResponseTypes == nil || fmt.Sprint(got.Metadata.ResponseTypes) != tc.want {
@@ -188,7 +192,7 @@ func TestResponseTypesFollowGrants(t *testing.T) {
 // TestVersion34 holds requests and answers against what the file of DCR 3.4 has other
 // than that of 3.3.
 func TestVersion34(t *testing.T) {
-	der := subjectDER(t, rdn(printableString("2.5.4.6", "GB")), rdn(utf8String("2.5.4.10", "Bank, Ltd")), rdn(utf8String("2.5.4.3", "tpp")))
+	der := dntest.Subject(t, dntest.RDN(dntest.PrintableString("2.5.4.6", "GB")), dntest.RDN(dntest.UTF8String("2.5.4.10", "Bank, Ltd")), dntest.RDN(dntest.UTF8String("2.5.4.3", "tpp")))
 	cert, err := ReadCertificate(issue(t, der, ecKey()), noon)
 	if err != nil {
 		t.Fatal(err)
@@ -217,19 +221,19 @@ func TestVersion34(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			in := metadataInput(t, with(with(requestClaims, "token_endpoint_auth_method", "tls_client_auth"), tc.changes...), with(ssaClaims, tc.ssa...))
-			in.Acceptable, in.Certificate = Version("3.4").Acceptable(), cert
+			in.Supported, in.Certificate = Version("3.4").SupportedMetadata(), cert
 			_, err := CheckMetadata(context.Background(), in)
 			switch {
 			case tc.word != "":
-				wantRefusal(t, err, InvalidClientMetadata, tc.word)
+				wantRefusal(t, err, refusal.InvalidClientMetadata, tc.word)
 			case err != nil:
 				t.Fatal(err)
 			}
-			in.Acceptable.Lenient = Leniency{claim}
+			in.Supported.Lenient = Leniency{claim}
 			if _, err := CheckMetadata(context.Background(), in); strings.Contains(tc.word, "in the form") && err != nil && strings.Contains(err.Error(), "in the form") {
 				t.Errorf("lenient: %v", err)
 			}
-			in.Acceptable = Version("3.3").Acceptable()
+			in.Supported = Version("3.3").SupportedMetadata()
 			if _, err := CheckMetadata(context.Background(), in); err != nil && (strings.Contains(err.Error(), "in the form") || tc.name == "mobile") {
 				t.Errorf("3.3: %v", err)
 			}
@@ -250,11 +254,11 @@ func TestShown(t *testing.T) {
 	} {
 		name := nameOf(t, tc.text)
 		m := Metadata{ApplicationType: "mobile", TLSClientAuthSubjectDN: tc.text}
-		got := Version("3.4").Shown(m, func() (DN, error) { return name, nil })
+		got := Version("3.4").Shown(m, func() (dn.Name, error) { return name, nil })
 		if got.TLSClientAuthSubjectDN != tc.want || got.ApplicationType != "native" {
 			t.Errorf("%s: %s %s, want %s", tc.name, got.ApplicationType, got.TLSClientAuthSubjectDN, tc.want)
 		}
-		if read := nameOf(t, got.TLSClientAuthSubjectDN); !read.sameAttributes(name) {
+		if read := nameOf(t, got.TLSClientAuthSubjectDN); !read.SameAttributes(name) {
 			t.Errorf("%s: %s is another name", tc.name, got.TLSClientAuthSubjectDN)
 		}
 		if got := Version("3.3").Shown(m, nil); !reflect.DeepEqual(got, m) {

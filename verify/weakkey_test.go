@@ -8,6 +8,8 @@ import (
 	"math/big"
 	"strings"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // rocaPrimeOf is a prime of the flawed generator: k*M + (65537^a mod M), M the product
@@ -158,7 +160,7 @@ func TestRequestOfFactorableKey(t *testing.T) {
 	r.Keys = parseKeys(t, jwkOf(key.Public(), "kid", "tpp"), jwkOf(ecKey().Public(), "kid", "other"))
 	raw := signJWS(t, requestHeader, jsonOf(with(requestClaims, "software_statement", statement(t, ssaClaims))), "PS256", key)
 	_, err := VerifyRequest(context.Background(), []byte(raw), r, noon)
-	wantRefusal(t, err, InvalidClientMetadata, "registration request is signed with a key that is not in the JWKS (kid 'tpp') as one that counts: there it is an RSA key of a flawed generator (ROCA, CVE-2017-15361); make a new key")
+	wantRefusal(t, err, refusal.InvalidClientMetadata, "registration request is signed with a key that is not in the JWKS (kid 'tpp') as one that counts: there it is an RSA key of a flawed generator (ROCA, CVE-2017-15361); make a new key")
 
 	// A new key with the same kid may have been published since.
 	renewed := &scriptedKeys{keys: r.Keys.(FixedKeys), refreshed: parseKeys(t, jwkOf(softwareKey().Public(), "kid", "tpp"))}

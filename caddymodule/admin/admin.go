@@ -113,7 +113,7 @@ func serve(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case errors.Is(err, registry.ErrNotFound):
 		return failed(http.StatusNotFound, err)
-	case errors.Is(err, registry.ErrNative), errors.Is(err, registry.ErrNoNewSecret), errors.Is(err, registry.ErrStillThere), errors.Is(err, registry.ErrUnaskable), errors.Is(err, registry.ErrNoEpoch):
+	case errors.Is(err, registry.ErrNative), errors.Is(err, registry.ErrNoNewSecret), errors.Is(err, registry.ErrStillThere), errors.Is(err, registry.ErrCannotCheck), errors.Is(err, registry.ErrNoEpoch):
 		return failed(http.StatusConflict, err)
 	case errors.Is(err, registry.ErrCursor):
 		return failed(http.StatusBadRequest, err)

@@ -33,7 +33,7 @@ func (c *call) removeClient() (any, error) {
 	if unasked, ok := q["unasked"]; ok && unasked != "true" {
 		return nil, badRequest("unasked: the only value is true")
 	}
-	m := registry.Removal{Workspace: q["workspace"], ClientID: q["client_id"], Reason: q["reason"], Unasked: q["unasked"] == "true"}
+	m := registry.Removal{Workspace: q["workspace"], ClientID: q["client_id"], Reason: q["reason"], WithoutCheck: q["unasked"] == "true"}
 	if err := m.Check(); err != nil {
 		return nil, badRequest("%w", err)
 	}
@@ -41,7 +41,7 @@ func (c *call) removeClient() (any, error) {
 		return nil, err
 	}
 	err = c.registry.Remove(c.r.Context(), m)
-	if errors.Is(err, registry.ErrUnaskable) {
+	if errors.Is(err, registry.ErrCannotCheck) {
 		err = errors.Join(err, errors.New("when you have looked, say so with unasked=true"))
 	}
 	return nil, err

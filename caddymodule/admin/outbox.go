@@ -28,7 +28,7 @@ func (c *call) outbox() (any, error) {
 }
 
 func (c *call) divergences() (any, error) {
-	return ofWorkspace(c, c.registry.Divergences)
+	return ofWorkspace(c, c.registry.Discrepancies)
 }
 
 func (c *call) dismiss() (any, error) {
@@ -36,7 +36,7 @@ func (c *call) dismiss() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := registry.Divergence{Workspace: q["workspace"], Kind: q["kind"], Registration: q["registration"]}
+	d := registry.Discrepancy{Workspace: q["workspace"], Kind: q["kind"], Registration: q["registration"]}
 	if err := d.Check(); err != nil {
 		return nil, badRequest("%w", err)
 	}

@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // What a call was asked. Whatever is not understood is an error and never left out: a
@@ -73,7 +73,7 @@ func (c *call) body(names ...string) (map[string]string, error) {
 	if err != nil {
 		return nil, badRequest("the body must be %s: %w", shape, err)
 	}
-	object, err := verify.ParseObject(data)
+	object, err := strictjson.Parse(data)
 	if err != nil {
 		return nil, badRequest("the body must be %s: %w", shape, err)
 	}

@@ -60,21 +60,21 @@ func TestUncounted(t *testing.T) {
 // A claim that is longer than usual makes the rest count again.
 func TestUnusualInput(t *testing.T) {
 	in := input(t)
-	if !isUsual(in) {
+	if !isTypical(in) {
 		t.Error("an input of the usual size")
 	}
-	in.Request = in.Request.With(bulky, []byte(`"`+strings.Repeat("x", 3*usualText)+`"`))
-	if !isUsual(in) {
+	in.Request = in.Request.With(bulky, []byte(`"`+strings.Repeat("x", 3*typicalTextLength)+`"`))
+	if !isTypical(in) {
 		t.Error("the software statement is long in every request")
 	}
-	long := []byte(`"` + strings.Repeat("x", usualText) + `"`)
+	long := []byte(`"` + strings.Repeat("x", typicalTextLength) + `"`)
 	for name, change := range map[string]func(*verify.PolicyInput){
 		"request": func(in *verify.PolicyInput) { in.Request = in.Request.With("x", long) },
 		"ssa":     func(in *verify.PolicyInput) { in.SSA = in.SSA.With("x", long) },
 		"token":   func(in *verify.PolicyInput) { in.Token.Claims = in.Token.Claims.With("x", long) },
 	} {
 		in := input(t)
-		if change(in); isUsual(in) {
+		if change(in); isTypical(in) {
 			t.Errorf("a long claim of %s", name)
 		}
 		p := &Policy{Expression: `ssa.org_status == "Active"`, CostLimit: 10}

@@ -10,13 +10,14 @@ import (
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
 
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // claims is a JSON object as a map of CEL. Its members are decoded when an expression
 // reads them, once in a decision: most of a software statement nobody reads.
 type claims struct {
-	verify.Object
+	strictjson.Object
 	decoded []ref.Val
 }
 
@@ -106,20 +107,20 @@ func (c *claims) whole() ref.Val {
 func value(raw []byte) ref.Val {
 	switch raw[0] {
 	case '{':
-		o, err := verify.ParseAnswer(raw) // its reader has accepted it
+		o, err := strictjson.ParseAnswer(raw) // its reader has accepted it
 		if err != nil {
 			return types.WrapErr(err)
 		}
 		return &claims{Object: o}
 	case '[':
-		items := verify.Items(raw)
+		items := strictjson.Items(raw)
 		list := make([]ref.Val, len(items))
 		for i, item := range items {
 			list[i] = value(item)
 		}
 		return types.NewRefValList(types.DefaultTypeAdapter, list)
 	case '"':
-		return types.String(verify.Text(raw))
+		return types.String(strictjson.Text(raw))
 	case 't', 'f':
 		return types.Bool(raw[0] == 't')
 	case 'n':
@@ -132,7 +133,7 @@ func value(raw []byte) ref.Val {
 	// would be equal to anything.
 	f, err := strconv.ParseFloat(string(raw), 64)
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
-		return types.WrapErr(fmt.Errorf("number %s: %w", verify.Quote(string(raw)), err))
+		return types.WrapErr(fmt.Errorf("number %s: %w", refusal.Quote(string(raw)), err))
 	}
 	return types.Double(f)
 }

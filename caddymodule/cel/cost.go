@@ -10,6 +10,7 @@ import (
 	"cel.dev/cel-go/common/types"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // To count what an expression costs while it is evaluated takes as long as to evaluate
@@ -17,9 +18,9 @@ import (
 // than its limit for every input with no text longer than usual; only other expressions,
 // and other inputs, are counted.
 
-// usualText is the length of a claim, as JSON, up to which nothing needs counting. A
+// typicalTextLength is the length of a claim, as JSON, up to which nothing needs counting. A
 // list within it has not more items either.
-const usualText = 4096
+const typicalTextLength = 4096
 
 // bulky is the claim that is longer in every request, and of no use to a policy.
 const bulky = "software_statement"
@@ -28,7 +29,7 @@ const bulky = "software_statement"
 type sizes struct{}
 
 func (sizes) EstimateSize(node checker.AstNode) *checker.SizeEstimate {
-	most := uint64(usualText)
+	most := uint64(typicalTextLength)
 	if path := node.Path(); len(path) > 1 && path[1] == bulky || node.Type() != nil && node.Type().Kind() == types.StringKind {
 		most = verify.MaxRequest
 	}
@@ -63,15 +64,15 @@ func costsLess(env *celgo.Env, checked *celgo.Ast, limit uint64) bool {
 	return err == nil && cost.Max < limit
 }
 
-// isUsual tells whether no claim of an input is longer than usual.
-func isUsual(in *verify.PolicyInput) bool {
-	objects := [3]verify.Object{in.Request, in.SSA}
+// isTypical tells whether no claim of an input is longer than usual.
+func isTypical(in *verify.PolicyInput) bool {
+	objects := [3]strictjson.Object{in.Request, in.SSA}
 	if in.Token != nil {
 		objects[2] = in.Token.Claims
 	}
 	for _, o := range objects {
 		for _, m := range o.Members() {
-			if len(m.Value) > usualText && m.Name != bulky {
+			if len(m.Value) > typicalTextLength && m.Name != bulky {
 				return false
 			}
 		}

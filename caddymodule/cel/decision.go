@@ -9,6 +9,7 @@ import (
 	"cel.dev/cel-go/common/types/ref"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // decision is the type of what allow, deny and reject give.
@@ -39,7 +40,7 @@ func (d decision) Value() any            { return d.Decision }
 //	<decision>.scopes(list)     allows it with no other scopes than these
 //	<decision>.grants(list)     allows it with no other grant types than these
 func decisions() []celgo.EnvOption {
-	denial := func(kind verify.Kind) celgo.OverloadOpt {
+	denial := func(kind refusal.Kind) celgo.OverloadOpt {
 		return celgo.UnaryBinding(func(text ref.Val) ref.Val {
 			s, ok := text.(types.String)
 			if !ok {
@@ -67,8 +68,8 @@ func decisions() []celgo.EnvOption {
 		celgo.Function("allow", celgo.Overload("allow", nil, decisionType, celgo.FunctionBinding(func(...ref.Val) ref.Val {
 			return decision{verify.Decision{Allowed: true}}
 		}))),
-		celgo.Function("deny", celgo.Overload("deny_string", []*celgo.Type{celgo.StringType}, decisionType, denial(verify.UnapprovedSoftwareStatement))),
-		celgo.Function("reject", celgo.Overload("reject_string", []*celgo.Type{celgo.StringType}, decisionType, denial(verify.InvalidClientMetadata))),
+		celgo.Function("deny", celgo.Overload("deny_string", []*celgo.Type{celgo.StringType}, decisionType, denial(refusal.UnapprovedSoftwareStatement))),
+		celgo.Function("reject", celgo.Overload("reject_string", []*celgo.Type{celgo.StringType}, decisionType, denial(refusal.InvalidClientMetadata))),
 		celgo.Function("scopes", celgo.MemberOverload("decision_scopes_list", []*celgo.Type{decisionType, list}, decisionType,
 			narrow(func(d *verify.Decision, names []string) { d.Scopes = names }))),
 		celgo.Function("grants", celgo.MemberOverload("decision_grants_list", []*celgo.Type{decisionType, list}, decisionType,

@@ -17,7 +17,7 @@ import (
 // Decide asks the expression.
 func (p *Policy) Decide(ctx context.Context, in *verify.PolicyInput) (verify.Decision, error) {
 	program := p.program.Program
-	if p.program.uncounted != nil && isUsual(in) {
+	if p.program.uncounted != nil && isTypical(in) {
 		program = p.program.uncounted
 	}
 	v, _, err := program.ContextEval(ctx, variablesOf(in))

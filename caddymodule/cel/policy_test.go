@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 func load(t testing.TB, expression string) *Policy {
@@ -19,9 +20,9 @@ func load(t testing.TB, expression string) *Policy {
 	return p
 }
 
-func object(t testing.TB, text string) verify.Object {
+func object(t testing.TB, text string) strictjson.Object {
 	t.Helper()
-	o, err := verify.ParseObject([]byte(text))
+	o, err := strictjson.Parse([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}

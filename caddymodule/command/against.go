@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/caddymodule/policylanguage"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // against are the flags of a candidate that is held to what is registered.
@@ -81,7 +82,7 @@ func (a *against) run(c *cobra.Command) error {
 			if verdict == "" {
 				continue
 			}
-			_, err := fmt.Fprintf(c.OutOrStdout(), "%-9s  client %s  software %s (%s)  organisation %s: %s\n", verdict, r.ClientID, r.SoftwareID, verify.Quote(r.ClientName), r.OrgID, reason)
+			_, err := fmt.Fprintf(c.OutOrStdout(), "%-9s  client %s  software %s (%s)  organisation %s: %s\n", verdict, r.ClientID, r.SoftwareID, refusal.Quote(r.ClientName), r.OrgID, reason)
 			if err != nil {
 				return err
 			}

@@ -11,7 +11,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/trace"
 )
 
 // print writes explanations for people or as JSON. Its error is the exit status.
@@ -58,7 +58,7 @@ func describe(b *strings.Builder, e *registry.Explanation) {
 			fmt.Fprintf(b, " (%s)", s.Clause)
 		}
 		b.WriteByte('\n')
-		for _, line := range []struct{ what, text string }{{"input", string(s.Input)}, {"told", s.Told}, {"reason", s.Reason}} {
+		for _, line := range []struct{ what, text string }{{"input", string(s.Input)}, {"told", s.ErrorDescription}, {"reason", s.Reason}} {
 			if line.text != "" {
 				fmt.Fprintf(b, "%-12s %s: %s\n", "", line.what, printable(line.text))
 			}
@@ -67,7 +67,7 @@ func describe(b *strings.Builder, e *registry.Explanation) {
 	b.WriteByte('\n')
 	switch e.Outcome {
 	case registry.Refused:
-		fmt.Fprintf(b, "refused: %d %s (%s): %s\n", e.Status, e.Error, e.Rule, printable(e.Told))
+		fmt.Fprintf(b, "refused: %d %s (%s): %s\n", e.Status, e.Error, e.Rule, printable(e.ErrorDescription))
 	case registry.Incomplete:
 		b.WriteString("incomplete: nothing refuses the request, but not everything could be checked\n")
 	case registry.Passed:
@@ -75,10 +75,10 @@ func describe(b *strings.Builder, e *registry.Explanation) {
 	default:
 		fmt.Fprintf(b, "%s\n", e.Outcome)
 	}
-	if slices.ContainsFunc(e.Steps, func(s verify.Step) bool { return s.Verdict == verify.VerdictUnavailable }) {
+	if slices.ContainsFunc(e.Steps, func(s trace.Step) bool { return s.Verdict == trace.Unavailable }) {
 		b.WriteString("a server that must be asked did not answer, or was not asked: see the reason of the step that is unavailable; --answer <url>=<file> stands for it\n")
 	}
-	if slices.ContainsFunc(e.Steps, func(s verify.Step) bool { return s.Verdict == verify.VerdictWouldRefuse }) {
+	if slices.ContainsFunc(e.Steps, func(s trace.Step) bool { return s.Verdict == trace.WouldRefuse }) {
 		b.WriteString("a policy in shadow would refuse it\n")
 	}
 	b.WriteByte('\n')

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/trace"
 )
 
 // refusedByPolicy is what the documentation shows the end of.
@@ -16,14 +16,14 @@ func refusedByPolicy() registry.Explanation {
 	told := "the bank's registration policy does not let this software in; ask the bank"
 	return registry.Explanation{
 		Workspace: "default/obuk", Operation: "register", SupportCode: "4f5a1c3e-7b0d-4c8e-9a51-2d6f0b8c7e11", At: time.Date(2026, 11, 27, 9, 30, 0, 0, time.UTC),
-		Outcome: registry.Refused, Status: 400, Error: "unapproved_software_statement", Rule: "policy", Told: told,
-		Steps: []verify.Step{
-			{Step: "client_certificate", Rule: "client_certificate", Clause: "RFC 8705 2.1", Verdict: verify.VerdictPassed},
-			{Step: "metadata", Rule: "tls_client_auth_subject_dn", Clause: "RFC 8705 2.1.2", Verdict: verify.VerdictPassed,
+		Outcome: registry.Refused, Status: 400, Error: "unapproved_software_statement", Rule: "policy", ErrorDescription: told,
+		Steps: []trace.Step{
+			{Step: "client_certificate", Rule: "client_certificate", Clause: "RFC 8705 2.1", Verdict: trace.Passed},
+			{Step: "metadata", Rule: "tls_client_auth_subject_dn", Clause: "RFC 8705 2.1.2", Verdict: trace.Passed,
 				Input: json.RawMessage(`{"tls_client_auth_subject_dn":"CN=V4T2FEJDI7GPFFCWWL3WJF,organizationIdentifier=PSDGB-FCA-123456,O=Acme Ltd,C=GB"}`)},
-			{Step: "metadata", Rule: "software_statement", Clause: "RFC 7591 2.3", Verdict: verify.VerdictPassed},
-			{Step: "policy", Rule: "status", Clause: "policy cel", Input: json.RawMessage(`{"ssa":{"org_id":"0015800001041REAAY","org_status":"Active"}}`), Verdict: verify.VerdictRefused,
-				Told: told, Reason: `policy status: ssa.org_status == "Closed" is false (line 1)`},
+			{Step: "metadata", Rule: "software_statement", Clause: "RFC 7591 2.3", Verdict: trace.Passed},
+			{Step: "policy", Rule: "status", Clause: "policy cel", Input: json.RawMessage(`{"ssa":{"org_id":"0015800001041REAAY","org_status":"Active"}}`), Verdict: trace.Refused,
+				ErrorDescription: told, Reason: `policy status: ssa.org_status == "Closed" is false (line 1)`},
 		},
 	}
 }
@@ -62,8 +62,8 @@ func TestExplainText(t *testing.T) {
 // Whoever sends a request does not command the operator's terminal.
 func TestExplainTextIsPrintable(t *testing.T) {
 	one := refusedByPolicy()
-	one.Told = "\u009b2J\u202e\npassed: every check"
-	one.Steps = []verify.Step{{Step: "request", Rule: "iss", Input: json.RawMessage("\"\u009b2J\u202e\""), Told: "\x1b[2J", Reason: "\u2066\U000e0001\npassed: every check", Verdict: verify.VerdictRefused}}
+	one.ErrorDescription = "\u009b2J\u202e\npassed: every check"
+	one.Steps = []trace.Step{{Step: "request", Rule: "iss", Input: json.RawMessage("\"\u009b2J\u202e\""), ErrorDescription: "\x1b[2J", Reason: "\u2066\U000e0001\npassed: every check", Verdict: trace.Refused}}
 	var out strings.Builder
 	if err := (&explanation{code: one.SupportCode}).print(&out, []registry.Explanation{one, one}); err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func TestExplainTextIsPrintable(t *testing.T) {
 		t.Fatal(err)
 	}
 	var again []registry.Explanation
-	if err := json.Unmarshal([]byte(out.String()), &again); err != nil || again[0].Told != one.Told || again[0].Steps[0].Reason != one.Steps[0].Reason || strings.ContainsAny(out.String(), "\u009b\u202e\u2066\x1b") {
+	if err := json.Unmarshal([]byte(out.String()), &again); err != nil || again[0].ErrorDescription != one.ErrorDescription || again[0].Steps[0].Reason != one.Steps[0].Reason || strings.ContainsAny(out.String(), "\u009b\u202e\u2066\x1b") {
 		t.Errorf("%q, %v", out.String(), err)
 	}
 }

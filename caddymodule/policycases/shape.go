@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // The types whose form is not that of their fields.
 var (
 	timeType   = reflect.TypeFor[time.Time]()
-	claimsType = reflect.TypeFor[verify.Object]()
+	claimsType = reflect.TypeFor[strictjson.Object]()
 	inputType  = reflect.TypeFor[verify.PolicyInput]()
 	changeType = reflect.TypeFor[json.RawMessage]()
 	anyType    = reflect.TypeFor[any]()

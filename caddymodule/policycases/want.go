@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // Want is a decision. What is left out is not looked at, except Allowed.
@@ -53,7 +54,7 @@ func (w *Want) holds(d verify.Decision, in *verify.PolicyInput) error {
 		case d.Text == "":
 			fault("text: the policy has none of its own, so that a TPP reads the text of its block in the Caddyfile, which is not tested; the case wants %s", shown(w.Text))
 		case d.Text == w.Text:
-			fault("text is %s for a TPP, which reads printable ASCII, %d bytes at most; the policy has %s", shown(told), verify.MaxDescription, shown(w.Text))
+			fault("text is %s for a TPP, which reads printable ASCII, %d bytes at most; the policy has %s", shown(told), refusal.MaxDescription, shown(w.Text))
 		default:
 			differs("text", told, w.Text)
 		}

@@ -9,6 +9,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // value is an ast.Value.
@@ -31,7 +33,7 @@ func (p *part) value(v reflect.Value) (value, error) {
 	case object:
 		return p.members(v)
 	case claims:
-		return p.claims(v.Interface().(verify.Object))
+		return p.claims(v.Interface().(strictjson.Object))
 	case list:
 		items := make([]*ast.Term, v.Len())
 		for i := range items {
@@ -66,7 +68,7 @@ func (p *part) members(v reflect.Value) (value, error) {
 	return ast.NewObject(members...), nil
 }
 
-func (p *part) claims(o verify.Object) (value, error) {
+func (p *part) claims(o strictjson.Object) (value, error) {
 	members := make([][2]*ast.Term, 0, len(p.parts))
 	for _, m := range o.Members() {
 		if !p.whole && p.parts[m.Name] == nil {
@@ -74,7 +76,7 @@ func (p *part) claims(o verify.Object) (value, error) {
 		}
 		v, err := parse(m.Value)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", verify.Quote(m.Name), err)
+			return nil, fmt.Errorf("%s: %w", refusal.Quote(m.Name), err)
 		}
 		members = append(members, [2]*ast.Term{ast.InternedTerm(m.Name), ast.NewTerm(v)})
 	}

@@ -8,7 +8,8 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // Bounds of a number's text: arithmetic costs as many digits as it has written out.
@@ -23,13 +24,13 @@ const (
 func parse(raw []byte) (value, error) {
 	switch raw[0] {
 	case '{':
-		o, err := verify.ParseAnswer(raw) // without the members that are null, as at the top of the claims
+		o, err := strictjson.ParseAnswer(raw) // without the members that are null, as at the top of the claims
 		if err != nil {
 			return nil, err
 		}
 		return (&part{whole: true}).claims(o)
 	case '[':
-		items := verify.Items(raw)
+		items := strictjson.Items(raw)
 		terms := make([]*ast.Term, len(items))
 		for i, item := range items {
 			v, err := parse(item)
@@ -40,7 +41,7 @@ func parse(raw []byte) (value, error) {
 		}
 		return ast.NewArray(terms...), nil
 	case '"':
-		return ast.String(verify.Text(raw)), nil
+		return ast.String(strictjson.Text(raw)), nil
 	case 't', 'f':
 		return ast.Boolean(raw[0] == 't'), nil
 	case 'n':
@@ -58,7 +59,7 @@ func parseNumber(text string) (value, error) {
 		}
 	}
 	if len(text) > maxNumber || exponent > maxExponent || exponent < -maxExponent {
-		return nil, fmt.Errorf("number %s: too large, or too small", verify.Quote(text))
+		return nil, fmt.Errorf("number %s: too large, or too small", refusal.Quote(text))
 	}
 	return ast.Number(text), nil
 }

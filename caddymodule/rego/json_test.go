@@ -11,6 +11,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 func TestNumbers(t *testing.T) {
@@ -29,7 +30,7 @@ func FuzzClaims(f *testing.F) {
 	f.Add([]byte(`{"a":[ ],"b":{ }}`))
 	f.Add([]byte(`{"a":""}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		o, err := verify.ParseObject(text)
+		o, err := strictjson.Parse(text)
 		if err != nil {
 			return
 		}
@@ -75,8 +76,8 @@ func filled(v reflect.Value) {
 	case time.Time:
 		v.Set(reflect.ValueOf(time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)))
 		return
-	case verify.Object:
-		o, _ := verify.ParseObject([]byte(`{"a":{"b":[1]}}`))
+	case strictjson.Object:
+		o, _ := strictjson.Parse([]byte(`{"a":{"b":[1]}}`))
 		v.Set(reflect.ValueOf(o))
 		return
 	}

@@ -12,6 +12,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // provisioned is a policy of one file, and what its load says.
@@ -42,9 +44,9 @@ func load(t testing.TB, text string) *Policy {
 	return p
 }
 
-func parsed(t testing.TB, text string) verify.Object {
+func parsed(t testing.TB, text string) strictjson.Object {
 	t.Helper()
-	o, err := verify.ParseObject([]byte(text))
+	o, err := strictjson.Parse([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +148,7 @@ func TestDecisions(t *testing.T) {
 		{"nothing to deny", `deny contains "x" if false`, verify.Decision{Allowed: true}},
 		{"text", `deny contains "no"`, verify.Decision{Text: "no", Reason: "no"}},
 		{"object", `deny contains {"text": "no", "reason": "because", "code": "invalid_client_metadata"}`,
-			verify.Decision{Kind: verify.InvalidClientMetadata, Text: "no", Reason: "because"}},
+			verify.Decision{Kind: refusal.InvalidClientMetadata, Text: "no", Reason: "because"}},
 		{"sorted", `deny contains "b"` + "\n" + `deny contains {"text": "a", "reason": "z"}` + "\n" + `deny contains "c"`,
 			verify.Decision{Text: "a", Reason: "z; b; c"}},
 		{"allow undefined", `allow if input.operation == "read"`, verify.Decision{Reason: "allow is undefined"}},

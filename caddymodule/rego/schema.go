@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // shape is what a value of the input may be.
@@ -39,7 +40,7 @@ var inputShape = shapeOf(reflect.TypeFor[verify.PolicyInput]())
 
 func shapeOf(t reflect.Type) *node {
 	switch {
-	case t == reflect.TypeFor[verify.Object]():
+	case t == reflect.TypeFor[strictjson.Object]():
 		return &node{shape: claims}
 	case t == reflect.TypeFor[time.Time]():
 		return &node{shape: text}

@@ -17,6 +17,7 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // take makes an answer the client's record, as the registry does.
@@ -90,7 +91,7 @@ func TestLifeOfAClient(t *testing.T) {
 			t.Errorf("second deletion: %v", err)
 		}
 		_, err = b.Update(t.Context(), c)
-		if b.refused(err, verify.Unavailable); !errors.Is(err, registry.ErrDetached) {
+		if b.refused(err, refusal.Unavailable); !errors.Is(err, registry.ErrDetached) {
 			t.Errorf("update of a deleted client: %v", err)
 		}
 		if slices.ContainsFunc(seen, func(token string) bool { return strings.Contains(b.log.String(), token) }) {
@@ -132,17 +133,17 @@ func TestRegistrationToken(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = b.CheckToken(t.Context(), raw)
-		b.refused(err, verify.InvalidToken)
+		b.refused(err, refusal.InvalidToken)
 		if err := b.Revoke(t.Context(), registry.Revocation{Token: raw, Registration: true}); err != nil { // RFC 7009 2.2
 			t.Errorf("second revocation: %v", err)
 		}
 		_, err = b.CheckToken(t.Context(), "unknown")
-		b.refused(err, verify.InvalidToken)
+		b.refused(err, refusal.InvalidToken)
 
 		stranger := b.connector(func(o *authserver.Options) { o.ClientSecret, o.RegistrarSecret = "wrong", "wrong" })
 		_, err = stranger.CheckToken(t.Context(), raw)
-		b.refused(err, verify.Unavailable)
-		b.refused(stranger.Revoke(t.Context(), registry.Revocation{Token: raw, Registration: true}), verify.AccessDenied)
+		b.refused(err, refusal.Unavailable)
+		b.refused(stranger.Revoke(t.Context(), registry.Revocation{Token: raw, Registration: true}), refusal.AccessDenied)
 	})
 }
 
@@ -162,7 +163,7 @@ func TestManagementToken(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = b.CheckToken(t.Context(), raw)
-		b.refused(err, verify.InvalidToken)
+		b.refused(err, refusal.InvalidToken)
 	})
 }
 
@@ -190,7 +191,7 @@ func TestJWTAccessTokens(t *testing.T) {
 		take(c, p)
 		b.manages(c)
 		if err := b.Revoke(t.Context(), registry.Revocation{Token: raw, Registration: true}); err != nil {
-			b.refused(err, verify.AccessDenied) // of one that keeps no JWTs
+			b.refused(err, refusal.AccessDenied) // of one that keeps no JWTs
 		}
 	})
 }
@@ -217,7 +218,7 @@ func TestServerChoosesClientID(t *testing.T) {
 		other := b.client()
 		other.ClientID = uuid.NewString()
 		_, err = deceived.Create(t.Context(), other)
-		if b.refused(err, verify.Unavailable); errors.Is(err, registry.ErrLost) || b.stored()["client_id"] != c.ClientID {
+		if b.refused(err, refusal.Unavailable); errors.Is(err, registry.ErrLost) || b.stored()["client_id"] != c.ClientID {
 			t.Errorf("error %v, stored %v", err, b.stored())
 		}
 		if err := b.Delete(t.Context(), c); err != nil || len(b.clients()) != 0 {
@@ -237,9 +238,9 @@ func TestRegistrationRefused(t *testing.T) {
 			c := b.client()
 			change(c)
 			_, err := b.Create(t.Context(), c)
-			kind := verify.InvalidClientMetadata
-			if refused := verify.AsError(err); name == "redirect URI" && refused.Kind == verify.InvalidRedirectURI {
-				kind = verify.InvalidRedirectURI // one of the servers tells it apart
+			kind := refusal.InvalidClientMetadata
+			if refused := refusal.From(err); name == "redirect URI" && refused.Kind == refusal.InvalidRedirectURI {
+				kind = refusal.InvalidRedirectURI // one of the servers tells it apart
 			}
 			if b.refused(err, kind); errors.Is(err, registry.ErrLost) {
 				t.Errorf("%s: %v", name, err)
@@ -247,7 +248,7 @@ func TestRegistrationRefused(t *testing.T) {
 		}
 		stranger := b.connector(func(o *authserver.Options) { o.InitialAccessToken = "another-initial-access-token" })
 		_, err := stranger.Create(t.Context(), b.client())
-		if b.refused(err, verify.Unavailable); errors.Is(err, registry.ErrLost) || strings.Contains(err.Error(), "another-initial") {
+		if b.refused(err, refusal.Unavailable); errors.Is(err, registry.ErrLost) || strings.Contains(err.Error(), "another-initial") {
 			t.Errorf("wrong initial access token: %v", err)
 		}
 		if clients := b.clients(); len(clients) != 0 {
@@ -262,7 +263,7 @@ func TestRegistrationRefused(t *testing.T) {
 		take(c, p)
 		c.Metadata.IDTokenSigningAlg = "RS512"
 		_, err = b.Update(t.Context(), c)
-		b.refused(err, verify.InvalidClientMetadata)
+		b.refused(err, refusal.InvalidClientMetadata)
 		c.Metadata.IDTokenSigningAlg = "PS256"
 		if _, err := b.Update(t.Context(), c); err != nil { // the token of the refused one is still good
 			t.Error(err)
@@ -282,7 +283,7 @@ func TestLostAnswer(t *testing.T) {
 		for known, after := range []bool{false, true} {
 			lose(http.MethodPost, after)
 			_, err := b.Create(t.Context(), c)
-			if b.refused(err, verify.Unavailable); !errors.Is(err, registry.ErrLost) || len(b.clients()) != known {
+			if b.refused(err, refusal.Unavailable); !errors.Is(err, registry.ErrLost) || len(b.clients()) != known {
 				t.Fatalf("error %v, clients %v", err, b.clients())
 			}
 		}
@@ -297,7 +298,7 @@ func TestLostAnswer(t *testing.T) {
 		c.Metadata.Scope = "openid accounts"
 		lose(http.MethodPut, true)
 		_, err = b.Update(t.Context(), c)
-		if b.refused(err, verify.Unavailable); !errors.Is(err, registry.ErrLost) || b.stored()["scope"] != "openid accounts" {
+		if b.refused(err, refusal.Unavailable); !errors.Is(err, registry.ErrLost) || b.stored()["scope"] != "openid accounts" {
 			t.Fatalf("error %v, stored %v", err, b.stored())
 		}
 		if _, err = b.Update(t.Context(), c); !errors.Is(err, registry.ErrDetached) {
@@ -310,7 +311,7 @@ func TestLostAnswer(t *testing.T) {
 
 		lose(http.MethodDelete, true)
 		err = b.Delete(t.Context(), c)
-		if b.refused(err, verify.Unavailable); !errors.Is(err, registry.ErrLost) || len(b.clients()) != 0 {
+		if b.refused(err, refusal.Unavailable); !errors.Is(err, registry.ErrLost) || len(b.clients()) != 0 {
 			t.Errorf("error %v, clients %v", err, b.clients())
 		}
 		if err := b.Delete(t.Context(), c); err != nil && !errors.Is(err, registry.ErrDetached) {

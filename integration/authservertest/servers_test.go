@@ -24,6 +24,7 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 const issuer = "https://localhost:8443/default/obuk"
@@ -112,9 +113,9 @@ func (b *bank) connector(change func(*authserver.Options)) *authserver.Server {
 		ClientID: config.GatewayID, ClientSecret: config.GatewaySecret,
 		RegistrarID: config.RegistrarID, RegistrarSecret: config.RegistrarSecret,
 		InitialAccessToken: config.InitialAccessToken, ClientIDHeader: config.ClientIDHeader,
-		DNFormat: map[authserverprocess.Kind]string{authserverprocess.GoOIDC: authserver.Go, authserverprocess.OIDCProvider: authserver.RFC4514}[b.as.Kind],
-		Accept:   verify.DefaultAcceptable(),
-		Logger:   slog.New(slog.NewTextHandler(&b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		DNFormat:  map[authserverprocess.Kind]string{authserverprocess.GoOIDC: authserver.Go, authserverprocess.OIDCProvider: authserver.RFC4514}[b.as.Kind],
+		Supported: verify.DefaultSupportedMetadata(),
+		Logger:    slog.New(slog.NewTextHandler(&b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	change(&options)
 	s, err := authserver.New(options)
@@ -204,10 +205,10 @@ func (b *bank) token(id, secret, scope string) (status int, token string) {
 }
 
 // refused checks an error's kind, and that its text tells no secret.
-func (b *bank) refused(err error, kind verify.Kind) {
+func (b *bank) refused(err error, kind refusal.Kind) {
 	b.t.Helper()
-	var refusal *verify.Error
-	if !errors.As(err, &refusal) || refusal.Kind != kind {
+	var refused *refusal.Error
+	if !errors.As(err, &refused) || refused.Kind != kind {
 		b.t.Errorf("error %v, want kind %d", err, kind)
 		return
 	}

@@ -35,7 +35,7 @@ func (b *bank) backlogIsCounted(t *testing.T) {
 		var wrong []error
 		for _, s := range scanned.Entries {
 			lines := []string{fmt.Sprintf("outbox_entries{workspace=%q} %d", s.Workspace, s.Waiting)}
-			for kind, n := range s.Divergences {
+			for kind, n := range s.Discrepancies {
 				lines = append(lines, fmt.Sprintf("divergences{kind=%q,workspace=%q} %d", kind, s.Workspace, n))
 			}
 			for _, line := range lines {

@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/trace"
 )
 
 // TestExplain: what is said of a request that nobody served is what the gateway does
@@ -71,8 +71,8 @@ func TestExplain(t *testing.T) {
 				r, err := client.Register(t.Context(), p.Register, x.token, x.body)
 				answered(t, r, err, e.Status, tc.code)
 				served := x.kept(t, r.Header.Get("x-fapi-interaction-id"))
-				if r.Text("error_description") != e.Told && tc.name != "expired" { // it tells the time
-					t.Errorf("told %s, explained %s", r.Text("error_description"), e.Told)
+				if r.Text("error_description") != e.ErrorDescription && tc.name != "expired" { // it tells the time
+					t.Errorf("told %s, explained %s", r.Text("error_description"), e.ErrorDescription)
 				}
 				if served.Outcome != registry.Refused || served.Error != e.Error || !reflect.DeepEqual(verdicts(served), whenServed(verdicts(e))) {
 					t.Errorf("served %q\nexplained %q", verdicts(served), verdicts(e))
@@ -96,7 +96,7 @@ func TestExplain(t *testing.T) {
 			if input := string(last.Input); !strings.Contains(input, `"org_status": "Active"`) && !strings.Contains(input, `"org_status":"Active"`) || strings.Contains(input, "thumbprint") {
 				t.Errorf("the input is %s", input)
 			}
-			if last.Verdict != verify.VerdictRefused || last.Rule != "status" || !strings.Contains(last.Reason, `ssa.org_status == "Closed" is false (line `) || !strings.HasPrefix(last.Told, "ask us first") {
+			if last.Verdict != trace.Refused || last.Rule != "status" || !strings.Contains(last.Reason, `ssa.org_status == "Closed" is false (line `) || !strings.HasPrefix(last.ErrorDescription, "ask us first") {
 				t.Errorf("%+v", last)
 			}
 		})

@@ -40,7 +40,7 @@ func TestGuardExplanations(t *testing.T) {
 			t.Fatalf("%v, %v, want %d", r, err, status)
 		}
 		e := x.kept(t, header.Get("X-Fapi-Interaction-Id"))
-		if last := e.Steps[len(e.Steps)-1]; e.Outcome != registry.Refused || e.Status != status || last.Told != e.Told || e.Told != r.Text("error_description") {
+		if last := e.Steps[len(e.Steps)-1]; e.Outcome != registry.Refused || e.Status != status || last.ErrorDescription != e.ErrorDescription || e.ErrorDescription != r.Text("error_description") {
 			t.Errorf("%v is explained as %+v", r, e)
 		}
 		if text := fmt.Sprintf("%+v %s", e, e.Steps); strings.Contains(text, own) || strings.Contains(text, assertion) || strings.Contains(text, "s3cret") {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // verifiedBy is the key that has verified a JWS of the kid.
@@ -34,7 +35,7 @@ func (d *directory) checks(t *testing.T, k verify.Key, source verify.KeySource, 
 	case err == nil:
 	case strings.Contains(err.Error(), "has revoked"):
 		got = "revoked"
-	case verify.AsError(err).Status() == 503 && verify.AsError(err).RetryAfter >= time.Second:
+	case refusal.From(err).Status() == 503 && refusal.From(err).RetryAfter >= time.Second:
 		got = "unavailable"
 	}
 	if got != want {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // traffic verifies a JWS of each kid, many times, at once, and tells how many
@@ -90,7 +91,7 @@ func TestRotationWhileDown(t *testing.T) {
 	d.wait(time.Hour + jwks.MaxStale)
 	for kid := range map[string]bool{"old": true, "new": true} {
 		err := signed(t, kid).VerifyWith(context.Background(), s)
-		if e := verify.AsError(err); err == nil || e.Status() != 503 || e.RetryAfter < time.Second {
+		if e := refusal.From(err); err == nil || e.Status() != 503 || e.RetryAfter < time.Second {
 			t.Errorf("kid %s: %v", kid, err)
 		}
 	}

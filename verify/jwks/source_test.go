@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 func kids(keys []verify.Key) string {
@@ -294,7 +295,7 @@ func TestVerifyWithSource(t *testing.T) {
 
 	down := newDirectory(t, status(500))
 	err := signed(t, "a").VerifyWith(context.Background(), source(t, down))
-	if e := verify.AsError(err); e.Kind != verify.Unavailable || e.Status() != 503 || e.RetryAfter < time.Second || strings.Contains(e.Description, "127.0.0.1") {
+	if e := refusal.From(err); e.Kind != refusal.Unavailable || e.Status() != 503 || e.RetryAfter < time.Second || strings.Contains(e.Description, "127.0.0.1") {
 		t.Errorf("got %+v", e)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 func TestSourcesHosts(t *testing.T) {
@@ -118,8 +119,8 @@ func TestSourcesFetch(t *testing.T) {
 	if _, err := strict.Keys(context.Background()); !errors.Is(err, jwks.ErrAddress) {
 		t.Errorf("got %v", err)
 	}
-	e := verify.AsError(signed(t, "a").VerifyWith(context.Background(), strict))
-	if e.Kind != verify.Unavailable || !errors.Is(e, jwks.ErrAddress) || strings.Contains(e.Description, u.Hostname()) {
+	e := refusal.From(signed(t, "a").VerifyWith(context.Background(), strict))
+	if e.Kind != refusal.Unavailable || !errors.Is(e, jwks.ErrAddress) || strings.Contains(e.Description, u.Hostname()) {
 		t.Errorf("got %+v", e)
 	}
 	if n := d.asked.Load(); n != 1 {

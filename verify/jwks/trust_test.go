@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // sign makes a JWS with the signing key; the header says what it wants.
@@ -83,7 +84,7 @@ func TestNothingIsFetchedBeforeTrust(t *testing.T) {
 				Audiences: []string{"bank"},
 			}
 			_, err := verify.VerifyRequest(context.Background(), []byte(tc.raw), rules, now)
-			if e := verify.AsError(err); (err == nil) != (tc.answer == 0) || err != nil && e.Status() != tc.answer || tc.answer == 503 && e.RetryAfter < time.Second {
+			if e := refusal.From(err); (err == nil) != (tc.answer == 0) || err != nil && e.Status() != tc.answer || tc.answer == 503 && e.RetryAfter < time.Second {
 				t.Errorf("got %v", err)
 			}
 			if n, m := d.asked.Load(), evil.asked.Load(); n != tc.asked || m != 0 {

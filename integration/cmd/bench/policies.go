@@ -37,7 +37,7 @@ func (b *bench) policies(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	checked, err := verify.CheckMetadata(ctx, verify.MetadataInput{Request: request, Certificate: d.cert, Acceptable: verify.DefaultAcceptable()})
+	checked, err := verify.CheckMetadata(ctx, verify.MetadataInput{Request: request, Certificate: d.cert, Supported: verify.DefaultSupportedMetadata()})
 	if err != nil {
 		return err
 	}

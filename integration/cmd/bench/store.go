@@ -95,7 +95,7 @@ func (b *bench) modelRegistration(ctx context.Context) (in registry.Registration
 	if in.Request, err = verify.VerifyRequest(ctx, []byte(raw), &d.rules, d.now); err != nil {
 		return in, err
 	}
-	in.Checked, err = verify.CheckMetadata(ctx, verify.MetadataInput{Request: in.Request, Certificate: in.Certificate, Acceptable: verify.DefaultAcceptable()})
+	in.Checked, err = verify.CheckMetadata(ctx, verify.MetadataInput{Request: in.Request, Certificate: in.Certificate, Supported: verify.DefaultSupportedMetadata()})
 	return in, err
 }
 

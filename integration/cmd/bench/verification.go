@@ -82,7 +82,7 @@ func (d *frontDoor) knock(raw []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = verify.CheckMetadata(context.Background(), verify.MetadataInput{Request: r, Certificate: d.cert, Acceptable: verify.DefaultAcceptable()})
+	_, err = verify.CheckMetadata(context.Background(), verify.MetadataInput{Request: r, Certificate: d.cert, Supported: verify.DefaultSupportedMetadata()})
 	return err
 }
 
