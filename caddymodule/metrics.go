@@ -19,7 +19,7 @@ var (
 		"Work that the authorization server has yet to be told of.", []string{"workspace"}, nil)
 	outboxOldest = prometheus.NewDesc("caddy_openbanking_dcr_outbox_oldest_timestamp_seconds",
 		"When the oldest of that work was left, 0 for none.", []string{"workspace"}, nil)
-	divergences = prometheus.NewDesc("caddy_openbanking_dcr_divergences",
+	discrepancies = prometheus.NewDesc("caddy_openbanking_dcr_discrepancies",
 		"What the authorization server may have otherwise than the registry.", []string{"workspace", "kind"}, nil)
 	storeFree = prometheus.NewDesc("caddy_openbanking_dcr_store_free_bytes",
 		"What the disk of the registry's store has left.", nil, nil)
@@ -39,7 +39,7 @@ type collector struct{ app *App }
 func (c collector) Describe(to chan<- *prometheus.Desc) {
 	to <- outboxEntries
 	to <- outboxOldest
-	to <- divergences
+	to <- discrepancies
 	to <- lostExplanations
 	to <- storeFree
 	to <- storeLow
@@ -79,7 +79,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 		gauge(outboxEntries, float64(b.Waiting), b.Workspace)
 		gauge(outboxOldest, float64(b.Oldest), b.Workspace)
 		for kind, n := range b.Discrepancies {
-			gauge(divergences, float64(n), b.Workspace, kind)
+			gauge(discrepancies, float64(n), b.Workspace, kind)
 		}
 	}
 }

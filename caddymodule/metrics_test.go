@@ -103,7 +103,7 @@ func TestBacklogMetricsInAnOutage(t *testing.T) {
 	store.scans.Store(false)
 	app := &App{registry: r, users: 1, log: slog.New(slog.DiscardHandler)}
 	got := gauges(t, app)
-	if got["outbox_entries"] != 1 || got["outbox_oldest_timestamp_seconds"] != 7 || got["divergences"] != 1 {
+	if got["outbox_entries"] != 1 || got["outbox_oldest_timestamp_seconds"] != 7 || got["discrepancies"] != 1 {
 		t.Errorf("%v", got)
 	}
 }

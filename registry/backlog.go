@@ -25,7 +25,7 @@ type Backlog struct {
 	LastError string `json:"last_error,omitempty"`
 	LastTried int64  `json:"last_tried,omitempty"`
 	// Discrepancies counts them by kind.
-	Discrepancies map[string]int `json:"divergences,omitempty"`
+	Discrepancies map[string]int `json:"discrepancies,omitempty"`
 }
 
 // OutboxEntry is work that waits, for operators.

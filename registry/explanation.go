@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -28,14 +29,29 @@ type Explanation struct {
 	At time.Time `json:"at"`
 	// Outcome is one of the Outcomes.
 	Outcome string `json:"outcome"`
-	// Status, Error, Rule and Told are the answer to a request that was refused: the
+	// Status, Error, Rule and ErrorDescription are the answer to a request that was refused: the
 	// HTTP status, the error code, the broken rule and error_description.
 	Status           int    `json:"status,omitempty"`
 	Error            string `json:"error,omitempty"`
 	Rule             string `json:"rule,omitempty"`
-	ErrorDescription string `json:"told,omitempty"`
+	ErrorDescription string `json:"error_description,omitempty"`
 	// Steps are what was checked, in that order.
 	Steps []trace.Step `json:"steps"`
+}
+
+// UnmarshalJSON reads explanations too that versions before have kept, which called the
+// error_description "told".
+func (e *Explanation) UnmarshalJSON(data []byte) error {
+	type explanation Explanation
+	old := struct {
+		*explanation
+		Told string `json:"told"`
+	}{explanation: (*explanation)(e)}
+	if err := json.Unmarshal(data, &old); err != nil {
+		return err
+	}
+	e.ErrorDescription = cmp.Or(e.ErrorDescription, old.Told)
+	return nil
 }
 
 // The outcomes of an Explanation.

@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -60,6 +61,23 @@ func TestExplanations(t *testing.T) {
 			t.Errorf("after a week: %+v, %v", list, err)
 		}
 	})
+}
+
+// TestExplanationOfAnEarlierVersion has its error_description under another name.
+func TestExplanationOfAnEarlierVersion(t *testing.T) {
+	kept := `{"workspace":"default/obuk","operation":"register","at":"2026-03-01T12:00:00Z","outcome":"refused","status":401,"error":"invalid_token","told":"access token: expired",` +
+		`"steps":[{"step":"access_token","rule":"access_token","verdict":"refused","told":"access token: expired","reason":"exp"}]}`
+	var e registry.Explanation
+	if err := json.Unmarshal([]byte(kept), &e); err != nil {
+		t.Fatal(err)
+	}
+	if e.ErrorDescription != "access token: expired" || len(e.Steps) != 1 || e.Steps[0].ErrorDescription != e.ErrorDescription || e.Steps[0].Reason != "exp" || e.Status != 401 {
+		t.Errorf("got %+v, want the error_description in it and in its step", e)
+	}
+	written, err := json.Marshal(&e)
+	if want := strings.ReplaceAll(kept, `"told"`, `"error_description"`); err != nil || string(written) != want {
+		t.Errorf("got %s, %v, want %s", written, err, want)
+	}
 }
 
 // keeps keeps one explanation.

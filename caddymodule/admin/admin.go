@@ -4,8 +4,8 @@
 //
 //	GET    /openbanking_dcr/backlog
 //	GET    /openbanking_dcr/outbox?limit=
-//	GET    /openbanking_dcr/divergences?workspace=&cursor=&limit=
-//	DELETE /openbanking_dcr/divergences?workspace=&kind=&registration=
+//	GET    /openbanking_dcr/discrepancies?workspace=&cursor=&limit=
+//	DELETE /openbanking_dcr/discrepancies?workspace=&kind=&registration=
 //	GET    /openbanking_dcr/suspensions?workspace=&cursor=&limit=
 //	PUT    /openbanking_dcr/suspensions    {"workspace","kind","value","reason"}
 //	DELETE /openbanking_dcr/suspensions?workspace=&kind=&value=
@@ -16,7 +16,7 @@
 //	GET    /openbanking_dcr/registrations?workspace=&cursor=&limit=
 //	POST   /openbanking_dcr/clients?workspace=&client_id=
 //	POST   /openbanking_dcr/clients?workspace=&cursor=&limit=
-//	DELETE /openbanking_dcr/clients?workspace=&client_id=&reason=&unasked=
+//	DELETE /openbanking_dcr/clients?workspace=&client_id=&reason=&without_check=
 //	GET    /openbanking_dcr/audit?workspace=&since=&cursor=&limit=
 //	GET    /openbanking_dcr/explanations?code=
 //	GET    /openbanking_dcr/explanations?workspace=&cursor=&limit=
@@ -71,8 +71,8 @@ type call struct {
 var calls = map[string]func(*call) (any, error){
 	"GET backlog":        (*call).backlog,
 	"GET outbox":         (*call).outbox,
-	"GET divergences":    (*call).divergences,
-	"DELETE divergences": (*call).dismiss,
+	"GET discrepancies":    (*call).discrepancies,
+	"DELETE discrepancies": (*call).dismiss,
 	"GET suspensions":    (*call).suspensions,
 	"PUT suspensions":    (*call).suspend,
 	"DELETE suspensions": (*call).resume,
@@ -135,7 +135,7 @@ func notServed(method, what string) error {
 			return failed(http.StatusMethodNotAllowed, fmt.Errorf("%s is not a method of %s%s", method, prefix, what))
 		}
 	}
-	return failed(http.StatusNotFound, errors.New("there are backlog, outbox, divergences, suspensions, epoch, secrets, registrations, clients, audit and explanations"))
+	return failed(http.StatusNotFound, errors.New("there are backlog, outbox, discrepancies, suspensions, epoch, secrets, registrations, clients, audit and explanations"))
 }
 
 func failed(status int, err error) error {

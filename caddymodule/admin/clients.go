@@ -7,7 +7,7 @@ import (
 )
 
 // askForClients asks the AS whether it still has one client, or all of a page, one after
-// the other. Those that it has lost are among the divergences from then on.
+// the other. Those that it has lost are among the discrepancies from then on.
 func (c *call) askForClients() (any, error) {
 	lost := []string{}
 	answer, err := c.oneOrPage(func(workspace, clientID string) error {
@@ -26,14 +26,14 @@ func (c *call) askForClients() (any, error) {
 
 // removeClient deletes a client that the AS has lost.
 func (c *call) removeClient() (any, error) {
-	q, err := c.query([]string{"workspace", "client_id", "reason"}, "unasked")
+	q, err := c.query([]string{"workspace", "client_id", "reason"}, "without_check")
 	if err != nil {
 		return nil, err
 	}
-	if unasked, ok := q["unasked"]; ok && unasked != "true" {
-		return nil, badRequest("unasked: the only value is true")
+	if withoutCheck, ok := q["without_check"]; ok && withoutCheck != "true" {
+		return nil, badRequest("without_check: the only value is true")
 	}
-	m := registry.Removal{Workspace: q["workspace"], ClientID: q["client_id"], Reason: q["reason"], WithoutCheck: q["unasked"] == "true"}
+	m := registry.Removal{Workspace: q["workspace"], ClientID: q["client_id"], Reason: q["reason"], WithoutCheck: q["without_check"] == "true"}
 	if err := m.Check(); err != nil {
 		return nil, badRequest("%w", err)
 	}
@@ -42,7 +42,7 @@ func (c *call) removeClient() (any, error) {
 	}
 	err = c.registry.Remove(c.r.Context(), m)
 	if errors.Is(err, registry.ErrCannotCheck) {
-		err = errors.Join(err, errors.New("when you have looked, say so with unasked=true"))
+		err = errors.Join(err, errors.New("when you have looked, say so with without_check=true"))
 	}
 	return nil, err
 }

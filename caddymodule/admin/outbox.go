@@ -27,7 +27,7 @@ func (c *call) outbox() (any, error) {
 	return page{Entries: nonNil(list)}, err
 }
 
-func (c *call) divergences() (any, error) {
+func (c *call) discrepancies() (any, error) {
 	return ofWorkspace(c, c.registry.Discrepancies)
 }
 

@@ -58,7 +58,7 @@ func describe(b *strings.Builder, e *registry.Explanation) {
 			fmt.Fprintf(b, " (%s)", s.Clause)
 		}
 		b.WriteByte('\n')
-		for _, line := range []struct{ what, text string }{{"input", string(s.Input)}, {"told", s.ErrorDescription}, {"reason", s.Reason}} {
+		for _, line := range []struct{ what, text string }{{"input", string(s.Input)}, {"error_description", s.ErrorDescription}, {"reason", s.Reason}} {
 			if line.text != "" {
 				fmt.Fprintf(b, "%-12s %s: %s\n", "", line.what, printable(line.text))
 			}

@@ -36,7 +36,7 @@ func (b *bank) backlogIsCounted(t *testing.T) {
 		for _, s := range scanned.Entries {
 			lines := []string{fmt.Sprintf("outbox_entries{workspace=%q} %d", s.Workspace, s.Waiting)}
 			for kind, n := range s.Discrepancies {
-				lines = append(lines, fmt.Sprintf("divergences{kind=%q,workspace=%q} %d", kind, s.Workspace, n))
+				lines = append(lines, fmt.Sprintf("discrepancies{kind=%q,workspace=%q} %d", kind, s.Workspace, n))
 			}
 			for _, line := range lines {
 				if !strings.Contains(string(metrics.Body), "caddy_openbanking_dcr_"+line+"\n") {

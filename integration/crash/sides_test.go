@@ -148,7 +148,7 @@ func (b *bank) isDetached(t *testing.T, id, token string, a attempt) bool {
 	if uri, err := b.read(t.Context(), id); err != nil || !strings.HasPrefix(uri, a.uri) {
 		t.Errorf("it has %q, %v", uri, err)
 	}
-	if list, err := b.divergences(t.Context()); err != nil || !strings.Contains(list, id) {
+	if list, err := b.discrepancies(t.Context()); err != nil || !strings.Contains(list, id) {
 		t.Errorf("operators are not shown %s: %s, %v", id, list, err)
 	}
 	return true
@@ -156,9 +156,9 @@ func (b *bank) isDetached(t *testing.T, id, token string, a attempt) bool {
 
 var adminListener = regexp.MustCompile(`(?m)^\tadmin (\S+)$`)
 
-// divergences is what operators are shown.
-func (b *bank) divergences(ctx context.Context) (string, error) {
-	r, err := b.admin(ctx, "divergences?limit=1000")
+// discrepancies is what operators are shown.
+func (b *bank) discrepancies(ctx context.Context) (string, error) {
+	r, err := b.admin(ctx, "discrepancies?limit=1000")
 	if err != nil {
 		return "", err
 	}
@@ -204,7 +204,7 @@ func (b *bank) register(t *testing.T, a attempt) (id string) {
 // operators are shown the client.
 func (b *bank) bothSidesAgree(t *testing.T, ids map[string]bool, l *log) {
 	t.Helper()
-	shown, err := b.divergences(t.Context())
+	shown, err := b.discrepancies(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -112,7 +112,7 @@ func TestUpAndDown(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		if list := listed(t, p, "divergences"); len(list) > 0 {
+		if list := listed(t, p, "discrepancies"); len(list) > 0 {
 			t.Errorf("%v", list)
 		}
 		ids := slices.Sorted(maps.Keys(told))

@@ -3,6 +3,7 @@
 package trace
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"strings"
@@ -26,9 +27,23 @@ type Step struct {
 	// Verdict is one of the Verdicts.
 	Verdict string `json:"verdict"`
 	// ErrorDescription is what the TPP is told: error_description.
-	ErrorDescription string `json:"told,omitempty"`
+	ErrorDescription string `json:"error_description,omitempty"`
 	// Reason is for operators alone.
 	Reason string `json:"reason,omitempty"`
+}
+
+// UnmarshalJSON reads steps of versions too that called the error_description "told".
+func (s *Step) UnmarshalJSON(data []byte) error {
+	type step Step
+	old := struct {
+		*step
+		Told string `json:"told"`
+	}{step: (*step)(s)}
+	if err := json.Unmarshal(data, &old); err != nil {
+		return err
+	}
+	s.ErrorDescription = cmp.Or(s.ErrorDescription, old.Told)
+	return nil
 }
 
 // The verdicts of a step.
