@@ -27,7 +27,7 @@ func (c *contractor) refusals() {
 			c.t.Errorf("%s: %v", name, r)
 		}
 	}
-	other, err := directory.NewKey("PS256")
+	other, err := strangersKey()
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ func TestNoFetchBeforeTrust(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	foreign, err := directory.NewKey("PS256")
+	foreign, err := strangersKey()
 	if err != nil {
 		t.Fatal(err)
 	}

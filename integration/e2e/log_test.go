@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
-	"github.com/caddy-dcr/caddy-dcr/integration/directory"
 	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
@@ -74,7 +73,7 @@ func TestLogFields(t *testing.T) {
 	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	reload(t, p, "", "\n\t# The workspace:", "\n\tlog {\n\t\toutput stderr\n\t}\n\t# The workspace:")
-	stranger, err := directory.NewKey("PS256")
+	stranger, err := strangersKey()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,10 +26,13 @@ type draft struct {
 	bare bool
 }
 
+// strangersKey is one that nobody publishes. To make it costs more than the rest of a test.
+var strangersKey = sync.OnceValues(func() (directory.Key, error) { return directory.NewKey("PS256") })
+
 // finish writes the body.
 func (d *draft) finish(t *testing.T, p *story.Play) story.Call {
 	t.Helper()
-	stranger, err := directory.NewKey("PS256")
+	stranger, err := strangersKey()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func TestSelfSignedStatement(t *testing.T) {
 	block := func(words string) string {
 		return fmt.Sprintf("software_statement acme {\njwks %s\njwks_hosts localhost 127.0.0.1\nprivate_addresses\ntrust_pool file %s\norg_id %s\n%s\n}", file, filepath.Join(p.Dir, "ca.pem"), p.Acme.OrgID, words)
 	}
-	stranger, err := directory.NewKey("PS256")
+	stranger, err := strangersKey()
 	if err != nil {
 		t.Fatal(err)
 	}

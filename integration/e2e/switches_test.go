@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
-	"github.com/caddy-dcr/caddy-dcr/integration/directory"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
@@ -181,7 +180,7 @@ func TestSwitches(t *testing.T) {
 		}
 		r, err = client.Delete(t.Context(), p.Register, own, management)
 		answered(t, r, err, 204, "")
-		other, err := directory.NewKey("PS256")
+		other, err := strangersKey()
 		if err != nil {
 			t.Fatal(err)
 		}
