@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
@@ -66,54 +65,4 @@ func TestUpdateWhoseAnswerIsLost(t *testing.T) {
 		}
 		both(t, p, id, token, "["+updatedTo+"]")
 	})
-}
-
-// TestCrashInAnUpdate: the gateway dies after the AS has taken an update and
-// before it has told so. Once the lease has ended, a minute later, the AS is told
-// again what the registry has.
-func TestCrashInAnUpdate(t *testing.T) {
-	t.Parallel()
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
-	id, token, body := updating(t, p)
-	r, err := p.Client(p.Acme).Read(t.Context(), p.Register, id, token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	registeredWith := fmt.Sprint(r.JSON["redirect_uris"])
-	if err := p.AS.Hold(t.Context(), http.MethodPut, "", true); err != nil {
-		t.Fatal(err)
-	}
-	answered := make(chan error, 1)
-	go func() {
-		r, err := p.Client(p.Acme).Update(t.Context(), p.Register, id, token, body)
-		if err == nil {
-			err = fmt.Errorf("an answer: %v", r)
-		} else {
-			err = nil // the connection ended with the gateway
-		}
-		answered <- err
-	}()
-	if err := p.AS.WaitHeld(t.Context(), 1); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Gateway.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-answered; err != nil {
-		t.Fatal(err)
-	}
-	if err := p.AS.Release(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := theirs(t.Context(), p, id, "["+updatedTo+"]"); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Gateway.Restart(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	err = story.Eventually(t.Context(), 2*time.Minute, func() error { return theirs(t.Context(), p, id, registeredWith) })
-	if err != nil {
-		t.Error(err)
-	}
-	both(t, p, id, token, registeredWith)
 }
