@@ -67,7 +67,7 @@ func repeat(s string, n int) []string {
 // TestOneToken: of many registrations with one token, exactly one is made. The others are
 // told to come back while that is at work (503), and that the token is used up when it is done.
 func TestOneToken(t *testing.T) {
-	once(t, story.Options{Replace: []gateway.Replacement{gateway.Unlimited}}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{Binary: raceDetecting(t), Replace: []gateway.Replacement{gateway.Unlimited}}, func(t *testing.T, p *story.Play) {
 		token, _, err := p.Prepare(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -139,7 +139,7 @@ func TestRepeatedRegistrations(t *testing.T) {
 	} {
 		t.Run(mode, func(t *testing.T) {
 			replace := []gateway.Replacement{{Old: gateway.Unlimited.Old, New: gateway.Unlimited.New + "\t\treregister " + mode + "\n"}}
-			once(t, story.Options{Replace: replace}, func(t *testing.T, p *story.Play) {
+			once(t, story.Options{Binary: raceDetecting(t), Replace: replace}, func(t *testing.T, p *story.Play) {
 				token, body, err := p.Prepare(t.Context())
 				if err != nil {
 					t.Fatal(err)

@@ -174,7 +174,7 @@ func activeAtAS(t *testing.T, p *story.Play, token string) (bool, error) {
 // TestOneAssertion: of requests that come together with one assertion one is authenticated.
 func TestOneAssertion(t *testing.T) {
 	t.Parallel()
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{bridge}}))
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Binary: raceDetecting(t), Replace: []gateway.Replacement{bridge}}))
 	client := p.Client(p.Acme)
 	id := registers(t, p, client, assertions).Text("client_id")
 	assertion, err := p.Acme.Assertion(id, p.Issuer, nil)

@@ -19,7 +19,7 @@ import (
 // TestOneTokenManyPosts: of posts that come together with one token exactly one registers.
 func TestOneTokenManyPosts(t *testing.T) {
 	const posts = 8
-	once(t, story.Options{}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{Binary: raceDetecting(t)}, func(t *testing.T, p *story.Play) {
 		token, _, err := p.Prepare(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -56,7 +56,7 @@ func TestOneTokenManyPosts(t *testing.T) {
 // TestOneTokenInTwoSpellings: go-oidc introspects the bare jti of a JWT as the token itself.
 func TestOneTokenInTwoSpellings(t *testing.T) {
 	t.Parallel()
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, AccessTokens: "jwt"}))
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Binary: raceDetecting(t), AccessTokens: "jwt"}))
 	token, body, err := p.Prepare(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -59,7 +59,7 @@ func revocationList(t *testing.T, p *story.Play, number int64, revoked ...tls.Ce
 func TestRevokedAtTheGateway(t *testing.T) {
 	t.Parallel()
 	ca := newListServer(t)
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{gateway.Unlimited,
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Binary: raceDetecting(t), Replace: []gateway.Replacement{gateway.Unlimited,
 		crlWords("\t\tcrl " + ca.URL + "/issuing.crl {\n\t\t\tprivate_addresses\n\t\t}\n\t\tcrl_mode soft\n")}}))
 	id, access := registered(t, p) // soft
 	says(t, p.Gateway, "lets them through")

@@ -18,7 +18,7 @@ import (
 // within seconds, without a reload, and the log says so. What cannot be used changes nothing.
 func TestFilesAreReadAgain(t *testing.T) {
 	t.Parallel()
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
+	p := learn(t, open(t, story.Options{Binary: raceDetecting(t), Kind: authserverprocess.GoOIDC}))
 	dir := t.TempDir()
 	keys, policy := filepath.Join(dir, "keys.jwks"), filepath.Join(dir, "policy.cel")
 	replace := func(name, text string) {

@@ -36,7 +36,7 @@ func regoBank(t *testing.T, scope string) (p *story.Play, file string) {
 	file = filepath.Join(dir, "dcr.rego")
 	writeRules(t, file, refusing(scope))
 	words := gateway.Replacement{Old: gateway.Unlimited.Old, New: gateway.Unlimited.New + "\t\tpolicy rego file " + file + " {\n\t\t\ttimeout 1s\n\t\t}\n"} // of a slow machine
-	return learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Dir: dir, Replace: []gateway.Replacement{words}})), file
+	return learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Binary: raceDetecting(t), Dir: dir, Replace: []gateway.Replacement{words}})), file
 }
 
 func writeRules(t *testing.T, file, rules string) {

@@ -33,7 +33,7 @@ func TestReloadUnderTraffic(t *testing.T) {
 		t.Fatal(err)
 	}
 	plain := fmt.Sprintf("https://localhost:%d", port)
-	s := open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{
+	s := open(t, story.Options{Kind: authserverprocess.GoOIDC, Binary: raceDetecting(t), Replace: []gateway.Replacement{
 		gateway.Unlimited,
 		{Old: "auth.bank.example {\n", New: plain + " {\n\ttls server.pem server.key\n\tlog {\n\t\toutput stderr\n\t}\n\trespond 401\n}\n\nauth.bank.example {\n\tlog {\n\t\toutput stderr\n\t}\n"},
 	}})

@@ -16,7 +16,7 @@ import (
 // wait for the AS: they go on as they began, and whoever comes later meets the new
 // setting.
 func TestReloadAtWork(t *testing.T) {
-	once(t, story.Options{}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{Binary: raceDetecting(t)}, func(t *testing.T, p *story.Play) {
 		h := holdsThree(t, p, false)
 		reload(t, p, "\t\tregistration off")
 		r := registers(t, p, p.Client(p.Acme), nil)

@@ -11,23 +11,22 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
 
-// everything has all tests run at every authorization server, each time with the race
-// detector in the gateway: make test-long PART=e2e-all.
+// everything has all tests run at every authorization server: make test-long PART=e2e-all.
 var everything = os.Getenv("E2E") == "all"
 
 // crowd is how many requests come at once, a hundred in make test-long PART=e2e-all. Each
 // is a handshake and a registration, for which the race detector makes the gateway slow.
 var crowd = map[bool]int{false: 32, true: 100}[everything]
 
-// raced is the server whose gateway has the race detector in make test.
-const raced = authserverprocess.GoOIDC
-
-// binaryFor builds the gateway that stands in front of a server.
-func binaryFor(kind authserverprocess.Kind) (string, error) {
-	if kind == raced || everything {
-		return gateway.Build()
+// raceDetecting is the gateway of the tests that do much at once: it has the race detector.
+// Those of other tests have it where the tests have it: it doubles what a gateway costs.
+func raceDetecting(t *testing.T) string {
+	t.Helper()
+	binary, err := gateway.BuildRace()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return gateway.BuildPlain()
+	return binary
 }
 
 // each runs a test against every authorization server, side by side and beside other
@@ -42,7 +41,7 @@ func each(t *testing.T, o story.Options, f func(*testing.T, *story.Play)) {
 // runs a test against one of them.
 func once(t *testing.T, o story.Options, f func(*testing.T, *story.Play)) {
 	t.Helper()
-	kinds := []authserverprocess.Kind{raced}
+	kinds := []authserverprocess.Kind{authserverprocess.GoOIDC}
 	if everything {
 		kinds = authserverprocess.Kinds
 	}

@@ -25,7 +25,11 @@ func TestOneTPPDoesNotStopTheOthers(t *testing.T) {
 		"hangs": {Hold: true}, "is not there": {Status: http.StatusServiceUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{gateway.SharesOnly}}))
+			o := story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{gateway.SharesOnly}}
+			if fault.Hold {
+				o.Binary = raceDetecting(t) // without a pause between two requests it takes half a minute of CPU
+			}
+			p := learn(t, open(t, o))
 			path, err := p.InternalRegistration(t.Context())
 			if err != nil {
 				t.Fatal(err)

@@ -62,7 +62,7 @@ func endedInOrder(p *story.Play) bool {
 // TestStop: whoever is at work is answered before the gateway ends: at the AS, in the
 // middle of a body, or on the way to another endpoint of the AS.
 func TestStop(t *testing.T) {
-	once(t, story.Options{}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{Binary: raceDetecting(t)}, func(t *testing.T, p *story.Play) {
 		for _, way := range ways {
 			t.Run(way.name, func(t *testing.T) {
 				h := holdsThree(t, p, true)

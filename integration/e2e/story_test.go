@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/registry/badger"
@@ -31,7 +32,7 @@ func open(t *testing.T, o story.Options) *story.Stage {
 	t.Helper()
 	if o.Binary == "" {
 		var err error
-		if o.Binary, err = binaryFor(o.Kind); err != nil {
+		if o.Binary, err = gateway.Build(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -83,7 +84,11 @@ func TestStory(t *testing.T) {
 		for _, tokens := range []string{"opaque", "jwt"} {
 			t.Run(string(kind)+"/"+tokens, func(t *testing.T) {
 				t.Parallel()
-				play := &story.Play{Stage: open(t, story.Options{Kind: kind, AccessTokens: tokens})}
+				o := story.Options{Kind: kind, AccessTokens: tokens}
+				if kind == authserverprocess.GoOIDC {
+					o.Binary = raceDetecting(t)
+				}
+				play := &story.Play{Stage: open(t, o)}
 				for _, step := range slices.Concat(story.Steps, story.Operations) {
 					if !t.Run(step.Title, func(t *testing.T) {
 						if err := step.Run(play, t.Context()); err != nil {

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 )
 
@@ -22,20 +23,23 @@ func Root() string {
 // the binary. A process that runs under the race detector gets one that does too.
 var Build = sync.OnceValues(func() (string, error) {
 	if raceEnabled {
-		return build("gateway-race", "-race")
+		return BuildRace()
 	}
 	return build("gateway")
 })
 
-// BuildPlain builds it without the race detector, also for tests that run with it.
-func BuildPlain() (string, error) {
-	if raceEnabled {
-		return buildPlain()
+// BuildRace builds it with the race detector, or without where there is no C compiler,
+// which the race detector needs on most systems.
+var BuildRace = sync.OnceValues(func() (string, error) {
+	cgo, err := exec.Command("go", "env", "CGO_ENABLED").Output()
+	if err != nil {
+		return "", fmt.Errorf("go env: %w", err)
 	}
-	return Build()
-}
-
-var buildPlain = sync.OnceValues(func() (string, error) { return build("gateway", "-race=false") })
+	if strings.TrimSpace(string(cgo)) != "1" {
+		return build("gateway")
+	}
+	return build("gateway-race", "-race")
+})
 
 // BuildCrashing builds the gateway that ends at the point that the variable
 // DCR_CRASH_AT names, and whose leases are a tenth (registry/crashpoint_kill.go).
