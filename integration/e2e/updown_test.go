@@ -26,102 +26,121 @@ import (
 // It runs with the product's own times: with a tenth of them a busy machine loses every
 // answer. And it runs alone: the crowd leaves no other test its time.
 func TestUpAndDown(t *testing.T) {
-	total := clientsAtOnce(t)
-	at(t, authserverprocess.Kinds, story.Options{Replace: []gateway.Replacement{gateway.Unlimited}}, func(t *testing.T, p *story.Play) {
-		// They are not to wait for keys, which the same processor serves.
-		warm, err := p.RegisterAnother(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		var preparing sync.Mutex
-		prepare := func() (a attempt, err error) {
-			preparing.Lock()
-			defer preparing.Unlock()
-			a.token, a.body, err = p.Prepare(t.Context())
-			return a, err
-		}
-		first := make([]attempt, total)
-		for i := range first {
-			if first[i], err = prepare(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		path, err := p.InternalRegistration(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+	o := story.Options{Replace: []gateway.Replacement{gateway.Unlimited}}
+	at(t, []authserverprocess.Kind{authserverprocess.OIDCProvider}, o, survivesUpAndDown)
+	o.Binary = raceDetecting(t)
+	at(t, []authserverprocess.Kind{authserverprocess.GoOIDC}, o, survivesUpAndDown)
+}
 
-		made := make(chan struct{}, total)
-		down := make(chan struct{})
-		var fall sync.WaitGroup
-		fall.Go(func() { upAndDown(t, p.AS, path, total*3/20, down, made) })
-		<-down
-		var mu sync.Mutex
-		told := map[string]bool{warm: true}
-		statuses := map[string]int{}
-		var group sync.WaitGroup
-		for _, a := range first {
-			group.Go(func() {
-				options := p.ClientOptions()
-				options.Timeout = 5 * time.Minute // so many handshakes take their time
-				client := p.Acme.Client(options)
-				defer client.Close()
-				id, err := insist(t.Context(), p, client, a, prepare, func(r *tpp.Response) {
-					mu.Lock()
-					defer mu.Unlock()
-					statuses[fmt.Sprint(r.Status, " ", r.Text("error"))]++
-				})
-				if err != nil {
-					t.Error(err)
-					return
-				}
+func survivesUpAndDown(t *testing.T, p *story.Play) {
+	total := clientsAtOnce(t)
+	// They are not to wait for keys, which the same processor serves.
+	warm, err := p.RegisterAnother(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var preparing sync.Mutex
+	prepare := func() (a attempt, err error) {
+		preparing.Lock()
+		defer preparing.Unlock()
+		a.token, a.body, err = p.Prepare(t.Context())
+		return a, err
+	}
+	first := make([]attempt, total)
+	for i := range first {
+		if first[i], err = prepare(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path, err := p.InternalRegistration(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	made := make(chan struct{}, total)
+	down := make(chan struct{})
+	var fall sync.WaitGroup
+	fall.Go(func() { upAndDown(t, p.AS, path, total*3/20, down, made) })
+	<-down
+	told, statuses := registerAll(t, p, first, prepare, made)
+	close(made)
+	fall.Wait()
+	if err := p.AS.ResetFaults(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	told[warm] = true
+	t.Logf("%d clients, answers %v", len(told), statuses)
+	if len(told) != 1+total || statuses["503 temporarily_unavailable"] == 0 {
+		t.Errorf("got %d clients and the answers %v, want %d clients and some 503", len(told), statuses, 1+total)
+	}
+	hasOnly(t, p, told)
+}
+
+// registerAll registers a client with each attempt, all at once, and returns their
+// client_ids and how many answers there were of each kind. made is told of each.
+func registerAll(t *testing.T, p *story.Play, first []attempt, prepare func() (attempt, error), made chan<- struct{}) (told map[string]bool, statuses map[string]int) {
+	t.Helper()
+	told, statuses = map[string]bool{}, map[string]int{}
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	for _, a := range first {
+		group.Go(func() {
+			options := p.ClientOptions()
+			options.Timeout = 5 * time.Minute // so many handshakes take their time
+			client := p.Acme.Client(options)
+			defer client.Close()
+			id, err := insist(t.Context(), p, client, a, prepare, func(r *tpp.Response) {
 				mu.Lock()
 				defer mu.Unlock()
-				if told[id] {
-					t.Errorf("two registrations share client_id %s", id)
-				}
-				told[id] = true
-				made <- struct{}{}
+				statuses[fmt.Sprint(r.Status, " ", r.Text("error"))]++
 			})
-		}
-		group.Wait()
-		close(made)
-		fall.Wait()
-		if err := p.AS.ResetFaults(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		t.Logf("%d clients, answers %v", len(told), statuses)
-		if len(told) != 1+total || statuses["503 temporarily_unavailable"] == 0 {
-			t.Errorf("%d clients, answers %v", len(told), statuses)
-		}
-		// What was lost is undone when its lease ends.
-		err = story.Eventually(t.Context(), 5*time.Minute, func() error {
-			clients, err := p.AS.Clients(t.Context())
 			if err != nil {
-				return err
+				t.Error(err)
+				return
 			}
-			have := map[string]bool{}
-			for _, c := range clients {
-				have[c["client_id"].(string)] = true
+			mu.Lock()
+			defer mu.Unlock()
+			if told[id] {
+				t.Errorf("two registrations share client_id %s", id)
 			}
-			if !maps.Equal(have, told) {
-				return fmt.Errorf("the authorization server has %d clients, %d were told of", len(have), len(told))
-			}
-			return nil
+			told[id] = true
+			made <- struct{}{}
 		})
+	}
+	group.Wait()
+	return told, statuses
+}
+
+// hasOnly waits until the AS has these clients and no others: what was lost is undone when
+// its lease ends. Then it holds that operators have nothing to do, and that clients work.
+func hasOnly(t *testing.T, p *story.Play, told map[string]bool) {
+	t.Helper()
+	err := story.Eventually(t.Context(), 5*time.Minute, func() error {
+		clients, err := p.AS.Clients(t.Context())
 		if err != nil {
+			return err
+		}
+		have := map[string]bool{}
+		for _, c := range clients {
+			have[c["client_id"].(string)] = true
+		}
+		if !maps.Equal(have, told) {
+			return fmt.Errorf("the authorization server has %d clients, %d were told of", len(have), len(told))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if list := listed(t, p, "divergences"); len(list) > 0 {
+		t.Errorf("got the divergences %v, want none", list)
+	}
+	ids := slices.Sorted(maps.Keys(told))
+	for i := 0; i < len(ids); i += 50 {
+		if err := reads(t.Context(), p, ids[i]); err != nil {
 			t.Error(err)
 		}
-		if list := listed(t, p, "discrepancies"); len(list) > 0 {
-			t.Errorf("%v", list)
-		}
-		ids := slices.Sorted(maps.Keys(told))
-		for i := 0; i < len(ids); i += 50 {
-			if err := reads(t.Context(), p, ids[i]); err != nil {
-				t.Error(err)
-			}
-		}
-	})
+	}
 }
 
 // attempt is what a registration needs and uses up.
