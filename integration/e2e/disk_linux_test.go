@@ -47,6 +47,7 @@ func refusesWrites(t *testing.T, p *story.Play, id, own string, w writes) {
 // write goes on. When there is room again, everything is as before: at once, after a
 // kill and after a restart.
 func TestDiskFull(t *testing.T) {
+	t.Parallel()
 	eachOnDisk(t, func(t *testing.T, p *story.Play, d *disk) {
 		id, own := registered(t, p)
 		w := prepared(t, p)
@@ -97,6 +98,7 @@ func TestDiskFull(t *testing.T) {
 // another and deletes a third. In the end both sides are the same, and nobody's
 // request is used up.
 func TestDiskFullMeanwhile(t *testing.T) {
+	t.Parallel()
 	eachOnDisk(t, func(t *testing.T, p *story.Play, d *disk) {
 		h := holdsThree(t, p, true)
 		d.leave(t, littleRoom)
@@ -123,6 +125,7 @@ func TestDiskFullMeanwhile(t *testing.T) {
 // TestDiskFullMeanwhileWithoutAChosenID: where the AS chooses the client_ids the answer
 // at hand is the only way to the client, and it is deleted with it at once.
 func TestDiskFullMeanwhileWithoutAChosenID(t *testing.T) {
+	t.Parallel()
 	if ranInNamespace(t) {
 		return
 	}
@@ -146,6 +149,7 @@ func TestDiskFullMeanwhileWithoutAChosenID(t *testing.T) {
 // TestEndOnAFullDisk: not a byte is left. The gateway ends in order, and so does a
 // configuration whose server goes on without the store.
 func TestEndOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	if ranInNamespace(t) {
 		return
 	}

@@ -47,6 +47,7 @@ func refusedProperly(r *tpp.Response) error {
 // token sends is answered otherwise than from the error table, and nothing of it
 // stays.
 func TestHostileRequests(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{gateway.Unlimited}}))
 	token, body, err := p.Prepare(t.Context())
 	if err != nil {

@@ -98,6 +98,7 @@ var (
 // TestOrderOfWork: cheapest and least trusting first. A request that is broken in
 // two places is told the earlier one, for every pair; and nothing of it stays.
 func TestOrderOfWork(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	reload(t, p, "rate_limit off") // these are more requests than a TPP sends at once
 	const replayed = "4f5a1c3e-7b0d-4c8e-9a51-2d6f0b8c7e11"

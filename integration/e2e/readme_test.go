@@ -38,6 +38,7 @@ func run(t *testing.T, env []string, name string, args ...string) string {
 // TestReadme runs the commands of the README, and of the one about policies, as they are
 // or as near as a test can.
 func TestReadme(t *testing.T) {
+	t.Parallel()
 	var commands []string
 	for _, page := range []string{"README.md", "docs/policies/README.md"} {
 		text, err := os.ReadFile(filepath.Join(gateway.Root(), page))

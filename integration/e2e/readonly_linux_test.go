@@ -56,6 +56,7 @@ func refusesToStart(t *testing.T, p *story.Play, dir string) {
 // TestReadOnlyDirectory: the directory cannot be written, at the start or all of a
 // sudden. What needs no write goes on, and everything does when it can be written again.
 func TestReadOnlyDirectory(t *testing.T) {
+	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	dir := filepath.Join(p.Dir, "store")
 	mode := func(mode os.FileMode) {
@@ -99,6 +100,7 @@ func TestReadOnlyDirectory(t *testing.T) {
 
 // TestReadOnlyDisk: the same at the start, of a disk that is mounted so.
 func TestReadOnlyDisk(t *testing.T) {
+	t.Parallel()
 	if ranInNamespace(t) {
 		return
 	}
