@@ -25,7 +25,7 @@ RACE := $(if $(shell command -v $$(go env CC)),-race)
 
 .PHONY: help
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build ./caddy as xcaddy.json says (default)
@@ -36,20 +36,21 @@ demo: build ## run a bank, a directory and a third-party provider on this machin
 	@go -C integration build -o ../.cache/demo ./cmd/demo && exec .cache/demo
 
 # The packages of integration that are run on their own.
-APART := /integration/\(crash\|interop\)$$
+APART := /integration/\(crash\|e2e\|interop\)$$
 # What test-quick leaves out beside: packages that start processes, or build programs.
 PROCESSES := /integration/\(authserverprocess\|authservertest\|cmd/.*\|crash\|e2e\|gateway\|interop\)$$
 
 # The crash tests wait for leases most of the time, so they run beside the others. Their
 # output comes at the end; a Ctrl-C ends them too.
 .PHONY: test
-test: lint node ## lint, then all tests of all modules with the race detector (10 minutes)
+test: lint node ## lint, then all tests of all modules (10 minutes)
 	@test -d ../shared/spec || echo "left out: answers against the official OpenAPI files, which are not in ../shared/spec" >&2
 	@$(if $(RACE),,echo "no C compiler: the tests run without the race detector" >&2)
 	@mkdir -p .cache; set -m; CRASH_TIME=$${CRASH_TIME:-20s} $(MAKE) test-crash </dev/null >.cache/test-crash.log 2>&1 & crash=$$!; set +m; \
 	trap 'kill -- -$$crash 2>/dev/null || true' EXIT; \
 	failed=; \
 	$(MAKE) test-packages || failed="$$failed test-packages"; \
+	$(MAKE) test-e2e || failed="$$failed test-e2e"; \
 	$(MAKE) test-interop || failed="$$failed test-interop"; \
 	echo "==> waiting for the crash tests"; \
 	wait $$crash || failed="$$failed test-crash"; \
@@ -58,7 +59,7 @@ test: lint node ## lint, then all tests of all modules with the race detector (1
 
 # Tests that wait for processes run four at a time, however few processors there are.
 .PHONY: test-packages
-test-packages: node ## the tests of all packages but those of test-interop and test-crash
+test-packages: node ## the tests of all packages but those of test-e2e, test-interop and test-crash
 	@failed=; for module in $(MODULES); do \
 		echo "==> go test in $$module"; \
 		go -C "$$module" test $(RACE) -count=1 -timeout=$(TIMEOUT) -parallel=4 $(TESTFLAGS) $$(go -C "$$module" list ./... | grep -v '$(APART)') || failed="$$failed $$module"; \
@@ -71,6 +72,13 @@ test-quick: ## the tests that start no process, for working: without the race de
 		go -C "$$module" test -short -timeout=$(TIMEOUT) $(TESTFLAGS) $$(go -C "$$module" list ./... | grep -v '$(PROCESSES)'); \
 	done
 
+# The test binaries of these and of test-crash are clients of the gateway, and run without
+# the race detector. The gateways of tests that do much at once have it all the same.
+.PHONY: test-e2e
+test-e2e: node ## the gateway as a process, in front of real authorization servers
+	@echo "==> go test in integration/e2e"
+	@go -C integration test -count=1 -timeout=$(TIMEOUT) -parallel=8 $(TESTFLAGS) ./e2e
+
 .PHONY: test-interop
 test-interop: node ## every authorization server, every step: a matrix
 	@echo "==> go test in integration/interop"
@@ -80,7 +88,7 @@ test-interop: node ## every authorization server, every step: a matrix
 .PHONY: test-crash
 test-crash: node ## kill the gateway at every step, and at random under load for CRASH_TIME (1m)
 	@echo "==> go test in integration/crash"
-	@go -C integration test $(RACE) -count=1 -timeout=$(TIMEOUT) -parallel=8 -v $(TESTFLAGS) ./crash | { grep -v '^=== \|^ *--- PASS' || true; }
+	@go -C integration test -count=1 -timeout=$(TIMEOUT) -parallel=8 -v $(TESTFLAGS) ./crash | { grep -v '^=== \|^ *--- PASS' || true; }
 
 # The parts of test-long, each at most an hour.
 PARTS := crowd kills fuzz e2e-all
@@ -95,7 +103,7 @@ long-crowd: node
 	@CROWD=1000 E2E=all go -C integration test $(RACE) -count=1 -timeout=60m -v -run='^TestUpAndDown$$' ./e2e
 long-kills: node
 	@echo "==> random kills of the gateway, and of a process that writes the store"
-	@CRASH_TIME=20m go -C integration test $(RACE) -count=1 -timeout=60m -v -run='^TestRandomKills$$' ./crash
+	@CRASH_TIME=20m go -C integration test -count=1 -timeout=60m -v -run='^TestRandomKills$$' ./crash
 	@REGISTRY_BADGER_KILLED_ROUNDS=200 go test $(RACE) -count=1 -timeout=30m -v -run='^TestKilled$$' ./registry/badger
 long-fuzz:
 	@$(MAKE) fuzz
