@@ -185,7 +185,7 @@ func TestRepeatedRegistrations(t *testing.T) {
 // TestUpdatedByRegistration: in update mode a POST with other metadata changes the client in place.
 func TestUpdatedByRegistration(t *testing.T) {
 	replace := []gateway.Replacement{{Old: gateway.Unlimited.Old, New: gateway.Unlimited.New + "\t\treregister update 1h\n"}}
-	each(t, story.Options{Replace: replace}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{Replace: replace}, func(t *testing.T, p *story.Play) {
 		first := registers(t, p, p.Client(p.Acme), nil)
 		answered(t, first, nil, 201, "")
 		second := registers(t, p, p.Client(p.Acme), map[string]any{"redirect_uris": []string{"https://tpp.example/other"}})

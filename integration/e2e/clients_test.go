@@ -151,7 +151,7 @@ func TestPrivateKeyJWT(t *testing.T) {
 // sends it, it gets no token of a client whose certificate it does not have, and
 // the AS does not see it.
 func TestNobodyElsesClient(t *testing.T) {
-	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{}, func(t *testing.T, p *story.Play) {
 		id, err := p.RegisterAnother(t.Context())
 		if err != nil {
 			t.Fatal(err)

@@ -48,7 +48,7 @@ func refusesWrites(t *testing.T, p *story.Play, id, own string, w writes) {
 // kill and after a restart.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
-	eachOnDisk(t, func(t *testing.T, p *story.Play, d *disk) {
+	onceOnDisk(t, func(t *testing.T, p *story.Play, d *disk) {
 		id, own := registered(t, p)
 		w := prepared(t, p)
 		d.leave(t, littleRoom)
@@ -99,7 +99,7 @@ func TestDiskFull(t *testing.T) {
 // request is used up.
 func TestDiskFullMeanwhile(t *testing.T) {
 	t.Parallel()
-	eachOnDisk(t, func(t *testing.T, p *story.Play, d *disk) {
+	onceOnDisk(t, func(t *testing.T, p *story.Play, d *disk) {
 		h := holdsThree(t, p, true)
 		d.leave(t, littleRoom)
 		if err := p.AS.ResetFaults(t.Context()); err != nil {

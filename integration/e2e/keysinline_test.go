@@ -20,7 +20,7 @@ import (
 // inline, with the alg that the client is registered to sign with, it takes the assertions.
 func TestKeysWithoutAlg(t *testing.T) {
 	const before = "\t\t\t\tclient_id_header X-Client-Id\n"
-	each(t, story.Options{Replace: []gateway.Replacement{{Old: before, New: before + "\t\t\t\tkeys inline\n"}}}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{Replace: []gateway.Replacement{{Old: before, New: before + "\t\t\t\tkeys inline\n"}}}, func(t *testing.T, p *story.Play) {
 		p.Acme.WithoutAlg = true
 		named := p.Acme.Signing
 		key, err := p.Acme.AddSigningKey(jose.PS256)

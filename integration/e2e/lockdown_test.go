@@ -87,7 +87,7 @@ func TestLockedServer(t *testing.T) {
 	} {
 		o.Environment = map[string]string{"HOP_SECRET": secret}
 		t.Run(name, func(t *testing.T) {
-			each(t, o, func(t *testing.T, p *story.Play) {
+			once(t, o, func(t *testing.T, p *story.Play) {
 				for _, step := range story.Steps {
 					if strings.HasPrefix(step.Title, "The authorization server's own registration") {
 						continue // it asks the AS itself, which this one does not let it

@@ -103,7 +103,7 @@ func TestOperatorsAskWrongly(t *testing.T) {
 // tokens are no longer active to anybody who asks at this site. It may give them
 // back. Afterwards everything is as before.
 func TestSuspended(t *testing.T) {
-	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{}, func(t *testing.T, p *story.Play) {
 		id, token := registered(t, p)
 		client := p.Client(p.Acme)
 		for kind, value := range map[string]string{"client": id, "software": p.Acme.SoftwareID, "organisation": p.Acme.OrgID} {
@@ -246,7 +246,7 @@ func TestBacklog(t *testing.T) {
 // TestAnswerLostIsListed: without client_id_header a lost answer leaves a client at
 // the AS that nobody can find. It is listed, until somebody has looked for it.
 func TestAnswerLostIsListed(t *testing.T) {
-	each(t, story.Options{Replace: []gateway.Replacement{{Old: "\t\t\t\tclient_id_header X-Client-Id\n", New: ""}}}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{Replace: []gateway.Replacement{{Old: "\t\t\t\tclient_id_header X-Client-Id\n", New: ""}}}, func(t *testing.T, p *story.Play) {
 		path, err := p.InternalRegistration(t.Context())
 		if err != nil {
 			t.Fatal(err)

@@ -41,12 +41,16 @@ func each(t *testing.T, o story.Options, f func(*testing.T, *story.Play)) {
 // runs a test against one of them.
 func once(t *testing.T, o story.Options, f func(*testing.T, *story.Play)) {
 	t.Helper()
-	kinds := []authserverprocess.Kind{authserverprocess.GoOIDC}
-	if everything {
-		kinds = authserverprocess.Kinds
-	}
 	t.Parallel()
-	at(t, kinds, o, f)
+	at(t, onceKinds(), o, f)
+}
+
+// onceKinds are the servers of once: the one that starts with the least, or all.
+func onceKinds() []authserverprocess.Kind {
+	if everything {
+		return authserverprocess.Kinds
+	}
+	return []authserverprocess.Kind{authserverprocess.GoOIDC}
 }
 
 // at runs a test against these servers, side by side, and beside no other test unless the

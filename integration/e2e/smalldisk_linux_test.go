@@ -9,7 +9,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
 
@@ -59,13 +58,13 @@ func unmount(t *testing.T, dir string) {
 	}
 }
 
-// eachOnDisk runs a test against every authorization server, side by side.
-func eachOnDisk(t *testing.T, f func(*testing.T, *story.Play, *disk)) {
+// onceOnDisk runs a test as once does, with the store on a small disk.
+func onceOnDisk(t *testing.T, f func(*testing.T, *story.Play, *disk)) {
 	t.Helper()
 	if ranInNamespace(t) {
 		return
 	}
-	for _, kind := range authserverprocess.Kinds {
+	for _, kind := range onceKinds() {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
 			p, d := onDisk(t, story.Options{Kind: kind})
