@@ -96,7 +96,7 @@ func TestOneTokenInTwoSpellings(t *testing.T) {
 
 // TestPrivateKeyJWT registers a client that authenticates with assertions.
 func TestPrivateKeyJWT(t *testing.T) {
-	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
+	eachShared(t, func(t *testing.T, p *story.Play) {
 		token, _, err := p.Prepare(t.Context())
 		if err != nil {
 			t.Fatal(err)

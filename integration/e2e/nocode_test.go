@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
@@ -11,7 +12,7 @@ import (
 // TestClientWithoutAuthorizationCode: a client with client_credentials alone has no
 // response type, at no AS, gets its token and keeps it so in an update.
 func TestClientWithoutAuthorizationCode(t *testing.T) {
-	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
+	eachShared(t, func(t *testing.T, p *story.Play) {
 		request := func(types any) string {
 			t.Helper()
 			body, err := p.Acme.Request(map[string]any{"grant_types": []string{"client_credentials"}, "response_types": types})
@@ -35,8 +36,12 @@ func TestClientWithoutAuthorizationCode(t *testing.T) {
 		}
 		id := r.Text("client_id")
 		clients, err := p.AS.Clients(t.Context())
-		if err != nil || len(clients) != 1 || fmt.Sprint(clients[0]["response_types"], clients[0]["grant_types"]) != "[] [client_credentials]" {
-			t.Errorf("the AS has %v, %v", clients, err)
+		if err != nil {
+			t.Fatal(err)
+		}
+		own := slices.IndexFunc(clients, func(c map[string]any) bool { return c["client_id"] == id })
+		if own < 0 || fmt.Sprint(clients[own]["response_types"], clients[own]["grant_types"]) != "[] [client_credentials]" {
+			t.Errorf("the AS has %v, want one of client_id %s, without response types and with client_credentials alone", clients, id)
 		}
 		token, err := p.ClientToken(t.Context(), p.Acme, id)
 		if err != nil {

@@ -65,38 +65,38 @@ func metrics(t *testing.T, p *story.Play) string {
 }
 
 func TestOperatorsAskWrongly(t *testing.T) {
-	t.Parallel()
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
-	for _, c := range []struct {
-		method, call, body string
-		status             int
-		says               string
-	}{
-		{"GET", "everything", "", 404, "there are backlog"},
-		{"POST", "backlog", "", 405, "not a method"},
-		{"GET", "backlog?all=1", "", 400, "unknown parameter"},
-		{"GET", "audit?since=yesterday&workspace=default/obuk", "", 400, "since: a time like"},
-		{"GET", "audit?since=0001-01-01T00:00:00Z&workspace=default/obuk", "", 400, "since: a time like"},
-		{"GET", "audit?since=2026-01-31T00:00:00Z", "", 400, "of one workspace"},
-		{"GET", "explanations?code=", "", 400, "is missing"},
-		{"GET", "explanations?code=x&workspace=y", "", 400, "unknown parameter"},
-		{"GET", "explanations?code=nobody", "", 404, "no explanation has the support code"},
-		{"GET", "suspensions?workspace=default/obuk&cursor=suspended/default/obuk/x", "", 400, "percent-encoded"},
-		{"GET", "outbox?limit=0", "", 400, "limit"},
-		{"GET", "discrepancies?workspace=a&workspace=b", "", 400, "more than once"},
-		{"DELETE", "discrepancies?workspace=default/obuk", "", 400, "is missing"},
-		{"DELETE", "discrepancies?workspace=default/obuk&kind=answer_lost&registration=x", "", 404, "not found"},
-		{"PUT", "suspensions", `{"workspace":"default/obuk","kind":"client","value":"nobody"}`, 404, "not found"},
-		{"PUT", "suspensions", `{"workspace":"default","kind":"client","value":"nobody"}`, 404, "there are default/obuk"},
-		{"PUT", "suspensions", `{"workspace":"default/obuk","kind":"directory","value":"x"}`, 400, "must be one of"},
-		{"PUT", "suspensions", `{"workspace":"default/obuk","kind":"client","id":"x"}`, 400, "unknown field"},
-		{"DELETE", "suspensions?workspace=default/obuk&kind=client&value=nobody", "", 404, "not found"},
-	} {
-		status, answer := operator(t, p, c.method, c.call, c.body)
-		if text, _ := answer["error"].(string); status != c.status || !strings.Contains(text, c.says) {
-			t.Errorf("%s %s %s: %d %v", c.method, c.call, c.body, status, answer)
+	onceShared(t, func(t *testing.T, p *story.Play) {
+		for _, c := range []struct {
+			method, call, body string
+			status             int
+			says               string
+		}{
+			{"GET", "everything", "", 404, "there are backlog"},
+			{"POST", "backlog", "", 405, "not a method"},
+			{"GET", "backlog?all=1", "", 400, "unknown parameter"},
+			{"GET", "audit?since=yesterday&workspace=default/obuk", "", 400, "since: a time like"},
+			{"GET", "audit?since=0001-01-01T00:00:00Z&workspace=default/obuk", "", 400, "since: a time like"},
+			{"GET", "audit?since=2026-01-31T00:00:00Z", "", 400, "of one workspace"},
+			{"GET", "explanations?code=", "", 400, "is missing"},
+			{"GET", "explanations?code=x&workspace=y", "", 400, "unknown parameter"},
+			{"GET", "explanations?code=nobody", "", 404, "no explanation has the support code"},
+			{"GET", "suspensions?workspace=default/obuk&cursor=suspended/default/obuk/x", "", 400, "percent-encoded"},
+			{"GET", "outbox?limit=0", "", 400, "limit"},
+			{"GET", "divergences?workspace=a&workspace=b", "", 400, "more than once"},
+			{"DELETE", "divergences?workspace=default/obuk", "", 400, "is missing"},
+			{"DELETE", "divergences?workspace=default/obuk&kind=answer_lost&registration=x", "", 404, "not found"},
+			{"PUT", "suspensions", `{"workspace":"default/obuk","kind":"client","value":"nobody"}`, 404, "not found"},
+			{"PUT", "suspensions", `{"workspace":"default","kind":"client","value":"nobody"}`, 404, "there are default/obuk"},
+			{"PUT", "suspensions", `{"workspace":"default/obuk","kind":"directory","value":"x"}`, 400, "must be one of"},
+			{"PUT", "suspensions", `{"workspace":"default/obuk","kind":"client","id":"x"}`, 400, "unknown field"},
+			{"DELETE", "suspensions?workspace=default/obuk&kind=client&value=nobody", "", 404, "not found"},
+		} {
+			status, answer := operator(t, p, c.method, c.call, c.body)
+			if text, _ := answer["error"].(string); status != c.status || !strings.Contains(text, c.says) {
+				t.Errorf("%s %s %s: %d %v", c.method, c.call, c.body, status, answer)
+			}
 		}
-	}
+	})
 }
 
 // TestSuspended: what is suspended gets no tokens and manages nothing, and its
@@ -157,7 +157,7 @@ func introspects(t *testing.T, p *story.Play, token string) bool {
 
 // TestDeletedTokens: these servers keep the tokens of a client that was deleted.
 func TestDeletedTokens(t *testing.T) {
-	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
+	eachShared(t, func(t *testing.T, p *story.Play) {
 		id, first := registered(t, p)
 		second, err := p.ClientToken(t.Context(), p.Acme, id)
 		if err != nil {
@@ -260,24 +260,24 @@ func TestAnswerLostIsListed(t *testing.T) {
 		}
 		r, err := p.Client(p.Acme).Register(t.Context(), p.Register, token, body)
 		unavailable(t, "register", r, err)
-		list := listed(t, p, "discrepancies")
+		list := listed(t, p, "divergences")
 		if len(list) != 1 || list[0]["kind"] != "answer_lost" || list[0]["software_id"] != p.Acme.SoftwareID || list[0]["org_id"] != p.Acme.OrgID {
 			t.Fatalf("%v", list)
 		}
-		if m := metrics(t, p); !strings.Contains(m, `caddy_openbanking_dcr_discrepancies{kind="answer_lost",workspace="default/obuk"} 1`) {
+		if m := metrics(t, p); !strings.Contains(m, `caddy_openbanking_dcr_divergences{kind="answer_lost",workspace="default/obuk"} 1`) {
 			t.Error(m)
 		}
-		if b := listed(t, p, "backlog"); fmt.Sprint(b[0]["discrepancies"]) != "map[answer_lost:1]" {
+		if b := listed(t, p, "backlog"); fmt.Sprint(b[0]["divergences"]) != "map[answer_lost:1]" {
 			t.Errorf("%v", b)
 		}
 		// The TPP is none the worse.
 		r, err = p.Client(p.Acme).Register(t.Context(), p.Register, token, body)
 		answered(t, r, err, 201, "")
 		q := url.Values{"workspace": {"default/obuk"}, "kind": {"answer_lost"}, "registration": {list[0]["registration"].(string)}}
-		if status, answer := operator(t, p, "DELETE", "discrepancies?"+q.Encode(), ""); status != 204 {
+		if status, answer := operator(t, p, "DELETE", "divergences?"+q.Encode(), ""); status != 204 {
 			t.Errorf("%d %v", status, answer)
 		}
-		if list := listed(t, p, "discrepancies"); len(list) != 0 {
+		if list := listed(t, p, "divergences"); len(list) != 0 {
 			t.Errorf("%v", list)
 		}
 	})

@@ -17,7 +17,7 @@ import (
 // TestPublishedLists: with every value of the published lists a registration is
 // accepted, and with others it is not; so tools that take element 0 get in.
 func TestPublishedLists(t *testing.T) {
-	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
+	eachShared(t, func(t *testing.T, p *story.Play) {
 		enrolled, err := p.Directory.Enrol(directory.Enrolment{OrgName: "Acme Ltd", Roles: []string{"AISP", "PISP", "CBPII"}})
 		if err != nil {
 			t.Fatal(err)

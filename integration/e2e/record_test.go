@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/directory"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
@@ -19,7 +18,7 @@ import (
 // TestSameStatement: conformance tools use one statement for all that they do,
 // and each registration is a client of its own.
 func TestSameStatement(t *testing.T) {
-	once(t, story.Options{}, func(t *testing.T, p *story.Play) {
+	onceShared(t, func(t *testing.T, p *story.Play) {
 		statement, err := p.Acme.Statement(nil)
 		if err != nil {
 			t.Fatal(err)
@@ -52,69 +51,69 @@ func TestSameStatement(t *testing.T) {
 // TestAnswerMembers: an answer is our record and what the directory vouches for,
 // whatever request and statement would like it to say.
 func TestAnswerMembers(t *testing.T) {
-	t.Parallel()
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
-	hostile := map[string]any{
-		"client_secret": "s", "client_secret_expires_at": 0, "registration_access_token": "t", "registration_client_uri": "https://evil.example", "client_id": "c",
-		"client_id_issued_at": 1, "scopes": []string{"all"}, "error": "e", "error_description": "d", "sub": "x", "aud": "y", "nbf": 1, "jwks": map[string]any{}, "jwks_uri": "https://evil.example",
-	}
-	claims := maps.Clone(hostile)
-	claims["software_version"], claims["org_name"] = 7, "Ünïcode <b>"
-	statement, err := p.Acme.Statement(claims)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request := map[string]any{"software_statement": statement, "made_up": "x", "request_uris": []string{"https://evil.example"}, "client_secret": "s"}
-	r := answered(t, registers(t, p, p.Client(p.Acme), request), nil, 201, "")
-	want := []string{
-		"application_type", "client_id", "client_id_issued_at", "grant_types", "id_token_signed_response_alg", "redirect_uris", "request_object_signing_alg",
-		"response_types", "scope", "scopes", "software_id", "software_statement", "tls_client_auth_dn", "tls_client_auth_subject_dn", "token_endpoint_auth_method",
-	}
-	for name, value := range p.Acme.StatementClaims(claims) {
-		switch {
-		case value == nil: // null is absent
-		case hostile[name] != nil, name == "iss", name == "iat", name == "exp", name == "jti", name == "software_id":
-		default:
-			want = append(want, name)
+	onceShared(t, func(t *testing.T, p *story.Play) {
+		hostile := map[string]any{
+			"client_secret": "s", "client_secret_expires_at": 0, "registration_access_token": "t", "registration_client_uri": "https://evil.example", "client_id": "c",
+			"client_id_issued_at": 1, "scopes": []string{"all"}, "error": "e", "error_description": "d", "sub": "x", "aud": "y", "nbf": 1, "jwks": map[string]any{}, "jwks_uri": "https://evil.example",
 		}
-	}
-	slices.Sort(want)
-	if got := slices.Sorted(maps.Keys(r.JSON)); !slices.Equal(got, slices.Compact(want)) {
-		t.Errorf("members\n%q\nwant\n%q", got, want)
-	}
-	if r.Text("client_id") == "c" || r.JSON["client_id_issued_at"] == float64(1) || r.Text("org_name") != "Ünïcode <b>" || r.JSON["software_version"] != float64(7) {
-		t.Errorf("got %v", r)
-	}
-	if r.Text("scope") != "openid accounts" || r.Text("tls_client_auth_dn") != r.Text("tls_client_auth_subject_dn") {
-		t.Errorf("got %v", r)
-	}
-	scopes, err := json.Marshal(r.JSON["scopes"])
-	if err != nil || string(scopes) != `["openid","accounts"]` {
-		t.Errorf("scopes %s, %v", scopes, err)
-	}
+		claims := maps.Clone(hostile)
+		claims["software_version"], claims["org_name"] = 7, "Ünïcode <b>"
+		statement, err := p.Acme.Statement(claims)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request := map[string]any{"software_statement": statement, "made_up": "x", "request_uris": []string{"https://evil.example"}, "client_secret": "s"}
+		r := answered(t, registers(t, p, p.Client(p.Acme), request), nil, 201, "")
+		want := []string{
+			"application_type", "client_id", "client_id_issued_at", "grant_types", "id_token_signed_response_alg", "redirect_uris", "request_object_signing_alg",
+			"response_types", "scope", "scopes", "software_id", "software_statement", "tls_client_auth_dn", "tls_client_auth_subject_dn", "token_endpoint_auth_method",
+		}
+		for name, value := range p.Acme.StatementClaims(claims) {
+			switch {
+			case value == nil: // null is absent
+			case hostile[name] != nil, name == "iss", name == "iat", name == "exp", name == "jti", name == "software_id":
+			default:
+				want = append(want, name)
+			}
+		}
+		slices.Sort(want)
+		if got := slices.Sorted(maps.Keys(r.JSON)); !slices.Equal(got, slices.Compact(want)) {
+			t.Errorf("members\n%q\nwant\n%q", got, want)
+		}
+		if r.Text("client_id") == "c" || r.JSON["client_id_issued_at"] == float64(1) || r.Text("org_name") != "Ünïcode <b>" || r.JSON["software_version"] != float64(7) {
+			t.Errorf("got %v", r)
+		}
+		if r.Text("scope") != "openid accounts" || r.Text("tls_client_auth_dn") != r.Text("tls_client_auth_subject_dn") {
+			t.Errorf("got %v", r)
+		}
+		scopes, err := json.Marshal(r.JSON["scopes"])
+		if err != nil || string(scopes) != `["openid","accounts"]` {
+			t.Errorf("scopes %s, %v", scopes, err)
+		}
+	})
 }
 
 // TestStatementBinds: client metadata of the statement is the most that a request
 // may ask for (RFC 7591 2.3).
 func TestStatementBinds(t *testing.T) {
-	t.Parallel()
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
-	statement, err := p.Acme.Statement(map[string]any{"grant_types": []string{"client_credentials", "authorization_code"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	more := registers(t, p, p.Client(p.Acme), map[string]any{"software_statement": statement})
-	if answered(t, more, nil, 400, "invalid_client_metadata"); !strings.Contains(more.Text("error_description"), "grant_types binds") {
-		t.Errorf("got %v", more)
-	}
-	answered(t, registers(t, p, p.Client(p.Acme), map[string]any{"software_statement": statement, "grant_types": []string{"client_credentials", "authorization_code"}}), nil, 201, "")
-	answered(t, registers(t, p, p.Client(p.Acme), map[string]any{"software_statement": statement, "grant_types": []string{"authorization_code"}}), nil, 201, "")
+	onceShared(t, func(t *testing.T, p *story.Play) {
+		statement, err := p.Acme.Statement(map[string]any{"grant_types": []string{"client_credentials", "authorization_code"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		more := registers(t, p, p.Client(p.Acme), map[string]any{"software_statement": statement})
+		if answered(t, more, nil, 400, "invalid_client_metadata"); !strings.Contains(more.Text("error_description"), "grant_types binds") {
+			t.Errorf("got %v", more)
+		}
+		answered(t, registers(t, p, p.Client(p.Acme), map[string]any{"software_statement": statement, "grant_types": []string{"client_credentials", "authorization_code"}}), nil, 201, "")
+		answered(t, registers(t, p, p.Client(p.Acme), map[string]any{"software_statement": statement, "grant_types": []string{"authorization_code"}}), nil, 201, "")
+	})
 }
 
 // TestUpdateReplaces: a PUT is the whole new record; what it leaves out has its
 // default again. Id, time of issue and tokens stay.
 func TestUpdateReplaces(t *testing.T) {
-	each(t, story.Options{}, func(t *testing.T, p *story.Play) {
+	eachShared(t, func(t *testing.T, p *story.Play) {
 		client := p.Client(p.Acme)
 		first := answered(t, registers(t, p, client, map[string]any{
 			"scope": "openid", "response_types": []string{"code"}, "redirect_uris": []string{"https://tpp.example/other"}, "token_endpoint_auth_signing_alg": "ES256",

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
@@ -14,40 +13,40 @@ import (
 // table, after the gateway's own deadline (15 s) and not at the client's pleasure;
 // neither token nor jti is used up by it.
 func TestBodyThatNeverEnds(t *testing.T) {
-	t.Parallel()
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
-	token, body, err := p.Prepare(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	form := make(chan *tpp.Response, 1)
-	go func() { form <- slowForm(t, p) }()
-	reader, writer := io.Pipe()
-	defer writer.Close()
-	go func() { _, _ = io.WriteString(writer, body[:len(body)/2]) }() // the rest never comes
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.Register, reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.ContentLength = int64(len(body))
-	r.Header = http.Header{"Content-Type": {"application/jose"}, "Authorization": {"Bearer " + token}}
-	answer, err := p.Client(p.Acme).Send(r) // waits 30 s
-	if err == nil && answer.Status != http.StatusBadRequest {
-		t.Errorf("answered %s", answer)
-	}
-	if err == nil {
-		err = refusedProperly(answer)
-	}
-	if err != nil {
-		t.Error(err)
-	}
-	if r := <-form; r == nil || r.Status != http.StatusBadRequest || r.Text("error") != "invalid_request" {
-		t.Errorf("the token endpoint answered %v", r)
-	}
-	again, err := p.Make(t.Context(), story.Call{Method: http.MethodPost, URL: p.Register, As: p.Acme, Token: token, Body: body})
-	if err != nil || again.Status != http.StatusCreated {
-		t.Errorf("the whole body afterwards: %v, %v", again, err)
-	}
+	onceShared(t, func(t *testing.T, p *story.Play) {
+		token, body, err := p.Prepare(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		form := make(chan *tpp.Response, 1)
+		go func() { form <- slowForm(t, p) }()
+		reader, writer := io.Pipe()
+		defer writer.Close()
+		go func() { _, _ = io.WriteString(writer, body[:len(body)/2]) }() // the rest never comes
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.Register, reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.ContentLength = int64(len(body))
+		r.Header = http.Header{"Content-Type": {"application/jose"}, "Authorization": {"Bearer " + token}}
+		answer, err := p.Client(p.Acme).Send(r) // waits 30 s
+		if err == nil && answer.Status != http.StatusBadRequest {
+			t.Errorf("answered %s", answer)
+		}
+		if err == nil {
+			err = refusedProperly(answer)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		if r := <-form; r == nil || r.Status != http.StatusBadRequest || r.Text("error") != "invalid_request" {
+			t.Errorf("the token endpoint answered %v", r)
+		}
+		again, err := p.Make(t.Context(), story.Call{Method: http.MethodPost, URL: p.Register, As: p.Acme, Token: token, Body: body})
+		if err != nil || again.Status != http.StatusCreated {
+			t.Errorf("the whole body afterwards: %v, %v", again, err)
+		}
+	})
 }
 
 // slowForm sends half a form to the token endpoint.

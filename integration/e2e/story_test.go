@@ -50,23 +50,30 @@ func open(t *testing.T, o story.Options) *story.Stage {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
-		log := s.Gateway.Log()
-		if slices.ContainsFunc(s.Secrets(), func(secret string) bool { return strings.Contains(log, secret) }) {
-			t.Error("a secret or a token is in the gateway's log")
-		}
-		for _, fault := range []string{"DATA RACE", "panic:", `"level":"panic"`, "goroutine "} {
-			if at := strings.Index(log, fault); at >= 0 {
-				t.Errorf("the gateway's log has %q:\n%s", fault, log[at:min(len(log), at+shownLog)])
-			}
-		}
-		if t.Failed() {
-			t.Logf("the gateway's log:\n%s", log[max(0, len(log)-shownLog):])
-			if s.AS != nil {
-				t.Logf("the authorization server's log:\n%s", s.AS.Log())
-			}
-		}
+		holdsLog(t, s)
 	})
 	return s
+}
+
+// holdsLog holds that nothing is in the gateway's log that must not be, and shows the logs
+// of a test that has failed.
+func holdsLog(t *testing.T, s *story.Stage) {
+	t.Helper()
+	log := s.Gateway.Log()
+	if slices.ContainsFunc(s.Secrets(), func(secret string) bool { return strings.Contains(log, secret) }) {
+		t.Error("a secret or a token is in the gateway's log")
+	}
+	for _, fault := range []string{"DATA RACE", "panic:", `"level":"panic"`, "goroutine "} {
+		if at := strings.Index(log, fault); at >= 0 {
+			t.Errorf("the gateway's log has %q:\n%s", fault, log[at:min(len(log), at+shownLog)])
+		}
+	}
+	if t.Failed() {
+		t.Logf("the gateway's log:\n%s", log[max(0, len(log)-shownLog):])
+		if s.AS != nil {
+			t.Logf("the authorization server's log:\n%s", s.AS.Log())
+		}
+	}
 }
 
 // learn is a play that knows the endpoints.
