@@ -41,11 +41,11 @@ func (v variant) String() string {
 // eachVariant runs a test against all of them, side by side, with repeated POSTs
 // answered from the record: then a TPP has its answer in the end.
 func eachVariant(t *testing.T, f func(*testing.T, *bank)) {
-	eachVariantThat(t, registry.ReregisterReturn, f)
+	atVariants(t, authserverprocess.Kinds, registry.ReregisterReturn, f)
 }
 
-func eachVariantThat(t *testing.T, reregister string, f func(*testing.T, *bank)) {
-	for _, kind := range authserverprocess.Kinds {
+func atVariants(t *testing.T, kinds []authserverprocess.Kind, reregister string, f func(*testing.T, *bank)) {
+	for _, kind := range kinds {
 		for _, chooses := range []bool{true, false} {
 			v := variant{kind, chooses, reregister}
 			t.Run(v.String(), func(t *testing.T) {
