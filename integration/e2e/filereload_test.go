@@ -40,7 +40,7 @@ func TestFilesAreReadAgain(t *testing.T) {
 	}
 	replace(keys, set(p.Directory.JWKS()))
 	replace(policy, "true")
-	reload(t, p, "clients_per_software off\n rate_limit off\n policy cel file "+policy+" {\n name let_in\n }", "jwks_uri "+p.Directory.JWKSURL()+"\n", "jwks "+keys+"\n\t\t\tjwks_hosts 127.0.0.1 localhost\n")
+	reload(t, p, "clients_per_software off\n rate_limit off\n policy cel file "+policy+" {\n name let_in\n timeout 1s\n }", "jwks_uri "+p.Directory.JWKSURL()+"\n", "jwks "+keys+"\n\t\t\tjwks_hosts 127.0.0.1 localhost\n")
 	is := func(what string, status int, says string) {
 		t.Helper()
 		err := story.Eventually(t.Context(), 20*time.Second, func() error {
