@@ -204,10 +204,10 @@ func TestJWTAccessTokens(t *testing.T) {
 		introspection := s.endpoint("introspection_endpoint", url.Values{"token": {raw}}).basic("gateway", s.Config.GatewaySecret)
 		if s.Kind == OIDCProvider {
 			if answer := s.json(http.StatusBadRequest, introspection); answer["error"] != "unsupported_token_type" {
-				t.Error(answer)
+				t.Errorf("got %v, want unsupported_token_type", answer)
 			}
 		} else if answer := s.json(http.StatusOK, introspection); answer["active"] != true {
-			t.Error(answer)
+			t.Errorf("got %v, want active", answer)
 		}
 	})
 }

@@ -43,7 +43,7 @@ func TestFaults(t *testing.T) {
 		fault(Fault{Status: http.StatusServiceUnavailable, Body: `{"error":"x"}`, Header: map[string]string{"Retry-After": "7"}, Times: 2})
 		for range 2 {
 			if answer := s.json(http.StatusServiceUnavailable, post("a")); answer["error"] != "x" {
-				t.Error(answer)
+				t.Errorf("got %v, want the error x", answer)
 			}
 		}
 		fault(Fault{Drop: true})
@@ -57,7 +57,7 @@ func TestFaults(t *testing.T) {
 		known("a", "b")
 		fault(Fault{After: true, Set: map[string]any{"token_endpoint_auth_method": "other"}})
 		if answer := s.json(http.StatusCreated, post("b")); answer["token_endpoint_auth_method"] != "other" || answer["client_id"] != "b" {
-			t.Error(answer)
+			t.Errorf("got %v, want the method other, and client_id b", answer)
 		}
 		known("a", "b")
 

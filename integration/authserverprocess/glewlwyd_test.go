@@ -237,7 +237,7 @@ func TestGlewlwydTokens(t *testing.T) {
 		}
 	}
 	if answer := s.json(http.StatusBadRequest, s.tokenFor(id, secret, "dcr_register")); answer["error"] != "scope_invalid" {
-		t.Error(answer)
+		t.Errorf("got %v, want scope_invalid", answer)
 	}
 	// Refusals have no body, and are not 401.
 	for _, c := range []call{
@@ -245,7 +245,7 @@ func TestGlewlwydTokens(t *testing.T) {
 		s.endpoint("token_endpoint", credentials(id)),
 	} {
 		if raw := s.status(http.StatusForbidden, c); len(raw) > 0 {
-			t.Errorf("%s", raw)
+			t.Errorf("got %s, want no body", raw)
 		}
 	}
 
@@ -365,7 +365,7 @@ func TestGlewlwydEdge(t *testing.T) {
 	s.status(http.StatusBadGateway, s.endpoint("registration_endpoint", nil).withBody(s, secretClient()).bearer("initial"))
 	requests, err := s.RequestsTo(t.Context(), "POST", "/register")
 	if err != nil || len(requests) != 1 || requests[0].Header.Get("Authorization") != "Bearer initial" {
-		t.Errorf("%v, %v", requests, err)
+		t.Errorf("got %v, %v, want one request with the token initial", requests, err)
 	}
 	if clients, err := s.Clients(t.Context()); err != nil || len(clients) != 1 {
 		t.Errorf("clients: %v, %v", clients, err)

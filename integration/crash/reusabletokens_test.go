@@ -87,7 +87,7 @@ func (b *bank) registerAgain(t *testing.T, a attempt) (id string) {
 	err := story.Eventually(t.Context(), recovered, func() error {
 		r, err := b.Client(b.Acme).Register(t.Context(), b.Register, a.token, a.body)
 		if err == nil && r.Status != http.StatusCreated {
-			err = fmt.Errorf("%v", r)
+			err = fmt.Errorf("got %v, want 201", r)
 		}
 		if err == nil {
 			id = r.Text("client_id")

@@ -20,7 +20,7 @@ func TestRegistrationAccessToken(t *testing.T) {
 		answered(t, r, nil, 201, "")
 		id, first := r.Text("client_id"), r.Text("registration_access_token")
 		if first == "" || r.Text("registration_client_uri") != p.Register+"/"+id {
-			t.Fatal(r)
+			t.Fatalf("got %v, want a registration access token, and the address of the client", r)
 		}
 		other := registers(t, p, client, nil)
 		answered(t, other, nil, 201, "")
@@ -29,7 +29,7 @@ func TestRegistrationAccessToken(t *testing.T) {
 		}
 		r, err := client.Read(t.Context(), p.Register, id, first)
 		if answered(t, r, err, 200, ""); r.Text("registration_access_token") != first || r.Text("registration_client_uri") != p.Register+"/"+id {
-			t.Error(r)
+			t.Errorf("got %v, want the registration access token %s, and the address of the client", r, first)
 		}
 		if seen, err := p.Seen(t.Context()); err != nil || len(seen) > 0 {
 			t.Errorf("the authorization server was asked %v, %v", seen, err)
@@ -81,14 +81,14 @@ func TestRegistrationAccessToken(t *testing.T) {
 		}
 		r, err = client.Read(t.Context(), p.Register, id, management)
 		if answered(t, r, err, 200, ""); r.Text("registration_access_token") != "" || r.Text("registration_client_uri") == "" {
-			t.Error(r)
+			t.Errorf("got %v, want no registration access token, and the address of the client", r)
 		}
 		r, err = client.Delete(t.Context(), p.Register, id, second)
 		answered(t, r, err, 204, "")
 		r, err = client.Read(t.Context(), p.Register, id, second)
 		answered(t, r, err, 401, "invalid_token")
 		if clients, err := p.AS.Clients(t.Context()); err != nil || len(clients) != 1 {
-			t.Errorf("%v, %v", clients, err)
+			t.Errorf("got %v, %v, want one client", clients, err)
 		}
 		for _, token := range []string{first, second} {
 			if strings.Contains(p.Gateway.Log(), token) || strings.Contains(p.Gateway.Log(), url.QueryEscape(token)) {

@@ -112,7 +112,7 @@ func TestSuspended(t *testing.T) {
 				t.Fatalf("%s: %d %v", kind, status, answer)
 			}
 			if list := listed(t, p, "suspensions?workspace=default/obuk"); len(list) != 1 || list[0]["value"] != value || list[0]["reason"] != "fraud" {
-				t.Errorf("%v", list)
+				t.Errorf("got %v, want %s alone, for fraud", list, value)
 			}
 			r, err := client.Token(t.Context(), p.Endpoint("token_endpoint"), tpp.ClientCredentials(""), tpp.TLSClientAuth(id))
 			answered(t, r, err, 401, "invalid_client")
@@ -150,7 +150,7 @@ func introspects(t *testing.T, p *story.Play, token string) bool {
 		Method: "POST", URL: p.Endpoint("introspection_endpoint"), ID: "gateway", Secret: p.AS.Config.GatewaySecret, Form: url.Values{"token": {token}},
 	})
 	if err != nil || r.Status != 200 {
-		t.Fatal(r, err)
+		t.Fatalf("got %v, %v, want 200", r, err)
 	}
 	return r.JSON["active"] == true
 }
@@ -168,7 +168,7 @@ func TestDeletedTokens(t *testing.T) {
 		}
 		r, err := p.Client(p.Acme).Delete(t.Context(), p.Register, id, first)
 		if err != nil || r.Status != 204 {
-			t.Fatal(r, err)
+			t.Fatalf("got %v, %v, want 204", r, err)
 		}
 		for _, token := range []string{first, second} {
 			if introspects(t, p, token) {
@@ -206,13 +206,13 @@ func TestBacklog(t *testing.T) {
 	backlog := func() map[string]any {
 		list := listed(t, p, "backlog")
 		if len(list) != 1 || list[0]["workspace"] != "default/obuk" || list[0]["configured"] != true {
-			t.Fatalf("%v", list)
+			t.Fatalf("got %v, want default/obuk alone, configured", list)
 		}
 		return list[0]
 	}
 	err := story.Eventually(t.Context(), 10*time.Second, func() error {
 		if b := backlog(); b["waiting"] != 1.0 || b["oldest"] == nil || !strings.Contains(fmt.Sprint(b["last_error"]), "503") {
-			return fmt.Errorf("%v", b)
+			return fmt.Errorf("got %v, want one that waits, with the time and the error 503", b)
 		}
 		return nil
 	})
@@ -227,14 +227,14 @@ func TestBacklog(t *testing.T) {
 		}
 	}
 	if list := listed(t, p, "outbox"); len(list) != 1 || list[0]["kind"] != "revoke" || list[0]["attempts"] == 0.0 {
-		t.Errorf("%v", list)
+		t.Errorf("got %v, want one revocation that was attempted", list)
 	}
 	if err := p.AS.ResetFaults(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	err = story.Eventually(t.Context(), 30*time.Second, func() error {
 		if b := backlog(); b["waiting"] != 0.0 {
-			return fmt.Errorf("%v", b)
+			return fmt.Errorf("got %v, want none that waits", b)
 		}
 		return nil
 	})
@@ -262,13 +262,13 @@ func TestAnswerLostIsListed(t *testing.T) {
 		unavailable(t, "register", r, err)
 		list := listed(t, p, "divergences")
 		if len(list) != 1 || list[0]["kind"] != "answer_lost" || list[0]["software_id"] != p.Acme.SoftwareID || list[0]["org_id"] != p.Acme.OrgID {
-			t.Fatalf("%v", list)
+			t.Fatalf("got %v, want one answer_lost of the software and organisation", list)
 		}
 		if m := metrics(t, p); !strings.Contains(m, `caddy_openbanking_dcr_divergences{kind="answer_lost",workspace="default/obuk"} 1`) {
-			t.Error(m)
+			t.Errorf("got %v, want one divergence of kind answer_lost", m)
 		}
 		if b := listed(t, p, "backlog"); fmt.Sprint(b[0]["divergences"]) != "map[answer_lost:1]" {
-			t.Errorf("%v", b)
+			t.Errorf("got %v, want one divergence of kind answer_lost", b)
 		}
 		// The TPP is none the worse.
 		r, err = p.Client(p.Acme).Register(t.Context(), p.Register, token, body)
@@ -278,7 +278,7 @@ func TestAnswerLostIsListed(t *testing.T) {
 			t.Errorf("%d %v", status, answer)
 		}
 		if list := listed(t, p, "divergences"); len(list) != 0 {
-			t.Errorf("%v", list)
+			t.Errorf("got %v, want none", list)
 		}
 	})
 }

@@ -62,7 +62,7 @@ func TestAuthorizationEndpoint(t *testing.T) {
 			t.Fatal(err)
 		}
 		if r, err := p.Client(p.Acme).Delete(t.Context(), p.Register, deleted, token); err != nil || r.Status != 204 {
-			t.Fatalf("%v, %v", r, err)
+			t.Fatalf("got %v, %v, want 204", r, err)
 		}
 		resume := suspend(t, p, suspended)
 		endpoint := p.Endpoint("authorization_endpoint")
@@ -246,7 +246,7 @@ func userinfo(t *testing.T, p *story.Play, kind string) {
 		t.Fatal(err)
 	}
 	if r, err := p.Client(p.Acme).Delete(t.Context(), p.Register, deleted, own); err != nil || r.Status != 204 {
-		t.Fatalf("%v, %v", r, err)
+		t.Fatalf("got %v, %v, want 204", r, err)
 	}
 	refused("known before, deleted", ofDeleted)
 	// oidc-provider fails when it is asked about a token of a client that is gone.
@@ -287,7 +287,7 @@ func TestTokensThatNobodyKnows(t *testing.T) {
 	token, _ := consent(t, p, id)
 	defer suspend(t, p, id)()
 	if r, err := p.Make(t.Context(), story.Call{URL: p.Endpoint("userinfo_endpoint"), Token: token, As: p.Acme}); err != nil || r.Status != 200 {
-		t.Errorf("%v, %v", r, err)
+		t.Errorf("got %v, %v, want 200", r, err)
 	}
 	saysTimes(t, p.Gateway, 1, "cannot be asked whose access token it is")
 	if all := metrics(t, p); !strings.Contains(all, `caddy_openbanking_dcr_unchecked_tokens_total{workspace="default/obuk"} 1`) {

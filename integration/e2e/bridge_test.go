@@ -100,7 +100,7 @@ func TestBridge(t *testing.T) {
 		own := asked("certificate", client, form, grant+"&client_id="+mtls, 200, "").Text("access_token")
 		seen, err := p.Seen(t.Context())
 		if err != nil || len(seen) != 1 {
-			t.Fatalf("%v, %v", seen, err)
+			t.Fatalf("got %v, %v, want one request", seen, err)
 		}
 		if got := seen[0]; got.Body != grant+"&client_id="+mtls || got.Header.Get("Authorization") != "Basic "+basic(mtls, secret) {
 			t.Errorf("the authorization server was sent %s with %v", got.Body, got.Header)
@@ -144,7 +144,7 @@ func TestBridge(t *testing.T) {
 		// The token is the client's own, and ends with it at the AS too.
 		r, err := client.Delete(t.Context(), p.Register, mtls, own)
 		if err != nil || r.Status != http.StatusNoContent {
-			t.Fatalf("%v, %v", r, err)
+			t.Fatalf("got %v, %v, want 204", r, err)
 		}
 		if active, err := activeAtAS(t, p, own); err != nil || active {
 			t.Errorf("the token of the deleted client is active at the authorization server: %v, %v", active, err)
@@ -202,7 +202,7 @@ func TestOneAssertion(t *testing.T) {
 		count[status]++
 	}
 	if count[200] != 1 || count[401] != len(got)-1 {
-		t.Errorf("%v", count)
+		t.Errorf("got %v, want 200 once and 401 %d times", count, len(got)-1)
 	}
 }
 

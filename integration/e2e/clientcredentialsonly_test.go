@@ -32,7 +32,7 @@ func TestClientWithoutAuthorizationCode(t *testing.T) {
 		answered(t, r, nil, http.StatusBadRequest, "invalid_client_metadata")
 		r, err = p.Client(p.Acme).Register(t.Context(), p.Register, registration, request(nil))
 		if err != nil || r.Status != http.StatusCreated || fmt.Sprint(r.JSON["response_types"]) != "[]" {
-			t.Fatalf("%v, %v", r, err)
+			t.Fatalf("got %v, %v, want 201 without response types", r, err)
 		}
 		id := r.Text("client_id")
 		clients, err := p.AS.Clients(t.Context())

@@ -84,7 +84,7 @@ func TestOneTokenInTwoSpellings(t *testing.T) {
 			case err == nil && r.Status == http.StatusCreated:
 				registered.Add(1)
 			case err != nil || r.Text("error") != "invalid_token" && r.Text("error") != "temporarily_unavailable": // used up, or reserved
-				t.Errorf("%v, %v", r, err)
+				t.Errorf("got %v, %v, want a token that is used up or reserved", r, err)
 			}
 		})
 	}
@@ -206,7 +206,7 @@ func TestNobodyElsesClient(t *testing.T) {
 			t.Run(c.name, func(t *testing.T) {
 				r, err := p.Client(p.Other).Do(t.Context(), http.MethodPost, p.Endpoint("token_endpoint")+c.query, c.header, []byte(c.body))
 				if err != nil || r.Status < 400 || r.Status >= 500 || r.Text("error") == "" {
-					t.Errorf("%v, %v", r, err)
+					t.Errorf("got %v, %v, want a refusal of the client's, with an error code", r, err)
 				}
 			})
 		}

@@ -95,7 +95,7 @@ func TestClientSecrets(t *testing.T) {
 		says(t, p.Gateway, "clients may authenticate with secrets (client_secret_basic client_secret_post client_secret_jwt)")
 		tls := registers(t, p, p.Client(p.Acme), nil)
 		if tls.Status != http.StatusCreated || tls.JSON["client_secret"] != nil {
-			t.Fatalf("%v", tls)
+			t.Fatalf("got %v, want 201 without a client_secret", tls)
 		}
 		says(t, p.Gateway, `"token_endpoint_auth":"native"`)
 		ids := map[string]string{}
@@ -339,7 +339,7 @@ func (s *secrets) ends(ids map[string]string) {
 	token = s.tokenOf("client_secret_post", post)
 	r, err = client.Delete(s.t.Context(), s.p.Register, post, token)
 	if err != nil || r.Status != http.StatusNoContent {
-		s.t.Fatalf("%v, %v", r, err)
+		s.t.Fatalf("got %v, %v, want 204", r, err)
 	}
 	if r := secretToken(s.t, client, s.token, "client_secret_post", post, s.last[post], nil); r.Status != 401 {
 		s.t.Errorf("deleted: %v", r)

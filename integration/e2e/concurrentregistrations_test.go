@@ -80,7 +80,7 @@ func TestOneToken(t *testing.T) {
 		}
 		count, _ := tally(atOnce(t, p, repeat(token, crowd), bodies))
 		if count["201"] != 1 || count["401 invalid_token"]+count["503 temporarily_unavailable"] != crowd-1 {
-			t.Errorf("%v", count)
+			t.Errorf("got %v, want 201 once, and 401 or 503 %d times", count, crowd-1)
 		}
 		if clients, err := p.AS.Clients(t.Context()); err != nil || len(clients) != 1 {
 			t.Errorf("%d clients at the authorization server, %v", len(clients), err)
@@ -118,7 +118,7 @@ func TestSpellingsOfOneToken(t *testing.T) {
 			t.Fatal("no other spelling")
 		}
 		if count, _ := tally(atOnce(t, p, tokens, bodies)); count["201"] != 1 || count["401 invalid_token"]+count["503 temporarily_unavailable"] != len(tokens)-1 {
-			t.Errorf("%v", count)
+			t.Errorf("got %v, want 201 once, and 401 or 503 %d times", count, len(tokens)-1)
 		}
 	})
 }
@@ -192,10 +192,10 @@ func TestUpdatedByRegistration(t *testing.T) {
 		answered(t, second, nil, 201, "")
 		id := first.Text("client_id")
 		if second.Text("client_id") != id || fmt.Sprint(second.JSON["redirect_uris"]) != "[https://tpp.example/other]" || second.JSON["client_id_issued_at"] != first.JSON["client_id_issued_at"] {
-			t.Errorf("%v", second)
+			t.Errorf("got %v, want client_id %s with the other redirect URI and the same time of issue", second, id)
 		}
 		if clients, err := p.AS.Clients(t.Context()); err != nil || len(clients) != 1 || fmt.Sprint(clients[0]["redirect_uris"]) != "[https://tpp.example/other]" {
-			t.Errorf("%v, %v", clients, err)
+			t.Errorf("got %v, %v, want one client with the other redirect URI", clients, err)
 		}
 		if err := reads(t.Context(), p, id); err != nil {
 			t.Error(err)

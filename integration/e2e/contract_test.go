@@ -100,7 +100,7 @@ func (c *contractor) claims() {
 	id := made.Text("client_id")
 	own, err := c.p.Client(c.p.Acme).Token(c.t.Context(), c.p.Endpoint("token_endpoint"), tpp.ClientCredentials(""), tpp.TLSClientAuth(id))
 	if err != nil || own.Status != http.StatusOK {
-		c.t.Fatalf("%v, %v", own, err)
+		c.t.Fatalf("got %v, %v, want 200", own, err)
 	}
 	read := story.Call{Method: "GET", URL: c.register + "/" + id, As: c.p.Acme, Token: own.Text("access_token")}
 	same("GET", c.check("GET", read, 200), body)

@@ -109,7 +109,7 @@ func TestRevokedAtTheGateway(t *testing.T) {
 	err := story.Eventually(t.Context(), 20*time.Second, func() error {
 		r, err := p.Client(p.Acme).Token(t.Context(), p.Endpoint("token_endpoint"), tpp.ClientCredentials(""), tpp.TLSClientAuth(id))
 		if err != nil || r.Status != 401 || r.Text("error") != "invalid_client" || !strings.Contains(r.Text("error_description"), "revoked") {
-			return fmt.Errorf("%v, %v", r, err)
+			return fmt.Errorf("got %v, %v, want 401 invalid_client, revoked", r, err)
 		}
 		return nil
 	})

@@ -19,7 +19,7 @@ func TestDiscovery(t *testing.T) {
 		origin := strings.TrimSuffix(p.Issuer, story.Prefix)
 		first, err := client.Discover(t.Context(), p.Issuer)
 		if err != nil || first.Status != http.StatusOK {
-			t.Fatalf("%v, %v", first, err)
+			t.Fatalf("got %v, %v, want 200", first, err)
 		}
 		tag := first.Header.Get("ETag")
 		if tag == "" || first.Header.Get("Cache-Control") == "" || first.Header.Get("Content-Type") != "application/json" {

@@ -142,7 +142,7 @@ func TestDiskFullMeanwhileWithoutAChosenID(t *testing.T) {
 	}
 	d.empty(t)
 	if asked, err := p.AS.RequestsTo(t.Context(), http.MethodDelete, ""); err != nil || len(asked) != 1 {
-		t.Errorf("%v, %v", asked, err)
+		t.Errorf("got %v, %v, want one deletion", asked, err)
 	}
 }
 

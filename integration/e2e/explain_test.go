@@ -159,7 +159,7 @@ func TestExplainWithLess(t *testing.T) {
 
 	found, out, err := x.ask("--body", body)
 	if err == nil || len(found) != 1 || found[0].Outcome != registry.Incomplete || !strings.Contains(out, "none was given") {
-		t.Errorf("%s, %v", out, err)
+		t.Errorf("got %s, %v, want one explanation, incomplete, that says what was not given", out, err)
 	}
 	// What needs them is not known, and not refused.
 	config := x.write("Caddyfile.more", strings.Replace(p.Caddyfile, "openbanking_dcr default/obuk {\n", "openbanking_dcr default/obuk {\nbind_certificate common_name\npolicy cel `token.client_id == \"registrar\"`\n", 1))
@@ -178,7 +178,7 @@ func TestExplainWithLess(t *testing.T) {
 	// A certificate of a CA that the site does not trust.
 	found, out, err = x.ask("--body", body, "--cert", x.write("stranger.pem", inPEM(p.Stranger.Transport)))
 	if err == nil || len(found) != 1 || found[0].Status != http.StatusUnauthorized || found[0].Rule != "client_certificate" || !strings.Contains(out, "signed by unknown authority") {
-		t.Errorf("%s, %v", out, err)
+		t.Errorf("got %s, %v, want one explanation, with 401 for a certificate of an unknown authority", out, err)
 	}
 	// With what the servers would say nothing is asked, and all is known.
 	e, err := x.whole(append([]string{"--offline"}, x.answers()...)...)
@@ -188,7 +188,7 @@ func TestExplainWithLess(t *testing.T) {
 	for _, args := range [][]string{{"--offline"}, {"--offline", "--cert", x.write("acme.pem", inPEM(p.Acme.Transport)), "--token", x.token}} {
 		found, out, err = x.ask(append([]string{"--body", body}, args...)...)
 		if err == nil || len(found) != 1 || found[0].Outcome != registry.Incomplete || !strings.Contains(out, "not asked") {
-			t.Errorf("%s, %v", out, err)
+			t.Errorf("got %s, %v, want one explanation, incomplete, that says what was not asked", out, err)
 		}
 	}
 	for _, args := range [][]string{{}, {"--body", "none"}, {"--body", body, "--code", "x"}, {"--body", body, "--cert", body}, {"--body", body, "--at", "noon"},
@@ -229,7 +229,7 @@ func TestExplainWhichSite(t *testing.T) {
 			}
 			refused := found[0].Status == http.StatusUnauthorized && found[0].Rule == "client_certificate"
 			if refused == tc.counts || tc.counts && found[0].Outcome != registry.Incomplete {
-				t.Errorf("%s, %v", out, err)
+				t.Errorf("got %s, %v, want the certificate refused: %t", out, err, !tc.counts)
 			}
 		})
 	}

@@ -58,7 +58,7 @@ func (x *explaining) whole(args ...string) (registry.Explanation, error) {
 	x.t.Helper()
 	found, out, err := x.ask(append([]string{"--body", x.write("request.jose", x.body), "--cert", x.cert, "--token", "@" + x.write("token", x.token)}, args...)...)
 	if len(found) != 1 {
-		x.t.Fatalf("%s, %v", out, err)
+		x.t.Fatalf("got %s, %v, want one explanation", out, err)
 	}
 	return found[0], err
 }
@@ -107,7 +107,7 @@ func (x *explaining) kept(t *testing.T, code string) (e registry.Explanation) {
 	err := story.Eventually(t.Context(), time.Minute, func() error {
 		found, out, err := x.ask("--code", code)
 		if len(found) != 1 || found[0].SupportCode != code {
-			return fmt.Errorf("%s, %v", out, err)
+			return fmt.Errorf("got %s, %v, want one explanation of the support code %s", out, err, code)
 		}
 		e = found[0]
 		return nil

@@ -55,7 +55,7 @@ func TestForgottenClients(t *testing.T) {
 				anew(t, p)
 				r, err := client.Read(t.Context(), p.Register, id, token)
 				if answered(t, r, err, 200, ""); r.Text("client_id") != id || r.Text("software_id") != p.Acme.SoftwareID {
-					t.Error(r)
+					t.Errorf("got %v, want client_id %s and software_id %s", r, id, p.Acme.SoftwareID)
 				}
 				body, err := p.Acme.Request(map[string]any{"redirect_uris": []string{"https://tpp.example/other"}})
 				if err != nil {
@@ -64,10 +64,10 @@ func TestForgottenClients(t *testing.T) {
 				r, err = client.Update(t.Context(), p.Register, id, token, body)
 				if chooses {
 					if answered(t, r, err, 200, ""); r.Text("client_id") != id {
-						t.Error(r)
+						t.Errorf("got %v, want client_id %s", r, id)
 					}
 					if clients, err := p.AS.Clients(t.Context()); err != nil || len(clients) != 1 || clients[0]["client_id"] != id {
-						t.Errorf("%v, %v", clients, err)
+						t.Errorf("got %v, %v, want %s alone", clients, err, id)
 					}
 					if err := reads(t.Context(), p, id); err != nil {
 						t.Error(err)
@@ -76,15 +76,15 @@ func TestForgottenClients(t *testing.T) {
 				}
 				answered(t, r, err, 400, "invalid_client_metadata")
 				if text := r.Text("error_description"); !strings.Contains(text, "delete it and register a new client") {
-					t.Error(text)
+					t.Errorf("got %v, want that the client is to be deleted and registered anew", text)
 				}
-				if list := listed(t, p, "discrepancies"); len(list) != 1 || list[0]["kind"] != "detached" || list[0]["client_id"] != id {
-					t.Errorf("%v", list)
+				if list := listed(t, p, "divergences"); len(list) != 1 || list[0]["kind"] != "detached" || list[0]["client_id"] != id {
+					t.Errorf("got %v, want %s alone, detached", list, id)
 				}
 				r, err = client.Delete(t.Context(), p.Register, id, token)
 				answered(t, r, err, 204, "")
-				if list := listed(t, p, "discrepancies"); len(list) != 1 || list[0]["kind"] != "not_deleted" {
-					t.Errorf("%v", list)
+				if list := listed(t, p, "divergences"); len(list) != 1 || list[0]["kind"] != "not_deleted" {
+					t.Errorf("got %v, want one, not_deleted", list)
 				}
 				answered(t, registers(t, p, client, nil), nil, 201, "")
 			})
@@ -110,7 +110,7 @@ func TestDeleteWhileTheServerIsDown(t *testing.T) {
 			t.Errorf("a token: %v", err)
 		}
 		if b := listed(t, p, "backlog"); b[0]["waiting"] == 0.0 {
-			t.Errorf("%v", b)
+			t.Errorf("got %v, want some that wait", b)
 		}
 		if err := p.AS.ResetFaults(t.Context()); err != nil {
 			t.Fatal(err)

@@ -153,7 +153,7 @@ func TestManyCertificatesAreOneTPP(t *testing.T) {
 			case r.Status == http.StatusTooManyRequests && r.Header.Get("Retry-After") != "" && strings.HasPrefix(r.Text("error_description"), "too many requests of this software;"):
 				refused++
 			default:
-				t.Error(r)
+				t.Errorf("got %v, want 201, or 429 with Retry-After", r)
 			}
 		}
 		client.Close()

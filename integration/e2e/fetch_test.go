@@ -81,7 +81,7 @@ func TestNoFetchBeforeTrust(t *testing.T) {
 	}
 	p.Directory.ResetRequests()
 	if r, err := p.Make(t.Context(), story.Call{Method: http.MethodPost, URL: p.Register, As: p.Acme, Token: token, Body: good}); err != nil || r.Status != http.StatusCreated {
-		t.Fatal(r, err)
+		t.Fatalf("got %v, %v, want 201", r, err)
 	}
 	if n := p.Directory.Count(p.Acme.JWKSEndpoint()); n != 1 {
 		t.Errorf("a good request's keys were fetched %d times, want once", n)

@@ -46,19 +46,19 @@ func TestFirstPolicy(t *testing.T) {
 		return string(out), err
 	}
 	if out, err := shell(commands[0][1]); err != nil || !strings.Contains(out, "4 cases of 1 policy, 0 failed") {
-		t.Errorf("%v, %s", err, out)
+		t.Errorf("got %v, %s, want 4 cases of 1 policy, 0 failed", err, out)
 	}
 	client := p.Client(p.Acme)
 	id := registers(t, p, client, nil).Text("client_id")
 	admin := " --address " + adminListener.FindStringSubmatch(p.Caddyfile)[1]
 	if out, err := shell(strings.TrimSpace(commands[1][1]) + admin); err == nil || !strings.Contains(out, id) || !strings.Contains(out, "1 of 1 registrations would be refused") {
-		t.Errorf("%v, %s", err, out)
+		t.Errorf("got %v, %s, want an error, and %s refused", err, out, id)
 	}
 	block := caddyfileOfPolicy.FindStringSubmatch(string(page))
 	reload(t, p, strings.Replace(block[0], "bank/", dir+"/bank/", 1))
 	r := registers(t, p, client, nil)
 	if r.Status != 201 {
-		t.Errorf("%v", r)
+		t.Errorf("got %v, want 201", r)
 	}
 	x := &explaining{Play: p, t: t, token: "none of them", body: "none.none."}
 	e := x.kept(t, r.Header.Get("x-fapi-interaction-id"))
@@ -68,6 +68,6 @@ func TestFirstPolicy(t *testing.T) {
 	reload(t, p, strings.Replace(strings.Replace(block[0], "bank/", dir+"/bank/", 1), "\t\t\tshadow\n", "", 1))
 	r = answered(t, registers(t, p, client, nil), nil, 400, "unapproved_software_statement")
 	if !strings.Contains(r.Text("error_description"), "no contract with the organisation") {
-		t.Errorf("%v", r)
+		t.Errorf("got %v, want no contract with the organisation", r)
 	}
 }

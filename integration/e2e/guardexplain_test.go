@@ -93,7 +93,7 @@ func TestGuardExplanations(t *testing.T) {
 		defer reload(t, p, "explain on")
 		e := explained(p.Client(p.Acme), "POST", token, grant, form, 401)
 		if got := verdicts(e); !slices.Equal(got[2:], []string{"passed client_certificate client_certificate", "refused client client"}) {
-			t.Errorf("%q", got)
+			t.Errorf("got %q, want the client_certificate passed and the client refused last", got)
 		}
 	})
 	t.Run("suspended", func(t *testing.T) {
@@ -128,7 +128,7 @@ func TestStrangersDoNotFillExplanations(t *testing.T) {
 			"Content-Type": {"application/x-www-form-urlencoded"}, "X-Fapi-Interaction-Id": {code},
 		}, []byte("grant_type=client_credentials&scope=&client_id="+id))
 		if err != nil || r.Status != http.StatusUnauthorized {
-			t.Fatalf("%v, %v", r, err)
+			t.Fatalf("got %v, %v, want 401", r, err)
 		}
 	}
 	kept := func(code string) {

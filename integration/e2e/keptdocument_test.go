@@ -25,7 +25,7 @@ func TestKeptDocumentOfAnotherServer(t *testing.T) {
 		return r.Status, nil
 	}
 	if status, err := document(); err != nil || status != http.StatusOK {
-		t.Fatal(status, err)
+		t.Fatalf("got %v, %v, want 200", status, err)
 	}
 	if err := s.AS.Stop(); err != nil {
 		t.Fatal(err)

@@ -78,7 +78,7 @@ func TestDirectoryDown(t *testing.T) {
 		p.Directory.ResetFaults()
 		err := story.Eventually(t.Context(), 8*time.Second, func() error {
 			if r := registers(t, p, client, nil); r.Status != http.StatusCreated {
-				return fmt.Errorf("%v", r)
+				return fmt.Errorf("got %v, want 201", r)
 			}
 			return nil
 		})

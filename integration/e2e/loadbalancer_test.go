@@ -123,7 +123,7 @@ func TestLoadBalancer(t *testing.T) {
 	}
 	token("the AS is handed it", balancer, own("rfc9440"), http.StatusOK)
 	if seen, err := p.Seen(t.Context()); err != nil || len(seen) != 1 || seen[0].Header.Get("Client-Cert") != clientCert(p.Acme) {
-		t.Errorf("%v, %v", seen, err)
+		t.Errorf("got %v, %v, want one request, with Acme's certificate", seen, err)
 	}
 	reload(t, p, "", "static 127.0.0.1/32", "static 192.0.2.1/32")
 	token("not one of the trusted proxies", balancer, own("rfc9440"), http.StatusUnauthorized)

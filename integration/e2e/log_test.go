@@ -119,7 +119,7 @@ func TestLogFields(t *testing.T) {
 				"Content-Type": {"application/jose"}, "Authorization": {"Bearer " + token}, "X-Fapi-Interaction-Id": {code},
 			}, []byte(body))
 			if err != nil || r.Header.Get("x-fapi-interaction-id") != code {
-				t.Fatalf("%v, %v", r, err)
+				t.Fatalf("got %v, %v, want the support code %s", r, err, code)
 			}
 			own := map[string]string{"support_code": code, "logger": "http.handlers.openbanking_dcr"}
 			access := map[string]string{"dcr_support_code": code, "msg": "handled request"}

@@ -63,7 +63,7 @@ func TestAuthorizationServerDown(t *testing.T) {
 			}
 			r, err := client.Register(t.Context(), p.Register, token, body) // the same token and jti
 			if err != nil || r.Status != http.StatusCreated {
-				t.Fatalf("%v, %v", r, err)
+				t.Fatalf("got %v, %v, want 201", r, err)
 			}
 			if clients, err := p.AS.Clients(t.Context()); err != nil || len(clients) != 2 {
 				t.Errorf("%d clients, %v: the registration was repeated as another client", len(clients), err)
@@ -105,14 +105,14 @@ func TestDeleteWhileTheServerFails(t *testing.T) {
 		}
 		r, err := p.Client(p.Acme).Delete(t.Context(), p.Register, id, token)
 		if err != nil || r.Status != http.StatusNoContent {
-			t.Fatalf("%v, %v", r, err)
+			t.Fatalf("got %v, %v, want 204", r, err)
 		}
 		r, err = p.Client(p.Acme).Token(t.Context(), p.Endpoint("token_endpoint"), tpp.ClientCredentials(""), tpp.TLSClientAuth(id))
 		if err != nil || r.Status != http.StatusUnauthorized || r.Text("error") != "invalid_client" {
-			t.Errorf("%v, %v", r, err)
+			t.Errorf("got %v, %v, want 401 invalid_client", r, err)
 		}
 		if clients, err := p.AS.Clients(t.Context()); err != nil || len(clients) != 0 {
-			t.Errorf("%v, %v", clients, err)
+			t.Errorf("got %v, %v, want no clients", clients, err)
 		}
 	})
 }

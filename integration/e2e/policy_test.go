@@ -28,7 +28,7 @@ func TestPolicies(t *testing.T) {
 			reload(t, p, "policy cel `ssa.software_mode == \"Test\"` {\n text \"only test software may register here; ask the bank\"\n }")
 			r := answered(t, registers(t, p, client, nil), nil, http.StatusBadRequest, "unapproved_software_statement")
 			if r.Text("error_description") != "only test software may register here; ask the bank" {
-				t.Errorf("%v", r)
+				t.Errorf("got %v, want the policy's own text", r)
 			}
 			token, err := p.ClientToken(t.Context(), p.Acme, id)
 			if err != nil {
@@ -54,7 +54,7 @@ func TestPolicies(t *testing.T) {
 			reload(t, p, "policy cel `registration.scope.contains(\"accounts\") ? reject(\"scope: accounts are not open yet; register without\") : allow()`")
 			r := answered(t, registers(t, p, client, nil), nil, http.StatusBadRequest, "invalid_client_metadata")
 			if r.Text("error_description") != "scope: accounts are not open yet; register without" {
-				t.Errorf("%v", r)
+				t.Errorf("got %v, want the policy's own text", r)
 			}
 		})
 
@@ -85,7 +85,7 @@ func TestPolicies(t *testing.T) {
 				}
 			}
 			if m := metrics(t, p); !strings.Contains(m, `policy_decisions_total{mode="enforced",policy="little",verdict="narrowed",workspace="default/obuk"} 1`) {
-				t.Errorf("%s", m)
+				t.Errorf("got %s, want one decision of the policy little, narrowed", m)
 			}
 		})
 
@@ -110,15 +110,15 @@ func TestPolicies(t *testing.T) {
 			err := story.Eventually(t.Context(), time.Minute, func() error {
 				_, answer := operator(t, p, http.MethodGet, "explanations?workspace=default/obuk", "")
 				if kept, _ = answer["entries"].([]any); len(kept) == 0 {
-					return fmt.Errorf("%v", answer)
+					return fmt.Errorf("got %v, want some entries", answer)
 				}
 				return nil
 			})
 			if text := fmt.Sprint(kept); err != nil || len(kept) != 1 || !strings.Contains(text, "outcome:accepted") || strings.Count(text, "verdict:would_refuse") != 2 {
-				t.Errorf("%v, %v", kept, err)
+				t.Errorf("got %v, %v, want one that is accepted, and that two policies would refuse", kept, err)
 			}
 			if _, answer := operator(t, p, http.MethodGet, "explanations?workspace=default/other", ""); len(answer["entries"].([]any)) != 0 {
-				t.Errorf("%v", answer)
+				t.Errorf("got %v, want no entries", answer)
 			}
 			says(t, p.Gateway, "no such key: nothing")
 		})
@@ -139,7 +139,7 @@ func TestPolicies(t *testing.T) {
 			caddyfile := strings.Replace(p.Caddyfile, "openbanking_dcr default/obuk {\n", "openbanking_dcr default/obuk {\npolicy cel file "+file+"\n", 1)
 			err := p.Reload(t.Context(), caddyfile)
 			if err == nil || !strings.Contains(err.Error(), "new.cel:3:8: ") {
-				t.Errorf("%v", err)
+				t.Errorf("got %v, want an error at new.cel:3:8", err)
 			}
 		})
 	})
@@ -191,27 +191,27 @@ func TestPolicyAgainstRegistry(t *testing.T) {
 	}
 	out, err := test(`certificate.organization_identifier == "PSDGB-FCA-123456" && certificate.ca_spki.size() > 0 && ssa.org_status == "Active" && client == null && software.clients == 1 && operation == "create"`)
 	if err != nil || !strings.Contains(out, "0 of 2 registrations would be refused, 0 cannot be decided") {
-		t.Errorf("%s, %v", out, err)
+		t.Errorf("got %s, %v, want 0 of 2 refused, 0 undecided", out, err)
 	}
 	out, err = test(`registration.scope != "openid" && client.client_id != ""`, "--operation", "update")
 	if err == nil || !strings.Contains(out, second) || strings.Contains(out, first) || !strings.Contains(out, "1 of 2 registrations would be refused") {
-		t.Errorf("%s, %v", out, err)
+		t.Errorf("got %s, %v, want an error, and %s alone refused", out, err, second)
 	}
 	out, err = test(`token.client_id == "registrar"`)
 	if err == nil || !strings.Contains(out, "0 of 2 registrations would be refused, 2 cannot be decided") {
-		t.Errorf("%s, %v", out, err)
+		t.Errorf("got %s, %v, want an error, and 0 of 2 refused, 2 undecided", out, err)
 	}
 	if out, err = test(`sssa.x == 1`); err == nil || !strings.Contains(out, "candidate.cel:1:1: undeclared reference") {
-		t.Errorf("%s, %v", out, err)
+		t.Errorf("got %s, %v, want an undeclared reference at candidate.cel:1:1", out, err)
 	}
 	out, err = test(`true`, "--workspace", "default/none")
 	if err == nil || !strings.Contains(out, "default/none") {
-		t.Errorf("%s, %v", out, err)
+		t.Errorf("got %s, %v, want an error that names default/none", out, err)
 	}
 	// What the admin API has of one is the base of a case, as it is.
 	status, body, err := p.Operator(t.Context(), http.MethodGet, "registrations?workspace=default/obuk", "")
 	if err != nil || status != http.StatusOK {
-		t.Fatal(status, err)
+		t.Fatalf("got %v, %v, want 200", status, err)
 	}
 	var page struct {
 		Entries []struct {
@@ -219,7 +219,7 @@ func TestPolicyAgainstRegistry(t *testing.T) {
 		} `json:"entries"`
 	}
 	if err := json.Unmarshal(body, &page); err != nil || len(page.Entries) != 2 {
-		t.Fatalf("%s, %v", body, err)
+		t.Fatalf("got %s, %v, want two entries", body, err)
 	}
 	bank := filepath.Join(p.Dir, "bank")
 	if err := os.MkdirAll(filepath.Join(bank, "cases"), 0o700); err != nil {
@@ -234,7 +234,7 @@ func TestPolicyAgainstRegistry(t *testing.T) {
 		}
 	}
 	if out, err := p.Gateway.Command(t.Context(), "dcr", "policy", "test", bank); err != nil || !strings.Contains(out, "1 case of 1 policy, 0 failed\n") {
-		t.Errorf("%s, %v", out, err)
+		t.Errorf("got %s, %v, want 1 case of 1 policy, 0 failed", out, err)
 	}
 	// It is no more than what is there.
 	token, err := p.ClientToken(t.Context(), p.Acme, second)
@@ -244,7 +244,7 @@ func TestPolicyAgainstRegistry(t *testing.T) {
 	r, err := client.Delete(t.Context(), p.Register, second, token)
 	answered(t, r, err, http.StatusNoContent, "")
 	if out, err = test(`software.clients == 0`); err != nil || !strings.Contains(out, "0 of 1 registrations") {
-		t.Errorf("%s, %v", out, err)
+		t.Errorf("got %s, %v, want 0 of 1 refused", out, err)
 	}
 }
 
@@ -263,22 +263,22 @@ func TestPolicyCommand(t *testing.T) {
 	}
 	test := func(folder string) (string, error) { return run("policy", "test", folder) }
 	if out, err := test("docs/policies"); err != nil || !strings.Contains(out, " cases of 16 policies, 0 failed\n") {
-		t.Errorf("%s, %v", out, err)
+		t.Errorf("got %s, %v, want the cases of 16 policies, 0 failed", out, err)
 	}
 	var exit *exec.ExitError
 	if out, err := test("docs"); err != nil {
-		t.Errorf("%s, %v", out, err)
+		t.Errorf("got %s, %v, want no error", out, err)
 	}
 	if out, err := test(t.TempDir()); !errors.As(err, &exit) || exit.ExitCode() != 1 {
-		t.Errorf("%s, %v", out, err)
+		t.Errorf("got %s, %v, want exit code 1", out, err)
 	}
 	for _, slip := range [][]string{{"policy", "tset", "docs/policies"}, {"polcy", "test", "docs/policies"}} {
 		if out, err := run(slip...); !errors.As(err, &exit) || exit.ExitCode() != 1 {
-			t.Errorf("%s, %v", out, err)
+			t.Errorf("got %s, %v, want exit code 1", out, err)
 		}
 	}
 	if out, err := run("policy"); err != nil {
-		t.Errorf("%s, %v", out, err)
+		t.Errorf("got %s, %v, want no error", out, err)
 	}
 }
 

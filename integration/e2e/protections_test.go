@@ -213,7 +213,7 @@ func pretend(t *testing.T, p *story.Play, times int, changes map[string]any) {
 	defer anonymous.Close()
 	r, err := anonymous.Discover(t.Context(), p.AS.URL())
 	if err != nil || r.Status != 200 {
-		t.Fatal(r, err)
+		t.Fatalf("got %v, %v, want 200", r, err)
 	}
 	for name, value := range changes {
 		if r.JSON[name] = value; value == nil {

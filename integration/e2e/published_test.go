@@ -140,7 +140,7 @@ func TestPublishedByTheOperator(t *testing.T) {
 	// The path of the default is the AS's again.
 	r, err = p.Client(p.Acme).Do(t.Context(), http.MethodPost, p.Register, nil, nil)
 	if err != nil || r.Status != 404 || r.Header.Get("x-fapi-interaction-id") != "" {
-		t.Errorf("%v, %v", r, err)
+		t.Errorf("got %v, %v, want 404 without a support code", r, err)
 	}
 }
 
@@ -194,7 +194,7 @@ func TestPublishedDocument(t *testing.T) {
 	pretend(t, p, 1, map[string]any{"tls_client_certificate_bound_access_tokens": nil})
 	reload(t, p, "")
 	if r, err = client.Discover(t.Context(), p.Issuer); err != nil || r.JSON["tls_client_certificate_bound_access_tokens"] != nil {
-		t.Errorf("%v, %v", r, err)
+		t.Errorf("got %v, %v, want no tls_client_certificate_bound_access_tokens", r, err)
 	}
 	// Another issuer than the address is warned of, and left as it is.
 	const misplaced = "discovery is asked for at another host than the issuer's"
@@ -205,7 +205,7 @@ func TestPublishedDocument(t *testing.T) {
 	reload(t, p, "")
 	for range 3 {
 		if r, err = client.Discover(t.Context(), p.Issuer); err != nil || r.Text("issuer") != "https://elsewhere.example"+story.Prefix {
-			t.Errorf("%v, %v", r, err)
+			t.Errorf("got %v, %v, want the issuer https://elsewhere.example%s", r, err, story.Prefix)
 		}
 	}
 	warning = map[string]string{"level": "warn", "issuer": "https://elsewhere.example" + story.Prefix, "host": strings.TrimPrefix(siteOf(p), "https://")}
@@ -215,7 +215,7 @@ func TestPublishedDocument(t *testing.T) {
 	pretend(t, p, 1, map[string]any{"issuer": siteOf(p) + "/elsewhere"})
 	reload(t, p, "")
 	if r, err = client.Discover(t.Context(), p.Issuer); err != nil || r.Text("issuer") != siteOf(p)+"/elsewhere" {
-		t.Errorf("%v, %v", r, err)
+		t.Errorf("got %v, %v, want the issuer %s/elsewhere", r, err, siteOf(p))
 	}
 	warning = map[string]string{"level": "warn", "issuer": siteOf(p) + "/elsewhere"}
 	if err := story.Eventually(t.Context(), 5*time.Second, func() error { return logged(p, warning) }); err != nil {

@@ -54,7 +54,7 @@ func refusesOnly(t *testing.T, p *story.Play, scope string) {
 		if s != scope {
 			answered(t, r, nil, http.StatusCreated, "")
 		} else if answered(t, r, nil, http.StatusBadRequest, "unapproved_software_statement"); r.Text("error_description") != refusal(s) {
-			t.Errorf("%v", r)
+			t.Errorf("got %v, want %q", r, refusal(s))
 		}
 	}
 }

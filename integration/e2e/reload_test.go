@@ -183,7 +183,7 @@ func TestReloadWithoutTheDirective(t *testing.T) {
 		}
 		r := <-answer
 		if r.err != nil || r.Status != http.StatusCreated {
-			t.Fatalf("%v, %v", r.Response, r.err)
+			t.Fatalf("got %v, %v, want 201", r.Response, r.err)
 		}
 		if err := p.Reload(t.Context(), p.Caddyfile); err != nil {
 			t.Fatal(err)

@@ -64,7 +64,7 @@ func TestTwoWorkspacesOnOneSite(t *testing.T) {
 		answered(t, r, err, 401, "invalid_client")
 		r, err = c.at.Client(c.at.Acme).Token(t.Context(), c.at.Endpoint("token_endpoint"), tpp.ClientCredentials(""), tpp.TLSClientAuth(c.own))
 		if err != nil || r.Status != http.StatusUnauthorized || r.Text("error") != "invalid_client" {
-			t.Errorf("%v, %v", r, err)
+			t.Errorf("got %v, %v, want 401 invalid_client", r, err)
 		}
 		if hidden, err := c.at.InternalRegistration(t.Context()); err != nil {
 			t.Error(err)
@@ -112,7 +112,7 @@ func TestSiteWithSeveralAddresses(t *testing.T) {
 
 	r, err := client.Discover(t.Context(), there(p.Issuer))
 	if err != nil || r.Status != 200 || r.Text("registration_endpoint") != p.Register || r.Text("issuer") != p.Issuer {
-		t.Errorf("%v, %v", r, err)
+		t.Errorf("got %v, %v, want 200, the registration endpoint %s and the issuer %s", r, err, p.Register, p.Issuer)
 	}
 	token, body, err := p.Prepare(t.Context())
 	if err != nil {

@@ -128,7 +128,7 @@ func TestStopInTheOutbox(t *testing.T) {
 				t.Errorf("left for the next start: %v", left)
 			}
 			if asked, err := p.AS.RequestsTo(t.Context(), http.MethodPost, revocation); err != nil || len(asked) != 1 || asked[0].Status != 200 {
-				t.Errorf("%v, %v", asked, err)
+				t.Errorf("got %v, %v, want one revocation with 200", asked, err)
 			}
 			restart(t, p, func() error { return nil })
 		})

@@ -61,7 +61,7 @@ func TestUpdateWhoseAnswerIsLost(t *testing.T) {
 		}
 		r, err := p.Client(p.Acme).Update(t.Context(), p.Register, id, token, body)
 		if err != nil || r.Status != http.StatusOK {
-			t.Fatalf("%v, %v", r, err)
+			t.Fatalf("got %v, %v, want 200", r, err)
 		}
 		both(t, p, id, token, "["+updatedTo+"]")
 	})

@@ -61,14 +61,14 @@ func consent(t *testing.T, p *story.Play, id string) (access, identity string) {
 	}
 	callback, err := url.Parse(r.Header.Get("Location"))
 	if err != nil || callback.Query().Get("code") == "" {
-		t.Fatalf("%v, %v", r, err)
+		t.Fatalf("got %v, %v, want a code in the address", r, err)
 	}
 	r, err = p.Client(p.Acme).Token(t.Context(), p.Endpoint("token_endpoint"), url.Values{
 		"grant_type": {"authorization_code"}, "code": {callback.Query().Get("code")}, "redirect_uri": {"https://tpp.example/callback"}, "code_verifier": {codeVerifier},
 	}, tpp.TLSClientAuth(id))
 	answered(t, r, err, 200, "")
 	if r.Text("access_token") == "" || r.Text("id_token") == "" {
-		t.Fatal(r)
+		t.Fatalf("got %v, want an access token and an ID token", r)
 	}
 	return r.Text("access_token"), r.Text("id_token")
 }

@@ -129,7 +129,7 @@ func TestTwoWorkspaces(t *testing.T) {
 		err := story.Eventually(t.Context(), 30*time.Second, func() error {
 			list := listed(t, p, "backlog")
 			if len(list) != 2 || list[1]["workspace"] != "other/bank" || list[1]["configured"] != configured || (list[1]["waiting"] != 0.0) != waiting {
-				return fmt.Errorf("%v", list)
+				return fmt.Errorf("got %v, want other/bank second, configured %t, with entries that wait %t", list, configured, waiting)
 			}
 			return nil
 		})

@@ -180,7 +180,7 @@ func emptyScope(ctx context.Context, s *stage) (string, error) {
 	case r.Status == http.StatusForbidden:
 		return "403 of the AS", nil
 	case r.Status != http.StatusOK:
-		return "", fmt.Errorf("%v", r)
+		return "", fmt.Errorf("got %v, want 200", r)
 	}
 	return "ok", nil
 }
