@@ -17,7 +17,8 @@ import (
 	"time"
 )
 
-// stopWithin bounds how long Stop waits before it kills.
+// stopWithin bounds how long Stop waits before it kills, and how long it waits for what a
+// process that has ended still writes.
 const stopWithin = 10 * time.Second
 
 // A Process is a running authorization server. Its methods may be used at once.
@@ -77,6 +78,7 @@ func (p *Process) start(ctx context.Context, argv []string) error {
 
 	p.cmd = exec.Command(argv[0], append(argv[1:], "-config", file)...)
 	p.cmd.Stderr = p.log
+	p.cmd.WaitDelay = stopWithin // a child that has outlived it may hold stderr
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
 		return err
 	}
