@@ -79,8 +79,7 @@ func openBank(t *testing.T, v variant) *bank {
 	if err != nil {
 		t.Fatal(err)
 	}
-	words := "\t\treregister " + v.reregister + "\n"
-	replace := []gateway.Replacement{{Old: gateway.Unlimited.Old, New: gateway.Unlimited.New + words}}
+	replace := []gateway.Replacement{gateway.UnlimitedAnd("reregister " + v.reregister)}
 	if !v.chooses {
 		replace = append(replace, gateway.Replacement{Old: "\t\t\t\tclient_id_header X-Client-Id\n", New: ""})
 	}

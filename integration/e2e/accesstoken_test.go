@@ -12,8 +12,7 @@ import (
 // TestRegistrationAccessToken: with a token of the gateway's own a client manages
 // itself, with its certificate, and without the AS being asked for it.
 func TestRegistrationAccessToken(t *testing.T) {
-	word := "\t\tregistration_access_token {\n\t\t\tttl 1h\n\t\t\trotate\n\t\t}\n"
-	replace := []gateway.Replacement{{Old: gateway.Unlimited.Old, New: gateway.Unlimited.New + word}}
+	replace := []gateway.Replacement{gateway.UnlimitedAnd("registration_access_token {", "\tttl 1h", "\trotate", "}")}
 	once(t, story.Options{Replace: replace}, func(t *testing.T, p *story.Play) {
 		client := p.Client(p.Acme)
 		r := registers(t, p, client, nil)

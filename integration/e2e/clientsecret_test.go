@@ -23,10 +23,7 @@ const secretWords = "token_endpoint_auth_methods tls_client_auth private_key_jwt
 
 // secretMethods are on here. The gateway is the client at the AS for these alone: both
 // servers can do tls_client_auth and private_key_jwt themselves.
-var secretMethods = gateway.Replacement{
-	Old: gateway.Unlimited.Old,
-	New: gateway.Unlimited.New + "\t\t" + secretWords + "\n\t\texplain on\n\t\treregister return\n",
-}
+var secretMethods = gateway.UnlimitedAnd(secretWords, "explain on", "reregister return")
 
 // asTool are the claims of the official tool: it names PS256 for every method, because the
 // official files have no HS256.

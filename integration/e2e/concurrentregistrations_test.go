@@ -138,7 +138,7 @@ func TestRepeatedRegistrations(t *testing.T) {
 		"reject": {map[string]int{"201": 1, "401": crowd - 1}, map[string]int{"400": crowd}, 1, "401 invalid_token"},
 	} {
 		t.Run(mode, func(t *testing.T) {
-			replace := []gateway.Replacement{{Old: gateway.Unlimited.Old, New: gateway.Unlimited.New + "\t\treregister " + mode + "\n"}}
+			replace := []gateway.Replacement{gateway.UnlimitedAnd("reregister " + mode)}
 			once(t, story.Options{Binary: raceDetecting(t), Replace: replace}, func(t *testing.T, p *story.Play) {
 				token, body, err := p.Prepare(t.Context())
 				if err != nil {
@@ -184,7 +184,7 @@ func TestRepeatedRegistrations(t *testing.T) {
 
 // TestUpdatedByRegistration: in update mode a POST with other metadata changes the client in place.
 func TestUpdatedByRegistration(t *testing.T) {
-	replace := []gateway.Replacement{{Old: gateway.Unlimited.Old, New: gateway.Unlimited.New + "\t\treregister update 1h\n"}}
+	replace := []gateway.Replacement{gateway.UnlimitedAnd("reregister update 1h")}
 	once(t, story.Options{Replace: replace}, func(t *testing.T, p *story.Play) {
 		first := registers(t, p, p.Client(p.Acme), nil)
 		answered(t, first, nil, 201, "")

@@ -16,7 +16,7 @@ import (
 // break off, forget clients, be gone when one is deleted.
 
 // ownTokens lets clients manage themselves while the AS is down or knows nothing of them.
-var ownTokens = gateway.Replacement{Old: gateway.Unlimited.Old, New: gateway.Unlimited.New + "\t\tregistration_access_token\n"}
+var ownTokens = gateway.UnlimitedAnd("registration_access_token")
 
 // chosenByTheAS is a Caddyfile in which the AS chooses the client_ids.
 var chosenByTheAS = gateway.Replacement{Old: "\t\t\t\tclient_id_header X-Client-Id\n", New: ""}

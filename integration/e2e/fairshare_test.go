@@ -128,7 +128,7 @@ func flood(t *testing.T, p *story.Play, n int) (stop func()) {
 // connects with.
 func TestManyCertificatesAreOneTPP(t *testing.T) {
 	t.Parallel()
-	few := gateway.Replacement{Old: gateway.Unlimited.Old, New: gateway.Unlimited.Old + "\t\trate_limit 5 1h\n"}
+	few := gateway.Workspace("rate_limit 5 1h")
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{few}}))
 	made, refused := 0, 0
 	for range 4 {

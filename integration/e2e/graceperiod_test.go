@@ -12,7 +12,7 @@ import (
 )
 
 // shortGrace ends what is at work a moment after the gateway was told to stop.
-var shortGrace = gateway.Replacement{Old: "{\n\topenbanking_dcr {\n", New: "{\n\tgrace_period 100ms\n\topenbanking_dcr {\n"}
+var shortGrace = gateway.GlobalOptions("grace_period 100ms")
 
 // crashing is a gateway whose leases, and whose patience with the AS, are a tenth.
 func crashing(t *testing.T) string {

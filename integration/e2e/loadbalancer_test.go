@@ -20,7 +20,7 @@ import (
 // behind is a gateway whose certificates come from a load balancer.
 func behind(form, proxies, roots string) []gateway.Replacement {
 	return []gateway.Replacement{
-		{Old: "{\n\topenbanking_dcr {\n", New: "{\n\tservers {\n\t\ttrusted_proxies static " + proxies + "\n\t}\n\topenbanking_dcr {\n"},
+		gateway.GlobalOptions("servers {", "\ttrusted_proxies static "+proxies, "}"),
 		{Old: "\t\taudience 0015800001HQQrZAAX\n", New: "\t\taudience 0015800001HQQrZAAX\n\t\tclient_certificate header " + form + " {\n\t\t\ttrust_pool file " + roots + "\n\t\t}\n"},
 	}
 }

@@ -14,8 +14,8 @@ import (
 // it with, and whose software may have no other. The operator finds it and takes it away.
 func TestOperatorsRemoveLostClients(t *testing.T) {
 	t.Parallel()
-	one := gateway.Replacement{Old: gateway.Unlimited.Old, New: gateway.Unlimited.Old + "\t\tclients_per_software 1\n"}
-	policy := gateway.Replacement{Old: gateway.Unlimited.Old, New: gateway.Unlimited.New + "\t\tpolicy cel `software.clients == 0`\n"}
+	one := gateway.Workspace("clients_per_software 1")
+	policy := gateway.UnlimitedAnd("policy cel `software.clients == 0`")
 	for name, c := range map[string]struct {
 		replace []gateway.Replacement
 		status  int

@@ -148,7 +148,7 @@ func TestPolicies(t *testing.T) {
 // TestOneClientForEachSoftware: many at once have one client, and a repeated POST has
 // its answer.
 func TestOneClientForEachSoftware(t *testing.T) {
-	words := gateway.Replacement{Old: gateway.Unlimited.Old, New: gateway.Unlimited.New + "\t\treregister return\n\t\tpolicy cel `software.clients == 0` {\n\t\t\ttext \"one client for each software; delete the other one first\"\n\t\t}\n"}
+	words := gateway.UnlimitedAnd("reregister return", "policy cel `software.clients == 0` {", "\ttext \"one client for each software; delete the other one first\"", "}")
 	once(t, story.Options{Binary: raceDetecting(t), Replace: []gateway.Replacement{words}}, func(t *testing.T, p *story.Play) {
 		var tokens, bodies []string
 		for i := range crowd {

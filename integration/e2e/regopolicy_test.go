@@ -35,7 +35,7 @@ func regoBank(t *testing.T, scope string) (p *story.Play, file string) {
 	dir := t.TempDir()
 	file = filepath.Join(dir, "dcr.rego")
 	writeRules(t, file, refusing(scope))
-	words := gateway.Replacement{Old: gateway.Unlimited.Old, New: gateway.Unlimited.New + "\t\tpolicy rego file " + file + " {\n\t\t\ttimeout 1s\n\t\t}\n"} // of a slow machine
+	words := gateway.UnlimitedAnd("policy rego file "+file+" {", "\ttimeout 1s", "}") // of a slow machine
 	return learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Binary: raceDetecting(t), Dir: dir, Replace: []gateway.Replacement{words}})), file
 }
 

@@ -33,15 +33,29 @@ type Setting struct {
 // Replacement changes one place of the example.
 type Replacement struct{ Old, New string }
 
-// Unlimited lets one TPP ask as often, have as many clients, write as much and have as
-// much at work at once as it likes: for load, and for tests that send hundreds of requests.
-var Unlimited = Replacement{
-	Old: "\topenbanking_dcr default/obuk {\n",
-	New: "\topenbanking_dcr default/obuk {\n\t\trate_limit off\n\t\tfair_share off\n\t\tclients_per_software off\n\t\tbytes_per_organisation off\n",
+// SharesOnly lets one TPP ask as often, have as many clients and write as much as it likes.
+var SharesOnly = Workspace("rate_limit off", "clients_per_software off", "bytes_per_organisation off")
+
+// Unlimited also lets it have as much at work at once as it likes: for load, and for tests
+// that send hundreds of requests.
+var Unlimited = UnlimitedAnd()
+
+// UnlimitedAnd is Unlimited with further lines at the begin of the workspace's block.
+func UnlimitedAnd(lines ...string) Replacement {
+	return Workspace(append([]string{"rate_limit off", "fair_share off", "clients_per_software off", "bytes_per_organisation off"}, lines...)...)
 }
 
-// SharesOnly lifts the same limits, but not what one organisation may have at work at once.
-var SharesOnly = Replacement{Old: Unlimited.Old, New: strings.Replace(Unlimited.New, "\t\tfair_share off\n", "", 1)}
+// Workspace puts lines at the begin of the workspace's block.
+func Workspace(lines ...string) Replacement {
+	const begin = "\topenbanking_dcr default/obuk {\n"
+	return Replacement{Old: begin, New: begin + "\t\t" + strings.Join(lines, "\n\t\t") + "\n"}
+}
+
+// GlobalOptions puts lines into the global options, before the directive's own.
+func GlobalOptions(lines ...string) Replacement {
+	const begin = "\topenbanking_dcr {\n\t\tstore "
+	return Replacement{Old: begin, New: "\t" + strings.Join(lines, "\n\t") + "\n" + begin}
+}
 
 // Caddyfile is the example with the setting in it. Every place that changes must
 // be there exactly once, so that a demo or a test never runs another
