@@ -57,7 +57,7 @@ func TestKilledWhileAccepting(t *testing.T) {
 				}
 				r, err := b.Client(b.Acme).Register(t.Context(), b.Register, before.token, before.body)
 				if err != nil || r.Status != http.StatusUnauthorized || !strings.Contains(r.Text("error_description"), "may have registered before") {
-					t.Errorf("a token from before the epoch: %v, %v", r, err)
+					t.Errorf("a token from before the epoch: %v, %v, want 401, may have registered before", r, err)
 				}
 			})
 		}

@@ -123,7 +123,7 @@ func (b *bank) updates(t *testing.T, id, token, body string) {
 		return b.Client(b.Acme).Update(t.Context(), b.Register, id, token, body)
 	})
 	if err != nil || r.Status != http.StatusOK {
-		t.Errorf("an update afterwards: %v, %v", r, err)
+		t.Errorf("an update afterwards: %v, %v, want 200", r, err)
 	}
 }
 
@@ -143,7 +143,7 @@ func (b *bank) isDetached(t *testing.T, id, token string, a attempt) bool {
 		return false // or the next check says so
 	}
 	if r.Status != http.StatusBadRequest || !strings.Contains(r.Text("error_description"), "delete it and register a new client") {
-		t.Errorf("an update of a client whose update was cut: %v", r)
+		t.Errorf("an update of a client whose update was cut: %v, want 400, delete it and register a new client", r)
 	}
 	if uri, err := b.read(t.Context(), id); err != nil || !strings.HasPrefix(uri, a.uri) {
 		t.Errorf("it has %q, %v", uri, err)
@@ -194,7 +194,7 @@ func (b *bank) register(t *testing.T, a attempt) (id string) {
 		return b.Client(b.Acme).Register(t.Context(), b.Register, a.token, a.body)
 	})
 	if err != nil || r.Status != http.StatusCreated {
-		t.Fatalf("the same registration once more: %v, %v", r, err)
+		t.Fatalf("the same registration once more: %v, %v, want 201", r, err)
 	}
 	return r.Text("client_id")
 }

@@ -93,7 +93,7 @@ func (b *bank) life(ctx context.Context, random *rand.Rand, l *log) error {
 	defer client.Close()
 	r, err := l.insist(ctx, func() (*tpp.Response, error) { return client.Register(ctx, b.Register, a.token, a.body) })
 	if err != nil || r.Status != http.StatusCreated {
-		return fmt.Errorf("registration: %v, %w", r, err)
+		return fmt.Errorf("registration: %v, %w, want 201", r, err)
 	}
 	id := r.Text("client_id")
 	c := &told{attempt: a, may: []string{a.uri}}

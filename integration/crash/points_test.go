@@ -241,7 +241,7 @@ func (b *bank) playDelete(t *testing.T, s scenario, c *counts) {
 		}
 		r, err := b.Client(b.Acme).Delete(t.Context(), b.Register, id, token)
 		if err != nil || r.Status != http.StatusNoContent {
-			t.Fatalf("deleting it now: %v, %v", r, err)
+			t.Fatalf("deleting it now: %v, %v, want 204", r, err)
 		}
 		uri = b.wholly(t, id)
 	}
@@ -250,7 +250,7 @@ func (b *bank) playDelete(t *testing.T, s scenario, c *counts) {
 	}
 	r, err := b.Client(b.Acme).Read(t.Context(), b.Register, id, token)
 	if err != nil || r.Status != http.StatusUnauthorized {
-		t.Errorf("reading a deleted client: %v, %v", r, err)
+		t.Errorf("reading a deleted client: %v, %v, want 401", r, err)
 	}
 }
 

@@ -39,7 +39,7 @@ func listed(t *testing.T, p *story.Play, call string) (entries []map[string]any)
 	t.Helper()
 	status, answer := operator(t, p, http.MethodGet, call, "")
 	if status != http.StatusOK {
-		t.Fatalf("%s: %d %v", call, status, answer)
+		t.Fatalf("%s: %d %v, want 200", call, status, answer)
 	}
 	for _, e := range answer["entries"].([]any) {
 		entries = append(entries, e.(map[string]any))
@@ -109,7 +109,7 @@ func TestSuspended(t *testing.T) {
 		for kind, value := range map[string]string{"client": id, "software": p.Acme.SoftwareID, "organisation": p.Acme.OrgID} {
 			body := fmt.Sprintf(`{"workspace":"default/obuk","kind":%q,"value":%q,"reason":"fraud"}`, kind, value)
 			if status, answer := operator(t, p, "PUT", "suspensions", body); status != 200 || answer["clients"] != 1.0 {
-				t.Fatalf("%s: %d %v", kind, status, answer)
+				t.Fatalf("%s: %d %v, want 200", kind, status, answer)
 			}
 			if list := listed(t, p, "suspensions?workspace=default/obuk"); len(list) != 1 || list[0]["value"] != value || list[0]["reason"] != "fraud" {
 				t.Errorf("got %v, want %s alone, for fraud", list, value)
@@ -123,7 +123,7 @@ func TestSuspended(t *testing.T) {
 			}
 			if kind != "client" {
 				if r := registers(t, p, client, nil); r.Status != 403 || r.Text("error") != "access_denied" {
-					t.Errorf("%s registers again: %v", kind, r)
+					t.Errorf("%s registers again: %v, want 403 access_denied", kind, r)
 				}
 			}
 			own, err := client.Token(t.Context(), p.Endpoint("revocation_endpoint"), url.Values{"token": {"nobody-knows-it"}}, tpp.TLSClientAuth(id))
@@ -131,7 +131,7 @@ func TestSuspended(t *testing.T) {
 				t.Errorf("%s: revocation: %v, %v", kind, own, err)
 			}
 			if status, answer := operator(t, p, "DELETE", "suspensions?workspace=default/obuk&kind="+kind+"&value="+value, ""); status != 204 {
-				t.Fatalf("%s: %d %v", kind, status, answer)
+				t.Fatalf("%s: %d %v, want 204", kind, status, answer)
 			}
 			if err := reads(t.Context(), p, id); err != nil {
 				t.Errorf("%s: %v", kind, err)
@@ -275,7 +275,7 @@ func TestAnswerLostIsListed(t *testing.T) {
 		answered(t, r, err, 201, "")
 		q := url.Values{"workspace": {"default/obuk"}, "kind": {"answer_lost"}, "registration": {list[0]["registration"].(string)}}
 		if status, answer := operator(t, p, "DELETE", "divergences?"+q.Encode(), ""); status != 204 {
-			t.Errorf("%d %v", status, answer)
+			t.Errorf("%d %v, want 204", status, answer)
 		}
 		if list := listed(t, p, "divergences"); len(list) != 0 {
 			t.Errorf("got %v, want none", list)

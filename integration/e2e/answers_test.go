@@ -171,7 +171,7 @@ func TestMethods(t *testing.T) {
 						continue
 					}
 					if got := strings.Join(r.Header.Values("Allow"), "|"); r.Status != 405 || got != strings.Join(a.allow, ", ") {
-						t.Errorf("%s %s: %d, Allow %q", method, a.url, r.Status, got)
+						t.Errorf("%s %s: %d, Allow %q, want 405, Allow %q", method, a.url, r.Status, got, strings.Join(a.allow, ", "))
 					}
 					if method == "HEAD" {
 						continue // has no body
@@ -199,7 +199,7 @@ func TestBelowRegister(t *testing.T) {
 			r, err := p.Client(p.Acme).Do(t.Context(), method, p.Register+path, http.Header{"Authorization": {"Bearer " + token}, "Content-Type": {"application/jose"}}, []byte("x"))
 			if method == "HEAD" {
 				if err != nil || r.Status != 404 || r.Header.Get("Content-Type") != "application/json" {
-					t.Errorf("HEAD %s: %v, %v", path, r, err)
+					t.Errorf("HEAD %s: %v, %v, want 404", path, r, err)
 				}
 				continue
 			}

@@ -28,12 +28,12 @@ func TestAuditTrail(t *testing.T) {
 		answered(t, registers(t, p, client, map[string]any{"grant_types": []string{"password"}}), nil, http.StatusBadRequest, "invalid_client_metadata")
 		suspension := fmt.Sprintf(`{"workspace":"default/obuk","kind":"client","value":%q,"reason":"fraud"}`, id)
 		if status, answer := operator(t, p, http.MethodPut, "suspensions", suspension); status != http.StatusOK {
-			t.Fatalf("%d %v", status, answer)
+			t.Fatalf("%d %v, want 200", status, answer)
 		}
 		r, err = client.Read(t.Context(), p.Register, id, token)
 		answered(t, r, err, http.StatusForbidden, "access_denied")
 		if status, answer := operator(t, p, http.MethodDelete, "suspensions?workspace=default/obuk&kind=client&value="+id, ""); status != http.StatusNoContent {
-			t.Fatalf("%d %v", status, answer)
+			t.Fatalf("%d %v, want 204", status, answer)
 		}
 		r, err = client.Delete(t.Context(), p.Register, id, token)
 		deleted := answered(t, r, err, http.StatusNoContent, "")
@@ -78,7 +78,7 @@ func audited(t *testing.T, p *story.Play, query string) (trail []map[string]any)
 	for cursor := ""; ; {
 		status, answer := operator(t, p, http.MethodGet, "audit?limit=2&"+query+cursor, "")
 		if status != http.StatusOK || len(trail) > 100 {
-			t.Fatalf("%d %v", status, answer)
+			t.Fatalf("%d %v, want 200", status, answer)
 		}
 		for _, e := range answer["entries"].([]any) {
 			trail = append(trail, e.(map[string]any))

@@ -18,12 +18,12 @@ import (
 func suspend(t *testing.T, p *story.Play, id string) (resume func()) {
 	t.Helper()
 	if status, answer := operator(t, p, "PUT", "suspensions", fmt.Sprintf(`{"workspace":"default/obuk","kind":"client","value":%q}`, id)); status != 200 {
-		t.Fatalf("suspend: %d %v", status, answer)
+		t.Fatalf("suspend: %d %v, want 200", status, answer)
 	}
 	return func() {
 		t.Helper()
 		if status, answer := operator(t, p, "DELETE", "suspensions?workspace=default/obuk&kind=client&value="+id, ""); status != 204 {
-			t.Fatalf("resume: %d %v", status, answer)
+			t.Fatalf("resume: %d %v, want 204", status, answer)
 		}
 	}
 }
@@ -213,7 +213,7 @@ func userinfo(t *testing.T, p *story.Play, kind string) {
 		t.Helper()
 		for _, places := range []string{"Bearer", "DPoP", "query", "form"} {
 			if r, seen := ask(token, places); seen || r.Status != 401 || r.Text("error") != "invalid_token" || !strings.HasPrefix(r.Header.Get("WWW-Authenticate"), "Bearer realm=") {
-				t.Errorf("%s, %s: %v, seen %v", what, places, r, seen)
+				t.Errorf("%s, %s: %v, seen %v, want 401 invalid_token", what, places, r, seen)
 			}
 		}
 	}
@@ -232,7 +232,7 @@ func userinfo(t *testing.T, p *story.Play, kind string) {
 	passes("active", first)
 	for _, places := range []string{"Bearer query", "Bearer form", "query form", "Bearer Bearer", "Bearer DPoP"} {
 		if r, seen := ask(first, places); seen || r.Status != 400 || r.Text("error") != "invalid_request" {
-			t.Errorf("%s: %v, seen %v", places, r, seen)
+			t.Errorf("%s: %v, seen %v, want 400 invalid_request", places, r, seen)
 		}
 	}
 	passes("not yet deleted", ofDeleted)
@@ -266,7 +266,7 @@ func userinfo(t *testing.T, p *story.Play, kind string) {
 		t.Fatal(err)
 	}
 	if r, seen := ask(third, "Bearer"); seen || r.Status != 503 || r.Text("error") != "temporarily_unavailable" {
-		t.Errorf("the server does not answer: %v, seen %v", r, seen)
+		t.Errorf("the server does not answer: %v, seen %v, want 503 temporarily_unavailable", r, seen)
 	}
 	if r, seen := ask(second, "Bearer"); !seen {
 		t.Errorf("the client was known before: %v", r)

@@ -109,7 +109,7 @@ func TestBridge(t *testing.T) {
 		// With a certificate, because these servers bind the tokens of every client.
 		asked("assertion", client, form, reusable+"&"+grant+"&x=%20%2B+y&client_id="+signing, 200, "")
 		if seen, err = p.Seen(t.Context()); err != nil || len(seen) != 1 || seen[0].Body != grant+"&x=%20%2B+y&client_id="+signing || seen[0].Header.Get("Authorization") != "Basic "+basic(signing, secretOf(t, p, signing)) {
-			t.Errorf("the authorization server was sent %+v, %v", seen, err)
+			t.Errorf("the authorization server was sent %+v, %v, want one", seen, err)
 		}
 		asked("assertion for the endpoint, without client_id", client, form, grant+"&"+assertion(signing, []string{token}, nil), 200, "")
 
@@ -166,7 +166,7 @@ func activeAtAS(t *testing.T, p *story.Play, token string) (bool, error) {
 		return false, err
 	}
 	if r.Status != http.StatusOK {
-		return false, fmt.Errorf("introspection: %v", r)
+		return false, fmt.Errorf("introspection: %v, want 200", r)
 	}
 	return r.JSON["active"] == true, nil
 }
@@ -225,7 +225,7 @@ func TestRotatedSecret(t *testing.T) {
 					}
 					r, err := client.Token(t.Context(), p.Endpoint("token_endpoint"), tpp.ClientCredentials(""), tpp.TLSClientAuth(id))
 					if err != nil || r.Status != http.StatusOK {
-						t.Errorf("request %d: %v, %v", n, r, err)
+						t.Errorf("request %d: %v, %v, want 200", n, r, err)
 						return
 					}
 				}
@@ -235,7 +235,7 @@ func TestRotatedSecret(t *testing.T) {
 		for n := range 5 {
 			status, answer := operator(t, p, http.MethodPost, "secrets?workspace=default/obuk&client_id="+id, "")
 			if status != http.StatusOK || answer["rotated"] != 1.0 {
-				t.Fatalf("rotation %d: %d %v", n, status, answer)
+				t.Fatalf("rotation %d: %d %v, want 200", n, status, answer)
 			}
 			now := secretOf(t, p, id)
 			if seen[now] {
@@ -247,14 +247,14 @@ func TestRotatedSecret(t *testing.T) {
 		wait.Wait()
 		status, answer := operator(t, p, http.MethodPost, "secrets?workspace=default/obuk", "")
 		if status != http.StatusOK || answer["rotated"] != 1.0 || fmt.Sprint(answer["failed"]) != "[]" {
-			t.Errorf("all: %d %v", status, answer)
+			t.Errorf("all: %d %v, want 200", status, answer)
 		}
 		if status, _ := operator(t, p, http.MethodPost, "secrets?workspace=default/obuk&client_id=nobody", ""); status != http.StatusNotFound {
-			t.Errorf("nobody: %d", status)
+			t.Errorf("nobody: %d, want 404", status)
 		}
 		for _, call := range []string{"secrets?workspace=nowhere&client_id=" + id, "secrets?workspace=nowhere"} {
 			if status, _ := operator(t, p, http.MethodPost, call, ""); status != http.StatusNotFound {
-				t.Errorf("nowhere: %d", status)
+				t.Errorf("nowhere: %d, want 404", status)
 			}
 		}
 		log := p.Gateway.Log()

@@ -43,7 +43,7 @@ func TestSameStatement(t *testing.T) {
 		r, err := p.Client(p.Acme).Update(t.Context(), p.Register, id, token, body)
 		answered(t, r, err, 200, "")
 		if len(ids) != 3 {
-			t.Errorf("%d clients", len(ids))
+			t.Errorf("%d clients, want 3", len(ids))
 		}
 	})
 }

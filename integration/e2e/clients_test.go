@@ -48,7 +48,7 @@ func TestOneTokenManyPosts(t *testing.T) {
 		}
 		clients, err := p.AS.Clients(t.Context())
 		if count["201"] != 1 || count["401invalid_token"]+count["503temporarily_unavailable"] != posts-1 || err != nil || len(clients) != 1 {
-			t.Errorf("%v, %d clients at the authorization server, %v", count, len(clients), err)
+			t.Errorf("%v, %d clients at the authorization server, %v, want 201 once and one client", count, len(clients), err)
 		}
 	})
 }
@@ -133,7 +133,7 @@ func TestPrivateKeyJWT(t *testing.T) {
 		for name, other := range map[string]*tpp.Client{"no certificate": anonymous, "another certificate": p.Client(p.Other)} {
 			r, err = other.Token(t.Context(), p.Endpoint("token_endpoint"), tpp.ClientCredentials(""), p.Acme.PrivateKeyJWT(id, p.Issuer))
 			if err != nil || r.Status != http.StatusUnauthorized || r.Text("error") != "invalid_client" || !strings.Contains(r.Text("error_description"), "transport certificate") {
-				t.Errorf("%s: %v, %v", name, r, err)
+				t.Errorf("%s: %v, %v, want 401 invalid_client, transport certificate", name, r, err)
 			}
 		}
 		r, err = client.Read(t.Context(), p.Register, id, own)
@@ -213,12 +213,12 @@ func TestNobodyElsesClient(t *testing.T) {
 		for _, spelling := range []string{"/TOKEN", "/token/", "/%74oken", "/./token", "//token", "/token;x=1", "/x/../token", "/token%2f", "/%2e/token"} {
 			r, err := p.Client(p.Other).Do(t.Context(), http.MethodPost, p.Issuer+spelling, form, []byte(own))
 			if err != nil || r.Status != http.StatusNotFound {
-				t.Errorf("%s: %v, %v", spelling, r, err)
+				t.Errorf("%s: %v, %v, want 404", spelling, r, err)
 			}
 		}
 		seen, err := p.Seen(t.Context())
 		if err != nil || len(seen) != 0 {
-			t.Errorf("the authorization server saw %d requests, the first %+v, %v", len(seen), seen, err)
+			t.Errorf("the authorization server saw %d requests, the first %+v, %v, want none", len(seen), seen, err)
 		}
 		if err := reads(t.Context(), p, id); err != nil {
 			t.Error(err)

@@ -122,7 +122,7 @@ func (s *secrets) told(r *tpp.Response, status int) (id string) {
 	s.t.Helper()
 	secret := r.Text("client_secret")
 	if r.Status != status || len(secret) != 32 || r.JSON["client_secret_expires_at"] != 0.0 || slices.Contains(s.all, secret) {
-		s.t.Fatalf("no new secret: %v", r)
+		s.t.Fatalf("got %v, want %d and a new secret of 32 characters", r, status)
 	}
 	if s.last == nil {
 		s.last = map[string]string{}
@@ -140,7 +140,7 @@ func (s *secrets) tokenOf(method, id string) string {
 	}
 	r := secretToken(s.t, s.p.Client(s.p.Acme), s.token, method, id, s.last[id], nil)
 	if r.Status != http.StatusOK {
-		s.t.Fatalf("%s: %v", method, r)
+		s.t.Fatalf("%s: %v, want 200", method, r)
 	}
 	seen, err := s.p.Seen(s.t.Context())
 	if err != nil || len(seen) != 1 || seen[0].Header.Get("Authorization") != "Basic "+basic(id, secretOf(s.t, s.p, id)) ||
@@ -221,7 +221,7 @@ func (s *secrets) refuses(ids map[string]string, tls string) {
 		"the software's public keys as if a secret": {own, jwt, ids[jwt], string(public), map[string]any{"alg": "HS256", "kid": s.p.Acme.Signing.ID}},
 	} {
 		if r := secretToken(s.t, c.by, s.token, c.method, c.id, c.secret, c.header); r.Status != 401 || r.Text("error") != "invalid_client" {
-			s.t.Errorf("%s: %v", name, r)
+			s.t.Errorf("%s: %v, want 401 invalid_client", name, r)
 		}
 	}
 	assertion, err := s.p.Acme.Assertion(ids[jwt], s.p.Issuer, nil) // PS256, with a key of the software
@@ -270,7 +270,7 @@ func (s *secrets) changes(id string) {
 				continue
 			}
 			if r := secretToken(s.t, client, s.token, with, id, ended, nil); r.Status != 401 {
-				s.t.Errorf("from %s to %s, the old secret with %s: %v", before, method, with, r)
+				s.t.Errorf("from %s to %s, the old secret with %s: %v, want 401", before, method, with, r)
 			}
 		}
 		before = method
@@ -305,7 +305,7 @@ func (s *secrets) repeats() {
 			}
 			if ended != "" {
 				if r := secretToken(s.t, s.p.Client(s.p.Acme), s.token, method, id, ended, nil); r.Status != 401 {
-					s.t.Errorf("%s: the secret before: %v", method, r)
+					s.t.Errorf("%s: the secret before: %v, want 401", method, r)
 				}
 			}
 			s.tokenOf(method, id)
@@ -321,14 +321,14 @@ func (s *secrets) ends(ids map[string]string) {
 	post, jwt := ids["client_secret_post"], ids["client_secret_jwt"]
 	token := s.tokenOf("client_secret_post", post)
 	if status, answer := operator(s.t, s.p, "PUT", "suspensions", fmt.Sprintf(`{"workspace":"default/obuk","kind":"client","value":%q}`, jwt)); status != 200 {
-		s.t.Fatalf("%d %v", status, answer)
+		s.t.Fatalf("%d %v, want 200", status, answer)
 	}
 	if r := secretToken(s.t, client, s.token, "client_secret_jwt", jwt, s.last[jwt], nil); r.Status != 401 {
-		s.t.Errorf("suspended: %v", r)
+		s.t.Errorf("suspended: %v, want 401", r)
 	}
 	r, err := client.Token(s.t.Context(), s.p.Endpoint("revocation_endpoint"), url.Values{"token": {token}}, tpp.Post(post, s.last[post]))
 	if err != nil || r.Status != 200 {
-		s.t.Errorf("revocation: %v, %v", r, err)
+		s.t.Errorf("revocation: %v, %v, want 200", r, err)
 	}
 	if active, err := activeAtAS(s.t, s.p, token); err != nil || active {
 		s.t.Errorf("the token is active: %v, %v", active, err)
@@ -339,7 +339,7 @@ func (s *secrets) ends(ids map[string]string) {
 		s.t.Fatalf("got %v, %v, want 204", r, err)
 	}
 	if r := secretToken(s.t, client, s.token, "client_secret_post", post, s.last[post], nil); r.Status != 401 {
-		s.t.Errorf("deleted: %v", r)
+		s.t.Errorf("deleted: %v, want 401", r)
 	}
 	if active, err := activeAtAS(s.t, s.p, token); err != nil || active {
 		s.t.Errorf("the token of the deleted client is active: %v, %v", active, err)
@@ -352,7 +352,7 @@ func (s *secrets) secret() {
 	for name, call := range map[string]string{"audit": "audit?limit=100", "explanations": "explanations?limit=100", "registrations": "registrations?workspace=default/obuk&limit=100"} {
 		status, text, err := s.p.Operator(s.t.Context(), http.MethodGet, call, "")
 		if err != nil || status != 200 {
-			s.t.Errorf("%s: %d, %v", name, status, err)
+			s.t.Errorf("%s: %d, %v, want 200", name, status, err)
 		}
 		for _, secret := range s.all {
 			if strings.Contains(string(text), secret) {

@@ -83,7 +83,7 @@ func TestOneToken(t *testing.T) {
 			t.Errorf("got %v, want 201 once, and 401 or 503 %d times", count, crowd-1)
 		}
 		if clients, err := p.AS.Clients(t.Context()); err != nil || len(clients) != 1 {
-			t.Errorf("%d clients at the authorization server, %v", len(clients), err)
+			t.Errorf("%d clients at the authorization server, %v, want one", len(clients), err)
 		}
 	})
 }

@@ -225,7 +225,7 @@ func (c *contractor) token(kind, id, secret string) *tpp.Response {
 	if secret != "" {
 		own := secretToken(c.t, c.p.Client(c.p.Acme), endpoint, kind, id, secret, nil)
 		if own.Status != http.StatusOK {
-			c.t.Fatalf("%s: %v", kind, own)
+			c.t.Fatalf("%s: %v, want 200", kind, own)
 		}
 		return own
 	}
@@ -235,7 +235,7 @@ func (c *contractor) token(kind, id, secret string) *tpp.Response {
 	}
 	own, err := c.p.Client(c.p.Acme).Token(c.t.Context(), endpoint, tpp.ClientCredentials(""), auth)
 	if err != nil || own.Status != http.StatusOK {
-		c.t.Fatalf("%s: %v, %v", kind, own, err)
+		c.t.Fatalf("%s: %v, %v, want 200", kind, own, err)
 	}
 	return own
 }

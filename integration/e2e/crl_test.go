@@ -73,7 +73,7 @@ func TestRevokedAtTheGateway(t *testing.T) {
 	}
 	token("no list", p.Client(p.Acme), 503, "cannot tell now whether it was revoked")
 	if r := registers(t, p, p.Client(p.Acme), nil); r.Status != 503 || r.Header.Get("Retry-After") != "60" {
-		t.Errorf("registration without a list: %v", r)
+		t.Errorf("registration without a list: %v, want 503", r)
 	}
 
 	list := revocationList(t, p, 7, p.Other.Transport)
@@ -82,7 +82,7 @@ func TestRevokedAtTheGateway(t *testing.T) {
 	token("not on the list", p.Client(p.Acme), 200, "")
 	token("on the list", p.Client(p.Other), 401, "revoked by the CA that issued it")
 	if r := registers(t, p, p.Client(p.Acme), nil); r.Status != 201 { // and the list is in the store by then
-		t.Errorf("registration with a list: %v", r)
+		t.Errorf("registration with a list: %v, want 201", r)
 	}
 	says(t, p.Gateway, "is on the CRL "+ca.URL+"/issuing.crl (number 7")
 

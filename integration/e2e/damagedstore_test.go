@@ -75,7 +75,7 @@ func TestDamagedStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r, err := p.Client(p.Acme).Register(t.Context(), p.Register, token, body); err != nil || r.Status != http.StatusUnauthorized || !strings.Contains(r.Text("error_description"), "may have registered before") {
-		t.Errorf("a token from before the epoch: %v, %v", r, err)
+		t.Errorf("a token from before the epoch: %v, %v, want 401, may have registered before", r, err)
 	}
 	// The word stays where it is, and the gateway goes on as ever.
 	for _, end := range []func() error{p.Gateway.Kill, p.Gateway.Stop} {
@@ -84,7 +84,7 @@ func TestDamagedStore(t *testing.T) {
 		}
 		p.CloseIdle()
 		if r, err := p.Client(p.Acme).Read(t.Context(), p.Register, ids[0], tokens[0]); err != nil || r.Status != http.StatusOK {
-			t.Errorf("after another start: %v, %v", r, err)
+			t.Errorf("after another start: %v, %v, want 200", r, err)
 		}
 	}
 }

@@ -36,7 +36,7 @@ func refusesWrites(t *testing.T, p *story.Play, id, own string, w writes) {
 	}
 	r, err := p.Client(p.Other).Token(t.Context(), p.Endpoint("token_endpoint"), tpp.ClientCredentials(""), tpp.TLSClientAuth(id))
 	if err != nil || r.Status != 401 || r.Text("error") != "invalid_client" {
-		t.Errorf("the guard: %v, %v", r, err)
+		t.Errorf("the guard: %v, %v, want 401 invalid_client", r, err)
 	}
 	if after, err := p.AS.Clients(t.Context()); err != nil || fmt.Sprint(after) != fmt.Sprint(clients) {
 		t.Errorf("the authorization server had\n%v, has\n%v, %v", clients, after, err)

@@ -78,7 +78,7 @@ func (w row) isIn(p *story.Play, r *tpp.Response, err error) error {
 func hasSupportCode(r *tpp.Response) error {
 	codes := r.Header.Values("x-fapi-interaction-id")
 	if len(codes) != 1 || len(codes[0]) != 36 || uuid.Validate(codes[0]) != nil {
-		return fmt.Errorf("x-fapi-interaction-id is %q", codes)
+		return fmt.Errorf("x-fapi-interaction-id is %q, want one", codes)
 	}
 	return nil
 }

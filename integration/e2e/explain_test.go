@@ -127,7 +127,7 @@ func TestExplainAsDocumented(t *testing.T) {
 	}
 	commands := shellBlock.FindAllStringSubmatch(string(page), -1)
 	if len(commands) != 3 {
-		t.Errorf("%d commands", len(commands))
+		t.Errorf("%d commands, want 3", len(commands))
 	}
 	for i, command := range commands {
 		words := strings.Fields(strings.ReplaceAll(command[1], "\\\n", " "))
@@ -172,7 +172,7 @@ func TestExplainWithLess(t *testing.T) {
 	} {
 		found, out, err := x.ask(append([]string{"--config", config, "--adapter", "caddyfile", "--body", body}, tc.args...)...)
 		if err == nil || len(found) != 1 || found[0].Outcome != registry.Incomplete || verdicts(found[0])[len(found[0].Steps)-1] != tc.until {
-			t.Errorf("%q: %s, %v", tc.args, out, err)
+			t.Errorf("%q: %s, %v, want one explanation", tc.args, out, err)
 		}
 	}
 	// A certificate of a CA that the site does not trust.
@@ -195,7 +195,7 @@ func TestExplainWithLess(t *testing.T) {
 		{"--body", body, "--answer", "x"}, {"--body", body, "--token", "@" + x.write("empty", "\n")}, {"--body", "-", "--token", "@-"}, {"--body", body, "--token", body}, {"--body", body, "--remote", "host"}, {"--body", body, "extra"}, {"--code", "x", "--workspace", "default/obuk"},
 		{"--body", body, "--workspace", "default/none"}, {"--code", "x"}} {
 		if found, out, err := x.ask(args...); err == nil || len(found) != 0 {
-			t.Errorf("%q: %s", args, out)
+			t.Errorf("%q: %s, want no explanation", args, out)
 		}
 	}
 }

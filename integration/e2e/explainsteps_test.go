@@ -127,7 +127,7 @@ func (x *explaining) answers() (args []string) {
 	for i, url := range []string{as + "/.well-known/openid-configuration", x.Directory.JWKSURL(), x.Acme.StatementClaims(nil)["software_jwks_endpoint"].(string)} {
 		r, err := client.Do(x.t.Context(), http.MethodGet, url, nil, nil)
 		if err != nil || r.Status != http.StatusOK {
-			x.t.Fatalf("%s: %v, %v", url, r, err)
+			x.t.Fatalf("%s: %v, %v, want 200", url, r, err)
 		}
 		args = append(args, "--answer", url+"="+x.write(fmt.Sprint("answer", i), string(r.Body)))
 	}

@@ -158,7 +158,7 @@ func TestServerThatHangs(t *testing.T) {
 			}
 		}
 		if clients, err := p.AS.Clients(t.Context()); err != nil || len(clients) != 4 {
-			t.Errorf("%d clients, %v", len(clients), err)
+			t.Errorf("%d clients, %v, want 4", len(clients), err)
 		}
 	})
 }

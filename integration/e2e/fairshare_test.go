@@ -170,6 +170,6 @@ func TestManyCertificatesAreOneTPP(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r, err := p.Client(p.Other).Register(t.Context(), p.Register, token, body); err != nil || r.Status != http.StatusCreated {
-		t.Errorf("another organisation: %v, %v", r, err)
+		t.Errorf("another organisation: %v, %v, want 201", r, err)
 	}
 }

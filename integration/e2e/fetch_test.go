@@ -71,7 +71,7 @@ func TestNoFetchBeforeTrust(t *testing.T) {
 		p.Directory.ResetRequests()
 		r, err := p.Make(t.Context(), story.Call{Method: http.MethodPost, URL: p.Register, As: p.Acme, Token: token, Body: raw})
 		if err != nil || r.Status != http.StatusBadRequest {
-			t.Errorf("%s: %v, %v", name, r, err)
+			t.Errorf("%s: %v, %v, want 400", name, r, err)
 		}
 		for _, q := range p.Directory.Requests() {
 			if p.Directory.URL+q.Path != p.Directory.JWKSURL() { // the operator's own

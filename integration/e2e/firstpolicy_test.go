@@ -37,7 +37,7 @@ func TestFirstPolicy(t *testing.T) {
 	}
 	commands := shellBlock.FindAllStringSubmatch(string(page), -1)
 	if len(commands) != 2 {
-		t.Fatalf("%d blocks of commands", len(commands))
+		t.Fatalf("%d blocks of commands, want 2", len(commands))
 	}
 	shell := func(script string) (string, error) {
 		command := exec.CommandContext(t.Context(), "sh", "-ec", script)

@@ -135,7 +135,7 @@ func TestStrangersDoNotFillExplanations(t *testing.T) {
 		t.Helper()
 		err := story.Eventually(t.Context(), time.Minute, func() error {
 			if status, answer := operator(t, p, http.MethodGet, "explanations?code="+code, ""); status != http.StatusOK {
-				return fmt.Errorf("the explanation of %s: %d %v", code, status, answer)
+				return fmt.Errorf("the explanation of %s: %d %v, want 200", code, status, answer)
 			}
 			return nil
 		})

@@ -136,10 +136,10 @@ func TestHostileRequests(t *testing.T) {
 		}
 	}
 	if clients, err := p.AS.Clients(t.Context()); err != nil || len(clients) != 1 {
-		t.Errorf("%d clients at the authorization server, %v", len(clients), err)
+		t.Errorf("%d clients at the authorization server, %v, want one", len(clients), err)
 	}
 	r, err := client.Register(t.Context(), p.Register, token, body)
 	if err != nil || r.Status != http.StatusCreated {
-		t.Errorf("the token or the request was burnt: %v, %v", r, err)
+		t.Errorf("the token or the request was burnt: %v, %v, want 201", r, err)
 	}
 }

@@ -45,7 +45,7 @@ func TestKeysWithoutAlg(t *testing.T) {
 				return nil
 			})
 			if err != nil || r.Status != http.StatusOK {
-				t.Errorf("an assertion %s: %v, %v", name, r, err)
+				t.Errorf("an assertion %s: %v, %v, want 200", name, r, err)
 			}
 		}
 	})
@@ -64,7 +64,7 @@ func TestKeysInline(t *testing.T) {
 		id := registers(t, p, client, assertions).Text("client_id")
 		clients, err := p.AS.Clients(t.Context())
 		if err != nil || len(clients) != 1 || clients[0]["jwks"] == nil || clients[0]["jwks_uri"] != nil {
-			t.Fatalf("the authorization server has %v, %v", clients, err)
+			t.Fatalf("the authorization server has %v, %v, want one", clients, err)
 		}
 		token := func(status int) {
 			t.Helper()

@@ -116,7 +116,7 @@ func TestLoadBalancer(t *testing.T) {
 	header.Set("Authorization", "Bearer "+prepared)
 	r, err := balancer.Do(t.Context(), http.MethodPost, p.Register, header, []byte(body))
 	if err != nil || r.Status != http.StatusCreated {
-		t.Errorf("registration: %v, %v", r, err)
+		t.Errorf("registration: %v, %v, want 201", r, err)
 	}
 	if err := p.AS.ResetRequests(t.Context()); err != nil {
 		t.Fatal(err)

@@ -107,7 +107,7 @@ func TestLockedServer(t *testing.T) {
 				// From outside nobody sends the secret through the gateway, nor erases it.
 				r, err = p.Client(p.Acme).Do(t.Context(), http.MethodGet, p.Endpoint("jwks_uri"), http.Header{"X-Hop-Secret": {"guess"}, "X_hop_secret": {"guess"}}, nil)
 				if err != nil || r.Status != http.StatusOK {
-					t.Errorf("jwks: %v, %v", r, err)
+					t.Errorf("jwks: %v, %v, want 200", r, err)
 				}
 				if status := speak(t, p, "GET "+story.Prefix+"/jwks HTTP/1.1\r\nHost: localhost\r\nConnection: close, X-Hop-Secret\r\n\r\n"); status == "403 Forbidden" {
 					t.Errorf("the secret is erased: %s", status)

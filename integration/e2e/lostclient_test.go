@@ -81,7 +81,7 @@ func TestOperatorsRemoveLostClients(t *testing.T) {
 					t.Errorf("the new client: %v", err)
 				}
 				if clients, err := p.AS.Clients(t.Context()); err != nil || len(clients) != 1 {
-					t.Errorf("the server has %v, %v", clients, err)
+					t.Errorf("the server has %v, %v, want one", clients, err)
 				}
 			})
 		})

@@ -53,7 +53,7 @@ func TestOfficialToolsDN(t *testing.T) {
 				t.Fatal(err)
 			}
 			if r, err := p.Client(p.Acme).Update(t.Context(), p.Register, id, token, body); err != nil || r.Status != http.StatusOK {
-				t.Errorf("PUT with the answer's DN: %v, %v", r, err)
+				t.Errorf("PUT with the answer's DN: %v, %v, want 200", r, err)
 			}
 		}
 		printed, fields := leaf.Subject.String(), leaf.Subject.ToRDNSequence().String()
@@ -101,10 +101,10 @@ func TestRefusedDNIsSentBack(t *testing.T) {
 			refused := post("CN=another")
 			send := regexp.MustCompile(`; send '([^']+)', or leave the claim out$`).FindStringSubmatch(refused.Text("error_description"))
 			if refused.Status != http.StatusBadRequest || send == nil {
-				t.Fatalf("%s, %s: %v", version, org, refused)
+				t.Fatalf("%s, %s: %v, want 400", version, org, refused)
 			}
 			if r := post(send[1]); r.Status != http.StatusCreated {
-				t.Errorf("%s, %s: %s is refused: %v", version, org, send[1], r)
+				t.Errorf("%s, %s: %s is refused: %v, want 201", version, org, send[1], r)
 			}
 			client.Close()
 		}

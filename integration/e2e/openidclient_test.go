@@ -44,12 +44,12 @@ func TestOpenIDClient(t *testing.T) {
 					t.Errorf("the steps were %q, want %q", got, want)
 				}
 				if clients, err := p.AS.Clients(t.Context()); err != nil || len(clients) != 0 {
-					t.Errorf("the authorization server still has %v, %v", clients, err)
+					t.Errorf("the authorization server still has %v, %v, want none", clients, err)
 				}
 				// The token is used up. It also shows that a step can fail.
 				steps, err = openidclient.Run(t.Context(), input)
 				if len(steps) != 3 || err == nil || !strings.Contains(err.Error(), "register: status 401: invalid_token: access token: ") {
-					t.Errorf("%+v, %v", steps, err)
+					t.Errorf("%+v, %v, want 3 steps and the refusal of the token", steps, err)
 				}
 			})
 		}

@@ -158,7 +158,7 @@ func TestOrderOfWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	if clients, err := p.AS.Clients(t.Context()); err != nil || len(clients) != 1 {
-		t.Errorf("%d clients at the authorization server, %v", len(clients), err)
+		t.Errorf("%d clients at the authorization server, %v, want one", len(clients), err)
 	}
 	good := &draft{Call: story.Call{Method: http.MethodPost, URL: p.Register, As: p.Acme, Token: unused}, claims: map[string]any{}}
 	r, err = p.Make(t.Context(), good.finish(t, p))

@@ -14,7 +14,7 @@ import (
 func unavailable(t *testing.T, what string, r *tpp.Response, err error) {
 	t.Helper()
 	if err != nil || r.Status != http.StatusServiceUnavailable || r.Text("error") != "temporarily_unavailable" || r.Header.Get("Retry-After") == "" {
-		t.Errorf("%s: %v, %v", what, r, err)
+		t.Errorf("%s: %v, %v, want 503 temporarily_unavailable", what, r, err)
 	}
 }
 
@@ -66,7 +66,7 @@ func TestAuthorizationServerDown(t *testing.T) {
 				t.Fatalf("got %v, %v, want 201", r, err)
 			}
 			if clients, err := p.AS.Clients(t.Context()); err != nil || len(clients) != 2 {
-				t.Errorf("%d clients, %v: the registration was repeated as another client", len(clients), err)
+				t.Errorf("%d clients, %v: the registration was repeated as another client, want 2", len(clients), err)
 			}
 		})
 		t.Run("down", func(t *testing.T) {
@@ -81,7 +81,7 @@ func TestAuthorizationServerDown(t *testing.T) {
 			}
 			r, err := client.Discover(t.Context(), p.Issuer)
 			if err != nil || r.Status != http.StatusOK || r.Text("token_endpoint") != p.Endpoint("token_endpoint") {
-				t.Errorf("discovery: %v, %v", r, err)
+				t.Errorf("discovery: %v, %v, want 200", r, err)
 			}
 			r, err = client.Read(t.Context(), p.Register, id, management)
 			unavailable(t, "read", r, err)
@@ -89,7 +89,7 @@ func TestAuthorizationServerDown(t *testing.T) {
 			unavailable(t, "register", r, err)
 			r, err = p.Client(p.Other).Token(t.Context(), p.Endpoint("token_endpoint"), tpp.ClientCredentials(""), tpp.TLSClientAuth(id))
 			if err != nil || r.Status != http.StatusUnauthorized {
-				t.Errorf("the guard needs no AS: %v, %v", r, err)
+				t.Errorf("the guard needs no AS: %v, %v, want 401", r, err)
 			}
 		})
 	})

@@ -45,7 +45,7 @@ func TestPolicies(t *testing.T) {
 			answered(t, r, err, http.StatusOK, "")
 			clients, err := p.AS.Clients(t.Context())
 			if err != nil || len(clients) != 1 {
-				t.Errorf("the authorization server has %v, %v", clients, err)
+				t.Errorf("the authorization server has %v, %v, want one", clients, err)
 			}
 			says(t, p.Gateway, `ssa.software_mode == \"Test\" is false (line `)
 		})
@@ -165,11 +165,11 @@ func TestOneClientForEachSoftware(t *testing.T) {
 		}
 		count, ids := tally(atOnce(t, p, tokens, bodies))
 		if len(ids) != 1 || count["201"]+count["400 unapproved_software_statement"] != crowd || count["201"] > crowd/2 {
-			t.Errorf("%v, %d clients", count, len(ids))
+			t.Errorf("%v, %d clients, want one client", count, len(ids))
 		}
 		clients, err := p.AS.Clients(t.Context())
 		if err != nil || len(clients) != 1 {
-			t.Errorf("the authorization server has %d clients, %v", len(clients), err)
+			t.Errorf("the authorization server has %d clients, %v, want one", len(clients), err)
 		}
 	})
 }

@@ -271,6 +271,6 @@ func TestUnprotected(t *testing.T) {
 	answered(t, r, err, 200, "")
 	r, err = p.Client(p.Acme).Token(t.Context(), p.Endpoint("token_endpoint"), tpp.ClientCredentials(""), tpp.TLSClientAuth(id))
 	if err != nil || r.Status != 401 {
-		t.Errorf("another certificate got a token: %v, %v", r, err)
+		t.Errorf("another certificate got a token: %v, %v, want 401", r, err)
 	}
 }

@@ -247,12 +247,12 @@ func TestOneDocument(t *testing.T) {
 		for _, method := range []string{"GET", "HEAD"} {
 			r, err := p.Client(p.Acme).Do(t.Context(), method, siteOf(p)+path, nil, nil)
 			if err != nil || r.Status != 200 || (len(r.Body) == 0) != (method == "HEAD") || r.Header.Get("Content-Type") != "application/json" {
-				t.Fatalf("%s %s: %v, %v", method, path, r, err)
+				t.Fatalf("%s %s: %v, %v, want 200", method, path, r, err)
 			}
 			tags[r.Header.Get("ETag")] = true
 		}
 	}
 	if len(tags) != 1 || tags[""] {
-		t.Errorf("tags %v", tags)
+		t.Errorf("tags %v, want one", tags)
 	}
 }

@@ -80,7 +80,7 @@ func TestRegoPolicy(t *testing.T) {
 	refusesOnly(t, p, regoScopes[0])
 	clients, err := p.AS.Clients(t.Context())
 	if err != nil || len(clients) != 1 || clients[0]["scope"] != regoScopes[1] {
-		t.Errorf("the authorization server has %v, %v", clients, err)
+		t.Errorf("the authorization server has %v, %v, want one", clients, err)
 	}
 	writeRules(t, file, refusing(regoScopes[1]))
 	reload(t, p, "")
@@ -292,7 +292,7 @@ func (l *regoLoad) read(id, token string) error {
 			return c.Read(ctx, l.p.Register, id, token)
 		})
 		if err != nil || r.Status != http.StatusOK || r.Text("client_id") != id {
-			return fmt.Errorf("read: %v, %v", r, err)
+			return fmt.Errorf("read: %v, %v, want 200", r, err)
 		}
 		l.reads.Add(1)
 	}

@@ -137,7 +137,7 @@ func registerUntil(t *testing.T, p *story.Play, done <-chan struct{}, registered
 			r, err = client.Register(t.Context(), p.Register, token, body)
 		}
 		if err != nil || r.Status != http.StatusCreated {
-			t.Errorf("registration: %v, %v", r, err)
+			t.Errorf("registration: %v, %v, want 201", r, err)
 			return
 		}
 		registered.Add(1)

@@ -107,7 +107,7 @@ func TestRestoredStore(t *testing.T) {
 				t.Errorf("a client that was forgotten: %v", err)
 			}
 			if status, answer, err := p.Operator(t.Context(), http.MethodPost, "epoch", `{"reason":"looked"}`); err != nil || status != http.StatusNoContent {
-				t.Fatalf("%d %s, %v", status, answer, err)
+				t.Fatalf("%d %s, %v, want 204", status, answer, err)
 			}
 			if _, err := p.ClientToken(t.Context(), p.Acme, forgotten); err != nil {
 				t.Errorf("confirmed: %v", err)

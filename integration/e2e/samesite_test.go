@@ -69,7 +69,7 @@ func TestTwoWorkspacesOnOneSite(t *testing.T) {
 		if hidden, err := c.at.InternalRegistration(t.Context()); err != nil {
 			t.Error(err)
 		} else if r, err := c.at.Client(c.at.Acme).Do(t.Context(), http.MethodPost, siteOf(p)+hidden, nil, []byte("{}")); err != nil || r.Status != 404 {
-			t.Errorf("the registration of %s: %v, %v", c.at.Issuer, r, err)
+			t.Errorf("the registration of %s: %v, %v, want 404", c.at.Issuer, r, err)
 		}
 	}
 	// One of the two goes and comes back.

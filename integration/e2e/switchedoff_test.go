@@ -81,7 +81,7 @@ func TestSwitchedOff(t *testing.T) {
 		for _, path := range wellKnown {
 			r, err := p.Client(p.Acme).Do(t.Context(), "GET", siteOf(p)+path, nil, nil)
 			if err != nil || r.Status != 200 || r.JSON["registration_endpoint"] != nil || r.JSON["token_endpoint"] == nil {
-				t.Errorf("%s: %v, %v", path, r, err)
+				t.Errorf("%s: %v, %v, want 200", path, r, err)
 			}
 		}
 		r, err := p.Client(p.Acme).Read(t.Context(), p.Register, id, own)

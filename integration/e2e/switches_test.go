@@ -94,7 +94,7 @@ func TestSwitches(t *testing.T) {
 		}
 		r := post()
 		if seen, err := p.AS.RequestsTo(t.Context(), "POST", strings.TrimPrefix(internal, story.Prefix)); err != nil || len(seen) != 1 {
-			t.Errorf("the authorization server saw %v, %v; answer %v", seen, err, r)
+			t.Errorf("the authorization server saw %v, %v; answer %v, want one request", seen, err, r)
 		} else if chosen := seen[0].Header.Get("X-Client-Id"); chosen != "" {
 			t.Errorf("somebody else chose the client_id of a client: %s", chosen)
 		}
@@ -221,6 +221,6 @@ func TestRateLimit(t *testing.T) {
 	r, err = post(p.Client(p.Other))
 	answered(t, r, err, 401, "invalid_token")
 	if r, err := p.Client(p.Acme).Discover(t.Context(), p.Issuer); err != nil || r.Status != 200 {
-		t.Errorf("discovery: %v, %v", r, err)
+		t.Errorf("discovery: %v, %v, want 200", r, err)
 	}
 }

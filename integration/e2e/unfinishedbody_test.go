@@ -40,11 +40,11 @@ func TestBodyThatNeverEnds(t *testing.T) {
 			t.Error(err)
 		}
 		if r := <-form; r == nil || r.Status != http.StatusBadRequest || r.Text("error") != "invalid_request" {
-			t.Errorf("the token endpoint answered %v", r)
+			t.Errorf("the token endpoint answered %v, want 400 invalid_request", r)
 		}
 		again, err := p.Make(t.Context(), story.Call{Method: http.MethodPost, URL: p.Register, As: p.Acme, Token: token, Body: body})
 		if err != nil || again.Status != http.StatusCreated {
-			t.Errorf("the whole body afterwards: %v, %v", again, err)
+			t.Errorf("the whole body afterwards: %v, %v, want 201", again, err)
 		}
 	})
 }

@@ -159,7 +159,7 @@ func (c odd) ask(t *testing.T, client *http.Client, endpoint, form, token string
 	}
 	own := strings.HasPrefix(string(body), `{"error":`) && res.Header.Get("x-fapi-interaction-id") != ""
 	if hsts := res.Header["Strict-Transport-Security"]; len(hsts) != 1 || hsts[0] != "max-age=63072000" {
-		t.Errorf("%s: Strict-Transport-Security is %q: what earlier handlers of the site have set is gone", c.how, hsts)
+		t.Errorf("%s: Strict-Transport-Security is %q: what earlier handlers of the site have set is gone, want one", c.how, hsts)
 	}
 	if own && (res.Header.Get("X-As") != "" || res.StatusCode == 503 && res.Header.Get("Retry-After") == "") {
 		t.Errorf("%s: the gateway's refusal has %v", c.how, res.Header)

@@ -35,7 +35,7 @@ func both(t *testing.T, p *story.Play, id, token, uris string) {
 	t.Helper()
 	r, err := p.Client(p.Acme).Read(t.Context(), p.Register, id, token)
 	if err != nil || r.Status != http.StatusOK || fmt.Sprint(r.JSON["redirect_uris"]) != uris {
-		t.Errorf("the registry has %v, %v", r, err)
+		t.Errorf("the registry has %v, %v, want 200", r, err)
 	}
 	if err := theirs(t.Context(), p, id, uris); err != nil {
 		t.Error(err)
@@ -45,7 +45,7 @@ func both(t *testing.T, p *story.Play, id, token, uris string) {
 func theirs(ctx context.Context, p *story.Play, id, uris string) error {
 	clients, err := p.AS.Clients(ctx)
 	if err != nil || len(clients) != 1 || clients[0]["client_id"] != id || fmt.Sprint(clients[0]["redirect_uris"]) != uris {
-		return errors.Join(fmt.Errorf("the AS has %v", clients), err)
+		return errors.Join(fmt.Errorf("the AS has %v, want one", clients), err)
 	}
 	return nil
 }

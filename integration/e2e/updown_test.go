@@ -165,7 +165,7 @@ func insist(ctx context.Context, p *story.Play, client *tpp.Client, a attempt, p
 		}
 		pause, err := strconv.Atoi(r.Header.Get("Retry-After"))
 		if r.Status != 503 || err != nil {
-			return "", fmt.Errorf("got %v", r)
+			return "", fmt.Errorf("got %v, want 201, or 503 with Retry-After", r)
 		}
 		if pause == lease {
 			if a, err = prepare(); err != nil {

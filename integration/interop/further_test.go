@@ -114,10 +114,10 @@ func assertion(ctx context.Context, s *stage) (string, error) {
 	}
 	r, err := s.token(ctx, "accounts", s.Acme.PrivateKeyJWT(id, s.Issuer))
 	if err != nil || r.Status != http.StatusOK {
-		return "", fmt.Errorf("%v, %w", r, err)
+		return "", fmt.Errorf("%v, %w, want 200", r, err)
 	}
 	if r, err = s.token(ctx, "accounts", s.Other.PrivateKeyJWT(id, s.Issuer)); err != nil || r.Status != http.StatusUnauthorized {
-		return "", fmt.Errorf("with another's key: %v, %w", r, err)
+		return "", fmt.Errorf("with another's key: %v, %w, want 401", r, err)
 	}
 	return "ok", nil
 }
@@ -135,7 +135,7 @@ func boundToken(ctx context.Context, s *stage) (string, error) {
 		return "", fmt.Errorf("introspection: %v, %w", r, err)
 	}
 	if r, err = s.Client(s.Acme).Read(ctx, s.Register, id, token); err != nil || r.Status != http.StatusOK {
-		return "", fmt.Errorf("with its certificate: %v, %w", r, err)
+		return "", fmt.Errorf("with its certificate: %v, %w, want 200", r, err)
 	}
 	// The AS itself, round the gateway.
 	r, err = s.Client(s.Other).Token(ctx, s.AS.URL()+strings.TrimPrefix(s.Endpoint("introspection_endpoint"), s.Issuer), url.Values{"token": {token}}, tpp.Basic(s.AS.Config.GatewayID, s.AS.Config.GatewaySecret))
@@ -163,7 +163,7 @@ func pushed(ctx context.Context, s *stage) (string, error) {
 	}
 	r, err := s.Client(s.Acme).Token(ctx, endpoint, form, tpp.TLSClientAuth(id))
 	if err != nil || r.Status != http.StatusCreated || r.Text("request_uri") == "" {
-		return "", fmt.Errorf("%v, %w", r, err)
+		return "", fmt.Errorf("%v, %w, want 201", r, err)
 	}
 	return "ok", nil
 }
@@ -234,7 +234,7 @@ func nobodys(ctx context.Context, s *stage) (string, error) {
 		return "", err
 	}
 	if status, _, err := s.Operator(ctx, http.MethodPut, "suspensions", `{"workspace":"default/obuk","kind":"client","value":"`+id+`"}`); err != nil || status != http.StatusOK {
-		return "", fmt.Errorf("suspension: %d, %w", status, err)
+		return "", fmt.Errorf("suspension: %d, %w, want 200", status, err)
 	}
 	r, err := s.Client(s.Acme).Token(ctx, s.Endpoint("token_endpoint"), tpp.ClientCredentials("accounts"), tpp.TLSClientAuth(id))
 	if err != nil || r.Text("error") != "invalid_client" {
@@ -259,14 +259,14 @@ func deletedToken(ctx context.Context, s *stage) (string, error) {
 	}
 	tokens := []string{token, another}
 	if r, err := s.Client(s.Acme).Delete(ctx, s.Register, id, tokens[0]); err != nil || r.Status != http.StatusNoContent {
-		return "", fmt.Errorf("%v, %w", r, err)
+		return "", fmt.Errorf("%v, %w, want 204", r, err)
 	}
 	for _, token := range tokens {
 		if r, err := s.introspect(ctx, token); err != nil || r.JSON["active"] != false {
 			return "", fmt.Errorf("introspection: %v, %w", r, err)
 		}
 		if r, err := s.Client(s.Acme).Read(ctx, s.Register, id, token); err != nil || r.Status != http.StatusUnauthorized {
-			return "", fmt.Errorf("GET: %v, %w", r, err)
+			return "", fmt.Errorf("GET: %v, %w, want 401", r, err)
 		}
 	}
 	return "ok", nil
