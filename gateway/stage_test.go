@@ -48,6 +48,7 @@ type stage struct {
 
 	https     *httptest.Server
 	directory *stageDirectory
+	trusting  *jwks.Client            // trusts the directory and the AS
 	clients   map[string]*http.Client // by thumbprint
 }
 
@@ -87,6 +88,12 @@ func (d *stageDirectory) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(file)
 }
 
+func (d *stageDirectory) put(path string, file []byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.files[path] = file
+}
+
 // newStage sets the stage. change alters the gateway and its connector to the AS before they
 // are made, nil for nothing.
 func newStage(t *testing.T, change func(s *stage, o *Options, as *authserver.Options)) *stage {
@@ -96,7 +103,7 @@ func newStage(t *testing.T, change func(s *stage, o *Options, as *authserver.Opt
 	t.Cleanup(directory.Close)
 	s.enrol(directory.URL)
 	logger := slog.New(slog.NewTextHandler(s.log, nil))
-	trusting := jwks.NewClient(jwks.Options{Roots: rootsOf(directory, s.as.https), PrivateRanges: true})
+	s.trusting = jwks.NewClient(jwks.Options{Roots: rootsOf(directory, s.as.https), PrivateRanges: true})
 	header, err := verify.NewCertificateHeader(verify.FormRFC9440, "")
 	s.must(err)
 	o := Options{
@@ -104,12 +111,12 @@ func newStage(t *testing.T, change func(s *stage, o *Options, as *authserver.Opt
 		NeedsCertificate: true, NeedsToken: true, NeedsEndpointCertificate: true, TokenLifetime: verify.DefaultTokenLifetime, Version: verify.DefaultVersion,
 		Methods: []string{"GET", "PUT", "DELETE"}, CertificateHeader: header, ClientIDHeader: "X-Client-Id", KnownClient: func(string) bool { return false },
 		Rules: verify.RequestRules{Audiences: []string{stageBank}, Issuers: []*verify.Issuer{{
-			Name: s.acme.issuer, Keys: verifyKeys(t, directoryKey()), SoftwareKeys: jwks.NewSources(trusting, []string{"127.0.0.1"}, nil).Source,
+			Name: s.acme.issuer, Keys: verifyKeys(t, directoryKey()), SoftwareKeys: jwks.NewSources(s.trusting, []string{"127.0.0.1"}, nil).Source,
 			Demands: []verify.Demand{{Claim: "org_status", Values: []string{"Active"}}},
 		}}},
 	}
 	as := authserver.Options{
-		URL: s.as.https.URL + "/default/obuk", Client: trusting, ClientID: "gateway", ClientSecret: "secret of the gateway", ClientIDHeader: "X-Client-Id",
+		URL: s.as.https.URL + "/default/obuk", Client: s.trusting, ClientID: "gateway", ClientSecret: "secret of the gateway", ClientIDHeader: "X-Client-Id",
 		Accept: verify.DefaultAcceptable(), Logger: logger, ClientCertificate: header,
 	}
 	s.https = httptest.NewUnstartedServer(nil)
@@ -168,11 +175,18 @@ func (s *stage) enrol(directory string) {
 func (s *stage) publish(tpp *software, more ...map[string]any) {
 	keys := append(more, tpp.requests.jwk(map[string]any{"use": "sig", "alg": "PS256"}),
 		transportKey().jwk(map[string]any{"use": "tls", "x5c": tpp.transport.Certificate}))
-	s.directory.mu.Lock()
-	defer s.directory.mu.Unlock()
 	for _, of := range []string{tpp.id, tpp.org} {
-		s.directory.files["/"+of+".jwks"] = jsonOf(s.t, map[string]any{"keys": keys})
+		s.directory.put("/"+of+".jwks", jsonOf(s.t, map[string]any{"keys": keys}))
 	}
+}
+
+// revoke has the directory publish that keys of its software are revoked.
+func (s *stage) revoke(keys ...signingKey) {
+	set := []any{}
+	for _, k := range keys {
+		set = append(set, k.jwk(nil))
+	}
+	s.directory.put("/revoked.jwks", jsonOf(s.t, map[string]any{"keys": set}))
 }
 
 // verifyKeys are a JWKS as the gateway reads it.
