@@ -98,8 +98,9 @@ func badForms(t *testing.T, s *stage) {
 		}
 	}
 	for name, body := range map[string]string{"the client itself": own, "with empty credentials": own + "&client_secret=&client_assertion=&client_assertion_type="} {
-		if a := s.form(&s.acme.transport, tokenPath, body); a.status != http.StatusOK {
-			t.Errorf("%s: got %s, want 200", name, a)
+		a, seen := s.form(&s.acme.transport, tokenPath, body), s.as.passed()
+		if a.status != http.StatusOK || len(seen) != 1 || seen[0].body != own {
+			t.Errorf("%s: got %s, the authorization server saw %+v, want 200 and %q", name, a, seen, own)
 		}
 	}
 }

@@ -46,7 +46,7 @@ func TestRequestTargets(t *testing.T) {
 			targets = append(targets, path+after)
 		}
 		for _, target := range targets {
-			conn, err := net.Dial("tcp", http1.Listener.Addr().String())
+			conn, err := net.DialTimeout("tcp", http1.Listener.Addr().String(), stageTimeout)
 			s.must(err)
 			a, err := s.over(conn, "POST", oneRequest("POST", target, form, "Connection: close"))
 			if err == nil {

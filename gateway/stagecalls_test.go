@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -76,7 +78,7 @@ func (s *stage) doHeader(certificate *tls.Certificate, method, url, body string,
 // an error is a connection that the server has ended.
 func (s *stage) raw(certificate *tls.Certificate, method, text string) (*siteAnswer, error) {
 	s.t.Helper()
-	conn, err := tls.Dial("tcp", s.https.Listener.Addr().String(), s.tlsConfig(certificate))
+	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: stageTimeout}, "tcp", s.https.Listener.Addr().String(), s.tlsConfig(certificate))
 	s.must(err)
 	return s.over(conn, method, text)
 }
@@ -89,7 +91,10 @@ func (s *stage) over(conn net.Conn, method, text string) (*siteAnswer, error) {
 	_, err := io.WriteString(conn, text)
 	s.must(err)
 	res, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
-	if err != nil {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		s.t.Fatalf("%.100q: no answer within %s", text, stageTimeout)
+	case err != nil:
 		return nil, err
 	}
 	return s.readAnswer(res), nil
