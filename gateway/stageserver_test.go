@@ -120,8 +120,12 @@ func (as *stageServer) next(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		as.t.Errorf("the body of what was passed on: %v", err)
 	}
+	target := r.URL.RequestURI()
+	if r.URL.Scheme != "" || r.URL.Host != "" { // in absolute-form
+		target = r.URL.String()
+	}
 	as.mu.Lock()
-	as.seen = append(as.seen, passedOn{r.Method, r.URL.RequestURI(), string(body), r.ContentLength, r.Header.Clone(), r.Trailer.Clone()})
+	as.seen = append(as.seen, passedOn{r.Method, target, string(body), r.ContentLength, r.Header.Clone(), r.Trailer.Clone()})
 	answer := as.answer
 	as.mu.Unlock()
 	switch {
