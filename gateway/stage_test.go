@@ -33,7 +33,7 @@ const (
 )
 
 // stageTimeout bounds one request with its answer.
-const stageTimeout = 20 * time.Second
+const stageTimeout = time.Minute
 
 // stage is a gateway behind a server of net/http with TLS, between TPPs that are enrolled at
 // a directory and an AS. It is the gateway of Caddyfile.example, without Caddy.
@@ -103,7 +103,7 @@ func newStage(t *testing.T, change func(s *stage, o *Options, as *authserver.Opt
 	t.Cleanup(directory.Close)
 	s.enrol(directory.URL)
 	logger := slog.New(slog.NewTextHandler(s.log, nil))
-	s.trusting = jwks.NewClient(jwks.Options{Roots: rootsOf(directory, s.as.https), PrivateRanges: true})
+	s.trusting = jwks.NewClient(jwks.Options{Roots: rootsOf(directory, s.as.https), PrivateRanges: true, Timeout: stageTimeout})
 	header, err := verify.NewCertificateHeader(verify.FormRFC9440, "")
 	s.must(err)
 	o := Options{
@@ -163,7 +163,7 @@ func (s *stage) enrol(directory string) {
 	s.stranger = &software{id: "acmeAccounts", org: s.acme.org, subject: s.acme.subject}
 	for _, tpp := range []*software{s.acme, s.other, s.stranger} {
 		tpp.t, tpp.issuer, tpp.statements, tpp.requests, tpp.endpoint = s.t, "OpenBanking Ltd", directoryKey(), softwareKey(), directory+"/"
-		tpp.transport = clientCA().issue(s.t, tpp.subject, nil)
+		tpp.transport, tpp.issued = clientCA().issue(s.t, tpp.subject, nil), time.Now().Add(-time.Minute).Unix()
 	}
 	s.stranger.issuer, s.stranger.statements, s.stranger.transport = "Unknown Directory", strangerKey(), otherCA().issue(s.t, s.stranger.subject, nil)
 	s.publish(s.acme)

@@ -168,6 +168,8 @@ type software struct {
 	endpoint   string // of its JWKS, without what tells one software from another
 	id, org    string
 	subject    []attribute
+	// issued is the one iat of all its statements: an older one than was used is refused.
+	issued int64
 	// transport is its certificate.
 	transport tls.Certificate
 }
@@ -193,7 +195,7 @@ func (s *software) statement(changes map[string]any) string {
 
 func (s *software) statementClaims(changes map[string]any) map[string]any {
 	return changedClaims(map[string]any{
-		"iss": s.issuer, "iat": time.Now().Add(-time.Minute).Unix(), "jti": uuid.NewString(),
+		"iss": s.issuer, "iat": s.issued, "jti": uuid.NewString(),
 		"software_mode": "Live", "software_id": s.id, "software_client_id": s.id, "software_client_name": "Accounts of " + s.org, "software_roles": []string{"AISP"},
 		"software_redirect_uris": []string{"https://tpp.example/callback", "https://tpp.example/other"},
 		"org_status":             "Active", "org_id": s.org, "org_name": s.subject[1].value,
@@ -227,7 +229,7 @@ func (s *software) requestClaims(changes map[string]any) map[string]any {
 func (s *software) assertion(clientID string, audience, typ any) string {
 	s.t.Helper()
 	signed := s.requests.sign(s.t, map[string]any{
-		"iss": clientID, "sub": clientID, "aud": audience, "jti": uuid.NewString(), "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(),
+		"iss": clientID, "sub": clientID, "aud": audience, "jti": uuid.NewString(), "iat": time.Now().Unix(), "exp": time.Now().Add(10 * time.Minute).Unix(),
 	}, map[string]any{"typ": typ})
 	return "client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=" + signed
 }

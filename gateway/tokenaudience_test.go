@@ -21,7 +21,7 @@ func TestTokenAudience(t *testing.T) {
 	jwt := func(audience any, client, scope string) string {
 		now := time.Now()
 		return strangerKey().sign(t, map[string]any{ // the key of the AS here
-			"iss": stageIssuer, "sub": client, "client_id": client, "aud": audience, "scope": scope, "jti": uuid.NewString(), "iat": now.Unix(), "exp": now.Add(time.Minute).Unix(),
+			"iss": stageIssuer, "sub": client, "client_id": client, "aud": audience, "scope": scope, "jti": uuid.NewString(), "iat": now.Unix(), "exp": now.Add(10 * time.Minute).Unix(),
 		}, map[string]any{"typ": "at+jwt"})
 	}
 	register := func(audience any) *siteAnswer {
