@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
 )
 
 // asks asks for a token of a client with a certificate, and holds that it gets an answer of
@@ -26,7 +26,7 @@ func (s *stage) asks(what string, certificate tls.Certificate, id string, status
 // token and manages itself with any certificate that has this name.
 func TestSubjectAlternativeName(t *testing.T) {
 	s := newStage(t, func(_ *stage, _ *Options, as *authserver.Options) {
-		as.Accept.SubjectNames = []string{"tls_client_auth_subject_dn", "tls_client_auth_san_dns"}
+		as.Supported.SubjectNames = []string{"tls_client_auth_subject_dn", "tls_client_auth_san_dns"}
 	})
 	named := func(names ...string) *software {
 		tpp := *s.acme
@@ -70,7 +70,7 @@ func TestSubjectAlternativeName(t *testing.T) {
 // use on, and that of an older one no more.
 func TestRenewedCertificate(t *testing.T) {
 	s := newStage(t, func(_ *stage, o *Options, _ *authserver.Options) {
-		o.Match = verify.DNMatch{Attributes: []string{oidOrganizationIdentifier.String()}}
+		o.Match = dn.Match{Attributes: []string{oidOrganizationIdentifier.String()}}
 	})
 	id, _ := s.registered(s.acme, nil)
 	renewed := func(organization string, from time.Time) *software {

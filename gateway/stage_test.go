@@ -117,7 +117,7 @@ func newStage(t *testing.T, change func(s *stage, o *Options, as *authserver.Opt
 	}
 	as := authserver.Options{
 		URL: s.as.https.URL + "/default/obuk", Client: s.trusting, ClientID: "gateway", ClientSecret: "secret of the gateway", ClientIDHeader: "X-Client-Id",
-		Accept: verify.DefaultAcceptable(), Logger: logger, ClientCertificate: header,
+		Supported: verify.DefaultSupportedMetadata(), Logger: logger, ClientCertificate: header,
 	}
 	s.https = httptest.NewUnstartedServer(nil)
 	s.https.TLS = &tls.Config{ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: x509.NewCertPool()}

@@ -82,9 +82,9 @@ func TestOperatorsAskWrongly(t *testing.T) {
 			{"GET", "explanations?code=nobody", "", 404, "no explanation has the support code"},
 			{"GET", "suspensions?workspace=default/obuk&cursor=suspended/default/obuk/x", "", 400, "percent-encoded"},
 			{"GET", "outbox?limit=0", "", 400, "limit"},
-			{"GET", "divergences?workspace=a&workspace=b", "", 400, "more than once"},
-			{"DELETE", "divergences?workspace=default/obuk", "", 400, "is missing"},
-			{"DELETE", "divergences?workspace=default/obuk&kind=answer_lost&registration=x", "", 404, "not found"},
+			{"GET", "discrepancies?workspace=a&workspace=b", "", 400, "more than once"},
+			{"DELETE", "discrepancies?workspace=default/obuk", "", 400, "is missing"},
+			{"DELETE", "discrepancies?workspace=default/obuk&kind=answer_lost&registration=x", "", 404, "not found"},
 			{"PUT", "suspensions", `{"workspace":"default/obuk","kind":"client","value":"nobody"}`, 404, "not found"},
 			{"PUT", "suspensions", `{"workspace":"default","kind":"client","value":"nobody"}`, 404, "there are default/obuk"},
 			{"PUT", "suspensions", `{"workspace":"default/obuk","kind":"directory","value":"x"}`, 400, "must be one of"},
@@ -260,24 +260,24 @@ func TestAnswerLostIsListed(t *testing.T) {
 		}
 		r, err := p.Client(p.Acme).Register(t.Context(), p.Register, token, body)
 		unavailable(t, "register", r, err)
-		list := listed(t, p, "divergences")
+		list := listed(t, p, "discrepancies")
 		if len(list) != 1 || list[0]["kind"] != "answer_lost" || list[0]["software_id"] != p.Acme.SoftwareID || list[0]["org_id"] != p.Acme.OrgID {
 			t.Fatalf("got %v, want one answer_lost of the software and organisation", list)
 		}
 		if m := metrics(t, p); !strings.Contains(m, `caddy_openbanking_dcr_divergences{kind="answer_lost",workspace="default/obuk"} 1`) {
 			t.Errorf("got %v, want one divergence of kind answer_lost", m)
 		}
-		if b := listed(t, p, "backlog"); fmt.Sprint(b[0]["divergences"]) != "map[answer_lost:1]" {
+		if b := listed(t, p, "backlog"); fmt.Sprint(b[0]["discrepancies"]) != "map[answer_lost:1]" {
 			t.Errorf("got %v, want one divergence of kind answer_lost", b)
 		}
 		// The TPP is none the worse.
 		r, err = p.Client(p.Acme).Register(t.Context(), p.Register, token, body)
 		answered(t, r, err, 201, "")
 		q := url.Values{"workspace": {"default/obuk"}, "kind": {"answer_lost"}, "registration": {list[0]["registration"].(string)}}
-		if status, answer := operator(t, p, "DELETE", "divergences?"+q.Encode(), ""); status != 204 {
+		if status, answer := operator(t, p, "DELETE", "discrepancies?"+q.Encode(), ""); status != 204 {
 			t.Errorf("%d %v, want 204", status, answer)
 		}
-		if list := listed(t, p, "divergences"); len(list) != 0 {
+		if list := listed(t, p, "discrepancies"); len(list) != 0 {
 			t.Errorf("got %v, want none", list)
 		}
 	})

@@ -78,12 +78,12 @@ func TestForgottenClients(t *testing.T) {
 				if text := r.Text("error_description"); !strings.Contains(text, "delete it and register a new client") {
 					t.Errorf("got %v, want that the client is to be deleted and registered anew", text)
 				}
-				if list := listed(t, p, "divergences"); len(list) != 1 || list[0]["kind"] != "detached" || list[0]["client_id"] != id {
+				if list := listed(t, p, "discrepancies"); len(list) != 1 || list[0]["kind"] != "detached" || list[0]["client_id"] != id {
 					t.Errorf("got %v, want %s alone, detached", list, id)
 				}
 				r, err = client.Delete(t.Context(), p.Register, id, token)
 				answered(t, r, err, 204, "")
-				if list := listed(t, p, "divergences"); len(list) != 1 || list[0]["kind"] != "not_deleted" {
+				if list := listed(t, p, "discrepancies"); len(list) != 1 || list[0]["kind"] != "not_deleted" {
 					t.Errorf("got %v, want one, not_deleted", list)
 				}
 				answered(t, registers(t, p, client, nil), nil, 201, "")

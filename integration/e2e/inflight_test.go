@@ -154,8 +154,8 @@ func (h *three) areSettled(t *testing.T, p *story.Play, others ...string) {
 	if err := story.Eventually(t.Context(), time.Minute, func() error { return hasURIs(t, p, want) }); err != nil {
 		t.Error(err)
 	}
-	if list := listed(t, p, "divergences"); len(list) > 0 {
-		t.Errorf("got %v, want no divergences", list)
+	if list := listed(t, p, "discrepancies"); len(list) > 0 {
+		t.Errorf("got %v, want no discrepancies", list)
 	}
 	made := succeeds(t, p, h.calls[0], 201).Text("client_id")
 	succeeds(t, p, h.calls[1], 200)

@@ -63,12 +63,12 @@ func TestOperatorsRemoveLostClients(t *testing.T) {
 				}
 				answered(t, registers(t, p, client, nil), nil, c.status, c.code)
 				lost("clients?"+workspace, id)
-				if list := listed(t, p, "divergences"); len(list) != 1 || list[0]["kind"] != "detached" || list[0]["client_id"] != id {
+				if list := listed(t, p, "discrepancies"); len(list) != 1 || list[0]["kind"] != "detached" || list[0]["client_id"] != id {
 					t.Errorf("got %v, want %s, detached", list, id)
 				}
 				removes(http.StatusNoContent)
 				removes(http.StatusNoContent)
-				if list := listed(t, p, "divergences"); slices.ContainsFunc(list, func(d map[string]any) bool { return d["kind"] == "detached" }) {
+				if list := listed(t, p, "discrepancies"); slices.ContainsFunc(list, func(d map[string]any) bool { return d["kind"] == "detached" }) {
 					t.Errorf("got %v, want none that is detached", list)
 				}
 				trail := listed(t, p, "audit?"+workspace)

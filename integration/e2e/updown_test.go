@@ -132,8 +132,8 @@ func hasOnly(t *testing.T, p *story.Play, told map[string]bool) {
 	if err != nil {
 		t.Error(err)
 	}
-	if list := listed(t, p, "divergences"); len(list) > 0 {
-		t.Errorf("got the divergences %v, want none", list)
+	if list := listed(t, p, "discrepancies"); len(list) > 0 {
+		t.Errorf("got the discrepancies %v, want none", list)
 	}
 	ids := slices.Sorted(maps.Keys(told))
 	for i := 0; i < len(ids); i += 50 {
