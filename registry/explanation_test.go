@@ -100,7 +100,7 @@ func TestExplanationsAreBounded(t *testing.T) {
 			t.Error(err)
 		}
 		// The store has other work: so many wait, and the writer has some in its hands.
-		busy, release, done := make(chan struct{}), make(chan struct{}), make(chan error)
+		busy, release, done := make(chan struct{}, 1), make(chan struct{}), make(chan error)
 		go func() {
 			done <- x.store.Update(x.t.Context(), func(registry.Writer) error {
 				select {

@@ -69,21 +69,21 @@ type call struct {
 
 // calls are all that there is, by method and path.
 var calls = map[string]func(*call) (any, error){
-	"GET backlog":        (*call).backlog,
-	"GET outbox":         (*call).outbox,
+	"GET backlog":          (*call).backlog,
+	"GET outbox":           (*call).outbox,
 	"GET discrepancies":    (*call).discrepancies,
 	"DELETE discrepancies": (*call).dismiss,
-	"GET suspensions":    (*call).suspensions,
-	"PUT suspensions":    (*call).suspend,
-	"DELETE suspensions": (*call).resume,
-	"GET epoch":          (*call).epoch,
-	"POST epoch":         (*call).confirmEpoch,
-	"POST secrets":       (*call).rotateSecrets,
-	"GET registrations":  (*call).registrations,
-	"POST clients":       (*call).askForClients,
-	"DELETE clients":     (*call).removeClient,
-	"GET audit":          (*call).audit,
-	"GET explanations":   (*call).explanations,
+	"GET suspensions":      (*call).suspensions,
+	"PUT suspensions":      (*call).suspend,
+	"DELETE suspensions":   (*call).resume,
+	"GET epoch":            (*call).epoch,
+	"POST epoch":           (*call).confirmEpoch,
+	"POST secrets":         (*call).rotateSecrets,
+	"GET registrations":    (*call).registrations,
+	"POST clients":         (*call).askForClients,
+	"DELETE clients":       (*call).removeClient,
+	"GET audit":            (*call).audit,
+	"GET explanations":     (*call).explanations,
 }
 
 // takeBody are those with a body.
