@@ -2,8 +2,6 @@ package badger
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 	"testing"
 )
 
@@ -83,20 +81,4 @@ func acceptedAndKilled(t *testing.T, original, word, point string) (accepted, le
 		t.Fatal("the point was not reached")
 	}
 	return accepted, left
-}
-
-// copyFolder copies a directory with what an acceptance has set aside.
-func copyFolder(t *testing.T, from string) (to string) {
-	t.Helper()
-	to = copyOf(t, from)
-	folders, err := filepath.Glob(filepath.Join(from, lostPrefix+"*"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, folder := range folders {
-		if err := os.CopyFS(filepath.Join(to, filepath.Base(folder)), os.DirFS(folder)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return to
 }
