@@ -2,7 +2,6 @@ package badger
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -54,11 +53,7 @@ func TestCloseWithoutRoom(t *testing.T) {
 				t.Errorf("open: %v, want ErrLocked by this process", err)
 			}
 			// As a process finds it that comes after this one.
-			copied := filepath.Join(t.TempDir(), "store")
-			if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
-				t.Fatal(err)
-			}
-			if err := lookup(t, openIn(t, copied, untuned), "before"); err != nil {
+			if err := lookup(t, openIn(t, copyOf(t, dir), untuned), "before"); err != nil {
 				t.Errorf("after the end of the process: %v", err)
 			}
 			bad.Store(false)
