@@ -13,6 +13,7 @@ import (
 // TestTableOfAnotherCopy gives each table of a store that has gone on from a copy to the
 // other one that has. Only the last one, which HEAD tells of, was noticed.
 func TestTableOfAnotherCopy(t *testing.T) {
+	t.Parallel()
 	base := filepath.Join(t.TempDir(), "base")
 	s := openIn(t, base, small)
 	put(t, s, "base")
@@ -71,6 +72,7 @@ func TestTableOfAnotherCopy(t *testing.T) {
 // TestLinks: what a healthy store has is never refused: gaps that compactions have left,
 // a log that was flushed twice, and the first commit after an accepted loss.
 func TestLinks(t *testing.T) {
+	t.Parallel()
 	name := func(n byte) link { return link{n} }
 	commit := func(n byte) chainValue { return chainValue{previous: name(n - 1), link: name(n)} }
 	first := chainValue{link: name(1)}

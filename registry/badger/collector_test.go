@@ -51,6 +51,7 @@ func valueLogs(t *testing.T, s *Store) []string {
 
 // TestDurable is the suite's, with a collection before each closing.
 func TestDurable(t *testing.T) {
+	t.Parallel()
 	var log recorder
 	collected := 0
 	storetest.RunDurable(t, func(t *testing.T) storetest.Durable {
@@ -76,6 +77,7 @@ func TestDurable(t *testing.T) {
 
 // TestCollector lets it run as often as it can, under writers, until Close.
 func TestCollector(t *testing.T) {
+	t.Parallel()
 	var log recorder
 	o := Options{Dir: filepath.Join(t.TempDir(), "store"), Logger: &log, CollectEvery: time.Microsecond}
 	s, err := Open(o)
@@ -122,6 +124,7 @@ func writeGarbage(t *testing.T, s *Store, documents int) {
 // TestCollectionUnderView takes the files away from under a view, which sees
 // what it saw before, although all of it was replaced meanwhile.
 func TestCollectionUnderView(t *testing.T) {
+	t.Parallel()
 	s := openIn(t, filepath.Join(t.TempDir(), "store"), small)
 	writeGarbage(t, s, 90)
 	err := s.View(t.Context(), func(r registry.Reader) error {
@@ -163,6 +166,7 @@ func TestCollectionUnderView(t *testing.T) {
 // TestCollectionUnderRead takes the file away between finding a value and
 // reading it. Badger itself reads nothing then, and calls that no error.
 func TestCollectionUnderRead(t *testing.T) {
+	t.Parallel()
 	const key = "document/02" // Left alone among garbage.
 	s := openIn(t, filepath.Join(t.TempDir(), "store"), small)
 	writeGarbage(t, s, 90)
@@ -186,6 +190,7 @@ func TestCollectionUnderRead(t *testing.T) {
 
 // TestNoCollection: neither after a failure nor where there is no room.
 func TestNoCollection(t *testing.T) {
+	t.Parallel()
 	for name, stop := range map[string]func(*Store){
 		"failed": func(s *Store) { s.failure.record(errDisk) },
 		"full": func(s *Store) {
@@ -216,6 +221,7 @@ func TestNoCollection(t *testing.T) {
 // TestViewDuringCollection: while a file is collected a commit waits, and a view
 // waits for neither.
 func TestViewDuringCollection(t *testing.T) {
+	t.Parallel()
 	s := openIn(t, filepath.Join(t.TempDir(), "store"), small)
 	s.committer.writing.Lock()
 	ran := make(chan struct{})
@@ -246,6 +252,7 @@ func TestViewDuringCollection(t *testing.T) {
 
 // TestCollectionAfterBytes: what is written brings on a collection, long before its time.
 func TestCollectionAfterBytes(t *testing.T) {
+	t.Parallel()
 	s, err := open(Options{Dir: filepath.Join(t.TempDir(), "store"), CollectEvery: time.Hour, CollectAfter: 4 << 20}, small)
 	if err != nil {
 		t.Fatal(err)
@@ -279,6 +286,7 @@ func TestCollectionAfterBytes(t *testing.T) {
 
 // TestGrown: the collector is told after so many bytes, once, and then after as many more.
 func TestGrown(t *testing.T) {
+	t.Parallel()
 	c := &committer{collectAfter: 100, grown: make(chan struct{}, 1)}
 	signalled := func() bool {
 		select {

@@ -56,6 +56,7 @@ func queued(s *Store, ctx context.Context, n int, f func(i int, w registry.Write
 }
 
 func TestGroupCommit(t *testing.T) {
+	t.Parallel()
 	s := openIn(t, t.TempDir(), untuned)
 	n := commits(s, (*badger.Txn).Commit)
 	errs := queued(s, t.Context(), 50, func(i int, w registry.Writer) error {
@@ -77,6 +78,7 @@ func TestGroupCommit(t *testing.T) {
 // TestLargeGroup queues four times what one transaction takes, as entries that
 // Badger counts in full.
 func TestLargeGroup(t *testing.T) {
+	t.Parallel()
 	const updates, keys = 20, registry.MaxUpdateKeys
 	s := openIn(t, t.TempDir(), untuned)
 	n := commits(s, (*badger.Txn).Commit)
@@ -127,6 +129,7 @@ func TestLargeGroup(t *testing.T) {
 
 // TestLimitHoldsOneUpdate is what makes a batch of one always possible.
 func TestLimitHoldsOneUpdate(t *testing.T) {
+	t.Parallel()
 	s := openIn(t, t.TempDir(), untuned)
 	limit := limitOf(s.db)
 	if limit.count < registry.MaxUpdateKeys || limit.size < registry.MaxUpdateBytes+registry.MaxUpdateKeys*entryOverhead {
@@ -137,6 +140,7 @@ func TestLimitHoldsOneUpdate(t *testing.T) {
 // TestFailedCommit: nobody of the group is told anything but the failure, not
 // even who only read; and the store gives no answers until it is opened anew.
 func TestFailedCommit(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := openIn(t, dir, untuned)
 	n := commits(s, func(*badger.Txn) error { return errDisk })
@@ -176,6 +180,7 @@ func TestFailedCommit(t *testing.T) {
 // TestLeavingTheQueue: whoever waits for a turn leaves at once when its context
 // ends, although the update in front of it hangs.
 func TestLeavingTheQueue(t *testing.T) {
+	t.Parallel()
 	s := openIn(t, t.TempDir(), untuned)
 	entered, release := make(chan struct{}), make(chan struct{})
 	first := make(chan error, 1)

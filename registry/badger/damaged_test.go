@@ -8,6 +8,7 @@ import (
 // TestDamagedLog: one flipped bit, a missing or an empty file is no reason to start
 // with fewer clients than were registered.
 func TestDamagedLog(t *testing.T) {
+	t.Parallel()
 	for name, harm := range map[string]func(t *testing.T, dir string){
 		"a flipped bit": func(t *testing.T, dir string) {
 			alter(t, newest(t, dir, "mem"), func(data []byte) []byte { data[100] ^= 1; return data })

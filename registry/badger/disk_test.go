@@ -19,6 +19,7 @@ import (
 // TestFull: without room nothing is written and everybody of the group is told
 // so; views go on, and updates when there is room again.
 func TestFull(t *testing.T) {
+	t.Parallel()
 	s := openIn(t, filepath.Join(t.TempDir(), "store"), untuned)
 	put := func(ctx context.Context, key string) error {
 		return s.Update(ctx, func(w registry.Writer) error { return w.Put(key, []byte("x")) })
@@ -61,6 +62,7 @@ func lookup(t *testing.T, s *Store, key string) error {
 
 // TestLowDisk: operators are told once when little room is left, and once when it is over.
 func TestLowDisk(t *testing.T) {
+	t.Parallel()
 	var log recorder
 	s, err := open(Options{Dir: filepath.Join(t.TempDir(), "store"), Logger: &log}, untuned)
 	if err != nil {
@@ -107,6 +109,7 @@ func TestLowDisk(t *testing.T) {
 }
 
 func TestDemand(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		left   uint64
@@ -184,6 +187,7 @@ func write(t *testing.T) (dir string) {
 // TestDamagedTable: the directory is not opened, where Badger would find none of
 // the keys in the damaged block.
 func TestDamagedTable(t *testing.T) {
+	t.Parallel()
 	dir := write(t)
 	damage(t, dir, "sst")
 	_, err := Open(Options{Dir: dir})
@@ -195,6 +199,7 @@ func TestDamagedTable(t *testing.T) {
 // TestDamagedDocument: an error, where Badger would return no bytes. Damage in the newest
 // file of the value log is found when the store is opened, see TestDamagedValueLog.
 func TestDamagedDocument(t *testing.T) {
+	t.Parallel()
 	dir := write(t)
 	older := newest(t, dir, "vlog")
 	if err := openIn(t, dir, untuned).Close(); err != nil { // begins another file
@@ -234,6 +239,7 @@ func TestDamagedDocument(t *testing.T) {
 // TestUnsyncedMessage reads the only trace that a value log which could not be
 // synced leaves, in the source of the Badger that this is built with.
 func TestUnsyncedMessage(t *testing.T) {
+	t.Parallel()
 	dir, err := exec.CommandContext(t.Context(), "go", "list", "-f", "{{.Dir}}", "github.com/dgraph-io/badger/v4").Output()
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 // TestStoreWithoutChain opens what an earlier version has left: closed, killed, with the
 // tail of an unfinished commit, and with damage.
 func TestStoreWithoutChain(t *testing.T) {
+	t.Parallel()
 	running := filepath.Join(t.TempDir(), "running")
 	db, err := badger.Open(earlier(running))
 	if err != nil {
@@ -86,6 +87,7 @@ func earlier(dir string) badger.Options {
 // TestEarlierVersionSince: what an earlier version has written after this one is refused
 // once, and all of it is there when that is accepted.
 func TestEarlierVersionSince(t *testing.T) {
+	t.Parallel()
 	for _, closed := range []bool{true, false} {
 		t.Run(fmt.Sprintf("closed %v", closed), func(t *testing.T) {
 			dir := image(t)

@@ -16,6 +16,7 @@ import (
 // TestFormat holds the own reader of Badger's files against the Badger that this is built
 // with: every kind of record, in both kinds of files, and what it moves in a collection.
 func TestFormat(t *testing.T) {
+	t.Parallel()
 	running := filepath.Join(t.TempDir(), "running")
 	s := openIn(t, running, small)
 	expires := time.Now().Add(time.Hour).Truncate(time.Second)
@@ -74,6 +75,7 @@ func TestFormat(t *testing.T) {
 // TestMovedValues: what a collection has moved is read as entries of no transaction, with
 // a commit after them.
 func TestMovedValues(t *testing.T) {
+	t.Parallel()
 	running := filepath.Join(t.TempDir(), "store")
 	s := openIn(t, running, small)
 	writeGarbage(t, s, 90)
@@ -111,6 +113,7 @@ func TestMovedValues(t *testing.T) {
 // TestFilesRemovedUnlisted: a collection removes a file, and the process ends before HEAD
 // knows of it. Nothing is missing then.
 func TestFilesRemovedUnlisted(t *testing.T) {
+	t.Parallel()
 	running := filepath.Join(t.TempDir(), "store")
 	s := openIn(t, running, small)
 	writeGarbage(t, s, 90)
@@ -144,6 +147,7 @@ func TestFilesRemovedUnlisted(t *testing.T) {
 
 // TestKilledBeforeBadger: HEAD is made before Badger's first file.
 func TestKilledBeforeBadger(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := createHead(dir, head{}); err != nil {
 		t.Fatal(err)
@@ -170,6 +174,7 @@ func newHead(t *testing.T) (dir string, f *headFile) {
 
 // TestHeadTorn: whichever one or two slots of HEAD a power failure has torn, there is one.
 func TestHeadTorn(t *testing.T) {
+	t.Parallel()
 	dir, f := newHead(t)
 	defer f.file.Close()
 	path := filepath.Join(dir, headName)
@@ -270,6 +275,7 @@ func FuzzHead(f *testing.F) {
 
 // TestClosedHead: a store that is closed leaves HEAD on the disk, with every file.
 func TestClosedHead(t *testing.T) {
+	t.Parallel()
 	dir := image(t)
 	s := openIn(t, dir, small)
 	if err := s.Update(t.Context(), func(w registry.Writer) error { return w.Put("large", document("large")) }); err != nil {

@@ -31,6 +31,7 @@ func goodSlots(t *testing.T, dir string) (good int) {
 // TestHeadSize: HEAD has its size before the first commit, so another size is no power
 // failure's. It is refused, and whole again when that was accepted.
 func TestHeadSize(t *testing.T) {
+	t.Parallel()
 	skipLong(t)
 	original := image(t)
 	for _, size := range []int64{0, 1, 4095, 4096, 8192, 8192 + 60, headOfFile - 1, headOfFile + 1, 2 * headOfFile} {
@@ -68,6 +69,7 @@ func TestHeadSize(t *testing.T) {
 
 // TestHeadAlone: a HEAD of another size is no new directory's, and one that was just made is.
 func TestHeadAlone(t *testing.T) {
+	t.Parallel()
 	for size, fine := range map[int64]bool{headOfFile: true, headOfFile - 1: false, 0: false} {
 		dir := t.TempDir()
 		if err := createHead(dir, head{}); err != nil {
@@ -91,6 +93,7 @@ func TestHeadAlone(t *testing.T) {
 // TestTornHeadMadeWhole: whichever slots a power failure has torn, but not all, the store
 // opens, and every slot is good from then on: also of a HEAD that has slots never written.
 func TestTornHeadMadeWhole(t *testing.T) {
+	t.Parallel()
 	skipLong(t)
 	original := image(t)
 	for torn := range 1<<headSlots - 1 {

@@ -13,6 +13,7 @@ import (
 // TestHeadIsSyncedOnceASecond: HEAD names each commit at once, and however many there are,
 // it is brought to the disk once a second, behind them.
 func TestHeadIsSyncedOnceASecond(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		dir, f := newHead(t)
 		c := newChain(f, mark{}, new(failure))
@@ -57,6 +58,7 @@ func TestHeadIsSyncedOnceASecond(t *testing.T) {
 // TestCrashPointsAreReached: every crash point of this package is one at which a test ends
 // the process, or copies what it would have left.
 func TestCrashPointsAreReached(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)

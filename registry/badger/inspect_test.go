@@ -37,6 +37,7 @@ func used(t *testing.T, dir string) int {
 // commit. Only of the header's last twelve bytes, which mean nothing without encryption,
 // nothing is noticed.
 func TestEveryBit(t *testing.T) {
+	t.Parallel()
 	skipLong(t)
 	dir := image(t)
 	log := newest(t, dir, "mem")
@@ -72,6 +73,7 @@ func TestEveryBit(t *testing.T) {
 // TestEveryFile alters every file of the directory: what is refused changes nothing, and
 // what is taken has everything.
 func TestEveryFile(t *testing.T) {
+	t.Parallel()
 	skipLong(t)
 	original := image(t)
 	entries, err := os.ReadDir(original)
@@ -180,6 +182,7 @@ func holdsAll(t *testing.T, s *Store) {
 // TestDamagedValueLog: the newest file of the value log, which Badger cuts off at the
 // first bad record, and a file that is missing.
 func TestDamagedValueLog(t *testing.T) {
+	t.Parallel()
 	original := image(t)
 	for name, harm := range map[string]func(path string) error{
 		"first record": flip(40), "middle": flip(20000), "missing": os.Remove,
@@ -202,6 +205,7 @@ func TestDamagedValueLog(t *testing.T) {
 // TestMixedCopies puts directories together from an older and a newer copy, and from two
 // that went on from the same.
 func TestMixedCopies(t *testing.T) {
+	t.Parallel()
 	older := image(t)
 	goOn := func(name string, closed bool) string {
 		dir := copyOf(t, older)

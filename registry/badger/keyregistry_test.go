@@ -14,6 +14,7 @@ import (
 // TestDamagedKeyRegistry: KEYREGISTRY holds nothing of a store that is not encrypted, so
 // the error says to move it away, and that is enough. What Badger takes is never refused.
 func TestDamagedKeyRegistry(t *testing.T) {
+	t.Parallel()
 	skipLong(t)
 	original := image(t)
 	size := len(mustRead(t, filepath.Join(original, badger.KeyRegistryFileName)))

@@ -42,6 +42,7 @@ const (
 // update all keys or none. Files are small and collected all the time, so that
 // the end meets a rotation, a compaction or a collection now and then.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	if dir := os.Getenv(killedDir); dir != "" {
 		writeUntilKilled(t, dir)
 		return
@@ -72,6 +73,7 @@ func TestKilled(t *testing.T) {
 // TestKilledAtPoints ends the process between a commit and HEAD, and between a collection
 // and the commit that follows it, several times over the same directory.
 func TestKilledAtPoints(t *testing.T) {
+	t.Parallel()
 	skipLong(t)
 	dir := t.TempDir()
 	total := 0

@@ -39,6 +39,7 @@ func (r *recorder) has(level string) (found []string) {
 }
 
 func TestLogger(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -67,6 +68,7 @@ func TestLogger(t *testing.T) {
 
 // TestUnsyncedValueLog: Badger reports such a commit as done.
 func TestUnsyncedValueLog(t *testing.T) {
+	t.Parallel()
 	var log recorder
 	failure := &failure{}
 	f := &filter{Logger: &log, failure: failure}

@@ -47,6 +47,7 @@ func flipThird(t *testing.T, dir string) string {
 
 // TestAnotherLossHasAnotherWord, also where as much is whole: more was lost of it.
 func TestAnotherLossHasAnotherWord(t *testing.T) {
+	t.Parallel()
 	running := filepath.Join(t.TempDir(), "running")
 	s := openIn(t, running, small)
 	lost := func() *loss {
@@ -80,6 +81,7 @@ func losses(t *testing.T, s *Store) []registry.Entry {
 // TestAcceptLoss: with the word the store opens with what was whole, says so in the log
 // and in a key, and keeps what it has cut off. The word does not fit the next loss.
 func TestAcceptLoss(t *testing.T) {
+	t.Parallel()
 	dir := harmed(t)
 	l := lossOf(t, dir)
 	for _, part := range []string{".mem: it is damaged at ", "whole up to commit 3 of 20", "the last one was commit 6 of 20", ": 3 commits are missing", "accept_loss 3-", "restore the whole directory"} {
@@ -156,6 +158,7 @@ func TestAcceptLoss(t *testing.T) {
 
 // TestAcceptEveryLoss accepts losses of every kind.
 func TestAcceptEveryLoss(t *testing.T) {
+	t.Parallel()
 	skipLong(t)
 	original := image(t)
 	for name, harm := range map[string]func(t *testing.T, dir string) error{

@@ -14,6 +14,7 @@ import (
 // TestValueLogsChangeNames: two files of the value log that have changed their names would
 // answer with each other's values. The store is refused, and there is no word to accept that.
 func TestValueLogsChangeNames(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	var files []string
 	for n := range 3 {

@@ -14,6 +14,7 @@ import (
 // TestCloseWithoutRoom: Close comes back without having touched the disk, and the
 // directory is released when there is room. What was written is there all the time.
 func TestCloseWithoutRoom(t *testing.T) {
+	t.Parallel()
 	for name, want := range map[string]error{"full": ErrFull, "read-only": ErrReadOnly} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -13,6 +13,7 @@ import (
 // TestKilledInARotation: a process that ends between the creation of Badger's
 // next file and its first byte leaves an empty one.
 func TestKilledInARotation(t *testing.T) {
+	t.Parallel()
 	for _, file := range []string{"00099.mem", "000099.vlog"} {
 		t.Run(file, func(t *testing.T) {
 			dir := t.TempDir()

@@ -66,6 +66,7 @@ func TestUnlistedTables(t *testing.T) {
 // TestUnlistedTableOnce: what Badger itself has left unlisted since takes no kept table's
 // place.
 func TestUnlistedTableOnce(t *testing.T) {
+	t.Parallel()
 	dir, table := unlisted(t)
 	l := lossOf(t, dir)
 	i, err := found(t, dir)
@@ -92,6 +93,7 @@ func TestUnlistedTableOnce(t *testing.T) {
 // TestKilledAfterHead: an acceptance without HEAD goes on with its word where a kill has
 // ended it after HEAD was made and before the first commit.
 func TestKilledAfterHead(t *testing.T) {
+	t.Parallel()
 	skipLong(t)
 	dir := image(t)
 	if err := os.Remove(filepath.Join(dir, headName)); err != nil {

@@ -30,10 +30,12 @@ func openIn(t testing.TB, dir string, tune func(*badger.Options)) *Store {
 func untuned(*badger.Options) {}
 
 func TestStore(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T) registry.Store { return openIn(t, t.TempDir(), untuned) })
 }
 
 func TestLocked(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	first := openIn(t, dir, untuned)
 	if _, err := Open(Options{Dir: dir}); !errors.Is(err, ErrLocked) {
@@ -48,6 +50,7 @@ func TestLocked(t *testing.T) {
 }
 
 func TestOpenErrors(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -60,6 +63,7 @@ func TestOpenErrors(t *testing.T) {
 }
 
 func TestPrivateDirectory(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "made", "by", "open")
 	openIn(t, dir, untuned)
 	info, err := os.Stat(dir)
@@ -73,6 +77,7 @@ func TestPrivateDirectory(t *testing.T) {
 
 // TestSize holds what an empty store claims: 49 MB, not Badger's 2.1 GB.
 func TestSize(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	openIn(t, dir, untuned)
 	var apparent int64
@@ -95,6 +100,7 @@ func TestSize(t *testing.T) {
 }
 
 func TestReservedKeys(t *testing.T) {
+	t.Parallel()
 	s := openIn(t, t.TempDir(), untuned)
 	long := string(make([]byte, maxKeySize+1))
 	for name, key := range map[string]string{"empty": "", "badger's own": "!badger!txn", "too long": long} {

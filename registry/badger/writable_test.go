@@ -15,6 +15,7 @@ import (
 // TestReadOnly: where no file can be made nothing is written, although the files that
 // are open could be, and views go on; updates too when files can be made again.
 func TestReadOnly(t *testing.T) {
+	t.Parallel()
 	s := openIn(t, filepath.Join(t.TempDir(), "store"), untuned)
 	put := func(key string) error {
 		return s.Update(t.Context(), func(w registry.Writer) error { return w.Put(key, []byte("x")) })
@@ -40,6 +41,7 @@ func TestReadOnly(t *testing.T) {
 
 // TestWritable: root may write whatever the mode says, and must be let.
 func TestWritable(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := writable(dir); err != nil {
 		t.Error(err)
