@@ -2,6 +2,7 @@ package badger
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -133,14 +134,26 @@ func (f tornTail) pages(t *testing.T) {
 func (f tornTail) check(t *testing.T, what string, data []byte) {
 	t.Helper()
 	whole := bytes.Equal(data, f.whole)
-	if err := os.WriteFile(f.file, append(data, make([]byte, 4096)...), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	overwrite(t, f.file, append(data, make([]byte, 4096)...))
 	i, err := found(t, f.dir)
 	if err != nil {
 		t.Fatalf("%s: %v, want no loss", what, err)
 	}
 	if i.found.sequence != f.last && !whole {
 		t.Fatalf("%s: found commit %d, want %d", what, i.found.sequence, f.last)
+	}
+}
+
+// overwrite writes a file in place: the file system brings one to the disk that is written
+// anew, which takes longer than to inspect it.
+func overwrite(t *testing.T, path string, data []byte) {
+	t.Helper()
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = file.WriteAt(data, 0)
+	if err := errors.Join(err, file.Truncate(int64(len(data))), file.Close()); err != nil {
+		t.Fatal(err)
 	}
 }
