@@ -11,7 +11,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/registry/memory"
-	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
+	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
 // staying is a store that outlives its registry, as a disk does.
@@ -31,7 +31,7 @@ func TestCloseInARestore(t *testing.T) {
 				t.Fatal(err)
 			}
 			x.Registry = r
-			takeBack := r.Attach(x.ws)
+			takeBack := r.Lend(x.ws)
 			return func() {
 				takeBack()
 				if err := r.Close(); err != nil {
@@ -64,11 +64,11 @@ func TestCloseInARestore(t *testing.T) {
 // However much another workspace's AS leaves undone, this one's work has its turn.
 func TestOutboxOfAHangingServer(t *testing.T) {
 	run(t, true, func(x *fixture) {
-		down := refusal.New(refusal.Unavailable, "", "down")
+		down := verify.Refuse(verify.Unavailable, "", "down")
 		hanging := newAS(true)
 		hanging.hangs = true
 		other := registry.Workspace{Name: "default/other", Provisioner: hanging}
-		takeBack := x.Attach(other)
+		takeBack := x.Lend(other)
 		var group sync.WaitGroup
 		for i := range 500 {
 			group.Go(func() {
@@ -154,7 +154,7 @@ func TestOutboxOfOneOrganisation(t *testing.T) {
 				h := newHangingFor(x.as, hostile)
 				ws := x.ws
 				ws.Provisioner = h
-				defer x.Attach(ws)()
+				defer x.Lend(ws)()
 				x.leave(ws, hostile, 300)
 				x.settle()
 				for i := range 20 {
@@ -185,7 +185,7 @@ func TestOutboxWithoutFairShare(t *testing.T) {
 		h := newHangingFor(x.as, "one")
 		ws := x.ws
 		ws.Provisioner, ws.FairShareOff = h, true
-		defer x.Attach(ws)()
+		defer x.Lend(ws)()
 		x.leave(ws, "one", 100)
 		x.settle()
 		if h.most != 8 {
@@ -201,8 +201,8 @@ func TestOutboxCarriesOutOnce(t *testing.T) {
 		h := newHangingFor(x.as)
 		ws := x.ws
 		ws.Provisioner = h
-		defer x.Attach(ws)()
-		const organisations, each = 30, 200
+		defer x.Lend(ws)()
+		const organisations, each = 30, 100 // 64 of each are queued
 		for i := range organisations {
 			x.leave(ws, fmt.Sprint("org", i), each)
 		}
@@ -226,7 +226,7 @@ func TestOutboxCarriesOutOnce(t *testing.T) {
 func TestOutboxNamesTheOrganisation(t *testing.T) {
 	for _, kind := range []string{"undo", "delete", "restore", "revoke"} {
 		run(t, true, func(x *fixture) {
-			down := refusal.New(refusal.Unavailable, "", "down")
+			down := verify.Refuse(verify.Unavailable, "", "down")
 			c := x.register(request("jti1", ""))
 			switch kind {
 			case "undo":
