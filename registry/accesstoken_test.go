@@ -27,6 +27,7 @@ func (x *fixture) update(clientID, jti string) *registry.Client {
 }
 
 func TestAccessTokens(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		none := x.register(request("jti0", ""))
 		if none.NewAccessToken != "" || none.HasAccessToken("", time.Now()) {
@@ -61,6 +62,7 @@ func TestAccessTokens(t *testing.T) {
 }
 
 func TestAccessTokensRotate(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.ws.AccessTokens = &registry.AccessTokens{Rotate: true}
 		c := x.register(request("jti1", ""))
@@ -76,6 +78,7 @@ func TestAccessTokensRotate(t *testing.T) {
 }
 
 func TestAccessTokenOfARepeatedRegistration(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.wants(registry.ReregisterReturn)
 		x.ws.AccessTokens = &registry.AccessTokens{}
@@ -90,6 +93,7 @@ func TestAccessTokenOfARepeatedRegistration(t *testing.T) {
 }
 
 func TestDeleteWithAnAccessToken(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.ws.AccessTokens = &registry.AccessTokens{}
 		c := x.register(request("jti1", ""))

@@ -47,6 +47,7 @@ func (s *slowly) Update(ctx context.Context, c *registry.Client) (*registry.Prov
 // TestAdmission: of a crowd only so many begin at once as can be ended. The others wait a
 // little, and have begun nothing when they are sent away.
 func TestAdmission(t *testing.T) {
+	t.Parallel()
 	const atOnce, wait = 128, 5 * time.Second // docs/operations.md
 	run(t, true, func(x *fixture) {
 		before := x.register(request("first", ""))
@@ -129,6 +130,7 @@ func of(n int, in registry.Registration) registry.Registration {
 // TestShareOfAdmission: whatever an organisation sends, and with however many
 // certificates, it has an eighth of the places, and who waits for more is in nobody's way.
 func TestShareOfAdmission(t *testing.T) {
+	t.Parallel()
 	const share, crowd, wait = 16, 190, 5 * time.Second // docs/operations.md
 	run(t, true, func(x *fixture) {
 		victim := x.register(of(1, request("first", "")))
@@ -182,6 +184,7 @@ func TestShareOfAdmission(t *testing.T) {
 // TestShareWithoutOrganisation: without a statement the certificate counts, and without
 // that nobody is told apart. fair_share off gives all places to one.
 func TestShareWithoutOrganisation(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name   string
 		change func(*registry.Workspace, *registry.Registration)

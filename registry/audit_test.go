@@ -39,6 +39,7 @@ func (x *fixture) changes() (made []string) {
 // TestAudit: every change that is made has its entry, with whom it is about and where it
 // came from, in their order.
 func TestAudit(t *testing.T) {
+	t.Parallel()
 	run(t, false, func(x *fixture) {
 		x.wants(registry.ReregisterReturn)
 		x.as.secret = secrets("create", "update")
@@ -144,6 +145,7 @@ func TestAudit(t *testing.T) {
 
 // TestAuditOfNothing: what is refused, or fails, changes nothing and has no entry.
 func TestAuditOfNothing(t *testing.T) {
+	t.Parallel()
 	run(t, false, func(x *fixture) {
 		no := refusal.New(refusal.InvalidClientMetadata, "authorization_server", "no")
 		x.as.fail["create"] = []error{no, registry.ErrLost}
@@ -174,6 +176,7 @@ func TestAuditOfNothing(t *testing.T) {
 // TestAuditOfRestore: a change whose answer was lost was not made, and the AS is told so;
 // what it gave the client meanwhile is the gateway's own doing.
 func TestAuditOfRestore(t *testing.T) {
+	t.Parallel()
 	run(t, false, func(x *fixture) {
 		x.as.secret = secrets("create", "update")
 		c := x.register(request("jti1", "token1"))
@@ -191,6 +194,7 @@ func TestAuditOfRestore(t *testing.T) {
 
 // TestAuditOfReregister: a POST that updates the registration that is there is an update.
 func TestAuditOfReregister(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.wants(registry.ReregisterUpdate)
 		x.register(request("jti1", "token1"))
@@ -203,6 +207,7 @@ func TestAuditOfReregister(t *testing.T) {
 
 // TestAuditRetention: entries are kept as long as the workspace says, and no longer.
 func TestAuditRetention(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct{ configured, kept time.Duration }{{0, registry.DefaultAuditRetention}, {48 * time.Hour, 48 * time.Hour}} {
 		var passed atomic.Int64 // years in fake time are many turns of the outbox
 		now := func() time.Time { return time.Unix(1_800_000_000, passed.Load()) }

@@ -10,6 +10,7 @@ import (
 )
 
 func TestBacklogs(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		began := time.Now().Unix()
 		if b := x.backlog(); b != (summary{Workspace: x.ws.Name, Configured: true}) {
@@ -39,6 +40,7 @@ func TestBacklogs(t *testing.T) {
 
 // A lease of a request at work is no backlog; one that nobody ended is.
 func TestBacklogOfACrash(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		other := registry.Workspace{Name: "gone", Provisioner: newAS(true)}
 		other.Provisioner.(*as).fail["create"] = []error{registry.ErrLost, registry.ErrLost}
@@ -60,6 +62,7 @@ func TestBacklogOfACrash(t *testing.T) {
 // What a lease held is free when what follows it is due, and shown to operators; not
 // up to a second earlier, as it would be if only one of them counted whole seconds.
 func TestBacklogWhenALeaseEnds(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		time.Sleep(900 * time.Millisecond)
 		other := registry.Workspace{Name: "gone", Provisioner: newAS(true)}
@@ -83,6 +86,7 @@ func TestBacklogWhenALeaseEnds(t *testing.T) {
 }
 
 func TestBacklogOfMany(t *testing.T) {
+	t.Parallel()
 	run(t, false, func(x *fixture) {
 		for i := range 2500 {
 			err := x.store.Update(x.t.Context(), func(w registry.Writer) error {

@@ -40,6 +40,7 @@ func (x *fixture) counted() {
 // TestBacklogCountsAsAScan: whatever happens, also to a registry that ends in the middle
 // of it, the counters say what is in the store.
 func TestBacklogCountsAsAScan(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 0))
@@ -132,6 +133,7 @@ func (v walkedReader) Scan(prefix, after string, limit int) ([]registry.Entry, e
 
 // TestBacklogCountsReadNothing: however much waits, what is counted is there at once.
 func TestBacklogCountsReadNothing(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := &walked{Store: memory.Open(memory.Options{})}
 		put(t, store, "outbox", 2500, 40*time.Second)
@@ -166,6 +168,7 @@ func put(t *testing.T, store registry.Store, prefix string, n int, later time.Du
 // TestOutboxLooksAtTheFirst: of entries that are due later, however much later, a look
 // reads the first page and no more.
 func TestOutboxLooksAtTheFirst(t *testing.T) {
+	t.Parallel()
 	for _, later := range []time.Duration{time.Second, 30 * time.Second, 40 * time.Second, 10 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
 			store := &walked{Store: memory.Open(memory.Options{}), prefix: "outbox/"}
@@ -186,6 +189,7 @@ func TestOutboxLooksAtTheFirst(t *testing.T) {
 // TestOldestThatIsKnown: an entry of a version that did not say since when it waits hides
 // no other.
 func TestOldestThatIsKnown(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		for i, since := range []int64{9, 0, 12, 7, 0} {
 			err := x.store.Update(x.t.Context(), func(w registry.Writer) error {

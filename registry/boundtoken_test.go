@@ -9,6 +9,7 @@ import (
 )
 
 func TestBindToken(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		bound := func(raw, want string) {
 			x.t.Helper()
@@ -32,6 +33,7 @@ func TestBindToken(t *testing.T) {
 }
 
 func TestRefreshKeys(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", ""))
 		if c.Keys != "keys-1" {

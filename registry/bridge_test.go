@@ -40,6 +40,7 @@ func (x *fixture) secretOf(c *registry.Client) string {
 }
 
 func TestRotateSecret(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name    string
 		chooses bool
@@ -117,6 +118,7 @@ func TestRotateSecret(t *testing.T) {
 
 // An answer with a new secret that is lost: the client is cured when the lease ends.
 func TestRotatedSecretLost(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.as.secret = secrets("create", "update")
 		c := x.register(request("jti1", ""))
@@ -136,6 +138,7 @@ func TestRotatedSecretLost(t *testing.T) {
 
 // TestNewerSecret waits for the change that may be why the AS refuses a secret.
 func TestNewerSecret(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.as.secret = secrets("create", "update")
 		c := x.register(request("jti1", ""))
@@ -169,6 +172,7 @@ func TestNewerSecret(t *testing.T) {
 }
 
 func TestUseAssertion(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", ""))
 		other := x.register(request("jti2", ""))
@@ -191,6 +195,7 @@ func TestUseAssertion(t *testing.T) {
 // TestRevokeAsBridged: the gateway is the client that a token belongs to while there
 // is one, in a deletion before it is gone.
 func TestRevokeAsBridged(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.as.secret = secrets("create")
 		c := x.register(request("jti1", ""))

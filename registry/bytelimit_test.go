@@ -36,6 +36,7 @@ func (x *fixture) usedUp(err error, wait time.Duration) {
 // TestBytesPerOrganisation: what registrations and updates of one organisation write in a
 // day has a limit. Reading and deleting go on, others go on, and the next day it does.
 func TestBytesPerOrganisation(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		time.Sleep(20 * time.Hour) // the day has four left
 		x.ws.BytesPerOrganisation = 500_000
@@ -74,6 +75,7 @@ func TestBytesPerOrganisation(t *testing.T) {
 
 // TestRefusedWritesNothing: what is refused before it writes anything is not charged.
 func TestRefusedWritesNothing(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.ws.BytesPerOrganisation = 100_000
 		x.register(request("jti1", "token1"))
@@ -88,6 +90,7 @@ func TestRefusedWritesNothing(t *testing.T) {
 // TestBytesOfRepetitions: a POST that repeats a registration writes little, and what it
 // writes counts; one that writes nothing goes on.
 func TestBytesOfRepetitions(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.wants(registry.ReregisterReturn)
 		x.ws.BytesPerOrganisation = 100_000
@@ -107,6 +110,7 @@ func TestBytesOfRepetitions(t *testing.T) {
 
 // TestBytesWithoutOrganisation: without software statements the certificate's DN pays.
 func TestBytesWithoutOrganisation(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.ws.BytesPerOrganisation = 100_000
 		nameless := func(jti, cn string) registry.Registration {
@@ -154,6 +158,7 @@ func (m meter) PutExpiring(key string, value []byte, expires time.Time) error {
 
 // TestChargeIsWhatIsWritten: what is charged is what is written, or a little more.
 func TestChargeIsWhatIsWritten(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := &metered{Store: memory.Open(memory.Options{})}
 		r, err := registry.Open(t.Context(), registry.Options{Store: m, Sealer: plain{}})

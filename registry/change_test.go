@@ -13,6 +13,7 @@ import (
 )
 
 func TestUpdate(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", "token1"))
 		in := request("jti2", "")
@@ -43,6 +44,7 @@ func TestUpdate(t *testing.T) {
 
 // What was decided by a client is not done to what another request has made of it.
 func TestUpdateOfWhatWasDecided(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		seen := x.register(request("jti1", ""))
 		time.Sleep(time.Second)
@@ -66,6 +68,7 @@ func TestUpdateOfWhatWasDecided(t *testing.T) {
 }
 
 func TestRefusedUpdateChangesNothing(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", ""))
 		no := refusal.New(refusal.InvalidClientMetadata, "", "no")
@@ -86,6 +89,7 @@ func TestRefusedUpdateChangesNothing(t *testing.T) {
 }
 
 func TestUpdateWithALostToken(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", ""))
 		x.as.clients[c.ClientID] = registry.Credentials{RegistrationAccessToken: "rotated in an answer that was lost"}
@@ -96,6 +100,7 @@ func TestUpdateWithALostToken(t *testing.T) {
 }
 
 func TestRefusedUpdateKeepsRotatedCredentials(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", ""))
 		no := refusal.New(refusal.InvalidClientMetadata, "", "no")
@@ -115,6 +120,7 @@ func TestRefusedUpdateKeepsRotatedCredentials(t *testing.T) {
 }
 
 func TestSubjectOfAClientWithAssertions(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		in := request("jti1", "")
 		in.Checked.Metadata.TokenEndpointAuthMethod, in.Checked.Metadata.TLSClientAuthSubjectDN = "private_key_jwt", ""
@@ -132,6 +138,7 @@ func TestSubjectOfAClientWithAssertions(t *testing.T) {
 }
 
 func TestUnknownClients(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		_, unknown := x.Update(x.t.Context(), x.ws, "nobody", request("jti1", ""))
 		refused(t, unknown, refusal.InvalidToken, "access_token")
@@ -147,6 +154,7 @@ func TestUnknownClients(t *testing.T) {
 }
 
 func TestDelete(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", ""))
 		if err := x.Delete(x.t.Context(), x.ws, c.ClientID, presented("presented")); err != nil {
@@ -167,6 +175,7 @@ func TestDelete(t *testing.T) {
 }
 
 func TestDeleteWhileTheASIsDown(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", ""))
 		down := refusal.New(refusal.Unavailable, "", "down")
@@ -187,6 +196,7 @@ func TestDeleteWhileTheASIsDown(t *testing.T) {
 }
 
 func TestRevocationIsRetriedUntilFinal(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		down := refusal.New(refusal.Unavailable, "", "down")
 		x.as.fail["revoke"] = []error{down, down, down}
@@ -207,6 +217,7 @@ func TestRevocationIsRetriedUntilFinal(t *testing.T) {
 
 // Work of a workspace that no configuration has waits for one that has it.
 func TestOutboxWaitsForTheWorkspace(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		other := registry.Workspace{Name: "default/other", Provisioner: newAS(true)}
 		if _, err := x.Register(x.t.Context(), other, request("jti1", "token1")); err != nil {
@@ -227,6 +238,7 @@ func TestOutboxWaitsForTheWorkspace(t *testing.T) {
 
 // Between the check of a request and its answer the client may be changed or deleted.
 func TestDocumentOfAClientThatChanged(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		seen := x.register(request("jti1", ""))
 		if _, err := x.Update(x.t.Context(), x.ws, seen.ClientID, narrower("jti2")); err != nil {

@@ -23,6 +23,7 @@ func (x *fixture) atLimit(err error, limit int) {
 // TestClientsPerSoftware: of many registrations at once exactly as many as may be are
 // made, a deletion makes room for one, and another software is not concerned.
 func TestClientsPerSoftware(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.ws.ClientsPerSoftware = 5
 		var group sync.WaitGroup
@@ -62,6 +63,7 @@ func TestClientsPerSoftware(t *testing.T) {
 // TestClientsAboveTheLimit: those of a store that had no limit stay, work and can be
 // changed; only new ones are refused, until there are fewer.
 func TestClientsAboveTheLimit(t *testing.T) {
+	t.Parallel()
 	runLasting(t, true, func(x *fixture) {
 		for i := range 7 {
 			x.register(request(fmt.Sprint("jti", i), fmt.Sprint("token", i)))
@@ -90,6 +92,7 @@ func TestClientsAboveTheLimit(t *testing.T) {
 // the client one of that directory's software, which has a limit too, also where it is
 // reached while the AS takes the update.
 func TestLimitOfTheOtherDirectory(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.ws.ClientsPerSoftware = 1
 		c := x.register(request("jti1", "token1"))
@@ -123,6 +126,7 @@ func TestLimitOfTheOtherDirectory(t *testing.T) {
 
 // TestLimitCountsPending: a registration whose answer is lost counts until it is undone.
 func TestLimitCountsPending(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.ws.ClientsPerSoftware = 1
 		x.as.set(func() { x.as.fail["create"] = []error{registry.ErrLost, registry.ErrLost} })
@@ -139,6 +143,7 @@ func TestLimitCountsPending(t *testing.T) {
 
 // TestRepetitionAtTheLimit: a POST that repeats a registration makes no client.
 func TestRepetitionAtTheLimit(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.wants(registry.ReregisterReturn)
 		x.ws.ClientsPerSoftware = 1

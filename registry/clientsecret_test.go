@@ -56,6 +56,7 @@ func (x *fixture) schemaOf(c *registry.Client) (v int) {
 // TestClientSecret: of a secret that is sent the store has the hash, of one that signs the
 // sealed form, and a record with one is of a schema that versions without secrets refuse.
 func TestClientSecret(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.as.secret = secrets("create")
 		seen := map[string]bool{}
@@ -104,6 +105,7 @@ func TestClientSecret(t *testing.T) {
 // TestClientSecretOfAnUpdate: a secret stays while the method does, is replaced with
 // another method, and ends with one that has none. An update that fails changes nothing.
 func TestClientSecretOfAnUpdate(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.as.secret = secrets("create")
 		c := x.register(requestFor("tls_client_auth", "jti0", ""))
@@ -157,6 +159,7 @@ func TestClientSecretOfAnUpdate(t *testing.T) {
 // TestClientSecretOfARepeatedRegistration: the answer that was lost took the secret with
 // it, so that the client gets another one and the one before ends.
 func TestClientSecretOfARepeatedRegistration(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{registry.ReregisterReturn, registry.ReregisterUpdate} {
 		for _, method := range verify.SecretMethods {
 			run(t, true, func(x *fixture) {
@@ -207,6 +210,7 @@ func TestClientSecretOfARepeatedRegistration(t *testing.T) {
 
 // Of POSTs that come together each is told a secret, and the last one counts.
 func TestClientSecretOfRepeatedRegistrationsTogether(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.as.secret = secrets("create")
 		x.wants(registry.ReregisterReturn)
@@ -258,6 +262,7 @@ func (a *waiting) Update(ctx context.Context, c *registry.Client) (*registry.Pro
 
 // A repetition that comes while an update is under way: its secret outlives the update.
 func TestClientSecretOfARepetitionMeanwhile(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.as.secret = secrets("create")
 		x.wants(registry.ReregisterReturn)
@@ -287,6 +292,7 @@ func TestClientSecretOfARepetitionMeanwhile(t *testing.T) {
 
 // A record of a version to come is left alone, whatever it holds.
 func TestClientRecordOfALaterVersion(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", ""))
 		k := "client/" + strings.ReplaceAll(x.ws.Name, "/", "%2F") + "/" + c.ID
@@ -319,6 +325,7 @@ func (g *generations) Open(sealed []byte, context string) ([]byte, error) {
 // A change seals the secret of a client with client_secret_jwt with the newest key, so that
 // the older ones can go when every client has changed.
 func TestClientSecretIsSealedAgain(t *testing.T) {
+	t.Parallel()
 	keyset := &generations{[]string{"old"}}
 	runSealed(t, true, keyset, func(x *fixture) {
 		x.as.secret = secrets("create")

@@ -8,6 +8,7 @@ import (
 
 // A PUT replaces the whole record: an address that the new statement no longer has is gone.
 func TestUpdateForgetsAddresses(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		in := request("jti1", "")
 		claims, err := strictjson.Parse([]byte(`{"software_client_uri":"https://a.example","software_logo_uri":"https://a.example/l","software_policy_uri":"https://a.example/p","software_tos_uri":"https://a.example/t"}`))

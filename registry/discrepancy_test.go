@@ -25,6 +25,7 @@ func (x *fixture) diverged(kinds ...string) (list []registry.Discrepancy) {
 }
 
 func TestAnswerLostIsListed(t *testing.T) {
+	t.Parallel()
 	run(t, false, func(x *fixture) {
 		x.as.set(func() { x.as.fail["create"] = []error{registry.ErrLost} })
 		if _, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1")); !errors.Is(err, registry.ErrLost) {
@@ -49,6 +50,7 @@ func TestAnswerLostIsListed(t *testing.T) {
 }
 
 func TestCutOffIsListed(t *testing.T) {
+	t.Parallel()
 	run(t, false, func(x *fixture) {
 		x.as.set(func() { x.as.hangsAt = "create" })
 		go func() { _, _ = x.Register(x.t.Context(), x.ws, request("jti1", "token1")) }()
@@ -72,6 +74,7 @@ func TestCutOffIsListed(t *testing.T) {
 }
 
 func TestDetached(t *testing.T) {
+	t.Parallel()
 	run(t, false, func(x *fixture) {
 		c := x.register(request("jti1", ""))
 		var kept registry.Credentials
@@ -103,6 +106,7 @@ func TestDetached(t *testing.T) {
 
 // A lost answer to an update takes the new registration access token with it.
 func TestDetachedByALostAnswer(t *testing.T) {
+	t.Parallel()
 	run(t, false, func(x *fixture) {
 		c := x.register(request("jti1", ""))
 		x.as.set(func() { x.as.fail["update"] = []error{registry.ErrLost} })
@@ -121,6 +125,7 @@ func TestDetachedByALostAnswer(t *testing.T) {
 }
 
 func TestOtherMetadata(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", ""))
 		x.as.set(func() { x.as.carriedOut = true })
@@ -144,6 +149,7 @@ func TestOtherMetadata(t *testing.T) {
 // What the AS made and cannot be ended at once is left to the outbox; to the guard
 // it is a deleted client.
 func TestMadeInAnotherWay(t *testing.T) {
+	t.Parallel()
 	for _, chooses := range []bool{false, true} {
 		run(t, chooses, func(x *fixture) {
 			down := refusal.New(refusal.Unavailable, "", "down")

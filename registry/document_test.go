@@ -42,6 +42,7 @@ func whole(t *testing.T, n int) registry.Registration {
 // TestRegistrations: everything is there as it was registered, page by page, and goes
 // with the client.
 func TestRegistrations(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		var made []*registry.Client
 		for n := range 3 {

@@ -41,6 +41,7 @@ var start = time.Unix(1_800_000_000, 0)
 // TestDeclaredRestore: a label that the store has not seen begins an epoch, before
 // anything is served, once.
 func TestDeclaredRestore(t *testing.T) {
+	t.Parallel()
 	s := keep(t)
 	if e, says := epochAfter(t, s, "", start); e.At != 0 || e.Unconfirmed() || !e.Time().IsZero() || says != "" {
 		t.Errorf("nothing was declared: %+v, %s", e, says)
@@ -75,6 +76,7 @@ func TestDeclaredRestore(t *testing.T) {
 
 // TestDeclaredRestoreOfAnOpenStore: a reload declares too.
 func TestDeclaredRestoreOfAnOpenStore(t *testing.T) {
+	t.Parallel()
 	r, err := registry.Open(t.Context(), registry.Options{Store: keep(t), Sealer: plain{}, Now: func() time.Time { return start }})
 	if err != nil {
 		t.Fatal(err)
@@ -116,6 +118,7 @@ func (s *lossy) Update(ctx context.Context, f func(registry.Writer) error) error
 // TestAcceptedLoss: what the engine writes with its first commit becomes an epoch, and is
 // gone with that.
 func TestAcceptedLoss(t *testing.T) {
+	t.Parallel()
 	s := &lossy{kept: keep(t), losses: map[string]string{"1": `{"time":1,"found":7,"committed":9}`}}
 	e, says := epochAfter(t, s, "", start)
 	if e.Time() != start.Add(verify.DefaultSkew) || e.Cause != registry.EpochLoss || !e.Unconfirmed() || len(e.Losses) != 1 || e.Losses[0] != (registry.Loss{Time: 1, Found: 7, Committed: 9}) {
@@ -157,6 +160,7 @@ func (fullStore) Update(context.Context, func(registry.Writer) error) error { re
 // TestRestoreThatCannotBeRecorded is not served as if there had been none; a full disk
 // alone keeps no gateway from starting.
 func TestRestoreThatCannotBeRecorded(t *testing.T) {
+	t.Parallel()
 	s := fullStore{keep(t)}
 	if _, err := opens(t, registry.Options{Store: s, Sealer: plain{}, Restored: "label"}); !errors.Is(err, errFull) {
 		t.Error(err)
@@ -183,6 +187,7 @@ func (s *fills) Update(ctx context.Context, f func(registry.Writer) error) error
 // TestAcceptedLossOnAFullDisk: the gateway starts, with the epoch in force; the first thing
 // that can be written again is that epoch.
 func TestAcceptedLossOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	for takes := range int64(3) { // nothing, the binding, a part of the losses
 		t.Run(fmt.Sprint(takes), func(t *testing.T) { acceptedOnAFullDisk(t, takes) })
 	}
@@ -240,6 +245,7 @@ func acceptedOnAFullDisk(t *testing.T, takes int64) {
 
 // TestUnreadableLossOnAFullDisk is not served as if there had been none.
 func TestUnreadableLossOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	s := &fills{lossy: &lossy{kept: keep(t)}}
 	if err := s.kept.Update(t.Context(), func(w registry.Writer) error { return w.Put("loss/broken", []byte("{")) }); err != nil {
 		t.Fatal(err)
@@ -251,6 +257,7 @@ func TestUnreadableLossOnAFullDisk(t *testing.T) {
 
 // TestConfirmEpoch: an operator's word, with a reason, in the trail of every workspace.
 func TestConfirmEpoch(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		ctx := x.t.Context()
 		if err := x.ConfirmEpoch(ctx, "looked"); !errors.Is(err, registry.ErrNoEpoch) {
@@ -299,6 +306,7 @@ func TestConfirmEpoch(t *testing.T) {
 // TestConfirmationOfNothing is in no trail, with any number of workspaces, also where two
 // operators confirm at once.
 func TestConfirmationOfNothing(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		ctx := x.t.Context()
 		for i := range 70 { // more than one transaction tells
@@ -339,6 +347,7 @@ func TestConfirmationOfNothing(t *testing.T) {
 
 // TestEpochOfALaterVersion is not touched.
 func TestEpochOfALaterVersion(t *testing.T) {
+	t.Parallel()
 	for _, key := range []string{"store/epoch", "store/restored"} {
 		s := keep(t)
 		record, err := json.Marshal(map[string]int{"v": 2})

@@ -26,6 +26,7 @@ func explained(code string) *registry.Explanation {
 }
 
 func TestExplanations(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		want := explained("code-1")
 		x.KeepExplanation("one", func() *registry.Explanation { return want })
@@ -88,6 +89,7 @@ func (x *fixture) keeps(sender, code string) {
 // A flood writes over its own explanations and loses its own: the store does not grow
 // with it, and others have their turns.
 func TestExplanationsAreBounded(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		for i := range 1000 {
 			x.keeps("", fmt.Sprint("flood-", i))
@@ -141,6 +143,7 @@ func TestExplanationsAreBounded(t *testing.T) {
 
 // A flood costs a bounded number of writes.
 func TestExplanationsAtAPace(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		for range 10 * 20 {
 			for i := range 50 {
@@ -157,6 +160,7 @@ func TestExplanationsAtAPace(t *testing.T) {
 
 // What waits is written before the store is closed.
 func TestExplanationsAtClose(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := memory.Open(memory.Options{})
 		r, err := registry.Open(t.Context(), registry.Options{Store: outliving{store}, Sealer: plain{}})

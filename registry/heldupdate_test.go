@@ -25,6 +25,7 @@ func (f *failingSealer) Seal(secret []byte, context string) ([]byte, error) {
 // before the last transaction, holds nothing. The client may be changed at once, and the
 // AS is told the old metadata again.
 func TestUpdateThatCannotBeWrittenDown(t *testing.T) {
+	t.Parallel()
 	broken := errors.New("broken")
 	for name, fault := range map[string]func(*failingSealer, *registry.Registration){
 		"credentials": func(f *failingSealer, _ *registry.Registration) { f.next = broken },

@@ -30,6 +30,7 @@ func (x *fixture) keepCRL(l registry.KeptCRL) {
 
 // TestKeptCRL: a list that is larger than an update may be is kept whole, until its end.
 func TestKeptCRL(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		now := time.Now()
 		for i, size := range []int{0, 1, 256 << 10, 256<<10 + 1, registry.MaxKeptCRL} {
@@ -54,6 +55,7 @@ func TestKeptCRL(t *testing.T) {
 
 // TestKeptCRLOfSeveralGateways: the newest list stays, and nothing of those before it.
 func TestKeptCRLOfSeveralGateways(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		now := time.Now()
 		x.keepCRL(issuedAt(now, 600<<10, 'a'))
@@ -84,6 +86,7 @@ func (s *between) Update(ctx context.Context, f func(registry.Writer) error) err
 
 // TestKeptCRLOfAGatewayThatIsFaster: a newer list that another gateway keeps meanwhile stays.
 func TestKeptCRLOfAGatewayThatIsFaster(t *testing.T) {
+	t.Parallel()
 	keyset, _, err := registry.NewKeyset()
 	if err != nil {
 		t.Fatal(err)
@@ -113,6 +116,7 @@ func TestKeptCRLOfAGatewayThatIsFaster(t *testing.T) {
 
 // TestDamagedCRL: a list of which a piece is not what was written is none.
 func TestDamagedCRL(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.keepCRL(issuedAt(time.Now(), 300<<10, 'a'))
 		keys := crlKeys(x.t, x.store)
@@ -158,6 +162,7 @@ func (s *cutOff) Update(ctx context.Context, f func(registry.Writer) error) erro
 
 // TestCRLThatIsHalfWritten: the list before counts until the new one is there whole.
 func TestCRLThatIsHalfWritten(t *testing.T) {
+	t.Parallel()
 	for left := range 5 {
 		keyset, _, err := registry.NewKeyset()
 		if err != nil {

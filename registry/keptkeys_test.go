@@ -38,6 +38,7 @@ func (x *fixture) keepsKeys(scope, url string) bool {
 }
 
 func TestKeptKeys(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		k := keySet("https://directory.example/keys", "", 100)
 		x.keepKeys(k)
@@ -62,6 +63,7 @@ func TestKeptKeys(t *testing.T) {
 // TestKeptKeysAreSeldomWritten: a set that does not change is written once an hour, one
 // that does at once, and none before it that has become too large to be kept.
 func TestKeptKeysAreSeldomWritten(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		const url = "https://directory.example/keys"
 		fetched := func() int64 {
@@ -108,6 +110,7 @@ func TestKeptKeysAreSeldomWritten(t *testing.T) {
 // TestKeptKeysOfOne: an organisation that has many sets, or large ones, pushes out its
 // own, the oldest first, and nobody else's. That holds after a restart too.
 func TestKeptKeysOfOne(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		x := &fixture{t: t, store: staying{memory.Open(memory.Options{})}}
 		open := func() func() {

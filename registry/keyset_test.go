@@ -8,6 +8,7 @@ import (
 )
 
 func TestKeyset(t *testing.T) {
+	t.Parallel()
 	k, text, err := registry.NewKeyset()
 	if err != nil {
 		t.Fatal(err)

@@ -98,6 +98,7 @@ func (k *rotation) sealer() registry.Sealer {
 // TestStoreIsBoundToItsKeyset: another one does not open it, also where nothing of a
 // client was ever sealed; rotation goes on, key by key.
 func TestStoreIsBoundToItsKeyset(t *testing.T) {
+	t.Parallel()
 	s, k := keep(t), newRotation(t)
 	must := func(what string) string {
 		t.Helper()
@@ -152,6 +153,7 @@ func unbind(t *testing.T, s registry.Store) {
 
 // TestStoreFromBeforeIsBound: once one of its sealed values was opened.
 func TestStoreFromBeforeIsBound(t *testing.T) {
+	t.Parallel()
 	s, own, other := keep(t), newRotation(t).sealer(), newRotation(t).sealer()
 	sealsOne(t, s, own)
 	unbind(t, s)
@@ -193,6 +195,7 @@ func sealsOne(t *testing.T, s registry.Store, sealer registry.Sealer) {
 // TestLostKeysetOfAStoreFromBefore: what names the loss fits that store alone, and only as
 // long as it is not bound.
 func TestLostKeysetOfAStoreFromBefore(t *testing.T) {
+	t.Parallel()
 	s, another := keep(t), keep(t)
 	for _, s := range []registry.Store{s, another} {
 		sealsOne(t, s, newRotation(t).sealer())
@@ -224,6 +227,7 @@ func TestLostKeysetOfAStoreFromBefore(t *testing.T) {
 
 // TestNameOfAStoreWithoutSecrets is its own too.
 func TestNameOfAStoreWithoutSecrets(t *testing.T) {
+	t.Parallel()
 	ids := map[string]bool{}
 	for _, value := range []string{"a", "b"} {
 		s := keep(t)
@@ -260,6 +264,7 @@ func sealedElsewhere(t *testing.T, s registry.Store) (record []byte) {
 // TestStoreFromBeforeWithoutSecrets is bound after a warning, and one that is empty
 // without.
 func TestStoreFromBeforeWithoutSecrets(t *testing.T) {
+	t.Parallel()
 	s, own := keep(t), newRotation(t).sealer()
 	if says, err := opens(t, registry.Options{Store: s, Sealer: own}); err != nil || says != "" {
 		t.Errorf("an empty store: %v, %s", err, says)
@@ -278,6 +283,7 @@ func TestStoreFromBeforeWithoutSecrets(t *testing.T) {
 
 // TestBindingOfALaterVersion is not touched.
 func TestBindingOfALaterVersion(t *testing.T) {
+	t.Parallel()
 	s := keep(t)
 	if err := s.Update(t.Context(), func(w registry.Writer) error { return w.Put("store/keyset", []byte(`{"v":2}`)) }); err != nil {
 		t.Fatal(err)

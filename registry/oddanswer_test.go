@@ -24,6 +24,7 @@ func brokenOff(p *registry.Provisioned) (*registry.Provisioned, error) { return 
 // TestOddAnswerIsNoLostAnswer: the client is deleted, or is listed with its client_id, and
 // the registration is not repeated without end.
 func TestOddAnswerIsNoLostAnswer(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		chosen bool
@@ -72,6 +73,7 @@ func TestOddAnswerIsNoLostAnswer(t *testing.T) {
 // TestTakenBackEndsAnUndo: a client that the AS makes wrong each time is deleted each time,
 // so that after one there is nothing left to undo.
 func TestTakenBackEndsAnUndo(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.as.set(func() { x.as.fail["create"], x.as.carriedOut = []error{registry.ErrLost, registry.ErrLost}, true })
 		if _, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1")); !errors.Is(err, registry.ErrLost) {
@@ -98,6 +100,7 @@ func TestTakenBackEndsAnUndo(t *testing.T) {
 // TestDeletedWithoutCredentials: the same for a client whose registration access token was
 // lost, and that the repeated POST does not give back.
 func TestDeletedWithoutCredentials(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", "token1"))
 		x.as.set(func() { x.as.fail["delete"], x.as.odd = []error{registry.ErrDetached, registry.ErrDetached}, without })
@@ -116,6 +119,7 @@ func TestDeletedWithoutCredentials(t *testing.T) {
 // TestOddAnswerAboutAnActiveClient: where an update needs the credentials of a repeated POST,
 // an odd answer takes nothing of what the client has, and no active client is deleted.
 func TestOddAnswerAboutAnActiveClient(t *testing.T) {
+	t.Parallel()
 	for name, odd := range map[string]func(*registry.Provisioned) (*registry.Provisioned, error){
 		"without credentials": without,
 		"with a token alone": func(p *registry.Provisioned) (*registry.Provisioned, error) {
@@ -152,6 +156,7 @@ func TestOddAnswerAboutAnActiveClient(t *testing.T) {
 // TestHeaderThatIsNotHonoured: each client that the AS makes in place of the one that it was
 // asked for is deleted or listed, and deleting it is not taken for deleting the other one.
 func TestHeaderThatIsNotHonoured(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", "token1"))
 		n := 0
@@ -179,6 +184,7 @@ func TestHeaderThatIsNotHonoured(t *testing.T) {
 
 // TestSeveralStrays: of clients that the AS makes in place of one and the same, each is listed.
 func TestSeveralStrays(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", "token1"))
 		var made []string
@@ -213,6 +219,7 @@ func TestSeveralStrays(t *testing.T) {
 // TestAnswerThatNamesNobody: the POST is repeated for the credentials some times, and then
 // the client is listed.
 func TestAnswerThatNamesNobody(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.as.set(func() {
 			x.as.odd = func(*registry.Provisioned) (*registry.Provisioned, error) {

@@ -22,6 +22,7 @@ func (staying) Close() error { return nil }
 // An orderly end waits for the AS's answer: cut off, it would be a lost one, and
 // the credentials in it lost with it.
 func TestCloseInARestore(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		x := &fixture{t: t, store: staying{memory.Open(memory.Options{})}, as: newAS(false)}
 		x.ws = registry.Workspace{Name: "default/obuk", Provisioner: x.as}
@@ -63,6 +64,7 @@ func TestCloseInARestore(t *testing.T) {
 
 // However much another workspace's AS leaves undone, this one's work has its turn.
 func TestOutboxOfAHangingServer(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		down := verify.Refuse(verify.Unavailable, "", "down")
 		hanging := newAS(true)
@@ -148,6 +150,7 @@ func (x *fixture) leave(ws registry.Workspace, organisation string, n int) {
 // TestOutboxOfOneOrganisation: however much of one organisation hangs, it has one
 // worker, and what the others have left to do is done meanwhile.
 func TestOutboxOfOneOrganisation(t *testing.T) {
+	t.Parallel()
 	for name, hostile := range map[string]string{"of one organisation": "hostile", "of nobody": ""} {
 		t.Run(name, func(t *testing.T) {
 			run(t, true, func(x *fixture) {
@@ -181,6 +184,7 @@ func TestOutboxOfOneOrganisation(t *testing.T) {
 
 // TestOutboxWithoutFairShare: with fair_share off one organisation has all workers.
 func TestOutboxWithoutFairShare(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		h := newHangingFor(x.as, "one")
 		ws := x.ws
@@ -197,6 +201,7 @@ func TestOutboxWithoutFairShare(t *testing.T) {
 // TestOutboxCarriesOutOnce: with more entries than are queued at once, and new ones
 // coming all the time, each is carried out exactly once.
 func TestOutboxCarriesOutOnce(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		h := newHangingFor(x.as)
 		ws := x.ws
@@ -224,6 +229,7 @@ func TestOutboxCarriesOutOnce(t *testing.T) {
 
 // TestOutboxNamesTheOrganisation: each kind of entry says whose it is.
 func TestOutboxNamesTheOrganisation(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"undo", "delete", "restore", "revoke"} {
 		run(t, true, func(x *fixture) {
 			down := verify.Refuse(verify.Unavailable, "", "down")

@@ -26,6 +26,7 @@ func (x *fixture) current(clientID string) registry.Reading {
 // TestUnchanged: once a call has returned that changes what the guard decides, what
 // was read before counts no more.
 func TestUnchanged(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		ctx := x.t.Context()
 		from := time.Now()
@@ -67,6 +68,7 @@ func TestUnchanged(t *testing.T) {
 // TestUnchangedByOthers: another client's changes are no reason to read again, but for
 // the few that share a counter.
 func TestUnchangedByOthers(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		var all []registry.Reading
 		for _, jti := range []string{"1", "2", "3", "4", "5", "6"} {
@@ -88,6 +90,7 @@ func TestUnchangedByOthers(t *testing.T) {
 // TestUnchangedAtOnce: whatever a Lookup has read beside a change, it counts for no
 // more than the change allows.
 func TestUnchangedAtOnce(t *testing.T) {
+	t.Parallel()
 	r, err := registry.Open(t.Context(), registry.Options{Store: memory.Open(memory.Options{}), Sealer: plain{}})
 	if err != nil {
 		t.Fatal(err)
@@ -143,6 +146,7 @@ func TestUnchangedAtOnce(t *testing.T) {
 
 // TestUnchangedCountsAll: Client reads nothing of a client but what is counted.
 func TestUnchangedCountsAll(t *testing.T) {
+	t.Parallel()
 	store := &reads{Store: memory.Open(memory.Options{})}
 	r, err := registry.Open(t.Context(), registry.Options{Store: store, Sealer: plain{}})
 	if err != nil {
@@ -206,6 +210,7 @@ func (s *failing) Update(ctx context.Context, f func(registry.Writer) error) err
 // TestUnchangedOfStores: a Reading counts only where every write is seen, and where
 // the outcome of every commit is known.
 func TestUnchangedOfStores(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		ctx := x.t.Context()
 		c := x.register(request("jti", ""))

@@ -14,6 +14,7 @@ import (
 )
 
 func TestRegister(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		began := time.Now()
 		c := x.register(request("jti1", "token1"))
@@ -59,6 +60,7 @@ func canonical(t *testing.T, text string) string {
 }
 
 func TestTokenRegistersOnce(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.register(request("jti1", jwtWithSignature("QQ")))
 		_, err := x.Register(x.t.Context(), x.ws, request("jti2", jwtWithSignature("QR"))) // another spelling
@@ -70,6 +72,7 @@ func TestTokenRegistersOnce(t *testing.T) {
 }
 
 func TestOneOfManyWithOneToken(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		var group sync.WaitGroup
 		errs := make([]error, 32)
@@ -100,6 +103,7 @@ func TestOneOfManyWithOneToken(t *testing.T) {
 // TestReservedIsNotUsed: what a registration has reserved that is at work, or whose answer was
 // lost, is not used up. The TPP keeps its token and its request, and is told for how long.
 func TestReservedIsNotUsed(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{registry.ReregisterAllow, registry.ReregisterReject} {
 		run(t, true, func(x *fixture) {
 			x.wants(mode)
@@ -151,6 +155,7 @@ func TestReservedIsNotUsed(t *testing.T) {
 }
 
 func TestRefusalLeavesNothing(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		no := refusal.New(refusal.InvalidClientMetadata, "", "no")
 		x.as.fail["create"] = []error{no}
@@ -164,6 +169,7 @@ func TestRefusalLeavesNothing(t *testing.T) {
 }
 
 func TestLostAnswer(t *testing.T) {
+	t.Parallel()
 	t.Run("repeated", func(t *testing.T) {
 		run(t, true, func(x *fixture) {
 			x.as.fail["create"], x.as.carriedOut = []error{registry.ErrLost}, true
@@ -244,6 +250,7 @@ func TestLostAnswer(t *testing.T) {
 // A reservation ends by itself, and what was used up stays used up until it is
 // worthless.
 func TestReservationsEnd(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		in := request("jti1", "token1")
 		x.register(in)
@@ -258,6 +265,7 @@ func TestReservationsEnd(t *testing.T) {
 }
 
 func TestASGivesOutAnIDTwice(t *testing.T) {
+	t.Parallel()
 	run(t, false, func(x *fixture) {
 		first := x.register(request("jti1", ""))
 		x.as.next = 0
@@ -277,6 +285,7 @@ func TestASGivesOutAnIDTwice(t *testing.T) {
 // What the AS has made and the registry cannot take is deleted at the AS at
 // once: without a chosen id nobody could find it later.
 func TestActivationFails(t *testing.T) {
+	t.Parallel()
 	for _, chooses := range []bool{false, true} {
 		run(t, chooses, func(x *fixture) {
 			x.as.during = func() {
@@ -302,6 +311,7 @@ func TestActivationFails(t *testing.T) {
 }
 
 func TestNothingToRevokeAs(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.as.noClient = true
 		x.register(request("jti1", "token1"))
@@ -315,6 +325,7 @@ func TestNothingToRevokeAs(t *testing.T) {
 
 // Some ASs take these for one client_id.
 func TestClientIDsAlike(t *testing.T) {
+	t.Parallel()
 	run(t, false, func(x *fixture) {
 		x.as.ids = []string{"AbC", "plain"}
 		x.register(request("jti1", ""))

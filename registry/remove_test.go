@@ -19,6 +19,7 @@ func (x *fixture) removal(clientID string) registry.Removal {
 // TestRemoveALostClient: an operator deletes a client that the AS has lost. It can do
 // nothing any more, its software has a place again, and the trail says who did it and why.
 func TestRemoveALostClient(t *testing.T) {
+	t.Parallel()
 	for _, chooses := range []bool{false, true} {
 		run(t, chooses, func(x *fixture) {
 			x.ws.ClientsPerSoftware = 1
@@ -65,6 +66,7 @@ func TestRemoveALostClient(t *testing.T) {
 // TestRemoveOnlyWhatIsLost: a client that the AS takes a change of stays, in whatever way
 // it answers; so does one of which nobody can ask, and every one while the AS is down.
 func TestRemoveOnlyWhatIsLost(t *testing.T) {
+	t.Parallel()
 	run(t, false, func(x *fixture) {
 		takeBack := x.Attach(x.ws)
 		defer takeBack()
@@ -112,6 +114,7 @@ func TestRemoveOnlyWhatIsLost(t *testing.T) {
 // TestRemoveASuspendedClient: that a client is suspended keeps its TPP from deleting it, and
 // no operator.
 func TestRemoveASuspendedClient(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		takeBack := x.Attach(x.ws)
 		defer takeBack()
@@ -132,6 +135,7 @@ func TestRemoveASuspendedClient(t *testing.T) {
 // TestRemoveWhileTheServerIsDown: an AS that ends between the question and the deletion is
 // told later.
 func TestRemoveWhileTheServerIsDown(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		takeBack := x.Attach(x.ws)
 		defer takeBack()
@@ -158,6 +162,7 @@ func TestRemoveWhileTheServerIsDown(t *testing.T) {
 // TestRemoveWhileSomethingElseAnswers: a load balancer without the AS behind it answers 404,
 // or 401, to everything. Nothing is learned from that, and nothing changes.
 func TestRemoveWhileSomethingElseAnswers(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		takeBack := x.Attach(x.ws)
 		defer takeBack()
@@ -195,6 +200,7 @@ func (f *forgetful) Open(sealed []byte, context string) ([]byte, error) {
 // TestRemoveAfterTheKeysetIsLost: the AS cannot be asked about a client whose credentials do
 // not open any more, and an operator who has looked deletes it. Nothing of it is tried again.
 func TestRemoveAfterTheKeysetIsLost(t *testing.T) {
+	t.Parallel()
 	for _, chooses := range []bool{false, true} {
 		sealer := new(forgetful)
 		runSealed(t, chooses, sealer, func(x *fixture) {
@@ -241,6 +247,7 @@ func (s silent) Delete(context.Context, *registry.Client) error { return registr
 // TestRemoveWhereNobodyCanAsk: without a registration access token it is the operator who
 // must have looked.
 func TestRemoveWhereNobodyCanAsk(t *testing.T) {
+	t.Parallel()
 	run(t, false, func(x *fixture) {
 		x.ws.Provisioner = silent{x.as}
 		takeBack := x.Attach(x.ws)
@@ -266,6 +273,7 @@ func TestRemoveWhereNobodyCanAsk(t *testing.T) {
 
 // TestUnaskedIsNoWayRound: an AS that can be asked is, and one that is down is waited for.
 func TestUnaskedIsNoWayRound(t *testing.T) {
+	t.Parallel()
 	run(t, false, func(x *fixture) {
 		takeBack := x.Attach(x.ws)
 		defer takeBack()

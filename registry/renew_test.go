@@ -43,6 +43,7 @@ func (x *fixture) registered(jti string, cert *verify.Certificate) *registry.Cli
 // TestRenew: the AS knows the new DN before anything else does, and everything
 // but the DN stays.
 func TestRenew(t *testing.T) {
+	t.Parallel()
 	run(t, false, func(x *fixture) {
 		from := time.Now()
 		old, renewed := certificate(t, "old", from), certificate(t, "new", from.Add(time.Hour))
@@ -85,6 +86,7 @@ func TestRenew(t *testing.T) {
 
 // TestRenewFails: what the AS does not take leaves both as they were.
 func TestRenewFails(t *testing.T) {
+	t.Parallel()
 	run(t, false, func(x *fixture) {
 		from := time.Now()
 		c := x.registered("jti1", certificate(t, "old", from))
@@ -126,6 +128,7 @@ func (p *preceded) Update(ctx context.Context, f func(registry.Writer) error) er
 // TestRenewOvertaken: a renewal that another one has overtaken leaves nothing behind. With
 // the same certificate it gives the client as it is; an older one is refused.
 func TestRenewOvertaken(t *testing.T) {
+	t.Parallel()
 	run(t, false, func(x *fixture) {
 		store := &preceded{Store: memory.Open(memory.Options{})}
 		r, err := registry.Open(x.t.Context(), registry.Options{Store: store, Sealer: plain{}})

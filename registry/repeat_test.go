@@ -25,6 +25,7 @@ func other(jti, token string) registry.Registration {
 
 // TestRepeated is the table of README: what the second of two POSTs gives.
 func TestRepeated(t *testing.T) {
+	t.Parallel()
 	const same, another, updated = "the same client", "another client", "the same client, updated"
 	first := func() registry.Registration { return request("jti1", "token1") }
 	fresh := func() registry.Registration { return request("jti2", "token2") }
@@ -108,6 +109,7 @@ func stolen(in registry.Registration) registry.Registration {
 // The AS does not know a token any more that has registered. For a repetition it is
 // good all the same, and for nothing else.
 func TestSpentToken(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.wants(registry.ReregisterUpdate)
 		c := x.register(request("jti1", jwtWithSignature("QQ")))
@@ -147,6 +149,7 @@ func TestSpentToken(t *testing.T) {
 
 // Every token that comes is revoked, and none twice.
 func TestRepeatedRevokesItsToken(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.wants(registry.ReregisterUpdate)
 		x.register(request("jti1", "token1"))
@@ -162,6 +165,7 @@ func TestRepeatedRevokesItsToken(t *testing.T) {
 
 // A management token is no registration token: PUT must not end it.
 func TestUpdateRevokesNothing(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", ""))
 		in := narrower("jti2")
@@ -178,6 +182,7 @@ func TestUpdateRevokesNothing(t *testing.T) {
 }
 
 func TestWindowEnds(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.ws.Reregister = registry.Reregister{Mode: registry.ReregisterReturn, Window: 10 * time.Minute}
 		c := x.register(request("jti1", "token1"))
@@ -194,6 +199,7 @@ func TestWindowEnds(t *testing.T) {
 
 // What was deleted is not there, and a suspended client is not given out.
 func TestRepeatedOfADeletedClient(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{registry.ReregisterReturn, registry.ReregisterUpdate, registry.ReregisterReject} {
 		run(t, true, func(x *fixture) {
 			x.wants(mode)
@@ -224,6 +230,7 @@ func TestRepeatedOfADeletedClient(t *testing.T) {
 
 // TestRepeatedAtOnce: of a hundred that are the same, one is carried out.
 func TestRepeatedAtOnce(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		mode    string
 		oneShot bool // all with one token and jti
@@ -266,6 +273,7 @@ func TestRepeatedAtOnce(t *testing.T) {
 
 // When the first one fails, the next takes its place; updates wait for each other.
 func TestFirstOfManyFails(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.wants(registry.ReregisterUpdate)
 		x.as.set(func() { x.as.fail["create"] = []error{refusal.New(refusal.Unavailable, "", "down")} })
@@ -304,6 +312,7 @@ func TestFirstOfManyFails(t *testing.T) {
 
 // Nobody waits for ever: not for one that hangs, not when the caller is gone.
 func TestWaitForTheFirstIsBounded(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.wants(registry.ReregisterReturn)
 		x.as.hang(true)

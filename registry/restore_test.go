@@ -42,6 +42,7 @@ func (x *fixture) together(clientID, scope string) {
 }
 
 func TestLostUpdate(t *testing.T) {
+	t.Parallel()
 	run(t, false, func(x *fixture) {
 		c := x.register(request("jti1", ""))
 		x.as.fail["update"], x.as.carriedOut = []error{registry.ErrLost}, true
@@ -67,6 +68,7 @@ func TestLostUpdate(t *testing.T) {
 // The rotated registration access token went with the answer, and so did the
 // answer to the repeated POST.
 func TestLostUpdateWithAChosenID(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", ""))
 		x.as.carriedOut = true
@@ -87,6 +89,7 @@ func TestLostUpdateWithAChosenID(t *testing.T) {
 
 // A crash is a request that goes no further, whatever it has done.
 func TestCrashInAnUpdate(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", ""))
 		x.as.crash = true
@@ -106,6 +109,7 @@ func TestCrashInAnUpdate(t *testing.T) {
 // The AS took the update, but not as it was told: what it made of it does not
 // stand, and the credentials that it rotated do.
 func TestUpdateThatCameOutWrong(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", ""))
 		x.as.carriedOut = true
@@ -122,6 +126,7 @@ func TestUpdateThatCameOutWrong(t *testing.T) {
 }
 
 func TestRestoreIsRetried(t *testing.T) {
+	t.Parallel()
 	run(t, false, func(x *fixture) {
 		down := refusal.New(refusal.Unavailable, "", "down")
 		c := x.register(request("jti1", ""))
@@ -146,6 +151,7 @@ func TestRestoreIsRetried(t *testing.T) {
 // An AS that does not know the client, or its metadata, any more does not know
 // them at the next attempt either.
 func TestRestoreIsGivenUp(t *testing.T) {
+	t.Parallel()
 	for name, no := range map[string]error{
 		"detached": registry.ErrDetached,
 		"refused":  refusal.New(refusal.InvalidClientMetadata, "", "no"),
@@ -170,6 +176,7 @@ func TestRestoreIsGivenUp(t *testing.T) {
 
 // What was deleted is not told again.
 func TestRestoreOfADeletedClient(t *testing.T) {
+	t.Parallel()
 	run(t, false, func(x *fixture) {
 		c := x.register(request("jti1", ""))
 		down := refusal.New(refusal.Unavailable, "", "down")
@@ -196,6 +203,7 @@ func TestRestoreOfADeletedClient(t *testing.T) {
 // The AS takes all the time that it is given: what is known by then is written
 // all the same.
 func TestNoTimeLeft(t *testing.T) {
+	t.Parallel()
 	t.Run("register", func(t *testing.T) {
 		run(t, false, func(x *fixture) {
 			x.as.hangsAt = "create"
@@ -229,6 +237,7 @@ func TestNoTimeLeft(t *testing.T) {
 // TestStatementGoesAlong: whoever makes the AS take a client's metadata, the
 // software statement of those metadata is at hand, after a crash too.
 func TestStatementGoesAlong(t *testing.T) {
+	t.Parallel()
 	run(t, false, func(x *fixture) {
 		signed := func(in registry.Registration, statement string) registry.Registration {
 			in.Request.Raw = []byte("e30." + base64.RawURLEncoding.EncodeToString([]byte(`{"software_statement":"`+statement+`"}`)) + ".AA")

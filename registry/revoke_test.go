@@ -8,7 +8,6 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
-	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // ended holds what TokenEnded says of a token.
@@ -21,6 +20,7 @@ func (x *fixture) isEnded(token string, want bool) {
 }
 
 func TestEndToken(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		p := presented(jwtWithSignature("QQ"))
 		p.Token.ClientID, p.Certificate = "tpp1", &verify.Certificate{Leaf: &x509.Certificate{Raw: []byte("DER")}}
@@ -38,7 +38,7 @@ func TestEndToken(t *testing.T) {
 			t.Errorf("revoked %+v", got)
 		}
 		_, err := x.Register(x.t.Context(), x.ws, request("jti1", p.Token.Raw))
-		refused(t, err, refusal.InvalidToken, "access_token")
+		refused(t, err, verify.InvalidToken, "access_token")
 
 		time.Sleep(time.Hour) // it has expired, and skew keeps it
 		x.isEnded(p.Token.Raw, true)
@@ -49,6 +49,7 @@ func TestEndToken(t *testing.T) {
 
 // A registration token ends as the registrar's, and what it is registering goes on.
 func TestEndARegistrationToken(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.as.during = func() {
 			p := presented("token1")
@@ -73,6 +74,7 @@ func TestEndARegistrationToken(t *testing.T) {
 }
 
 func TestNobodyToEndATokenAs(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.as.set(func() { x.as.noClient = true })
 		if err := x.EndToken(x.t.Context(), x.ws, presented("token1")); err != nil {
@@ -87,7 +89,8 @@ func TestNobodyToEndATokenAs(t *testing.T) {
 
 // The token that asked for a deletion is revoked while its client is still there.
 func TestRevokedBeforeDeleted(t *testing.T) {
-	down := refusal.New(refusal.Unavailable, "", "down")
+	t.Parallel()
+	down := verify.Refuse(verify.Unavailable, "", "down")
 	for _, test := range []struct {
 		name    string
 		fails   []error
@@ -97,7 +100,7 @@ func TestRevokedBeforeDeleted(t *testing.T) {
 	}{
 		{"at once", nil, 0, 1, []string{"revoke", "delete"}},
 		{"later", []error{down, down}, time.Minute, 1, []string{"revoke", "revoke", "revoke", "delete"}},
-		{"refused", []error{refusal.New(refusal.AccessDenied, "", "foreign")}, 0, 0, []string{"revoke", "delete"}},
+		{"refused", []error{verify.Refuse(verify.AccessDenied, "", "foreign")}, 0, 0, []string{"revoke", "delete"}},
 		{"not at all", []error{down, down, down, down}, time.Hour, 0, []string{"revoke", "revoke", "revoke", "revoke", "delete"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -122,9 +125,10 @@ func TestRevokedBeforeDeleted(t *testing.T) {
 }
 
 func TestNoRevocationOfATokenThatHasExpired(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", ""))
-		x.as.set(func() { x.as.fail["revoke"] = []error{refusal.New(refusal.Unavailable, "", "down")} })
+		x.as.set(func() { x.as.fail["revoke"] = []error{verify.Refuse(verify.Unavailable, "", "down")} })
 		p := registry.Presented{Token: &verify.AccessToken{Raw: "t", Expires: time.Now().Add(time.Second / 2)}}
 		if err := x.Delete(x.t.Context(), x.ws, c.ClientID, p); err != nil {
 			t.Fatal(err)

@@ -32,6 +32,7 @@ func (x *fixture) rolledBack(err error, found, newest string) {
 // TestOldStatement: neither a POST nor a PUT brings back what an older statement says.
 // The refusal uses nothing up, and moves nothing.
 func TestOldStatement(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		c := x.register(issued(request("jti1", "token1"), 10))
 		_, err := x.Register(x.t.Context(), x.ws, issued(request("jti2", "token2"), 400))
@@ -74,6 +75,7 @@ func (x *fixture) activeIDs() (ids []string) {
 // TestOldStatementOfAnother: another software, directory or workspace has statements of
 // its own, and without statements there is nothing to compare.
 func TestOldStatementOfAnother(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.register(issued(request("jti1", "token1"), 0))
 		x.register(ofSoftware(issued(request("jti2", "token2"), 9), "OpenBanking Ltd", "software2"))
@@ -95,6 +97,7 @@ func TestOldStatementOfAnother(t *testing.T) {
 // TestRefusedStatementMovesNothing: what the AS refuses, or a lost answer leaves, is not
 // the newest statement.
 func TestRefusedStatementMovesNothing(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		c := x.register(issued(request("jti1", "token1"), 10))
 		no := refusal.New(refusal.InvalidClientMetadata, "x", "no")
@@ -118,6 +121,7 @@ func TestRefusedStatementMovesNothing(t *testing.T) {
 // statement becomes final. The older one is refused, what the AS has made of it goes, and
 // nothing is used up.
 func TestNewerStatementMeanwhile(t *testing.T) {
+	t.Parallel()
 	for _, chooses := range []bool{true, false} {
 		for name, asUp := range map[string]bool{"registration": true, "registration, and the AS does not delete it": false} {
 			t.Run(fmt.Sprint(name, chooses), func(t *testing.T) {
@@ -184,6 +188,7 @@ func (x *fixture) settleFor(in registry.Registration) {
 // TestOldStatementOfARepetition: a POST that repeats a registration changes nothing, so
 // that its statement may be an old one. One that updates it must not have one.
 func TestOldStatementOfARepetition(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.wants(registry.ReregisterUpdate)
 		in := issued(request("jti1", "token1"), 10)
@@ -207,6 +212,7 @@ func TestOldStatementOfARepetition(t *testing.T) {
 // TestOldStatementOfAnOldStore: the newest statement of a version that kept no record is
 // read from what its clients were registered with, however many they are.
 func TestOldStatementOfAnOldStore(t *testing.T) {
+	t.Parallel()
 	runLasting(t, true, func(x *fixture) {
 		for i := range registry.MaxCounted + 20 {
 			in := issued(request(fmt.Sprint("jti", i), fmt.Sprint("token", i)), 0)

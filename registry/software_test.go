@@ -35,6 +35,7 @@ func (x *fixture) only(in registry.Registration) (*registry.Client, error) {
 
 // Of many that are decided at once by the number of clients, exactly one is made.
 func TestOnlyClientOfItsSoftware(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		var group sync.WaitGroup
 		made := make(chan *registry.Client, 50)
@@ -72,6 +73,7 @@ func TestOnlyClientOfItsSoftware(t *testing.T) {
 // One that the AS refuses counts no more, and one whose answer is lost counts until it
 // is undone.
 func TestOnlyClientThatFails(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.as.set(func() {
 			x.as.fail["create"] = []error{refusal.New(refusal.InvalidClientMetadata, "x", "no")}
@@ -97,6 +99,7 @@ func TestOnlyClientThatFails(t *testing.T) {
 
 // A POST that repeats the only one is answered with it.
 func TestOnlyClientRepeated(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.wants(registry.ReregisterReturn)
 		in := request("jti1", "token1")
@@ -118,6 +121,7 @@ func TestOnlyClientRepeated(t *testing.T) {
 // A POST that was decided while it repeated a live client, and is made after the window
 // for that has ended, would be a second live client of the software.
 func TestOnlyClientWhoseWindowEnds(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{registry.ReregisterReturn, registry.ReregisterUpdate, registry.ReregisterReject} {
 		t.Run(mode, func(t *testing.T) {
 			run(t, true, func(x *fixture) {
@@ -146,6 +150,7 @@ func TestOnlyClientWhoseWindowEnds(t *testing.T) {
 // Two directories may give out the same software_id: the clients of one are not
 // counted for the other's.
 func TestOnlyClientOfItsDirectory(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		in := request("jti1", "token1")
 		in.Request.Statement.Issuer = &verify.Issuer{Name: "Sandbox Ltd"}
@@ -160,6 +165,7 @@ func TestOnlyClientOfItsDirectory(t *testing.T) {
 
 // Clients whose deletion the AS refuses stay in the index, and hide no live ones.
 func TestOnlyClientsBesideDeleted(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		const many = 2 * registry.MaxCounted
 		x.as.set(func() {

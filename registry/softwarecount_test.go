@@ -120,6 +120,7 @@ func ofSoftware(in registry.Registration, directory, software string) registry.R
 // loses answers and is down, and the gateway restarts: whatever happens, the count of
 // each software is that of its clients.
 func TestCountsEqualAScan(t *testing.T) {
+	t.Parallel()
 	for _, chooses := range []bool{true, false} {
 		for seed := range uint64(3) {
 			runLasting(t, chooses, func(x *fixture) {
@@ -210,6 +211,7 @@ func (x *fixture) uncount() {
 // them, when their software comes for the first time: whatever it comes for, and how
 // many come at once.
 func TestCountsOfAnOldStore(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(*fixture, string){
 		"register": func(x *fixture, _ string) { x.register(request("new", "new")) },
 		"delete": func(x *fixture, id string) {
@@ -269,6 +271,7 @@ func TestCountsOfAnOldStore(t *testing.T) {
 // TestPendingClientOfAnOldStore: a registration that an earlier version was cut off at
 // is in no count, and is not counted out when it is undone.
 func TestPendingClientOfAnOldStore(t *testing.T) {
+	t.Parallel()
 	runLasting(t, true, func(x *fixture) {
 		x.register(request("jti1", "token1"))
 		x.as.set(func() { x.as.fail["create"] = []error{registry.ErrLost, registry.ErrLost} })
@@ -289,6 +292,7 @@ func TestPendingClientOfAnOldStore(t *testing.T) {
 // TestRefusedCountIsKept: what an old store's software has is counted once, also where
 // the first request is refused: counting is dear where there are many clients.
 func TestRefusedCountIsKept(t *testing.T) {
+	t.Parallel()
 	runLasting(t, true, func(x *fixture) {
 		x.register(request("jti1", "token1"))
 		x.uncount()

@@ -10,6 +10,7 @@ import (
 )
 
 func TestSuspend(t *testing.T) {
+	t.Parallel()
 	for kind, value := range map[string]string{registry.SuspendClient: "", registry.SuspendSoftware: "software1", registry.SuspendOrganisation: "org1"} {
 		t.Run(kind, func(t *testing.T) {
 			run(t, true, func(x *fixture) {
@@ -62,6 +63,7 @@ func (x *fixture) suspended(clientID string, want bool) {
 }
 
 func TestSuspensionsAreChecked(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		for _, s := range []registry.Suspension{
 			{}, {Workspace: "a", Kind: "client"}, {Kind: "client", Value: "a"}, {Workspace: "a", Kind: "directory", Value: "a"},
@@ -86,6 +88,7 @@ func TestSuspensionsAreChecked(t *testing.T) {
 // A suspended client may revoke its tokens, and for that its renewed certificate must
 // become the one that the AS knows.
 func TestSuspendedClientRenews(t *testing.T) {
+	t.Parallel()
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", ""))
 		if err := x.Suspend(x.t.Context(), registry.Suspension{Workspace: x.ws.Name, Kind: registry.SuspendClient, Value: c.ClientID}); err != nil {
