@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
@@ -77,13 +78,15 @@ type directory struct {
 func newDirectory(t *testing.T, answer http.HandlerFunc) *directory {
 	t.Helper()
 	d := &directory{answer: answer, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
-	d.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	d.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		d.asked.Add(1)
 		d.mu.Lock()
 		answer := d.answer
 		d.mu.Unlock()
 		answer(w, r)
 	}))
+	d.TLS = &tls.Config{Certificates: []tls.Certificate{serverCertificate(t)}}
+	d.StartTLS()
 	t.Cleanup(d.Close)
 	return d
 }
