@@ -9,6 +9,7 @@ import (
 	"errors"
 	"math/big"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,9 +41,12 @@ func authority(t testing.TB, cn string, key crypto.Signer, parent *x509.Certific
 // siteTrust trusts the CA that issue issues with.
 func siteTrust(t testing.TB) func() (*TransportTrust, error) {
 	t.Helper()
-	roots := x509.NewCertPool()
-	roots.AddCert(authority(t, "CA", ec384Key(), nil, ec384Key()))
-	return func() (*TransportTrust, error) { return &TransportTrust{Roots: roots}, nil }
+	trust := sync.OnceValue(func() *TransportTrust { // few of those who have it ask for it
+		roots := x509.NewCertPool()
+		roots.AddCert(authority(t, "CA", ec384Key(), nil, ec384Key()))
+		return &TransportTrust{Roots: roots}
+	})
+	return func() (*TransportTrust, error) { return trust(), nil }
 }
 
 // publishedInput asks for the DN CN=y of a certificate that the software publishes,
