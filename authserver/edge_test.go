@@ -2,7 +2,6 @@ package authserver_test
 
 import (
 	"bytes"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -72,7 +71,7 @@ func newEdge(t *testing.T, change func(*edge, *authserver.Options)) *edge {
 	e := &edge{t: t, log: &lines{}, now: time.Unix(1_800_000_000, 0), answers: map[string][]http.HandlerFunc{}}
 	e.https = httptest.NewUnstartedServer(e)
 	e.https.Config.ErrorLog = log.New(io.Discard, "", 0)
-	e.https.TLS = &tls.Config{Certificates: []tls.Certificate{serverCertificate(t)}}
+	e.https.TLS = serverConfig(t)
 	e.https.StartTLS()
 	t.Cleanup(func() {
 		e.https.Close()
