@@ -5,7 +5,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
@@ -85,7 +84,7 @@ func newDirectory(t *testing.T, answer http.HandlerFunc) *directory {
 		d.mu.Unlock()
 		answer(w, r)
 	}))
-	d.TLS = &tls.Config{Certificates: []tls.Certificate{serverCertificate(t)}}
+	d.TLS = serverConfig(t)
 	d.StartTLS()
 	t.Cleanup(d.Close)
 	return d

@@ -14,16 +14,16 @@ import (
 	"time"
 )
 
-// serverCertificate is the one of every server of these tests, made once. httptest has one of its
-// own, but with an RSA key: under the race detector the signature with it takes longer than
-// the rest of a handshake.
-func serverCertificate(t *testing.T) tls.Certificate {
+// serverConfig is that of every server of these tests, with one certificate that is made once.
+// httptest has one with an RSA key, and Go agrees on keys that withstand quantum computers:
+// under the race detector both take longer than all the rest of a handshake.
+func serverConfig(t *testing.T) *tls.Config {
 	t.Helper()
 	certificate, err := madeCertificate()
 	if err != nil {
 		t.Fatalf("the certificate of the servers cannot be made: %v", err)
 	}
-	return certificate
+	return &tls.Config{Certificates: []tls.Certificate{certificate}, CurvePreferences: []tls.CurveID{tls.X25519}}
 }
 
 var madeCertificate = sync.OnceValues(func() (tls.Certificate, error) {
