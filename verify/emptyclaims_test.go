@@ -17,6 +17,7 @@ var emptyValues = []string{`null`, `""`, `" "`, `[]`, `[ ]`, `[""]`, `["", null]
 // TestEmptyStatementClaimsAreAbsent: whatever could bind does not, in whatever form it is
 // empty, and what the gateway reads of a statement beside that is absent.
 func TestEmptyStatementClaimsAreAbsent(t *testing.T) {
+	t.Parallel()
 	names := append([]string{
 		"software_jwks_endpoint", "org_jwks_endpoint", "software_jwks_revoked_endpoint", "organisation_competent_authority_claims",
 		"software_client_uri", "software_logo_uri", "software_policy_uri", "software_tos_uri", "org_status", "software_mode",

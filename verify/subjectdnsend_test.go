@@ -77,8 +77,12 @@ var named = regexp.MustCompile(`; send '([^']*)', or leave the claim out$`)
 // refusal shows of it is accepted when it is sent, and both can be read. In version 3.4
 // both follow the pattern of its file, where the subject can.
 func TestEverySubjectCanBeSentBack(t *testing.T) {
+	t.Parallel()
 	for _, version := range []Version{DefaultVersion, "3.4"} {
-		t.Run(string(version), func(t *testing.T) { sendBack(t, version) })
+		t.Run(string(version), func(t *testing.T) {
+			t.Parallel()
+			sendBack(t, version)
+		})
 	}
 }
 

@@ -64,6 +64,7 @@ func product(a, b *big.Int) *big.Int { return new(big.Int).Mul(a, b) }
 
 // A key that anybody can factor is none: it is skipped, and a JWKS of nothing else says why.
 func TestFactorableKeyIsSkipped(t *testing.T) {
+	t.Parallel()
 	p := primeOf(t, 1024)
 	for _, tc := range []struct {
 		name string
