@@ -232,7 +232,7 @@ func TestViewDuringCollection(t *testing.T) {
 			return w.Put("a", nil)
 		})
 	}()
-	<-ran
+	within(t, ran, "the update's function")
 	if err := lookup(t, s, "a"); !errors.Is(err, registry.ErrNotFound) {
 		t.Errorf("before the commit: %v, want ErrNotFound", err)
 	}
@@ -242,7 +242,7 @@ func TestViewDuringCollection(t *testing.T) {
 	default:
 	}
 	s.committer.writing.Unlock()
-	if err := <-updated; err != nil {
+	if err := within(t, updated, "the update after the collection"); err != nil {
 		t.Error(err)
 	}
 	if err := lookup(t, s, "a"); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"testing"
 
 	"github.com/dgraph-io/badger/v4"
@@ -28,28 +27,29 @@ func commits(s *Store, commit func(*badger.Txn) error) *int {
 // queued runs a first update whose function waits until n more updates are in
 // the queue, so that all of them are one group. It returns their errors, the
 // first one's in front.
-func queued(s *Store, ctx context.Context, n int, f func(i int, w registry.Writer) error) []error {
+func queued(t *testing.T, s *Store, n int, f func(i int, w registry.Writer) error) []error {
+	t.Helper()
 	var group errgroup.Group
 	errs := make([]error, n+1)
 	entered := make(chan struct{})
 	group.Go(func() error {
-		errs[0] = s.Update(ctx, func(w registry.Writer) error {
+		errs[0] = s.Update(t.Context(), func(w registry.Writer) error {
 			close(entered)
-			for len(s.committer.queue) < n {
-				runtime.Gosched()
+			if !comes(func() bool { return len(s.committer.queue) >= n }) {
+				return fmt.Errorf("%d updates are queued after %s, want %d", len(s.committer.queue), patience, n)
 			}
 			return f(0, w)
 		})
 		return nil
 	})
-	<-entered
+	within(t, entered, "the turn of the first update")
 	for i := 1; i <= n; i++ {
 		group.Go(func() error {
-			errs[i] = s.Update(ctx, func(w registry.Writer) error { return f(i, w) })
+			errs[i] = s.Update(t.Context(), func(w registry.Writer) error { return f(i, w) })
 			return nil
 		})
 	}
-	if err := group.Wait(); err != nil {
+	if err := waited(t, group.Wait, "the end of the queued updates"); err != nil {
 		return []error{err}
 	}
 	return errs
@@ -59,7 +59,7 @@ func TestGroupCommit(t *testing.T) {
 	t.Parallel()
 	s := openIn(t, t.TempDir(), untuned)
 	n := commits(s, (*badger.Txn).Commit)
-	errs := queued(s, t.Context(), 50, func(i int, w registry.Writer) error {
+	errs := queued(t, s, 50, func(i int, w registry.Writer) error {
 		if i%10 == 1 {
 			return errDisk // Fails alone.
 		}
@@ -86,7 +86,7 @@ func TestLargeGroup(t *testing.T) {
 	if total := int64(updates * keys * len(value)); total < 4*s.db.MaxBatchSize() {
 		t.Fatalf("%d bytes are not many for a batch of %d", total, s.db.MaxBatchSize())
 	}
-	errs := queued(s, t.Context(), updates-1, func(i int, w registry.Writer) error {
+	errs := queued(t, s, updates-1, func(i int, w registry.Writer) error {
 		// Everybody sees those before, whichever batch they went to.
 		last := 0
 		if data, err := w.Get("last"); err == nil {
@@ -144,7 +144,7 @@ func TestFailedCommit(t *testing.T) {
 	dir := t.TempDir()
 	s := openIn(t, dir, untuned)
 	n := commits(s, func(*badger.Txn) error { return errDisk })
-	errs := queued(s, t.Context(), 9, func(i int, w registry.Writer) error {
+	errs := queued(t, s, 9, func(i int, w registry.Writer) error {
 		switch i % 3 {
 		case 0:
 			return w.Put("a", []byte("x"))
@@ -191,7 +191,7 @@ func TestLeavingTheQueue(t *testing.T) {
 			return w.Put("first", nil)
 		})
 	}()
-	<-entered
+	within(t, entered, "the turn of the first update")
 	ctx, cancel := context.WithCancel(t.Context())
 	var group errgroup.Group
 	// More than the queue takes, so that some wait before it.
@@ -204,15 +204,15 @@ func TestLeavingTheQueue(t *testing.T) {
 			return nil
 		})
 	}
-	for len(s.committer.queue) < queueLength {
-		runtime.Gosched()
+	if !comes(func() bool { return len(s.committer.queue) >= queueLength }) {
+		t.Errorf("%d updates are queued after %s, want %d", len(s.committer.queue), patience, queueLength)
 	}
 	cancel()
-	if err := group.Wait(); err != nil {
+	if err := waited(t, group.Wait, "the end of those who left"); err != nil {
 		t.Error(err)
 	}
 	close(release)
-	if err := <-first; err != nil {
+	if err := within(t, first, "the first update"); err != nil {
 		t.Error(err)
 	}
 	err := s.View(t.Context(), func(r registry.Reader) error {

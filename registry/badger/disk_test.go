@@ -29,7 +29,7 @@ func TestFull(t *testing.T) {
 	}
 	s.committer.space.free = func(string) (uint64, bool) { return commitRoom - 1, true }
 	n := commits(s, (*badger.Txn).Commit)
-	for i, err := range queued(s, t.Context(), 9, func(i int, w registry.Writer) error {
+	for i, err := range queued(t, s, 9, func(i int, w registry.Writer) error {
 		if _, err := w.Get("full"); err == nil {
 			return fmt.Errorf("refused because of what another wrote in vain")
 		}

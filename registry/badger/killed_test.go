@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -128,7 +129,9 @@ func churning(o *badger.Options) {
 // crash point, and returns what it acknowledged.
 func killWriter(t *testing.T, dir string, after int, point string) (names []string) {
 	t.Helper()
-	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilled$")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestKilled$")
 	child.Env = append(os.Environ(), killedDir+"="+dir, killedAt+"="+point)
 	child.Stderr = os.Stderr
 	out, err := child.StdoutPipe()
@@ -157,6 +160,9 @@ func killWriter(t *testing.T, dir string, after int, point string) (names []stri
 	}
 	if err := child.Wait(); err == nil {
 		t.Error("the writer ended by itself")
+	}
+	if ctx.Err() != nil {
+		t.Errorf("%d acknowledgements after %s, want %d, or the end at %q", len(names), patience, after, point)
 	}
 	return names
 }

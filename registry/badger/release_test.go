@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 )
@@ -58,23 +57,12 @@ func TestCloseWithoutRoom(t *testing.T) {
 				t.Errorf("after the end of the process: %v", err)
 			}
 			bad.Store(false)
-			opened := make(chan *Store)
-			go func() {
-				for {
-					if again, err := Open(Options{Dir: dir}); err == nil {
-						opened <- again
-						return
-					}
-					time.Sleep(10 * time.Millisecond)
-				}
-			}()
-			select {
-			case again := <-opened:
-				if err := errors.Join(lookup(t, again, "before"), again.Close()); err != nil {
-					t.Error(err)
-				}
-			case <-time.After(time.Minute):
-				t.Fatal("the directory is not released")
+			var again *Store
+			if !comes(func() bool { again, err = Open(Options{Dir: dir}); return err == nil }) {
+				t.Fatalf("the directory is not released after %s: %v", patience, err)
+			}
+			if err := errors.Join(lookup(t, again, "before"), again.Close()); err != nil {
+				t.Error(err)
 			}
 			if said := log.has("warn"); len(said) != 1 || !strings.Contains(said[0], "can be closed now") {
 				t.Errorf("logged %q", said)
