@@ -55,7 +55,7 @@ func (p *connectProxy) starts(t *testing.T) *connectProxy {
 			serving.Go(func() { defer conn.Close(); p.serve(conn) })
 		}
 	})
-	t.Cleanup(func() { p.Close(); serving.Wait() })
+	t.Cleanup(func() { p.Close(); ended(t, &serving, "the end of the proxy's connections") })
 	return p
 }
 

@@ -48,7 +48,7 @@ func resolver(t *testing.T, script ...[]string) *net.Resolver {
 			}
 		}
 	})
-	t.Cleanup(func() { conn.Close(); served.Wait() })
+	t.Cleanup(func() { conn.Close(); ended(t, &served, "the end of the name server") })
 	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "udp", conn.LocalAddr().String())
 	}}

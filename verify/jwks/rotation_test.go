@@ -34,7 +34,7 @@ func traffic(t *testing.T, source verify.KeySource, each int, kids ...string) ma
 		}
 	}
 	start.Done()
-	done.Wait()
+	ended(t, &done, "the verification of all tokens")
 	return failed
 }
 
@@ -120,9 +120,9 @@ func TestWaitersShareOutcome(t *testing.T) {
 			s := source(t, d)
 			outcome := make(chan map[string]int)
 			go func() { outcome <- traffic(t, s, 16, "a") }()
-			<-arrived
+			within(t, arrived, "the request")
 			close(release)
-			if failed := <-outcome; failed["a"] != tc.failed {
+			if failed := within(t, outcome, "the callers"); failed["a"] != tc.failed {
 				t.Errorf("%d failed", failed["a"])
 			}
 			if n := d.asked.Load(); n != 1 {

@@ -318,7 +318,7 @@ func TestConcurrentCallersShare(t *testing.T) {
 				})
 			}
 			start.Done()
-			done.Wait()
+			ended(t, &done, "the keys of all callers")
 		}
 		together(s.Keys)
 		if n := d.asked.Load(); n != 1 {
@@ -347,9 +347,9 @@ func TestCallerGoesAway(t *testing.T) {
 		_, err := s.Keys(ctx)
 		gone <- err
 	}()
-	<-arrived
+	within(t, arrived, "the request")
 	cancel()
-	if err := <-gone; !errors.Is(err, context.Canceled) {
+	if err := within(t, gone, "the caller that goes away"); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	close(release)

@@ -77,7 +77,7 @@ func TestSourcesAreShared(t *testing.T) {
 	for i := range all {
 		done.Go(func() { all[i], _ = sources.Source("https://keystore.example/x") })
 	}
-	done.Wait()
+	ended(t, &done, "the sources of all callers")
 	for _, s := range all {
 		if s == nil || s != all[0] {
 			t.Fatal("callers got different sources of one endpoint")
