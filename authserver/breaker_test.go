@@ -227,11 +227,11 @@ func TestBreakerTrialsThatHang(t *testing.T) {
 		})
 		select {
 		case <-arrived:
-		case <-time.After(time.Minute):
+		case <-time.After(patience):
 			t.Fatalf("the trial of organisation %d has not arrived", n)
 		}
 	}
-	defer group.Wait()
+	defer func() { ended(t, &group, "the end of the trials") }()
 	defer close(release)
 	for n := range authserver.TrialsAtOnce - 1 {
 		hang(n)

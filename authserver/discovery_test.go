@@ -239,9 +239,9 @@ func TestFirstDiscoveryIsShared(t *testing.T) {
 			found[i], _ = e.Metadata(t.Context())
 		})
 	}
-	started.Wait()
+	ended(t, &started, "the start of those who ask")
 	release()
-	done.Wait()
+	ended(t, &done, "the document of those who ask")
 	for _, m := range found {
 		if m == nil || m != found[0] {
 			t.Fatalf("not one document for all: %v", found)

@@ -39,7 +39,7 @@ func (e *edge) hanging(call, answered string, n int, send func(i int)) (release 
 		}
 	}
 	e.on(call, answer(200, answered))
-	return sync.OnceFunc(func() { close(end); group.Wait() })
+	return sync.OnceFunc(func() { close(end); ended(e.t, &group, "the exchanges that were released") })
 }
 
 // patience is for hundreds of handshakes at once on a busy machine.

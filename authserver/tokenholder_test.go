@@ -132,7 +132,7 @@ func TestTokenHolderIsAskedForOnce(t *testing.T) {
 			t.Errorf("the one who left: %v", err)
 		}
 	})
-	<-arrived
+	within(t, arrived, "the question at the AS")
 	leave()
 	for range 20 {
 		wait.Go(func() {
@@ -142,6 +142,6 @@ func TestTokenHolderIsAskedForOnce(t *testing.T) {
 		})
 	}
 	close(release)
-	wait.Wait()
+	ended(t, &wait, "the answers to all who ask")
 	e.only(introspect)
 }
