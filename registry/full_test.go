@@ -10,7 +10,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/registry/memory"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 var errFull = errors.New("the disk is full")
@@ -61,7 +61,7 @@ func onDisk(t *testing.T, chooses bool, f func(*fixture, *filling)) {
 		}
 		a := &filling{as: newAS(chooses), disk: d}
 		x := &fixture{Registry: r, t: t, store: d, as: a.as, ws: registry.Workspace{Name: "default/obuk", Provisioner: a}}
-		takeBack := r.Lend(x.ws)
+		takeBack := r.Attach(x.ws)
 		defer func() { // also of a test that fails: in fake time the outbox would go on for ever
 			takeBack()
 			if err := r.Close(); err != nil {
@@ -76,8 +76,8 @@ func onDisk(t *testing.T, chooses bool, f func(*fixture, *filling)) {
 // when what it holds is free again: before, the same request gets the same answer.
 func heldUntil(t *testing.T, err error, lease time.Duration) {
 	t.Helper()
-	e := verify.AsError(err)
-	if err == nil || e.Kind != verify.Unavailable || e.RetryAfter != lease {
+	e := refusal.From(err)
+	if err == nil || e.Kind != refusal.Unavailable || e.RetryAfter != lease {
 		t.Errorf("%v, Retry-After %v; want unavailable and %v", err, e.RetryAfter, lease)
 	}
 }
@@ -97,8 +97,8 @@ func TestFullBeforeActivation(t *testing.T) {
 			a.disk.full.Store(false)
 			time.Sleep(20 * time.Second)
 			_, err = x.Register(x.t.Context(), x.ws, in)
-			refused(x.t, err, verify.Unavailable, "jti")
-			if e := verify.AsError(err); e.RetryAfter > 40*time.Second || e.RetryAfter < 39*time.Second {
+			refused(x.t, err, refusal.Unavailable, "jti")
+			if e := refusal.From(err); e.RetryAfter > 40*time.Second || e.RetryAfter < 39*time.Second {
 				x.t.Errorf("Retry-After %v, want what remains", e.RetryAfter)
 			}
 			time.Sleep(time.Minute)
@@ -118,7 +118,7 @@ func TestFullBeforeARefusalIsKept(t *testing.T) {
 	t.Parallel()
 	onDisk(t, true, func(x *fixture, a *filling) {
 		a.once.Store(true)
-		x.as.fail["create"] = []error{verify.Refuse(verify.Unavailable, "", "down")}
+		x.as.fail["create"] = []error{refusal.New(refusal.Unavailable, "", "down")}
 		in := request("jti1", "token1")
 		_, err := x.Register(x.t.Context(), x.ws, in)
 		heldUntil(x.t, err, time.Minute)
@@ -132,7 +132,7 @@ func TestFullBeforeARefusalIsKept(t *testing.T) {
 // TestFullBeforeAnUpdateIsKept: the AS has the new metadata, or none; the old ones count.
 func TestFullBeforeAnUpdateIsKept(t *testing.T) {
 	t.Parallel()
-	for name, answer := range map[string]error{"taken": nil, "down": verify.Refuse(verify.Unavailable, "", "down")} {
+	for name, answer := range map[string]error{"taken": nil, "down": refusal.New(refusal.Unavailable, "", "down")} {
 		onDisk(t, true, func(x *fixture, a *filling) {
 			c := x.register(request("jti1", "token1"))
 			a.once.Store(true)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/registry/memory"
-	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // staying is a store that outlives its registry, as a disk does.
@@ -32,7 +32,7 @@ func TestCloseInARestore(t *testing.T) {
 				t.Fatal(err)
 			}
 			x.Registry = r
-			takeBack := r.Lend(x.ws)
+			takeBack := r.Attach(x.ws)
 			return func() {
 				takeBack()
 				if err := r.Close(); err != nil {
@@ -66,11 +66,11 @@ func TestCloseInARestore(t *testing.T) {
 func TestOutboxOfAHangingServer(t *testing.T) {
 	t.Parallel()
 	run(t, true, func(x *fixture) {
-		down := verify.Refuse(verify.Unavailable, "", "down")
+		down := refusal.New(refusal.Unavailable, "", "down")
 		hanging := newAS(true)
 		hanging.hangs = true
 		other := registry.Workspace{Name: "default/other", Provisioner: hanging}
-		takeBack := x.Lend(other)
+		takeBack := x.Attach(other)
 		var group sync.WaitGroup
 		for i := range 500 {
 			group.Go(func() {
@@ -157,7 +157,7 @@ func TestOutboxOfOneOrganisation(t *testing.T) {
 				h := newHangingFor(x.as, hostile)
 				ws := x.ws
 				ws.Provisioner = h
-				defer x.Lend(ws)()
+				defer x.Attach(ws)()
 				x.leave(ws, hostile, 300)
 				x.settle()
 				for i := range 20 {
@@ -189,7 +189,7 @@ func TestOutboxWithoutFairShare(t *testing.T) {
 		h := newHangingFor(x.as, "one")
 		ws := x.ws
 		ws.Provisioner, ws.FairShareOff = h, true
-		defer x.Lend(ws)()
+		defer x.Attach(ws)()
 		x.leave(ws, "one", 100)
 		x.settle()
 		if h.most != 8 {
@@ -206,7 +206,7 @@ func TestOutboxCarriesOutOnce(t *testing.T) {
 		h := newHangingFor(x.as)
 		ws := x.ws
 		ws.Provisioner = h
-		defer x.Lend(ws)()
+		defer x.Attach(ws)()
 		const organisations, each = 30, 100 // 64 of each are queued
 		for i := range organisations {
 			x.leave(ws, fmt.Sprint("org", i), each)
@@ -232,7 +232,7 @@ func TestOutboxNamesTheOrganisation(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"undo", "delete", "restore", "revoke"} {
 		run(t, true, func(x *fixture) {
-			down := verify.Refuse(verify.Unavailable, "", "down")
+			down := refusal.New(refusal.Unavailable, "", "down")
 			c := x.register(request("jti1", ""))
 			switch kind {
 			case "undo":

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // ended holds what TokenEnded says of a token.
@@ -38,7 +39,7 @@ func TestEndToken(t *testing.T) {
 			t.Errorf("revoked %+v", got)
 		}
 		_, err := x.Register(x.t.Context(), x.ws, request("jti1", p.Token.Raw))
-		refused(t, err, verify.InvalidToken, "access_token")
+		refused(t, err, refusal.InvalidToken, "access_token")
 
 		time.Sleep(time.Hour) // it has expired, and skew keeps it
 		x.isEnded(p.Token.Raw, true)
@@ -90,7 +91,7 @@ func TestNobodyToEndATokenAs(t *testing.T) {
 // The token that asked for a deletion is revoked while its client is still there.
 func TestRevokedBeforeDeleted(t *testing.T) {
 	t.Parallel()
-	down := verify.Refuse(verify.Unavailable, "", "down")
+	down := refusal.New(refusal.Unavailable, "", "down")
 	for _, test := range []struct {
 		name    string
 		fails   []error
@@ -100,7 +101,7 @@ func TestRevokedBeforeDeleted(t *testing.T) {
 	}{
 		{"at once", nil, 0, 1, []string{"revoke", "delete"}},
 		{"later", []error{down, down}, time.Minute, 1, []string{"revoke", "revoke", "revoke", "delete"}},
-		{"refused", []error{verify.Refuse(verify.AccessDenied, "", "foreign")}, 0, 0, []string{"revoke", "delete"}},
+		{"refused", []error{refusal.New(refusal.AccessDenied, "", "foreign")}, 0, 0, []string{"revoke", "delete"}},
 		{"not at all", []error{down, down, down, down}, time.Hour, 0, []string{"revoke", "revoke", "revoke", "revoke", "delete"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -128,7 +129,7 @@ func TestNoRevocationOfATokenThatHasExpired(t *testing.T) {
 	t.Parallel()
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", ""))
-		x.as.set(func() { x.as.fail["revoke"] = []error{verify.Refuse(verify.Unavailable, "", "down")} })
+		x.as.set(func() { x.as.fail["revoke"] = []error{refusal.New(refusal.Unavailable, "", "down")} })
 		p := registry.Presented{Token: &verify.AccessToken{Raw: "t", Expires: time.Now().Add(time.Second / 2)}}
 		if err := x.Delete(x.t.Context(), x.ws, c.ClientID, p); err != nil {
 			t.Fatal(err)

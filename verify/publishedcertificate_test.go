@@ -12,13 +12,16 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn/dntest"
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // authority is a CA certificate for a key.
 func authority(t testing.TB, cn string, key crypto.Signer, parent *x509.Certificate, parentKey crypto.Signer) *x509.Certificate {
 	t.Helper()
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), RawSubject: subjectDER(t, rdn(utf8String("2.5.4.3", cn))), NotBefore: noon.AddDate(-1, 0, 0), NotAfter: noon.AddDate(1, 0, 0),
+		SerialNumber: big.NewInt(1), RawSubject: dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.3", cn))), NotBefore: noon.AddDate(-1, 0, 0), NotAfter: noon.AddDate(1, 0, 0),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	if parent == nil {
@@ -50,7 +53,7 @@ func siteTrust(t testing.TB) func() (*TransportTrust, error) {
 // presenting one of CN=x.
 func publishedInput(t testing.TB, jwks ...string) MetadataInput {
 	t.Helper()
-	cert, err := ReadCertificate(issue(t, subjectDER(t, rdn(utf8String("2.5.4.3", "x"))), ecKey()), noon)
+	cert, err := ReadCertificate(issue(t, dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "x"))), ecKey()), noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +74,7 @@ func tlsJWK(key crypto.PublicKey, chain ...*x509.Certificate) string {
 // client, and no other does.
 func TestPublishedCertificateIsVerified(t *testing.T) {
 	t.Parallel()
-	subject := subjectDER(t, rdn(utf8String("2.5.4.3", "y")))
+	subject := dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "y")))
 	between := authority(t, "between", ec521Key(), authority(t, "CA", ec384Key(), nil, ec384Key()), ec384Key())
 	signed := func(parent *x509.Certificate, key crypto.Signer, change func(*x509.Certificate)) *x509.Certificate {
 		template := &x509.Certificate{SerialNumber: big.NewInt(2), RawSubject: subject, NotBefore: noon.Add(-time.Hour), NotAfter: noon.Add(time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
@@ -134,11 +137,11 @@ func TestPublishedCertificateIsVerified(t *testing.T) {
 			in.Trust = tc.trust
 			got, err := CheckMetadata(context.Background(), in)
 			if tc.word == "503" {
-				wantRefusal(t, err, Unavailable, "client certificate: this server cannot tell now")
+				wantRefusal(t, err, refusal.Unavailable, "client certificate: this server cannot tell now")
 				return
 			}
 			if tc.word != "" {
-				wantRefusal(t, err, InvalidClientMetadata, "tls_client_auth_subject_dn: the certificate with this subject in the software's JWKS does not count: "+tc.word)
+				wantRefusal(t, err, refusal.InvalidClientMetadata, "tls_client_auth_subject_dn: the certificate with this subject in the software's JWKS does not count: "+tc.word)
 				return
 			}
 			if err != nil {
@@ -152,7 +155,7 @@ func TestPublishedCertificateIsVerified(t *testing.T) {
 }
 
 // revoking is what the site trusts, and says of the CA's certificates that they do not count.
-func revoking(t testing.TB, why *Error) func() (*TransportTrust, error) {
+func revoking(t testing.TB, why *refusal.Error) func() (*TransportTrust, error) {
 	return func() (*TransportTrust, error) {
 		trust, err := siteTrust(t)()
 		trust.Revoked = func(c *Certificate) error {
@@ -167,15 +170,15 @@ func revoking(t testing.TB, why *Error) func() (*TransportTrust, error) {
 
 // Where nobody can say what the site trusts, nothing of a JWKS counts.
 func TestPublishedCertificateWithoutTrust(t *testing.T) {
-	in := publishedInput(t, tlsJWK(ecKey().Public(), issue(t, subjectDER(t, rdn(utf8String("2.5.4.3", "y"))), ecKey())))
+	in := publishedInput(t, tlsJWK(ecKey().Public(), issue(t, dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "y"))), ecKey())))
 	in.Trust = nil
 	_, err := CheckMetadata(context.Background(), in)
-	wantRefusal(t, err, InvalidClientMetadata, "does not count: this server verifies none there; connect with it")
+	wantRefusal(t, err, refusal.InvalidClientMetadata, "does not count: this server verifies none there; connect with it")
 }
 
 // A certificate that does not count hides no good one, and how many are verified is bounded.
 func TestPublishedCertificatesOfOneSubject(t *testing.T) {
-	subject := subjectDER(t, rdn(utf8String("2.5.4.3", "y")))
+	subject := dntest.Subject(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "y")))
 	good := tlsJWK(ecKey().Public(), issue(t, subject, ecKey()))
 	bad := tlsJWK(ecKey().Public(), issue(t, subject, ecKey(), func(c *x509.Certificate) { c.NotAfter = noon.Add(-time.Minute) }))
 	in := publishedInput(t, bad, good)
@@ -185,12 +188,12 @@ func TestPublishedCertificatesOfOneSubject(t *testing.T) {
 	many := strings.Split(strings.TrimSuffix(strings.Repeat(bad+"\n", maxPublished), "\n"), "\n")
 	in = publishedInput(t, append(many, good)...)
 	_, err := CheckMetadata(context.Background(), in)
-	wantRefusal(t, err, InvalidClientMetadata, "expired at 2026-03-01T11:59:00Z")
+	wantRefusal(t, err, refusal.InvalidClientMetadata, "expired at 2026-03-01T11:59:00Z")
 }
 
 // bind_certificate ssa_jwks believes no JWK whose certificate is for another key.
 func TestBindSSAJWKSOfAnotherKey(t *testing.T) {
-	cert := subjectCertificate(t, rdn(utf8String("2.5.4.3", "x")))
+	cert := subjectCertificate(t, dntest.RDN(dntest.UTF8String("2.5.4.3", "x")))
 	wantText(t, BindCertificate(t.Context(), []string{BindSSAJWKS}, cert, &SoftwareStatement{}, parseKeys(t, tlsJWK(softwareKey().Public(), cert.Leaf))), "not among the tls certificates")
 	wantText(t, BindCertificate(t.Context(), []string{BindSSAJWKS}, cert, &SoftwareStatement{}, parseKeys(t, tlsJWK(ecKey().Public(), cert.Leaf))), "")
 }
