@@ -108,7 +108,7 @@ func TestAdmission(t *testing.T) {
 		synctest.Wait()
 		close(s.may)
 		for range 1 + atOnce {
-			if err := <-outcomes; err != nil {
+			if err := within(x.t, outcomes, "the outcome of a call"); err != nil {
 				t.Error(err)
 			}
 		}
@@ -170,7 +170,7 @@ func TestShareOfAdmission(t *testing.T) {
 		}
 		close(s.may)
 		for range share {
-			if err := <-outcomes; err != nil {
+			if err := within(x.t, outcomes, "the outcome of a call"); err != nil {
 				t.Error(err)
 			}
 		}
@@ -220,7 +220,7 @@ func TestShareWithoutOrganisation(t *testing.T) {
 				}
 				close(s.may)
 				for range 150 {
-					<-outcomes
+					within(x.t, outcomes, "the outcome of a call")
 				}
 			})
 		})

@@ -161,7 +161,7 @@ func TestNewerSecret(t *testing.T) {
 		if secret, err := x.Secret(newer); err != nil || secret != "secret-2" || time.Since(begun) > 4*time.Second {
 			t.Errorf("%s after %s, %v", secret, time.Since(begun), err)
 		}
-		wait.Wait()
+		ended(t, &wait, "calls at the same time")
 		if err := x.Delete(x.t.Context(), x.ws, c.ClientID, registry.Presented{}); err != nil {
 			t.Fatal(err)
 		}

@@ -38,7 +38,7 @@ func TestClientsPerSoftware(t *testing.T) {
 				}
 			})
 		}
-		group.Wait()
+		ended(t, &group, "calls at the same time")
 		x.settle()
 		if made.Load() != 5 || denied.Load() != 35 || x.as.count() != 5 {
 			t.Fatalf("%d made, %d denied, %d at the AS", made.Load(), denied.Load(), x.as.count())

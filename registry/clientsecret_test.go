@@ -230,7 +230,7 @@ func TestClientSecretOfRepeatedRegistrationsTogether(t *testing.T) {
 				}
 			})
 		}
-		wait.Wait()
+		ended(t, &wait, "calls at the same time")
 		c, err := x.Client(x.t.Context(), x.ws.Name, id)
 		if err != nil {
 			t.Fatal(err)
@@ -282,7 +282,7 @@ func TestClientSecretOfARepetitionMeanwhile(t *testing.T) {
 		}
 		again := x.register(requestFor("client_secret_post", "jti1", "token1"))
 		close(at.goes)
-		if err := <-done; err != nil {
+		if err := within(x.t, done, "the rotation"); err != nil {
 			x.t.Fatal(err)
 		}
 		x.holdsSecret(c.ClientID, c.NewSecret, false)

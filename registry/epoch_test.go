@@ -331,7 +331,7 @@ func TestConfirmationOfNothing(t *testing.T) {
 		}
 		confirmed := 0
 		for range 4 {
-			switch err := <-results; {
+			switch err := within(x.t, results, "a confirmation"); {
 			case err == nil:
 				confirmed++
 			case !errors.Is(err, registry.ErrNoEpoch):

@@ -113,7 +113,7 @@ func TestExplanationsAreBounded(t *testing.T) {
 				return nil
 			})
 		}()
-		<-busy
+		within(x.t, busy, "the store to be busy")
 		for i := range 1000 {
 			x.keeps("", fmt.Sprint("burst-", i))
 		}
@@ -122,7 +122,7 @@ func TestExplanationsAreBounded(t *testing.T) {
 		}
 		x.keeps("somebody", "code")
 		close(release)
-		if err := <-done; err != nil {
+		if err := within(x.t, done, "the update"); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(time.Second)

@@ -79,7 +79,7 @@ func TestOutboxOfAHangingServer(t *testing.T) {
 				}
 			})
 		}
-		group.Wait()
+		ended(t, &group, "calls at the same time")
 		c := x.register(request("jti1", ""))
 		time.Sleep(2 * time.Hour)
 		x.as.mu.Lock()

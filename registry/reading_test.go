@@ -137,7 +137,7 @@ func TestUnchangedAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		done.Store(true)
-		looking.Wait()
+		ended(t, &looking, "calls at the same time")
 		if stale.Load() > 0 || changed.Load() > 0 {
 			t.Fatalf("round %d: %d readings from before count, %d look-ups found what was before", round, stale.Load(), changed.Load())
 		}

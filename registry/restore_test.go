@@ -98,7 +98,7 @@ func TestCrashInAnUpdate(t *testing.T) {
 			_, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti2"))
 			t.Error("went on:", err)
 		})
-		group.Wait()
+		ended(t, &group, "calls at the same time")
 		x.apart(c.ClientID)
 		time.Sleep(time.Minute)
 		x.settle()

@@ -49,11 +49,11 @@ func TestOnlyClientOfItsSoftware(t *testing.T) {
 				}
 			})
 		}
-		group.Wait()
+		ended(t, &group, "calls at the same time")
 		if len(made) != 1 {
 			t.Fatalf("%d clients", len(made))
 		}
-		c := <-made
+		c := within(x.t, made, "a client")
 		if _, err := x.only(request("later", "later")); !errors.Is(err, errEnough) {
 			t.Errorf("a second one: %v", err)
 		}

@@ -134,7 +134,7 @@ func TestCountsEqualAScan(t *testing.T) {
 						do := x.randomChange(random, next)
 						group.Go(do)
 					}
-					group.Wait()
+					ended(t, &group, "calls at the same time")
 					x.countsHold(fmt.Sprintf("seed %d, round %d", seed, round))
 					if round%3 == 2 {
 						x.restart()
@@ -244,7 +244,7 @@ func TestCountsOfAnOldStore(t *testing.T) {
 					x.t.Error(err)
 				}
 			})
-			group.Wait()
+			ended(t, &group, "calls at the same time")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
