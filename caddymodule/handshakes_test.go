@@ -223,7 +223,7 @@ func (h *Handshakes) handshake(t *testing.T, server, client *tls.Config) error {
 		h.places <- struct{}{}
 	}
 	conn.Close()
-	done.Wait()
+	within10s(t, "the handshake's end", done.Wait)
 	return err
 }
 

@@ -119,7 +119,7 @@ func TestKeyFileIsReadAgain(t *testing.T) {
 	write(t, name, oneKey(t, "c"))
 	holds("c")
 	close(done)
-	requests.Wait()
+	within10s(t, "the requests' end", requests.Wait)
 }
 
 // writePair writes a certificate of a name, and its key.

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
 
@@ -256,7 +257,7 @@ func TestTokensCheckedAtOnce(t *testing.T) {
 	w := newWhole(t, nil)
 	w.as.says["own"] = `{"active":true,"client_id":"client"}`
 	w.next = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
-	done := make(chan int)
+	done := make(chan int, 20)
 	for range 20 {
 		go func() {
 			answer, r := httptest.NewRecorder(), to(me, "Bearer", "own")
@@ -265,8 +266,13 @@ func TestTokensCheckedAtOnce(t *testing.T) {
 		}()
 	}
 	for range 20 {
-		if code := <-done; code != 200 {
-			t.Errorf("%d", code)
+		select {
+		case code := <-done:
+			if code != http.StatusOK {
+				t.Errorf("got %d, want 200", code)
+			}
+		case <-time.After(time.Minute):
+			t.Fatal("waited a minute in vain for an answer")
 		}
 	}
 	if n := w.as.asked.Load(); n != 1 {

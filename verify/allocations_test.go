@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestAllocations bounds what the whole front door allocates for a request with a
+// TestAllocations bounds what the whole front entryPoint allocates for a request with a
 // large statement. The race detector allocates on its own.
 func TestAllocations(t *testing.T) {
 	raw, rules := registration(t, requestClaims, fullStatement()), rules(t)

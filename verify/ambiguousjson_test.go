@@ -10,76 +10,76 @@ import (
 
 // No member twice, at any depth, in header and payload: decoders disagree on
 // which one counts.
-func TestDuplicateTraps(t *testing.T) {
-	header := func(text string) func(t *testing.T, d door) string {
-		return func(t *testing.T, d door) string {
+func TestDoubledMembers(t *testing.T) {
+	header := func(text string) func(t *testing.T, d entryPoint) string {
+		return func(t *testing.T, d entryPoint) string {
 			return d.sign(t, strings.TrimSuffix(d.header(), "}")+text+"}", d.payload)
 		}
 	}
-	payload := func(text string) func(t *testing.T, d door) string {
-		return func(t *testing.T, d door) string {
+	payload := func(text string) func(t *testing.T, d entryPoint) string {
+		return func(t *testing.T, d entryPoint) string {
 			return d.sign(t, d.header(), strings.TrimSuffix(d.payload, "}")+text+"}")
 		}
 	}
 	deep := func(depth int) string {
 		return `,"x":` + strings.Repeat(`[{"y":`, depth) + `{"a":1,"a":1}` + strings.Repeat("}]", depth)
 	}
-	var traps []trap
+	var attacks []attack
 	for name, text := range map[string]string{
 		"alg": `,"alg":"PS256"`, "alg none": `,"alg":"none"`, "alg escaped": `,"\u0061lg":"PS256"`, "alg escaped whole": `,"\u0061\u006c\u0067":"PS256"`,
 		"kid": `,"kid":"x"`, "typ": `,"typ":"JWT"`, "typ of a token": `,"typ":"at+jwt"`, "unknown": `,"x":1,"x":1`, "empty name": `,"":1,"":1`,
 		"in an object": `,"x":{"a":1,"a":1}`, "in a list": `,"x":[{"a":1,"a":1}]`, "deep down": deep(5),
 	} {
-		traps = append(traps, trap{name: "header " + name, make: header(text), want: "twice"})
+		attacks = append(attacks, attack{name: "header " + name, make: header(text), want: "twice"})
 	}
 	for name, text := range map[string]string{
 		"iss": `,"iss":"x"`, "iss, the same": `,"iss":"OpenBanking Ltd","iss":"OpenBanking Ltd"`, "iss escaped": `,"\u0069ss":"x"`, "iat": `,"iat":1`,
 		"exp": `,"exp":1,"exp":2`, "jti": `,"jti":"x"`, "null": `,"iss":null`, "unknown": `,"x":1,"x":2`, "in an object": `,"x":{"a":1,"a":1}`,
 		"in a list": `,"x":[0,{"a":1,"a":1}]`, "by surrogate pair": `,"🏦":1,"\ud83c\udfe6":2`, "deep down": deep(6),
 	} {
-		traps = append(traps, trap{name: "payload " + name, make: payload(text), want: "twice"})
+		attacks = append(attacks, attack{name: "payload " + name, make: payload(text), want: "twice"})
 	}
-	spring(t, traps)
+	runAttacks(t, attacks)
 }
 
 // Names are what they are: in another case they are other names, which neither
 // override nor stand for the real ones, as they do for encoding/json.
-func TestCaseTraps(t *testing.T) {
-	member := func(text string) func(t *testing.T, d door) string { // at the end, where it would override
-		return func(t *testing.T, d door) string {
+func TestCaseOfMembers(t *testing.T) {
+	member := func(text string) func(t *testing.T, d entryPoint) string { // at the end, where it would override
+		return func(t *testing.T, d entryPoint) string {
 			return d.sign(t, strings.TrimSuffix(d.header(), "}")+text+"}", d.payload)
 		}
 	}
-	renamed := func(name, other string) func(t *testing.T, d door) string {
-		return func(t *testing.T, d door) string {
+	renamed := func(name, other string) func(t *testing.T, d entryPoint) string {
+		return func(t *testing.T, d entryPoint) string {
 			return d.sign(t, d.header(), strings.Replace(d.payload, `"`+name+`":`, `"`+other+`":`, 1))
 		}
 	}
-	added := func(text string) func(t *testing.T, d door) string {
-		return func(t *testing.T, d door) string {
+	added := func(text string) func(t *testing.T, d entryPoint) string {
+		return func(t *testing.T, d entryPoint) string {
 			return d.sign(t, d.header(), strings.TrimSuffix(d.payload, "}")+text+"}")
 		}
 	}
-	spring(t, []trap{
+	runAttacks(t, []attack{
 		{name: "ALG beside alg", make: member(`,"ALG":"none","Alg":"HS256","aLG":"RS256"`)},
 		{name: "KID beside kid", make: member(`,"KID":"x","Kid":"y","\u212aid":"z"`)}, // the Kelvin sign folds to k
 		{name: "TYP beside typ", make: member(`,"TYP":"at+jwt"`)},
 		{name: "CRIT and B64", make: member(`,"CRIT":["x"],"B64":false`)},
-		{name: "ALG alone", want: "no alg", make: func(t *testing.T, d door) string {
+		{name: "ALG alone", want: "no alg", make: func(t *testing.T, d entryPoint) string {
 			return d.sign(t, strings.Replace(d.header(), `"alg"`, `"ALG"`, 1), d.payload)
 		}},
-		{name: "Kid alone names nobody", make: func(t *testing.T, d door) string { // and the one key that fits is tried
+		{name: "Kid alone names nobody", make: func(t *testing.T, d entryPoint) string { // and the one key that fits is tried
 			return d.sign(t, strings.Replace(d.header(), `"kid":"`+d.kid+`"`, `"Kid":"x"`, 1), d.payload)
 		}},
-		{name: "value of alg in lower case", want: "alg 'ps256'", make: func(t *testing.T, d door) string {
+		{name: "value of alg in lower case", want: "alg 'ps256'", make: func(t *testing.T, d entryPoint) string {
 			return d.sign(t, strings.Replace(d.header(), "PS256", "ps256", 1), d.payload)
 		}},
 		{name: "ISS, IAT, EXP and JTI beside the real ones", make: added(`,"ISS":"evil","IAT":1e999,"EXP":1,"JTI":[],"ıss":1,"ſub":1`)},
 		{name: "SOFTWARE_ID and the like beside the real ones", make: added(`,"SOFTWARE_ID":"evil","Org_Id":"evil","software_STATEMENT":"x","Software_Jwks_Endpoint":"https://evil.example/"`)},
 		{name: "IAT alone", want: "iat", make: renamed("iat", "IAT")},
 	})
-	for _, d := range doors(t) { // a statement without iss has no issuer, which is another answer
-		err := d.knock(t, renamed("iss", "ISS")(t, d), d.jwk())
+	for _, d := range entryPoints(t) { // a statement without iss has no issuer, which is another answer
+		err := d.submit(t, renamed("iss", "ISS")(t, d), d.jwk())
 		kind := refusal.InvalidClientMetadata
 		if d.name == "statement" {
 			kind = refusal.UnapprovedSoftwareStatement
@@ -89,9 +89,9 @@ func TestCaseTraps(t *testing.T) {
 }
 
 // Nesting is bounded before it is followed: 16 levels, the document's own included.
-func TestDepthTraps(t *testing.T) {
-	nest := func(where, open, end string, levels int) func(t *testing.T, d door) string {
-		return func(t *testing.T, d door) string {
+func TestDepth(t *testing.T) {
+	nest := func(where, open, end string, levels int) func(t *testing.T, d entryPoint) string {
+		return func(t *testing.T, d entryPoint) string {
 			levels := levels
 			if d.name == "statement" {
 				levels = min(levels, 20_000) // what the cap on its size allows
@@ -103,23 +103,23 @@ func TestDepthTraps(t *testing.T) {
 			return d.sign(t, d.header(), strings.TrimSuffix(d.payload, "}")+text)
 		}
 	}
-	var traps []trap
+	var attacks []attack
 	for _, where := range []string{"header", "payload"} {
-		traps = append(traps,
-			trap{name: where + " depth 16 of lists", make: nest(where, "[", "]", 15)},
-			trap{name: where + " depth 16 of objects", make: nest(where, `{"a":`, "}", 15)},
-			trap{name: where + " depth 17 of lists", make: nest(where, "[", "]", 16), want: "nested too deep"},
-			trap{name: where + " depth 17 of objects", make: nest(where, `{"a":`, "}", 16), want: "nested too deep"},
-			trap{name: where + " depth 17 of both", make: nest(where, `[{"a":`, "}]", 8), want: "nested too deep"},
-			trap{name: where + " depth 100000", make: nest(where, "[", "", 100_000), want: "nested too deep"},
+		attacks = append(attacks,
+			attack{name: where + " depth 16 of lists", make: nest(where, "[", "]", 15)},
+			attack{name: where + " depth 16 of objects", make: nest(where, `{"a":`, "}", 15)},
+			attack{name: where + " depth 17 of lists", make: nest(where, "[", "]", 16), want: "nested too deep"},
+			attack{name: where + " depth 17 of objects", make: nest(where, `{"a":`, "}", 16), want: "nested too deep"},
+			attack{name: where + " depth 17 of both", make: nest(where, `[{"a":`, "}]", 8), want: "nested too deep"},
+			attack{name: where + " depth 100000", make: nest(where, "[", "", 100_000), want: "nested too deep"},
 		)
 	}
-	spring(t, traps)
+	runAttacks(t, attacks)
 }
 
 // A date is a number of seconds, of a request a whole one: not what some decoders make one of.
-func TestDateTraps(t *testing.T) {
-	var traps []trap
+func TestDates(t *testing.T) {
+	var attacks []attack
 	for _, name := range []string{"iat", "exp"} {
 		for _, value := range []string{"1.7723663E9", "1772366300.0", "1772366300.5", "null"} { // of the past
 			good := ""
@@ -127,7 +127,7 @@ func TestDateTraps(t *testing.T) {
 				good = name
 			}
 			for at, want := range map[string]string{"request": name, "statement": good} {
-				traps = append(traps, trap{door: at, name: name + " " + value, want: want, make: func(t *testing.T, d door) string {
+				attacks = append(attacks, attack{entryPoint: at, name: name + " " + value, want: want, make: func(t *testing.T, d entryPoint) string {
 					return d.sign(t, d.header(), d.claim(t, name, value))
 				}})
 			}
@@ -136,17 +136,17 @@ func TestDateTraps(t *testing.T) {
 			"1e999", "-1e999", `"1772370000"`, `"2026-03-01T13:00:00Z"`, `""`, "true", "[1772370000]", "{}",
 			"99999999999999999999", "9223372036854775807", "-9223372036854775808", "1" + strings.Repeat("0", 400),
 		} {
-			traps = append(traps, trap{name: name + " " + value[:min(len(value), 24)], want: name, make: func(t *testing.T, d door) string {
+			attacks = append(attacks, attack{name: name + " " + value[:min(len(value), 24)], want: name, make: func(t *testing.T, d entryPoint) string {
 				return d.sign(t, d.header(), d.claim(t, name, value))
 			}})
 		}
 		for _, value := range []string{"01772370000", "+1772370000", "0x69a43950", "NaN", "Infinity", "1_772_370_000", "1772370000n", "\"1772370000", ".5", "1.", "1e"} { // no JSON
-			traps = append(traps, trap{name: name + " " + value, want: "no acceptable JSON object", make: func(t *testing.T, d door) string {
+			attacks = append(attacks, attack{name: name + " " + value, want: "no acceptable JSON object", make: func(t *testing.T, d entryPoint) string {
 				return d.sign(t, d.header(), d.claim(t, name, value))
 			}})
 		}
 	}
-	spring(t, traps)
+	runAttacks(t, attacks)
 }
 
 // A statement is no request, and a request no statement, whoever has signed it.

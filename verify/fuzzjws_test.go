@@ -21,7 +21,7 @@ func FuzzSplitJWS(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	for _, member := range trapMembers {
+	for _, member := range attackMembers {
 		f.Add([]byte(b64(strings.TrimSuffix(plainHeader, "}")+","+member+"}") + "." + p + "." + s))
 	}
 	f.Fuzz(checkSplit)
@@ -30,7 +30,7 @@ func FuzzSplitJWS(f *testing.F) {
 // The same from what the segments hold, which a fuzzer changes more easily than
 // their base64url.
 func FuzzSplitJWSParts(f *testing.F) {
-	for _, member := range trapMembers {
+	for _, member := range attackMembers {
 		f.Add(strings.TrimSuffix(plainHeader, "}")+","+member+"}", plainPayload, "signature")
 		f.Add(plainHeader, strings.TrimSuffix(plainPayload, "}")+","+member+"}", "s")
 	}
@@ -39,8 +39,8 @@ func FuzzSplitJWSParts(f *testing.F) {
 	})
 }
 
-// trapMembers are what a header must not hold, or not mean.
-var trapMembers = []string{
+// attackMembers are what a header must not hold, or not mean.
+var attackMembers = []string{
 	`"alg":"none"`, `"\u0061lg":"ES256"`, `"ALG":"none"`, `"kid":"x"`, `"KID":"x"`, `"crit":["b64"],"b64":false`, `"jwk":{}`, `"x5u":""`, `"x5c":[]`, `"typ":"dpop+jwt"`, `"x":{"a":1,"a":2}`,
 }
 

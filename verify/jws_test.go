@@ -12,7 +12,7 @@ const (
 	plainPayload = `{"iss":"x"}`
 )
 
-// The front door: what is not a compact JWS in its one spelling does not get in.
+// The front entryPoint: what is not a compact JWS in its one spelling does not get in.
 func TestSplitJWSRefuses(t *testing.T) {
 	h, p, s := b64(plainHeader), b64(plainPayload), b64("signature")
 	if len(p)%4 == 0 || len(s)%4 != 0 {

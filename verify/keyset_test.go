@@ -47,9 +47,9 @@ func TestLeftOutKeys(t *testing.T) {
 
 // TestUnreadableX5CStillSigns: the UK sandbox's directory once had such a key, and no other.
 func TestUnreadableX5CStillSigns(t *testing.T) {
-	for _, d := range doors(t) {
+	for _, d := range entryPoints(t) {
 		jwk := `{"x5c":["AAAA-----END CERTIFICATE-----"],"d":null,` + d.jwk("use", "sig")[1:]
-		if err := d.knock(t, d.sign(t, d.header(), d.payload), jwk); err != nil {
+		if err := d.submit(t, d.sign(t, d.header(), d.payload), jwk); err != nil {
 			t.Errorf("%s: %v", d.name, err)
 		}
 	}
@@ -57,8 +57,8 @@ func TestUnreadableX5CStillSigns(t *testing.T) {
 
 // TestSignedByLeftOutKey: whoever owns the key is told what is wrong with it.
 func TestSignedByLeftOutKey(t *testing.T) {
-	for _, d := range doors(t) {
-		err := d.knock(t, d.sign(t, d.header(), d.payload), jwkOf(ecKey().Public(), "kid", "other"), `{"use":5,`+d.jwk()[1:])
+	for _, d := range entryPoints(t) {
+		err := d.submit(t, d.sign(t, d.header(), d.payload), jwkOf(ecKey().Public(), "kid", "other"), `{"use":5,`+d.jwk()[1:])
 		wantRefusal(t, err, d.kind, "is signed with a key that is not in the JWKS (kid '"+d.kid+"') as one that counts: there it cannot be read: use is a number, not a string; ")
 	}
 }

@@ -25,7 +25,7 @@ func fullStatement() claims {
 	return c
 }
 
-// BenchmarkVerification is the whole front door: body and statement verified,
+// BenchmarkVerification is the whole front entryPoint: body and statement verified,
 // decoded, and held against the rule table.
 func BenchmarkVerification(b *testing.B) {
 	raw, rules := registration(b, requestClaims, fullStatement()), rules(b)

@@ -79,9 +79,14 @@ func closeDuring(t *testing.T, s registry.Store, call func(wait func()) error) {
 	wait(t, entered, "the call's turn")
 	closed := make(chan error, 1)
 	go func() { closed <- s.Close() }()
-	for !errors.Is(s.View(t.Context(), func(registry.Reader) error { return nil }), registry.ErrClosed) {
-		runtime.Gosched()
-	}
+	refused := make(chan struct{})
+	go func() {
+		defer close(refused)
+		for t.Context().Err() == nil && !errors.Is(s.View(t.Context(), func(registry.Reader) error { return nil }), registry.ErrClosed) {
+			runtime.Gosched()
+		}
+	}()
+	wait(t, refused, "a call that is refused because of close")
 	select {
 	case err := <-closed:
 		t.Errorf("close returned %v under a running call", err)

@@ -77,7 +77,9 @@ func endedInQueue(t *testing.T, s registry.Store) {
 	if err := wait(t, first, "the first update"); err != nil {
 		t.Errorf("the first update: %v", err)
 	}
-	waiters.Wait()
+	all := make(chan struct{})
+	go func() { waiters.Wait(); close(all) }()
+	wait(t, all, "the updates in the queue")
 	wantValue(t, s, "first", "x")
 	for i, err := range outcomes {
 		wantOutcome(t, s, err, fmt.Sprintf("left/%d", i), fmt.Sprintf("right/%d", i))

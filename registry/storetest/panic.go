@@ -83,7 +83,7 @@ func amongOthers(t *testing.T, s registry.Store, leave func(any)) {
 			})
 			gone <- recovered
 		}()
-		if recovered := <-gone; recovered != nil && recovered != i {
+		if recovered := wait(t, gone, "an update that panics"); recovered != nil && recovered != i {
 			return fmt.Errorf("update %d recovered %v", i, recovered)
 		}
 		return nil

@@ -53,7 +53,9 @@ func together(t *testing.T, n int, f func(i int) error) {
 		})
 	}
 	close(start)
-	if err := group.Wait(); err != nil {
+	all := make(chan error, 1)
+	go func() { all <- group.Wait() }()
+	if err := wait(t, all, "all calls"); err != nil {
 		t.Error(err)
 	}
 }

@@ -8,8 +8,8 @@ import (
 
 // respelled signs the segments as they are spelled, so that nothing but the
 // spelling can be refused. Which is 0 for the header, 1 the payload, 2 the signature.
-func respelled(which int, spell func(segment string) string) func(t *testing.T, d door) string {
-	return func(t *testing.T, d door) string {
+func respelled(which int, spell func(segment string) string) func(t *testing.T, d entryPoint) string {
+	return func(t *testing.T, d entryPoint) string {
 		h, p := b64(d.header()), b64(d.payload)
 		switch which {
 		case 0:
@@ -27,11 +27,11 @@ func respelled(which int, spell func(segment string) string) func(t *testing.T, 
 
 // One JWS has one spelling (RFC 7515 2, 7.1): what a lenient decoder takes for the
 // same bytes is refused, in each segment.
-func TestSpellingTraps(t *testing.T) {
+func TestJWSSpelling(t *testing.T) {
 	insert := func(text string) func(string) string {
 		return func(s string) string { return s[:8] + text + s[8:] }
 	}
-	var traps []trap
+	var attacks []attack
 	for i, segment := range []string{"header", "payload", "signature"} {
 		for name, spell := range map[string]func(string) string{
 			"=":                  func(s string) string { return s + "=" },
@@ -60,10 +60,10 @@ func TestSpellingTraps(t *testing.T) {
 			"empty":              func(string) string { return "" },
 			"quoted":             func(s string) string { return `"` + s + `"` },
 		} {
-			traps = append(traps, trap{name: segment + " " + name, make: respelled(i, spell), want: segment})
+			attacks = append(attacks, attack{name: segment + " " + name, make: respelled(i, spell), want: segment})
 		}
 	}
-	spring(t, traps)
+	runAttacks(t, attacks)
 }
 
 // plain puts a character of the other alphabet where the segment has its twin, or
@@ -78,7 +78,7 @@ func plain(s, character string) string {
 
 // The unused bits of the last character are zero, in each segment that has some.
 func TestUnusedBits(t *testing.T) {
-	for _, d := range doors(t) {
+	for _, d := range entryPoints(t) {
 		for _, tc := range []struct {
 			name, segment   string
 			header, payload string
@@ -91,7 +91,7 @@ func TestUnusedBits(t *testing.T) {
 			{"signature", "signature", d.header(), d.payload, 2}, // 256 bytes: 4 bits
 		} {
 			t.Run(tc.name+" "+d.name, func(t *testing.T) {
-				if err := d.knock(t, d.sign(t, tc.header, tc.payload), d.jwk()); err != nil {
+				if err := d.submit(t, d.sign(t, tc.header, tc.payload), d.jwk()); err != nil {
 					t.Fatal("fixture: ", err)
 				}
 				segments := []string{b64(tc.header), b64(tc.payload), ""}
@@ -106,7 +106,7 @@ func TestUnusedBits(t *testing.T) {
 				if err != nil || len(lenient) == 0 {
 					t.Fatal("fixture: a lenient decoder refuses it too: ", err)
 				}
-				wantRefusal(t, d.knock(t, strings.Join(segments, "."), d.jwk()), d.kind, tc.segment+" that is not canonical base64url")
+				wantRefusal(t, d.submit(t, strings.Join(segments, "."), d.jwk()), d.kind, tc.segment+" that is not canonical base64url")
 			})
 		}
 	}
@@ -122,36 +122,36 @@ func longer(object string, remainder int) string {
 
 // Compact serialization is the only one (RFC 7515 7.1): in JSON there would be
 // headers that nobody has signed.
-func TestSerializationTraps(t *testing.T) {
-	segments := func(t *testing.T, d door) (h, p, s string) {
+func TestJWSSerialization(t *testing.T) {
+	segments := func(t *testing.T, d entryPoint) (h, p, s string) {
 		parts := strings.Split(d.sign(t, d.header(), d.payload), ".")
 		return parts[0], parts[1], parts[2]
 	}
-	in := func(form string) func(t *testing.T, d door) string {
-		return func(t *testing.T, d door) string {
+	in := func(form string) func(t *testing.T, d entryPoint) string {
+		return func(t *testing.T, d entryPoint) string {
 			h, p, s := segments(t, d)
 			return strings.NewReplacer("%H", h, "%P", p, "%S", s).Replace(form)
 		}
 	}
 	const flattened = `{"protected":"%H","payload":"%P","signature":"%S"}`
-	spring(t, []trap{
+	runAttacks(t, []attack{
 		{name: "flattened", make: in(flattened), want: "three segments"},
 		{name: "general", make: in(`{"payload":"%P","signatures":[{"protected":"%H","signature":"%S"}]}`), want: "three segments"},
 		{name: "general of two signatures", make: in(`{"payload":"%P","signatures":[{"protected":"%H","signature":"%S"},{"header":{"alg":"none"},"signature":""}]}`), want: "three segments"},
 		{name: "flattened with two dots", make: in(`{"x":"a.b.c","protected":"%H","payload":"%P","signature":"%S"}`), want: "header that is not base64url"},
 		{name: "flattened with unprotected header", make: in(`{"header":{"kid":"a.b.c"},"protected":"%H","payload":"%P","signature":"%S"}`), want: "header that is not base64url"},
 		{name: "as a JSON string", make: in(`"%H.%P.%S"`), want: "header that is not base64url"},
-		{name: "encoded once more", make: func(t *testing.T, d door) string { return b64(d.sign(t, d.header(), d.payload)) }, want: "three segments"},
+		{name: "encoded once more", make: func(t *testing.T, d entryPoint) string { return b64(d.sign(t, d.header(), d.payload)) }, want: "three segments"},
 		{name: "detached", make: in("%H..%S"), want: "empty payload"},
 		{name: "with a fourth segment", make: in("%H.%P.%S.AA"), want: "three segments"},
 		{name: "two of them", make: in("%H.%P.%S %H.%P.%S"), want: "three segments"},
 		{name: "with a scheme", make: in("Bearer %H.%P.%S"), want: "header that is not base64url"},
 		{name: "as a form", make: in("request=%H.%P.%S"), want: "header that is not base64url"},
-		{name: "unencoded payload", want: "'b64'", make: func(t *testing.T, d door) string { // RFC 7797
+		{name: "unencoded payload", want: "'b64'", make: func(t *testing.T, d entryPoint) string { // RFC 7797
 			input := b64(d.header("b64", "false", "crit", `["b64"]`)) + "." + strings.ReplaceAll(b64(d.payload), ".", "")
 			return input + "." + b64(signInput(t, input, "PS256", d.key))
 		}},
-		{name: "unencoded payload as it is", want: "payload that is not base64url", make: func(t *testing.T, d door) string {
+		{name: "unencoded payload as it is", want: "payload that is not base64url", make: func(t *testing.T, d entryPoint) string {
 			input := b64(d.header("b64", "false", "crit", `["b64"]`)) + `.{"iss":"x"}`
 			return input + "." + b64(signInput(t, input, "PS256", d.key))
 		}},

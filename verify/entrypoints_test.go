@@ -10,26 +10,26 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
-// door is one of the two places where a JWS comes in. What is a trap for the one
-// is a trap for the other.
-type door struct {
+// entryPoint is one of the two places where a JWS comes in. What is a attack for the one
+// is a attack for the other.
+type entryPoint struct {
 	name, kid string
 	key       crypto.Signer
 	kind      refusal.Kind // of a refusal
 	// payload is one that would be accepted.
 	payload string
-	// knock gives the JWS in, where the JWKs are the keys of its signer.
-	knock func(t *testing.T, raw string, jwks ...string) error
+	// submit gives the JWS in, where the JWKs are the keys of its signer.
+	submit func(t *testing.T, raw string, jwks ...string) error
 }
 
-// doors are the registration request, and the statement in a good request. At the
+// entryPoints are the registration request, and the statement in a good request. At the
 // second no key of the software may be asked for when the statement is refused.
-func doors(t *testing.T) []door {
+func entryPoints(t *testing.T) []entryPoint {
 	good := statement(t, ssaClaims)
-	return []door{{
+	return []entryPoint{{
 		name: "request", kid: "tpp", key: softwareKey(), kind: refusal.InvalidClientMetadata,
 		payload: jsonOf(with(requestClaims, "software_statement", good)),
-		knock: func(t *testing.T, raw string, jwks ...string) error {
+		submit: func(t *testing.T, raw string, jwks ...string) error {
 			t.Helper()
 			r := rules(t)
 			keys := parseKeys(t, jwks...)
@@ -40,7 +40,7 @@ func doors(t *testing.T) []door {
 	}, {
 		name: "statement", kid: "dir", key: directoryKey(), kind: refusal.InvalidSoftwareStatement,
 		payload: jsonOf(ssaClaims),
-		knock: func(t *testing.T, raw string, jwks ...string) error {
+		submit: func(t *testing.T, raw string, jwks ...string) error {
 			t.Helper()
 			r, asked := rules(t), false
 			keys := r.Issuers[1].SoftwareKeys
@@ -58,13 +58,13 @@ func doors(t *testing.T) []door {
 	}}
 }
 
-// jwk is the door's key as its signer publishes it.
-func (d door) jwk(members ...string) string {
+// jwk is the entry point's key as its signer publishes it.
+func (d entryPoint) jwk(members ...string) string {
 	return jwkOf(d.key.Public(), append([]string{"kid", d.kid}, members...)...)
 }
 
 // header is a good one, with other members: name, JSON text, name, JSON text.
-func (d door) header(pairs ...string) string {
+func (d entryPoint) header(pairs ...string) string {
 	text := `{"alg":"PS256","kid":"` + d.kid + `","typ":"JWT"`
 	for i := 0; i < len(pairs); i += 2 {
 		text += `,"` + pairs[i] + `":` + pairs[i+1]
@@ -73,12 +73,12 @@ func (d door) header(pairs ...string) string {
 }
 
 // sign signs header and payload as they are with PS256, whatever the header says.
-func (d door) sign(t *testing.T, header, payload string) string {
+func (d entryPoint) sign(t *testing.T, header, payload string) string {
 	return signJWS(t, header, payload, "PS256", d.key)
 }
 
 // claim is the payload with one claim replaced by JSON text, at the end.
-func (d door) claim(t *testing.T, name, value string) string {
+func (d entryPoint) claim(t *testing.T, name, value string) string {
 	t.Helper()
 	var c map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(d.payload), &c); err != nil {
@@ -89,23 +89,23 @@ func (d door) claim(t *testing.T, name, value string) string {
 	return strings.TrimSuffix(text, "}") + `,"` + name + `":` + value + "}"
 }
 
-// trap is a JWS that must be refused at both doors, for the reason in want; or be
+// attack is a JWS that must be refused at both entry points, for the reason in want; or be
 // accepted where want is empty.
-type trap struct {
+type attack struct {
 	name string
-	make func(t *testing.T, d door) string
-	// jwks are the signer's keys. Default: the door's own.
-	jwks func(d door) []string
+	make func(t *testing.T, d entryPoint) string
+	// jwks are the signer's keys. Default: the entry point's own.
+	jwks func(d entryPoint) []string
 	want string
-	// door is the name of the only one. Default: both.
-	door string
+	// entryPoint is the name of the only one. Default: both.
+	entryPoint string
 }
 
-func spring(t *testing.T, traps []trap) {
+func runAttacks(t *testing.T, attacks []attack) {
 	t.Helper()
-	for _, tc := range traps {
-		for _, d := range doors(t) {
-			if tc.door != "" && tc.door != d.name {
+	for _, tc := range attacks {
+		for _, d := range entryPoints(t) {
+			if tc.entryPoint != "" && tc.entryPoint != d.name {
 				continue
 			}
 			t.Run(tc.name+" "+d.name, func(t *testing.T) {
@@ -113,7 +113,7 @@ func spring(t *testing.T, traps []trap) {
 				if tc.jwks != nil {
 					jwks = tc.jwks(d)
 				}
-				err := d.knock(t, tc.make(t, d), jwks...)
+				err := d.submit(t, tc.make(t, d), jwks...)
 				if tc.want != "" {
 					wantRefusal(t, err, d.kind, tc.want)
 				} else if err != nil {
@@ -124,12 +124,12 @@ func spring(t *testing.T, traps []trap) {
 	}
 }
 
-// The fixtures pass: what is refused elsewhere is refused for its trap alone.
-func TestDoorsOpen(t *testing.T) {
-	spring(t, []trap{
-		{name: "plain", make: func(t *testing.T, d door) string { return d.sign(t, d.header(), d.payload) }},
-		{name: "claim replaced", make: func(t *testing.T, d door) string { return d.sign(t, d.header(), d.claim(t, "iat", "1772362800")) }},
-		{name: "other member", make: func(t *testing.T, d door) string { return d.sign(t, d.header("cty", `"json"`), d.payload) }},
-		{name: "line end", make: func(t *testing.T, d door) string { return d.sign(t, d.header(), d.payload) + "\r\n" }},
+// The fixtures pass: what is refused elsewhere is refused for its attack alone.
+func TestEntryPointsAccept(t *testing.T) {
+	runAttacks(t, []attack{
+		{name: "plain", make: func(t *testing.T, d entryPoint) string { return d.sign(t, d.header(), d.payload) }},
+		{name: "claim replaced", make: func(t *testing.T, d entryPoint) string { return d.sign(t, d.header(), d.claim(t, "iat", "1772362800")) }},
+		{name: "other member", make: func(t *testing.T, d entryPoint) string { return d.sign(t, d.header("cty", `"json"`), d.payload) }},
+		{name: "line end", make: func(t *testing.T, d entryPoint) string { return d.sign(t, d.header(), d.payload) + "\r\n" }},
 	})
 }

@@ -14,17 +14,17 @@ import (
 
 // Which key is meant: the one of exactly this kid, or without a kid the one that
 // verifies of few.
-func TestKidTraps(t *testing.T) {
-	kid := func(text string) func(t *testing.T, d door) string { // JSON text of the kid, "" for none
-		return func(t *testing.T, d door) string {
+func TestKeyByKid(t *testing.T) {
+	kid := func(text string) func(t *testing.T, d entryPoint) string { // JSON text of the kid, "" for none
+		return func(t *testing.T, d entryPoint) string {
 			if text == "" {
 				return d.sign(t, `{"alg":"PS256"}`, d.payload)
 			}
 			return d.sign(t, `{"alg":"PS256","kid":`+text+`}`, d.payload)
 		}
 	}
-	named := func(list ...string) func(d door) []string { // the door's key under each kid
-		return func(d door) (jwks []string) {
+	named := func(list ...string) func(d entryPoint) []string { // the entry point's key under each kid
+		return func(d entryPoint) (jwks []string) {
 			for _, id := range list {
 				jwks = append(jwks, d.jwk("kid", id))
 			}
@@ -33,35 +33,37 @@ func TestKidTraps(t *testing.T) {
 	}
 	other := jwkOf(rsaKey(2048)().Public(), "kid", "x")
 	huge := strings.Repeat("k", 10_000)
-	spring(t, []trap{
+	runAttacks(t, []attack{
 		{name: "missing, one key", make: kid("")},
-		{name: "missing, another beside it", make: kid(""), jwks: func(d door) []string { return []string{other, d.jwk()} }},
+		{name: "missing, another beside it", make: kid(""), jwks: func(d entryPoint) []string { return []string{other, d.jwk()} }},
 		{name: "missing, the key twice", make: kid(""), jwks: named("a", "b")},
-		{name: "missing, the same JWK many times", make: kid(""), jwks: func(d door) []string { return repeat(50, d.jwk()) }},
+		{name: "missing, the same JWK many times", make: kid(""), jwks: func(d entryPoint) []string { return repeat(50, d.jwk()) }},
 		{name: "the same JWK twice", make: kid(`"a"`), jwks: named("a", "a")},
-		{name: "the same JWK many times", make: kid(`"a"`), jwks: func(d door) []string { return repeat(50, d.jwk("kid", "a")) }},
-		{name: "missing, not there", make: kid(""), jwks: func(door) []string { return []string{other} }, want: "does not verify"},
-		{name: "missing, nine keys", make: kid(""), jwks: func(d door) []string { return append(keysOf(t, 8, ""), d.jwk()) }, want: "more than 8 keys"},
-		{name: "nine keys of one kid", make: kid(`"a"`), jwks: func(d door) []string { return append(keysOf(t, 8, "a"), d.jwk("kid", "a")) }, want: "names kid 'a', which more keys of the JWKS have than are tried"},
-		{name: "eight keys of one kid", make: kid(`"a"`), jwks: func(d door) []string { return append(keysOf(t, 7, "a"), d.jwk("kid", "a")) }},
-		{name: "large keys of one kid", make: kid(`"a"`), jwks: func(d door) []string {
+		{name: "the same JWK many times", make: kid(`"a"`), jwks: func(d entryPoint) []string { return repeat(50, d.jwk("kid", "a")) }},
+		{name: "missing, not there", make: kid(""), jwks: func(entryPoint) []string { return []string{other} }, want: "does not verify"},
+		{name: "missing, nine keys", make: kid(""), jwks: func(d entryPoint) []string { return append(keysOf(t, 8, ""), d.jwk()) }, want: "more than 8 keys"},
+		{name: "nine keys of one kid", make: kid(`"a"`), jwks: func(d entryPoint) []string { return append(keysOf(t, 8, "a"), d.jwk("kid", "a")) }, want: "names kid 'a', which more keys of the JWKS have than are tried"},
+		{name: "eight keys of one kid", make: kid(`"a"`), jwks: func(d entryPoint) []string { return append(keysOf(t, 7, "a"), d.jwk("kid", "a")) }},
+		{name: "large keys of one kid", make: kid(`"a"`), jwks: func(d entryPoint) []string {
 			return append(repeat(1, d.jwk("kid", "a")), jwkOf(&rsa.PublicKey{N: oddNumber(t, 8192), E: 65537}, "kid", "a"), jwkOf(&rsa.PublicKey{N: oddNumber(t, 8190), E: 65537}, "kid", "a"))
 		}, want: "names kid 'a', which more keys"},
 		{name: "empty is missing", make: kid(`""`)},
-		{name: "empty does not name a key without", make: kid(`""`), jwks: func(d door) []string { return []string{jwkOf(d.key.Public()), other} }},
+		{name: "empty does not name a key without", make: kid(`""`), jwks: func(d entryPoint) []string { return []string{jwkOf(d.key.Public()), other} }},
 		{name: "unknown", make: kid(`"nobody"`), want: "not in the JWKS (kid 'nobody')"},
-		{name: "of another key", make: kid(`"x"`), jwks: func(d door) []string { return []string{other, d.jwk()} }, want: "does not verify"},
-		{name: "of two keys", make: kid(`"a"`), jwks: func(d door) []string { return []string{strings.Replace(other, `"x"`, `"a"`, 1), d.jwk("kid", "a")} }},
-		{name: "of two keys, neither signed", make: kid(`"x"`), jwks: func(d door) []string {
+		{name: "of another key", make: kid(`"x"`), jwks: func(d entryPoint) []string { return []string{other, d.jwk()} }, want: "does not verify"},
+		{name: "of two keys", make: kid(`"a"`), jwks: func(d entryPoint) []string {
+			return []string{strings.Replace(other, `"x"`, `"a"`, 1), d.jwk("kid", "a")}
+		}},
+		{name: "of two keys, neither signed", make: kid(`"x"`), jwks: func(d entryPoint) []string {
 			return []string{other, strings.Replace(other, `"AQAB"`, `"Aw"`, 1), d.jwk("kid", "a")}
 		}, want: "does not verify"},
-		{name: "of two keys for two algorithms", make: kid(`"a"`), jwks: func(d door) []string {
+		{name: "of two keys for two algorithms", make: kid(`"a"`), jwks: func(d entryPoint) []string {
 			return []string{jwkOf(ecKey().Public(), "kid", "a", "alg", "ES256"), d.jwk("kid", "a", "alg", "RS256"), d.jwk("kid", "a", "alg", "PS256")}
 		}},
-		{name: "of a transport and a signing key", make: kid(`"a"`), jwks: func(d door) []string {
+		{name: "of a transport and a signing key", make: kid(`"a"`), jwks: func(d entryPoint) []string {
 			return []string{jwkOf(rsaKey(2048)().Public(), "kid", "a", "use", "tls"), d.jwk("kid", "a", "use", "sig")}
 		}},
-		{name: "of two, one for encryption", make: kid(`"a"`), jwks: func(d door) []string {
+		{name: "of two, one for encryption", make: kid(`"a"`), jwks: func(d entryPoint) []string {
 			return []string{d.jwk("kid", "a", "use", "enc"), d.jwk("kid", "a", "use", "sig")}
 		}},
 		{name: "in another case", make: kid(`"A"`), jwks: named("a"), want: "not in the JWKS"},
@@ -95,42 +97,42 @@ func keysOf(t *testing.T, n int, kid string) (jwks []string) {
 
 // Keys that no set should hold, where the TPP or the directory publishes them: the
 // set as a whole is unusable, or the key is not there.
-func TestKeySetTraps(t *testing.T) {
-	point := func(d door, x, y []byte) string {
+func TestKeyOfKeySet(t *testing.T) {
+	point := func(d entryPoint, x, y []byte) string {
 		return jwkOf(ecKey().Public(), "kid", d.kid, "x", b64(x), "y", b64(y))
 	}
-	signedByEC := func(t *testing.T, d door) string {
+	signedByEC := func(t *testing.T, d entryPoint) string {
 		return signJWS(t, `{"alg":"ES256","kid":"`+d.kid+`"}`, d.payload, "ES256", ecKey())
 	}
-	good := func(t *testing.T, d door) string { return d.sign(t, d.header(), d.payload) }
+	good := func(t *testing.T, d entryPoint) string { return d.sign(t, d.header(), d.payload) }
 	beside := jwkOf(rsaKey(2048)().Public(), "kid", "x") // or the set would have no key at all
-	exponent := func(e string) func(d door) []string {
-		return func(d door) []string { return []string{beside, strings.Replace(d.jwk(), `"AQAB"`, `"`+e+`"`, 1)} }
+	exponent := func(e string) func(d entryPoint) []string {
+		return func(d entryPoint) []string { return []string{beside, strings.Replace(d.jwk(), `"AQAB"`, `"`+e+`"`, 1)} }
 	}
-	spring(t, []trap{
+	runAttacks(t, []attack{
 		{name: "exponent 1", make: good, jwks: exponent("AQ"), want: "not in the JWKS"},
 		{name: "exponent 2", make: good, jwks: exponent("Ag"), want: "not in the JWKS"},
 		{name: "even exponent", make: good, jwks: exponent("AQAA"), want: "not in the JWKS"},
 		{name: "huge exponent that ends like the right one", make: good, jwks: exponent("AQAAAAAAAAABAAE"), want: "not in the JWKS"},
-		{name: "modulus of no bits", make: good, want: "RSA key of 0 bits", jwks: func(d door) []string {
+		{name: "modulus of no bits", make: good, want: "RSA key of 0 bits", jwks: func(d entryPoint) []string {
 			return []string{`{"kty":"RSA","kid":"` + d.kid + `","e":"AQAB","n":""}`}
 		}},
-		{name: "point off the curve", make: signedByEC, want: "not in the JWKS", jwks: func(d door) []string {
+		{name: "point off the curve", make: signedByEC, want: "not in the JWKS", jwks: func(d entryPoint) []string {
 			y := make([]byte, 32)
 			y[31] = 1
 			return []string{beside, point(d, y, y)}
 		}},
-		{name: "point at infinity", make: signedByEC, want: "not in the JWKS", jwks: func(d door) []string {
+		{name: "point at infinity", make: signedByEC, want: "not in the JWKS", jwks: func(d entryPoint) []string {
 			return []string{beside, point(d, make([]byte, 32), make([]byte, 32))}
 		}},
-		{name: "coordinates of the field's size", make: signedByEC, want: "not in the JWKS", jwks: func(d door) []string {
+		{name: "coordinates of the field's size", make: signedByEC, want: "not in the JWKS", jwks: func(d entryPoint) []string {
 			p := elliptic.P256().Params().P.Bytes()
 			return []string{beside, point(d, p, p)}
 		}},
-		{name: "curve of another name", make: signedByEC, want: "not in the JWKS", jwks: func(d door) []string {
+		{name: "curve of another name", make: signedByEC, want: "not in the JWKS", jwks: func(d entryPoint) []string {
 			return []string{beside, jwkOf(ecKey().Public(), "kid", d.kid, "crv", "P-384")}
 		}},
-		{name: "kty in another case", make: good, want: "not in the JWKS", jwks: func(d door) []string {
+		{name: "kty in another case", make: good, want: "not in the JWKS", jwks: func(d entryPoint) []string {
 			return []string{beside, d.jwk("kty", "rsa")}
 		}},
 	})
@@ -145,23 +147,23 @@ func TestUnusableKeySets(t *testing.T) {
 		"a private key": "it holds a private or symmetric key; publish public keys only", "its own private key": "it holds a private", "a symmetric key": "it holds a private",
 		"a hundred and one": "it has 101 keys, at most 100 are read", "nothing": "it is empty; publish a public key", "a use of wrong type": "kid 'tpp': use is a number, not a string; publish",
 	}
-	for name, set := range map[string]func(d door) string{
-		"a use of wrong type": func(d door) string { return jwkSet(`{"use":1,` + d.jwk()[1:]) },
-		"a private key":       func(d door) string { return jwkSet(d.jwk(), fmt.Sprintf(private, "x")) },
-		"its own private key": func(d door) string { return jwkSet(`{"d":"AQAB",` + d.jwk()[1:]) },
-		"a symmetric key":     func(d door) string { return jwkSet(d.jwk(), `{"kty":"oct","kid":"x","k":"AAAA"}`) },
-		"ten thousand keys":   func(d door) string { return jwkSet(append(repeat(9_999, `{"kty":"AKP"}`), d.jwk())...) },
-		"a hundred and one":   func(d door) string { return jwkSet(repeat(101, d.jwk())...) },
-		"a set cut off":       func(d door) string { return jwkSet(d.jwk())[:100] },
-		"depth 17": func(d door) string {
+	for name, set := range map[string]func(d entryPoint) string{
+		"a use of wrong type": func(d entryPoint) string { return jwkSet(`{"use":1,` + d.jwk()[1:]) },
+		"a private key":       func(d entryPoint) string { return jwkSet(d.jwk(), fmt.Sprintf(private, "x")) },
+		"its own private key": func(d entryPoint) string { return jwkSet(`{"d":"AQAB",` + d.jwk()[1:]) },
+		"a symmetric key":     func(d entryPoint) string { return jwkSet(d.jwk(), `{"kty":"oct","kid":"x","k":"AAAA"}`) },
+		"ten thousand keys":   func(d entryPoint) string { return jwkSet(append(repeat(9_999, `{"kty":"AKP"}`), d.jwk())...) },
+		"a hundred and one":   func(d entryPoint) string { return jwkSet(repeat(101, d.jwk())...) },
+		"a set cut off":       func(d entryPoint) string { return jwkSet(d.jwk())[:100] },
+		"depth 17": func(d entryPoint) string {
 			return jwkSet(`{"x":` + strings.Repeat("[", 15) + strings.Repeat("]", 15) + "," + d.jwk()[1:])
 		},
-		"depth 100000":          func(d door) string { return `{"x":` + strings.Repeat("[", 100_000) },
-		"nothing":               func(door) string { return jwkSet() },
-		"keys in another case":  func(d door) string { return `{"KEYS":[` + d.jwk() + `]}` },
-		"a JWK instead of sets": func(d door) string { return d.jwk() },
+		"depth 100000":          func(d entryPoint) string { return `{"x":` + strings.Repeat("[", 100_000) },
+		"nothing":               func(entryPoint) string { return jwkSet() },
+		"keys in another case":  func(d entryPoint) string { return `{"KEYS":[` + d.jwk() + `]}` },
+		"a JWK instead of sets": func(d entryPoint) string { return d.jwk() },
 	} {
-		for _, d := range doors(t) {
+		for _, d := range entryPoints(t) {
 			t.Run(name+" "+d.name, func(t *testing.T) {
 				_, err := ParseJWKS([]byte(set(d)))
 				if err == nil {
