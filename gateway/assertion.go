@@ -52,8 +52,8 @@ func (a *authentication) useAssertion(c *registry.Client) (verify.AssertionForm,
 		return "", refusal.From(err)
 	}
 	ctx := q.r.Context()
-	if q.trace != nil {
-		ctx = trace.NewContext(ctx, q.trace)
+	if q.trace.Trace != nil {
+		ctx = trace.NewContext(ctx, q.trace.Trace)
 	}
 	assertion, err := a.who.VerifyClientAssertion(ctx, rules, q.gateway.now())
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 // nothing, and for one that is not clearly the only one. Clients that are not the
 // registry's pass untouched, or not at all (unknown_clients).
 func (q *request) checkAuthorization() error {
-	q.beginForm()
+	q.trace.beginForm(q.r)
 	form, err := q.readForm()
 	if err != nil {
 		return err
@@ -30,7 +30,7 @@ func (q *request) checkAuthorization() error {
 	}
 	var client *registry.Client
 	for _, id := range asks.ClientIDs {
-		q.beginClient(id)
+		q.trace.beginClient(id)
 		c, err := store.Client(q.r.Context(), q.options().Workspace.Name, id)
 		switch {
 		case errors.Is(err, registry.ErrAlike):
@@ -38,7 +38,7 @@ func (q *request) checkAuthorization() error {
 		case errors.Is(err, registry.ErrNotFound) && q.unknown(id):
 			return refusal.New(refusal.MalformedRequest, "unknown_clients", "client_id: no client is registered here with it; register, or ask the bank").Because(errUnknownClient)
 		case errors.Is(err, registry.ErrNotFound):
-			q.conclude(notRegistered)
+			q.trace.conclude(notRegistered)
 		case err != nil:
 			return err
 		default:

@@ -76,7 +76,7 @@ func (q *request) checkAccessToken(c checks) (inactive bool, err error) {
 		return false, err
 	}
 	cert, _ := q.certificate() // CheckUse tells what is missing
-	q.beginCertificate()
+	q.trace.beginCertificate(q.r.TLS, q.certificate)
 	q.trace.Begin("access_token", "access_token", tokenClause, nil)
 	if q.options().Workspace.AccessTokens != nil && registry.IsAccessToken(t.Raw) {
 		return false, refusal.New(refusal.InvalidToken, "access_token", "access token: a registration access token, which the authorization server does not know; send an access token")
@@ -92,7 +92,7 @@ func (q *request) checkAccessToken(c checks) (inactive bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	q.showHolder(of)
+	q.trace.showHolder(of)
 	return of.Inactive, q.checkHolder(t.Raw, bound, of)
 }
 
@@ -107,7 +107,7 @@ func (q *request) presentedToken(c checks) (verify.PresentedToken, error) {
 			form, _, err = q.readGuardedBody()
 		}
 		if err != nil { // a body that is no form, an AS may take for one
-			q.beginForm()
+			q.trace.beginForm(q.r)
 			return verify.PresentedToken{}, err
 		}
 	}
@@ -140,7 +140,7 @@ func (q *request) checkHolder(raw string, bound bool, t authserver.TokenHolder) 
 		uncheckedTokens.WithLabelValues(q.options().Workspace.Name).Inc()
 	}
 	for _, id := range t.ClientIDs {
-		q.beginClient(id)
+		q.trace.beginClient(id)
 		client, err := q.store.Client(q.r.Context(), q.options().Workspace.Name, id)
 		if err == nil {
 			q.is(client)
@@ -149,7 +149,7 @@ func (q *request) checkHolder(raw string, bound bool, t authserver.TokenHolder) 
 		case errors.Is(err, registry.ErrNotFound) && t.Named && q.unknown(id):
 			return refusal.New(refusal.InvalidToken, "unknown_clients", "access token: its client is not registered here; register, or ask the bank").Because(errUnknownClient)
 		case errors.Is(err, registry.ErrNotFound):
-			q.conclude(notRegistered)
+			q.trace.conclude(notRegistered)
 		case err != nil:
 			return err
 		case client.Status != registry.Active:

@@ -43,7 +43,7 @@ func (c *caller) presents(who *verify.ClientAuthentication) {
 // is takes a client of the registry that the request names.
 func (q *request) is(client *registry.Client) {
 	q.caller.clientID, q.caller.of = client.ClientID, owner{client.SoftwareID, client.OrgID}
-	q.showClient(client)
+	q.trace.showClient(client)
 }
 
 // asksForInactive takes that an answer of the AS about a token does not stand.

@@ -102,8 +102,8 @@ func (q *request) refuseRevoked() error {
 	}
 	_, err := q.gateway.checkRevoked(q.r.Context(), cert)
 	if err != nil {
-		q.beginCertificate()
-		q.beginCRL(nil)
+		q.trace.beginCertificate(q.r.TLS, q.certificate)
+		q.trace.beginCRL(q.gateway, nil)
 	}
 	return err
 }

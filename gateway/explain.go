@@ -45,7 +45,7 @@ func (g *Gateway) Explain(ctx context.Context, of Question) (*registry.Explanati
 	d.explains = true
 	d.record()
 	complete, err := d.explain(of)
-	e := registry.Explain(g.options.Workspace.Name, q.operation, g.now(), q.trace, err)
+	e := registry.Explain(g.options.Workspace.Name, q.operation, g.now(), q.trace.Trace, err)
 	switch {
 	case err != nil && refusal.From(err).Kind != refusal.Unavailable:
 	case err != nil || !complete: // a server that did not answer here says nothing of the request

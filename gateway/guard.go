@@ -67,34 +67,34 @@ func (a *authentication) check() (err error) {
 	if err != nil {
 		who, _ := verify.ReadClientAuthentication(q.r.Header["Authorization"], q.r.URL.RawQuery, "")
 		q.caller.presents(who) // for the log: what is wrong is the body
-		q.beginForm()
+		q.trace.beginForm(q.r)
 		return err
 	}
 	a.who, err = verify.ReadClientAuthentication(q.r.Header["Authorization"], q.r.URL.RawQuery, a.form)
 	q.caller.presents(a.who)
 	if err != nil {
-		q.beginAuthentication()
+		q.trace.beginAuthentication(q.r, q.caller.who)
 		return err
 	}
 	cert, absent := q.certificate()
 	unchecked, err := q.gateway.checkRevoked(q.r.Context(), cert)
 	if err != nil {
-		q.beginAuthentication()
-		q.beginCertificate()
-		q.beginCRL(nil)
+		q.trace.beginAuthentication(q.r, q.caller.who)
+		q.trace.beginCertificate(q.r.TLS, q.certificate)
+		q.trace.beginCRL(q.gateway, nil)
 		return err
 	}
 	a.key, a.plain = q.guardKey(a.who, cert)
 	// Nobody refuses any more what was let through before, but for an answer of introspection:
 	// of that an explanation needs all steps.
-	if a.plain && !(q.purpose == introspection && q.trace != nil) && q.gateway.cache.allowed(a.key, q.store) {
+	if a.plain && !(q.purpose == introspection && q.trace.Trace != nil) && q.gateway.cache.allowed(a.key, q.store) {
 		q.remembered(a.key.clientID)
 		return nil
 	}
-	q.beginAuthentication()
-	q.beginCertificate()
+	q.trace.beginAuthentication(q.r, q.caller.who)
+	q.trace.beginCertificate(q.r.TLS, q.certificate)
 	if absent == nil {
-		q.beginCRL(unchecked)
+		q.trace.beginCRL(q.gateway, unchecked)
 	}
 	if err = a.find(); err == nil && a.client != nil && a.who.Empty {
 		a.form = sendWithoutEmpty(q.r, a.form)
@@ -111,7 +111,7 @@ func (a *authentication) find() error {
 	}
 	var unknown error // of an id; another reading of the same one may be a client's
 	for _, id := range a.who.ClientIDs {
-		q.beginClient(id)
+		q.trace.beginClient(id)
 		c, reading, err := q.store.Lookup(q.r.Context(), q.options().Workspace.Name, id)
 		switch {
 		case errors.Is(err, registry.ErrAlike):
@@ -120,7 +120,7 @@ func (a *authentication) find() error {
 			if err := q.refuseUnknown(id); err != nil {
 				unknown = err
 			} else {
-				q.conclude(notRegistered)
+				q.trace.conclude(notRegistered)
 			}
 			continue
 		case err != nil:
@@ -191,7 +191,7 @@ func (a *authentication) checkClient(c *registry.Client) error {
 	if err != nil {
 		return err
 	}
-	q.beginMethod(c, method)
+	q.trace.beginMethod(c, method)
 	if c.Bridge == "" && verify.HasSecret(method.Method) { // the AS would be sent the client's own secret
 		return errNotBridged()
 	}

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"crypto/tls"
+	"net/http"
 	"strings"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
@@ -22,7 +24,7 @@ var guardOperations = map[purpose]string{
 // keepGuarded keeps the explanation of a request to an endpoint of the AS that was
 // refused. Whoever has no certificate is a stranger here, whatever registration demands.
 func (q *request) keepGuarded(err error) {
-	if q.trace == nil {
+	if q.trace.Trace == nil {
 		return
 	}
 	switch refusal.From(err).Kind {
@@ -42,7 +44,7 @@ func (q *request) keepGuarded(err error) {
 		who = q.holder(cert)
 	}
 	store.KeepExplanation(who, func() *registry.Explanation {
-		e := registry.Explain(q.options().Workspace.Name, guardOperations[q.purpose], q.gateway.now(), q.trace, err)
+		e := registry.Explain(q.options().Workspace.Name, guardOperations[q.purpose], q.gateway.now(), q.trace.Trace, err)
 		e.SupportCode = q.supportCode()
 		return e
 	})
@@ -56,15 +58,19 @@ const (
 	methodClause         = "RFC 8705 2.1, RFC 7523 3"
 )
 
+// guardTrace is the trace of a request, with the steps of the guard. One without a Trace
+// records nothing.
+type guardTrace struct{ *trace.Trace }
+
 // notRegistered is the reason of a client that passes, as the AS knows it.
 const notRegistered = "not a client of the registry"
 
-func (q *request) beginForm() {
-	if q.trace == nil {
+func (t guardTrace) beginForm(r *http.Request) {
+	if t.Trace == nil {
 		return
 	}
-	q.trace.Begin("request", "form", formClause, func() any {
-		return map[string]string{"content_type": refusal.Quote(strings.Join(q.r.Header["Content-Type"], ", "))}
+	t.Begin("request", "form", formClause, func() any {
+		return map[string]string{"content_type": refusal.Quote(strings.Join(r.Header["Content-Type"], ", "))}
 	})
 }
 
@@ -79,51 +85,50 @@ type shownAuthentication struct {
 }
 
 // beginAuthentication is after beginForm.
-func (q *request) beginAuthentication() {
-	if q.trace == nil {
+func (t guardTrace) beginAuthentication(r *http.Request, who *verify.ClientAuthentication) {
+	if t.Trace == nil {
 		return
 	}
-	q.beginForm()
-	q.trace.Begin("client_authentication", "client_authentication", authenticationClause, func() any {
-		if q.caller.who == nil {
+	t.beginForm(r)
+	t.Begin("client_authentication", "client_authentication", authenticationClause, func() any {
+		if who == nil {
 			return nil
 		}
 		shown := shownAuthentication{
-			ClientIDs: refusal.Quote(strings.Join(q.caller.who.ClientIDs, " ")), Secret: q.caller.who.Secret, Assertion: q.caller.who.Assertion, InQuery: q.caller.who.InQuery,
+			ClientIDs: refusal.Quote(strings.Join(who.ClientIDs, " ")), Secret: who.Secret, Assertion: who.Assertion, InQuery: who.InQuery,
 		}
-		if q.caller.who.Assertion {
-			shown.KeyID = refusal.Quote(q.caller.who.AssertionKeyID())
+		if who.Assertion {
+			shown.KeyID = refusal.Quote(who.AssertionKeyID())
 		}
-		if q.caller.who.Repeated != "" {
-			shown.Repeated = refusal.Quote(q.caller.who.Repeated)
+		if who.Repeated != "" {
+			shown.Repeated = refusal.Quote(who.Repeated)
 		}
 		return shown
 	})
 }
 
 // conclude says of the step under way what no step is refused for.
-func (q *request) conclude(reason string) { q.trace.Conclude(trace.Unknown, reason) }
+func (t guardTrace) conclude(reason string) { t.Conclude(trace.Unknown, reason) }
 
 // beginCertificate shows a certificate also where it does not count, and why.
-func (q *request) beginCertificate() {
-	if q.trace == nil {
+func (t guardTrace) beginCertificate(state *tls.ConnectionState, certificate func() (*verify.Certificate, error)) {
+	if t.Trace == nil {
 		return
 	}
-	state := q.r.TLS
-	q.trace.Begin("client_certificate", "client_certificate", certificateClause, func() any { return certificateOf(state) })
-	if _, absent := q.certificate(); absent != nil {
-		q.conclude(absent.Error())
+	t.Begin("client_certificate", "client_certificate", certificateClause, func() any { return certificateOf(state) })
+	if _, absent := certificate(); absent != nil {
+		t.conclude(absent.Error())
 	}
 }
 
 // beginCRL shows the CRLs, where there are some.
-func (q *request) beginCRL(unchecked *verify.Unchecked) {
-	if q.trace == nil || q.options().CRLs == nil {
+func (t guardTrace) beginCRL(g *Gateway, unchecked *verify.Unchecked) {
+	if t.Trace == nil || g.options.CRLs == nil {
 		return
 	}
-	q.trace.Begin("client_certificate", verify.RuleCRL, crlClause, q.gateway.shownCRLs())
+	t.Begin("client_certificate", verify.RuleCRL, crlClause, g.shownCRLs())
 	if unchecked != nil {
-		q.conclude(unchecked.Error() + passedUnchecked)
+		t.conclude(unchecked.Error() + passedUnchecked)
 	}
 }
 
@@ -137,25 +142,25 @@ type shownClient struct {
 }
 
 // beginClient looks for a client_id, which may be anybody's word.
-func (q *request) beginClient(id string) {
-	if q.trace == nil {
+func (t guardTrace) beginClient(id string) {
+	if t.Trace == nil {
 		return
 	}
-	q.trace.Begin("client", "client", clientClause, func() any { return map[string]string{"presented_client_id": refusal.Quote(id)} })
+	t.Begin("client", "client", clientClause, func() any { return map[string]string{"presented_client_id": refusal.Quote(id)} })
 }
 
-func (q *request) showClient(client *registry.Client) {
-	if q.trace != nil {
-		q.trace.Show(shownClient{client.ClientID, client.SoftwareID, client.OrgID, client.Status, client.Suspended})
+func (t guardTrace) showClient(client *registry.Client) {
+	if t.Trace != nil {
+		t.Show(shownClient{client.ClientID, client.SoftwareID, client.OrgID, client.Status, client.Suspended})
 	}
 }
 
 // beginMethod shows how a client is registered to authenticate.
-func (q *request) beginMethod(client *registry.Client, a *verify.Authenticator) {
-	if q.trace == nil {
+func (t guardTrace) beginMethod(client *registry.Client, a *verify.Authenticator) {
+	if t.Trace == nil {
 		return
 	}
-	q.trace.Begin("client_authentication", a.Method, methodClause, func() any {
+	t.Begin("client_authentication", a.Method, methodClause, func() any {
 		shown := map[string]string{"token_endpoint_auth_method": a.Method}
 		if a.SANClaim != "" {
 			shown[a.SANClaim] = a.SAN
@@ -176,8 +181,8 @@ type shownHolder struct {
 	Inactive  bool     `json:"inactive"`
 }
 
-func (q *request) showHolder(of authserver.TokenHolder) {
-	if q.trace != nil {
-		q.trace.Show(shownHolder{of.ClientIDs, of.Known, of.Inactive})
+func (t guardTrace) showHolder(of authserver.TokenHolder) {
+	if t.Trace != nil {
+		t.Show(shownHolder{of.ClientIDs, of.Known, of.Inactive})
 	}
 }

@@ -22,7 +22,7 @@ func TestStepsOfWhatWasLetThroughBefore(t *testing.T) {
 			t.Fatalf("%d %s", answer.Code, answer.Body)
 		}
 		var steps []string
-		for _, s := range registry.Explain("", "", time.Now(), w.passed.Context().(*request).trace, nil).Steps {
+		for _, s := range registry.Explain("", "", time.Now(), w.passed.Context().(*request).trace.Trace, nil).Steps {
 			steps = append(steps, s.Step+" "+s.Rule)
 		}
 		want := []string{

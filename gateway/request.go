@@ -37,7 +37,7 @@ type request struct {
 	operation, support string
 	fields             []slog.Attr
 	// trace is what was checked so far, nil where nobody will ask.
-	trace *trace.Trace
+	trace guardTrace
 	// caller is who sends it to an endpoint of the AS.
 	caller caller
 	// authenticates: a refusal is one of client authentication. page: a person reads it, in a
@@ -51,7 +51,7 @@ func (g *Gateway) newRequest(w http.ResponseWriter, r *http.Request, t *table, w
 	q := &request{Context: r.Context(), gateway: g, w: w, table: t, purpose: what}
 	q.r = r.WithContext(q)
 	if g.options.Explain && guardOperations[what] != "" {
-		q.trace = new(trace.Trace)
+		q.trace.Trace = new(trace.Trace)
 	}
 	return q
 }

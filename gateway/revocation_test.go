@@ -254,7 +254,7 @@ func TestExplainRevoked(t *testing.T) {
 		d := w.registering(r)
 		d.record()
 		err := d.certificate()
-		for _, s := range registry.Explain("", "", time.Now(), d.request.trace, err).Steps {
+		for _, s := range registry.Explain("", "", time.Now(), d.request.trace.Trace, err).Steps {
 			if s.Rule == verify.RuleCRL {
 				return s
 			}
@@ -291,7 +291,7 @@ func TestExplainRevokedAtTheEndpoints(t *testing.T) {
 		} else {
 			q.serveGuarded(next)
 		}
-		steps := registry.Explain("", "", time.Now(), q.trace, errors.New("refused")).Steps
+		steps := registry.Explain("", "", time.Now(), q.trace.Trace, errors.New("refused")).Steps
 		last := steps[len(steps)-1]
 		if answer.Code != 401 || last.Step != "client_certificate" || last.Rule != verify.RuleCRL || !strings.Contains(string(last.Input), "issuing.crl") {
 			t.Errorf("%d, %+v", answer.Code, last)

@@ -23,8 +23,8 @@ import (
 
 // record has the checks of a request recorded from here on.
 func (d *registrationRequest) record() {
-	d.request.trace = new(trace.Trace)
-	d.request.r = d.request.r.WithContext(trace.NewContext(d.request.r.Context(), d.request.trace))
+	d.request.trace.Trace = new(trace.Trace)
+	d.request.r = d.request.r.WithContext(trace.NewContext(d.request.r.Context(), d.request.trace.Trace))
 }
 
 // traces tells whether anybody will ask what was checked of a request.
@@ -36,7 +36,7 @@ func (g *Gateway) traces() bool {
 // and with explain on of one that was refused.
 func (d *registrationRequest) keep(err error) {
 	switch {
-	case d.request.trace == nil:
+	case d.request.trace.Trace == nil:
 		return
 	case (err == nil || !d.options.Explain) && (d.request.operation == "read" || !d.request.trace.Has(trace.WouldRefuse)):
 		return // whoever reads often would write over what was refused
@@ -52,7 +52,7 @@ func (d *registrationRequest) keep(err error) {
 		who = d.request.holder(cert)
 	}
 	d.store.KeepExplanation(who, func() *registry.Explanation {
-		e := registry.Explain(d.options.Workspace.Name, d.request.operation, d.now(), d.request.trace, err)
+		e := registry.Explain(d.options.Workspace.Name, d.request.operation, d.now(), d.request.trace.Trace, err)
 		e.SupportCode = d.request.supportCode()
 		return e
 	})
@@ -77,7 +77,7 @@ type shownCertificate struct {
 }
 
 func (d *registrationRequest) beginCertificate() {
-	if d.request.trace == nil {
+	if d.request.trace.Trace == nil {
 		return
 	}
 	if !d.options.NeedsCertificate {
@@ -128,7 +128,7 @@ func (d *registrationRequest) beginToken() {
 }
 
 func (d *registrationRequest) showToken() {
-	if d.request.trace != nil {
+	if d.request.trace.Trace != nil {
 		d.request.trace.Show(shownOf(d.token))
 	}
 }
@@ -151,7 +151,7 @@ func shownOf(t *verify.AccessToken) *shownToken {
 
 // beginPolicy shows of a policy's input what the policy may read.
 func (d *registrationRequest) beginPolicy(p *Policy, in *verify.PolicyInput) {
-	if d.request.trace == nil {
+	if d.request.trace.Trace == nil {
 		return
 	}
 	registration := in.Registration
