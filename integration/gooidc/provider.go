@@ -38,8 +38,7 @@ func newProvider(config authserverprocess.Config, store *store) (http.Handler, e
 	}
 	gateway, registrar := staticClients(config)
 
-	op, err := provider.New(config.Issuer, store,
-		func(context.Context) (goidc.JSONWebKeySet, error) { return keys, nil },
+	options := append(registrationOptions(config, store),
 		provider.WithStaticClients(gateway, registrar),
 		provider.WithScopes(goidc.ScopeOpenID, goidc.NewScope("accounts"), goidc.NewScope("payments"),
 			goidc.NewScope("fundsconfirmations"), goidc.NewScope("dcr_register")),
@@ -77,19 +76,11 @@ func newProvider(config authserverprocess.Config, store *store) (http.Handler, e
 		// The library itself refuses foreign tokens: 403.
 		provider.WithTokenRevocation(func(context.Context, *goidc.Client) bool { return true }),
 
-		provider.WithDCR(store),
-		provider.WithDCRTokenRotation(),
-		provider.WithClientIDFunc(clientID),
-		provider.WithDCRValidateInitialTokenFunc(func(_ context.Context, token string) error {
-			if subtle.ConstantTimeCompare([]byte(token), []byte(config.InitialAccessToken)) != 1 {
-				return errors.New("unknown initial access token")
-			}
-			return nil
-		}),
 		provider.WithHandleErrorFunc(func(_ context.Context, err error) {
 			slog.Info("refused", "error", err) // the answer never names the field
 		}),
 	)
+	op, err := provider.New(config.Issuer, store, func(context.Context) (goidc.JSONWebKeySet, error) { return keys, nil }, options...)
 	if err != nil {
 		return nil, err
 	}
@@ -155,4 +146,20 @@ func newFetcher(roots string) (*http.Client, error) {
 		Transport:     &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}, nil
+}
+
+// registrationOptions are those of dynamic client registration, behind an initial access
+// token.
+func registrationOptions(config authserverprocess.Config, store *store) []provider.Option {
+	return []provider.Option{
+		provider.WithDCR(store),
+		provider.WithDCRTokenRotation(),
+		provider.WithClientIDFunc(clientID),
+		provider.WithDCRValidateInitialTokenFunc(func(_ context.Context, token string) error {
+			if subtle.ConstantTimeCompare([]byte(token), []byte(config.InitialAccessToken)) != 1 {
+				return errors.New("unknown initial access token")
+			}
+			return nil
+		}),
+	}
 }

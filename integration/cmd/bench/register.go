@@ -54,14 +54,7 @@ func (b *bench) register(ctx context.Context) error {
 	}
 	b.table.section("POST register, %d requests of %.1f KB after %d that do not count, connections kept alive over mTLS",
 		count, float64(len(bodies[0].body))/1000, warmUp)
-	kinds := []struct {
-		name        string
-		changes     []change
-		forgetful   bool
-		connections int
-		requests    []request
-		times       int
-	}{
+	kinds := []registering{
 		{"store on disk, 16 connections", withoutToken, false, 16, bodies, 3},
 		{"store that forgets, 16 connections", withoutToken, true, 16, bodies, 3},
 		{"store on disk, 64 connections", withoutToken, false, 64, bodies, 1},
@@ -92,10 +85,26 @@ func (b *bench) register(ctx context.Context) error {
 			runs[i] = append(runs[i], r)
 		}
 	}
+	b.tellKinds(kinds, runs, median(verifications))
+	return nil
+}
+
+// registering is one way to measure registrations, how many times.
+type registering struct {
+	name        string
+	changes     []change
+	forgetful   bool
+	connections int
+	requests    []request
+	times       int
+}
+
+// tellKinds tells the runs of each kind, the first in PS256 verifications, in seconds, too.
+func (b *bench) tellKinds(kinds []registering, runs [][]*registered, verification float64) {
 	for i, k := range kinds {
 		b.tellRegistered(k.name, runs[i], i == 0)
 		if i == 0 {
-			cost, verification := middle(runs[0]).cpu.Seconds()/float64(runs[0][0].count), median(verifications)
+			cost := middle(runs[0]).cpu.Seconds() / float64(runs[0][0].count)
 			b.table.atMost(k.name+", in PS256 verifications", cost/verification, verificationsTarget, "%.1f of %.1f us", cost/verification, 1e6*verification)
 		}
 		if k.forgetful {
@@ -103,7 +112,6 @@ func (b *bench) register(ctx context.Context) error {
 			b.table.told("disk / forgetful", "%.2f per core, %.2f wall", forgetful.cpu.Seconds()/disk.cpu.Seconds(), forgetful.took.Seconds()/disk.took.Seconds())
 		}
 	}
-	return nil
 }
 
 // middle is the run with the median of CPU time.
