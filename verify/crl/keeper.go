@@ -32,6 +32,6 @@ func (f *source) recall(ctx context.Context) {
 		return
 	}
 	if err := f.use(body, true); err != nil {
-		f.log.Warn("does not use a CRL that was kept", slog.String("crl", f.name), slog.Any("error", err))
+		f.log.Warn("cannot use a CRL from the store", slog.String("crl", f.name), slog.Any("error", err))
 	}
 }

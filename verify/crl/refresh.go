@@ -168,7 +168,7 @@ func (f *source) tell(err error) {
 	switch {
 	case errors.Is(err, jwks.ErrOffline):
 	case err != nil && !f.failing:
-		f.log.Warn("cannot use a CRL; the one before counts, if there is one", slog.String("crl", f.name), slog.Any("error", err), slog.String("cure", cure))
+		f.log.Warn("cannot use a CRL; goes on with the previous one, if there is one", slog.String("crl", f.name), slog.Any("error", err), slog.String("cure", cure))
 		f.failing = true
 	case err == nil && f.failing:
 		f.log.Info("can use a CRL again", slog.String("crl", f.name))
@@ -183,7 +183,7 @@ func (f *source) tellEnded() {
 	l := f.shown()
 	ended := l != nil && !l.Current(f.set.now())
 	if ended && !f.ended {
-		f.log.Warn("a CRL has ended, and there is no newer one", slog.String("crl", f.name), slog.Time("next_update", l.NextUpdate), slog.String("cure", "ask the CA, or put its current list into the file"))
+		f.log.Warn("has no current CRL: the last one is past its nextUpdate, and there is no newer one", slog.String("crl", f.name), slog.Time("next_update", l.NextUpdate), slog.String("cure", "ask the CA, or put its current list into the file"))
 	}
 	f.ended = ended
 }

@@ -121,7 +121,7 @@ func (s *Set) meet(ca *x509.Certificate) []*verify.CRL {
 				continue
 			}
 			if err := one.take(waiting.list); err != nil {
-				from.log.Warn("does not use a CRL that a client's CA should have signed", slog.String("crl", from.name), slog.Any("error", err))
+				from.log.Warn("rejects a CRL that names a client's CA as its issuer", slog.String("crl", from.name), slog.Any("error", err))
 				from.reject(waiting.list)
 				continue
 			}

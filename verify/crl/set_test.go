@@ -174,7 +174,7 @@ func TestForgedFirstList(t *testing.T) {
 	h.check("revoked by a forger", h.revokes(ca, 1), false)
 	h.check("whole", h.Whole(), false)
 	h.check("current", h.States()[0].Held, false)
-	h.check("it was said", strings.Contains(h.log.String(), "does not use a CRL that a client's CA should have signed"), true)
+	h.check("it was said", strings.Contains(h.log.String(), "rejects a CRL that names a client's CA as its issuer"), true)
 	s.serves(ca.List(nil, 1))
 	h.attempt()
 	h.check("revoked", h.revokes(ca, 1), true)
@@ -358,7 +358,7 @@ func TestFile(t *testing.T) {
 	h.now = at.Add(2 * time.Hour)
 	h.sources[0].tellEnded()
 	h.sources[0].tellEnded()
-	h.check("said that it has ended", strings.Count(h.log.String(), "a CRL has ended"), 1)
+	h.check("said that it has ended", strings.Count(h.log.String(), "has no current CRL"), 1)
 	h.check("current", h.States()[0].Current, false)
 }
 
