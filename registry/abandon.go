@@ -19,7 +19,7 @@ func (n *creation) abandon(ctx context.Context, cause error) error {
 	var lost *Discrepancy
 	if errors.Is(cause, ErrLost) {
 		if n.ws.Provisioner.ChoosesClientID() {
-			r.log.Error("answer lost: the client will be deleted at the authorization server", slog.String("client_id", c.ClientID), slog.Any("error", cause))
+			r.log.Error("lost the answer to a registration; will delete the client at the authorization server", slog.String("client_id", c.ClientID), slog.Any("error", cause))
 			crashpoint("register: lost")
 			return afterLease(cause) // until then token and jti are taken
 		}
@@ -27,7 +27,7 @@ func (n *creation) abandon(ctx context.Context, cause error) error {
 	}
 	crashpoint("register: refused")
 	if err := r.forgetPending(ctx, n.entry, lost); err != nil {
-		r.log.Error("a refused registration could not be removed now; it will be later", slog.String("registration", c.ID), slog.Any("error", err))
+		r.log.Error("cannot remove a refused registration from the store now; tries again later", slog.String("registration", c.ID), slog.Any("error", err))
 		return afterLease(cause)
 	}
 	crashpoint("register: forgotten")
@@ -36,7 +36,7 @@ func (n *creation) abandon(ctx context.Context, cause error) error {
 
 // answerLost logs, and lists, a client that nobody knows.
 func (r *Registry) answerLost(c *Client, cause error) *Discrepancy {
-	r.log.Error("answer lost: the authorization server may hold a client that the registry does not know",
+	r.log.Error("lost the answer to a registration; the authorization server may hold a client that the registry does not know",
 		slog.String("workspace", c.Workspace), slog.String("software_id", c.SoftwareID), slog.String("client_id", c.ClientID), slog.Any("error", cause))
 	return r.discrepancy(AnswerLost, c, cause)
 }
@@ -65,11 +65,11 @@ func (n *creation) disown(ctx context.Context, cause error) {
 		crashpoint("disown: deleted")
 		err = r.forgetPending(ctx, n.entry, nil)
 	} else {
-		r.log.Warn("the authorization server holds a client that the registry does not take; the outbox goes on", slog.String("client_id", p.ClientID), slog.Any("error", errors.Join(cause, err)))
+		r.log.Warn("cannot delete a rejected client at the authorization server now; the outbox tries again", slog.String("client_id", p.ClientID), slog.Any("error", errors.Join(cause, err)))
 		err = n.leaveForDeletion(ctx, &made, err)
 	}
 	if err != nil {
-		r.log.Error("a failed registration could not be removed now; it will be later", slog.String("registration", c.ID), slog.Any("error", err))
+		r.log.Error("cannot remove a failed registration from the store now; tries again later", slog.String("registration", c.ID), slog.Any("error", err))
 	}
 	crashpoint("disown: ended")
 }

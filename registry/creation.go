@@ -106,7 +106,7 @@ func (n *creation) call(ctx context.Context) (err error) {
 	n.answer, err = as.Create(ctx, c)
 	other := n.answer != nil && n.answer.ClientID != c.ClientID // whoever made it would make one more
 	if errors.Is(err, ErrLost) && as.ChoosesClientID() && !other {
-		n.r.log.Warn("repeating a registration whose answer was lost", slog.String("client_id", c.ClientID), slog.Any("error", err))
+		n.r.log.Warn("repeats a registration whose answer was lost", slog.String("client_id", c.ClientID), slog.Any("error", err))
 		first := err
 		if n.answer, err = as.Create(ctx, c); err != nil && !errors.Is(err, ErrLost) {
 			// Whatever it says now, the first request may have been carried out.

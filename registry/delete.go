@@ -63,7 +63,7 @@ func (d *deletion) reserve(ctx context.Context) error {
 		return err
 	}
 	if d.audit.Reason != "" {
-		d.r.log.Warn("an operator deletes a client that the authorization server has lost", slog.String("workspace", d.ws.Name), slog.String("client_id", d.client.ClientID), slog.String("software_id", d.client.SoftwareID))
+		d.r.log.Warn("deletes a client that the authorization server has lost, as an operator requested", slog.String("workspace", d.ws.Name), slog.String("client_id", d.client.ClientID), slog.String("software_id", d.client.SoftwareID))
 	}
 	crashpoint("delete: begun")
 	return nil
@@ -99,9 +99,9 @@ func (d *deletion) conclude(ctx context.Context, failed error) error {
 	if failed == nil {
 		return nil
 	}
-	d.r.log.Warn("the authorization server did not delete a client; the outbox goes on", slog.String("client_id", d.client.ClientID), slog.Any("error", failed))
+	d.r.log.Warn("cannot delete a client at the authorization server now; the outbox tries again", slog.String("client_id", d.client.ClientID), slog.Any("error", failed))
 	if err := d.r.reschedule(ctx, d.entry, failed); err != nil {
-		d.r.log.Error("outbox: entry not written back", slog.Any("error", err))
+		d.r.log.Error("cannot update an outbox entry in the store", slog.Any("error", err))
 	}
 	crashpoint("delete: put off")
 	return nil

@@ -137,7 +137,7 @@ func (r *Registry) DeclareRestored(ctx context.Context, label string) error {
 	if err != nil {
 		return fmt.Errorf("registry: the restore %q cannot be recorded: %w", label, err)
 	}
-	r.log.Warn("the store was restored, as the configuration declares; tokens, requests and assertions issued up to the epoch are refused, and client_ids that the registry does not know, until an operator confirms",
+	r.log.Warn("records that the store was restored, as restored declares; refuses tokens, requests and assertions issued up to the epoch, and unknown client_ids until an operator confirms",
 		slog.String("restored", label), slog.Time("epoch", began.Time()))
 	return nil
 }

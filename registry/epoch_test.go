@@ -165,7 +165,7 @@ func TestRestoreThatCannotBeRecorded(t *testing.T) {
 	if _, err := opens(t, registry.Options{Store: s, Sealer: plain{}, Restored: "label"}); !errors.Is(err, errFull) {
 		t.Error(err)
 	}
-	if says, err := opens(t, registry.Options{Store: s, Sealer: plain{}}); err != nil || !strings.Contains(says, "the store takes no writes") {
+	if says, err := opens(t, registry.Options{Store: s, Sealer: plain{}}); err != nil || !strings.Contains(says, "cannot write to the store") {
 		t.Errorf("%v, %s", err, says)
 	}
 }

@@ -215,7 +215,7 @@ func (r *Registry) writeExplanations(ctx context.Context, first kept) {
 	})
 	if err != nil {
 		x.lost.Add(int64(len(batch)))
-		r.log.Warn("explanations of refused requests were not kept", slog.Int("lost", len(batch)), slog.Any("error", err))
+		r.log.Warn("cannot store explanations of refused requests", slog.Int("explanations", len(batch)), slog.Any("error", err))
 	}
 }
 

@@ -74,7 +74,7 @@ func (r *Registry) checkKeyset(ctx context.Context, lost string) (*binding, erro
 		case idErr != nil:
 			return nil, idErr
 		case id == lost:
-			r.log.Warn("the store is given another keyset, as the configuration says; the credentials of its clients at the authorization server are lost", slog.String("keyset_lost", id))
+			r.log.Warn("binds the store to another keyset, as keyset_lost says; the clients' credentials at the authorization server are lost", slog.String("keyset_lost", id))
 			b, err = binding{}, nil
 		}
 	}
@@ -159,7 +159,7 @@ func (r *Registry) checkSeals(seals []seal) error {
 	case len(seals):
 		return ErrForeignKeyset
 	}
-	r.log.Warn("the keyset lacks keys that this store was sealed with; credentials that were sealed with them alone cannot be read", slog.Int("keys", missing))
+	r.log.Warn("cannot decrypt credentials in the store that were encrypted with keys which the keyset lacks", slog.Int("keys", missing))
 	return nil
 }
 
@@ -197,7 +197,7 @@ func (r *Registry) proveKeyset(ctx context.Context) error {
 	case err != nil:
 		return err
 	case opened && sealed > 1:
-		r.log.Warn("the credentials of some clients do not open with the keyset; those that do not cannot be changed or deleted at the authorization server", slog.Int("not_opened", sealed-1))
+		r.log.Warn("cannot decrypt the credentials of some clients with the keyset; cannot update or delete these clients at the authorization server", slog.Int("unreadable", sealed-1))
 	case opened:
 	case sealed > 0:
 		return ErrForeignKeyset
@@ -206,7 +206,7 @@ func (r *Registry) proveKeyset(ctx context.Context) error {
 		if err != nil || empty {
 			return err
 		}
-		r.log.Warn("the store holds nothing that the keyset could be tried on; it is bound to the keyset as it is now")
+		r.log.Warn("cannot verify the keyset, because the store holds no credentials; binds the store to this keyset")
 	}
 	return nil
 }

@@ -137,7 +137,7 @@ func TestStoreIsBoundToItsKeyset(t *testing.T) {
 	for len(k.ids) > 1 {
 		k.forget()
 	}
-	if says := must("only the newest key is left"); !strings.Contains(says, "lacks keys") {
+	if says := must("only the newest key is left"); !strings.Contains(says, "the keyset lacks") {
 		t.Errorf("it does not say that keys are missing: %q", says)
 	}
 	foreign("another keyset at the end")
@@ -172,7 +172,7 @@ func TestStoreFromBeforeIsBound(t *testing.T) {
 		t.Fatal(err)
 	}
 	unbind(t, s)
-	if says, err := opens(t, registry.Options{Store: s, Sealer: own}); err != nil || !strings.Contains(says, "not_opened=1") {
+	if says, err := opens(t, registry.Options{Store: s, Sealer: own}); err != nil || !strings.Contains(says, "unreadable=1") {
 		t.Errorf("%v, %s", err, says)
 	}
 }
@@ -273,7 +273,7 @@ func TestStoreFromBeforeWithoutSecrets(t *testing.T) {
 	if err := s.Update(t.Context(), func(w registry.Writer) error { return w.Put("discovery/x", nil) }); err != nil {
 		t.Fatal(err)
 	}
-	if says, err := opens(t, registry.Options{Store: s, Sealer: own}); err != nil || !strings.Contains(says, "nothing that the keyset could be tried on") {
+	if says, err := opens(t, registry.Options{Store: s, Sealer: own}); err != nil || !strings.Contains(says, "cannot verify the keyset") {
 		t.Errorf("%v, %s", err, says)
 	}
 	if _, err := opens(t, registry.Options{Store: s, Sealer: newRotation(t).sealer()}); !errors.Is(err, registry.ErrForeignKeyset) {

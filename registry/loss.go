@@ -84,6 +84,6 @@ func (e *Epoch) take(entries []Entry) error {
 
 func (r *Registry) logLoss(e *Epoch) {
 	last := e.Losses[len(e.Losses)-1]
-	r.log.Warn("the store has lost what it held, and an operator has accepted that; tokens, requests and assertions issued up to the epoch are refused, and client_ids that the registry does not know, until an operator confirms",
+	r.log.Warn("records a loss of data in the store, as accept_loss accepts; refuses tokens, requests and assertions issued up to the epoch, and unknown client_ids until an operator confirms",
 		slog.Uint64("found", last.Found), slog.Uint64("committed", last.Committed), slog.Time("epoch", e.Time()))
 }

@@ -30,7 +30,7 @@ func (r *Registry) runOutbox(ctx context.Context, changed <-chan struct{}) {
 		began := time.Now()
 		pause, err := r.passOutbox(ctx, queue)
 		if err != nil && ctx.Err() == nil {
-			r.log.Error("the outbox cannot be read", slog.Any("error", err))
+			r.log.Error("cannot read the outbox", slog.Any("error", err))
 		}
 		select {
 		case <-ctx.Done():
@@ -82,7 +82,7 @@ func (r *Registry) passEntries(ctx context.Context, queue *outboxQueue, prefix s
 func (r *Registry) offer(queue *outboxQueue, e Entry) {
 	var k work
 	if err := json.Unmarshal(e.Value, &k); err != nil {
-		r.log.Error("unreadable outbox entry", slog.String("key", e.Key), slog.Any("error", err))
+		r.log.Error("cannot parse an outbox entry", slog.String("key", e.Key), slog.Any("error", err))
 		return
 	}
 	ws, ok := r.attached(k.Workspace)
@@ -105,14 +105,14 @@ func (r *Registry) carryOut(ctx context.Context, entry string) {
 	})
 	switch {
 	case err != nil && ctx.Err() == nil:
-		r.log.Error("the outbox cannot be read", slog.Any("error", err))
+		r.log.Error("cannot read the outbox", slog.Any("error", err))
 		return
 	case err != nil, value == nil, ctx.Err() != nil:
 		return
 	}
 	k := work{key: entry}
 	if err := json.Unmarshal(value, &k); err != nil {
-		r.log.Error("unreadable outbox entry", slog.String("key", entry), slog.Any("error", err))
+		r.log.Error("cannot parse an outbox entry", slog.String("key", entry), slog.Any("error", err))
 		return
 	}
 	ws, ok := r.attached(k.Workspace)
@@ -128,16 +128,16 @@ func (r *Registry) carryOut(ctx context.Context, entry string) {
 	}
 	log := r.log.With(slog.String("kind", k.Kind), slog.String("workspace", k.Workspace), slog.Int("attempt", k.Attempts+1), slog.Any("error", err))
 	if k.final(err, r.now()) {
-		log.Warn("outbox: given up")
+		log.Warn("gives up an outbox entry")
 		err = r.drop(ctx, k)
 		crashpoint("outbox: given up")
 	} else {
-		log.Info("outbox: will be tried again")
+		log.Info("will retry an outbox entry")
 		err = r.reschedule(ctx, k, err)
 		crashpoint("outbox: put off")
 	}
 	if err != nil {
-		r.log.Error("outbox: entry not written back", slog.Any("error", err))
+		r.log.Error("cannot update an outbox entry in the store", slog.Any("error", err))
 	}
 }
 

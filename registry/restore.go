@@ -57,7 +57,7 @@ func (r *Registry) restore(ctx context.Context, ws Workspace, k work) error {
 		if errors.Is(err, ErrDetached) {
 			kind = Detached
 		}
-		r.log.Error("the authorization server may hold other metadata of a client than the registry", slog.String("client_id", c.ClientID), slog.Any("error", err))
+		r.log.Error("cannot restore a client's metadata at the authorization server, which may hold others than the registry", slog.String("client_id", c.ClientID), slog.Any("error", err))
 		lost = r.discrepancy(kind, c, err)
 	}
 	return errors.Join(err, r.endRestore(ctx, ws, c, k, err == nil, theirs, lost))

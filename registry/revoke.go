@@ -173,6 +173,6 @@ func (r *Registry) revokeFirst(ctx context.Context, ws Workspace, k work) error 
 	if !k.refused(err) && k.Attempts < revokeAttempts {
 		return err
 	}
-	r.log.Info("the token of a deleted client was not revoked at the authorization server", slog.String("registration", k.Registration), slog.Any("error", err))
+	r.log.Info("cannot revoke the token of a deleted client at the authorization server", slog.String("registration", k.Registration), slog.Any("error", err))
 	return nil
 }

@@ -24,7 +24,7 @@ func (r *Registry) settle(ctx context.Context, o Options) error {
 		if err := r.holdLosses(ctx, engine, now); err != nil {
 			return err
 		}
-		r.log.Error("the store takes no writes; with the first one that it takes it is bound to its keyset, and the epoch of a loss that was accepted is written, which is in force already", slog.Any("error", err))
+		r.log.Error("cannot write to the store; with the first write that succeeds it binds the store to its keyset, and records the epoch of an accepted loss, which is in force already", slog.Any("error", err))
 		r.store = &settling{Store: engine, first: func(ctx context.Context) error { return r.firstCommit(ctx, engine, b, now) }}
 	}
 	return r.DeclareRestored(ctx, o.Restored)

@@ -208,6 +208,6 @@ func (r *Registry) statementIssued(v Reader, c *Client) int64 {
 			}
 		}
 	}
-	r.log.Warn("cannot read when the software statement of a client was issued; it does not count", slog.String("registration", c.ID), slog.Any("error", err))
+	r.log.Warn("cannot read when a client's software statement was issued (iat); ignores it", slog.String("registration", c.ID), slog.Any("error", err))
 	return 0
 }

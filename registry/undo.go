@@ -71,6 +71,6 @@ func (r *Registry) registerToDelete(ctx context.Context, ws Workspace, c *Client
 // token: asking again without end would end nothing. RFC 7592 2.3: 401 is also the answer
 // for a client that is gone.
 func (r *Registry) notDeleted(c *Client, cause error) *Discrepancy {
-	r.log.Error("the authorization server may still hold a deleted client", slog.String("client_id", c.ClientID), slog.Any("error", cause))
+	r.log.Error("cannot delete a client at the authorization server, which may still hold it", slog.String("client_id", c.ClientID), slog.Any("error", cause))
 	return r.discrepancy(NotDeleted, c, cause)
 }

@@ -64,7 +64,7 @@ func (r *Registry) update(ctx context.Context, ws Workspace, c *Client) (*Provis
 	if !errors.Is(err, ErrLost) && !errors.Is(err, ErrDetached) || !ws.Provisioner.ChoosesClientID() {
 		return p, standingAfter(p, err), err
 	}
-	r.log.Warn("registering a client at the authorization server again, for a registration access token that was lost", slog.String("client_id", c.ClientID), slog.Any("error", err))
+	r.log.Warn("registers a client at the authorization server again, because its registration access token was lost", slog.String("client_id", c.ClientID), slog.Any("error", err))
 	theirs := max(changed, standingAfter(p, err)) // the POST replaces what the AS has
 	if err := r.reattach(ctx, ws, c); err != nil {
 		return nil, max(theirs, standingAfter(nil, err)), err
@@ -89,7 +89,7 @@ func (r *Registry) reattach(ctx context.Context, ws Workspace, c *Client) error 
 	case err != nil && (p.Credentials.RegistrationAccessToken == "" || p.Credentials.RegistrationPath == ""):
 		return fmt.Errorf("%w: registered again it got none that can be read: %w", ErrDetached, err)
 	case err != nil: // the rest of the answer is not known: what the client has beside these stays
-		r.log.Warn("the answer to a client's repeated registration is not as it should be; goes on with its registration access token", slog.String("client_id", c.ClientID), slog.Any("error", err))
+		r.log.Warn("cannot read the whole answer to a client's repeated registration; uses its registration access token", slog.String("client_id", c.ClientID), slog.Any("error", err))
 		c.Credentials.RegistrationAccessToken, c.Credentials.RegistrationPath = p.Credentials.RegistrationAccessToken, p.Credentials.RegistrationPath
 		return nil
 	}
@@ -106,7 +106,7 @@ func (ch *change) abandon(ctx context.Context, cause error) error {
 	}
 	err := ch.release(ctx, lost)
 	if err != nil {
-		ch.r.log.Error("a failed update could not be released; its lease ends by itself", slog.String("client_id", ch.client.ClientID), slog.Any("error", err))
+		ch.r.log.Error("cannot release the lease of a failed update; it ends by itself", slog.String("client_id", ch.client.ClientID), slog.Any("error", err))
 	}
 	crashpoint("update: released")
 	if err != nil || ch.standing == perhapsChanged {
@@ -120,7 +120,7 @@ func (ch *change) abandon(ctx context.Context, cause error) error {
 func (ch *change) undo(ctx context.Context, refused error) error {
 	ch.standing = changed
 	if err := ch.release(ctx, nil); err != nil {
-		ch.r.log.Error("a refused update could not be released; its lease ends by itself", slog.String("client_id", ch.client.ClientID), slog.Any("error", err))
+		ch.r.log.Error("cannot release the lease of a refused update; it ends by itself", slog.String("client_id", ch.client.ClientID), slog.Any("error", err))
 		return afterLease(refused)
 	}
 	return refused

@@ -50,7 +50,7 @@ func TestDamagedStore(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(p.Dir, "Caddyfile"), []byte(accepting), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	lost := "goes on without what is missing, as accept_loss " + word + " says"
+	lost := "without the missing commits, as accept_loss " + word + " says"
 	before := strings.Count(p.Gateway.Log(), lost)
 	if err := p.Gateway.Restart(t.Context()); err != nil {
 		t.Fatal(err)

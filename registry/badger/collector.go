@@ -56,7 +56,7 @@ func (c *collector) collect() {
 			return
 		}
 		if err != nil {
-			c.logger.Warnf("value log not collected: %v", err)
+			c.logger.Warnf("cannot reclaim space in the value log: %v", err)
 			return
 		}
 		select {

@@ -88,7 +88,7 @@ func (i *inspection) accept(l *loss, o Options) error {
 	if err := i.setAside(a); err != nil {
 		return err
 	}
-	o.Logger.Errorf("%s goes on without what is missing, as accept_loss %s says; what was cut off is in %s: %s, %d commits are missing, whole up to %v",
+	o.Logger.Errorf("goes on with %s without the missing commits, as accept_loss %s says; the removed data are in %s: %s, %d commits are missing, complete up to %v",
 		i.dir, l.word, a.folder, l.reason, l.missing, l.found)
 	return nil
 }

@@ -98,7 +98,7 @@ func TestAcceptLoss(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if lines := log.has("error"); len(lines) != 1 || !strings.Contains(lines[0], "goes on without what is missing") || !strings.Contains(lines[0], "3 commits are missing") {
+	if lines := log.has("error"); len(lines) != 1 || !strings.Contains(lines[0], "without the missing commits") || !strings.Contains(lines[0], "3 commits are missing") {
 		t.Errorf("logged %q", lines)
 	}
 	for n := range commitsOf {

@@ -163,7 +163,7 @@ func makePrivate(dir string, logger Logger) error {
 	}
 	// Not changed: a volume's owner may have meant it (Kubernetes' fsGroup).
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		logger.Warnf("the registry's directory %s has mode %04o, others than its owner can enter it; 0700 is meant", dir, mode)
+		logger.Warnf("found the registry's directory %s with mode %04o, which lets others than its owner in; set 0700", dir, mode)
 	}
 	return nil
 }

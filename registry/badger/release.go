@@ -29,9 +29,9 @@ func (s *Store) releaseLater() {
 	for space.demand(commitRoom) != nil {
 		time.Sleep(releaseAgain)
 	}
-	s.collector.logger.Warnf("the directory %s can be closed now", space.dir)
+	s.collector.logger.Warnf("can close the directory %s now", space.dir)
 	if err := s.closeBadger(); err != nil {
-		s.collector.logger.Errorf("%v", err)
+		s.collector.logger.Errorf("cannot close the directory %s: %v", space.dir, err)
 	}
 }
 

@@ -64,7 +64,7 @@ func TestCloseWithoutRoom(t *testing.T) {
 			if err := errors.Join(lookup(t, again, "before"), again.Close()); err != nil {
 				t.Error(err)
 			}
-			if said := log.has("warn"); len(said) != 1 || !strings.Contains(said[0], "can be closed now") {
+			if said := log.has("warn"); len(said) != 1 || !strings.Contains(said[0], "can close the directory") {
 				t.Errorf("logged %q", said)
 			}
 		})

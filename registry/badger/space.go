@@ -75,9 +75,9 @@ type low struct {
 func (l *low) note(dir string, left uint64) {
 	switch {
 	case left < lowRoom && l.is.CompareAndSwap(false, true):
-		l.logger.Errorf("the disk of %s has %d MB left; below %d MB nothing is written any more: make room", dir, left>>20, commitRoom>>20)
+		l.logger.Errorf("the disk of %s has %d MB left; stops writing below %d MB: make room", dir, left>>20, commitRoom>>20)
 	case left >= enoughRoom && l.is.CompareAndSwap(true, false):
-		l.logger.Warnf("the disk of %s has room again, %d MB", dir, left>>20)
+		l.logger.Warnf("the disk of %s has room again, %d MB: goes on writing", dir, left>>20)
 	}
 }
 
