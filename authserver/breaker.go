@@ -67,7 +67,7 @@ func newBreaker(name string, now func() time.Time, log *slog.Logger) *breaker {
 // enter begins a new round.
 func (b *breaker) enter(state string) {
 	if b.state != "" {
-		b.log.Warn("circuit breaker of the authorization server", slog.String("calls", b.name), slog.String("from", b.state), slog.String("to", state))
+		b.log.Warn("changes the state of the circuit breaker of the authorization server", slog.String("requests", b.name), slog.String("from", b.state), slog.String("to", state))
 	}
 	b.state, b.round, b.failures = state, b.round+1, 0
 	b.failed, b.trying, b.again = map[string]int{}, map[string]bool{}, map[string]time.Time{}

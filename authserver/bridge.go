@@ -125,7 +125,7 @@ func (s *Server) readSecret(p *registry.Provisioned, answer strictjson.Object, s
 	}
 	p.Credentials.Bridge = sent.TokenEndpointAuthMethod
 	if ends, ok, err := answer.Integer("client_secret_expires_at"); ok && err == nil && ends > 0 {
-		s.log.Warn("the secret that the gateway uses for a client will expire at the authorization server; rotate it before",
+		s.log.Warn("received a client secret that will expire at the authorization server; rotate it before",
 			slog.String("client_id", p.ClientID), slog.Time("expires", time.Unix(ends, 0)))
 	}
 	return nil

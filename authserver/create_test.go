@@ -124,7 +124,7 @@ func TestTakenBack(t *testing.T) {
 			if got := e.only(gone).header.Get("Authorization"); got != "Bearer "+registrationToken+"-client-1" {
 				t.Errorf("deleted with %s", got)
 			}
-			if !strings.Contains(e.log.String(), "deletes the client again") {
+			if !strings.Contains(e.log.String(), "deletes the client that it names") {
 				t.Errorf("log: %s", e.log)
 			}
 		})

@@ -118,7 +118,7 @@ func (s *Server) discover(ctx context.Context, before *discovered) *discovered {
 		if d.metadata == nil {
 			d.metadata, d.raw = s.load(ctx)
 		}
-		s.log.Warn("the authorization server's discovery document cannot be had", slog.String("url", s.URL), slog.Any("error", err), slog.Bool("older_one_in_use", d.metadata != nil))
+		s.log.Warn("cannot fetch the authorization server's discovery document", slog.String("url", s.URL), slog.Any("error", err), slog.Bool("uses_older_document", d.metadata != nil))
 	}
 	s.known.state.Store(d)
 	return d
@@ -153,7 +153,7 @@ func (s *Server) save(ctx context.Context, raw []byte) {
 		return
 	}
 	if err := s.Documents.Save(ctx, raw); err != nil {
-		s.log.Warn("the discovery document was not kept; a restart while the authorization server is down would have none", slog.Any("error", err))
+		s.log.Warn("cannot store the discovery document; a restart while the authorization server is down would have none", slog.Any("error", err))
 	}
 }
 
@@ -167,12 +167,12 @@ func (s *Server) load(ctx context.Context) (*Metadata, []byte) {
 	defer cancel()
 	raw, err := s.Documents.Load(ctx)
 	if err != nil {
-		s.log.Warn("no discovery document is taken from the store", slog.Any("error", err))
+		s.log.Warn("cannot use the discovery document in the store", slog.Any("error", err))
 		return nil, nil
 	}
 	m, err := s.readMetadata(raw)
 	if err != nil {
-		s.log.Warn("the discovery document that is kept cannot be used", slog.Any("error", err))
+		s.log.Warn("cannot read the discovery document in the store", slog.Any("error", err))
 		return nil, nil
 	}
 	return m, raw

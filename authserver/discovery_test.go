@@ -164,7 +164,7 @@ func TestDiscoveryWhileTheASIsDown(t *testing.T) {
 	e.later(time.Hour)
 	for fetches := 2; fetches < 4; fetches++ {
 		eventually(t, "the failure is known", func() bool {
-			return e.metadata() == first && strings.Count(e.log.String(), "cannot be had") == fetches-1
+			return e.metadata() == first && strings.Count(e.log.String(), "cannot fetch the authorization server's discovery document") == fetches-1
 		})
 		e.later(10*time.Second - 1)
 		if e.metadata() != first || len(e.to(discovery)) != fetches {
@@ -205,7 +205,7 @@ func TestDocumentsThatCannotBeUsed(t *testing.T) {
 			first := e.metadata()
 			e.later(time.Hour)
 			eventually(t, "the failure is known", func() bool {
-				return e.metadata() == first && strings.Contains(e.log.String(), "cannot be had")
+				return e.metadata() == first && strings.Contains(e.log.String(), "cannot fetch the authorization server's discovery document")
 			})
 			e.later(10 * time.Second)
 			eventually(t, "the large document is known", func() bool { return e.metadata() != first })

@@ -64,38 +64,43 @@ type shortcomings struct {
 func (s *Server) logMissingEndpoints(m *Metadata) {
 	const noIntrospection = "the authorization server names no introspection_endpoint of its own origin"
 	introspects := m.Path("introspection_endpoint") != ""
-	s.logCondition(s.introspectionOnly && !introspects, slog.LevelError, noIntrospection+
-		", and validate introspection is written: registrations with an access token and their management are answered with 503",
+	s.logCondition(s.introspectionOnly && !introspects, slog.LevelError,
+		"refuses registrations with an access token, and their management, with 503: validate introspection is written, and "+noIntrospection,
 		"write introspection_endpoint <path> in authorization_server, or validate jwt where access tokens are signed JWTs")
-	s.logCondition(s.Validate == Introspection && !s.introspectionOnly && !introspects, slog.LevelWarn, noIntrospection+
-		": access tokens are verified by their signature alone",
+	s.logCondition(s.Validate == Introspection && !s.introspectionOnly && !introspects, slog.LevelWarn,
+		"verifies access tokens by their signature alone: "+noIntrospection,
 		"write introspection_endpoint <path> in authorization_server, or validate jwt if that is meant")
-	s.logCondition(m.gatewayBinds && !introspects, slog.LevelWarn, noIntrospection+
-		": discovery does not say that tokens are bound (bind_access_tokens), because no resource server could see to which certificate",
+	s.logCondition(m.gatewayBinds && !introspects, slog.LevelWarn,
+		"does not announce tls_client_certificate_bound_access_tokens (bind_access_tokens), because resource servers could not see to which certificate a token is bound: "+noIntrospection,
 		"write introspection_endpoint <path> in authorization_server if it has one, or leave bind_access_tokens out")
 	s.logCondition(s.RegistrarID != "" && m.Path("revocation_endpoint") == "", slog.LevelWarn,
-		"the authorization server names no revocation_endpoint of its own origin: registration tokens that are used up stay valid there until they expire, also with their client configured",
+		"cannot revoke used registration tokens, which stay valid at the authorization server until they expire, although their client is configured: the authorization server names no revocation_endpoint of its own origin",
 		"write revocation_endpoint <path> in authorization_server if it has one")
 	missing := slices.DeleteFunc(slices.Clone(s.Supported.Scopes), func(scope string) bool { return slices.Contains(m.Supported.Scopes, scope) })
 	s.logCondition(len(missing) > 0, slog.LevelWarn,
-		"the authorization server's scopes_supported lacks "+strings.Join(missing, ", ")+": a registration that asks for one of them is refused",
-		"add the scopes that you offer to the authorization server's list, or write supports scopes_supported <scope...> in authorization_server where it grants what it does not list; where you do not offer them, write role <software_role> <scope...> for each role that you do")
+		"refuses registrations that ask for some of the configured scopes, because the authorization server's scopes_supported lacks them",
+		"add the scopes that you offer to the authorization server's list, or write supports scopes_supported <scope...> in authorization_server where it grants what it does not list; where you do not offer them, write role <software_role> <scope...> for each role that you do", missing...)
 }
 
-// logCondition tells of one when it begins, and when it ends.
-func (s *Server) logCondition(is bool, level slog.Level, what, cure string) {
+// logCondition tells of one when it begins, and when it ends. scopes are those that it is
+// about, if any.
+func (s *Server) logCondition(is bool, level slog.Level, message, cure string, scopes ...string) {
 	s.shortcomings.mu.Lock()
 	defer s.shortcomings.mu.Unlock()
+	what, log := message, s.log.With(slog.String("url", s.URL))
+	if len(scopes) > 0 {
+		what, log = what+" "+strings.Join(scopes, " "), log.With(slog.Any("scopes", scopes))
+	}
 	before := s.shortcomings.now[what]
 	if s.shortcomings.now == nil {
 		s.shortcomings.now = map[string]bool{}
 	}
 	switch {
 	case is && !before:
-		s.log.Log(context.Background(), level, what, slog.String("url", s.URL), slog.String("cure", cure))
+		log.Log(context.Background(), level, message, slog.String("cure", cure))
 		s.shortcomings.now[what] = true
 	case !is && before && level == slog.LevelError:
-		s.log.Info("no longer: "+what, slog.String("url", s.URL))
+		log.Info("no longer: " + message)
 		delete(s.shortcomings.now, what)
 	}
 }

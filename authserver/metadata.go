@@ -91,7 +91,7 @@ func (s *Server) readMetadata(raw []byte) (*Metadata, error) {
 		return nil, fmt.Errorf("issuer %s is no https URL", refusal.Quote(m.Issuer))
 	}
 	if at, err := url.Parse(s.URL); err == nil && strings.TrimSuffix(at.Path, "/") != strings.TrimSuffix(issuer.Path, "/") {
-		s.log.Warn("the issuer has another path than the authorization server's URL; software finds its discovery document under the issuer", slog.String("issuer", m.Issuer))
+		s.log.Warn("found an issuer with another path than authorization_server; clients look for the discovery document under the issuer", slog.String("issuer", m.Issuer))
 	}
 	if err := m.readEndpoints(s, issuer); err != nil {
 		return nil, err
@@ -119,7 +119,7 @@ func (m *Metadata) readEndpoints(s *Server, issuer *url.URL) error {
 	case errors.Is(err, strictjson.ErrDoubled):
 		return fmt.Errorf("mtls_endpoint_aliases %w", err)
 	case err != nil:
-		s.log.Warn("mtls_endpoint_aliases cannot be read", slog.Any("error", err))
+		s.log.Warn("cannot read mtls_endpoint_aliases in the discovery document", slog.Any("error", err))
 	}
 	m.Endpoints = append(m.Endpoints, s.given...)
 	for i, o := range []strictjson.Object{m.Document, aliases} {
@@ -132,12 +132,12 @@ func (m *Metadata) readEndpoints(s *Server, issuer *url.URL) error {
 				return fmt.Errorf("%s %w", member.Name, err)
 			}
 			if err != nil {
-				s.log.Warn("an endpoint of the authorization server cannot be read", slog.String("endpoint", member.Name), slog.Any("error", err))
+				s.log.Warn("cannot read an endpoint in the discovery document", slog.String("endpoint", member.Name), slog.Any("error", err))
 				continue
 			}
 			u, err := url.Parse(text)
 			if err != nil || !s.own(u, issuer) || path(text) == "" {
-				s.log.Warn("an endpoint of another origin than the authorization server's is not guarded", slog.String("endpoint", member.Name), slog.String("url", text))
+				s.log.Warn("does not guard an endpoint of another origin than the authorization server's", slog.String("endpoint", member.Name), slog.String("url", text))
 				continue
 			}
 			m.Endpoints = append(m.Endpoints, Endpoint{Name: member.Name, Path: u.EscapedPath(), target: path(text), alias: i == 1})

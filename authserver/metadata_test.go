@@ -115,7 +115,7 @@ func TestEndpointAliases(t *testing.T) {
 
 	e = newEdge(t, nil)
 	e.on(discovery, answer(http.StatusOK, e.document("mtls_endpoint_aliases", `[]`)))
-	if m := e.metadata(); len(m.Endpoints) != 6 || !strings.Contains(e.log.String(), "mtls_endpoint_aliases cannot be read") {
+	if m := e.metadata(); len(m.Endpoints) != 6 || !strings.Contains(e.log.String(), "cannot read mtls_endpoint_aliases") {
 		t.Errorf("endpoints %v, log %s", m.Endpoints, e.log)
 	}
 }
@@ -126,7 +126,7 @@ func TestIssuerPath(t *testing.T) {
 		e := newEdge(t, nil)
 		e.on(discovery, answer(http.StatusOK, e.document("issuer", quoted(t, "https://bank.example"+path))))
 		e.metadata()
-		if warned := strings.Contains(e.log.String(), "the issuer has another path"); warned != warns {
+		if warned := strings.Contains(e.log.String(), "found an issuer with another path"); warned != warns {
 			t.Errorf("issuer path %q: warned %v", path, warned)
 		}
 	}
@@ -137,8 +137,8 @@ func TestIssuerPath(t *testing.T) {
 func TestScopesThatAreNotListed(t *testing.T) {
 	for scopes, lacks := range map[string]string{
 		`["openid","accounts","payments","fundsconfirmations"]`: "",
-		`["offline_access","offline","openid"]`:                 "scopes_supported lacks accounts, payments, fundsconfirmations:",
-		`["openid","accounts","fundsconfirmations"]`:            "scopes_supported lacks payments:",
+		`["offline_access","offline","openid"]`:                 `scopes="[accounts payments fundsconfirmations]"`,
+		`["openid","accounts","fundsconfirmations"]`:            "scopes=[payments]",
 	} {
 		e := newEdge(t, nil)
 		e.on(discovery, answer(http.StatusOK, e.document("scopes_supported", scopes)))

@@ -52,7 +52,7 @@ func TestOddDocuments(t *testing.T) {
 
 // TestOlderDocumentInUse: the log says so of one from the store, too.
 func TestOlderDocumentInUse(t *testing.T) {
-	for name, kept := range map[string]bool{"older_one_in_use=true": true, "older_one_in_use=false": false} {
+	for name, kept := range map[string]bool{"uses_older_document=true": true, "uses_older_document=false": false} {
 		e := newEdge(t, func(e *edge, o *authserver.Options) {
 			if kept {
 				o.Documents = &documents{kept: e.document()}

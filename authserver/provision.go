@@ -78,10 +78,10 @@ func (s *Server) Create(ctx context.Context, c *registry.Client) (*registry.Prov
 func (s *Server) takeBack(ctx context.Context, c *registry.Client, p *registry.Provisioned, cause error) (*registry.Provisioned, error) {
 	expected := !s.ChoosesClientID() || p.ClientID == c.ClientID
 	if s.ChoosesClientID() && expected && c.Status == registry.Active { // which was registered again: it is in use
-		s.log.Error("the answer of the authorization server to a client's repeated registration cannot be used", slog.String("client_id", p.ClientID), slog.Any("error", cause))
+		s.log.Error("cannot use the authorization server's answer to the repeated registration of a client", slog.String("client_id", p.ClientID), slog.Any("error", cause))
 		return p, lost(cause)
 	}
-	s.log.Error("the answer of the authorization server to a registration cannot be used; deletes the client again that it names", slog.String("client_id", p.ClientID), slog.Any("error", cause))
+	s.log.Error("cannot use the authorization server's answer to a registration; deletes the client that it names", slog.String("client_id", p.ClientID), slog.Any("error", cause))
 	wrong := *c
 	wrong.ClientID, wrong.Credentials = p.ClientID, p.Credentials
 	if err := s.Delete(ctx, &wrong); err != nil {

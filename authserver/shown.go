@@ -35,14 +35,14 @@ func (o *clientMetadata) showable(ctx context.Context, log *slog.Logger, c *regi
 			continue
 		}
 		if err := verify.CheckShownURI(*address.uri); err != nil {
-			log.Warn("the authorization server is not told an address that it must not show", slog.String("claim", address.claim),
+			log.Warn("omits a URL of the software statement that the authorization server must not show", slog.String("claim", address.claim),
 				slog.String("value", refusal.ForLog(*address.uri)), slog.Any("error", err))
 			*address.uri = ""
 		}
 	}
 	if name := verify.ShownName(o.ClientName, c.SoftwareID); o.ClientName != "" && name != o.ClientName {
-		log.Warn("the authorization server is told another name than the software statement's", slog.String("claim", "software_client_name"),
-			slog.String("value", refusal.ForLog(o.ClientName)), slog.String("told", refusal.ForLog(name)))
+		log.Warn("replaces a client name of the software statement that the authorization server must not show", slog.String("claim", "software_client_name"),
+			slog.String("value", refusal.ForLog(o.ClientName)), slog.String("sent", refusal.ForLog(name)))
 		o.ClientName = name
 	}
 }

@@ -189,7 +189,7 @@ func (h *hydraPage) obstacles(t *testing.T) {
 		{"", "", "REGISTRAR_SECRET=another", "compare client registrar and its secret"},
 		{"", "", "AS_SECRET=another", "compare client gateway and its secret"},
 		{"client_registration_url", "", "", "names no registration_endpoint"},
-		{"supported_scope", "", "", "scopes_supported lacks accounts, payments, fundsconfirmations"},
+		{"supported_scope", "", "", `"scopes":["accounts","payments","fundsconfirmations"]`},
 		{"", "introspection_endpoint", "", "names no introspection_endpoint"},
 	} {
 		t.Run(o.log, func(t *testing.T) {
