@@ -71,7 +71,7 @@ func (q *request) refuse(operation string, err error) {
 		q.w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	}
 	if e.Kind == refusal.Unavailable {
-		q.gateway.log.Warn("unavailable", slog.String("support_code", q.supportCode()), slog.Any("error", err))
+		q.gateway.log.Warn("answers a request with 503", slog.String("support_code", q.supportCode()), slog.Any("error", err))
 	}
 	q.note("error", e.Code())
 	q.note("rule", e.RuleName())

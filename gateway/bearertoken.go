@@ -29,7 +29,7 @@ func (g *Gateway) warnUnchecked(before, t *table) {
 	}
 	for _, c := range t.checks {
 		if c&checkToken != 0 {
-			g.log.Warn("the authorization server cannot be asked whose access token it is; tokens of suspended and deleted clients that are no signed JWTs are passed on to userinfo; give the gateway a client and the server an introspection_endpoint")
+			g.log.Warn("cannot introspect access tokens at the authorization server: forwards opaque tokens of suspended and deleted clients to userinfo; configure a client of the gateway and the introspection_endpoint")
 			return
 		}
 	}

@@ -172,7 +172,7 @@ func TestTokensThatTheASDoesNotTell(t *testing.T) {
 	if n := unchecked(t, w.ws.Name) - before; n != 3 {
 		t.Errorf("%v were counted", n)
 	}
-	if n := strings.Count(w.log.String(), "cannot be asked whose access token it is"); n != 1 {
+	if n := strings.Count(w.log.String(), "cannot introspect access tokens at the authorization server"); n != 1 {
 		t.Errorf("%d warnings: %s", n, w.log)
 	}
 	// Nothing in it is believed but that it is a suspended client's.

@@ -74,7 +74,7 @@ func (q *request) refusedSecret(w http.ResponseWriter, c *registry.Client, a *se
 		a.send()
 		return
 	}
-	q.gateway.log.Error("the authorization server does not take the secret of a client; rotate it", slog.String("client_id", c.ClientID))
+	q.gateway.log.Error("cannot authenticate a client at the authorization server, which rejects the client's secret; rotate the secret", slog.String("client_id", c.ClientID))
 	q.refuseBridged(w, errSecretRefused)
 }
 

@@ -54,8 +54,8 @@ func (q *request) serveHeld(next http.Handler, operation string, look func(*held
 	}
 	setHeader(q.w, before)
 	if held.tooLarge {
-		q.gateway.log.Error("cannot hold an answer of the authorization server: it is too large; make it shorter there, or have the server answer with an error",
-			slog.String("path", q.r.URL.Path), slog.Int("most_bytes", maxIntrospection), slog.String("support_code", q.supportCode()))
+		q.gateway.log.Error("cannot buffer an answer of the authorization server, because it is too large; make it shorter there, or have the server answer with an error",
+			slog.String("path", q.r.URL.Path), slog.Int("max_bytes", maxIntrospection), slog.String("support_code", q.supportCode()))
 	}
 	q.refuseClient(operation, err)
 }

@@ -68,10 +68,6 @@ func (d *registrationRequest) report(p *Policy, in *verify.PolicyInput, decision
 		return cut(v, longestID)
 	}
 	softwareID, orgID := text(in.SSA, "software_id"), text(in.SSA, "org_id")
-	level := slog.LevelInfo
-	if said == "failed" {
-		level = slog.LevelWarn // an error has a stack trace of Caddy's logger, which tells nothing of a policy
-	}
 	attributes := []slog.Attr{slog.String("policy", p.Name), slog.String("mode", mode), slog.String("verdict", said), slog.String("operation", in.Operation),
 		slog.String("support_code", d.request.supportCode()), slog.String("software_id", softwareID), slog.String("org_id", orgID)}
 	if decision.Reason != "" {
@@ -83,7 +79,12 @@ func (d *registrationRequest) report(p *Policy, in *verify.PolicyInput, decision
 	if decision.GrantTypes != nil {
 		attributes = append(attributes, slog.Any("grant_types", few(decision.GrantTypes)))
 	}
-	d.request.gateway.log.LogAttrs(d.request.r.Context(), level, "policy", attributes...)
+	log, ctx := d.request.gateway.log, d.request.r.Context()
+	if said == "failed" { // an error has a stack trace of Caddy's logger, which tells nothing of a policy
+		log.LogAttrs(ctx, slog.LevelWarn, "cannot evaluate a policy", attributes...)
+	} else {
+		log.LogAttrs(ctx, slog.LevelInfo, "policy", attributes...)
+	}
 	if said == "narrowed" {
 		return
 	}

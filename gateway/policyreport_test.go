@@ -65,7 +65,8 @@ func TestReport(t *testing.T) {
 
 // TestReportLines: a line has what there is, and no stack trace of Caddy's.
 func TestReportLines(t *testing.T) {
-	const line = `"msg":"policy","policy":"p","mode":"enforced",`
+	const attributes = `"policy":"p","mode":"enforced",`
+	const line, failed = `"msg":"policy",` + attributes, `"msg":"cannot evaluate a policy",` + attributes
 	const whom = `"operation":"read","support_code":"code","software_id":"","org_id":""`
 	for _, tc := range []struct {
 		decision verify.Decision
@@ -74,7 +75,7 @@ func TestReportLines(t *testing.T) {
 		{verify.Decision{Allowed: true, Scopes: []string{"openid"}}, `"level":"INFO",` + line + `"verdict":"narrowed",` + whom + `,"scopes":["openid"]}`},
 		{verify.Decision{Allowed: true, GrantTypes: []string{"x"}}, `"level":"INFO",` + line + `"verdict":"narrowed",` + whom + `,"grant_types":["x"]}`},
 		{verify.Decision{Reason: "no"}, `"level":"INFO",` + line + `"verdict":"denied",` + whom + `,"reason":"no"}`},
-		{verify.Decision{Reason: "no", Fault: context.Canceled}, `"level":"WARN",` + line + `"verdict":"failed",` + whom + `,"reason":"no"}`},
+		{verify.Decision{Reason: "no", Fault: context.Canceled}, `"level":"WARN",` + failed + `"verdict":"failed",` + whom + `,"reason":"no"}`},
 	} {
 		var log bytes.Buffer
 		g := &Gateway{options: Options{Host: new(fakeHost)}, log: slog.New(slog.NewJSONHandler(&log, nil))}

@@ -79,7 +79,7 @@ func (g *Gateway) withProxyCertificate(r *http.Request, before *scrubbed) *http.
 }
 
 func (g *Gateway) warnNotCounted(r *http.Request, err error) {
-	g.log.Warn("a client certificate in a header does not count", slog.String("remote", r.RemoteAddr), slog.Any("error", err))
+	g.log.Warn("ignores a client certificate in a header", slog.String("remote", r.RemoteAddr), slog.Any("error", err))
 }
 
 // proxyChains is chains on connections where that counts.

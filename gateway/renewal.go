@@ -19,7 +19,7 @@ func (g *Gateway) renew(ctx context.Context, store *registry.Registry, a *verify
 		return store.Renew(context.WithoutCancel(ctx), g.options.Workspace, a.ClientID, cert) // shared: not one caller's to cancel
 	})
 	if err == nil {
-		g.log.Info("renewed certificate", slog.String("client_id", a.ClientID), slog.String("certificate", cert.Thumbprint), slog.String("subject", cert.Subject.String()))
+		g.log.Info("updated a client's subject DN to that of its renewed certificate", slog.String("client_id", a.ClientID), slog.String("certificate", cert.Thumbprint), slog.String("subject", cert.Subject.String()))
 	}
 	return err
 }

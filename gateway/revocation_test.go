@@ -127,7 +127,7 @@ func TestNoCurrentCRL(t *testing.T) {
 					t.Errorf("%q, %s: said %d times, not %d: %s\n%s", mode, state, n, times, text, w.log)
 				}
 			}
-			const warning = "level=WARN msg=\"does not know whether client certificates of a CA were revoked"
+			const warning = "level=WARN msg=\"cannot check whether client certificates of a CA are revoked"
 			client := w.ca.Client(2)
 			outcome := map[string]string{"strict": "refused"}[mode]
 			counted := uncheckedCertificates.WithLabelValues(w.ws.Name, cmp.Or(outcome, "passed"))
@@ -148,7 +148,7 @@ func TestNoCurrentCRL(t *testing.T) {
 			if got := w.everywhere(client)["token"]; got.Code != 200 {
 				t.Errorf("%q: a current list: %d %s", mode, got.Code, got.Body)
 			}
-			said("a current list", "knows again whether client certificates of a CA were revoked", 1)
+			said("a current list", "can check again whether client certificates of a CA are revoked", 1)
 			said("a current list", warning, 2)
 			if mode == "strict" {
 				return

@@ -164,7 +164,7 @@ func (g *Gateway) checkHost(t *table, host string) {
 		return
 	}
 	t.elsewhere.Do(func() {
-		g.log.Warn("discovery is asked for at another host than the issuer's; give the authorization server the public URL of this site as issuer",
+		g.log.Warn("serves discovery at another host than the issuer's; make the public URL of this site the authorization server's issuer",
 			slog.String("issuer", t.metadata.Issuer), slog.String("host", refusal.ForLog(host)))
 	})
 }

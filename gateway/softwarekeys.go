@@ -72,7 +72,7 @@ func (g *Gateway) refreshKeys(ctx context.Context, store *registry.Registry, who
 	}
 	source, _, err := softwareKeys(g.options.Rules.Issuers, c)
 	if err != nil {
-		g.log.Warn("the keys of a client's software", slog.String("client_id", c.ClientID), slog.Any("error", err))
+		g.log.Warn("cannot load the client's software keys", slog.String("client_id", c.ClientID), slog.Any("error", err))
 		return
 	}
 	keys, err := source.Keys(ctx)
@@ -90,8 +90,8 @@ func (g *Gateway) refreshKeys(ctx context.Context, store *registry.Registry, who
 		return nil, store.RefreshKeys(context.WithoutCancel(ctx), g.options.Workspace, c.ClientID) // shared: not one caller's to cancel
 	})
 	if err != nil {
-		g.log.Warn("the authorization server was not told the new keys of a client", slog.String("client_id", c.ClientID), slog.Any("error", err))
+		g.log.Warn("cannot update a client's keys at the authorization server", slog.String("client_id", c.ClientID), slog.Any("error", err))
 		return
 	}
-	g.log.Info("new keys", slog.String("client_id", c.ClientID))
+	g.log.Info("updated a client's keys at the authorization server", slog.String("client_id", c.ClientID))
 }

@@ -77,11 +77,13 @@ func (u *uncheckedIssuers) tell(log *slog.Logger, of *verify.Unchecked, strict b
 	if !u.may(name, now) {
 		return
 	}
-	text, cure := "does not know whether client certificates of a CA were revoked, and lets them through", "name the CRL of this issuer with crl, or see why it is not current; crl_mode strict would refuse"
+	log = log.With(slog.String("issuer", dn.SubjectText(of.Certificate.RawIssuer)), slog.String("reason", why))
+	const cure = "name the CRL of this issuer with crl, or see why it is not current; "
 	if strict {
-		text, cure = "does not know whether client certificates of a CA were revoked, and refuses them", "name the CRL of this issuer with crl, or see why it is not current; crl_mode soft would let them through"
+		log.Warn("cannot check whether client certificates of a CA are revoked, and refuses them", slog.String("cure", cure+"crl_mode soft would let them through"))
+		return
 	}
-	log.Warn(text, slog.String("issuer", dn.SubjectText(of.Certificate.RawIssuer)), slog.String("reason", why), slog.String("cure", cure))
+	log.Warn("cannot check whether client certificates of a CA are revoked, and lets them through", slog.String("cure", cure+"crl_mode strict would refuse them"))
 }
 
 // end is for a certificate that was checked, and all that it depends on.
@@ -108,5 +110,5 @@ func (u *uncheckedIssuers) ended(log *slog.Logger, of *x509.Certificate, now tim
 	if !u.may(name, now) {
 		return
 	}
-	log.Info("knows again whether client certificates of a CA were revoked", slog.String("issuer", dn.SubjectText(of.RawIssuer)))
+	log.Info("can check again whether client certificates of a CA are revoked", slog.String("issuer", dn.SubjectText(of.RawIssuer)))
 }

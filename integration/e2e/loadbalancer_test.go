@@ -100,7 +100,7 @@ func TestLoadBalancer(t *testing.T) {
 	}
 	other["Client-Cert"] = []string{":" + base64.StdEncoding.EncodeToString(public.Certificate[0]) + ":"}
 	token("for servers alone", balancer, other, http.StatusUnauthorized)
-	says(t, p.Gateway, "a client certificate in a header does not count", "incompatible key usage")
+	says(t, p.Gateway, "ignores a client certificate in a header", "incompatible key usage")
 	// A connection that has a certificate is believed more than what it says.
 	token("the header on another's connection", p.Client(p.Other), own("rfc9440"), http.StatusUnauthorized)
 	other["Client-Cert"] = []string{clientCert(p.Other)}

@@ -197,7 +197,7 @@ func TestPublishedDocument(t *testing.T) {
 		t.Errorf("got %v, %v, want no tls_client_certificate_bound_access_tokens", r, err)
 	}
 	// Another issuer than the address is warned of, and left as it is.
-	const misplaced = "discovery is asked for at another host than the issuer's"
+	const misplaced = "serves discovery at another host than the issuer's"
 	if strings.Contains(p.Gateway.Log(), misplaced) {
 		t.Error("a warning where the issuer is the address")
 	}

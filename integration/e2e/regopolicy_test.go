@@ -72,7 +72,8 @@ func TestRegoPolicy(t *testing.T) {
 	r, err := client.Register(t.Context(), p.Register, token, body)
 	answered(t, r, err, http.StatusBadRequest, "unapproved_software_statement")
 	says := func(verdict, reason string) error {
-		return logged(p, map[string]string{"msg": "policy", "policy": "rego-1", "support_code": r.Header.Get("X-Fapi-Interaction-Id"), "verdict": verdict, "reason": reason})
+		message := map[string]string{"denied": "policy", "failed": "cannot evaluate a policy"}[verdict]
+		return logged(p, map[string]string{"msg": message, "policy": "rego-1", "support_code": r.Header.Get("X-Fapi-Interaction-Id"), "verdict": verdict, "reason": reason})
 	}
 	if err := story.Eventually(t.Context(), time.Minute, func() error { return says("denied", refusal(regoScopes[0])) }); err != nil {
 		t.Error(err)
