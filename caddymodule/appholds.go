@@ -126,6 +126,6 @@ func (a *App) end(finish func() error) {
 		return
 	}
 	if err := finish(); err != nil {
-		a.log.Error("closing the store", slog.Any("error", err))
+		a.log.Error("cannot close the store", slog.Any("error", err))
 	}
 }

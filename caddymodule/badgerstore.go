@@ -58,7 +58,7 @@ func (b *BadgerStore) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("directory: %w", err)
 	}
 	for _, one := range doubts {
-		doubt(ctx.Slogger(), "the store's directory: "+one, "apps/openbanking_dcr/store/directory", "install -d -o <Caddy's user> -m 700 "+b.absolute+", and chown what is in it")
+		doubt(ctx.Slogger(), "found wrong permissions on the store's directory", "apps/openbanking_dcr/store/directory", "install -d -o <Caddy's user> -m 700 "+b.absolute+", and chown what is in it", slog.String("problem", one))
 	}
 	return nil
 }

@@ -84,7 +84,7 @@ func (a *App) waitForChecks(within time.Duration) {
 		select {
 		case <-done:
 		case <-limit.C:
-			a.log.Warn("leaves checks to themselves that have not ended: a server hangs")
+			a.log.Warn("stops waiting for background checks that have not ended: a server hangs")
 			return
 		}
 	}

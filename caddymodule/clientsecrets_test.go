@@ -47,7 +47,7 @@ func TestSecretMethodsWarn(t *testing.T) {
 		var log bytes.Buffer
 		h := &Handler{Workspace: "default/obuk", AuthorizationServer: &AuthorizationServer{}, explains: c.explains, log: slog.New(slog.NewTextHandler(&log, nil))}
 		h.AuthMethods = c.methods
-		if err := h.checkSecretMethods(); err != nil || strings.Count(log.String(), "FAPI 1 Advanced") != c.want || c.want == 1 && !strings.Contains(log.String(), "(client_secret_jwt client_secret_basic)") {
+		if err := h.checkSecretMethods(); err != nil || strings.Count(log.String(), "FAPI 1 Advanced") != c.want || c.want == 1 && !strings.Contains(log.String(), `methods="client_secret_jwt client_secret_basic"`) {
 			t.Errorf("%q: %v, %s", c.methods, err, log.String())
 		}
 	}

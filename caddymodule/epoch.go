@@ -48,7 +48,7 @@ func (a *App) tellEpoch(e registry.Epoch) {
 		longest = max(longest, h.tokenLifetime())
 	}
 	if end := e.Time().Add(longest); e.Unconfirmed() || !time.Now().After(end) {
-		a.log.Warn("an epoch is in force: what was issued up to it is refused, without iat until the time given; client_ids that the registry does not know are refused until an operator confirms",
+		a.log.Warn("enforces an epoch: refuses what was issued up to it, what has no iat until without_iat_until, and unknown client_ids until an operator confirms",
 			slog.String("cause", e.Cause), slog.Time("epoch", e.Time()), slog.Time("without_iat_until", end), slog.Bool("confirmed", !e.Unconfirmed()))
 	}
 }

@@ -61,7 +61,7 @@ func TestEpochIsSeen(t *testing.T) {
 			}
 		}
 	}
-	const inForce = "an epoch is in force"
+	const inForce = "enforces an epoch"
 	if says := start("", time.Hour, gauges(0, 0)); strings.Contains(says, inForce) {
 		t.Error(says)
 	}

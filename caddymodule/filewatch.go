@@ -133,7 +133,7 @@ func (f *watchedFiles) reread(log *slog.Logger, now time.Time) {
 	}
 	if err != nil {
 		if !f.bad {
-			log.Warn("cannot use a file that has changed; what was read of it before counts", slog.String("what", f.what), slog.Any("error", err))
+			log.Warn("cannot use a file that has changed; goes on with what it read before", slog.String("what", f.what), slog.Any("error", err))
 		}
 		f.bad = true
 		return

@@ -83,7 +83,7 @@ func (r *refusedHandshakes) add(conn *tls.Conn, from string, err error, now time
 			slog.String("certificate", hashOf(leaf.Raw)), slog.Time("not_before", leaf.NotBefore.UTC()), slog.Time("not_after", leaf.NotAfter.UTC()))
 	}
 	if n := r.leftOut.Swap(0); n > 0 {
-		fields = append(fields, slog.Int64("left_out", n))
+		fields = append(fields, slog.Int64("omitted_lines", n))
 	}
 	r.log.LogAttrs(context.Background(), slog.LevelWarn, "refused a client certificate in the TLS handshake", fields...)
 }

@@ -169,7 +169,7 @@ func (h *Handshakes) watch(conn *tls.Conn) {
 	defer func() {
 		// What net/http recovers from in its own goroutine must not end the process here.
 		if panicked := recover(); panicked != nil {
-			h.log.Error("a TLS handshake panicked", slog.Any("error", panicked))
+			h.log.Error("recovered from a panic in a TLS handshake", slog.Any("error", panicked))
 			_ = conn.NetConn().Close()
 		}
 	}()

@@ -28,14 +28,14 @@ func (k keptCRLs) Kept(ctx context.Context, url string) []byte {
 	r, err := k.app.enterBehind()
 	if err != nil {
 		if !errors.Is(err, errGone) {
-			k.app.log.Warn("cannot read the CRL that is kept of a server", slog.String("url", url), slog.Any("error", err))
+			k.app.log.Warn("cannot read a CRL from the store", slog.String("url", url), slog.Any("error", err))
 		}
 		return nil
 	}
 	defer k.app.Leave()
 	body, err := r.KeptCRL(ctx, url)
 	if err != nil && !errors.Is(err, registry.ErrNotFound) {
-		k.app.log.Warn("cannot read the CRL that is kept of a server", slog.String("url", url), slog.Any("error", err))
+		k.app.log.Warn("cannot read a CRL from the store", slog.String("url", url), slog.Any("error", err))
 	}
 	return body
 }

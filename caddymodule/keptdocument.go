@@ -35,7 +35,7 @@ func (d documents) Load(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the one in the store was kept by an earlier version, which did not note of which authorization server: %w", err)
 	}
-	d.h.log.Warn("uses a discovery document that an earlier version has kept; that did not note of which authorization server it is, but its issuer has the path of this one",
+	d.h.log.Warn("uses a discovery document that an earlier version has stored without the URL of its authorization server; its issuer has the path of this one",
 		slog.String("issuer", issuer), slog.String("url", d.h.AuthorizationServer.URL))
 	return document, nil
 }

@@ -52,11 +52,11 @@ func (k keptKeys) Kept(ctx context.Context, url string) (jwks.Kept, bool) {
 	kept, err := r.KeptKeys(ctx, k.scope, url)
 	if err != nil {
 		if !errors.Is(err, registry.ErrNotFound) {
-			k.app.log.Warn("cannot read the keys that are kept of a server", slog.String("url", url), slog.Any("error", err))
+			k.app.log.Warn("cannot read keys from the store", slog.String("url", url), slog.Any("error", err))
 		}
 		return jwks.Kept{}, false
 	}
-	k.app.log.Warn("cannot fetch keys; those that were kept count", slog.String("url", url), slog.Time("fetched", time.Unix(0, kept.Fetched)), slog.Time("until", time.Unix(0, kept.Until)))
+	k.app.log.Warn("cannot fetch keys; uses those in the store", slog.String("url", url), slog.Time("fetched", time.Unix(0, kept.Fetched)), slog.Time("until", time.Unix(0, kept.Until)))
 	return jwks.Kept{URL: kept.URL, Organisation: kept.Organisation, Software: kept.Software, Body: kept.Body, Fetched: time.Unix(0, kept.Fetched), Fresh: time.Unix(0, kept.Fresh)}, true
 }
 
@@ -88,7 +88,7 @@ func (q *keeping) put(a *App, name [2]string, write keep) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if _, ok := q.waiting[name]; !ok && len(q.waiting) >= maxKeeping {
-		a.log.Warn("too many key sets wait to be kept; this one is not", slog.String("url", name[1]))
+		a.log.Warn("does not store a key set or a CRL, because too many wait to be stored", slog.String("url", name[1]))
 		return
 	}
 	if q.waiting == nil {
@@ -147,7 +147,7 @@ func (a *App) keep(url string, write keep) {
 		a.Leave()
 	}
 	if err != nil {
-		a.log.Warn("a key set or a CRL was not kept; a restart while its server is down would have an older one, or none", slog.String("url", url), slog.Any("error", err))
+		a.log.Warn("cannot store a key set or a CRL; a restart while its server is down would have an older one, or none", slog.String("url", url), slog.Any("error", err))
 	}
 }
 

@@ -44,7 +44,7 @@ func (k *keyFile) read() error {
 	unusable := (*verify.UnusableKeys)(nil)
 	switch {
 	case errors.As(err, &unusable) && unusable.Set == nil && k.keys.Load() != nil: // they were withdrawn
-		k.log.Warn("a JWKS file holds no usable key any more: nothing verifies with it", slog.String("file", k.name), slog.Any("error", err),
+		k.log.Warn("found no usable key in a JWKS file that has changed: no signature verifies with it", slog.String("file", k.name), slog.Any("error", err),
 			slog.String("cure", "where not all keys were meant to be withdrawn, write a usable one into the file"))
 	case err != nil:
 		return fmt.Errorf("jwks %s: %w", k.name, err)

@@ -64,10 +64,10 @@ func TestKeyFileWithoutKeys(t *testing.T) {
 			log.mu.Lock()
 			said := log.text.String()
 			log.mu.Unlock()
-			if strings.Contains(said, "holds no usable key any more") != (want == 0) {
+			if strings.Contains(said, "found no usable key in a JWKS file that has changed") != (want == 0) {
 				t.Error(said)
 			}
-			if strings.Contains(said, "leaves a key of a JWKS out") != (want == 0 && text != `{"keys":[]}`) {
+			if strings.Contains(said, "ignores a key of a JWKS") != (want == 0 && text != `{"keys":[]}`) {
 				t.Errorf("of what does not count it said: %s", said)
 			}
 			if _, err := newKeyFile(name, watch); err == nil {

@@ -57,7 +57,7 @@ func (f keysetFile) beside(ctx context.Context, store registry.Store, k *registr
 	case err != nil:
 		return nil, err
 	case k != nil && empty:
-		f.log.Warn("the store is empty, and its keyset was there before; on a first start with a configured keyset this is right, otherwise look whether the store's directory is the right one and its volume is mounted")
+		f.log.Warn("found an empty store although its keyset existed before; on a first start with a configured keyset this is right, otherwise check that the store's directory is the right one and its volume is mounted")
 		return k, nil
 	case k != nil:
 		return k, nil

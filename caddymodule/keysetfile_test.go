@@ -166,7 +166,7 @@ func TestKeysetThatIsLostForGood(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.lost = id("")
-	b.starts("", "generated a keyset", "is given another keyset")
+	b.starts("", "generated a keyset", "binds the store to another keyset")
 	b.starts("")
 	if err := os.Remove(b.file()); err != nil {
 		t.Fatal(err)
@@ -174,7 +174,7 @@ func TestKeysetThatIsLostForGood(t *testing.T) {
 	b.refused("", "is missing")
 	other := generated(t)
 	b.lost = id(other)
-	b.starts(other, "is given another keyset")
+	b.starts(other, "binds the store to another keyset")
 	b.starts(other)
 	b.refused(generated(t), "keyset_lost")
 }
@@ -184,7 +184,7 @@ func TestKeysetBesideAnEmptyStore(t *testing.T) {
 	b := newBound(t)
 	b.starts("")
 	b.store = filepath.Join(t.TempDir(), "other")
-	b.starts("", "the store is empty, and its keyset was there before")
+	b.starts("", "found an empty store although its keyset existed before")
 	b.starts("")
 	if b.log.Len() > 0 {
 		t.Errorf("said again: %s", b.log.String())

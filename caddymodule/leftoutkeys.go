@@ -51,13 +51,14 @@ func (l *leftOutKeys) tell(jwks string, keys []verify.LeftOut) {
 		if lines++; lines > maxLeftOutLines {
 			continue
 		}
-		text := "leaves a key of a JWKS out: nothing verifies with it"
+		log := l.log.With(slog.String("jwks", jwks), slog.String("kid", refusal.ForLog(k.KeyID)), slog.String("error", refusal.ForLog(k.Reason.Error())))
 		if k.Certificates {
-			text = "leaves the certificates (x5c) of a key of a JWKS out: none of them identifies a client; the key itself counts"
+			log.Warn("ignores the certificates (x5c) of a key of a JWKS: they identify no client; uses the key itself")
+		} else {
+			log.Warn("ignores a key of a JWKS: no signature verifies with it")
 		}
-		l.log.Warn(text, slog.String("jwks", jwks), slog.String("kid", refusal.ForLog(k.KeyID)), slog.String("error", refusal.ForLog(k.Reason.Error())))
 	}
 	if more := lines - maxLeftOutLines; more > 0 {
-		l.log.Warn("leaves more keys of a JWKS out", slog.String("jwks", jwks), slog.Int("keys", more))
+		l.log.Warn("ignores more keys of a JWKS", slog.String("jwks", jwks), slog.Int("keys", more))
 	}
 }

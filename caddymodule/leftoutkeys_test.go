@@ -40,7 +40,7 @@ func TestLeftOutKeys(t *testing.T) {
 	const at = "https://keys.example/a.jwks"
 	one := verify.LeftOut{KeyID: "a", Reason: errors.New("use is a number")}
 	l.tell(at, []verify.LeftOut{one, {KeyID: "b", Reason: errors.New("is no list"), Certificates: true}})
-	said(2, "leaves a key of a JWKS out", "jwks="+at, "kid=a", `error="use is a number"`, "leaves the certificates (x5c) of a key", "kid=b")
+	said(2, "ignores a key of a JWKS", "jwks="+at, "kid=a", `error="use is a number"`, "ignores the certificates (x5c) of a key", "kid=b")
 	l.tell(at, []verify.LeftOut{one})
 	said(0)
 	l.tell(at, []verify.LeftOut{{KeyID: "a", Reason: errors.New("alg is a number")}})
@@ -55,7 +55,7 @@ func TestLeftOutKeys(t *testing.T) {
 		many = append(many, verify.LeftOut{KeyID: fmt.Sprint(n), Reason: errors.New("x")})
 	}
 	l.tell(at, many)
-	said(11, "leaves more keys of a JWKS out", "keys=90")
+	said(11, "ignores more keys of a JWKS", "keys=90")
 	if n := counted(); n != 104 {
 		t.Errorf("%v counted, want 104", n)
 	}

@@ -69,7 +69,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	collectEpoch(to, store.Epoch())
 	list, err := store.BacklogCounts(ctx)
 	if err != nil {
-		c.app.log.Error("metrics: the registry cannot be read", slog.Any("error", err))
+		c.app.log.Error("cannot read the registry for the metrics", slog.Any("error", err))
 		return
 	}
 	gauge := func(d *prometheus.Desc, value float64, labels ...string) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,8 +37,10 @@ type probe struct {
 	// name is that of the metric: authorization_server, directory, client.
 	name string
 	url  string
-	// what is tried, in the words of the log.
-	what string
+	// problem is the log message while it is wrong, and begins with "cannot use".
+	problem string
+	// subject are attributes of that message, for what may be there several times.
+	subject []any
 	// run tries it. errUndecided says neither that it is right nor that it is wrong.
 	run func(context.Context) error
 	// cure says what to do about an error.
@@ -152,7 +155,7 @@ func (one *probe) safely(ctx context.Context) (err error) {
 func (p *prober) tell(one *probe, err error) {
 	if err == nil {
 		if one.wrong.Swap(false) {
-			p.log.Info("can use "+one.what+" again", slog.String("check", one.name), slog.String("url", one.url))
+			p.log.With(one.subject...).Info("can use"+strings.TrimPrefix(one.problem, "cannot use")+" again", slog.String("check", one.name), slog.String("url", one.url))
 		}
 		one.cured = ""
 		return
@@ -160,6 +163,6 @@ func (p *prober) tell(one *probe, err error) {
 	one.wrong.Store(true)
 	if cure := one.cure(err); cure != one.cured {
 		one.cured = cure
-		p.log.Error("cannot use "+one.what, slog.String("check", one.name), slog.String("url", one.url), slog.Any("error", err), slog.String("cure", cure))
+		p.log.With(one.subject...).Error(one.problem, slog.String("check", one.name), slog.String("url", one.url), slog.Any("error", err), slog.String("cure", cure))
 	}
 }

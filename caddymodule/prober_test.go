@@ -62,7 +62,7 @@ func (p *probing) logged(level string) int { return strings.Count(p.log.String()
 // failing is a probe that fails with what it is told, nil for not at all.
 func failing(name string, err *error, tried *int) *probe {
 	return &probe{
-		name: name, url: "https://" + name, what: "the " + name,
+		name: name, url: "https://" + name, problem: "cannot use the " + name,
 		run:  func(context.Context) error { *tried++; return *err },
 		cure: func(err error) string { return "mend: " + err.Error() },
 	}
@@ -178,7 +178,7 @@ func TestProbesApart(t *testing.T) {
 func TestProbesEnd(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	begun := make(chan struct{})
-	hanging := &probe{name: "as", what: "it", cure: func(error) string { return "" }, run: func(ctx context.Context) error {
+	hanging := &probe{name: "as", problem: "cannot use it", cure: func(error) string { return "" }, run: func(ctx context.Context) error {
 		close(begun)
 		<-ctx.Done()
 		return ctx.Err()

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"slices"
 	"strings"
@@ -48,8 +49,8 @@ func (h *Handler) probes() (list []*probe, more func(context.Context) []*probe) 
 func (h *Handler) probeServer() *probe {
 	return &probe{
 		name: "authorization_server", url: strings.TrimSuffix(h.AuthorizationServer.URL, "/") + "/.well-known/openid-configuration",
-		what:  "the authorization server's discovery document",
-		first: probeServerAgain,
+		problem: "cannot use the authorization server's discovery document",
+		first:   probeServerAgain,
 		run: func(ctx context.Context) error {
 			if err := h.as.ProbeDiscovery(ctx); err != nil {
 				return err
@@ -98,7 +99,7 @@ func (h *Handler) checkDocument(m *authserver.Metadata) error {
 func (h *Handler) probeClient(c authserver.ClientProbe) *probe {
 	return &probe{
 		name: "client", url: c.URL,
-		what: "the gateway's client " + c.ID + " at the authorization server",
+		problem: "cannot use the gateway's client at the authorization server", subject: []any{slog.String("client_id", c.ID)},
 		run: func(ctx context.Context) error {
 			err := h.as.ProbeClient(ctx, c)
 			if errors.Is(err, authserver.ErrNoAnswer) {
@@ -134,7 +135,7 @@ func newProbedKeys(client *jwks.Client, url string) *probedKeys {
 // probe fetches the keys apart from those in use: a failure here is nobody's request.
 func (k *probedKeys) probe(of string) *probe {
 	return &probe{
-		name: "directory", url: k.url, what: "the keys at the jwks_uri of " + of, first: probeServerAgain,
+		name: "directory", url: k.url, problem: "cannot use the keys at a jwks_uri", subject: []any{slog.String("jwks_uri_of", of)}, first: probeServerAgain,
 		run: func(ctx context.Context) error {
 			res, err := k.client.Get(ctx, k.url)
 			if err != nil {

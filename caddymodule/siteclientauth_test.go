@@ -39,17 +39,17 @@ func TestSiteClientAuth(t *testing.T) {
 		want            string // in the log, or in the error after "error: "; "" is nothing of certificates
 	}{
 		{"good", site("https://a", good, "GUARD"), ""},
-		{"no TLS", "http://a {\nGUARD\nAS\n}", "the site asks for no client certificate (client_auth), so that every registration is refused with 401"},
-		{"no client_auth", "https://a {\ntls DIR/cert.pem DIR/key.pem\nGUARD\nAS\n}", "the site asks for no client certificate"},
+		{"no TLS", "http://a {\nGUARD\nAS\n}", `"consequence":"every registration is refused with 401`},
+		{"no client_auth", "https://a {\ntls DIR/cert.pem DIR/key.pem\nGUARD\nAS\n}", "the site requests no client certificate"},
 		{"none, and none is demanded", plain("client_certificate off"), "no client can use tls_client_auth"},
 		{"none, and nobody needs one", plain("client_certificate off\ntoken_endpoint_auth_methods private_key_jwt"), ""},
-		{"none, and every client must present one", plain("client_certificate off\nendpoint_certificate required\ntoken_endpoint_auth_methods private_key_jwt"), "so that no registered client can authenticate (endpoint_certificate optional in the directive would not demand one)"},
-		{"none, and every client must present one, by any method", plain("client_certificate off\nendpoint_certificate required"), "so that no registered client can authenticate"},
+		{"none, and every client must present one", plain("client_certificate off\nendpoint_certificate required\ntoken_endpoint_auth_methods private_key_jwt"), `"consequence":"no registered client can authenticate (endpoint_certificate optional in the directive would not demand one)`},
+		{"none, and every client must present one, by any method", plain("client_certificate off\nendpoint_certificate required"), `"consequence":"no registered client can authenticate`},
 		{"mode request", site("https://a", "mode request\n", "GUARD"), "the site verifies no client certificate (client_auth has mode request or require"},
 		{"mode request with a pool", site("https://a", "mode request\n"+pool, "GUARD"), "the site verifies no client certificate"},
 		{"mode require", site("https://a", "mode require\n"+pool, "GUARD"), `"place":"apps/http/servers/srv0/tls_connection_policies/0","cure":"write in the site: tls { client_auth { mode verify_if_given; trust_pool file`},
-		{"mode require_and_verify", site("https://a", "mode require_and_verify\n"+pool, "GUARD"), "closed to browsers"},
-		{"no mode", site("https://a", pool, "GUARD"), "closed to browsers"},
+		{"mode require_and_verify", site("https://a", "mode require_and_verify\n"+pool, "GUARD"), "requires a client certificate on every connection"},
+		{"no mode", site("https://a", pool, "GUARD"), "requires a client certificate on every connection"},
 		{"no trust_pool", site("https://a", "mode verify_if_given\n", "GUARD"), "error: client_auth of a (apps/http/servers/srv0/tls_connection_policies/0): it has no trust_pool"},
 		{"no trust_pool, and everybody", site("https://a", "mode require_and_verify\n", "GUARD"), "error: it has no trust_pool"},
 		{"an empty trust_pool", site("https://a", "mode verify_if_given\ntrust_pool file DIR/empty.pem\n", "GUARD"), "error: it holds no certificate"},
@@ -64,8 +64,8 @@ func TestSiteClientAuth(t *testing.T) {
 		{"every host", site("https://:443", good, "GUARD"), ""},
 		{"every host, mode request", site("https://:443", "mode request\n", "GUARD"), "the site verifies no client certificate"},
 		{"certificates at another machine", plain("mtls_origin https://matls.a"), ""},
-		{"certificates at a host of the site", "https://a, https://matls.a {\ntls DIR/cert.pem DIR/key.pem\n" + directive("default", "mtls_origin https://matls.a") + "AS\n}", "the site asks for no client certificate"},
-		{"a header from nobody", plain(header), "client_certificate header counts on connections from trusted_proxies alone, and there are none"},
+		{"certificates at a host of the site", "https://a, https://matls.a {\ntls DIR/cert.pem DIR/key.pem\n" + directive("default", "mtls_origin https://matls.a") + "AS\n}", "the site requests no client certificate"},
+		{"a header from nobody", plain(header), "ignores every client certificate in a header"},
 		{"a header from a load balancer", "SERVERS" + plain(header), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -79,7 +79,7 @@ func TestSiteClientAuth(t *testing.T) {
 				return
 			}
 			log := said(t, text)
-			if c.want == "" && (strings.Contains(log, "no client certificate") || strings.Contains(log, "closed to browsers") || strings.Contains(log, "tls_client_auth") || strings.Contains(log, "trusted_proxies")) {
+			if c.want == "" && (strings.Contains(log, "no client certificate") || strings.Contains(log, "requires a client certificate on every connection") || strings.Contains(log, "tls_client_auth") || strings.Contains(log, "trusted_proxies")) {
 				t.Error(log)
 			}
 			if !strings.Contains(log, c.want) {

@@ -37,9 +37,9 @@ func said(t *testing.T, caddyfile string) string {
 
 // TestSiteWarnings: what can be meant, and rarely is, is said at each load.
 func TestSiteWarnings(t *testing.T) {
-	const beside = "another site sends to the authorization server without this directive"
-	const noProxy = "nothing sends requests that have passed this directive to the authorization server: its endpoints do not answer"
-	const elsewhere = "reverse_proxy sends to another server than authorization_server names"
+	const beside = "cannot check requests that another site sends to the authorization server"
+	const noProxy = "cannot forward requests to the authorization server, because no handler after this directive sends them there"
+	const elsewhere = "found a reverse_proxy that sends requests to another server than authorization_server"
 	for _, c := range []struct {
 		name, sites, want string
 		not               bool
@@ -50,15 +50,15 @@ func TestSiteWarnings(t *testing.T) {
 		{"another host with another directive, to its own paths of the same AS", "http://a {\nGUARD\nreverse_proxy /default/* https://as.internal:9443\n}\nhttp://b {\nGUARD2\nreverse_proxy /other/* https://as.internal:9443\n}", beside, true},
 		{"an exception that is needed", "http://a {\nhandle /portal/* {\nreverse_proxy portal:80 cdn.example:443\n}\nhandle {\nGUARD_UPSTREAM\nAS\n}\n}", "is not needed", true},
 		{"an exception that is not needed", "http://a {\nGUARD_UPSTREAM\nAS\n}", "is not needed", false},
-		{"an exception for the AS", "http://a {\nhandle /healthy {\nAS\n}\nhandle {\nGUARD_AS\nAS\n}\n}", "go round this directive to the authorization server, as unguarded allows", false},
-		{"no proxy", "http://a {\nGUARD\n}", noProxy + `","workspace":"default","place":"apps/http/servers/srv0/routes/0/handle/0/routes/0/handle/0","cure":"write in the site: reverse_proxy https://as.internal:9443"`, false},
+		{"an exception for the AS", "http://a {\nhandle /healthy {\nAS\n}\nhandle {\nGUARD_AS\nAS\n}\n}", "does not check some requests to the authorization server, as unguarded allows", false},
+		{"no proxy", "http://a {\nGUARD\n}", noProxy + `: its endpoints do not answer","workspace":"default","place":"apps/http/servers/srv0/routes/0/handle/0/routes/0/handle/0","cure":"write in the site: reverse_proxy https://as.internal:9443"`, false},
 		{"a proxy", "http://a {\nGUARD\nAS\n}", noProxy, true},
 		{"nothing but what asks", "http://a {\nGUARD\nhandle {\nforward_auth auth:80 {\nuri /verify\n}\nrespond 404\n}\n}", noProxy, false},
-		{"a proxy to another server", "http://a {\nGUARD\nreverse_proxy https://as2.internal:9443\n}", elsewhere + `: what is checked with one is used at the other","workspace":"default","sends_to":["as2.internal:9443"],"authorization_server":"https://as.internal:9443/default"`, false},
+		{"a proxy to another server", "http://a {\nGUARD\nreverse_proxy https://as2.internal:9443\n}", elsewhere + `: the gateway checks them with one server, and another answers them","workspace":"default","sends_to":["as2.internal:9443"],"authorization_server":"https://as.internal:9443/default"`, false},
 		{"a proxy to another port", "http://a {\nGUARD\nreverse_proxy https://as.internal:8443\n}", elsewhere, false},
 		{"a proxy to the AS, and others", "http://a {\nGUARD\nreverse_proxy /portal/* portal:80\nAS\n}", elsewhere, true},
 		{"a proxy to what only a request tells", "http://a {\nGUARD\nreverse_proxy {\ndynamic a as.internal 9443\n}\n}", elsewhere, true},
-		{"a proxy without TLS", "http://a {\nGUARD\nreverse_proxy as.internal:9443\n}", "reverse_proxy speaks HTTP without TLS to the authorization server", false},
+		{"a proxy without TLS", "http://a {\nGUARD\nreverse_proxy as.internal:9443\n}", "found a reverse_proxy that uses HTTP without TLS to the authorization server", false},
 		{"a proxy with TLS", "http://a {\nGUARD\nreverse_proxy as.internal:9443 {\ntransport http {\ntls\n}\n}\n}", "without TLS", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -82,7 +82,7 @@ func TestUnseenApp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.Contains(string(log), "the app layer4 is configured") != want {
+		if strings.Contains(string(log), "what the app layer4 does") != want {
 			t.Errorf("%q: %s", apps, log)
 		}
 	}
@@ -100,7 +100,7 @@ func (unseenApp) Stop() error  { return nil }
 // TestOtherBodiesAreWarnedOf: at each load, and by validate.
 func TestOtherBodiesAreWarnedOf(t *testing.T) {
 	t.Setenv("DCR_TEST_SECRET", "x")
-	const warning = "other_bodies pass: JSON bodies reach"
+	const warning = "forwards JSON bodies to endpoints where clients authenticate (other_bodies pass)"
 	if text := said(t, site(workspaceWord("other_bodies pass")...)); !strings.Contains(text, warning) {
 		t.Errorf("no warning: %s", text)
 	}

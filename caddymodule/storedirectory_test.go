@@ -147,7 +147,7 @@ func TestValidateKeyset(t *testing.T) {
 	if err := os.Chmod(file, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if log := said(t, generated); !strings.Contains(log, "the keyset is open to others than its owner") {
+	if log := said(t, generated); !strings.Contains(log, "found a keyset that others than its owner can access") {
 		t.Error(log)
 	}
 }

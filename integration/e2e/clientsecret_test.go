@@ -89,7 +89,7 @@ func TestClientSecrets(t *testing.T) {
 			fmt.Sprint(d.JSON["token_endpoint_auth_signing_alg_values_supported"]) != "[PS256 ES256 HS256]" {
 			t.Errorf("discovery %v, %v", d, err)
 		}
-		says(t, p.Gateway, "clients may authenticate with secrets (client_secret_basic client_secret_post client_secret_jwt)")
+		says(t, p.Gateway, `"methods":"client_secret_basic client_secret_post client_secret_jwt"`)
 		tls := registers(t, p, p.Client(p.Acme), nil)
 		if tls.Status != http.StatusCreated || tls.JSON["client_secret"] != nil {
 			t.Fatalf("got %v, want 201 without a client_secret", tls)

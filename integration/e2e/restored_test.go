@@ -98,7 +98,7 @@ func TestRestoredStore(t *testing.T) {
 			}
 			says(t, p.Gateway, `"rule":"epoch"`)
 			saysTimes(t, p.Gateway, 1, "the store was restored")
-			saysTimes(t, p.Gateway, 3, "an epoch is in force") // one for each start
+			saysTimes(t, p.Gateway, 3, "enforces an epoch") // one for each start
 			// A client of the copy goes on. One that was forgotten is for the operator.
 			if _, err := p.ClientToken(t.Context(), p.Acme, id); err != nil {
 				t.Error(err)

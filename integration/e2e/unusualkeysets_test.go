@@ -47,16 +47,16 @@ func TestOddKeySets(t *testing.T) {
 	}{
 		{"the directory's only key", func(p *story.Play) (string, []byte) {
 			return p.Directory.JWKSURL(), odd(p.Directory.JWKS(), pem)
-		}, http.StatusCreated, `"client_id"`, []string{"leaves the certificates (x5c) of a key of a JWKS out", "holds as number 1 what is not base64"}},
+		}, http.StatusCreated, `"client_id"`, []string{"ignores the certificates (x5c) of a key of a JWKS", "holds as number 1 what is not base64"}},
 		{"no key of the directory's", func(p *story.Play) (string, []byte) {
 			return p.Directory.JWKSURL(), odd(p.Directory.JWKS(), func(k map[string]any) { k["use"] = 7 })
-		}, http.StatusServiceUnavailable, "temporarily_unavailable", []string{"leaves a key of a JWKS out", "use is a number, not a string", "no usable key: kid "}},
+		}, http.StatusServiceUnavailable, "temporarily_unavailable", []string{"ignores a key of a JWKS", "use is a number, not a string", "no usable key: kid "}},
 		{"the software's keys", func(p *story.Play) (string, []byte) {
 			return p.Acme.JWKSEndpoint(), odd(p.Acme.JWKS(), pem)
 		}, http.StatusCreated, `"client_id"`, nil},
 		{"no key of the software's", func(p *story.Play) (string, []byte) {
 			return p.Acme.JWKSEndpoint(), odd(p.Acme.JWKS(), func(k map[string]any) { k["kty"] = "AKP" })
-		}, http.StatusBadRequest, "registration request cannot be verified: the software's JWKS has no usable key: kid '", []string{"leaves a key of a JWKS out"}},
+		}, http.StatusBadRequest, "registration request cannot be verified: the software's JWKS has no usable key: kid '", []string{"ignores a key of a JWKS"}},
 		{"a page in place of the software's keys", func(p *story.Play) (string, []byte) {
 			return p.Acme.JWKSEndpoint(), []byte("<html>")
 		}, http.StatusServiceUnavailable, "temporarily_unavailable", []string{"not a JSON object"}},

@@ -42,7 +42,7 @@ func TestLoadingSaysWhatIsWrong(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, want string }{
 		"good":           {"", "", ""},
 		"mode request":   {"mode verify_if_given", "mode request", "the site verifies no client certificate"},
-		"another server": {"\treverse_proxy https://", "\treverse_proxy https://elsewhere.", "reverse_proxy sends to another server than authorization_server names"},
+		"another server": {"\treverse_proxy https://", "\treverse_proxy https://elsewhere.", "found a reverse_proxy that sends requests to another server than authorization_server"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(p.Dir, "Caddyfile.said-"+strings.ReplaceAll(name, " ", "-"))
