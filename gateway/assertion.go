@@ -13,7 +13,7 @@ import (
 // began, over reloads. While none has the form endpoint, assertion_audience issuer refuses nobody.
 var clientAssertions = prometheus.NewCounterVec(prometheus.CounterOpts{
 	Name: "caddy_openbanking_dcr_client_assertions_total",
-	Help: "Client assertions of registered clients that were taken. form is typed (RFC 10070), issuer (without its typ, for the issuer alone) or endpoint (any other audience).",
+	Help: "Client assertions of registered clients that were accepted. form is typed (with the typ of RFC 10070), issuer (without typ, the issuer is the only audience) or endpoint (any other audience).",
 }, []string{"workspace", "form"})
 
 // checkAssertion looks at whom the assertion of a client is for. In bridge mode the gateway

@@ -19,7 +19,7 @@ import (
 // uncheckedTokens counts them since the process began, over reloads.
 var uncheckedTokens = prometheus.NewCounterVec(prometheus.CounterOpts{
 	Name: "caddy_openbanking_dcr_unchecked_tokens_total",
-	Help: "Requests to endpoints of the authorization server with an access token whose client it does not tell, that were passed on.",
+	Help: "Requests with an access token of unknown client that were forwarded to endpoints of the authorization server.",
 }, []string{"workspace"})
 
 // warnUnchecked tells operators, once, where the AS cannot be asked whose token it is.

@@ -18,7 +18,7 @@ import (
 // guardRefusals counts since the process began, over reloads.
 var guardRefusals = prometheus.NewCounterVec(prometheus.CounterOpts{
 	Name: "caddy_openbanking_dcr_guard_refusals_total",
-	Help: "Requests that were refused at the endpoints of the authorization server where clients authenticate, by the rule that they break.",
+	Help: "Requests that were refused at the endpoints of the authorization server where clients authenticate, by the rule that refused them.",
 }, []string{"workspace", "reason"})
 
 // readForm reads the form body and puts it back byte for byte. A body that the

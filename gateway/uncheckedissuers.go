@@ -19,11 +19,11 @@ import (
 var (
 	revokedCertificates = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "caddy_openbanking_dcr_revoked_certificates_total",
-		Help: "Requests with a client certificate that was revoked, or whose CA was; all were refused.",
+		Help: "Requests with a client certificate that is revoked, or whose CA is revoked; all were refused.",
 	}, []string{"workspace"})
 	uncheckedCertificates = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "caddy_openbanking_dcr_unchecked_certificates_total",
-		Help: "Requests with a client certificate of whose issuer no current CRL is held, by outcome: passed (crl_mode soft) or refused (strict).",
+		Help: "Requests with a client certificate for whose issuer the gateway has no current CRL, by outcome: passed (crl_mode soft) or refused (strict).",
 	}, []string{"workspace", "outcome"})
 )
 
