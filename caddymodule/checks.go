@@ -92,7 +92,7 @@ func (a *App) waitForChecks(within time.Duration) {
 
 // failedChecks is the metric of them.
 var failedChecks = prometheus.NewDesc("caddy_openbanking_dcr_check_failed",
-	"1 while the authorization server, a directory's keys or one of the gateway's own clients cannot be used, else 0.", []string{"workspace", "check", "url"}, nil)
+	"1 while a background check of the authorization server, a directory's keys or one of the gateway's own clients fails, else 0.", []string{"workspace", "check", "url"}, nil)
 
 // collectChecks tells of the probes that were tried. Where several are at one address the
 // worst counts.

@@ -10,11 +10,11 @@ import (
 
 var (
 	crlCurrent = prometheus.NewDesc("caddy_openbanking_dcr_crl_current",
-		"1 while the CRL of this file or address is held and has not ended, else 0.", []string{"workspace", "crl"}, nil)
+		"1 while the gateway has a CRL from this file or URL that is not past its nextUpdate, else 0.", []string{"workspace", "crl"}, nil)
 	crlAge = prometheus.NewDesc("caddy_openbanking_dcr_crl_age_seconds",
-		"Time since the CA has issued the CRL that is held.", []string{"workspace", "crl"}, nil)
+		"Time since the CA issued the CRL in use (thisUpdate).", []string{"workspace", "crl"}, nil)
 	crlNextUpdate = prometheus.NewDesc("caddy_openbanking_dcr_crl_next_update_timestamp_seconds",
-		"When the CRL that is held ends (nextUpdate).", []string{"workspace", "crl"}, nil)
+		"When the CRL in use expires (nextUpdate).", []string{"workspace", "crl"}, nil)
 )
 
 // collectCRLs tells of the lists. Where one is named twice, it is told of once.

@@ -56,14 +56,14 @@ const (
 )
 
 var (
-	// refusedCertificates and unwatchedHandshakes count since the process began.
+	// refusedCertificates and unobservedHandshakes count since the process began.
 	refusedCertificates = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "caddy_openbanking_dcr_refused_certificates_total",
-		Help: "TLS handshakes that failed for the client certificate, by reason.",
+		Help: "TLS handshakes that failed because of the client certificate, by reason.",
 	}, []string{"reason"})
-	unwatchedHandshakes = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "caddy_openbanking_dcr_unwatched_handshakes_total",
-		Help: "TLS handshakes that were not looked at, because too many were under way.",
+	unobservedHandshakes = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "caddy_openbanking_dcr_unobserved_handshakes_total",
+		Help: "TLS handshakes that were not observed, because too many were under way.",
 	})
 )
 
@@ -89,7 +89,7 @@ func (h *Handshakes) Provision(ctx caddy.Context) error {
 		}
 	}
 	if to := ctx.GetMetricsRegistry(); to != nil {
-		for _, c := range []prometheus.Collector{refusedCertificates, unwatchedHandshakes} {
+		for _, c := range []prometheus.Collector{refusedCertificates, unobservedHandshakes} {
 			if err := to.Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
 				return err
 			}
@@ -157,7 +157,7 @@ func (h *Handshakes) begin(conn *tls.Conn) {
 			h.watch(conn)
 		}()
 	default:
-		unwatchedHandshakes.Inc()
+		unobservedHandshakes.Inc()
 	}
 }
 
@@ -175,7 +175,7 @@ func (h *Handshakes) watch(conn *tls.Conn) {
 	}()
 	from := addressOf(conn)
 	if !h.take(gateway.NetworkOf(from)) {
-		unwatchedHandshakes.Inc()
+		unobservedHandshakes.Inc()
 		return
 	}
 	defer h.give(gateway.NetworkOf(from))

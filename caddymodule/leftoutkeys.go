@@ -13,9 +13,9 @@ import (
 
 // leftOutCount counts them since the process began, over reloads.
 var leftOutCount = prometheus.NewCounterVec(prometheus.CounterOpts{
-	Name: "caddy_openbanking_dcr_left_out_keys_total",
-	Help: "Keys of JWKS, or their certificates, that cannot be used: each once, with a line in the log.",
-}, []string{"of"})
+	Name: "caddy_openbanking_dcr_ignored_jwks_keys_total",
+	Help: "Keys of JWKS, or their certificates (x5c), that are not usable: each counts once, with a line in the log. source is software_statement, signed_request_body, authorization_server or file.",
+}, []string{"source"})
 
 const (
 	// maxLeftOut bounds of how many keys a configuration remembers that it has told of them.

@@ -16,21 +16,21 @@ import (
 // opened: they are the same after a reload and after a restart, and there in an outage.
 var (
 	outboxEntries = prometheus.NewDesc("caddy_openbanking_dcr_outbox_entries",
-		"Work that the authorization server has yet to be told of.", []string{"workspace"}, nil)
+		"Changes that wait to be sent to the authorization server (outbox).", []string{"workspace"}, nil)
 	outboxOldest = prometheus.NewDesc("caddy_openbanking_dcr_outbox_oldest_timestamp_seconds",
-		"When the oldest of that work was left, 0 for none.", []string{"workspace"}, nil)
+		"When the oldest of these changes was queued, 0 if there is none.", []string{"workspace"}, nil)
 	discrepancies = prometheus.NewDesc("caddy_openbanking_dcr_discrepancies",
-		"What the authorization server may have otherwise than the registry.", []string{"workspace", "kind"}, nil)
+		"Clients that the authorization server may hold otherwise than the registry, by kind.", []string{"workspace", "kind"}, nil)
 	storeFree = prometheus.NewDesc("caddy_openbanking_dcr_store_free_bytes",
-		"What the disk of the registry's store has left.", nil, nil)
+		"Free space on the disk of the registry's store.", nil, nil)
 	storeLow = prometheus.NewDesc("caddy_openbanking_dcr_store_low",
-		"1 while the disk of the registry's store has little room left, else 0.", nil, nil)
+		"1 while the disk of the registry's store is nearly full, else 0.", nil, nil)
 	storeEpoch = prometheus.NewDesc("caddy_openbanking_dcr_epoch_timestamp_seconds",
-		"What was issued up to then counts as used, because the store was restored or has lost a part; 0 for none.", nil, nil)
+		"The epoch: the gateway refuses tokens, requests and assertions issued up to then, because the store was restored or has lost data; 0 if there is none.", nil, nil)
 	storeUnconfirmed = prometheus.NewDesc("caddy_openbanking_dcr_epoch_unconfirmed",
-		"1 from a restore or an accepted loss until an operator confirms it, else 0.", nil, nil)
+		"1 from a restore or an accepted loss of data until an operator confirms the epoch, else 0.", nil, nil)
 	lostExplanations = prometheus.NewDesc("caddy_openbanking_dcr_explanations_lost_total",
-		"Explanations of refused requests that could not be kept since the store was opened.", nil, nil)
+		"Explanations of refused requests that could not be stored, since the store was opened.", nil, nil)
 )
 
 // collector is one configuration's: each has a metrics registry of its own.

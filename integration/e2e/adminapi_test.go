@@ -264,8 +264,8 @@ func TestAnswerLostIsListed(t *testing.T) {
 		if len(list) != 1 || list[0]["kind"] != "answer_lost" || list[0]["software_id"] != p.Acme.SoftwareID || list[0]["org_id"] != p.Acme.OrgID {
 			t.Fatalf("got %v, want one answer_lost of the software and organisation", list)
 		}
-		if m := metrics(t, p); !strings.Contains(m, `caddy_openbanking_dcr_divergences{kind="answer_lost",workspace="default/obuk"} 1`) {
-			t.Errorf("got %v, want one divergence of kind answer_lost", m)
+		if m := metrics(t, p); !strings.Contains(m, `caddy_openbanking_dcr_discrepancies{kind="answer_lost",workspace="default/obuk"} 1`) {
+			t.Errorf("got %v, want one discrepancy of kind answer_lost", m)
 		}
 		if b := listed(t, p, "backlog"); fmt.Sprint(b[0]["discrepancies"]) != "map[answer_lost:1]" {
 			t.Errorf("got %v, want one divergence of kind answer_lost", b)

@@ -116,7 +116,7 @@ func TestHandshakesInTheLog(t *testing.T) {
 	}); err != nil {
 		t.Error(err)
 	}
-	if text := metrics(t, p); !strings.Contains(text, `caddy_openbanking_dcr_refused_certificates_total{reason="expired"} 1`) || !strings.Contains(text, "caddy_openbanking_dcr_unwatched_handshakes_total 0") {
+	if text := metrics(t, p); !strings.Contains(text, `caddy_openbanking_dcr_refused_certificates_total{reason="expired"} 1`) || !strings.Contains(text, "caddy_openbanking_dcr_unobserved_handshakes_total 0") {
 		t.Errorf("the metrics are %s", text)
 	}
 	if log := p.Gateway.Log(); strings.Contains(log, p.Stranger.SoftwareID) {
