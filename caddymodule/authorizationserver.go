@@ -219,9 +219,9 @@ func (c *AuthorizationServer) checkWords() error {
 	case c.Provision == nil || c.Provision.Method != "rfc7591":
 		return errors.New("provision rfc7591 is missing: it is how clients become known to the authorization server")
 	case c.Provision.Keys != "" && c.Provision.Keys != "inline":
-		return fmt.Errorf("keys %q: the only word is inline", c.Provision.Keys)
+		return fmt.Errorf("keys %q: must be inline, or left out", c.Provision.Keys)
 	case c.ASErrors != "" && c.ASErrors != "pass":
-		return fmt.Errorf("as_errors %q: the only word is pass", c.ASErrors)
+		return fmt.Errorf("as_errors %q: must be pass, or left out", c.ASErrors)
 	}
 	if err := subset("san", c.SAN, []string{"dns", "uri", "ip", "email"}); err != nil {
 		return err

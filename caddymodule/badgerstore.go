@@ -80,7 +80,7 @@ func (b *BadgerStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		switch word := d.Val(); word {
 		case "accept_loss":
 			if b.AcceptLoss != "" {
-				return d.Errf("store badger: %s is there twice", word)
+				return d.Errf("store badger: %s is written twice", word)
 			}
 			if !d.AllArgs(&b.AcceptLoss) {
 				return d.ArgErr()

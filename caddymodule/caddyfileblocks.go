@@ -77,7 +77,7 @@ func oneOf(d *caddyfile.Dispenser, to *string, words ...string) error {
 		return err
 	}
 	if !slices.Contains(words, *to) {
-		return d.Errf("%s: %q is none of %q", name, *to, words)
+		return d.Errf("%s %q: must be one of %q", name, *to, words)
 	}
 	return nil
 }

@@ -91,7 +91,7 @@ func text(d *caddyfile.Dispenser, to *string) error {
 		return d.ArgErr()
 	}
 	if *to == "" {
-		return d.Err("text: it is empty; leave the word out, and the TPP is told that the bank's policy refuses it")
+		return d.Err("text: must not be empty; without it the TPP is told that the bank's policy refuses the request")
 	}
 	return nil
 }

@@ -146,7 +146,7 @@ func (h *Handler) dnMatch(d *caddyfile.Dispenser) error {
 		h.DNMatch = args[1:]
 		return nil
 	}
-	return d.Errf("dn_match: exact, or attributes <type...>, not %q", args)
+	return d.Errf("dn_match: must be exact, or attributes <type...>, not %q", args)
 }
 
 func (l *RateLimit) unmarshal(d *caddyfile.Dispenser) error {
@@ -161,7 +161,7 @@ func (l *RateLimit) unmarshal(d *caddyfile.Dispenser) error {
 	requests, err := strconv.Atoi(args[0])
 	window, windowErr := caddy.ParseDuration(args[1])
 	if err != nil || windowErr != nil || requests < 1 || window <= 0 {
-		return d.Errf("rate_limit: a number of requests and a duration, or off, not %q", args)
+		return d.Errf("rate_limit: must be a number of requests and a duration, or off, not %q", args)
 	}
 	l.Requests, l.Window = requests, caddy.Duration(window)
 	return nil
@@ -196,7 +196,7 @@ func (r *Reregister) unmarshal(d *caddyfile.Dispenser) error {
 	}
 	r.Mode = d.Val()
 	if !slices.Contains(registry.ReregisterModes, r.Mode) {
-		return d.Errf("reregister: %q is none of %q", r.Mode, registry.ReregisterModes)
+		return d.Errf("reregister %q: must be one of %q", r.Mode, registry.ReregisterModes)
 	}
 	if d.CountRemainingArgs() > 0 {
 		return duration(d, &r.Window)
@@ -242,7 +242,7 @@ func duration(d *caddyfile.Dispenser, to *caddy.Duration) error {
 	}
 	v, err := caddy.ParseDuration(text)
 	if err != nil || v <= 0 {
-		return d.Errf("%s: %q is no duration like 90s, 24h or 30d", name, text)
+		return d.Errf("%s %q: must be a duration like 90s, 24h or 30d", name, text)
 	}
 	*to = caddy.Duration(v)
 	return nil

@@ -125,7 +125,7 @@ func (c *AuthorizationServer) supports(d *caddyfile.Dispenser) error {
 // unmarshal reads header <form> [<name>].
 func (c *CertificateHeader) unmarshal(d *caddyfile.Dispenser, args []string) error {
 	if len(args) < 2 || len(args) > 3 || args[0] != "header" {
-		return d.Errf("client_certificate: header <form> [<name>] is expected (at the workspace also: off), with one of the forms %q", verify.CertificateForms)
+		return d.Errf("client_certificate: must be header <form> [<name>] (at the workspace also: off), with one of the forms %q", verify.CertificateForms)
 	}
 	c.Form = args[1]
 	if len(args) == 3 {

@@ -94,7 +94,7 @@ func (s *SignedRequestBody) unmarshal(d *caddyfile.Dispenser) error {
 		s.Off = true
 		return noBlock(d)
 	default:
-		return d.Errf("signed_request_body: software_jwks_endpoint, jwks <file> or jwks_uri <url>, not %q", args)
+		return d.Errf("signed_request_body: must be software_jwks_endpoint, jwks <file> or jwks_uri <url>, not %q", args)
 	}
 	return block(d, func() error {
 		if d.Val() == "jwks" || d.Val() == "jwks_uri" {

@@ -39,7 +39,7 @@ var taken = []string{
 	"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-fapi-interaction-id",
 }
 
-var errHeaderName = errors.New("header name: letters, digits and dashes (Caddy removes headers with other characters), and no header that means something else")
+var errHeaderName = errors.New("header name: must have only letters, digits and dashes (Caddy removes headers with other characters), and must not be a header with another meaning")
 
 func checkHeaderName(name string) error {
 	lower := strings.ToLower(name)

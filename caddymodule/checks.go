@@ -19,7 +19,7 @@ type checking struct {
 
 func (a *App) checkChecks() error {
 	if a.Checks != "" && a.Checks != "off" {
-		return errors.New("checks: the only word is off")
+		return errors.New("checks: must be off, or left out")
 	}
 	return nil
 }

@@ -81,7 +81,7 @@ func (r *Revocation) check() error {
 	named := 0
 	for _, c := range r.CRL {
 		if c == nil || len(c.From) == 0 {
-			return errors.New("crl: a file or an address is missing")
+			return errors.New("crl: must name a file or a URL")
 		}
 		named += len(c.From)
 		for _, from := range c.From {
@@ -92,11 +92,11 @@ func (r *Revocation) check() error {
 	}
 	switch {
 	case named > crl.MaxSources:
-		return fmt.Errorf("crl: %d files and addresses, at most %d are read", named, crl.MaxSources)
+		return fmt.Errorf("crl: must name at most %d files and URLs, not %d", crl.MaxSources, named)
 	case r.CRLMode != "" && r.CRLMode != "soft" && r.CRLMode != "strict":
 		return fmt.Errorf("crl_mode %q: must be soft or strict", r.CRLMode)
 	case r.CRLMode != "" && named == 0:
-		return errors.New("crl_mode: there is no crl")
+		return errors.New("crl_mode: must be left out where there is no crl")
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ import (
 // checkLabel holds the label of a restore against its bounds.
 func checkLabel(label string) error {
 	if len(label) > registry.MaxLabel {
-		return fmt.Errorf("restored: the label is longer than %d bytes", registry.MaxLabel)
+		return fmt.Errorf("restored: must be at most %d bytes long", registry.MaxLabel)
 	}
 	return nil
 }

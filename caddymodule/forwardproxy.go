@@ -39,7 +39,7 @@ func (p *ForwardProxy) check() error {
 	case p == nil:
 		return nil
 	case p.Off && (p.URL != "" || p.TrustPoolRaw != nil):
-		return errors.New("proxy off: and yet a proxy is configured")
+		return errors.New("proxy off: must not be combined with a proxy")
 	case p.Off, mustBePlaceholder("", p.URL) == nil:
 		return nil
 	}
@@ -165,11 +165,11 @@ func newProxy(at *url.URL, user, password string) (*jwks.Proxy, error) {
 func (h *Handler) checkProxies() error {
 	errs := []error{h.Proxy.check()}
 	if h.Proxy != nil && h.Proxy.Off {
-		errs = append(errs, errors.New("proxy off: the workspace has none to take back"))
+		errs = append(errs, errors.New("proxy off: must be left out, because the workspace has no proxy"))
 	}
 	if c := h.AuthorizationServer; c != nil && c.Proxy != nil {
 		if c.Proxy.Off {
-			errs = append(errs, errors.New("authorization_server: proxy off: the workspace's proxy is never on the way to it, leave this out"))
+			errs = append(errs, errors.New("authorization_server: proxy off: must be left out, because the workspace's proxy is never used for the authorization server"))
 		}
 		errs = append(errs, inBlock("authorization_server", cmp.Or(c.Proxy.check(), checkProxied(c.Proxy, false, c.URL))))
 	}

@@ -98,10 +98,10 @@ func (h *Handler) checkWords() error {
 		return errors.New("authorization_server is missing")
 	}
 	if h.FairShare != "" && h.FairShare != "off" {
-		return fmt.Errorf("fair_share %q: the only word is off", h.FairShare)
+		return fmt.Errorf("fair_share %q: must be off, or left out", h.FairShare)
 	}
 	if h.Explain != "" && h.Explain != "on" {
-		return fmt.Errorf("explain %q: the only word is on", h.Explain)
+		return fmt.Errorf("explain %q: must be on, or left out", h.Explain)
 	}
 	return errors.Join(h.RequestHeaders.check(), h.checkSwitches(), h.checkProtections(), h.checkProxies(), h.checkReregister(), h.checkAuditRetention(), h.StoreShare.check(), h.AccessToken.check(), h.Unguarded.check(), h.Revocation.check(), h.RegistrationAccessToken.check())
 }
@@ -111,9 +111,9 @@ func (h *Handler) provisionRules(ctx caddy.Context) error {
 		Audiences: h.Audience, Algorithms: h.Algorithms, MaxLifetime: time.Duration(h.MaxLifetime), Lenient: h.Lenient,
 		IssuerClaim: h.IssuerClaim, NoStatement: h.NoSoftwareStatement, Unsigned: h.SignedRequestBody != nil && h.SignedRequestBody.Off,
 	}
-	for _, s := range h.SoftwareStatements {
+	for i, s := range h.SoftwareStatements {
 		if s == nil {
-			return errors.New("software_statement: null is no directory")
+			return fmt.Errorf("software_statements[%d]: must not be null", i)
 		}
 		issuer, err := s.provision(ctx, h.app, h.Proxy)
 		if err != nil {
@@ -139,7 +139,7 @@ func (h *Handler) provisionRules(ctx caddy.Context) error {
 
 func (h *Handler) checkAuditRetention() error {
 	if h.AuditRetention != 0 && time.Duration(h.AuditRetention) < 24*time.Hour {
-		return errors.New("audit_retention: 24h or more")
+		return errors.New("audit_retention: must be 24h or more")
 	}
 	return nil
 }

@@ -118,7 +118,7 @@ func checkWrapperOrder(all []json.RawMessage) error {
 		case w.Wrapper == "openbanking_dcr":
 			ours++
 		case w.Wrapper == "tls" && ours > 0:
-			return errors.New("listener_wrappers: openbanking_dcr sees no handshake before tls; write it after tls, or alone")
+			return errors.New("listener_wrappers: openbanking_dcr must be after tls, or alone, because it sees no handshake before tls")
 		}
 	}
 	if ours > 1 {

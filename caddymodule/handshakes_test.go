@@ -318,7 +318,7 @@ func TestWrapperOrder(t *testing.T) {
 	t.Setenv("DCR_TEST_SECRET", "x")
 	for wrappers, want := range map[string]string{
 		"openbanking_dcr": "", "proxy_protocol\n\t\t\ttls\n\t\t\topenbanking_dcr {\n\t\t\t\ttimeout 5s\n\t\t\t\tat_once 100\n\t\t\t}": "",
-		"openbanking_dcr\n\t\t\ttls":             "write it after tls",
+		"openbanking_dcr\n\t\t\ttls":             "must be after tls",
 		"openbanking_dcr\n\t\t\topenbanking_dcr": "written twice",
 	} {
 		_, err := load(t, site("DIRECTORY", t.TempDir(), "admin off", "admin off\n\tservers {\n\t\tlistener_wrappers {\n\t\t\t"+wrappers+"\n\t\t}\n\t}"))

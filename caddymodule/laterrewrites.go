@@ -24,7 +24,7 @@ func (r lateRewrite) refusal() error {
 	if r.except != "" {
 		cure = "; or, if that is another server, write in this directive: unguarded " + r.except
 	}
-	return fmt.Errorf("reverse_proxy after %s at %s: the request target that reaches the authorization server would be another one than this directive has judged; "+
+	return fmt.Errorf("reverse_proxy after %s at %s: the request target that reaches the authorization server would differ from the one that this directive has checked; "+
 		"put rewrite or uri at the top of the site block, where they run before it, or send to the path as it is (handle in place of handle_path)%s", r.by, r.place, cure)
 }
 

@@ -56,7 +56,7 @@ type Policy struct {
 func (h *Handler) provisionPolicies(ctx caddy.Context) error {
 	for i, p := range h.Policies {
 		if p == nil {
-			return errors.New("policy: null is none")
+			return fmt.Errorf("policies[%d]: must not be null", i)
 		}
 		if err := p.provision(ctx, h.Policies[:i], &h.app.files); err != nil {
 			return fmt.Errorf("policy %s: %w", p.Name, err)
@@ -67,7 +67,7 @@ func (h *Handler) provisionPolicies(ctx caddy.Context) error {
 
 func (p *Policy) provision(ctx caddy.Context, before []*Policy, watch *fileWatch) error {
 	if p.language = p.moduleLanguage(); p.language == "" {
-		return errors.New("no module of " + policylanguage.Namespace)
+		return errors.New("must be a module of " + policylanguage.Namespace)
 	}
 	p.Name = p.nameAt(len(before))
 	if len(p.On) == 0 {
@@ -95,7 +95,7 @@ func (p *Policy) load(ctx caddy.Context) error {
 	}
 	var ok bool
 	if p.policy, ok = guest.(verify.Policy); !ok {
-		return fmt.Errorf("%T is no verify.Policy", guest)
+		return fmt.Errorf("%T must implement verify.Policy", guest)
 	}
 	return p.checkReads()
 }

@@ -36,7 +36,7 @@ func (p *Policy) nameAt(before int) string {
 func untaken(name string, before []*Policy) error {
 	for i, p := range before {
 		if p.nameAt(i) == name {
-			return fmt.Errorf("name %s: policy %d of this workspace has it already; choose another", name, i+1)
+			return fmt.Errorf("name %s: must be unique in the workspace; policy %d has it already", name, i+1)
 		}
 	}
 	return nil
@@ -66,7 +66,7 @@ func (p *Policy) checkTimeout() error {
 	case p.Timeout < 0:
 		return errors.New("timeout: must be positive")
 	case p.timeout() > verify.MaxPolicyTime:
-		return fmt.Errorf("timeout: at most %v; a TPP waits for the answer meanwhile", verify.MaxPolicyTime)
+		return fmt.Errorf("timeout: must be at most %v, because a TPP waits for the answer", verify.MaxPolicyTime)
 	}
 	return nil
 }

@@ -76,15 +76,15 @@ func (s *Switches) methods() []string {
 func (s *Switches) checkSwitches() error {
 	switch {
 	case s.Registration != "" && s.Registration != "off":
-		return errors.New("registration: the only word is off")
+		return errors.New("registration: must be off, or left out")
 	case s.ASRegistration != "" && s.ASRegistration != "passthrough":
-		return errors.New("as_registration: the only word is passthrough")
+		return errors.New("as_registration: must be passthrough, or left out")
 	case s.EndpointCertificate != "" && s.EndpointCertificate != "required" && s.EndpointCertificate != "optional":
-		return errors.New("endpoint_certificate: the words are required and optional, not " + s.EndpointCertificate)
+		return errors.New("endpoint_certificate: must be required or optional, not " + s.EndpointCertificate)
 	case s.OtherBodies != "" && s.OtherBodies != "refuse" && s.OtherBodies != "pass":
-		return errors.New("other_bodies: the words are refuse and pass, not " + s.OtherBodies)
+		return errors.New("other_bodies: must be refuse or pass, not " + s.OtherBodies)
 	case s.AssertionAudience != "" && s.AssertionAudience != "issuer" && s.AssertionAudience != "endpoints":
-		return errors.New("assertion_audience: the words are issuer and endpoints, not " + s.AssertionAudience)
+		return errors.New("assertion_audience: must be issuer or endpoints, not " + s.AssertionAudience)
 	case s.Management == nil:
 		return nil
 	}
@@ -98,19 +98,19 @@ func (h *Handler) checkProtections() error {
 	statement := !h.NoSoftwareStatement
 	switch {
 	case h.ClientCertificate != "" && h.ClientCertificate != "off":
-		return errors.New("client_certificate: the only word is off, not " + h.ClientCertificate)
+		return errors.New("client_certificate: must be off, or left out, not " + h.ClientCertificate)
 	case statement && len(h.SoftwareStatements) == 0:
 		return errors.New("software_statement is missing: name a directory whose statements are accepted, or write software_statement off")
 	case !statement && len(h.SoftwareStatements) > 0:
-		return errors.New("software_statement off: and yet a directory is named")
+		return errors.New("software_statement off: must not be combined with a directory")
 	case !signed && (h.SignedRequestBody.JWKS != "" || h.SignedRequestBody.JWKSURI != ""):
-		return errors.New("signed_request_body off: and yet keys are named")
+		return errors.New("signed_request_body off: must not be combined with jwks or jwks_uri")
 	case !statement && signed && (h.SignedRequestBody == nil || h.SignedRequestBody.JWKS == "" && h.SignedRequestBody.JWKSURI == ""):
-		return errors.New("signed_request_body: without software statements the keys must be named, jwks <file> or jwks_uri <url>, or write signed_request_body off")
+		return errors.New("signed_request_body: must have jwks <file> or jwks_uri <url> where software_statement is off, or be off")
 	case !statement && !signed && !h.needsCertificate() && !h.needsToken() && !h.Unprotected:
 		return errors.New("all four protections are off, so that anybody can register; if that is meant, write unprotected")
 	case h.Unprotected && (statement || signed || h.needsCertificate() || h.needsToken()):
-		return errors.New("unprotected: not all protections are off, leave it out")
+		return errors.New("unprotected: must be left out, unless all four protections are off")
 	case len(h.BindCertificate) > 0 && (!statement || !h.needsCertificate()):
 		return errors.New("bind_certificate: needs a client certificate and a software statement, and one of them is off")
 	case statement && !signed && len(h.BindCertificate) == 0:

@@ -74,7 +74,7 @@ func (r *RegistrationRules) provisionRegistration() (verify.SupportedMetadata, e
 	case r.MaxLifetime < 0:
 		return a, errors.New("max_lifetime: must be positive")
 	case r.StatementRollback != "" && r.StatementRollback != "allow":
-		return a, fmt.Errorf("statement_rollback %q: the only word is allow", r.StatementRollback)
+		return a, fmt.Errorf("statement_rollback %q: must be allow, or left out", r.StatementRollback)
 	}
 	if err := subset("lenient", r.Lenient, verify.LenientClaims); err != nil {
 		return a, err
@@ -111,7 +111,7 @@ func (r *RegistrationRules) provisionRegistration() (verify.SupportedMetadata, e
 	a.Roles, a.Scopes = r.Roles, []string{"openid"}
 	for role, scopes := range r.Roles {
 		if role == "" || len(scopes) == 0 || slices.Contains(scopes, verify.ScopeRegister) {
-			return a, fmt.Errorf("role %q: needs scopes, and never %s", role, verify.ScopeRegister)
+			return a, fmt.Errorf("role %q: must have scopes, and must not have %s", role, verify.ScopeRegister)
 		}
 		for _, scope := range scopes {
 			if !slices.Contains(a.Scopes, scope) {

@@ -31,10 +31,10 @@ func (c *RequestHeaders) check() error {
 	for word, names := range map[string][]string{"keep_headers": c.KeepHeaders, "pass_headers": c.PassHeaders} {
 		for _, name := range names {
 			if strings.Trim(strings.ToLower(name), headerCharacters) != "" || len(name) > gateway.MaxHeaderName {
-				return fmt.Errorf("%s %q: header names have letters, digits and dashes", word, name)
+				return fmt.Errorf("%s %q: must have only letters, digits and dashes", word, name)
 			}
 			if canonical := http.CanonicalHeaderKey(name); canonical == "Connection" || canonical == "Upgrade" || canonical == "Transfer-Encoding" {
-				return fmt.Errorf("%s %s: this header is about the connection and never passes as it came", word, name)
+				return fmt.Errorf("%s %s: must not be a header of the connection, which is never forwarded unchanged", word, name)
 			}
 		}
 	}

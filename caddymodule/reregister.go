@@ -32,7 +32,7 @@ func (h *Handler) checkReregister() error {
 	case !slices.Contains(registry.ReregisterModes, r.Mode):
 		return fmt.Errorf("reregister %q: must be one of %q", r.Mode, registry.ReregisterModes)
 	case r.Window < 0 || r.Window > 0 && r.Mode == registry.ReregisterAllow:
-		return errors.New("reregister: a window must be positive, and allow has none")
+		return errors.New("reregister: window must be positive, and must be left out with allow")
 	case r.Mode != registry.ReregisterAllow && !h.needsCertificate():
 		return fmt.Errorf("reregister %s: needs client certificates, and client_certificate is off: they tell one TPP from another", r.Mode)
 	case r.Mode != registry.ReregisterAllow && h.NoSoftwareStatement:

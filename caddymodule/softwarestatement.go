@@ -69,7 +69,7 @@ func (s *SoftwareStatement) provision(ctx caddy.Context, app *App, proxy *Forwar
 	case s.MaxAge < 0:
 		return nil, errors.New("max_age: must be positive")
 	case s.SelfSigned && len(s.OrgID) == 0:
-		return nil, errors.New("self_signed: name the organisation with org_id, or its statements could name any")
+		return nil, errors.New("self_signed: must have org_id, because its statements could name any organisation otherwise")
 	case s.Unsigned && !s.SelfSigned:
 		return nil, errors.New("self_signed: only a TPP's own statements may be unsigned")
 	}

@@ -55,7 +55,7 @@ func (s *StoreShare) clientsPerSoftware(d *caddyfile.Dispenser) error {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
-		return d.Errf("clients_per_software: a number of clients, or off, not %q", text)
+		return d.Errf("clients_per_software: must be a number of clients, or off, not %q", text)
 	}
 	s.ClientsPerSoftware = n
 	return nil
@@ -73,7 +73,7 @@ func (s *StoreShare) bytesPerOrganisation(d *caddyfile.Dispenser) error {
 	}
 	n, err := humanize.ParseBytes(text)
 	if err != nil || n < 1 || n > math.MaxInt64 {
-		return d.Errf("bytes_per_organisation: a size like 100MiB, or off, not %q", text)
+		return d.Errf("bytes_per_organisation: must be a size like 100MiB, or off, not %q", text)
 	}
 	s.BytesPerOrganisation = int64(n)
 	return nil

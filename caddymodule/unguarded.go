@@ -25,7 +25,7 @@ func (u *Unguarded) check() error {
 		return nil
 	}
 	if slices.Contains(u.Upstreams, "") {
-		return errors.New("unguarded upstream: an address is empty")
+		return errors.New("unguarded upstream: must not be empty")
 	}
 	for _, name := range u.Handlers {
 		if name == "" || name == "openbanking_dcr" || name == "subroute" || name == "invoke" {

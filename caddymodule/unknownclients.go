@@ -60,9 +60,9 @@ func (u *UnknownClients) read() error {
 		switch {
 		case id == "" || id[0] == '#':
 		case remarked(id):
-			return fmt.Errorf("unknown_clients: %s, line %d has a remark behind the client_id; a remark needs a line of its own", u.Known, n)
+			return fmt.Errorf("unknown_clients: %s, line %d has a comment after the client_id; a comment must have a line of its own", u.Known, n)
 		case len(id) > maxKnownID || !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl):
-			return fmt.Errorf("unknown_clients: %s, line %d is no client_id", u.Known, n)
+			return fmt.Errorf("unknown_clients: %s, line %d must be a client_id", u.Known, n)
 		default:
 			known[id] = true
 		}
@@ -120,14 +120,14 @@ func (h *Handler) provisionUnknownClients() error {
 func (u *UnknownClients) unmarshal(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
 	if len(args) == 0 || args[0] != "pass" && args[0] != "refuse" {
-		return d.Errf("unknown_clients: pass or refuse, not %q", args)
+		return d.Errf("unknown_clients: must be pass or refuse, not %q", args)
 	}
 	u.Mode = args[0]
 	switch {
 	case len(args) == 3 && args[1] == "known" && args[2] != "":
 		u.Known = args[2]
 	case len(args) > 1:
-		return d.Errf("unknown_clients %s: known <file> may follow, not %q", args[0], args[1:])
+		return d.Errf("unknown_clients %s: must be followed by known <file> or nothing, not %q", args[0], args[1:])
 	}
 	return noBlock(d)
 }

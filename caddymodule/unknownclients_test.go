@@ -12,9 +12,9 @@ import (
 func TestKnownClientsFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "known")
 	for text, says := range map[string]string{
-		"a\nb\x00c\n": "line 2 is no client_id", "a\xff": "line 1 is no client_id", strings.Repeat("x", maxKnownID+1): "line 1 is no client_id",
+		"a\nb\x00c\n": "line 2 must be a client_id", "a\xff": "line 1 must be a client_id", strings.Repeat("x", maxKnownID+1): "line 1 must be a client_id",
 		strings.Repeat("client\n", maxKnown/7+1): "larger than",
-		"a\nportal # the bank's portal\n":        "line 2 has a remark behind the client_id; a remark needs a line of its own", "portal\t#x": "line 1 has a remark",
+		"a\nportal # the bank's portal\n":        "line 2 has a comment after the client_id; a comment must have a line of its own", "portal\t#x": "line 1 has a comment",
 	} {
 		write(t, file, text)
 		if err := (&UnknownClients{Known: file}).provision(new(fileWatch)); err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), file) {

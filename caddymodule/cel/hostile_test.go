@@ -67,7 +67,7 @@ func TestCostLimit(t *testing.T) {
 			t.Errorf("%s is read as %d", n, p.CostLimit)
 		}
 	}
-	const want = "cost_limit: at most 100000000; more takes longer than any timeout"
+	const want = "cost_limit: must be at most 100000000, because more takes longer than any timeout"
 	if err := (&Policy{Expression: "true", CostLimit: MaxCostLimit + 1}).Provision(caddy.Context{}); err == nil || err.Error() != want {
 		t.Error(err)
 	}

@@ -98,7 +98,7 @@ func (p *Policy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			}
 			var err error
 			if p.CostLimit, err = strconv.ParseUint(text, 10, 63); err != nil || p.CostLimit == 0 {
-				return d.Errf("cost_limit: %q is no number above 0", text)
+				return d.Errf("cost_limit %q: must be a number above 0", text)
 			}
 			if err := p.checkCostLimit(); err != nil {
 				return d.WrapErr(err)
@@ -126,12 +126,12 @@ func (p *Policy) check(t caddyfile.Token) error {
 
 func (p *Policy) checkCostLimit() error {
 	if p.CostLimit > MaxCostLimit {
-		return fmt.Errorf("cost_limit: at most %d; more takes longer than any timeout", MaxCostLimit)
+		return fmt.Errorf("cost_limit: must be at most %d, because more takes longer than any timeout", MaxCostLimit)
 	}
 	return nil
 }
 
-var errOneSource = errors.New("give one of expression and file")
+var errOneSource = errors.New("must have one of expression and file")
 
 // Interface guards.
 var (
