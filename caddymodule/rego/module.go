@@ -50,7 +50,7 @@ func (p *Policy) Provision(caddy.Context) error {
 	}
 	path, err := ast.ParseRef("data." + p.Package)
 	if err != nil || !path.IsGround() {
-		return fmt.Errorf("package %q: is no name of a package", p.Package)
+		return fmt.Errorf("package %q: must be the name of a package", p.Package)
 	}
 	var from string
 	var read func(string) (*sources, error)
@@ -99,7 +99,7 @@ func (p *Policy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // rego
 	var word, path string
 	if !d.AllArgs(&word, &path) {
-		return d.Err("policy rego: give file, directory or bundle, and a path")
+		return d.Err("policy rego: must have file, directory or bundle, and a path")
 	}
 	switch word {
 	case "file":
@@ -109,13 +109,13 @@ func (p *Policy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	case "bundle":
 		p.Bundle = path
 	default:
-		return d.Errf("policy rego: %q is none of file, directory and bundle", word)
+		return d.Errf("policy rego %q: must be file, directory or bundle", word)
 	}
 	for d.NextBlock(0) {
 		switch d.Val() {
 		case "package":
 			if p.Package != "" {
-				return d.Err("package: is given twice")
+				return d.Err("package is written twice")
 			}
 			if !d.AllArgs(&p.Package) {
 				return d.ArgErr()
@@ -127,7 +127,7 @@ func (p *Policy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-var errOneSource = errors.New("give one of file, directory and bundle")
+var errOneSource = errors.New("must have one of file, directory and bundle")
 
 // Interface guards.
 var (

@@ -127,14 +127,14 @@ func TestSourceErrors(t *testing.T) {
 		policy Policy
 		want   string
 	}{
-		"nothing":           {Policy{}, "give one of"},
-		"two":               {Policy{File: "a", Directory: "b"}, "give one of"},
+		"nothing":           {Policy{}, "must have one of"},
+		"two":               {Policy{File: "a", Directory: "b"}, "must have one of"},
 		"placeholder":       {Policy{File: "{env.REGO_TEST_UNSET}"}, "REGO_TEST_UNSET"},
 		"no file":           {Policy{File: filepath.Join(t.TempDir(), "x.rego")}, "no such file"},
 		"no directory":      {Policy{Directory: filepath.Join(t.TempDir(), "x")}, "no such file"},
 		"a file":            {Policy{Directory: file}, "is no directory"},
 		"no bundle":         {Policy{Bundle: file}, "gzip"},
-		"bad package":       {Policy{File: file, Package: "a b"}, "is no name of a package"},
+		"bad package":       {Policy{File: file, Package: "a b"}, "must be the name of a package"},
 		"no rules":          {Policy{File: file}, "has neither deny nor allow; there is nothing"},
 		"other rules":       {Policy{Directory: files(t, rego("package openbanking_dcr\n\nalow := true\n\ndenied := 1"))}, "there is alow, denied"},
 		"other package":     {Policy{Directory: files(t, rego("package dcr\n\nallow := true"))}, "package openbanking_dcr has neither deny nor allow; there is package dcr"},
@@ -208,13 +208,13 @@ func TestCaddyfile(t *testing.T) {
 		`rego file a.rego`:                        `{"file":"a.rego"}`,
 		`rego directory /etc/dcr`:                 `{"directory":"/etc/dcr"}`,
 		"rego bundle b.tar.gz {\n package a.b\n}": `{"bundle":"b.tar.gz","package":"a.b"}`,
-		`rego`:                           "give file, directory or bundle",
-		`rego a.rego`:                    "give file, directory or bundle",
-		`rego file a b`:                  "give file, directory or bundle",
-		`rego url a`:                     `"url" is none of`,
+		`rego`:                           "must have file, directory or bundle",
+		`rego a.rego`:                    "must have file, directory or bundle",
+		`rego file a b`:                  "must have file, directory or bundle",
+		`rego url a`:                     `"url": must be file`,
 		"rego file a {\n package\n}":     "wrong argument count",
 		"rego file a {\n package x y\n}": "wrong argument count",
-		"rego file a {\n package x\n package y\n}": "given twice",
+		"rego file a {\n package x\n package y\n}": "written twice",
 		"rego file a {\n query x\n}":               `unknown word "query"`,
 	} {
 		p := new(Policy)
