@@ -20,7 +20,7 @@ func (h *Handler) provision(ctx caddy.Context) (err error) {
 	if !workspaceName.MatchString(h.Workspace) {
 		return fmt.Errorf("workspace %q: must be lower-case path segments without a leading slash, like default/obuk", h.Workspace)
 	}
-	accept, err := h.provisionRegistration()
+	accept, err := h.provisionSupportedMetadata()
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (h *Handler) provision(ctx caddy.Context) (err error) {
 	if err := h.provisionRevocation(ctx); err != nil {
 		return fmt.Errorf("crl: %w", err)
 	}
-	if err := h.provisionRules(ctx); err != nil {
+	if err := h.provisionRequestRules(ctx); err != nil {
 		return err
 	}
 	if err := h.provisionPolicies(ctx); err != nil {
@@ -106,7 +106,7 @@ func (h *Handler) checkWords() error {
 	return errors.Join(h.RequestHeaders.check(), h.checkSwitches(), h.checkProtections(), h.checkProxies(), h.checkReregister(), h.checkAuditRetention(), h.StoreShare.check(), h.AccessToken.check(), h.Unguarded.check(), h.Revocation.check(), h.RegistrationAccessToken.check())
 }
 
-func (h *Handler) provisionRules(ctx caddy.Context) error {
+func (h *Handler) provisionRequestRules(ctx caddy.Context) error {
 	h.rules = verify.RequestRules{
 		Audiences: h.Audience, Algorithms: h.Algorithms, MaxLifetime: time.Duration(h.MaxLifetime), Lenient: h.Lenient,
 		IssuerClaim: h.IssuerClaim, NoStatement: h.NoSoftwareStatement, Unsigned: h.SignedRequestBody != nil && h.SignedRequestBody.Off,

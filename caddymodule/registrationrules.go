@@ -61,9 +61,9 @@ type RegistrationRules struct {
 	match dn.Match // of DNMatch
 }
 
-// provisionRegistration checks the rules and makes what a registration may ask
+// provisionSupportedMetadata checks the rules and makes what a registration may ask
 // for of them.
-func (r *RegistrationRules) provisionRegistration() (verify.SupportedMetadata, error) {
+func (r *RegistrationRules) provisionSupportedMetadata() (verify.SupportedMetadata, error) {
 	if r.Version == "" {
 		r.Version = verify.DefaultVersion
 	}

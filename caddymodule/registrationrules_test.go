@@ -12,7 +12,7 @@ func TestRoles(t *testing.T) {
 	r := RegistrationRules{
 		Roles: map[string][]string{"AISP": {"openid", "accounts"}, "PISP": {"payments", "accounts", "openid"}},
 	}
-	a, err := r.provisionRegistration()
+	a, err := r.provisionSupportedMetadata()
 	if err != nil || !slices.Equal(a.Scopes, []string{"openid", "accounts", "payments"}) {
 		t.Errorf("scopes %q, %v", a.Scopes, err)
 	}
@@ -21,7 +21,7 @@ func TestRoles(t *testing.T) {
 // The operator's words stay as written: Caddy shows the configuration.
 func TestDNMatchWords(t *testing.T) {
 	r := RegistrationRules{DNMatch: []string{"organizationIdentifier", "2.5.4.3"}}
-	if _, err := r.provisionRegistration(); err != nil {
+	if _, err := r.provisionSupportedMetadata(); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(r.DNMatch, []string{"organizationIdentifier", "2.5.4.3"}) || !slices.Equal(r.match.Attributes, []string{dn.OrganizationIdentifier, "2.5.4.3"}) {

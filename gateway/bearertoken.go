@@ -13,8 +13,8 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
-// Access tokens that come to the AS itself: userinfo answers for the token of a client
-// that was suspended or deleted, as real ASs do.
+// Access tokens that come to the AS itself. Its userinfo answers even for the token of a
+// client that was suspended or deleted. So the gateway refuses it (checkHolder).
 
 // uncheckedTokens counts them since the process began, over reloads.
 var uncheckedTokens = prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -28,7 +28,7 @@ func (g *Gateway) warnUnchecked(before, t *table) {
 		return
 	}
 	for _, c := range t.checks {
-		if c&checkToken != 0 {
+		if c&checksToken != 0 {
 			g.log.Warn("cannot introspect access tokens at the authorization server: forwards opaque tokens of suspended and deleted clients to userinfo; configure a client of the gateway and the introspection_endpoint")
 			return
 		}
@@ -38,7 +38,7 @@ func (g *Gateway) warnUnchecked(before, t *table) {
 // checkedToken is next for a request whose access token, if it has one, may go on, and
 // nil where it may not: then the request is answered.
 func (q *request) checkedToken(next http.Handler, c checks) http.Handler {
-	if c&checkToken == 0 {
+	if c&checksToken == 0 {
 		return next
 	}
 	inactive, err := q.checkAccessToken(c)
@@ -46,7 +46,7 @@ func (q *request) checkedToken(next http.Handler, c checks) http.Handler {
 	case err != nil:
 		q.refuse("access_token", err)
 		return nil
-	case inactive && c&checkForm != 0:
+	case inactive && c&checksForm != 0:
 		return q.refusing(next)
 	}
 	return next
@@ -101,7 +101,7 @@ func (q *request) presentedToken(c checks) (verify.PresentedToken, error) {
 	form := ""
 	if !q.otherBody(c) {
 		var err error
-		if c&checkForm != 0 {
+		if c&checksForm != 0 {
 			form, err = q.readForm()
 		} else {
 			form, _, err = q.readGuardedBody()
@@ -123,7 +123,7 @@ func (q *request) presentedToken(c checks) (verify.PresentedToken, error) {
 // not a form's.
 func (q *request) otherBody(c checks) bool {
 	t := mediaType(q.r)
-	return c&checkForm == 0 && !q.options().BindAccessTokens && len(q.r.Header["Authorization"]) == 1 && len(q.r.Header["Content-Encoding"]) == 0 &&
+	return c&checksForm == 0 && !q.options().BindAccessTokens && len(q.r.Header["Authorization"]) == 1 && len(q.r.Header["Content-Encoding"]) == 0 &&
 		t != "" && t != formType && !strings.HasPrefix(t, "multipart/")
 }
 

@@ -228,8 +228,8 @@ func TestInactiveTokens(t *testing.T) {
 // purpose.
 func TestChecksOf(t *testing.T) {
 	for name, want := range map[string]checks{
-		"authorization_endpoint": checkClient, "authorization_challenge_endpoint": checkClient, "userinfo_endpoint": checkToken | checkForm,
-		"introspection_endpoint": checkToken, "credential_endpoint": checkToken, "anything_endpoint": checkToken,
+		"authorization_endpoint": checksClient, "authorization_challenge_endpoint": checksClient, "userinfo_endpoint": checksToken | checksForm,
+		"introspection_endpoint": checksToken, "credential_endpoint": checksToken, "anything_endpoint": checksToken,
 		"token_endpoint": 0, "pushed_authorization_request_endpoint": 0, "device_authorization_endpoint": 0, "backchannel_authentication_endpoint": 0,
 		"revocation_endpoint": 0, "end_session_endpoint": 0, "check_session_iframe": 0, "jwks_uri": 0, "registration_endpoint": 0,
 	} {
@@ -246,7 +246,7 @@ func TestChecksOf(t *testing.T) {
 	later := h.newTable(&authserver.Metadata{})
 	later.keep(shared)
 	for i, table := range []*table{shared, later} {
-		if what, _ := table.find("/bank/Oauth"); what != endpoint || table.checksAt("/bank/Oauth") != checkClient|checkToken|checkForm {
+		if what, _ := table.find("/bank/Oauth"); what != endpoint || table.checksAt("/bank/Oauth") != checksClient|checksToken|checksForm {
 			t.Errorf("%d: %d %d", i, what, table.checksAt("/bank/Oauth"))
 		}
 	}

@@ -99,7 +99,7 @@ func TestBoundTokens(t *testing.T) {
 		"its certificate": {tpp, token, true}, "another": {other, token, false}, "none": {nil, token, false},
 		"a token that is nobody's": {other, "unbound", true}, "no token": {nil, "", true},
 	} {
-		if _, err := g.at(httptest.NewRecorder(), presenting(c.leaf, c.token), endpoint).checkAccessToken(checkToken | checkForm); (err == nil) != c.good {
+		if _, err := g.at(httptest.NewRecorder(), presenting(c.leaf, c.token), endpoint).checkAccessToken(checksToken | checksForm); (err == nil) != c.good {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -116,7 +116,7 @@ func TestBoundTokens(t *testing.T) {
 	twice := presenting(tpp, token)
 	twice.Header["Authorization"] = append(twice.Header["Authorization"], "Bearer x")
 	for name, r := range map[string]*http.Request{"form": form, "a body of two types": odd, "query": query, "scheme": scheme, "blank": blank, "twice": twice} {
-		if _, err := g.at(httptest.NewRecorder(), r, endpoint).checkAccessToken(checkToken | checkForm); err == nil {
+		if _, err := g.at(httptest.NewRecorder(), r, endpoint).checkAccessToken(checksToken | checksForm); err == nil {
 			t.Errorf("%s: passes", name)
 		}
 	}

@@ -11,9 +11,9 @@ import (
 type checks uint8
 
 const (
-	checkClient checks = 1 << iota // for which client a user is asked
-	checkToken                     // whose access token it is
-	checkForm                      // with checkToken: no body but a form is taken
+	checksClient checks = 1 << iota // for which client a user is asked
+	checksToken                     // whose access token it is
+	checksForm                      // with checksToken: no body but a form is taken
 )
 
 // openEndpoints need no check. Everybody may give a token back (revocation) and log out
@@ -30,11 +30,11 @@ func checksOf(name string) checks {
 	case strings.HasSuffix(name, "registration_endpoint"): // with as_registration passthrough, and tokens of its own
 		return 0
 	case strings.HasSuffix(name, "authorization_endpoint"), name == "authorization_challenge_endpoint":
-		return checkClient
+		return checksClient
 	case name == "userinfo_endpoint":
-		return checkToken | checkForm
+		return checksToken | checksForm
 	}
-	return checkToken // introspection too: some resource servers authenticate by a token (RFC 7662 2.1)
+	return checksToken // introspection too: some resource servers authenticate by a token (RFC 7662 2.1)
 }
 
 // addChecks adds those of an endpoint to its path, which it may share with others.
@@ -56,14 +56,14 @@ func (t *table) checksAt(path string) checks {
 // that may do nothing.
 func (q *request) serveEndpoint(next http.Handler, c checks) {
 	refuse := func(err error) { q.refuse("guard", err) }
-	if c&checkClient != 0 {
+	if c&checksClient != 0 {
 		refuse = q.refuseAuthorization
 	}
 	if err := q.refuseRevoked(); err != nil {
 		refuse(err)
 		return
 	}
-	if c&checkClient != 0 {
+	if c&checksClient != 0 {
 		if err := q.checkAuthorization(); err != nil {
 			refuse(err)
 			return

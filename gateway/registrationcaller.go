@@ -106,7 +106,8 @@ func (d *registrationRequest) spentToken(raw string, refused error) error {
 }
 
 // client finds the client that a management request is about, and only for the
-// client itself: its certificate, its token. Whatever is wrong with the token,
+// client itself: its certificate, its token. It refuses one that is suspended, and a method
+// that is off. Whatever is wrong with the token,
 // the answer is the same, so that nobody learns which ids exist.
 func (d *registrationRequest) client(id string) (*registry.Client, error) {
 	if err := d.certificate(); err != nil {

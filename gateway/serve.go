@@ -64,7 +64,7 @@ func (q *request) serve(path, id string) {
 	case hidden:
 		q.refuse("hidden", refusal.New(refusal.NotFound, "path", "nothing is served at this address; the discovery document names those that there are"))
 	case clientAuthentication, revocation, introspection:
-		if next = q.checkedToken(next, q.table.checksAt(path)&^checkForm); next != nil {
+		if next = q.checkedToken(next, q.table.checksAt(path)&^checksForm); next != nil {
 			q.serveGuarded(next)
 		}
 	case endpoint:

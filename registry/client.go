@@ -104,7 +104,7 @@ type Client struct {
 	// Repeated: the registration was there before. Only in what Registry.Register returns.
 	Repeated bool `json:"-"`
 	// Suspended: the operator has suspended it, its software or its organisation.
-	// Only in what Registry.Client returns.
+	// Only in what Registry.Client and Lookup return.
 	Suspended bool `json:"-"`
 	// SoftwareStatement is the statement as received, nil when none was demanded.
 	// Only in the copy that a Provisioner gets.

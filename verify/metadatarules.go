@@ -15,11 +15,15 @@ import (
 type Rule struct {
 	Claim  string
 	Clause string
-	Mend   string
-	check  func(*evaluation) error
+	// Mend follows "; " where the text of the check does not say itself how to mend it.
+	Mend  string
+	check func(*evaluation) error
 }
 
-// MetadataRules is the rule table of DCR 3.2, RFC 7591 and FAPI. A new rule is one line.
+// MetadataRules is the rule table of DCR 3.2, RFC 7591 and FAPI. A new rule
+// is a row and its check, with rows of refused requests in metadatarules_test.go. Then go test
+// ./verify -update, the whole package, writes the texts that a TPP reads. A rule that registers
+// a claim adds it to RegistrationNames too.
 var MetadataRules = []Rule{
 	{"client_id", "RFC 7592 2.2", "send the one of the address, or leave it out", checkClientID},
 	{"software_id", "DCR 3.2 OBClientRegistration1", "send the statement's, or leave it out", checkSoftwareID},

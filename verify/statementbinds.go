@@ -43,7 +43,7 @@ func checkStatementBinds(e *evaluation) error {
 			for i := range bound {
 				bound[i] = sortWords(bound[i])
 			}
-		case "application_type": // one thing of two names (see Acceptable)
+		case "application_type": // one thing of two names (see SupportedMetadata.ApplicationTypes)
 			if slices.Contains(bound, "mobile") || slices.Contains(bound, "native") {
 				bound = append(bound, "mobile", "native")
 			}

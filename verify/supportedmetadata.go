@@ -28,7 +28,8 @@ type SupportedMetadata struct {
 	SubjectDNPattern bool
 	// Lenient are the claims that a request may leave out. Default: none.
 	Lenient Leniency
-	// Scopes are all scopes that any role gives; Roles has those of each role.
+	// Scopes are all scopes that any role gives, cut down to what the AS supports. Roles has
+	// those of each role, uncut: a scope must be in both.
 	Scopes []string
 	Roles  map[string][]string
 }
