@@ -289,7 +289,7 @@ func TestTokensThatNobodyKnows(t *testing.T) {
 	if r, err := p.Make(t.Context(), story.Call{URL: p.Endpoint("userinfo_endpoint"), Token: token, As: p.Acme}); err != nil || r.Status != 200 {
 		t.Errorf("got %v, %v, want 200", r, err)
 	}
-	saysTimes(t, p.Gateway, 1, "cannot be asked whose access token it is")
+	saysTimes(t, p.Gateway, 1, "cannot introspect access tokens at the authorization server")
 	if all := metrics(t, p); !strings.Contains(all, `caddy_openbanking_dcr_unchecked_tokens_total{workspace="default/obuk"} 1`) {
 		t.Errorf("counted\n%s", all)
 	}
