@@ -43,7 +43,7 @@ PROCESSES := /integration/\(authserverprocess\|authservertest\|cmd/.*\|crash\|e2
 # The crash tests wait for leases most of the time, so they run beside the others. Their
 # output comes at the end; a Ctrl-C ends them too.
 .PHONY: test
-test: lint node ## lint, then all tests of all modules (10 minutes)
+test: lint node ## lint, then all tests of all modules (15 minutes)
 	@test -d ../shared/spec || echo "left out: answers against the official OpenAPI files, which are not in ../shared/spec" >&2
 	@$(if $(RACE),,echo "no C compiler: the tests run without the race detector" >&2)
 	@mkdir -p .cache; set -m; CRASH_TIME=$${CRASH_TIME:-20s} $(MAKE) test-crash </dev/null >.cache/test-crash.log 2>&1 & crash=$$!; set +m; \
