@@ -61,7 +61,11 @@ func survivesUpAndDown(t *testing.T, p *story.Play) {
 	down := make(chan struct{})
 	var fall sync.WaitGroup
 	fall.Go(func() { upAndDown(t, p.AS, path, total*3/20, down, made) })
-	<-down
+	select {
+	case <-down:
+	case <-time.After(2 * time.Minute):
+		t.Fatal("waited 2 minutes in vain for the authorization server to go down")
+	}
 	told, statuses := registerAll(t, p, first, prepare, made)
 	close(made)
 	fall.Wait()
