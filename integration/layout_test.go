@@ -26,6 +26,8 @@ const (
 // below; "." is the plugin in the root. A folder that is not here is a decision
 // not yet made.
 var importTable = map[string][]string{
+	"internal/tlstest":   {}, // internal is for tests alone
+	"internal/wait":      {},
 	".":                  {"caddymodule", "caddymodule/admin", "caddymodule/cel", "caddymodule/command"},
 	"verify":             {"verify/dn", "verify/refusal", "verify/strictjson", "verify/trace"},
 	"verify/refusal":     {},
@@ -40,7 +42,7 @@ var importTable = map[string][]string{
 	"registry/engine":    verification("registry"), // what engines share
 	"registry/badger":    verification("registry", "registry/engine"),
 	"registry/memory":    verification("registry", "registry/engine"),
-	"registry/storetest": verification("registry"),
+	"registry/storetest": verification("registry", "internal/wait"),
 	"authserver/...":     verification("authserver/...", "verify/jwks", "registry"),
 	"gateway":            verification("authserver", "registry", "verify/jwks", "verify/crl"),
 	"caddymodule/...":    verification("caddymodule/...", "gateway", "authserver/...", "registry/...", "verify/jwks", "verify/crl"),
@@ -57,14 +59,15 @@ func verification(more ...string) []string {
 var testImports = map[string][]string{
 	"verify":           {"verify/crl/crltest", "verify/dn/dntest"},
 	"verify/dn":        {"verify/dn/dntest"},
-	"verify/crl":       {"verify/crl/crltest"},
-	"gateway":          {"registry/memory", "verify/crl/crltest"},
+	"verify/crl":       {"verify/crl/crltest", "internal/wait"},
+	"verify/jwks":      {"internal/..."},
+	"gateway":          {"registry/memory", "verify/crl/crltest", "internal/wait"},
 	"caddymodule/...":  {"verify/crl/crltest"},
-	"registry":         {"registry/..."},
+	"registry":         {"registry/...", "internal/wait"},
 	"registry/engine":  {"registry/..."},
-	"registry/badger":  {"registry/..."},
+	"registry/badger":  {"registry/...", "internal/wait"},
 	"registry/memory":  {"registry/..."},
-	"authserver/...":   {"registry/..."},
+	"authserver/...":   {"registry/...", "internal/..."},
 	"caddymodule/rego": {"caddymodule/policycases"},
 }
 
@@ -246,6 +249,7 @@ func TestLayoutCheck(t *testing.T) {
 		{"upwards", "registry/x.go", source("registry", "ours/authserver"), "registry may not import authserver"},
 		{"engine beside engine", "registry/memory/x.go", source("memory", "ours/registry/badger"), "registry/memory may not import registry/badger"},
 		{"the suite knows no engine", "registry/storetest/x.go", source("storetest", "ours/registry/memory"), "registry/storetest may not import registry/memory"},
+		{"waiting in the product", "registry/x.go", source("registry", "ours/internal/wait"), "registry may not import internal/wait"},
 		{"gateway upwards", "gateway/x.go", source("gateway", "ours/caddymodule"), "gateway may not import caddymodule"},
 		{"gateway to Caddy", "gateway/x.go", source("gateway", "github.com/caddyserver/caddy/v2/modules/caddyhttp"), "imports github.com/caddyserver/caddy/v2/modules/caddyhttp, which belongs"},
 		{"authserver to Caddy's side", "authserver/x.go", source("authserver", "ours/caddymodule"), "authserver may not import caddymodule"},
