@@ -8,9 +8,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
@@ -210,7 +210,7 @@ func TestBreakerTriesAgain(t *testing.T) {
 // TestBreakerTrialsThatHang: one that hangs is no obstacle, and no more are at work than
 // a few.
 func TestBreakerTrialsThatHang(t *testing.T) {
-	e := newEdge(t, func(e *edge, o *authserver.Options) { o.Client = e.client(patience) })
+	e := newEdge(t, func(e *edge, o *authserver.Options) { o.Client = e.client(wait.Limit) })
 	e.trip()
 	arrived, release := make(chan struct{}, authserver.TrialsAtOnce), make(chan struct{})
 	e.on(register, func(w http.ResponseWriter, r *http.Request) {
@@ -225,13 +225,9 @@ func TestBreakerTrialsThatHang(t *testing.T) {
 				t.Error("created")
 			}
 		})
-		select {
-		case <-arrived:
-		case <-time.After(patience):
-			t.Fatalf("the trial of organisation %d has not arrived", n)
-		}
+		wait.For(t, arrived, fmt.Sprint("the trial of organisation ", n))
 	}
-	defer func() { ended(t, &group, "the end of the trials") }()
+	defer func() { wait.ForGroup(t, &group, "the end of the trials") }()
 	defer close(release)
 	for n := range authserver.TrialsAtOnce - 1 {
 		hang(n)
@@ -244,7 +240,7 @@ func TestBreakerTrialsThatHang(t *testing.T) {
 		t.Errorf("one trial too many: %v", err)
 	}
 	release <- struct{}{} // one of them ends
-	eventually(t, "a place for another trial", func() bool {
+	wait.Until(t, "a place for another trial", func() bool {
 		e.on(register, answer(400, `{"error":"invalid_client_metadata"}`))
 		_, err := e.Create(t.Context(), of(t, 9))
 		return refusal.From(err).Kind == refusal.InvalidClientMetadata

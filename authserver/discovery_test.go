@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
@@ -92,7 +93,7 @@ func TestDiscoveryAge(t *testing.T) {
 			if e.metadata() != first {
 				t.Error("a stale document is not served while it is fetched")
 			}
-			eventually(t, "fetched again", func() bool { return len(e.to(discovery)) == 2 })
+			wait.Until(t, "another fetch", func() bool { return len(e.to(discovery)) == 2 })
 		})
 	}
 }
@@ -114,9 +115,9 @@ func TestDiscoveryInTheBackground(t *testing.T) {
 			t.Fatal("another document while it is fetched")
 		}
 	}
-	eventually(t, "fetched again", func() bool { return len(e.to(discovery)) == 2 })
+	wait.Until(t, "another fetch", func() bool { return len(e.to(discovery)) == 2 })
 	release()
-	eventually(t, "the new document is known", func() bool { return e.metadata() != first })
+	wait.Until(t, "the new document", func() bool { return e.metadata() != first })
 	if m := e.metadata(); m.Issuer != "https://other.example/as" || len(e.to(discovery)) != 2 {
 		t.Errorf("issuer %s after %d fetches", m.Issuer, len(e.to(discovery)))
 	}
@@ -130,7 +131,7 @@ func TestOneDocumentForARequest(t *testing.T) {
 	first := e.metadata()
 	request := context.WithValue(t.Context(), authserver.MetadataKey{Server: e.Server}, first)
 	e.later(time.Hour)
-	eventually(t, "the new document is known", func() bool { return e.metadata() != first })
+	wait.Until(t, "the new document", func() bool { return e.metadata() != first })
 	if m, err := e.Metadata(request); err != nil || m != first {
 		t.Errorf("the request sees %+v, %v", m, err)
 	}
@@ -143,7 +144,7 @@ func TestDiscoveryUnchanged(t *testing.T) {
 	e := newEdge(t, nil)
 	first := e.metadata()
 	for fetches := 2; fetches < 5; fetches++ {
-		eventually(t, "fetched again", func() bool {
+		wait.Until(t, "another fetch", func() bool {
 			e.later(time.Minute) // the last fetch may not have ended yet
 			if e.metadata() != first {
 				t.Fatal("the same document is another one")
@@ -163,7 +164,7 @@ func TestDiscoveryWhileTheASIsDown(t *testing.T) {
 	}
 	e.later(time.Hour)
 	for fetches := 2; fetches < 4; fetches++ {
-		eventually(t, "the failure is known", func() bool {
+		wait.Until(t, "the failure in the log", func() bool {
 			return e.metadata() == first && strings.Count(e.log.String(), "cannot fetch the authorization server's discovery document") == fetches-1
 		})
 		e.later(10*time.Second - 1)
@@ -172,7 +173,7 @@ func TestDiscoveryWhileTheASIsDown(t *testing.T) {
 		}
 		e.later(1)
 	}
-	eventually(t, "the new document is known", func() bool { return e.metadata() != first })
+	wait.Until(t, "the new document", func() bool { return e.metadata() != first })
 	if !strings.Contains(store.kept, "new.example") {
 		t.Errorf("kept: %s", store.kept)
 	}
@@ -204,11 +205,11 @@ func TestDocumentsThatCannotBeUsed(t *testing.T) {
 			e.on(discovery, answer(http.StatusOK, e.document()), bad, answer(http.StatusOK, large))
 			first := e.metadata()
 			e.later(time.Hour)
-			eventually(t, "the failure is known", func() bool {
+			wait.Until(t, "the failure in the log", func() bool {
 				return e.metadata() == first && strings.Contains(e.log.String(), "cannot fetch the authorization server's discovery document")
 			})
 			e.later(10 * time.Second)
-			eventually(t, "the large document is known", func() bool { return e.metadata() != first })
+			wait.Until(t, "the large document", func() bool { return e.metadata() != first })
 		})
 	}
 }
@@ -239,9 +240,9 @@ func TestFirstDiscoveryIsShared(t *testing.T) {
 			found[i], _ = e.Metadata(t.Context())
 		})
 	}
-	ended(t, &started, "the start of those who ask")
+	wait.ForGroup(t, &started, "the start of those who ask")
 	release()
-	ended(t, &done, "the document of those who ask")
+	wait.ForGroup(t, &done, "the document of those who ask")
 	for _, m := range found {
 		if m == nil || m != found[0] {
 			t.Fatalf("not one document for all: %v", found)
@@ -286,7 +287,7 @@ func TestFirstDiscoveryFails(t *testing.T) {
 
 			e.on(discovery, answer(http.StatusOK, e.document()))
 			e.later(1)
-			eventually(t, "the AS is back", func() bool {
+			wait.Until(t, "the AS to be back", func() bool {
 				m, err := e.Metadata(t.Context())
 				return err == nil && m.Issuer == issuer
 			})

@@ -10,13 +10,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
+	"github.com/caddy-dcr/caddy-dcr/internal/tlstest"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
@@ -71,7 +71,7 @@ func newEdge(t *testing.T, change func(*edge, *authserver.Options)) *edge {
 	e := &edge{t: t, log: &lines{}, now: time.Unix(1_800_000_000, 0), answers: map[string][]http.HandlerFunc{}}
 	e.https = httptest.NewUnstartedServer(e)
 	e.https.Config.ErrorLog = log.New(io.Discard, "", 0)
-	e.https.TLS = serverConfig(t)
+	e.https.TLS = tlstest.ServerConfig(t)
 	e.https.StartTLS()
 	t.Cleanup(func() {
 		e.https.Close()
@@ -230,16 +230,6 @@ type lines struct {
 func (l *lines) Write(b []byte) (int, error) { l.mu.Lock(); defer l.mu.Unlock(); return l.buf.Write(b) }
 
 func (l *lines) String() string { l.mu.Lock(); defer l.mu.Unlock(); return l.buf.String() }
-
-// eventually waits for what another goroutine brings about.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); runtime.Gosched() {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
 
 func quoted(t *testing.T, s string) string {
 	t.Helper()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
@@ -39,11 +40,8 @@ func (e *edge) hanging(call, answered string, n int, send func(i int)) (release 
 		}
 	}
 	e.on(call, answer(200, answered))
-	return sync.OnceFunc(func() { close(end); ended(e.t, &group, "the exchanges that were released") })
+	return sync.OnceFunc(func() { close(end); wait.ForGroup(e.t, &group, "the exchanges that were released") })
 }
-
-// patience is for hundreds of handshakes at once on a busy machine.
-const patience = 2 * time.Minute
 
 const activeToken = `{"active":true,"client_id":"a"}`
 
@@ -51,7 +49,7 @@ const activeToken = `{"active":true,"client_id":"a"}`
 func TestNoMoreAtWork(t *testing.T) {
 	for name, off := range map[string]bool{"of many": false, "fair_share off": true} {
 		t.Run(name, func(t *testing.T) {
-			e := newEdge(t, func(e *edge, o *authserver.Options) { o.FairShareOff, o.Client = off, e.client(patience) })
+			e := newEdge(t, func(e *edge, o *authserver.Options) { o.FairShareOff, o.Client = off, e.client(wait.Limit) })
 			check := func(i int) error {
 				if off {
 					i = 0
@@ -101,7 +99,7 @@ func TestShareOfExchanges(t *testing.T) {
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			e := newEdge(t, func(e *edge, o *authserver.Options) { o.Client = e.client(patience) })
+			e := newEdge(t, func(e *edge, o *authserver.Options) { o.Client = e.client(wait.Limit) })
 			release := e.hanging(test.call, activeToken, share, func(int) { _ = test.send(e, 1) })
 			defer release()
 			before := len(e.to(test.call))

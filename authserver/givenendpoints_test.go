@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
@@ -59,7 +60,7 @@ func TestNoIntrospectionEndpoint(t *testing.T) {
 			e.on(introspect, answer(http.StatusOK, `{"active":true,"client_id":"tpp"}`))
 			before := e.metadata()
 			e.later(time.Hour)
-			eventually(t, "the new document is known", func() bool { return e.metadata() != before })
+			wait.Until(t, "the new document", func() bool { return e.metadata() != before })
 			if _, err := e.CheckToken(t.Context(), accessToken); err != nil {
 				t.Error(err)
 			}
@@ -77,7 +78,7 @@ func TestNoIntrospectionEndpoint(t *testing.T) {
 			}
 			e.on(discovery, answer(http.StatusOK, e.document(append([]string{"x", "1"}, change...)...)))
 			e.later(time.Hour)
-			eventually(t, "the new document is known", func() bool { return e.metadata() != before })
+			wait.Until(t, "the new document", func() bool { return e.metadata() != before })
 			if n := e.logged("WARN", "introspection_endpoint <path>"); n != 1 {
 				t.Errorf("%d warnings with the cure, want one:\n%s", n, e.log)
 			}

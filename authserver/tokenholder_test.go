@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
@@ -126,22 +127,22 @@ func TestTokenHolderIsAskedForOnce(t *testing.T) {
 		answer(200, `{"active":true,"client_id":"tpp"}`)(w, r)
 	})
 	ctx, leave := context.WithCancel(t.Context())
-	var wait sync.WaitGroup
-	wait.Go(func() {
+	var group sync.WaitGroup
+	group.Go(func() {
 		if _, err := e.TokenHolder(ctx, accessToken); err == nil || !strings.Contains(err.Error(), "canceled") {
 			t.Errorf("the one who left: %v", err)
 		}
 	})
-	within(t, arrived, "the question at the AS")
+	wait.For(t, arrived, "the question at the AS")
 	leave()
 	for range 20 {
-		wait.Go(func() {
+		group.Go(func() {
 			if got, err := e.TokenHolder(t.Context(), accessToken); err != nil || !got.Known {
 				t.Errorf("%+v, %v", got, err)
 			}
 		})
 	}
 	close(release)
-	ended(t, &wait, "the answers to all who ask")
+	wait.ForGroup(t, &group, "the answers to all who ask")
 	e.only(introspect)
 }
