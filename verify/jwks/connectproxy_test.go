@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
 )
 
@@ -55,7 +56,7 @@ func (p *connectProxy) starts(t *testing.T) *connectProxy {
 			serving.Go(func() { defer conn.Close(); p.serve(conn) })
 		}
 	})
-	t.Cleanup(func() { p.Close(); ended(t, &serving, "the end of the proxy's connections") })
+	t.Cleanup(func() { p.Close(); wait.ForGroup(t, &serving, "the end of the proxy's connections") })
 	return p
 }
 

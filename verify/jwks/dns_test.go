@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
 )
 
@@ -48,7 +49,7 @@ func resolver(t *testing.T, script ...[]string) *net.Resolver {
 			}
 		}
 	})
-	t.Cleanup(func() { conn.Close(); ended(t, &served, "the end of the name server") })
+	t.Cleanup(func() { conn.Close(); wait.ForGroup(t, &served, "the end of the name server") })
 	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "udp", conn.LocalAddr().String())
 	}}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/tlstest"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
 )
@@ -84,7 +85,7 @@ func newDirectory(t *testing.T, answer http.HandlerFunc) *directory {
 		d.mu.Unlock()
 		answer(w, r)
 	}))
-	d.TLS = serverConfig(t)
+	d.TLS = tlstest.ServerConfig(t)
 	d.StartTLS()
 	t.Cleanup(d.Close)
 	return d

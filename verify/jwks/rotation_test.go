@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
@@ -34,7 +35,7 @@ func traffic(t *testing.T, source verify.KeySource, each int, kids ...string) ma
 		}
 	}
 	start.Done()
-	ended(t, &done, "the verification of all tokens")
+	wait.ForGroup(t, &done, "the verification of all tokens")
 	return failed
 }
 
@@ -120,9 +121,9 @@ func TestWaitersShareOutcome(t *testing.T) {
 			s := source(t, d)
 			outcome := make(chan map[string]int)
 			go func() { outcome <- traffic(t, s, 16, "a") }()
-			within(t, arrived, "the request")
+			wait.For(t, arrived, "the request")
 			close(release)
-			if failed := within(t, outcome, "the callers"); failed["a"] != tc.failed {
+			if failed := wait.For(t, outcome, "the callers"); failed["a"] != tc.failed {
 				t.Errorf("%d failed", failed["a"])
 			}
 			if n := d.asked.Load(); n != 1 {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
@@ -318,7 +319,7 @@ func TestConcurrentCallersShare(t *testing.T) {
 				})
 			}
 			start.Done()
-			ended(t, &done, "the keys of all callers")
+			wait.ForGroup(t, &done, "the keys of all callers")
 		}
 		together(s.Keys)
 		if n := d.asked.Load(); n != 1 {
@@ -347,9 +348,9 @@ func TestCallerGoesAway(t *testing.T) {
 		_, err := s.Keys(ctx)
 		gone <- err
 	}()
-	within(t, arrived, "the request")
+	wait.For(t, arrived, "the request")
 	cancel()
-	if err := within(t, gone, "the caller that goes away"); !errors.Is(err, context.Canceled) {
+	if err := wait.For(t, gone, "the caller that goes away"); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	close(release)

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
@@ -77,7 +78,7 @@ func TestSourcesAreShared(t *testing.T) {
 	for i := range all {
 		done.Go(func() { all[i], _ = sources.Source("https://keystore.example/x") })
 	}
-	ended(t, &done, "the sources of all callers")
+	wait.ForGroup(t, &done, "the sources of all callers")
 	for _, s := range all {
 		if s == nil || s != all[0] {
 			t.Fatal("callers got different sources of one endpoint")
