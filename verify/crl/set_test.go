@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/crl/crltest"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
@@ -281,11 +282,7 @@ func TestRun(t *testing.T) {
 	tick <- at // the attempt before has ended
 	h.check("revoked later", h.revokes(ca, 2), true)
 	cancel()
-	select {
-	case <-ended:
-	case <-time.After(10 * time.Second): // hanging for ever
-		t.Fatal("it does not end")
-	}
+	wait.For(t, ended, "the end of Run")
 }
 
 // TestReady: a server that hangs is waited for together, and for a time; not at all where a
@@ -314,11 +311,7 @@ func TestReady(t *testing.T) {
 		h.AddURL(client(), hanging.URL)
 		ready := make(chan struct{})
 		go func() { h.Ready(t.Context()); close(ready) }()
-		select {
-		case <-fetched: // what was kept is read by now
-		case <-time.After(10 * time.Second):
-			t.Fatalf("%s: the server has not been asked after 10 s", c.name)
-		}
+		wait.For(t, fetched, c.name+": the request") // what was kept is read by now
 		if c.waits {
 			select {
 			case enough <- at:
@@ -326,11 +319,7 @@ func TestReady(t *testing.T) {
 				t.Errorf("%s: nothing is waited for", c.name)
 			}
 		}
-		select {
-		case <-ready:
-		case <-time.After(10 * time.Second):
-			t.Fatalf("%s: Ready has not returned after 10 s", c.name)
-		}
+		wait.For(t, ready, c.name+": the end of Ready")
 		h.Ready(t.Context()) // and never again
 		h.check(c.name, h.revokes(ca, 1), c.list != nil)
 	}
