@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
@@ -48,7 +49,7 @@ func (s *slowly) Update(ctx context.Context, c *registry.Client) (*registry.Prov
 // little, and have begun nothing when they are sent away.
 func TestAdmission(t *testing.T) {
 	t.Parallel()
-	const atOnce, wait = 128, 5 * time.Second // docs/operations.md
+	const atOnce, patience = 128, 5 * time.Second // docs/operations.md
 	run(t, true, func(x *fixture) {
 		before := x.register(request("first", ""))
 		s := &slowly{as: x.as, may: make(chan struct{})}
@@ -82,7 +83,7 @@ func TestAdmission(t *testing.T) {
 			began := time.Now()
 			err := late(x.t.Context())
 			refused(t, err, refusal.Unavailable, "registry")
-			if waited := time.Since(began); waited != wait {
+			if waited := time.Since(began); waited != patience {
 				t.Errorf("%s was sent away after %v", name, waited)
 			}
 			ctx, cancel := context.WithCancel(x.t.Context())
@@ -108,7 +109,7 @@ func TestAdmission(t *testing.T) {
 		synctest.Wait()
 		close(s.may)
 		for range 1 + atOnce {
-			if err := within(x.t, outcomes, "the outcome of a call"); err != nil {
+			if err := wait.For(x.t, outcomes, "the outcome of a call"); err != nil {
 				t.Error(err)
 			}
 		}
@@ -131,7 +132,7 @@ func of(n int, in registry.Registration) registry.Registration {
 // certificates, it has an eighth of the places, and who waits for more is in nobody's way.
 func TestShareOfAdmission(t *testing.T) {
 	t.Parallel()
-	const share, crowd, wait = 16, 190, 5 * time.Second // docs/operations.md
+	const share, crowd, patience = 16, 190, 5 * time.Second // docs/operations.md
 	run(t, true, func(x *fixture) {
 		victim := x.register(of(1, request("first", "")))
 		s := &slowly{as: x.as, may: make(chan struct{})}
@@ -165,12 +166,12 @@ func TestShareOfAdmission(t *testing.T) {
 		for range crowd - share {
 			refused(t, <-outcomes, refusal.Unavailable, "registry")
 		}
-		if waited := time.Since(began); waited != wait {
+		if waited := time.Since(began); waited != patience {
 			t.Errorf("the others of the crowd were sent away after %v", waited)
 		}
 		close(s.may)
 		for range share {
-			if err := within(x.t, outcomes, "the outcome of a call"); err != nil {
+			if err := wait.For(x.t, outcomes, "the outcome of a call"); err != nil {
 				t.Error(err)
 			}
 		}
@@ -220,7 +221,7 @@ func TestShareWithoutOrganisation(t *testing.T) {
 				}
 				close(s.may)
 				for range 150 {
-					within(x.t, outcomes, "the outcome of a call")
+					wait.For(x.t, outcomes, "the outcome of a call")
 				}
 			})
 		})

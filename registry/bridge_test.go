@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
@@ -146,8 +147,8 @@ func TestNewerSecret(t *testing.T) {
 			t.Errorf("nothing has changed: %v, %v", newer, err)
 		}
 		x.as.answersAfter(3 * time.Second)
-		var wait sync.WaitGroup
-		wait.Go(func() {
+		var group sync.WaitGroup
+		group.Go(func() {
 			if err := x.RotateSecret(x.t.Context(), x.ws.Name, c.ClientID); err != nil {
 				t.Error(err)
 			}
@@ -161,7 +162,7 @@ func TestNewerSecret(t *testing.T) {
 		if secret, err := x.Secret(newer); err != nil || secret != "secret-2" || time.Since(begun) > 4*time.Second {
 			t.Errorf("%s after %s, %v", secret, time.Since(begun), err)
 		}
-		ended(t, &wait, "calls at the same time")
+		wait.ForGroup(t, &group, "calls at the same time")
 		if err := x.Delete(x.t.Context(), x.ws, c.ClientID, registry.Presented{}); err != nil {
 			t.Fatal(err)
 		}

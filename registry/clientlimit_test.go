@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
@@ -38,7 +39,7 @@ func TestClientsPerSoftware(t *testing.T) {
 				}
 			})
 		}
-		ended(t, &group, "calls at the same time")
+		wait.ForGroup(t, &group, "calls at the same time")
 		x.settle()
 		if made.Load() != 5 || denied.Load() != 35 || x.as.count() != 5 {
 			t.Fatalf("%d made, %d denied, %d at the AS", made.Load(), denied.Load(), x.as.count())

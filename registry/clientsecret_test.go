@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
@@ -214,11 +215,11 @@ func TestClientSecretOfRepeatedRegistrationsTogether(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		x.as.secret = secrets("create")
 		x.wants(registry.ReregisterReturn)
-		var wait sync.WaitGroup
+		var group sync.WaitGroup
 		secrets := make([]string, 8)
 		id := ""
 		for i := range secrets {
-			wait.Go(func() {
+			group.Go(func() {
 				c, err := x.Register(x.t.Context(), x.ws, requestFor("client_secret_basic", "jti1", "token1"))
 				if err != nil {
 					t.Error(err)
@@ -230,7 +231,7 @@ func TestClientSecretOfRepeatedRegistrationsTogether(t *testing.T) {
 				}
 			})
 		}
-		ended(t, &wait, "calls at the same time")
+		wait.ForGroup(t, &group, "calls at the same time")
 		c, err := x.Client(x.t.Context(), x.ws.Name, id)
 		if err != nil {
 			t.Fatal(err)
@@ -282,7 +283,7 @@ func TestClientSecretOfARepetitionMeanwhile(t *testing.T) {
 		}
 		again := x.register(requestFor("client_secret_post", "jti1", "token1"))
 		close(at.goes)
-		if err := within(x.t, done, "the rotation"); err != nil {
+		if err := wait.For(x.t, done, "the rotation"); err != nil {
 			x.t.Fatal(err)
 		}
 		x.holdsSecret(c.ClientID, c.NewSecret, false)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
@@ -331,7 +332,7 @@ func TestConfirmationOfNothing(t *testing.T) {
 		}
 		confirmed := 0
 		for range 4 {
-			switch err := within(x.t, results, "a confirmation"); {
+			switch err := wait.For(x.t, results, "a confirmation"); {
 			case err == nil:
 				confirmed++
 			case !errors.Is(err, registry.ErrNoEpoch):

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/registry/memory"
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
@@ -113,7 +114,7 @@ func TestExplanationsAreBounded(t *testing.T) {
 				return nil
 			})
 		}()
-		within(x.t, busy, "the store to be busy")
+		wait.For(x.t, busy, "the store to be busy")
 		for i := range 1000 {
 			x.keeps("", fmt.Sprint("burst-", i))
 		}
@@ -122,7 +123,7 @@ func TestExplanationsAreBounded(t *testing.T) {
 		}
 		x.keeps("somebody", "code")
 		close(release)
-		if err := within(x.t, done, "the update"); err != nil {
+		if err := wait.For(x.t, done, "the update"); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(time.Second)

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/registry/memory"
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
@@ -79,7 +80,7 @@ func TestOutboxOfAHangingServer(t *testing.T) {
 				}
 			})
 		}
-		ended(t, &group, "calls at the same time")
+		wait.ForGroup(t, &group, "calls at the same time")
 		c := x.register(request("jti1", ""))
 		time.Sleep(2 * time.Hour)
 		x.as.mu.Lock()

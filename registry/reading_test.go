@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/registry/memory"
 )
@@ -137,7 +138,7 @@ func TestUnchangedAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		done.Store(true)
-		ended(t, &looking, "calls at the same time")
+		wait.ForGroup(t, &looking, "calls at the same time")
 		if stale.Load() > 0 || changed.Load() > 0 {
 			t.Fatalf("round %d: %d readings from before count, %d look-ups found what was before", round, stale.Load(), changed.Load())
 		}

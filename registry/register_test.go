@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify/dn"
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
@@ -81,7 +82,7 @@ func TestOneOfManyWithOneToken(t *testing.T) {
 				_, errs[i] = x.Register(x.t.Context(), x.ws, request(fmt.Sprint("jti", i), "token"))
 			})
 		}
-		ended(t, &group, "calls at the same time")
+		wait.ForGroup(t, &group, "calls at the same time")
 		made := 0
 		for _, err := range errs {
 			if err == nil {
@@ -134,7 +135,7 @@ func TestReservedIsNotUsed(t *testing.T) {
 			if err := x.EndToken(x.t.Context(), x.ws, presented("token1")); err != nil {
 				t.Errorf("a token that registers is presented for something else: %v", err)
 			}
-			ended(t, &group, "calls at the same time")
+			wait.ForGroup(t, &group, "calls at the same time")
 			if !errors.Is(first, registry.ErrLost) {
 				t.Fatal(first)
 			}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
@@ -258,7 +259,7 @@ func TestRepeatedAtOnce(t *testing.T) {
 						}
 					})
 				}
-				ended(t, &group, "calls at the same time")
+				wait.ForGroup(t, &group, "calls at the same time")
 				x.settle()
 				ids = slices.DeleteFunc(ids, func(id string) bool { return id == "" })
 				answers := len(ids)
@@ -294,7 +295,7 @@ func TestFirstOfManyFails(t *testing.T) {
 					made++
 				})
 			}
-			ended(t, &group, "calls at the same time")
+			wait.ForGroup(t, &group, "calls at the same time")
 		}
 		many(func(int) registry.Registration { return request("jti", "token") })
 		if failed != 1 || made != 9 || x.as.count() != 1 {
@@ -322,7 +323,7 @@ func TestWaitForTheFirstIsBounded(t *testing.T) {
 		group.Go(func() { _, first = x.Register(x.t.Context(), x.ws, request("jti", "token")) })
 		x.settle()
 		group.Go(func() { _, second = x.Register(x.t.Context(), x.ws, request("jti", "token")) })
-		ended(t, &group, "calls at the same time")
+		wait.ForGroup(t, &group, "calls at the same time")
 		if !errors.Is(first, registry.ErrLost) || time.Since(began) > time.Minute {
 			t.Errorf("%v after %s", first, time.Since(began))
 		}

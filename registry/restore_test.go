@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
@@ -98,7 +99,7 @@ func TestCrashInAnUpdate(t *testing.T) {
 			_, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti2"))
 			t.Error("went on:", err)
 		})
-		ended(t, &group, "calls at the same time")
+		wait.ForGroup(t, &group, "calls at the same time")
 		x.apart(c.ClientID)
 		time.Sleep(time.Minute)
 		x.settle()

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
@@ -49,11 +50,11 @@ func TestOnlyClientOfItsSoftware(t *testing.T) {
 				}
 			})
 		}
-		ended(t, &group, "calls at the same time")
+		wait.ForGroup(t, &group, "calls at the same time")
 		if len(made) != 1 {
 			t.Fatalf("%d clients", len(made))
 		}
-		c := within(x.t, made, "a client")
+		c := wait.For(x.t, made, "a client")
 		if _, err := x.only(request("later", "later")); !errors.Is(err, errEnough) {
 			t.Errorf("a second one: %v", err)
 		}

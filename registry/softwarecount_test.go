@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/registry/memory"
 	"github.com/caddy-dcr/caddy-dcr/verify"
@@ -134,7 +135,7 @@ func TestCountsEqualAScan(t *testing.T) {
 						do := x.randomChange(random, next)
 						group.Go(do)
 					}
-					ended(t, &group, "calls at the same time")
+					wait.ForGroup(t, &group, "calls at the same time")
 					x.countsHold(fmt.Sprintf("seed %d, round %d", seed, round))
 					if round%3 == 2 {
 						x.restart()
@@ -244,7 +245,7 @@ func TestCountsOfAnOldStore(t *testing.T) {
 					x.t.Error(err)
 				}
 			})
-			ended(t, &group, "calls at the same time")
+			wait.ForGroup(t, &group, "calls at the same time")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

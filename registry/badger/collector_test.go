@@ -11,6 +11,7 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/registry/storetest"
 )
@@ -232,7 +233,7 @@ func TestViewDuringCollection(t *testing.T) {
 			return w.Put("a", nil)
 		})
 	}()
-	within(t, ran, "the update's function")
+	wait.For(t, ran, "the update's function")
 	if err := lookup(t, s, "a"); !errors.Is(err, registry.ErrNotFound) {
 		t.Errorf("before the commit: %v, want ErrNotFound", err)
 	}
@@ -242,7 +243,7 @@ func TestViewDuringCollection(t *testing.T) {
 	default:
 	}
 	s.committer.writing.Unlock()
-	if err := within(t, updated, "the update after the collection"); err != nil {
+	if err := wait.For(t, updated, "the update after the collection"); err != nil {
 		t.Error(err)
 	}
 	if err := lookup(t, s, "a"); err != nil {

@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/dgraph-io/badger/v4"
-	"golang.org/x/sync/errgroup"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 )
 
@@ -29,29 +30,25 @@ func commits(s *Store, commit func(*badger.Txn) error) *int {
 // first one's in front.
 func queued(t *testing.T, s *Store, n int, f func(i int, w registry.Writer) error) []error {
 	t.Helper()
-	var group errgroup.Group
+	var group sync.WaitGroup
 	errs := make([]error, n+1)
 	entered := make(chan struct{})
-	group.Go(func() error {
+	group.Go(func() {
 		errs[0] = s.Update(t.Context(), func(w registry.Writer) error {
 			close(entered)
-			if !comes(func() bool { return len(s.committer.queue) >= n }) {
-				return fmt.Errorf("%d updates are queued after %s, want %d", len(s.committer.queue), patience, n)
+			if !wait.Poll(func() bool { return len(s.committer.queue) >= n }) {
+				return fmt.Errorf("%d updates are queued after %s, want %d", len(s.committer.queue), wait.Limit, n)
 			}
 			return f(0, w)
 		})
-		return nil
 	})
-	within(t, entered, "the turn of the first update")
+	wait.For(t, entered, "the turn of the first update")
 	for i := 1; i <= n; i++ {
-		group.Go(func() error {
+		group.Go(func() {
 			errs[i] = s.Update(t.Context(), func(w registry.Writer) error { return f(i, w) })
-			return nil
 		})
 	}
-	if err := waited(t, group.Wait, "the end of the queued updates"); err != nil {
-		return []error{err}
-	}
+	wait.ForGroup(t, &group, "the end of the queued updates")
 	return errs
 }
 
@@ -191,28 +188,25 @@ func TestLeavingTheQueue(t *testing.T) {
 			return w.Put("first", nil)
 		})
 	}()
-	within(t, entered, "the turn of the first update")
+	wait.For(t, entered, "the turn of the first update")
 	ctx, cancel := context.WithCancel(t.Context())
-	var group errgroup.Group
+	var group sync.WaitGroup
 	// More than the queue takes, so that some wait before it.
 	for range queueLength + 20 {
-		group.Go(func() error {
+		group.Go(func() {
 			err := s.Update(ctx, func(w registry.Writer) error { return w.Put("late", nil) })
 			if !errors.Is(err, context.Canceled) {
-				return fmt.Errorf("got %v, want context.Canceled", err)
+				t.Errorf("got %v, want context.Canceled", err)
 			}
-			return nil
 		})
 	}
-	if !comes(func() bool { return len(s.committer.queue) >= queueLength }) {
-		t.Errorf("%d updates are queued after %s, want %d", len(s.committer.queue), patience, queueLength)
+	if !wait.Poll(func() bool { return len(s.committer.queue) >= queueLength }) {
+		t.Errorf("%d updates are queued after %s, want %d", len(s.committer.queue), wait.Limit, queueLength)
 	}
 	cancel()
-	if err := waited(t, group.Wait, "the end of those who left"); err != nil {
-		t.Error(err)
-	}
+	wait.ForGroup(t, &group, "the end of those who left")
 	close(release)
-	if err := within(t, first, "the first update"); err != nil {
+	if err := wait.For(t, first, "the first update"); err != nil {
 		t.Error(err)
 	}
 	err := s.View(t.Context(), func(r registry.Reader) error {

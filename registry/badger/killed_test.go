@@ -19,6 +19,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 )
 
@@ -129,7 +130,7 @@ func churning(o *badger.Options) {
 // crash point, and returns what it acknowledged.
 func killWriter(t *testing.T, dir string, after int, point string) (names []string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), wait.Limit)
 	defer cancel()
 	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestKilled$")
 	child.Env = append(os.Environ(), killedDir+"="+dir, killedAt+"="+point)
@@ -162,7 +163,7 @@ func killWriter(t *testing.T, dir string, after int, point string) (names []stri
 		t.Error("the writer ended by itself")
 	}
 	if ctx.Err() != nil {
-		t.Errorf("%d acknowledgements after %s, want %d, or the end at %q", len(names), patience, after, point)
+		t.Errorf("%d acknowledgements after %s, want %d, or the end at %q", len(names), wait.Limit, after, point)
 	}
 	return names
 }

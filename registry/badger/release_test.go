@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 )
 
@@ -58,8 +59,8 @@ func TestCloseWithoutRoom(t *testing.T) {
 			}
 			bad.Store(false)
 			var again *Store
-			if !comes(func() bool { again, err = Open(Options{Dir: dir}); return err == nil }) {
-				t.Fatalf("the directory is not released after %s: %v", patience, err)
+			if !wait.Poll(func() bool { again, err = Open(Options{Dir: dir}); return err == nil }) {
+				t.Fatalf("the directory is not released after %s: %v", wait.Limit, err)
 			}
 			if err := errors.Join(lookup(t, again, "before"), again.Close()); err != nil {
 				t.Error(err)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 )
 
@@ -30,18 +31,18 @@ var closings = []test{
 	}},
 	{"waits for a view", func(t *testing.T, s registry.Store) {
 		mustPut(t, s, "a", "x")
-		closeDuring(t, s, func(wait func()) error {
+		closeDuring(t, s, func(block func()) error {
 			return s.View(t.Context(), func(r registry.Reader) error {
-				wait()
+				block()
 				_, err := r.Get("a")
 				return err
 			})
 		})
 	}},
 	{"waits for an update", func(t *testing.T, s registry.Store) {
-		closeDuring(t, s, func(wait func()) error {
+		closeDuring(t, s, func(block func()) error {
 			return s.Update(t.Context(), func(w registry.Writer) error {
-				wait()
+				block()
 				return w.Put("a", []byte("x"))
 			})
 		})
@@ -66,7 +67,7 @@ var closings = []test{
 
 // closeDuring closes the store while call is under way. Once new calls are
 // refused, Close must have begun and must not have returned; then the call ends.
-func closeDuring(t *testing.T, s registry.Store, call func(wait func()) error) {
+func closeDuring(t *testing.T, s registry.Store, call func(block func()) error) {
 	entered, release := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	running := make(chan error, 1)
@@ -76,7 +77,7 @@ func closeDuring(t *testing.T, s registry.Store, call func(wait func()) error) {
 			<-release
 		})
 	}()
-	wait(t, entered, "the call's turn")
+	wait.For(t, entered, "the call's turn")
 	closed := make(chan error, 1)
 	go func() { closed <- s.Close() }()
 	refused := make(chan struct{})
@@ -86,17 +87,17 @@ func closeDuring(t *testing.T, s registry.Store, call func(wait func()) error) {
 			runtime.Gosched()
 		}
 	}()
-	wait(t, refused, "a call that is refused because of close")
+	wait.For(t, refused, "a call that is refused because of close")
 	select {
 	case err := <-closed:
 		t.Errorf("close returned %v under a running call", err)
 	default:
 	}
 	close(release)
-	if err := wait(t, running, "the call"); err != nil {
+	if err := wait.For(t, running, "the call"); err != nil {
 		t.Errorf("the running call: %v", err)
 	}
-	if err := wait(t, closed, "close"); err != nil {
+	if err := wait.For(t, closed, "close"); err != nil {
 		t.Errorf("close: %v", err)
 	}
 }

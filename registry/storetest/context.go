@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 )
 
@@ -64,7 +65,7 @@ func endedInQueue(t *testing.T, s registry.Store) {
 			return w.Put("first", []byte("x"))
 		})
 	}()
-	wait(t, entered, "the first update's turn")
+	wait.For(t, entered, "the first update's turn")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	var waiters sync.WaitGroup
@@ -74,12 +75,12 @@ func endedInQueue(t *testing.T, s registry.Store) {
 	}
 	cancel()
 	close(release)
-	if err := wait(t, first, "the first update"); err != nil {
+	if err := wait.For(t, first, "the first update"); err != nil {
 		t.Errorf("the first update: %v", err)
 	}
 	all := make(chan struct{})
 	go func() { waiters.Wait(); close(all) }()
-	wait(t, all, "the updates in the queue")
+	wait.For(t, all, "the updates in the queue")
 	wantValue(t, s, "first", "x")
 	for i, err := range outcomes {
 		wantOutcome(t, s, err, fmt.Sprintf("left/%d", i), fmt.Sprintf("right/%d", i))

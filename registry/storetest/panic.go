@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 )
 
@@ -83,7 +84,7 @@ func amongOthers(t *testing.T, s registry.Store, leave func(any)) {
 			})
 			gone <- recovered
 		}()
-		if recovered := wait(t, gone, "an update that panics"); recovered != nil && recovered != i {
+		if recovered := wait.For(t, gone, "an update that panics"); recovered != nil && recovered != i {
 			return fmt.Errorf("update %d recovered %v", i, recovered)
 		}
 		return nil

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 )
 
@@ -55,7 +56,7 @@ func together(t *testing.T, n int, f func(i int) error) {
 	close(start)
 	all := make(chan error, 1)
 	go func() { all <- group.Wait() }()
-	if err := wait(t, all, "all calls"); err != nil {
+	if err := wait.For(t, all, "all calls"); err != nil {
 		t.Error(err)
 	}
 }

@@ -6,14 +6,9 @@ import (
 	"context"
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
 )
-
-// patience is how long a test waits for what must happen, seconds beyond what
-// the slowest disk takes. Nothing waits that long in a test that passes.
-const patience = time.Minute
 
 type test struct {
 	name string
@@ -114,17 +109,4 @@ func wantAbsent(t *testing.T, s registry.Store, key string) {
 	if got, found := lookup(t, s, key); found {
 		t.Errorf("%q is %.80q, want none", key, got)
 	}
-}
-
-// wait receives from c, or fails the test.
-func wait[T any](t *testing.T, c <-chan T, what string) T {
-	t.Helper()
-	select {
-	case v := <-c:
-		return v
-	case <-time.After(patience):
-		t.Fatalf("waited %s in vain: %s", patience, what)
-	}
-	var none T
-	return none
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 )
 
@@ -126,7 +127,7 @@ func noneMissed(t *testing.T, s registry.Store) {
 			break
 		}
 	}
-	if err := wait(t, done, "the writer"); err != nil {
+	if err := wait.For(t, done, "the writer"); err != nil {
 		t.Error(err)
 	}
 }
@@ -147,8 +148,8 @@ func wantSignal(t *testing.T, changed <-chan struct{}) {
 		if !open {
 			t.Fatal("the channel is closed, want a signal")
 		}
-	case <-time.After(patience):
-		t.Fatalf("waited %s for a signal in vain", patience)
+	case <-time.After(wait.Limit):
+		t.Fatalf("waited %s for a signal in vain", wait.Limit)
 	}
 }
 
@@ -170,5 +171,5 @@ func wantClosed(t *testing.T, changed <-chan struct{}) {
 		}
 		close(ended)
 	}()
-	wait(t, ended, "the channel to be closed")
+	wait.For(t, ended, "the channel to be closed")
 }
