@@ -7,11 +7,11 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
@@ -266,13 +266,8 @@ func TestTokensCheckedAtOnce(t *testing.T) {
 		}()
 	}
 	for range 20 {
-		select {
-		case code := <-done:
-			if code != http.StatusOK {
-				t.Errorf("got %d, want 200", code)
-			}
-		case <-time.After(time.Minute):
-			t.Fatal("waited a minute in vain for an answer")
+		if code := wait.For(t, done, "an answer"); code != http.StatusOK {
+			t.Errorf("got %d, want 200", code)
 		}
 	}
 	if n := w.as.asked.Load(); n != 1 {

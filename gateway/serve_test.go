@@ -6,12 +6,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
@@ -112,15 +112,13 @@ func TestOneDocumentForARequest(t *testing.T) {
 		}
 		at = at.Add(10 * time.Minute)
 		before, err := as.Metadata(t.Context()) // is fetched again in the background
-		deadline := time.After(10 * time.Second)
-		for now := before; err == nil && now == before; now, err = as.Metadata(t.Context()) {
-			select {
-			case <-deadline:
-				t.Fatal("the new discovery document is not known after 10 s")
-			default:
-				runtime.Gosched()
-			}
+		if err != nil {
+			t.Fatal(err)
 		}
+		wait.Until(t, "the new discovery document", func() bool {
+			now, err := as.Metadata(t.Context())
+			return err == nil && now != before
+		})
 		if _, err := g.current(t.Context()); err != nil {
 			t.Fatal(err)
 		}
