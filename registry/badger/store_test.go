@@ -9,13 +9,18 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 
+	"github.com/caddy-dcr/caddy-dcr/internal/wait"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/registry/storetest"
 )
 
+// openIn opens dir until the end of the test. A process that another test starts holds this
+// one's files, and so its locks, until it executes its program: then openIn tries again.
 func openIn(t testing.TB, dir string, tune func(*badger.Options)) *Store {
 	t.Helper()
-	s, err := open(Options{Dir: dir}, tune)
+	var s *Store
+	var err error
+	wait.Poll(func() bool { s, err = open(Options{Dir: dir}, tune); return !errors.Is(err, ErrLocked) })
 	if err != nil {
 		t.Fatal(err)
 	}
