@@ -55,7 +55,7 @@ func TestPublicOnly(t *testing.T) {
 	h := newHeld(t, nil)
 	h.AddURL(jwks.NewClient(jwks.Options{PlainHTTP: true}), s.URL)
 	if _, err := h.sources[0].fetch(t.Context()); !errors.Is(err, jwks.ErrAddress) {
-		t.Error(err)
+		t.Errorf("%v, want %v", err, jwks.ErrAddress)
 	}
 	h.check("asked", s.asked.Load(), int32(0))
 }
