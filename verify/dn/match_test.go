@@ -73,7 +73,7 @@ func TestParseAttributeType(t *testing.T) {
 		"": "", "foo": "", "2": "", "2.5.04.97": "", "2.5.4.97 2.5.4.3": "", "CN,O": "", "3.5.4.97": "", "1.40.1": "", "2.5.4.-1": "",
 	} {
 		if got, err := ParseAttributeType(name); got != want || (err == nil) != (want != "") {
-			t.Errorf("%q: %q, %v", name, got, err)
+			t.Errorf("%q: %q, %v; want %q", name, got, err, want)
 		}
 	}
 }

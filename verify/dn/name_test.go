@@ -154,7 +154,7 @@ func TestValues(t *testing.T) {
 		"2.5.4.3": {"one", "two"}, OrganizationIdentifier: {"x"}, "2.5.4.10": nil, "2.5.4": nil,
 	} {
 		if got := d.Values(oid); !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: %q", oid, got)
+			t.Errorf("%s: %q, want %q", oid, got, want)
 		}
 	}
 }
