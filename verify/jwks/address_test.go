@@ -24,7 +24,7 @@ func TestNameLeadsToServer(t *testing.T) {
 		c := client(t, jwks.Options{PrivateRanges: true}, d)
 		watch(c, resolver(t, addresses))
 		if res, err := c.Get(context.Background(), d.named()); err != nil || string(res.Body) != "arrived" {
-			t.Errorf("%s: %+v, %v", addresses, res, err)
+			t.Errorf("%s: %+v, %v; want the body \"arrived\"", addresses, res, err)
 		}
 	}
 }

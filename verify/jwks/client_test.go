@@ -50,7 +50,7 @@ func TestOnlyHTTPS(t *testing.T) {
 	c := client(t, jwks.Options{PrivateRanges: true})
 	for _, url := range []string{plain.URL, "file:///etc/passwd", "ftp://example.com/", "//example.com/", ""} {
 		if res, err := c.Get(context.Background(), url); err == nil || !strings.Contains(err.Error(), "https") {
-			t.Errorf("%q: %+v, %v", url, res, err)
+			t.Errorf("%q: %+v, %v; want an error about https", url, res, err)
 		}
 	}
 	if asked {
@@ -59,7 +59,7 @@ func TestOnlyHTTPS(t *testing.T) {
 	c = client(t, jwks.Options{PrivateRanges: true, PlainHTTP: true})
 	for _, url := range []string{"file:///etc/passwd", "ftp://example.com/", "//example.com/", ""} {
 		if res, err := c.Get(context.Background(), url); err == nil {
-			t.Errorf("%q: %+v", url, res)
+			t.Errorf("%q: %+v, want an error", url, res)
 		}
 	}
 	if _, err := c.Get(context.Background(), plain.URL); err != nil || !asked {
@@ -160,7 +160,7 @@ func TestTimeout(t *testing.T) {
 		})
 		_, err := client(t, jwks.Options{PrivateRanges: true, Timeout: 100 * time.Millisecond}, d).Get(context.Background(), d.URL)
 		if timeout := (interface{ Timeout() bool })(nil); !errors.As(err, &timeout) || !timeout.Timeout() {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: %v, want a timeout", name, err)
 		}
 	}
 }
@@ -188,7 +188,7 @@ func TestPrivateAddresses(t *testing.T) {
 	port := d.URL[strings.LastIndexByte(d.URL, ':'):]
 	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "10.0.0.1", "169.254.169.254", "[fe80::1]", "192.168.0.1"} {
 		if _, err := client(t, jwks.Options{}, d).Get(context.Background(), "https://"+host+port+"/"); !errors.Is(err, jwks.ErrAddress) {
-			t.Errorf("%s: %v", host, err)
+			t.Errorf("%s: %v, want ErrAddress", host, err)
 		}
 	}
 	if n := d.asked.Load(); n != 0 {

@@ -186,7 +186,7 @@ func TestProxyThatBreaksTLS(t *testing.T) {
 		res, err := c.Get(context.Background(), url)
 		var failed *jwks.ProxyError
 		if err == nil || errors.As(err, &failed) || !strings.Contains(err.Error(), "certificate") {
-			t.Errorf("%s: %+v, %v", name, res, err)
+			t.Errorf("%s: %+v, %v; want an error about the certificate", name, res, err)
 		}
 	}
 	if n := other.asked.Load(); n != 0 {
@@ -206,9 +206,9 @@ func TestProxyIsNotAsked(t *testing.T) {
 	for _, host := range hosts {
 		c := client(t, jwks.Options{Proxy: p.proxy(), PrivateRanges: true, ProxyHosts: []string{"example.com", "127.0.0.1", "localhost", "::1", "0", "0x", "0x7f000001", "a.0x7f", "127.0.0.1.", "example.com.", "a.localhost"}}, d)
 		if res, err := c.Get(context.Background(), "https://"+host+"/"); err == nil {
-			t.Errorf("%s: %+v", host, res)
+			t.Errorf("%s: %+v, want an error", host, res)
 		} else if !errors.Is(err, jwks.ErrTarget) && !strings.Contains(err.Error(), "parse") && !strings.Contains(err.Error(), "invalid URL") {
-			t.Errorf("%s: %v", host, err)
+			t.Errorf("%s: %v, want ErrTarget, or an error of the URL", host, err)
 		}
 	}
 	if got := p.targets(); len(got) != 0 {
@@ -239,7 +239,7 @@ func TestEndpointsThroughProxy(t *testing.T) {
 		"https://example.com:8443/a": "port 8443, only 443", "https://127.0.0.1/a": "is an address", "https://evil.example/a": "host evil.example is not allowed",
 	} {
 		if _, err := sources.Source(endpoint); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", endpoint, err)
+			t.Errorf("%s: %v, want %q", endpoint, err, want)
 		}
 	}
 	d.want(t, mustSource(t, sources, target).Keys, "a", 1)

@@ -142,7 +142,7 @@ func TestSoftwareKeysAreKept(t *testing.T) {
 	}
 	for url, set := range kept.sets {
 		if set.URL != url || set.Organisation != "org1" || !set.Software {
-			t.Errorf("%+v", set)
+			t.Errorf("%+v, want the software's set of org1 at %s", set, url)
 		}
 	}
 	d.set(status(503))
@@ -150,6 +150,6 @@ func TestSoftwareKeysAreKept(t *testing.T) {
 	d.want(t, source(revoked(), "/revoked").Keys, "r", 5)
 	none, err := source(revoked(), "/none").Keys(t.Context())
 	if err != nil || none == nil || len(none) != 0 {
-		t.Errorf("%v, %v", none, err)
+		t.Errorf("%v, %v; want an empty list", none, err)
 	}
 }

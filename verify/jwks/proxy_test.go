@@ -45,7 +45,7 @@ func TestProxyOfEnvironment(t *testing.T) {
 	c := client(t, jwks.Options{PrivateRanges: true}, d)
 	watch(c, resolver(t, []string{"127.0.0.1"}))
 	if res, err := c.Get(context.Background(), d.named()); err != nil || string(res.Body) != "arrived" {
-		t.Errorf("%+v, %v", res, err)
+		t.Errorf("%+v, %v; want the body \"arrived\"", res, err)
 	}
 	if n := proxied.Load(); n != 0 {
 		t.Errorf("%d connections to the proxy", n)

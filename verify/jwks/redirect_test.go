@@ -33,9 +33,9 @@ func TestRedirectStatuses(t *testing.T) {
 			res, err := client(t, jwks.Options{PrivateRanges: true}, d, other).Do(r)
 			switch {
 			case want == "" && (err != nil || res.Status != code):
-				t.Errorf("%s %d: %+v, %v", method, code, res, err)
+				t.Errorf("%s %d: %+v, %v; want %d", method, code, res, err, code)
 			case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
-				t.Errorf("%s %d: %+v, %v", method, code, res, err)
+				t.Errorf("%s %d: %+v, %v; want %q", method, code, res, err, want)
 			}
 			if n := d.asked.Load(); n != 1 {
 				t.Errorf("%s %d: %d requests", method, code, n)
