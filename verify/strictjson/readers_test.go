@@ -16,7 +16,7 @@ func TestNullIsAbsent(t *testing.T) {
 		}
 		inner, _, err := o.Object("b")
 		if len(o.Members()) != 2 || o.Has("a") || o.Has("h") || err != nil || inner.Has("c") || !inner.Has("d") {
-			t.Errorf("%s: %+v, %+v, %v", name, o, inner, err)
+			t.Errorf("%s: %+v, %+v, %v; want two members without a and h, and d alone inside", name, o, inner, err)
 		}
 	}
 	for _, twice := range []string{`{"a":null,"a":1}`, `{"a":1,"a":null}`, `{"a":null,"a":null}`} {
@@ -144,12 +144,12 @@ func TestBrokenAnswer(t *testing.T) {
 	} {
 		o, err := ParseAnswer([]byte(text))
 		if id, _, idErr := o.String("client_id"); err == nil || idErr != nil || id != "c" || len(o.Members()) != 1 {
-			t.Errorf("%s: %v, %q, %v", text, err, id, idErr)
+			t.Errorf("%s: %v, %q, %v; want an error, and client_id c alone", text, err, id, idErr)
 		}
 	}
 	for _, text := range []string{"", "<html>", `["client_id"]`, `{"client_id":"c`} {
 		if o, err := ParseAnswer([]byte(text)); err == nil || len(o.Members()) != 0 {
-			t.Errorf("%s: %v, %v", text, o, err)
+			t.Errorf("%s: %v, %v; want an error and no member", text, o, err)
 		}
 	}
 }
@@ -161,7 +161,7 @@ func TestNumericDate(t *testing.T) {
 		"17723664000e-1": noon, "17723664005e-1": noon.Add(time.Second / 2), "0.9999999999999999999999": time.Unix(0, 999_999_999), "-0": time.Unix(0, 0), "-0.0": time.Unix(0, 0),
 	} {
 		if at, ok, err := object(t, `{"exp":`+value+`}`).NumericDate("exp"); err != nil || !ok || at.Sub(want).Abs() > time.Microsecond {
-			t.Errorf("%s: %v, %v, %v", value, at, ok, err)
+			t.Errorf("%s: %v, %v, %v; want %v", value, at, ok, err, want)
 		}
 	}
 	for value, want := range map[string]string{

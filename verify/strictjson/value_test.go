@@ -144,7 +144,7 @@ func TestItems(t *testing.T) {
 		}
 		got := Items(o.Raw("a"))
 		if len(got) != len(want) {
-			t.Errorf("%s: %q", text, got)
+			t.Errorf("%s: %q, want %d items", text, got, len(want))
 			continue
 		}
 		for i := range got {
@@ -153,7 +153,7 @@ func TestItems(t *testing.T) {
 			}
 			var s string
 			if got[i][0] == '"' && (json.Unmarshal(want[i], &s) != nil || Text(got[i]) != s) {
-				t.Errorf("%s: %s", text, Text(got[i]))
+				t.Errorf("%s: %s, want %q", text, Text(got[i]), s)
 			}
 		}
 	}
