@@ -25,13 +25,13 @@ func TestTraceIsBounded(t *testing.T) {
 	}
 	// What comes after the last step that is recorded is not said of that one.
 	if last := steps[maxSteps-1]; last.Rule != fmt.Sprint(maxSteps-1) || last.Verdict != WouldRefuse || strings.Contains(string(last.Input), "not recorded") {
-		t.Errorf("%+v", last)
+		t.Errorf("%+v, want rule %d, which would refuse", last, maxSteps-1)
 	}
 	if last := steps[maxSteps]; last.Verdict != Refused || last.Rule != "access_token" || len(last.Reason) > MaxReason+3 {
-		t.Errorf("%+v", last)
+		t.Errorf("%+v, want the refusal by access_token, with a reason of at most %d bytes", last, MaxReason+3)
 	}
 	if strings.ContainsAny(steps[0].Reason, "\x00\x1b") {
-		t.Errorf("%q", steps[0].Reason)
+		t.Errorf("%q, want no control characters", steps[0].Reason)
 	}
 
 	var none *Trace
@@ -47,6 +47,6 @@ func TestTraceIsBounded(t *testing.T) {
 	trace.Begin("d", "e", "", nil)
 	trace.Rewind(1)
 	if steps := trace.End(nil); len(steps) != 1 || string(steps[0].Input) != `"cannot be shown"` || steps[0].Verdict != Passed {
-		t.Errorf("%+v", steps)
+		t.Errorf("%+v, want one passed step with the input \"cannot be shown\"", steps)
 	}
 }
