@@ -62,7 +62,7 @@ func TestCertificateHeader(t *testing.T) {
 			}
 			leaf, intermediates, err := h.Read(header(pairs))
 			if err != nil || !leaf.Equal(certs[0]) {
-				t.Errorf("%s: %v, %v", form, leaf, err)
+				t.Errorf("%s: %v, %v; want %v", form, leaf, err, certs[0])
 			}
 			carries := form == FormRFC9440 || form == FormEnvoy || form == FormTraefik
 			if len(intermediates) == 1 != carries || carries && !intermediates[0].Equal(certs[1]) && form != FormEnvoy {
@@ -112,7 +112,7 @@ func TestCertificateHeaderAsSent(t *testing.T) {
 		}
 		got, _, err := h.Read(map[string][]string{h.Name: {c.value}})
 		if err != nil || !got.Equal(leaf) {
-			t.Errorf("%s: %v, %v", name, got, err)
+			t.Errorf("%s: %v, %v; want %v", name, got, err, leaf)
 		}
 	}
 }

@@ -22,7 +22,7 @@ func TestNewClientSecret(t *testing.T) {
 	for range 1000 {
 		s := NewClientSecret()
 		if len(s) != 32 || url.QueryEscape(s) != s || url.PathEscape(s) != s || seen[s] {
-			t.Fatalf("%q", s)
+			t.Fatalf("%q, want 32 characters that no URL escapes, another one each time", s)
 		}
 		seen[s] = true
 	}
@@ -223,7 +223,7 @@ func TestSecretSigningAlg(t *testing.T) {
 		}
 	}
 	if a := (&SupportedMetadata{AuthMethods: all, AuthSigningAlgs: []string{"PS256"}}); !slices.Equal(a.AssertionAlgs(), []string{"PS256", "HS256"}) {
-		t.Errorf("%v", a.AssertionAlgs())
+		t.Errorf("%v, want PS256 and HS256", a.AssertionAlgs())
 	}
 	if a := DefaultSupportedMetadata(); slices.Contains(a.AssertionAlgs(), "HS256") || slices.ContainsFunc(a.AuthMethods, HasSecret) {
 		t.Error("secrets are on by default")

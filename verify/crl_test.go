@@ -158,7 +158,7 @@ func TestRevokes(t *testing.T) {
 		{long, true}, {new(big.Int).Add(long, big.NewInt(1)), false}, {big.NewInt(0), true}, {big.NewInt(-1), false}, {big.NewInt(256), false},
 	} {
 		if got := l.Revokes(c.serial); got != c.want {
-			t.Errorf("%s: %v", c.serial, got)
+			t.Errorf("%s: %v, want %v", c.serial, got, c.want)
 		}
 	}
 }
@@ -177,7 +177,7 @@ func TestCheckAfter(t *testing.T) {
 		"the same": {before, true}, "a newer one": {list(8, time.Minute), true}, "a lower number": {list(6, time.Minute), false}, "an older time": {list(8, 2*time.Hour), false},
 	} {
 		if err := c.list.CheckAfter(before); (err == nil) != c.ok {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: %v, want an error: %t", name, err, !c.ok)
 		}
 	}
 	if list(7, -2*time.Minute).CheckIssued(crlNow) == nil || list(7, -30*time.Second).CheckIssued(crlNow) != nil {
@@ -229,21 +229,21 @@ func TestCheckRevocation(t *testing.T) {
 	} {
 		unchecked, err := cert.CheckRevocation(held{map[*x509.Certificate][]*CRL{ca.Certificate: c.ca, root.Certificate: c.root}, !c.part}, crlNow)
 		if (err != nil) != (c.refused != "") || (unchecked != nil) != (c.unchecked != "") {
-			t.Errorf("%s: %v, %v", name, unchecked, err)
+			t.Errorf("%s: %v, %v; want an unchecked certificate: %t, a refusal: %t", name, unchecked, err, c.unchecked != "", c.refused != "")
 			continue
 		}
 		if err != nil {
 			e := refusal.From(err)
 			record(e)
 			if e.Status() != 401 || e.Code() != "invalid_client" || !strings.Contains(e.Description, c.refused) || !strings.Contains(e.Cause.Error(), "test.crl") || !strings.Contains(e.Cause.Error(), "serial ") {
-				t.Errorf("%s: %v", name, err)
+				t.Errorf("%s: %v, want 401 invalid_client with %q, and the CRL and the serial number as its cause", name, err, c.refused)
 			}
 		}
 		if unchecked != nil {
 			e := unchecked.Refusal()
 			record(e)
 			if e.Status() != 503 || e.RetryAfter != time.Minute || !strings.Contains(unchecked.Error(), c.unchecked) {
-				t.Errorf("%s: %v", name, e)
+				t.Errorf("%s: %v, want 503 with Retry-After of a minute, because of %q", name, e, c.unchecked)
 			}
 		}
 	}
@@ -265,7 +265,7 @@ func TestCheckRevocationCost(t *testing.T) {
 	var lists CRLs = held{map[*x509.Certificate][]*CRL{ca.Certificate: {parsedCRL(t, ca, nil, 2, 3, 4)}}, true}
 	n := testing.AllocsPerRun(100, func() {
 		if unchecked, err := cert.CheckRevocation(lists, crlNow); unchecked != nil || err != nil {
-			t.Fatal(unchecked, err)
+			t.Fatalf("unchecked %v, %v; want a check that passes", unchecked, err)
 		}
 	})
 	if n != 0 {

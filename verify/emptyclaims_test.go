@@ -46,7 +46,7 @@ func TestEmptyStatementClaimsAreAbsent(t *testing.T) {
 		for _, needed := range []string{"software_id", "org_id", "software_client_name"} {
 			s := &SoftwareStatement{Claims: objectOf(t, jsonOf(with(ssaClaims, needed, json.RawMessage(value)))), Issuer: &Issuer{}}
 			if err := s.read(noon); err == nil || err.Error() != needed+" is missing" {
-				t.Errorf("%s %s: %v", needed, value, err)
+				t.Errorf("%s %s: %v, want %s is missing", needed, value, err, needed)
 			}
 		}
 	}

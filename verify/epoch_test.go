@@ -67,7 +67,7 @@ func TestAccessTokenIssued(t *testing.T) {
 			t.Fatal(err)
 		}
 		if a, err := ReadAccessToken("t", claims); err != nil || !a.Issued.Equal(want) {
-			t.Errorf("%s: %v, %v", text, a, err)
+			t.Errorf("%s: %v, %v; want it issued at %v", text, a, err, want)
 		}
 	}
 }

@@ -50,7 +50,7 @@ func FuzzReadSAN(f *testing.F) {
 			return (&Certificate{Leaf: &x509.Certificate{Extensions: template.ExtraExtensions}}).HasSAN(claim, got)
 		}
 		if !has(value) || !has(got) || has(value+"x") || has("x"+value) || has(value[:len(value)-1]) {
-			t.Fatalf("%s %q", claim, value)
+			t.Fatalf("%s %q, want it found in both spellings, and nothing longer or shorter", claim, value)
 		}
 	})
 }
@@ -87,7 +87,7 @@ func FuzzQCStatements(f *testing.F) {
 			t.Fatalf("%x accepted: %v, %d statements, rest %x", der, err, len(statements), rest)
 		}
 		if q.QWAC() && !(q.Compliance && slices.Contains(q.Types, "web")) || len(q.Types) > len(qcTypes) {
-			t.Fatalf("%+v", q)
+			t.Fatalf("%+v, want a QWAC to be compliant and for the web, and at most %d types", q, len(qcTypes))
 		}
 		if q.PSD2 == nil {
 			return
@@ -146,7 +146,7 @@ func FuzzCertificateNames(f *testing.F) {
 			for _, n := range names {
 				read[n.claim] = append(read[n.claim], n.value)
 				if want, err := ReadSAN(n.claim, n.value); c.HasSAN(n.claim, n.value) != (err == nil) || err == nil && !c.HasSAN(n.claim, want) {
-					t.Fatalf("%+v, %v", n, err)
+					t.Fatalf("%+v, %v; want the name found where it can be read, and only there", n, err)
 				}
 			}
 			if !slices.Equal(read[sanDNS], leaf.DNSNames) || !slices.Equal(read[sanEmail], leaf.EmailAddresses) || len(read[sanURI]) != len(leaf.URIs) || len(read[sanIP]) != len(leaf.IPAddresses) {
@@ -154,7 +154,7 @@ func FuzzCertificateNames(f *testing.F) {
 			}
 		}
 		if q, err := c.QCStatements(); err == nil && q.PSD2 != nil && q.PSD2.NCAID == "" {
-			t.Fatalf("%+v", q)
+			t.Fatalf("%+v, want an NCA's identifier with every PSD2 statement", q)
 		}
 		if c.Subject, err = dn.ParseSubject(leaf.RawSubject); err != nil {
 			return

@@ -80,14 +80,14 @@ func TestEvaluate(t *testing.T) {
 			// By a clock that runs while all wait: a machine that is busy makes nobody late.
 			synctest.Test(t, func(t *testing.T) { d = Evaluate(t.Context(), tc.policy, &tc.in, 20*time.Millisecond) })
 			if d.Allowed != tc.allow || (d.Fault != nil) != (tc.fault != "") || d.Fault != nil && !strings.Contains(d.Fault.Error(), tc.fault) {
-				t.Errorf("%+v", d)
+				t.Errorf("%+v, want allowed %t with the fault %q", d, tc.allow, tc.fault)
 			}
 			err := d.Error("p", "")
 			if (err == nil) != tc.allow {
-				t.Fatalf("%v", err)
+				t.Fatalf("%v, want a refusal: %t", err, !tc.allow)
 			}
 			if tc.refused != "" && err.Error() != tc.refused {
-				t.Errorf("%v", err)
+				t.Errorf("%v, want %q", err, tc.refused)
 			}
 			if tc.fault != "" && (err.Code() != "unapproved_software_statement" || strings.Contains(err.Description, tc.fault)) {
 				t.Errorf("the TPP is told %v", err)
@@ -109,7 +109,7 @@ func TestFaultText(t *testing.T) {
 		{Decision{Text: "x: no", Fault: errors.New("no such key")}, general},
 	} {
 		if err := tc.d.Error("p", "connect with a QWAC; ask the bank"); err.Description != tc.want {
-			t.Errorf("%+v: %s", tc.d, err.Description)
+			t.Errorf("%+v: %s, want %q", tc.d, err.Description, tc.want)
 		}
 	}
 }
@@ -123,13 +123,13 @@ func TestEvaluateLate(t *testing.T) {
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	if d := Evaluate(gone, waits, new(PolicyInput), time.Hour); d.Fault == nil || d.Reason != "the request ended before it was decided" {
-		t.Errorf("%+v", d)
+		t.Errorf("%+v, want a fault, because the request ended", d)
 	}
 	own := policyFunc(func(context.Context, *PolicyInput) (Decision, error) {
 		return Decision{}, fmt.Errorf("the database: %w", context.DeadlineExceeded)
 	})
 	if d := Evaluate(t.Context(), own, new(PolicyInput), time.Hour); d.Reason != "the database: context deadline exceeded" {
-		t.Errorf("%+v", d)
+		t.Errorf("%+v, want the policy's own reason", d)
 	}
 	if err := tooLate(10 * time.Second); err.Error() != "took longer than 10s, and no timeout may be longer than 1s; make it cheaper" {
 		t.Error(err)
@@ -140,7 +140,7 @@ func TestEvaluateLate(t *testing.T) {
 func TestEvaluateWithoutCertificate(t *testing.T) {
 	in := &PolicyInput{CertificateFault: errors.New("unreadable")}
 	if d := Evaluate(t.Context(), blind{}, in, time.Second); !d.Allowed {
-		t.Errorf("%+v", d)
+		t.Errorf("%+v, want it allowed", d)
 	}
 }
 
@@ -158,12 +158,12 @@ func TestNarrow(t *testing.T) {
 	same := m
 	same.Narrow(Decision{Allowed: true})
 	if same.Scope != m.Scope || len(same.GrantTypes) != 3 || same.BackchannelMode != "poll" {
-		t.Errorf("%+v", same)
+		t.Errorf("%+v, want what it was, %+v", same, m)
 	}
 	m.Narrow(Decision{Allowed: true, Scopes: []string{"payments", "openid", "other"}, GrantTypes: []string{"client_credentials"}})
 	if m.Scope != "openid payments" || !slices.Equal(m.GrantTypes, []string{"client_credentials"}) || m.ResponseTypes == nil || len(m.ResponseTypes) > 0 ||
 		m.BackchannelMode+m.BackchannelAlg != "" || m.BackchannelUserCode != nil {
-		t.Errorf("%+v", m)
+		t.Errorf("%+v, want only what the policy leaves", m)
 	}
 }
 
@@ -177,7 +177,7 @@ func TestPolicyInputJSON(t *testing.T) {
 	}
 	back, err := json.Marshal(&in)
 	if err != nil || string(back) != text {
-		t.Errorf("%s, %v", back, err)
+		t.Errorf("%s, %v; want %s", back, err, text)
 	}
 	if err := json.Unmarshal([]byte(`{"ssa":{"a":1,"a":2}}`), &in); err == nil {
 		t.Error("a claim twice")
@@ -193,10 +193,10 @@ func TestQCStatementsForPolicy(t *testing.T) {
 	}
 	p, err := with(sequence(t, sequence(t, asn1OID(t, oidCompliance)), qcType(t, oidWeb), psd2(t, "Financial Conduct Authority", "GB-FCA", role(t, oidAI, "PSP_AI")))).ForPolicy()
 	if err != nil || !p.QWAC || !slices.Equal(p.PSD2Roles, []string{"PSP_AI"}) || p.NCAID != "GB-FCA" || p.NCAName != "Financial Conduct Authority" {
-		t.Errorf("%+v, %v", p, err)
+		t.Errorf("%+v, %v; want a QWAC of PSP_AI, known to the Financial Conduct Authority (GB-FCA)", p, err)
 	}
 	if p, err := with([]byte("x")).ForPolicy(); err == nil {
-		t.Errorf("%+v", p)
+		t.Errorf("%+v, want an error", p)
 	}
 }
 
@@ -213,6 +213,6 @@ func TestCertificateForPolicy(t *testing.T) {
 	if p.Subject != "CN=tpp,organizationIdentifier=PSDGB-FCA-123456,C=GB" || p.CommonName != "tpp" || p.OrganizationIdentifier != "PSDGB-FCA-123456" ||
 		p.Thumbprint != c.Thumbprint || p.Serial == "" || p.Issuer == "" || p.QWAC || len(p.PSD2Roles) != 0 || !p.NotAfter.Equal(leaf.NotAfter) ||
 		!slices.Equal(p.CASPKI, []string{SPKIDigest(leaf)}) {
-		t.Errorf("%+v", p)
+		t.Errorf("%+v, want the subject, thumbprint, end and CA of a certificate of no PSD2 role", p)
 	}
 }

@@ -23,7 +23,7 @@ func TestCheckPolicyText(t *testing.T) {
 	} {
 		err := CheckPolicyText(tc.text)
 		if (err == nil) != (tc.want == "") || err != nil && !strings.HasPrefix(err.Error(), tc.want) {
-			t.Errorf("%.20q: %v", tc.text, err)
+			t.Errorf("%.20q: %v, want %q", tc.text, err, tc.want)
 		}
 		if passed := refusal.New(refusal.InvalidClientMetadata, "x", "%s", tc.text).Description; err == nil && passed != tc.text {
 			t.Errorf("%.20q reaches the TPP as %q", tc.text, passed)

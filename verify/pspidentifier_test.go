@@ -20,7 +20,7 @@ func TestParsePSPIdentifier(t *testing.T) {
 	} {
 		got, err := ParsePSPIdentifier(text)
 		if got != want || (err == nil) != (want != PSPIdentifier{}) {
-			t.Errorf("%q: %+v, %v", text, got, err)
+			t.Errorf("%q: %+v, %v; want %+v", text, got, err, want)
 		}
 	}
 }

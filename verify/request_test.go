@@ -156,7 +156,7 @@ func TestRequestTimesConfigured(t *testing.T) {
 		r := rules(t)
 		r.MaxLifetime, r.Skew = 10*time.Minute, 5*time.Second
 		if _, err := VerifyRequest(context.Background(), registration(t, with(requestClaims, "iat", tc.iat, "exp", tc.exp), ssaClaims), r, noon); (err == nil) != tc.ok {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: %v, want an error: %t", name, err, !tc.ok)
 		}
 	}
 }

@@ -127,7 +127,7 @@ func TestRevokedUnderAnotherKid(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := by.CheckRevoked(context.Background(), FixedKeys(revoked)); errors.Is(err, errRevokedKey) != want {
-			t.Errorf("%s: %v", kid, err)
+			t.Errorf("%s: %v, want a revoked key: %t", kid, err, want)
 		}
 	}
 }

@@ -56,7 +56,7 @@ func FuzzShownName(f *testing.F) {
 		got := ShownName(name, "otherwise")
 		if got == "" || len(got) > maxClientName || !utf8.ValidString(got) || strings.ContainsAny(got, "<>") || charReference.MatchString(got) ||
 			strings.ContainsFunc(got, func(r rune) bool { return unicode.In(r, unicode.C) }) {
-			t.Errorf("%q: %q", name, got)
+			t.Errorf("%q: %q, want a short text without markup and control characters", name, got)
 		}
 		if again := ShownName(got, "otherwise"); again != got {
 			t.Errorf("%q, and of that %q", got, again)

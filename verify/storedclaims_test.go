@@ -11,12 +11,12 @@ func TestStoredClaims(t *testing.T) {
 	} {
 		o, err := StoredClaims([]byte(raw))
 		if err != nil || string(o.AppendJSON(nil)) != claims {
-			t.Errorf("%s: %s, %v", name, o.AppendJSON(nil), err)
+			t.Errorf("%s: %s, %v; want %s", name, o.AppendJSON(nil), err, claims)
 		}
 	}
 	for name, raw := range map[string]string{"nothing": "", "one segment": "e30", "a list": b64("{}") + "." + b64("[]") + ".AA", "half an object": "{"} {
 		if o, err := StoredClaims([]byte(raw)); err == nil {
-			t.Errorf("%s: %s", name, o.AppendJSON(nil))
+			t.Errorf("%s: %s, want an error", name, o.AppendJSON(nil))
 		}
 	}
 }

@@ -130,7 +130,7 @@ func TestSubjectDNAsGoWritesIt(t *testing.T) {
 			}
 			fields := cert.Leaf.Subject.ToRDNSequence().String()
 			if err := check(fields, nil); tc.part != (err != nil) {
-				t.Errorf("%s: %v", fields, err)
+				t.Errorf("%s: %v, want an error: %t", fields, err, tc.part)
 			}
 			if err := check(fields, Leniency{"tls_client_auth_subject_dn"}); err != nil {
 				t.Errorf("%s, lenient: %v", fields, err)
@@ -163,7 +163,7 @@ func TestSubjectDNInPart(t *testing.T) {
 		in := metadataInput(t, with(requestClaims, "token_endpoint_auth_method", "tls_client_auth", "tls_client_auth_subject_dn", tc.text), ssaClaims)
 		in.Certificate, in.Request.Statement.Issuer.SoftwareKeys, in.Supported.Lenient = cert, sourceOf(tc.source), Leniency{"tls_client_auth_subject_dn"}
 		if got, err := CheckMetadata(context.Background(), in); err != nil || !bytes.Equal(got.RawSubject, tc.raw) {
-			t.Errorf("%s: %+v, %v", tc.name, got, err)
+			t.Errorf("%s: %+v, %v; want the raw subject %x", tc.name, got, err, tc.raw)
 		}
 	}
 }

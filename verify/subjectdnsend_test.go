@@ -132,7 +132,7 @@ func sendBack(t *testing.T, version Version) {
 			_, err = register(wrong)
 			e := refusal.From(err)
 			if e.Kind != refusal.InvalidClientMetadata || len(e.Description) > refusal.MaxDescription || strings.ContainsFunc(e.Description, func(c rune) bool { return c < 0x20 || c > 0x7e || c == '"' || c == '\\' }) {
-				t.Fatalf("%d: %q", i, e.Description)
+				t.Fatalf("%d: %q, want invalid_client_metadata in at most %d printable characters", i, e.Description, refusal.MaxDescription)
 			}
 			found := named.FindStringSubmatch(e.Description)
 			if found == nil {

@@ -34,7 +34,7 @@ func TestTrace(t *testing.T) {
 	var got []string
 	for _, s := range steps {
 		if s.Verdict != trace.Passed || s.Clause == "" || s.ErrorDescription != "" || s.Reason != "" {
-			t.Errorf("%+v", s)
+			t.Errorf("%+v, want a passed step with a clause and no reason", s)
 		}
 		got = append(got, s.Step+" "+s.Rule)
 	}
@@ -49,7 +49,7 @@ func TestTrace(t *testing.T) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 	if i := slices.Index(got, "metadata grant_types"); string(steps[i].Input) != `["authorization_code","client_credentials","refresh_token"]` {
-		t.Errorf("%s", steps[i].Input)
+		t.Errorf("%s, want the three grant types", steps[i].Input)
 	}
 	text, err := json.Marshal(steps)
 	if err != nil {
@@ -108,7 +108,7 @@ func TestTraceOfRefusals(t *testing.T) {
 			}
 			last := steps[len(steps)-1]
 			if last.Step+" "+last.Rule != tc.last || last.Verdict != tc.verdict || last.ErrorDescription != refusal.From(err).Description {
-				t.Errorf("%+v", last)
+				t.Errorf("%+v, want %s %s with %q", last, tc.last, tc.verdict, refusal.From(err).Description)
 			}
 			for _, s := range steps[:len(steps)-1] {
 				want := trace.Passed
@@ -116,7 +116,7 @@ func TestTraceOfRefusals(t *testing.T) {
 					want = trace.Off
 				}
 				if s.Verdict != want {
-					t.Errorf("%+v", s)
+					t.Errorf("%+v, want %v", s, want)
 				}
 			}
 		})

@@ -28,10 +28,10 @@ func TestVersions(t *testing.T) {
 	} {
 		a := tc.version.SupportedMetadata()
 		if !reflect.DeepEqual(a.GrantTypes, tc.grants) || len(a.BackchannelModes) > 0 != tc.ciba || len(a.BackchannelAlgs) > 0 != tc.ciba {
-			t.Errorf("%s: %+v", tc.version, a)
+			t.Errorf("%s: %+v, want the grants %q, CIBA %t", tc.version, a, tc.grants, tc.ciba)
 		}
 		if m := tc.version.MediaTypes(); m[0] != tc.media || len(m) != 2 {
-			t.Errorf("%s: %v", tc.version, m)
+			t.Errorf("%s: %v, want two, %s first", tc.version, m, tc.media)
 		}
 	}
 	if !slices.Contains(Versions, DefaultVersion) || !reflect.DeepEqual(DefaultVersion.SupportedMetadata(), DefaultSupportedMetadata()) {
@@ -182,7 +182,7 @@ func TestResponseTypesFollowGrants(t *testing.T) {
 					continue
 				}
 				if err != nil || got.Metadata.ResponseTypes == nil || fmt.Sprint(got.Metadata.ResponseTypes) != tc.want {
-					t.Errorf("%s, %s: %+v, %v", version, tc.name, got, err)
+					t.Errorf("%s, %s: %+v, %v; want %s", version, tc.name, got, err, tc.want)
 				}
 			}
 		}
@@ -235,7 +235,7 @@ func TestVersion34(t *testing.T) {
 			}
 			in.Supported = Version("3.3").SupportedMetadata()
 			if _, err := CheckMetadata(context.Background(), in); err != nil && (strings.Contains(err.Error(), "in the form") || tc.name == "mobile") {
-				t.Errorf("3.3: %v", err)
+				t.Errorf("3.3: %v, want no refusal of the form, and none of a mobile client", err)
 			}
 		})
 	}

@@ -130,7 +130,7 @@ func TestFactorableKeyCanBeRevoked(t *testing.T) {
 	p := primeOf(t, 1024)
 	revoked, err := ParseRevokedJWKS([]byte(jwkSet(jwkOf(&rsa.PublicKey{N: product(p, p), E: 65537}))))
 	if err != nil || len(revoked) != 1 || revoked[0].public == nil {
-		t.Errorf("%+v, %v", revoked, err)
+		t.Errorf("%+v, %v; want one key with its public part", revoked, err)
 	}
 }
 
