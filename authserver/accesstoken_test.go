@@ -61,7 +61,7 @@ func TestIntrospection(t *testing.T) {
 			}
 			if token.Raw != accessToken || token.ClientID != "tpp" || !slices.Equal(token.Scopes, []string{"openid", "accounts"}) ||
 				!token.Expires.Equal(e.clock().Add(time.Minute)) || token.Thumbprint != "thumb" {
-				t.Errorf("%+v", token)
+				t.Errorf("%+v, want the token of tpp for openid and accounts, a minute to live and bound to thumb", token)
 			}
 			sent := e.only(introspect)
 			basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("gateway:SECRET-gateway%3A+%2B%2F")) // RFC 6749 2.3.1
@@ -188,7 +188,7 @@ func TestJWT(t *testing.T) {
 		e.on(discovery, answer(http.StatusOK, e.document("jwks_uri", `"https://evil.example/jwks"`)))
 		_, err := e.CheckToken(t.Context(), mine.sign(t, header, claims))
 		if e.refused(err, refusal.Unavailable); !strings.Contains(err.Error(), "publishes no jwks_uri") {
-			t.Error(err)
+			t.Errorf("%v, want a refusal: no jwks_uri", err)
 		}
 	})
 	t.Run("keys that cannot be had", func(t *testing.T) {

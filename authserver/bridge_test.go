@@ -177,7 +177,7 @@ func TestRevokeBridged(t *testing.T) {
 		e.on(revoke, answer(http.StatusOK, ""))
 		v := registry.Revocation{Token: accessToken, ClientID: "tpp&1", Bridge: method, ClientSecret: "s="}
 		if err := e.Revoke(t.Context(), v); err != nil || !e.Revokes(v) {
-			t.Errorf("%s: %v", method, err)
+			t.Errorf("%s: %v, want a revocation", method, err)
 		}
 		q := e.only(revoke)
 		if q.header.Get("Authorization") != want.authorization || q.body != want.body || q.header.Get("Client-Cert") != "" {

@@ -251,7 +251,7 @@ func TestSANStored(t *testing.T) {
 		c := tpp(t)
 		c.Metadata.TLSClientAuthSubjectDN, c.Subject, c.Metadata.TLSClientAuthSANDNS = "", nil, "tpp.example"
 		if _, err := e.Create(t.Context(), c); (err == nil) != test.ok {
-			t.Errorf("%s: %v", test.name, err)
+			t.Errorf("%s: %v, want an error: %t", test.name, err, !test.ok)
 		}
 		if deleted := len(e.to("DELETE /as/reg/client-1")) > 0; deleted == test.ok {
 			t.Errorf("%s: the new client was deleted again: %v", test.name, deleted)

@@ -79,7 +79,7 @@ func TestSecretsAtTheServer(t *testing.T) {
 			off.on(register, registered(http.StatusCreated, "client_secret", `"`+clientSecret+`"`, "token_endpoint_auth_method", `"client_secret_basic"`))
 			_, err := off.Create(t.Context(), c)
 			if (err == nil) != possible || (len(off.to(register)) > 0) != possible {
-				t.Errorf("%s, %s: %v", method, mode, err)
+				t.Errorf("%s, %s: %v, want a registration: %t", method, mode, err, possible)
 			}
 			if !possible {
 				off.refused(err, refusal.Unavailable)

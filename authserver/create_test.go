@@ -184,7 +184,7 @@ func TestCreateRefused(t *testing.T) {
 	e.on(discovery, answer(http.StatusOK, e.document("registration_endpoint", `"https://evil.example/reg"`)))
 	_, err := e.Create(t.Context(), tpp(t))
 	if e.refused(err, refusal.Unavailable); !strings.Contains(err.Error(), "publishes no registration_endpoint") || errors.Is(err, registry.ErrLost) {
-		t.Error(err)
+		t.Errorf("%v, want a refusal: no registration_endpoint, nothing lost", err)
 	}
 
 	e = newEdge(t, nil)
@@ -193,7 +193,7 @@ func TestCreateRefused(t *testing.T) {
 	_, updated := e.Update(t.Context(), managed(t))
 	for _, err := range []error{created, updated} {
 		if e.refused(err, refusal.Unavailable); !strings.Contains(err.Error(), "discovery document: status 502") || errors.Is(err, registry.ErrLost) {
-			t.Error(err)
+			t.Errorf("%v, want a refusal: status 502 of the discovery document, nothing lost", err)
 		}
 	}
 }

@@ -115,7 +115,7 @@ func TestAnswerNamesClient(t *testing.T) {
 				t.Errorf("%+v, error %v, want %q in it", p, err, test.cause)
 			}
 			if p != nil && p.ClientID != "client-1" {
-				t.Errorf("%+v", p)
+				t.Errorf("%+v, want client-1", p)
 			}
 			if test.ends {
 				e.only(gone)
@@ -134,7 +134,7 @@ func TestOddAnswerAboutAnActiveClient(t *testing.T) {
 	e.on(register, registered(201, "token_endpoint_auth_method", `"none"`))
 	p, err := e.Create(t.Context(), c)
 	if e.refused(err, refusal.Unavailable); p == nil || p.ClientID != c.ClientID || p.Credentials.RegistrationAccessToken == "" || !errors.Is(err, registry.ErrLost) || errors.Is(err, registry.ErrTakenBack) {
-		t.Errorf("%+v, %v", p, err)
+		t.Errorf("%+v, %v; want client %s with its access token, lost and not taken back", p, err, c.ClientID)
 	}
 	e.only(register)
 	e = newEdge(t, nil)
@@ -142,7 +142,7 @@ func TestOddAnswerAboutAnActiveClient(t *testing.T) {
 	e.on("DELETE /as/reg/client-1", answer(204, ""))
 	p, err = e.Create(t.Context(), c)
 	if e.refused(err, refusal.Unavailable); p != nil || errors.Is(err, registry.ErrTakenBack) || errors.Is(err, registry.ErrLost) {
-		t.Errorf("%+v, %v", p, err)
+		t.Errorf("%+v, %v; want no client, neither lost nor taken back", p, err)
 	}
 	e.only("DELETE /as/reg/client-1")
 }
@@ -159,7 +159,7 @@ func TestOddRegistrationAnswers(t *testing.T) {
 			e := newEdge(t, nil)
 			e.on(register, answer)
 			if p, err := e.Create(t.Context(), tpp(t)); err != nil || p.ClientID != "client-1" || p.Metadata.Scope != tpp(t).Metadata.Scope || len(p.Metadata.GrantTypes) != 3 {
-				t.Errorf("%+v, %v", p, err)
+				t.Errorf("%+v, %v; want client-1 with the scope and the three grants that were sent", p, err)
 			}
 		})
 	}
@@ -241,7 +241,7 @@ func TestNeverSent(t *testing.T) {
 				"delete": e.Delete(ctx, managed(t)), "revoke": e.Revoke(ctx, registry.Revocation{Token: accessToken, Registration: true}),
 			} {
 				if e.refused(err, refusal.Unavailable); errors.Is(err, registry.ErrLost) || errors.Is(err, registry.ErrDetached) {
-					t.Errorf("%s: %v", call, err)
+					t.Errorf("%s: %v, want neither ErrLost nor ErrDetached", call, err)
 				}
 			}
 			if n := len(e.to(register)) + len(e.to(put)) + len(e.to(introspect)) + len(e.to(remove)) + len(e.to(revoke)); n != 0 {

@@ -175,7 +175,7 @@ func TestGivenEndpointsRefused(t *testing.T) {
 			o := authserver.Options{URL: "https://bank.example/as", Client: e.client(0), ClientID: "gateway", Supported: verify.DefaultSupportedMetadata()}
 			set(&o)
 			if _, err := authserver.New(o); err == nil || !strings.Contains(err.Error(), name) {
-				t.Errorf("%s %q: %v", name, bad, err)
+				t.Errorf("%s %q: %v, want an error that names it", name, bad, err)
 			}
 		}
 	}

@@ -112,7 +112,7 @@ func TestSupports(t *testing.T) {
 	m := e.metadata()
 	a := m.Supported
 	if strings.Join(a.GrantTypes, " ") != "client_credentials" || strings.Join(a.ResponseTypes, " ") != "code" || strings.Join(a.AuthMethods, " ") != "tls_client_auth" {
-		t.Errorf("%+v", a)
+		t.Errorf("%+v, want client_credentials, code and tls_client_auth", a)
 	}
 	if got := string(m.Publish("https://gateway.example", "", endpoint)); !strings.Contains(got, `"grant_types_supported":["client_credentials"]`) {
 		t.Errorf("published %s", got)
@@ -124,7 +124,7 @@ func TestSupports(t *testing.T) {
 	} {
 		o.URL = "https://as.example"
 		if _, err := authserver.New(o); err == nil || !strings.HasPrefix(err.Error(), name+" ") {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: %v, want an error that begins with the name", name, err)
 		}
 	}
 }

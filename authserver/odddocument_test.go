@@ -37,7 +37,7 @@ func TestOddDocuments(t *testing.T) {
 				t.Fatal(err)
 			}
 			if strings.Join(m.Supported.Scopes, " ") != strings.Join(want.Scopes, " ") || strings.Join(m.Supported.AuthMethods, " ") != strings.Join(want.AuthMethods, " ") || m.Path("token_endpoint") != "/as/token" {
-				t.Errorf("%+v", m)
+				t.Errorf("%+v, want %+v, and the token endpoint /as/token", m, want)
 			}
 			published, err := strictjson.ParseAnswer(m.Publish("https://bank.example", "", "https://bank.example/register"))
 			if err != nil {
@@ -60,7 +60,7 @@ func TestOlderDocumentInUse(t *testing.T) {
 		})
 		e.on(discovery, answer(http.StatusOK, `{"issuer":null}`))
 		if _, err := e.Metadata(t.Context()); (err == nil) != kept {
-			t.Error(err)
+			t.Errorf("%v, want an error: %t", err, !kept)
 		}
 		if text := e.log.String(); !strings.Contains(text, name) || !strings.Contains(text, "url="+e.https.URL+"/as") {
 			t.Errorf("log: %s", text)

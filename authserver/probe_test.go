@@ -66,7 +66,7 @@ func TestProbeClient(t *testing.T) {
 			e.on(revoke, test.answer)
 			probes := e.ClientProbes(e.metadata())
 			if len(probes) != 2 || probes[0].ID != "gateway" || probes[1].ID != "registrar" || probes[0].URL != e.https.URL+"/as/introspect" || probes[1].URL != e.https.URL+"/as/revoke" {
-				t.Fatalf("%+v", probes)
+				t.Fatalf("%+v, want gateway at introspection and registrar at revocation", probes)
 			}
 			for i, want := range []error{test.want.introspection, test.want.revocation} {
 				err := e.ProbeClient(t.Context(), probes[i])

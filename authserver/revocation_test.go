@@ -129,7 +129,7 @@ func TestRevokeNowhere(t *testing.T) {
 	e := newEdge(t, nil)
 	e.on(discovery, answer(http.StatusOK, e.document("revocation_endpoint", "")))
 	if err := e.Revoke(t.Context(), registry.Revocation{Token: accessToken, Registration: true}); !strings.Contains(e.refused(err, refusal.AccessDenied).Error(), "has no revocation endpoint") {
-		t.Error(err)
+		t.Errorf("%v, want a refusal: no revocation endpoint", err)
 	}
 
 	e = newEdge(t, nil)
@@ -138,7 +138,7 @@ func TestRevokeNowhere(t *testing.T) {
 
 	e = newEdge(t, func(_ *edge, o *authserver.Options) { o.ClientID, o.ClientSecret, o.RegistrarID = "", "", "" })
 	if err := e.Revoke(t.Context(), registry.Revocation{Token: accessToken, Registration: true}); !strings.Contains(e.refused(err, refusal.AccessDenied).Error(), "no client at the authorization server is configured") {
-		t.Error(err)
+		t.Errorf("%v, want a refusal: no client at the authorization server", err)
 	}
 	if len(e.to(discovery)) != 0 {
 		t.Error("the AS was asked for nothing")

@@ -189,7 +189,7 @@ func TestSubjectDNWithoutCertificate(t *testing.T) {
 		c := tpp(t)
 		c.Subject, c.Metadata.TLSClientAuthSubjectDN = nil, "C=GB, O=Acme, CN=tpp"
 		if got := registeredDN(t, format, c); got != c.Metadata.TLSClientAuthSubjectDN {
-			t.Errorf("%s: %s", format, got)
+			t.Errorf("%s: %s, want %s", format, got, c.Metadata.TLSClientAuthSubjectDN)
 		}
 		for _, der := range []string{"x", "\x30\x03\x31\x01\x00", string(subject(t, usual...)) + "x"} {
 			e := newEdge(t, func(_ *edge, o *authserver.Options) { o.DNFormat = format })

@@ -83,7 +83,7 @@ func TestTokenHolderIsTheTokensOwn(t *testing.T) {
 	})
 	for _, token := range []string{"a.b.QQ", "a.b.QR", "A.b.QQ", "a.c.QQ", "a.b.QQ", "QQ"} {
 		if got, err := e.TokenHolder(t.Context(), token); err != nil || got.ClientIDs[0] != "of "+token {
-			t.Errorf("%s: %+v, %v", token, got, err)
+			t.Errorf("%s: %+v, %v; want the client \"of %s\"", token, got, err, token)
 		}
 	}
 	if n := len(e.to(introspect)); n != 5 {
@@ -101,7 +101,7 @@ func TestInactiveTokenIsRememberedShortly(t *testing.T) {
 			e.later(11 * time.Second)
 		}
 		if got, err := e.TokenHolder(t.Context(), accessToken); err != nil || got.Inactive != want {
-			t.Errorf("%d: %+v, %v", i, got, err)
+			t.Errorf("%d: %+v, %v; want inactive %t", i, got, err, want)
 		}
 	}
 	// A stranger's inventions displace nobody's token.
@@ -112,7 +112,7 @@ func TestInactiveTokenIsRememberedShortly(t *testing.T) {
 		}
 	}
 	if got, err := e.TokenHolder(t.Context(), accessToken); err != nil || !got.Known {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("%+v, %v; want a known holder", got, err)
 	}
 }
 
@@ -138,7 +138,7 @@ func TestTokenHolderIsAskedForOnce(t *testing.T) {
 	for range 20 {
 		group.Go(func() {
 			if got, err := e.TokenHolder(t.Context(), accessToken); err != nil || !got.Known {
-				t.Errorf("%+v, %v", got, err)
+				t.Errorf("%+v, %v; want a known holder", got, err)
 			}
 		})
 	}
