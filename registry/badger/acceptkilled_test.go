@@ -52,7 +52,7 @@ func TestPendingAcceptanceIsForItsLoss(t *testing.T) {
 		if s, err := open(Options{Dir: left, AcceptLoss: accept}, small); !errors.Is(err, ErrLoss) {
 			t.Errorf("with accept_loss %q: %v", accept, err)
 			if err == nil {
-				t.Error(s.Close())
+				t.Errorf("opened (close: %v), want an error", s.Close())
 			}
 		}
 	}

@@ -61,7 +61,7 @@ func TestTableOfAnotherCopy(t *testing.T) {
 			continue
 		}
 		if !errors.Is(err, ErrLoss) || !strings.Contains(err.Error(), "another copy") {
-			t.Errorf("%s: %v", filepath.Base(file), err)
+			t.Errorf("%s: %v, want ErrLoss because of another copy", filepath.Base(file), err)
 		}
 	}
 	if foreign != 3 {
@@ -107,7 +107,7 @@ func TestLinks(t *testing.T) {
 			err = errors.Join(err, r.end())
 		}
 		if err = errors.Join(err, l.check()); c.fine != (err == nil) {
-			t.Errorf("%s: %v", c.name, err)
+			t.Errorf("%s: %v, want an error: %t", c.name, err, !c.fine)
 		}
 	}
 }

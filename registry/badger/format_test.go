@@ -286,7 +286,7 @@ func TestClosedHead(t *testing.T) {
 	}
 	r, err := readHead(dir)
 	if err != nil || r.newest == nil {
-		t.Fatalf("%+v, %v", r, err)
+		t.Fatalf("%+v, %v; want records, and the newest of them", r, err)
 	}
 	h := r.newest
 	files, err := valueFiles(dir)

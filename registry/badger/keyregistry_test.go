@@ -37,7 +37,7 @@ func TestDamagedKeyRegistry(t *testing.T) {
 		if err != nil {
 			refused++
 			if !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "move it away") || errors.Is(err, ErrLoss) {
-				t.Errorf("%s: %v", name, err)
+				t.Errorf("%s: %v, want an error that names %s and says to move it away, not ErrLoss", name, err, path)
 			}
 			if err := os.Rename(path, filepath.Join(t.TempDir(), "away")); err != nil {
 				t.Fatal(err)

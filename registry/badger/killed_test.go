@@ -199,7 +199,7 @@ func writeUntilKilled(t *testing.T, dir string) {
 			}
 		})
 	}
-	t.Fatal(group.Wait())
+	t.Fatalf("the writers have ended with %v, want them killed", group.Wait())
 }
 
 // updateName is the process, the writer in it, and its count of updates.

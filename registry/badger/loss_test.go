@@ -18,7 +18,7 @@ func lossOf(t *testing.T, dir string) *loss {
 	var l *loss
 	if s, err := open(Options{Dir: dir}, small); !errors.As(err, &l) {
 		if err == nil {
-			t.Error(s.Close())
+			t.Errorf("opened (close: %v), want an error", s.Close())
 		}
 		t.Fatalf("got %v, want a loss", err)
 	}
