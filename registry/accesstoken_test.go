@@ -13,7 +13,7 @@ func (x *fixture) has(clientID, token string, want bool) {
 	x.t.Helper()
 	c, err := x.Client(x.t.Context(), x.ws.Name, clientID)
 	if err != nil || c.HasAccessToken(token, time.Now()) != want {
-		x.t.Errorf("%s: %+v, %v", token, c, err)
+		x.t.Errorf("%s: %+v, %v; want a client with this token: %t", token, c, err, want)
 	}
 }
 
@@ -31,7 +31,7 @@ func TestAccessTokens(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		none := x.register(request("jti0", ""))
 		if none.NewAccessToken != "" || none.HasAccessToken("", time.Now()) {
-			t.Errorf("%+v", none)
+			t.Errorf("%+v, want no access token", none)
 		}
 		x.ws.AccessTokens = &registry.AccessTokens{TTL: time.Hour}
 		c := x.register(request("jti1", ""))
@@ -85,7 +85,7 @@ func TestAccessTokenOfARepeatedRegistration(t *testing.T) {
 		c := x.register(request("jti1", "token1"))
 		again := x.register(request("jti1", "token1"))
 		if again.NewAccessToken == "" || again.NewAccessToken == c.NewAccessToken {
-			t.Errorf("%q", again.NewAccessToken)
+			t.Errorf("%q, want one, and another than %q", again.NewAccessToken, c.NewAccessToken)
 		}
 		x.has(c.ClientID, c.NewAccessToken, true)
 		x.has(c.ClientID, again.NewAccessToken, true)

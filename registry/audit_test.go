@@ -151,16 +151,16 @@ func TestAuditOfNothing(t *testing.T) {
 		x.as.fail["create"] = []error{no, registry.ErrLost}
 		for i := range 2 {
 			if c, err := x.Register(x.t.Context(), x.ws, request(fmt.Sprint("jti", i), fmt.Sprint("token", i))); err == nil {
-				t.Fatalf("%+v", c)
+				t.Fatalf("%+v, want an error", c)
 			}
 		}
 		c := x.register(request("jti3", "token3"))
 		x.as.set(func() { x.as.fail["update"] = []error{no} })
 		if c, err := x.Update(x.t.Context(), x.ws, c.ClientID, other("jti4", "")); err == nil {
-			t.Fatalf("%+v", c)
+			t.Fatalf("%+v, want an error", c)
 		}
 		if c, err := x.Register(x.t.Context(), x.ws, request("jti3", "token5")); err == nil {
-			t.Fatalf("%+v", c)
+			t.Fatalf("%+v, want an error", c)
 		}
 		s := registry.Suspension{Workspace: x.ws.Name, Kind: registry.SuspendClient, Value: "nobody"}
 		if err := x.Resume(x.t.Context(), s); err == nil {
@@ -168,7 +168,7 @@ func TestAuditOfNothing(t *testing.T) {
 		}
 		time.Sleep(time.Hour) // and whatever the outbox does of it
 		if got := x.changes(); !slices.Equal(got, []string{registry.AuditRegistered}) {
-			t.Errorf("%q", got)
+			t.Errorf("%q, want registered alone", got)
 		}
 	})
 }
@@ -187,7 +187,7 @@ func TestAuditOfRestore(t *testing.T) {
 		time.Sleep(time.Hour)
 		trail := x.trail()
 		if got := x.changes(); !slices.Equal(got, []string{registry.AuditRegistered, registry.AuditRestored}) || !reflect.DeepEqual(trail[1].Origin, registry.Origin{}) {
-			t.Errorf("%+v", trail)
+			t.Errorf("%+v, want registered and restored, the last of no origin", trail)
 		}
 	})
 }
@@ -200,7 +200,7 @@ func TestAuditOfReregister(t *testing.T) {
 		x.register(request("jti1", "token1"))
 		x.register(other("jti2", "token2"))
 		if got := x.changes(); !slices.Equal(got, []string{registry.AuditRegistered, registry.AuditUpdated}) {
-			t.Errorf("%q", got)
+			t.Errorf("%q, want registered and updated", got)
 		}
 	})
 }

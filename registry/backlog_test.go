@@ -14,7 +14,7 @@ func TestBacklogs(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		began := time.Now().Unix()
 		if b := x.backlog(); b != (summary{Workspace: x.ws.Name, Configured: true}) {
-			t.Errorf("%+v", b)
+			t.Errorf("%+v, want a configured workspace where nothing waits", b)
 		}
 		down := refusal.New(refusal.Unavailable, "", "down")
 		x.as.set(func() { x.as.fail["revoke"] = []error{down, down, down, down, down, down} })
@@ -23,17 +23,17 @@ func TestBacklogs(t *testing.T) {
 		}
 		b := x.backlog()
 		if b.Waiting != 2 || b.Oldest != began || b.LastError == "" || b.LastTried < began {
-			t.Errorf("%+v", b)
+			t.Errorf("%+v, want two waiting since %v, tried since, with an error", b, began)
 		}
 		list, err := x.Outbox(x.t.Context(), 1)
 		// What came due in the last moment waits for the outbox's next look.
 		if err != nil || len(list) != 1 || list[0].Kind != "revoke" || list[0].Attempts == 0 || list[0].Due < time.Now().Unix()-1 || list[0].LastError != b.LastError {
-			t.Errorf("%+v, %v", list, err)
+			t.Errorf("%+v, %v; want one revocation that was tried and is due, with the error %q", list, err, b.LastError)
 		}
 		time.Sleep(10 * time.Minute)
 		x.settle()
 		if b := x.backlog(); b != (summary{Workspace: x.ws.Name, Configured: true}) {
-			t.Errorf("%+v", b)
+			t.Errorf("%+v, want a configured workspace where nothing waits", b)
 		}
 	})
 }
@@ -49,12 +49,12 @@ func TestBacklogOfACrash(t *testing.T) {
 		}
 		list, err := x.Backlogs(x.t.Context())
 		if err != nil || len(list) != 1 {
-			t.Errorf("%+v, %v", list, err)
+			t.Errorf("%+v, %v; want one workspace", list, err)
 		}
 		time.Sleep(2 * time.Minute)
 		list, err = x.Backlogs(x.t.Context())
 		if err != nil || len(list) != 2 || list[1].Workspace != "gone" || list[1].Configured || list[1].Waiting != 1 {
-			t.Errorf("%+v, %v", list, err)
+			t.Errorf("%+v, %v; want two workspaces, the last one gone with one entry that waits", list, err)
 		}
 	})
 }
@@ -102,10 +102,10 @@ func TestBacklogOfMany(t *testing.T) {
 		}
 		list, err := x.Backlogs(x.t.Context())
 		if err != nil || len(list) != 1 || list[0].Waiting != 2500 || list[0].Oldest != 7 || list[0].Discrepancies[registry.AnswerLost] != 1 {
-			t.Errorf("%+v, %v", list, err)
+			t.Errorf("%+v, %v; want one workspace with 2500 waiting, the oldest of 7, and one lost answer", list, err)
 		}
 		if page, err := x.Outbox(x.t.Context(), 1500); err != nil || len(page) != 1500 {
-			t.Errorf("%d, %v", len(page), err)
+			t.Errorf("%d, %v; want 1500", len(page), err)
 		}
 	})
 }
@@ -124,7 +124,7 @@ func (x *fixture) backlog() summary {
 	x.t.Helper()
 	list, err := x.Backlogs(x.t.Context())
 	if err != nil || len(list) != 1 {
-		x.t.Fatalf("%+v, %v", list, err)
+		x.t.Fatalf("%+v, %v; want one workspace", list, err)
 	}
 	b := list[0]
 	return summary{b.Workspace, b.Configured, b.Waiting, b.Oldest, b.LastTried, b.LastError}

@@ -147,7 +147,7 @@ func TestBacklogCountsReadNothing(t *testing.T) {
 		defer store.closed.Store(false)
 		counts, err := r.BacklogCounts(t.Context())
 		if err != nil || len(counts) != 1 || counts[0].Waiting != 2500 || counts[0].Oldest != 7 {
-			t.Errorf("%+v, %v", counts, err)
+			t.Errorf("%+v, %v; want one workspace with 2500 waiting, the oldest of 7", counts, err)
 		}
 	})
 }
@@ -200,7 +200,7 @@ func TestOldestThatIsKnown(t *testing.T) {
 			}
 		}
 		if b := x.backlog(); b.Waiting != 5 || b.Oldest != 7 {
-			x.t.Errorf("%+v", b)
+			x.t.Errorf("%+v, want five waiting, the oldest of 7", b)
 		}
 	})
 }

@@ -37,7 +37,7 @@ func TestRefreshKeys(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", ""))
 		if c.Keys != "keys-1" {
-			t.Fatalf("%+v", c)
+			t.Fatalf("%+v, want the keys keys-1", c)
 		}
 		x.as.set(func() { x.as.keys = "keys-2" })
 		if err := x.RefreshKeys(x.t.Context(), x.ws, c.ClientID); err != nil {
@@ -45,7 +45,7 @@ func TestRefreshKeys(t *testing.T) {
 		}
 		now, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID)
 		if err != nil || now.Keys != "keys-2" || now.Metadata.Scope != c.Metadata.Scope || now.Document != c.Document {
-			t.Errorf("%+v, %v", now, err)
+			t.Errorf("%+v, %v; want the keys keys-2 and the rest of %+v", now, err, c)
 		}
 		refused(t, x.RefreshKeys(x.t.Context(), x.ws, "nobody"), refusal.InvalidToken, "access_token")
 		if n := len(x.keys("later/")) + len(x.keys("outbox/")); n != 0 {

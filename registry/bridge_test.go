@@ -58,7 +58,7 @@ func TestRotateSecret(t *testing.T) {
 				x.as.secret = secrets(test.calls...)
 				c := x.register(request("jti1", ""))
 				if c.Bridge != "client_secret_basic" || c.TokenEndpointAuth() != "bridge" || x.secretOf(c) != "secret-1" {
-					t.Fatalf("%+v", c)
+					t.Fatalf("%+v, want client_secret_basic by bridge, with secret-1", c)
 				}
 				for range 2 { // the second time with what the first left
 					if err := x.RotateSecret(x.t.Context(), x.ws.Name, c.ClientID); !errors.Is(err, test.err) {
@@ -96,7 +96,7 @@ func TestRotateSecret(t *testing.T) {
 		run(t, true, func(x *fixture) {
 			c := x.register(request("jti1", ""))
 			if c.TokenEndpointAuth() != "native" {
-				t.Errorf("%+v", c)
+				t.Errorf("%+v, want native authentication", c)
 			}
 			if err := x.RotateSecret(x.t.Context(), x.ws.Name, c.ClientID); !errors.Is(err, registry.ErrNative) {
 				t.Errorf("got %v", err)
@@ -216,7 +216,7 @@ func TestRevokeAsBridged(t *testing.T) {
 		}
 		x.settle()
 		if len(x.as.revocations) != 3 {
-			t.Fatalf("%+v", x.as.revocations)
+			t.Fatalf("%+v, want three", x.as.revocations)
 		}
 		for i, v := range x.as.revocations[:2] {
 			if v.ClientID != c.ClientID || v.Bridge != "client_secret_basic" || v.ClientSecret != "secret-1" || v.Certificate != nil {

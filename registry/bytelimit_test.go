@@ -103,7 +103,7 @@ func TestBytesOfRepetitions(t *testing.T) {
 		refused(t, err, refusal.TooManyRequests, "bytes_per_organisation")
 		in.Spent = refusal.New(refusal.InvalidToken, "x", "spent")
 		if again, err := x.Register(x.t.Context(), x.ws, in); err != nil || !again.Repeated {
-			t.Errorf("%+v, %v", again, err)
+			t.Errorf("%+v, %v; want a repetition", again, err)
 		}
 	})
 }

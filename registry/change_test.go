@@ -22,16 +22,16 @@ func TestUpdate(t *testing.T) {
 		time.Sleep(time.Second)
 		updated, err := x.Update(x.t.Context(), x.ws, c.ClientID, in)
 		if err != nil || updated.ClientID != c.ClientID || updated.IssuedAt != c.IssuedAt || updated.Metadata.RedirectURIs[0] != "https://tpp.example/other" {
-			t.Fatalf("%+v, %v", updated, err)
+			t.Fatalf("%+v, %v; want client %s with the other redirect URI", updated, err, c.ClientID)
 		}
 		if _, doc, err := x.Document(x.t.Context(), updated); err != nil || string(doc) != "the request jti2" || len(x.keys("document/")) != 1 {
-			t.Errorf("%q, %v", doc, err)
+			t.Errorf("%q, %v; want the request jti2, alone", doc, err)
 		}
 		if list, _, err := x.List(x.t.Context(), x.ws.Name, registry.ByCertificate, "thumb", "", 10); err != nil || len(list) != 0 {
 			t.Errorf("still found by its old certificate: %v, %v", list, err)
 		}
 		if list, _, err := x.List(x.t.Context(), x.ws.Name, registry.ByTime, "", "", 10); err != nil || len(list) != 1 {
-			t.Errorf("%v, %v", list, err)
+			t.Errorf("%v, %v; want one client", list, err)
 		}
 		_, err = x.Update(x.t.Context(), x.ws, c.ClientID, in)
 		refused(t, err, refusal.InvalidClientMetadata, "jti")
@@ -58,11 +58,11 @@ func TestUpdateOfWhatWasDecided(t *testing.T) {
 		refused(t, err, refusal.Unavailable, "change")
 		now, err := x.Client(x.t.Context(), x.ws.Name, seen.ClientID)
 		if err != nil || now.Metadata.Scope != "openid accounts" || now.Change != "" {
-			t.Fatalf("%+v, %v", now, err)
+			t.Fatalf("%+v, %v; want openid accounts and no change under way", now, err)
 		}
 		in.Client = now
 		if c, err := x.Update(x.t.Context(), x.ws, seen.ClientID, in); err != nil || c.Metadata.Scope != "openid" {
-			t.Errorf("%+v, %v", c, err)
+			t.Errorf("%+v, %v; want openid", c, err)
 		}
 	})
 }
@@ -76,11 +76,11 @@ func TestRefusedUpdateChangesNothing(t *testing.T) {
 		in := request("jti2", "")
 		in.Checked.Metadata.Scope = "openid"
 		if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, in); !errors.Is(err, no) {
-			t.Fatal(err)
+			t.Fatalf("%v, want %v", err, no)
 		}
 		got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID)
 		if err != nil || got.Metadata.Scope != "openid accounts" || got.Change != "" {
-			t.Errorf("%+v, %v", got, err)
+			t.Errorf("%+v, %v; want openid accounts and no change under way", got, err)
 		}
 		if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, in); err != nil {
 			t.Errorf("%v: the refusal burnt the jti", err)
@@ -107,7 +107,7 @@ func TestRefusedUpdateKeepsRotatedCredentials(t *testing.T) {
 		x.as.fail["update"] = []error{registry.ErrDetached, no} // between the two, the registration is repeated
 		in := request("jti2", "")
 		if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, in); !errors.Is(err, no) {
-			t.Fatal(err)
+			t.Fatalf("%v, want %v", err, no)
 		}
 		x.settle() // the AS took the repeated registration, and is told the old metadata again
 		x.as.mu.Lock()
@@ -132,7 +132,7 @@ func TestSubjectOfAClientWithAssertions(t *testing.T) {
 		in.Certificate.Leaf = &x509.Certificate{RawSubject: der}
 		dn, err := x.register(in).DN()
 		if err != nil || dn.String() != "CN=tpp" {
-			t.Errorf("%s, %v", dn, err)
+			t.Errorf("%s, %v; want CN=tpp", dn, err)
 		}
 	})
 }
@@ -144,7 +144,7 @@ func TestUnknownClients(t *testing.T) {
 		refused(t, unknown, refusal.InvalidToken, "access_token")
 		refused(t, x.Delete(x.t.Context(), x.ws, "nobody", presented("t")), refusal.InvalidToken, "access_token")
 		if _, err := x.Client(x.t.Context(), x.ws.Name, "nobody"); !errors.Is(err, registry.ErrNotFound) {
-			t.Error(err)
+			t.Errorf("%v, want %v", err, registry.ErrNotFound)
 		}
 		c := x.register(request("jti2", ""))
 		if _, err := x.Client(x.t.Context(), "default", c.ClientID); !errors.Is(err, registry.ErrNotFound) {
@@ -161,7 +161,7 @@ func TestDelete(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err != nil || got.Status != registry.Deleted {
-			t.Errorf("%+v, %v", got, err)
+			t.Errorf("%+v, %v; want a deleted client", got, err)
 		}
 		if x.as.count() != 0 || x.as.ended() != 1 {
 			t.Errorf("%d clients, %d tokens revoked", x.as.count(), x.as.ended())
@@ -246,7 +246,7 @@ func TestDocumentOfAClientThatChanged(t *testing.T) {
 		}
 		now, doc, err := x.Document(x.t.Context(), seen)
 		if err != nil || now.Metadata.Scope != "openid" || string(doc) != "the request jti2" {
-			t.Errorf("%+v, %q, %v", now, doc, err)
+			t.Errorf("%+v, %q, %v; want openid by the request jti2", now, doc, err)
 		}
 		if err := x.Delete(x.t.Context(), x.ws, seen.ClientID, presented("t")); err != nil {
 			t.Fatal(err)

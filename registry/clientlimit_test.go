@@ -120,7 +120,7 @@ func TestLimitOfTheOtherDirectory(t *testing.T) {
 		x.countsHold("after the refusal")
 		got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID)
 		if err != nil || got.Directory != "OpenBanking Ltd" || got.Status != registry.Active {
-			t.Errorf("%+v, %v", got, err)
+			t.Errorf("%+v, %v; want an active client of OpenBanking Ltd", got, err)
 		}
 	})
 }
@@ -151,7 +151,7 @@ func TestRepetitionAtTheLimit(t *testing.T) {
 		first := x.register(request("jti1", "token1"))
 		again, err := x.Register(x.t.Context(), x.ws, request("jti2", "token2"))
 		if err != nil || again.ClientID != first.ClientID {
-			t.Errorf("%+v, %v", again, err)
+			t.Errorf("%+v, %v; want client %s", again, err, first.ClientID)
 		}
 	})
 }

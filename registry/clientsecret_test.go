@@ -171,7 +171,7 @@ func TestClientSecretOfARepeatedRegistration(t *testing.T) {
 				for _, in := range []registry.Registration{requestFor(method, "jti1", "token1"), requestFor(method, "jti1", "token1"), requestFor(method, "jti2", "token2")} {
 					again := x.register(in)
 					if again.ClientID != c.ClientID || len(again.NewSecret) != 32 || again.NewSecret == last {
-						t.Errorf("%s, %s: %+v", mode, method, again)
+						t.Errorf("%s, %s: %+v, want client %s with a new secret of 32 characters", mode, method, again, c.ClientID)
 					}
 					x.holdsSecret(c.ClientID, last, false)
 					last = again.NewSecret

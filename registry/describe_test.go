@@ -18,13 +18,13 @@ func TestUpdateForgetsAddresses(t *testing.T) {
 		in.Request.Statement.Claims = claims
 		c := x.register(in)
 		if c.ClientURI == "" || c.LogoURI == "" || c.PolicyURI == "" || c.TOSURI == "" {
-			t.Fatalf("%+v", c)
+			t.Fatalf("%+v, want all four addresses", c)
 		}
 		in = request("jti2", "")
 		in.Certificate = nil
 		c, err = x.Update(x.t.Context(), x.ws, c.ClientID, in)
 		if err != nil || c.ClientURI+c.LogoURI+c.PolicyURI+c.TOSURI != "" {
-			t.Errorf("%+v, %v", c, err)
+			t.Errorf("%+v, %v; want no address", c, err)
 		}
 	})
 }

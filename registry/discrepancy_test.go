@@ -29,21 +29,21 @@ func TestAnswerLostIsListed(t *testing.T) {
 	run(t, false, func(x *fixture) {
 		x.as.set(func() { x.as.fail["create"] = []error{registry.ErrLost} })
 		if _, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1")); !errors.Is(err, registry.ErrLost) {
-			t.Fatal(err)
+			t.Fatalf("%v, want %v", err, registry.ErrLost)
 		}
 		d := x.diverged(registry.AnswerLost)[0]
 		if d.SoftwareID != "software1" || d.OrgID != "org1" || d.ClientName != "A TPP" || d.ClientID != "" || d.Error == "" || d.Since != time.Now().Unix() {
-			t.Errorf("%+v", d)
+			t.Errorf("%+v, want A TPP, software1 of org1, without a client_id, with an error of now", d)
 		}
 		if err := x.Dismiss(x.t.Context(), d); err != nil {
 			t.Fatal(err)
 		}
 		x.diverged()
 		if err := x.Dismiss(x.t.Context(), d); !errors.Is(err, registry.ErrNotFound) {
-			t.Error(err)
+			t.Errorf("%v, want %v", err, registry.ErrNotFound)
 		}
 		if err := x.Dismiss(x.t.Context(), registry.Discrepancy{Workspace: "a", Kind: "b"}); err == nil || errors.Is(err, registry.ErrNotFound) {
-			t.Error(err)
+			t.Errorf("%v, want an error, not ErrNotFound", err)
 		}
 		x.nothingLeft()
 	})
@@ -57,7 +57,7 @@ func TestCutOffIsListed(t *testing.T) {
 		x.settle()
 		undo := x.keys("later/")
 		if len(undo) != 1 {
-			t.Fatalf("%q", undo)
+			t.Fatalf("%q, want one entry", undo)
 		}
 		// As a crash leaves it: the entry comes due and nobody is at work.
 		err := x.store.Update(x.t.Context(), func(w registry.Writer) error {
@@ -84,11 +84,11 @@ func TestDetached(t *testing.T) {
 			_, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower(jti))
 			refused(t, err, refusal.InvalidClientMetadata, "authorization_server")
 			if d := x.diverged(registry.Detached)[0]; d.ClientID != c.ClientID {
-				t.Errorf("%+v", d)
+				t.Errorf("%+v, want client %s", d, c.ClientID)
 			}
 		}
 		if got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err != nil || got.Status != registry.Active || got.Metadata.Scope != "openid accounts" {
-			t.Errorf("%+v, %v", got, err)
+			t.Errorf("%+v, %v; want an active client with openid accounts", got, err)
 		}
 		x.as.set(func() { x.as.clients[c.ClientID] = kept }) // a backup was restored
 		if c, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti2")); err != nil {
@@ -111,7 +111,7 @@ func TestDetachedByALostAnswer(t *testing.T) {
 		c := x.register(request("jti1", ""))
 		x.as.set(func() { x.as.fail["update"] = []error{registry.ErrLost} })
 		if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti2")); !errors.Is(err, registry.ErrLost) {
-			t.Fatal(err)
+			t.Fatalf("%v, want %v", err, registry.ErrLost)
 		}
 		x.as.set(func() { x.as.clients[c.ClientID] = registry.Credentials{RegistrationAccessToken: "rotated"} })
 		time.Sleep(2 * time.Minute)
@@ -134,7 +134,7 @@ func TestOtherMetadata(t *testing.T) {
 			x.as.fail["update"] = append([]error{lost, lost, lost}, refusal.New(refusal.InvalidClientMetadata, "", "no"))
 		})
 		if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti2")); !errors.Is(err, registry.ErrLost) {
-			t.Fatal(err)
+			t.Fatalf("%v, want %v", err, registry.ErrLost)
 		}
 		time.Sleep(2 * time.Minute)
 		x.settle()
@@ -156,10 +156,10 @@ func TestMadeInAnotherWay(t *testing.T) {
 			x.as.set(func() { x.as.madeWrong, x.as.fail["delete"] = "as-wrong", []error{down, down} })
 			_, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1"))
 			if !errors.Is(err, registry.ErrLost) {
-				t.Fatal(err)
+				t.Fatalf("%v, want %v", err, registry.ErrLost)
 			}
 			if c, err := x.Client(x.t.Context(), x.ws.Name, "as-wrong"); err != nil || c.Status == registry.Active {
-				t.Errorf("%+v, %v", c, err)
+				t.Errorf("%+v, %v; want a client that is not active", c, err)
 			}
 			x.as.set(func() { x.as.madeWrong = "" })
 			x.register(request("jti1", "token1")) // nothing is burnt
@@ -170,7 +170,7 @@ func TestMadeInAnotherWay(t *testing.T) {
 			}
 			x.diverged()
 			if c, err := x.Client(x.t.Context(), x.ws.Name, "as-wrong"); err != nil || c.Status != registry.Deleted {
-				t.Errorf("%+v, %v", c, err)
+				t.Errorf("%+v, %v; want a deleted client", c, err)
 			}
 		})
 	}

@@ -53,7 +53,7 @@ func TestRegistrations(t *testing.T) {
 		for cursor := ""; ; {
 			list, next, err := x.Registrations(x.t.Context(), x.ws.Name, cursor, 3)
 			if err != nil || len(list) > 3 {
-				t.Fatal(list, err)
+				t.Fatalf("%+v, %v; want at most three on a page", list, err)
 			}
 			all = append(all, list...)
 			if cursor = next; next == "" {
@@ -63,10 +63,10 @@ func TestRegistrations(t *testing.T) {
 		for n, s := range all {
 			org, _, err := s.Statement.String("org_id")
 			if got, _, _ := s.Claims.Integer("n"); int(got) != n || s.Client.ClientID != made[n].ClientID || s.Others != 3 || org != "o" || err != nil {
-				t.Errorf("%d: %+v", n, s)
+				t.Errorf("%d: %+v, want claims n %d of client %s, with three others, in o", n, s, n, made[n].ClientID)
 			}
 			if has := s.Certificate != nil; has != (n < 3) || has && s.Certificate.CommonName != fmt.Sprint("tpp", n) {
-				t.Errorf("%d: %+v", n, s.Certificate)
+				t.Errorf("%d: %+v, want that of tpp%d, for the first three alone", n, s.Certificate, n)
 			}
 		}
 		if len(all) != 4 {
@@ -79,7 +79,7 @@ func TestRegistrations(t *testing.T) {
 		}
 		list, _, err := x.Registrations(x.t.Context(), x.ws.Name, "", 1)
 		if err != nil || list[0].Certificate.CommonName != "tpp9" {
-			t.Errorf("%+v, %v", list, err)
+			t.Errorf("%+v, %v; want the certificate of tpp9", list, err)
 		}
 		for i, c := range made {
 			if err := x.Delete(x.t.Context(), x.ws, c.ClientID, presented(fmt.Sprint("mine", i))); err != nil {

@@ -49,7 +49,7 @@ func TestDeclaredRestore(t *testing.T) {
 	}
 	e, says := epochAfter(t, s, "2026-11-29", start)
 	if e.Time() != start.Add(verify.DefaultSkew) || e.Since != start.Unix() || !e.Unconfirmed() || e.Cause != registry.EpochRestored || e.Label != "2026-11-29" {
-		t.Errorf("%+v", e)
+		t.Errorf("%+v, want an unconfirmed restore of 2026-11-29 at %v", e, start.Add(verify.DefaultSkew))
 	}
 	if strings.Count(says, "level=WARN") != 1 || !strings.Contains(says, "restored=2026-11-29") {
 		t.Errorf("not one warning: %s", says)
@@ -68,7 +68,7 @@ func TestDeclaredRestore(t *testing.T) {
 		epochAfter(t, s, fmt.Sprint("label ", i), start.Add(2*time.Hour))
 	}
 	if again, _ := epochAfter(t, s, "2026-11-29", start.Add(3*time.Hour)); again.Label != "2026-11-29" || again.At != e.At+3*3600 {
-		t.Errorf("%+v", again)
+		t.Errorf("%+v, want 2026-11-29, three hours after %d", again, e.At)
 	}
 	if _, err := opens(t, registry.Options{Store: s, Sealer: plain{}, Restored: strings.Repeat("x", registry.MaxLabel+1)}); err == nil {
 		t.Error("a label without bounds")
@@ -88,7 +88,7 @@ func TestDeclaredRestoreOfAnOpenStore(t *testing.T) {
 		}
 	}
 	if e := r.Epoch(); e.Label != "label" || !e.Unconfirmed() {
-		t.Errorf("%+v", e)
+		t.Errorf("%+v, want an unconfirmed epoch of label", e)
 	}
 	if err := r.Close(); err != nil {
 		t.Error(err)
@@ -123,7 +123,7 @@ func TestAcceptedLoss(t *testing.T) {
 	s := &lossy{kept: keep(t), losses: map[string]string{"1": `{"time":1,"found":7,"committed":9}`}}
 	e, says := epochAfter(t, s, "", start)
 	if e.Time() != start.Add(verify.DefaultSkew) || e.Cause != registry.EpochLoss || !e.Unconfirmed() || len(e.Losses) != 1 || e.Losses[0] != (registry.Loss{Time: 1, Found: 7, Committed: 9}) {
-		t.Errorf("%+v", e)
+		t.Errorf("%+v, want an unconfirmed loss, 7 of 9, at %v", e, start.Add(verify.DefaultSkew))
 	}
 	if strings.Count(says, "level=WARN") != 1 || !strings.Contains(says, "found=7") || !strings.Contains(says, "committed=9") {
 		t.Errorf("not one warning: %s", says)
@@ -137,7 +137,7 @@ func TestAcceptedLoss(t *testing.T) {
 	}
 	next, _ := epochAfter(t, s, "", start.Add(time.Hour))
 	if next.At != e.At+3600 || len(next.Losses) != 8 || next.Losses[7].Found != 49 {
-		t.Errorf("%+v", next)
+		t.Errorf("%+v, want the last eight losses, an hour after %d", next, e.At)
 	}
 	if err := s.View(t.Context(), func(v registry.Reader) error {
 		if left, err := v.Scan("loss/", "", 1); err != nil || len(left) > 0 {
@@ -164,10 +164,10 @@ func TestRestoreThatCannotBeRecorded(t *testing.T) {
 	t.Parallel()
 	s := fullStore{keep(t)}
 	if _, err := opens(t, registry.Options{Store: s, Sealer: plain{}, Restored: "label"}); !errors.Is(err, errFull) {
-		t.Error(err)
+		t.Errorf("%v, want %v", err, errFull)
 	}
 	if says, err := opens(t, registry.Options{Store: s, Sealer: plain{}}); err != nil || !strings.Contains(says, "cannot write to the store") {
-		t.Errorf("%v, %s", err, says)
+		t.Errorf("%v, %s; want it opened with a warning that it cannot write to the store", err, says)
 	}
 }
 
@@ -252,7 +252,7 @@ func TestUnreadableLossOnAFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := opens(t, registry.Options{Store: s, Sealer: plain{}}); err == nil || !strings.Contains(err.Error(), "loss/broken") {
-		t.Error(err)
+		t.Errorf("%v, want an error that names loss/broken", err)
 	}
 }
 
@@ -284,7 +284,7 @@ func TestConfirmEpoch(t *testing.T) {
 			f()
 		}
 		if e := x.Epoch(); e.Unconfirmed() || e.At != at || e.Reason != "compared with the AS" || e.Confirmed != time.Now().Unix() {
-			t.Errorf("%+v", e)
+			t.Errorf("%+v, want it confirmed now, with its reason, and still of %d", e, at)
 		}
 		entries, _, err := x.Audit(ctx, "", time.Time{}, "", 100)
 		if err != nil || len(entries) != 71 {
@@ -292,14 +292,14 @@ func TestConfirmEpoch(t *testing.T) {
 		}
 		for _, e := range entries {
 			if e.Change != registry.AuditConfirmed || e.Reason != "compared with the AS" || e.Workspace == "" {
-				t.Errorf("%+v", e)
+				t.Errorf("%+v, want the confirmation with its reason and workspace", e)
 			}
 		}
 		if err := x.ConfirmEpoch(ctx, "again"); !errors.Is(err, registry.ErrNoEpoch) {
-			t.Error(err)
+			t.Errorf("%v, want %v", err, registry.ErrNoEpoch)
 		}
 		if err := x.DeclareRestored(ctx, "another"); err != nil || !x.Epoch().Unconfirmed() {
-			t.Errorf("%v, %+v", err, x.Epoch())
+			t.Errorf("%v, %+v; want an unconfirmed epoch", err, x.Epoch())
 		}
 	})
 }
@@ -320,7 +320,7 @@ func TestConfirmationOfNothing(t *testing.T) {
 			}
 		}
 		if err := x.ConfirmEpoch(ctx, "nothing"); !errors.Is(err, registry.ErrNoEpoch) {
-			t.Error(err)
+			t.Errorf("%v, want %v", err, registry.ErrNoEpoch)
 		}
 		audited(0)
 		if err := x.DeclareRestored(ctx, "label"); err != nil {
@@ -336,7 +336,7 @@ func TestConfirmationOfNothing(t *testing.T) {
 			case err == nil:
 				confirmed++
 			case !errors.Is(err, registry.ErrNoEpoch):
-				t.Error(err)
+				t.Errorf("%v, want ErrNoEpoch", err)
 			}
 		}
 		if confirmed != 1 {
@@ -359,7 +359,7 @@ func TestEpochOfALaterVersion(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := opens(t, registry.Options{Store: s, Sealer: plain{}, Restored: "x"}); err == nil || !strings.Contains(err.Error(), "newer version") {
-			t.Errorf("%s: %v", key, err)
+			t.Errorf("%s: %v, want a refusal of the newer version", key, err)
 		}
 	}
 }

@@ -36,15 +36,15 @@ func TestExplanations(t *testing.T) {
 		time.Sleep(time.Second)
 		list, err := x.Explanations(x.t.Context(), "code-1")
 		if err != nil || len(list) != 2 {
-			t.Fatalf("%+v, %v", list, err)
+			t.Fatalf("%+v, %v; want two", list, err)
 		}
 		got := list[0]
 		if got.Outcome != registry.Refused || got.Status != 401 || got.Error != "invalid_token" || got.Rule != "access_token" || !strings.HasPrefix(got.ErrorDescription, "access token: expired") ||
 			!got.At.Equal(want.At) || len(got.Steps) != 2 || got.Steps[0].Verdict != trace.Passed || got.Steps[1].Verdict != trace.Refused {
-			t.Errorf("%+v", got)
+			t.Errorf("%+v, want a refusal by access_token in two steps, at %v", got, want.At)
 		}
 		if _, err := x.Explanations(x.t.Context(), "code"); !errors.Is(err, registry.ErrNotFound) {
-			t.Errorf("%v", err)
+			t.Errorf("%v, want ErrNotFound", err)
 		}
 		all, cursor := 0, ""
 		for pages := 0; pages == 0 || cursor != ""; pages++ {
@@ -137,7 +137,7 @@ func TestExplanationsAreBounded(t *testing.T) {
 		})
 		time.Sleep(time.Second)
 		if list, err := x.Explanations(t.Context(), "long"); !errors.Is(err, registry.ErrNotFound) {
-			t.Errorf("%d, %v", len(list), err)
+			t.Errorf("%d, %v; want ErrNotFound", len(list), err)
 		}
 	})
 }

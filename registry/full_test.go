@@ -91,7 +91,7 @@ func TestFullBeforeActivation(t *testing.T) {
 			in := request("jti1", "token1")
 			_, err := x.Register(x.t.Context(), x.ws, in)
 			if !errors.Is(err, errFull) {
-				x.t.Error(err)
+				x.t.Errorf("%v, want %v", err, errFull)
 			}
 			heldUntil(x.t, err, time.Minute)
 			a.disk.full.Store(false)

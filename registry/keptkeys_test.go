@@ -44,7 +44,7 @@ func TestKeptKeys(t *testing.T) {
 		x.keepKeys(k)
 		got, err := x.KeptKeys(x.t.Context(), "scope", k.URL)
 		if err != nil || string(got.Body) != string(k.Body) || got.Fetched != k.Fetched || got.Fresh != k.Fresh || got.Until != k.Until {
-			x.t.Errorf("%+v, %v", got, err)
+			x.t.Errorf("%+v, %v; want %+v", got, err, k)
 		}
 		if x.keepsKeys("other", k.URL) || x.keepsKeys("scope", k.URL+"/other") {
 			x.t.Error("a set counts in another scope, or for another URL")

@@ -15,14 +15,14 @@ func TestKeyset(t *testing.T) {
 	}
 	sealed, err := k.Seal([]byte("secret"), "client/a/1")
 	if err != nil || bytes.Contains(sealed, []byte("secret")) {
-		t.Fatalf("%q, %v", sealed, err)
+		t.Fatalf("%q, %v; want no secret in it", sealed, err)
 	}
 	same, err := registry.ReadKeyset(text)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got, err := same.Open(sealed, "client/a/1"); err != nil || string(got) != "secret" {
-		t.Errorf("%q, %v", got, err)
+		t.Errorf("%q, %v; want secret", got, err)
 	}
 	if _, err := same.Open(sealed, "client/a/2"); err == nil {
 		t.Error("opened for another record")

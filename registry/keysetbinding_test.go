@@ -111,7 +111,7 @@ func TestStoreIsBoundToItsKeyset(t *testing.T) {
 	foreign := func(what string) {
 		t.Helper()
 		if _, err := opens(t, registry.Options{Store: s, Sealer: newRotation(t).sealer()}); !errors.Is(err, registry.ErrForeignKeyset) {
-			t.Errorf("%s: %v", what, err)
+			t.Errorf("%s: %v, want ErrForeignKeyset", what, err)
 		}
 	}
 	must("first start")
@@ -121,7 +121,7 @@ func TestStoreIsBoundToItsKeyset(t *testing.T) {
 	for range 10 { // more than are remembered
 		k.rotate()
 		if says := must("rotated"); says != "" {
-			t.Error(says)
+			t.Errorf("logged %q, want nothing", says)
 		}
 	}
 	foreign("another keyset after rotations")
@@ -132,7 +132,7 @@ func TestStoreIsBoundToItsKeyset(t *testing.T) {
 		k.forget()
 	}
 	if says := must("keys that are not remembered were taken out"); says != "" {
-		t.Error(says)
+		t.Errorf("logged %q, want nothing", says)
 	}
 	for len(k.ids) > 1 {
 		k.forget()
@@ -161,7 +161,7 @@ func TestStoreFromBeforeIsBound(t *testing.T) {
 		t.Errorf("a foreign keyset: %v", err)
 	}
 	if says, err := opens(t, registry.Options{Store: s, Sealer: own}); err != nil || says != "" {
-		t.Errorf("%v, %s", err, says)
+		t.Errorf("%v, %s; want it opened without a word", err, says)
 	}
 	if _, err := opens(t, registry.Options{Store: s, Sealer: other}); !errors.Is(err, registry.ErrForeignKeyset) {
 		t.Errorf("bound, and a foreign keyset opens it: %v", err)
@@ -173,7 +173,7 @@ func TestStoreFromBeforeIsBound(t *testing.T) {
 	}
 	unbind(t, s)
 	if says, err := opens(t, registry.Options{Store: s, Sealer: own}); err != nil || !strings.Contains(says, "unreadable=1") {
-		t.Errorf("%v, %s", err, says)
+		t.Errorf("%v, %s; want it opened with unreadable=1", err, says)
 	}
 }
 
@@ -218,7 +218,7 @@ func TestLostKeysetOfAStoreFromBefore(t *testing.T) {
 		t.Errorf("a word for every store: %v", err)
 	}
 	if says, err := opens(t, registry.Options{Store: s, Sealer: after, KeysetLost: id}); err != nil || !strings.Contains(says, "keyset_lost="+id) {
-		t.Errorf("%v, %s", err, says)
+		t.Errorf("%v, %s; want it opened with keyset_lost=%s", err, says, id)
 	}
 	if _, err := opens(t, registry.Options{Store: s, Sealer: newRotation(t).sealer(), KeysetLost: id}); !errors.Is(err, registry.ErrForeignKeyset) {
 		t.Errorf("the next loss of the same store: %v", err)
@@ -236,12 +236,12 @@ func TestNameOfAStoreWithoutSecrets(t *testing.T) {
 		}
 		id, err := registry.BindingID(t.Context(), s)
 		if err != nil || len(id) != 12 {
-			t.Errorf("%q, %v", id, err)
+			t.Errorf("%q, %v; want 12 characters", id, err)
 		}
 		ids[id] = true
 	}
 	if len(ids) != 2 {
-		t.Errorf("%v", ids)
+		t.Errorf("%v, want two", ids)
 	}
 }
 
@@ -274,7 +274,7 @@ func TestStoreFromBeforeWithoutSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	if says, err := opens(t, registry.Options{Store: s, Sealer: own}); err != nil || !strings.Contains(says, "cannot verify the keyset") {
-		t.Errorf("%v, %s", err, says)
+		t.Errorf("%v, %s; want it opened with a warning that it cannot verify the keyset", err, says)
 	}
 	if _, err := opens(t, registry.Options{Store: s, Sealer: newRotation(t).sealer()}); !errors.Is(err, registry.ErrForeignKeyset) {
 		t.Errorf("not bound: %v", err)
@@ -289,6 +289,6 @@ func TestBindingOfALaterVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := opens(t, registry.Options{Store: s, Sealer: plain{}}); err == nil || !strings.Contains(err.Error(), "newer version") {
-		t.Error(err)
+		t.Errorf("%v, want a refusal of the newer version", err)
 	}
 }

@@ -60,7 +60,7 @@ func TestOddAnswerIsNoLostAnswer(t *testing.T) {
 					t.Errorf("%d POSTs, at most %d; %d clients, want %d", posts, c.posts, x.as.count(), c.left)
 				}
 				if list, err := x.BacklogCounts(x.t.Context()); err != nil || len(list) > 0 && list[0].Waiting > 0 {
-					t.Errorf("%+v, %v", list, err)
+					t.Errorf("%+v, %v; want nothing waiting", list, err)
 				}
 				// What the request used is free again.
 				x.as.set(func() { x.as.odd = nil })
@@ -77,7 +77,7 @@ func TestTakenBackEndsAnUndo(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		x.as.set(func() { x.as.fail["create"], x.as.carriedOut = []error{registry.ErrLost, registry.ErrLost}, true })
 		if _, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1")); !errors.Is(err, registry.ErrLost) {
-			t.Fatal(err)
+			t.Fatalf("%v, want %v", err, registry.ErrLost)
 		}
 		x.as.set(func() {
 			x.as.odd = func(p *registry.Provisioned) (*registry.Provisioned, error) {
@@ -111,7 +111,7 @@ func TestDeletedWithoutCredentials(t *testing.T) {
 			t.Errorf("%+v, %d POSTs", d, x.as.times("create"))
 		}
 		if list, err := x.BacklogCounts(x.t.Context()); err != nil || len(list) > 0 && list[0].Waiting > 0 {
-			t.Errorf("%+v, %v", list, err)
+			t.Errorf("%+v, %v; want nothing waiting", list, err)
 		}
 	})
 }
@@ -171,7 +171,7 @@ func TestHeaderThatIsNotHonoured(t *testing.T) {
 			t.Fatal(err)
 		}
 		if list := x.diverged(registry.AnswerLost, registry.NotDeleted); list[0].ClientID != "stray-1" || list[1].ClientID != c.ClientID || list[0].Error == list[1].Error {
-			t.Errorf("%+v", list)
+			t.Errorf("%+v, want stray-1 and %s, with an error each", list, c.ClientID)
 		}
 		if _, err := x.Register(x.t.Context(), x.ws, request("jti2", "token2")); err == nil {
 			t.Error("registered")
@@ -227,7 +227,7 @@ func TestAnswerThatNamesNobody(t *testing.T) {
 			}
 		})
 		if _, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1")); !errors.Is(err, registry.ErrLost) {
-			t.Fatal(err)
+			t.Fatalf("%v, want %v", err, registry.ErrLost)
 		}
 		for range 20 {
 			time.Sleep(10 * time.Minute) // fake

@@ -264,7 +264,7 @@ func TestOutboxNamesTheOrganisation(t *testing.T) {
 			}
 			entry := x.get(keys[0])
 			if !strings.Contains(entry, `"kind":"`+kind+`"`) || !strings.Contains(entry, `"org":"organisation/OpenBanking%20Ltd/org1"`) {
-				t.Errorf("%s: %s", kind, entry)
+				t.Errorf("%s: %s, want this kind, and the organisation's name", kind, entry)
 			}
 		})
 	}

@@ -20,17 +20,17 @@ func TestRegister(t *testing.T) {
 		began := time.Now()
 		c := x.register(request("jti1", "token1"))
 		if c.Status != registry.Active || c.ClientID == "" || len(x.as.clients) != 1 {
-			t.Fatalf("%+v", c)
+			t.Fatalf("%+v, want one active client", c)
 		}
 		got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID)
 		if err != nil || got.SoftwareID != "software1" || got.Metadata.Scope != "openid accounts" || got.IssuedAt != began.Unix() {
-			t.Fatalf("%+v, %v", got, err)
+			t.Fatalf("%+v, %v; want software1 with openid accounts, of %d", got, err, began.Unix())
 		}
 		if got.Credentials != (registry.Credentials{}) {
 			t.Error("credentials were read without need")
 		}
 		if _, doc, err := x.Document(x.t.Context(), got); err != nil || string(doc) != "the request jti1" {
-			t.Errorf("%q, %v", doc, err)
+			t.Errorf("%q, %v; want the request jti1", doc, err)
 		}
 		for _, by := range []struct {
 			index registry.Index
@@ -41,7 +41,7 @@ func TestRegister(t *testing.T) {
 		} {
 			list, next, err := x.List(x.t.Context(), x.ws.Name, by.index, by.value, "", 10)
 			if err != nil || len(list) != 1 || list[0].ClientID != c.ClientID || next != "" {
-				t.Errorf("%s: %v, %q, %v", by.index, list, next, err)
+				t.Errorf("%s: %v, %q, %v; want client %s alone", by.index, list, next, err, c.ClientID)
 			}
 		}
 		x.settle()
@@ -137,7 +137,7 @@ func TestReservedIsNotUsed(t *testing.T) {
 			}
 			wait.ForGroup(t, &group, "calls at the same time")
 			if !errors.Is(first, registry.ErrLost) {
-				t.Fatal(first)
+				t.Fatalf("%v, want ErrLost", first)
 			}
 			all() // lost, and being settled
 			x.as.hang(false)
@@ -162,7 +162,7 @@ func TestRefusalLeavesNothing(t *testing.T) {
 		x.as.fail["create"] = []error{no}
 		_, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1"))
 		if !errors.Is(err, no) {
-			t.Fatal(err)
+			t.Fatalf("%v, want %v", err, no)
 		}
 		x.nothingLeft()
 		x.register(request("jti1", "token1"))
@@ -188,7 +188,7 @@ func TestLostAnswer(t *testing.T) {
 			x.as.fail["create"], x.as.carriedOut = []error{registry.ErrLost, registry.ErrLost}, true
 			_, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1"))
 			if !errors.Is(err, registry.ErrLost) || refusal.From(err).RetryAfter != time.Minute {
-				t.Fatal(err)
+				t.Fatalf("%v, want ErrLost, with Retry-After of a minute", err)
 			}
 			if x.as.count() != 1 {
 				t.Fatal("the AS holds it")
@@ -221,7 +221,7 @@ func TestLostAnswer(t *testing.T) {
 		run(t, true, func(x *fixture) {
 			x.as.fail["create"] = []error{registry.ErrLost, registry.ErrLost}
 			if _, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1")); !errors.Is(err, registry.ErrLost) {
-				t.Fatal(err)
+				t.Fatalf("%v, want %v", err, registry.ErrLost)
 			}
 			x.as.mu.Lock()
 			x.as.chooses = false // a reload
@@ -238,7 +238,7 @@ func TestLostAnswer(t *testing.T) {
 		run(t, false, func(x *fixture) {
 			x.as.fail["create"] = []error{registry.ErrLost}
 			if _, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1")); !errors.Is(err, registry.ErrLost) {
-				t.Fatal(err)
+				t.Fatalf("%v, want %v", err, registry.ErrLost)
 			}
 			if len(x.as.calls) != 1 {
 				t.Errorf("calls %q: repeating would make a second client", x.as.calls)
@@ -275,7 +275,7 @@ func TestASGivesOutAnIDTwice(t *testing.T) {
 		}
 		got, err := x.Client(x.t.Context(), x.ws.Name, first.ClientID)
 		if err != nil || got.ID != first.ID {
-			t.Errorf("%+v, %v", got, err)
+			t.Errorf("%+v, %v; want client %s", got, err, first.ID)
 		}
 		if x.as.count() != 1 {
 			t.Error("the first client was deleted at the AS")
@@ -336,12 +336,12 @@ func TestClientIDsAlike(t *testing.T) {
 		}
 		for _, id := range []string{"abc", "ABC", " AbC", "AbC\t", "Plain", "plain "} {
 			if _, err := x.Client(x.t.Context(), x.ws.Name, id); !errors.Is(err, registry.ErrAlike) || !errors.Is(err, registry.ErrNotFound) {
-				t.Errorf("%q: %v", id, err)
+				t.Errorf("%q: %v, want ErrAlike and ErrNotFound", id, err)
 			}
 		}
 		for _, id := range []string{"abcd", "", "AbC/"} {
 			if _, err := x.Client(x.t.Context(), x.ws.Name, id); !errors.Is(err, registry.ErrNotFound) || errors.Is(err, registry.ErrAlike) {
-				t.Errorf("%q: %v", id, err)
+				t.Errorf("%q: %v, want ErrNotFound, not ErrAlike", id, err)
 			}
 		}
 	})

@@ -42,7 +42,7 @@ func TestRemoveALostClient(t *testing.T) {
 					t.Fatal(err)
 				}
 				if got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err != nil || got.Status != registry.Deleted {
-					t.Errorf("%+v, %v", got, err)
+					t.Errorf("%+v, %v; want a deleted client", got, err)
 				}
 			}
 			if chooses { // made again and deleted: then it is certainly gone
@@ -56,7 +56,7 @@ func TestRemoveALostClient(t *testing.T) {
 			trail := x.trail()
 			last := trail[len(trail)-1]
 			if !slices.Equal(x.changes(), []string{registry.AuditRegistered, registry.AuditDeleted}) || last.Reason != "lost with the disk of the AS" || last.ClientID != c.ClientID || last.Registration == "" {
-				t.Errorf("%+v", trail)
+				t.Errorf("%+v, want registered and deleted, with the reason and the registration", trail)
 			}
 			x.register(request("jti2", "token2"))
 		})
@@ -77,7 +77,7 @@ func TestRemoveOnlyWhatIsLost(t *testing.T) {
 				t.Errorf("%s: %v, want %v", what, err, want)
 			}
 			if got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err != nil || got.Status != registry.Active || got.UpdatedAt != 0 || got.Metadata.Scope != c.Metadata.Scope {
-				t.Errorf("%s: %+v, %v", what, got, err)
+				t.Errorf("%s: %+v, %v; want the active client as it was", what, got, err)
 			}
 		}
 		stays("the AS has it", x.removal(c.ClientID), registry.ErrStillThere)
@@ -127,7 +127,7 @@ func TestRemoveASuspendedClient(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err != nil || got.Status != registry.Deleted {
-			t.Errorf("%+v, %v", got, err)
+			t.Errorf("%+v, %v; want a deleted client", got, err)
 		}
 	})
 }
@@ -148,12 +148,12 @@ func TestRemoveWhileTheServerIsDown(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err != nil || got.Status == registry.Active {
-			t.Errorf("%+v, %v", got, err)
+			t.Errorf("%+v, %v; want a client that is not active", got, err)
 		}
 		time.Sleep(time.Minute)
 		x.settle()
 		if len(x.keys("outbox/"))+len(x.keys("later/")) != 0 {
-			t.Errorf("%q", append(x.keys("outbox/"), x.keys("later/")...))
+			t.Errorf("the outbox holds %q, want nothing", append(x.keys("outbox/"), x.keys("later/")...))
 		}
 		x.diverged()
 	})
@@ -178,7 +178,7 @@ func TestRemoveWhileSomethingElseAnswers(t *testing.T) {
 			}
 		}
 		if got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err != nil || got.Status != registry.Active {
-			t.Errorf("%+v, %v", got, err)
+			t.Errorf("%+v, %v; want an active client", got, err)
 		}
 		x.diverged()
 	})
@@ -255,17 +255,17 @@ func TestRemoveWhereNobodyCanAsk(t *testing.T) {
 		c := x.register(request("jti1", ""))
 		m := x.removal(c.ClientID)
 		if err := x.Remove(x.t.Context(), m); !errors.Is(err, registry.ErrCannotCheck) {
-			t.Fatal(err)
+			t.Fatalf("%v, want %v", err, registry.ErrCannotCheck)
 		}
 		if got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err != nil || got.Status != registry.Active {
-			t.Errorf("%+v, %v", got, err)
+			t.Errorf("%+v, %v; want an active client", got, err)
 		}
 		m.WithoutCheck = true
 		if err := x.Remove(x.t.Context(), m); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err != nil || got.Status != registry.Deleted {
-			t.Errorf("%+v, %v", got, err)
+			t.Errorf("%+v, %v; want a deleted client", got, err)
 		}
 		x.diverged(registry.NotDeleted)
 	})
@@ -280,7 +280,7 @@ func TestUnaskedIsNoWayRound(t *testing.T) {
 		m := x.removal(x.register(request("jti1", "")).ClientID)
 		m.WithoutCheck = true
 		if err := x.Remove(x.t.Context(), m); !errors.Is(err, registry.ErrStillThere) {
-			t.Error(err)
+			t.Errorf("%v, want %v", err, registry.ErrStillThere)
 		}
 		for _, call := range []string{"update", "answers"} {
 			x.as.set(func() {
@@ -290,11 +290,11 @@ func TestUnaskedIsNoWayRound(t *testing.T) {
 				}
 			})
 			if err := x.Remove(x.t.Context(), m); refusal.From(err).Kind != refusal.Unavailable {
-				t.Errorf("%s: %v", call, err)
+				t.Errorf("%s: %v, want a refusal until the server is reachable", call, err)
 			}
 		}
 		if c, err := x.Client(x.t.Context(), x.ws.Name, m.ClientID); err != nil || c.Status != registry.Active {
-			t.Errorf("%+v, %v", c, err)
+			t.Errorf("%+v, %v; want an active client", c, err)
 		}
 	})
 }

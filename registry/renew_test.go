@@ -50,7 +50,7 @@ func TestRenew(t *testing.T) {
 		c := x.registered("jti1", old)
 		got, err := x.Renew(x.t.Context(), x.ws, c.ClientID, renewed)
 		if err != nil || got.Metadata.TLSClientAuthSubjectDN != "CN=new" || got.Document != c.Document || got.IssuedAt != c.IssuedAt || got.Metadata.Scope != c.Metadata.Scope {
-			t.Fatalf("%+v, %v", got, err)
+			t.Fatalf("%+v, %v; want CN=new and the rest of %+v", got, err, c)
 		}
 		x.together(c.ClientID, "openid accounts")
 		if want := []string{"CN=old", "CN=new"}; !slices.Equal(x.as.names, want) {

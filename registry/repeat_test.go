@@ -87,7 +87,7 @@ func TestRepeated(t *testing.T) {
 					}
 					if again := test.second(); got != another { // and once more
 						if c, err := x.Register(x.t.Context(), x.ws, again); err != nil || c.ID != before.ID || !c.Repeated {
-							t.Errorf("%+v, %v", c, err)
+							t.Errorf("%+v, %v; want a repetition with client %s", c, err, before.ID)
 						}
 					}
 					if _, err := x.Register(x.t.Context(), x.ws, stolen(test.second())); err == nil {
@@ -127,7 +127,7 @@ func TestSpentToken(t *testing.T) {
 		for _, jti := range []string{"jti1", "jti2"} {
 			again, err := x.Register(x.t.Context(), x.ws, spent(request(jti, ""), jwtWithSignature("QQ")))
 			if err != nil || again.ID != c.ID || !again.Repeated {
-				t.Errorf("%s: %+v, %v", jti, again, err)
+				t.Errorf("%s: %+v, %v; want a repetition with client %s", jti, again, err, c.ID)
 			}
 		}
 		thief := spent(request("jti3", ""), jwtWithSignature("QQ"))
@@ -139,7 +139,7 @@ func TestSpentToken(t *testing.T) {
 			"another token":       spent(request("jti1", ""), "another"),
 		} {
 			if _, err := x.Register(x.t.Context(), x.ws, in); !errors.Is(err, unknown) {
-				t.Errorf("%s: %v", name, err)
+				t.Errorf("%s: %v, want %v", name, err, unknown)
 			}
 		}
 		if x.as.count() != 1 {
@@ -223,7 +223,7 @@ func TestRepeatedOfADeletedClient(t *testing.T) {
 				t.Errorf("%s: token and jti of a deleted client registered another one", mode)
 			}
 			if again := x.register(request("jti2", "token2")); again.ID == c.ID {
-				t.Errorf("%s: %+v", mode, again)
+				t.Errorf("%s: %+v, want another client than %s", mode, again, c.ID)
 			}
 		})
 	}

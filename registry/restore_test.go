@@ -49,7 +49,7 @@ func TestLostUpdate(t *testing.T) {
 		x.as.fail["update"], x.as.carriedOut = []error{registry.ErrLost}, true
 		_, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti2"))
 		if !errors.Is(err, registry.ErrLost) || refusal.From(err).RetryAfter != time.Minute {
-			t.Fatal(err)
+			t.Fatalf("%v, want ErrLost, with Retry-After of a minute", err)
 		}
 		x.apart(c.ClientID)
 		// The lost request may still be on its way: nobody else changes the client.
@@ -76,7 +76,7 @@ func TestLostUpdateWithAChosenID(t *testing.T) {
 		x.as.fail["update"] = []error{registry.ErrLost}
 		x.as.fail["create"] = []error{registry.ErrLost}
 		if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti2")); !errors.Is(err, registry.ErrLost) {
-			t.Fatal(err)
+			t.Fatalf("%v, want %v", err, registry.ErrLost)
 		}
 		x.apart(c.ClientID)
 		time.Sleep(time.Minute)
@@ -209,7 +209,7 @@ func TestNoTimeLeft(t *testing.T) {
 		run(t, false, func(x *fixture) {
 			x.as.hangsAt = "create"
 			if _, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1")); !errors.Is(err, registry.ErrLost) {
-				t.Fatal(err)
+				t.Fatalf("%v, want %v", err, registry.ErrLost)
 			}
 			x.nothingLeft()
 		})
@@ -220,7 +220,7 @@ func TestNoTimeLeft(t *testing.T) {
 			x.as.fail["update"] = []error{registry.ErrDetached}
 			x.as.during = func() { x.as.hangsAt = "update" } // the one after the repeated registration
 			if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti2")); !errors.Is(err, registry.ErrLost) {
-				t.Fatal(err)
+				t.Fatalf("%v, want %v", err, registry.ErrLost)
 			}
 			x.as.mu.Lock()
 			x.as.calls = nil
@@ -248,7 +248,7 @@ func TestStatementGoesAlong(t *testing.T) {
 		c := x.register(signed(request("jti1", ""), "e30.e30.old"))
 		x.as.fail["update"], x.as.carriedOut = []error{registry.ErrLost}, true
 		if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, signed(narrower("jti2"), "e30.e30.new")); !errors.Is(err, registry.ErrLost) {
-			t.Fatal(err)
+			t.Fatalf("%v, want %v", err, registry.ErrLost)
 		}
 		time.Sleep(time.Minute) // fake: the lease ends, and the outbox restores
 		x.settle()

@@ -199,7 +199,7 @@ func TestOldStatementOfARepetition(t *testing.T) {
 		in.Spent = refusal.New(refusal.InvalidToken, "x", "spent")
 		again, err := x.Register(x.t.Context(), x.ws, in)
 		if err != nil || again.ClientID != first.ClientID || !again.Repeated {
-			x.t.Fatalf("%+v, %v", again, err)
+			x.t.Fatalf("%+v, %v; want a repetition with client %s", again, err, first.ClientID)
 		}
 		narrowed := issued(request("jti2", "token2"), 10)
 		narrowed.Checked.Metadata.Scope = "openid"

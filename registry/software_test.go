@@ -46,7 +46,7 @@ func TestOnlyClientOfItsSoftware(t *testing.T) {
 				if err == nil {
 					made <- c
 				} else if !errors.Is(err, errEnough) {
-					x.t.Error(err)
+					x.t.Errorf("%v, want %v", err, errEnough)
 				}
 			})
 		}
@@ -80,11 +80,11 @@ func TestOnlyClientThatFails(t *testing.T) {
 			x.as.fail["create"] = []error{refusal.New(refusal.InvalidClientMetadata, "x", "no")}
 		})
 		if _, err := x.only(request("jti1", "token1")); err == nil || errors.Is(err, errEnough) {
-			t.Fatalf("%v", err)
+			t.Fatalf("%v, want an error of the AS", err)
 		}
 		x.as.set(func() { x.as.fail["create"] = []error{registry.ErrLost, registry.ErrLost} })
 		if _, err := x.only(request("jti2", "token2")); err == nil || errors.Is(err, errEnough) {
-			t.Fatalf("%v", err)
+			t.Fatalf("%v, want an error of the AS", err)
 		}
 		if _, err := x.only(request("jti3", "token3")); !errors.Is(err, errEnough) {
 			t.Errorf("beside one that may be there: %v", err)
@@ -114,7 +114,7 @@ func TestOnlyClientRepeated(t *testing.T) {
 		again := request("jti1", "token1")
 		c, err := x.only(again)
 		if err != nil || c.ClientID != first.ClientID || !c.Repeated || c.Metadata.Scope != "openid" {
-			t.Errorf("%+v, %v", c, err)
+			t.Errorf("%+v, %v; want a repetition with client %s and openid", c, err, first.ClientID)
 		}
 	})
 }
@@ -135,7 +135,7 @@ func TestOnlyClientWhoseWindowEnds(t *testing.T) {
 				in := request("jti2", "token2")
 				n, err := x.SoftwareClients(x.t.Context(), x.ws, in, nil)
 				if err != nil || n.Count != 0 {
-					x.t.Fatalf("%+v, %v", n, err)
+					x.t.Fatalf("%+v, %v; want none counted", n, err)
 				}
 				in.Software = n
 				time.Sleep(2 * time.Second)

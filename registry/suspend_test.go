@@ -36,14 +36,14 @@ func TestSuspend(t *testing.T) {
 				}
 				list, next, err := x.Suspensions(x.t.Context(), x.ws.Name, "", 10)
 				if err != nil || next != "" || len(list) != 1 || list[0].Value != s.Value || list[0].Reason != "asked for" || list[0].Since != time.Now().Unix() {
-					t.Errorf("%+v, %q, %v", list, next, err)
+					t.Errorf("%+v, %q, %v; want one suspension, now, with its value and reason", list, next, err)
 				}
 
 				if err := x.Resume(x.t.Context(), s); err != nil {
 					t.Fatal(err)
 				}
 				if err := x.Resume(x.t.Context(), s); !errors.Is(err, registry.ErrNotFound) {
-					t.Error(err)
+					t.Errorf("%v, want %v", err, registry.ErrNotFound)
 				}
 				x.suspended(c.ClientID, false)
 				if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, narrower("jti2")); err != nil {
@@ -58,7 +58,7 @@ func (x *fixture) suspended(clientID string, want bool) {
 	x.t.Helper()
 	c, err := x.Client(x.t.Context(), x.ws.Name, clientID)
 	if err != nil || c.Suspended != want {
-		x.t.Errorf("%+v, %v", c, err)
+		x.t.Errorf("%+v, %v; want suspended %t", c, err, want)
 	}
 }
 
@@ -70,14 +70,14 @@ func TestSuspensionsAreChecked(t *testing.T) {
 			{Workspace: "a", Kind: "client", Value: "a", Reason: string(make([]byte, 501))},
 		} {
 			if err := x.Suspend(x.t.Context(), s); err == nil {
-				t.Errorf("%+v", s)
+				t.Errorf("%+v, want an error", s)
 			}
 		}
 		if err := x.Suspend(x.t.Context(), registry.Suspension{Workspace: "a/b", Kind: "client", Value: "c"}); err != nil {
 			t.Fatal(err)
 		}
 		if list, _, err := x.Suspensions(x.t.Context(), "", "", 10); err != nil || len(list) != 1 || list[0].Workspace != "a/b" {
-			t.Errorf("%v, %v", list, err)
+			t.Errorf("%v, %v; want one, of a/b", list, err)
 		}
 		if _, _, err := x.Suspensions(x.t.Context(), "a/b", "elsewhere", 10); err == nil {
 			t.Error("the cursor of another list was taken")
