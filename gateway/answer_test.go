@@ -92,7 +92,7 @@ func TestRefuse(t *testing.T) {
 			r.Header.Set("x-fapi-interaction-id", "93BAC548-D2DE-4546-B106-880A5018460D")
 			g.newRequest(w, r, nil, passThrough).refuse("register", c.err)
 			if w.Code != c.status || c.body != "" && w.Body.String() != c.body {
-				t.Errorf("%d %s", w.Code, w.Body)
+				t.Errorf("%d %s, want %d %s", w.Code, w.Body, c.status, c.body)
 			}
 			for name, value := range c.header {
 				if got := w.Header().Get(name); got != value {
@@ -123,7 +123,7 @@ func TestAnswerWithoutABody(t *testing.T) {
 	res, err := server.Client().Get(server.URL)
 	server.Close() // the line is written after the answer
 	if err != nil || res.StatusCode != http.StatusNoContent || res.ProtoMajor != 2 {
-		t.Fatalf("%+v, %v", res, err)
+		t.Fatalf("%+v, %v; want 204 over HTTP/2", res, err)
 	}
 	if !strings.Contains(log.String(), `"outcome":"accepted"`) || strings.Contains(log.String(), "write_error") {
 		t.Errorf("logged: %s", &log)

@@ -65,7 +65,7 @@ func TestAuthorizationOfSuspendedClients(t *testing.T) {
 				t.Errorf("%s, %s: %d %s, want %d", what, name, answer.Code, answer.Body, want)
 			}
 			if want != 200 && (answer.Header().Get("Location") != "" || answer.Header().Get("Content-Type") != "text/html; charset=utf-8") {
-				t.Errorf("%s, %s: %v", what, name, answer.Header())
+				t.Errorf("%s, %s: %v, want a page without a redirect", what, name, answer.Header())
 			}
 		}
 	}
@@ -90,7 +90,7 @@ func TestAuthorizationInAnotherBody(t *testing.T) {
 			r := httptest.NewRequest(method, authorize, strings.NewReader("client_id=client"))
 			r.Header = header.Clone()
 			if answer := w.serve(r); answer.Code != 415 || w.passed != nil || answer.Header().Get("Content-Type") != "application/json" {
-				t.Errorf("%s %s: %d %s", method, name, answer.Code, answer.Body)
+				t.Errorf("%s %s: %d %s, want 415 in JSON, and nothing passed", method, name, answer.Code, answer.Body)
 			}
 		}
 	}
@@ -106,14 +106,14 @@ func TestRefusalPage(t *testing.T) {
 	answer := w.serve(r)
 	body := answer.Body.String()
 	if answer.Code != 400 || !strings.Contains(body, "Support code: "+code) || answer.Header().Get(interactionID) != code || strings.Contains(body, "<script") || !strings.Contains(body, "&lt;script") {
-		t.Errorf("%d %v %s", answer.Code, answer.Header(), body)
+		t.Errorf("%d %v %s, want 400 with the support code %s and no script", answer.Code, answer.Header(), body, code)
 	}
 	for name, want := range map[string]string{"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "WWW-Authenticate": ""} {
 		if got := answer.Header().Get(name); got != want {
-			t.Errorf("%s: %q", name, got)
+			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
 	if !strings.Contains(answer.Header().Get("Content-Security-Policy"), "default-src 'none'") {
-		t.Error(answer.Header())
+		t.Errorf("%v, want default-src 'none'", answer.Header())
 	}
 }

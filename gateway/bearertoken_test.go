@@ -50,10 +50,10 @@ func TestTokensOfSuspendedClients(t *testing.T) {
 			for _, place := range places {
 				answer := w.serve(to(path, place, "own"))
 				if answer.Code != status || (w.passed != nil) != (status == 200) {
-					t.Errorf("%s, %s %s: %d %s", what, path, place, answer.Code, answer.Body)
+					t.Errorf("%s, %s %s: %d %s, want %d", what, path, place, answer.Code, answer.Body, status)
 				}
 				if status == 401 && (answer.Header().Get("WWW-Authenticate") != `Bearer realm="https://bank.example/default/obuk", error="invalid_token"` || !strings.Contains(answer.Body.String(), `"error":"invalid_token"`)) {
-					t.Errorf("%s: %v %s", what, answer.Header(), answer.Body)
+					t.Errorf("%s: %v %s, want the challenge invalid_token with the host's realm", what, answer.Header(), answer.Body)
 				}
 				if other := w.serve(to(path, place, "of-another")); other.Code != 200 || w.passed == nil {
 					t.Errorf("%s, a token of another client: %d", what, other.Code)
@@ -88,7 +88,7 @@ func TestSuspendedWhileTheASIsAsked(t *testing.T) {
 	})
 	w.as.says["own"] = `{"active":true,"client_id":"client"}`
 	if answer := w.serve(to(me, "Bearer", "own")); answer.Code != 401 || w.passed != nil {
-		t.Errorf("%d %s", answer.Code, answer.Body)
+		t.Errorf("%d %s, want 401, and nothing passed", answer.Code, answer.Body)
 	}
 }
 
@@ -100,7 +100,7 @@ func TestEndedTokens(t *testing.T) {
 	w.must(w.store.EndToken(t.Context(), w.ws, registry.Presented{Token: &verify.AccessToken{Raw: "ended", ID: "ended-jti"}}))
 	for token, status := range map[string]int{"ended": 401, "another-spelling": 401, "good": 200} {
 		if answer := w.serve(to(me, "Bearer", token)); answer.Code != status {
-			t.Errorf("%s: %d %s", token, answer.Code, answer.Body)
+			t.Errorf("%s: %d %s, want %d", token, answer.Code, answer.Body, status)
 		}
 	}
 }
@@ -166,7 +166,7 @@ func TestTokensThatTheASDoesNotTell(t *testing.T) {
 	before := unchecked(t, w.ws.Name)
 	for range 3 {
 		if answer := w.serve(to(me, "Bearer", "opaque")); answer.Code != 200 {
-			t.Errorf("%d %s", answer.Code, answer.Body)
+			t.Errorf("%d %s, want 200", answer.Code, answer.Body)
 		}
 	}
 	if n := unchecked(t, w.ws.Name) - before; n != 3 {
@@ -185,14 +185,14 @@ func TestTokensThatTheASDoesNotTell(t *testing.T) {
 func TestTokensWhileTheASIsDown(t *testing.T) {
 	w := newWhole(t, nil)
 	if answer := w.serve(to(me, "Bearer", "known")); answer.Code != 200 {
-		t.Fatalf("%d", answer.Code)
+		t.Fatalf("%d, want 200", answer.Code)
 	}
 	if strings.Contains(w.log.String(), "WARN") {
 		t.Errorf("warned: %s", w.log)
 	}
 	w.as.down.Store(true)
 	if answer := w.serve(to(me, "Bearer", "unknown")); answer.Code != 503 || answer.Header().Get("Retry-After") == "" || w.passed != nil {
-		t.Errorf("%d %v", answer.Code, answer.Header())
+		t.Errorf("%d %v, want 503 with Retry-After, and nothing passed", answer.Code, answer.Header())
 	}
 	if answer := w.serve(to(me, "Bearer", "known")); answer.Code != 200 {
 		t.Errorf("known before: %d", answer.Code)
@@ -247,7 +247,7 @@ func TestChecksOf(t *testing.T) {
 	later.keep(shared)
 	for i, table := range []*table{shared, later} {
 		if what, _ := table.find("/bank/Oauth"); what != endpoint || table.checksAt("/bank/Oauth") != checksClient|checksToken|checksForm {
-			t.Errorf("%d: %d %d", i, what, table.checksAt("/bank/Oauth"))
+			t.Errorf("%d: %d %d, want an endpoint with all three checks", i, what, table.checksAt("/bank/Oauth"))
 		}
 	}
 }

@@ -72,7 +72,7 @@ func TestBoundTokens(t *testing.T) {
 		{"a token twice", tpp, `{"access_token":"x","access_token":"y"}`, 200, 503},
 	} {
 		if w := ask(c.leaf, c.answer, c.status); w.Code != c.want || c.want == c.status && w.Body.String() != c.answer {
-			t.Errorf("%s: %d %s", c.name, w.Code, w.Body)
+			t.Errorf("%s: %d %s, want %d", c.name, w.Code, w.Body, c.want)
 		} else if c.want != c.status && strings.Contains(w.Body.String(), `"access_token":`) {
 			t.Errorf("%s: a token that is not bound: %s", c.name, w.Body)
 		}
@@ -100,7 +100,7 @@ func TestBoundTokens(t *testing.T) {
 		"a token that is nobody's": {other, "unbound", true}, "no token": {nil, "", true},
 	} {
 		if _, err := g.at(httptest.NewRecorder(), presenting(c.leaf, c.token), endpoint).checkAccessToken(checksToken | checksForm); (err == nil) != c.good {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: %v, want an error: %t", name, err, !c.good)
 		}
 	}
 	// Where nobody holds it against a certificate there may be none.
@@ -153,7 +153,7 @@ func TestBoundTokens(t *testing.T) {
 		}
 		var got map[string]json.RawMessage
 		if err := json.Unmarshal(held.body.Bytes(), &got); err != nil || string(got["cnf"]) != c.want || string(got["active"]) != "true" {
-			t.Errorf("%s: %s, %v", name, held.body.Bytes(), err)
+			t.Errorf("%s: %s, %v; want an active token with cnf %s", name, held.body.Bytes(), err, c.want)
 		}
 	}
 	for _, answer := range []string{`{"active":true,"cnf":"x"}`, `{"active":true,"cnf":{"x5t#S256":1}}`} {
@@ -163,7 +163,7 @@ func TestBoundTokens(t *testing.T) {
 		}
 		_, err = g.at(httptest.NewRecorder(), presenting(nil, ""), introspection).showBinding(&heldAnswer{w: httptest.NewRecorder()}, claims, &verify.AccessToken{Raw: token})
 		if e := refusal.From(err); err == nil || e.Kind != refusal.Unavailable || !strings.Contains(e.Error(), "introspection answer of ") {
-			t.Errorf("%s: %v", answer, err)
+			t.Errorf("%s: %v, want a refusal because of the introspection answer", answer, err)
 		}
 	}
 }
@@ -175,10 +175,10 @@ func TestBoundForEver(t *testing.T) {
 	for i, life := range []string{"", `,"expires_in":0`, `,"expires_in":-5`, `,"expires_in":4000000000`} {
 		token := strings.Repeat(string(rune('a'+i)), 30)
 		if w := ask(tpp, `{"access_token":"`+token+`"`+life+`}`, 200); w.Code != 200 {
-			t.Fatalf("%d %s", w.Code, w.Body)
+			t.Fatalf("%d %s, want 200", w.Code, w.Body)
 		}
 		if bound, err := g.store.TokenBinding(t.Context(), g.ws.Name, &verify.AccessToken{Raw: token}); err != nil || bound == "" {
-			t.Errorf("%s: %q, %v", life, bound, err)
+			t.Errorf("%s: %q, %v; want a binding", life, bound, err)
 		}
 	}
 }
@@ -190,7 +190,7 @@ func TestForgottenBindings(t *testing.T) {
 	g, ask := binding(t)
 	tpp := leaf(t, "tpp", time.Now().Add(time.Hour))
 	if w := ask(tpp, `{"access_token":"bound"}`, 200); w.Code != 200 {
-		t.Fatal(w.Code)
+		t.Fatalf("%d, want 200", w.Code)
 	}
 	now := time.Now()
 	g.options.Now = func() time.Time { return now.Add(time.Hour) }

@@ -166,7 +166,7 @@ func TestGuardedTokensInTheLog(t *testing.T) {
 	} {
 		lines := w.guardLines(r)
 		if len(lines) != 1 || lines[0]["outcome"] != "refused" || lines[0]["client_id"] != "client" || lines[0]["software_id"] != "1" {
-			t.Errorf("%s: %v", name, lines)
+			t.Errorf("%s: %v, want one line: refused, client, software 1", name, lines)
 		}
 	}
 }

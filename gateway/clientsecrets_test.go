@@ -153,7 +153,7 @@ func TestSecretClientsAtTheGuard(t *testing.T) {
 		"an assertion that was used":              {tpp, "", own(jwtID, "1")},
 	} {
 		if status, _, _ := ask(c.cert, c.authorization, c.form); status != 401 {
-			t.Errorf("%s: %d", name, status)
+			t.Errorf("%s: %d, want 401", name, status)
 		}
 	}
 	if status, _, _ := ask(tpp, "", unused); status != 200 {
@@ -198,7 +198,7 @@ func TestSecretIsToldOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	if answer["client_secret"] != c.NewSecret || answer["client_secret_expires_at"] != 0.0 {
-		t.Errorf("%v", answer)
+		t.Errorf("%v, want the secret %q that never expires", answer, c.NewSecret)
 	}
 	answer, c.NewSecret = nil, ""
 	if err := json.Unmarshal(registrationJSON("3.2", c, nil, nil, strictjson.Object{}), &answer); err != nil {

@@ -22,7 +22,7 @@ func TestIsForm(t *testing.T) {
 		r := httptest.NewRequest("POST", "/token", strings.NewReader("x"))
 		r.Header.Set("Content-Type", contentType)
 		if isForm(r) != want {
-			t.Errorf("%q: %v", contentType, !want)
+			t.Errorf("%q: %v, want %v", contentType, !want, want)
 		}
 	}
 	for _, encodings := range [][]string{{"gzip"}, {"", "gzip"}, {"identity"}, {""}} {

@@ -19,7 +19,7 @@ func TestStepsOfWhatWasLetThroughBefore(t *testing.T) {
 		r := tokenRequest(tpp, "client_id=client&token=x")
 		r.URL.Path = "/default/obuk/introspect"
 		if answer := w.serve(r); answer.Code != http.StatusServiceUnavailable {
-			t.Fatalf("%d %s", answer.Code, answer.Body)
+			t.Fatalf("%d %s, want 503", answer.Code, answer.Body)
 		}
 		var steps []string
 		for _, s := range registry.Explain("", "", time.Now(), w.passed.Context().(*request).trace.Trace, nil).Steps {

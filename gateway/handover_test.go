@@ -60,7 +60,7 @@ func TestHandOver(t *testing.T) {
 	other := &x509.Certificate{Raw: []byte{3}, NotAfter: now}
 	r := &http.Request{Header: http.Header{}, TLS: chain(other, issuing, root)}
 	if handOver(r, form, now); r.Header.Get("Client-Cert") != ":Aw==:" || r.Header.Get("Client-Cert-Chain") != ":AQ==:" {
-		t.Errorf("%v", r.Header)
+		t.Errorf("%v, want :Aw==: and the chain :AQ==:", r.Header)
 	}
 }
 

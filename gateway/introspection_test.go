@@ -127,7 +127,7 @@ func TestIntrospection(t *testing.T) {
 			case c.want == "" && (w.Body.String() != c.body || w.Header().Get("Content-Type") != c.contentType),
 				c.want != "" && !strings.Contains(w.Body.String(), c.want),
 				c.want == string(inactive) && (w.Body.String() != c.want || w.Header().Get("Content-Length") != "16"):
-				t.Errorf("%v %s", w.Header(), w.Body)
+				t.Errorf("%v %s, want %s in 16 bytes", w.Header(), w.Body, c.want)
 			}
 		})
 	}

@@ -138,7 +138,7 @@ func TestSharedPaths(t *testing.T) {
 			m.Endpoints = append(m.Endpoints, authserver.NewEndpoint(name, "/bank/oauth"))
 		}
 		if got, _ := h.newTable(m).find("/bank/oauth"); got != c.want {
-			t.Errorf("%v: %d", c.names, got)
+			t.Errorf("%v: %d, want %d", c.names, got, c.want)
 		}
 	}
 	m := &authserver.Metadata{Endpoints: []authserver.Endpoint{authserver.NewEndpoint("registration_endpoint", "/bank/oauth"), authserver.NewEndpoint("token_endpoint", "/bank/oauth")}}
@@ -158,7 +158,7 @@ func TestHiddenRegistrations(t *testing.T) {
 	}})
 	for _, path := range []string{"/bank/reg", "/bank/reg/id", "/bank/REG", "/bank/mtls/reg", "/bank/mtls/reg/id", "/bank/federation", "/bank/draft", "/bank/draft/id"} {
 		if got, _ := table.find(path); got != hidden {
-			t.Errorf("%s: %d", path, got)
+			t.Errorf("%s: %d, want %d", path, got, hidden)
 		}
 	}
 }

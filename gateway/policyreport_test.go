@@ -56,7 +56,7 @@ func TestReport(t *testing.T) {
 			if tc.event {
 				data := host.events[0]
 				if data["policy"] != "p" || data["mode"] != tc.mode || data["verdict"] != tc.verdict || data["software_id"] != "s\n1" || data["support_code"] != d.request.supportCode() {
-					t.Errorf("%v", data)
+					t.Errorf("%v, want p, %s, %s, the software ID and the support code", data, tc.mode, tc.verdict)
 				}
 			}
 		})

@@ -75,16 +75,16 @@ func TestRevokedCertificate(t *testing.T) {
 		for what, answer := range w.everywhere(client) {
 			body := answer.Body.String()
 			if refused := answer.Code == 401 && strings.Contains(body, "client certificate: revoked by the CA that issued it"); refused != is {
-				t.Errorf("%s, %s: %d %s", state, what, answer.Code, body)
+				t.Errorf("%s, %s: %d %s, want it refused as revoked: %t", state, what, answer.Code, body, is)
 			}
 			if !is {
 				continue
 			}
 			if !strings.Contains(body, `"error":"invalid_client"`) || answer.Header().Get(interactionID) == "" {
-				t.Errorf("%s, %s: %v %s", state, what, answer.Header(), body)
+				t.Errorf("%s, %s: %v %s, want invalid_client with a support code", state, what, answer.Header(), body)
 			}
 			if isRegistration(what) != strings.HasPrefix(answer.Header().Get("WWW-Authenticate"), "Bearer realm=") && what != "userinfo" && what != "credential" {
-				t.Errorf("%s, %s: %v", state, what, answer.Header())
+				t.Errorf("%s, %s: %v, want a Bearer challenge: %t", state, what, answer.Header(), isRegistration(what))
 			}
 		}
 	}
@@ -117,7 +117,7 @@ func TestNoCurrentCRL(t *testing.T) {
 				for what, answer := range w.everywhere(client) {
 					told := answer.Code == 503 && strings.Contains(answer.Body.String(), "cannot tell now whether it was revoked") && answer.Header().Get("Retry-After") == "60"
 					if told != (mode == "strict") {
-						t.Errorf("%q, %s, %s: %d %s", mode, state, what, answer.Code, answer.Body)
+						t.Errorf("%q, %s, %s: %d %s, want it refused: %t", mode, state, what, answer.Code, answer.Body, mode == "strict")
 					}
 				}
 			}
@@ -185,7 +185,7 @@ func TestRevokedBehindALoadBalancer(t *testing.T) {
 	}
 	for range 2 {
 		if got := ask(w.ca.Client(2)); got.Code != 200 {
-			t.Errorf("%d %s", got.Code, got.Body)
+			t.Errorf("%d %s, want 200", got.Code, got.Body)
 		}
 		if got := ask(w.ca.Client(1)); got.Code != 401 || !strings.Contains(got.Body.String(), "revoked by the CA") {
 			t.Errorf("revoked: %d %s", got.Code, got.Body)
@@ -263,15 +263,15 @@ func TestExplainRevoked(t *testing.T) {
 		return trace.Step{}
 	}
 	if s := step(w.ca.Client(1)); s.Verdict != trace.Refused || !strings.Contains(s.Reason, "serial 1 of CN=CA is on the CRL issuing.crl") {
-		t.Errorf("%+v", s)
+		t.Errorf("%+v, want a refusal because of serial 1", s)
 	}
 	if s := step(w.ca.Client(2)); s.Verdict != trace.Passed {
-		t.Errorf("%+v", s)
+		t.Errorf("%+v, want it passed", s)
 	}
 	other := &withCRL{whole: w.whole, ca: crltest.New(t, time.Now(), "another CA", nil, nil)}
 	w.ca = other.ca
 	if s := step(w.ca.Client(2)); s.Verdict != trace.Unknown || !strings.Contains(s.Reason, "no CRL of its issuer; crl_mode soft lets it through") {
-		t.Errorf("%+v", s)
+		t.Errorf("%+v, want it unknown, let through by crl_mode soft", s)
 	}
 }
 
@@ -294,7 +294,7 @@ func TestExplainRevokedAtTheEndpoints(t *testing.T) {
 		steps := registry.Explain("", "", time.Now(), q.trace.Trace, errors.New("refused")).Steps
 		last := steps[len(steps)-1]
 		if answer.Code != 401 || last.Step != "client_certificate" || last.Rule != verify.RuleCRL || !strings.Contains(string(last.Input), "issuing.crl") {
-			t.Errorf("%d, %+v", answer.Code, last)
+			t.Errorf("%d, %+v; want 401 by the CRL issuing.crl", answer.Code, last)
 		}
 	}
 }
@@ -318,7 +318,7 @@ func BenchmarkCheckRevoked(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				if unchecked, err := h.checkRevoked(b.Context(), cert); unchecked != nil || err != nil {
-					b.Fatal(unchecked, err)
+					b.Fatalf("unchecked %v, %v; want a check that passes", unchecked, err)
 				}
 			}
 		})

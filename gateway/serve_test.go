@@ -66,7 +66,7 @@ func TestRegistryNotReachable(t *testing.T) {
 			g.newRequest(w, r, g.table.Load(), registration).serveRegistration(c.id)
 		}
 		if w.Code != 503 || w.Header().Get("Retry-After") != "5" || !strings.HasPrefix(w.Body.String(), `{"error":"temporarily_unavailable",`) {
-			t.Errorf("%s %s: %d %v %s", c.method, c.id, w.Code, w.Header(), w.Body)
+			t.Errorf("%s %s: %d %v %s, want 503 temporarily_unavailable with Retry-After 5", c.method, c.id, w.Code, w.Header(), w.Body)
 		}
 		if strings.Contains(w.Body.String(), "disk") || !strings.Contains(log.String(), "disk is full") {
 			t.Errorf("%s %s: answered %s, logged %s", c.method, c.id, w.Body, &log)
@@ -130,7 +130,7 @@ func TestOneDocumentForARequest(t *testing.T) {
 	r.Header.Set("Content-Type", formType)
 	r.URL.Path, r.Body, r.ContentLength = "/default/obuk/token", io.NopCloser(&changing{strings.NewReader("client_id=client"), changed}), int64(len("client_id=client"))
 	if g.ServeHTTP(w, r); w.Code != http.StatusOK {
-		t.Fatalf("%d %s", w.Code, w.Body)
+		t.Fatalf("%d %s, want 200", w.Code, w.Body)
 	}
 	bound, err := g.store.TokenBinding(t.Context(), g.ws.Name, &verify.AccessToken{Raw: strings.Repeat("t", 40)})
 	if err != nil || bound == "" {
