@@ -64,7 +64,7 @@ func TestFaultsOfFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			if err := report.Results[0].Err; err == nil || !strings.HasPrefix(strings.ReplaceAll(err.Error(), dir+"/", ""), tc.want) {
-				t.Errorf("%v", err)
+				t.Errorf("%v, want %q", err, tc.want)
 			}
 		})
 	}
@@ -88,7 +88,7 @@ func TestInputAsBase(t *testing.T) {
 			write(t, filepath.Join(dir, "cases", "one.json"), `{"base": "../input.json", "want": {"allowed": true}}`)
 			report, err := policycases.Run(t.Context(), dir)
 			if err != nil || report.Results[0].Err != nil {
-				t.Errorf("%+v, %v", report, err)
+				t.Errorf("%+v, %v; want no error", report, err)
 			}
 		})
 	}

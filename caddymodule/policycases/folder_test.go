@@ -53,7 +53,7 @@ func TestFolders(t *testing.T) {
 				same = same && strings.HasPrefix(report.Faults[i].Error(), filepath.Join(dir, tc.want[i]))
 			}
 			if !same {
-				t.Errorf("%v", errors.Join(report.Faults...))
+				t.Errorf("%v, want the faults %q", errors.Join(report.Faults...), tc.want)
 			}
 		})
 	}
@@ -75,7 +75,7 @@ func TestLinkedFolders(t *testing.T) {
 	}
 	report, err := policycases.Run(t.Context(), all)
 	if err != nil || len(report.Results) != 2 || report.Results[1].Err != nil {
-		t.Errorf("%+v, %v", report, err)
+		t.Errorf("%+v, %v; want two results without an error", report, err)
 	}
 }
 
@@ -90,7 +90,7 @@ func TestNoPolicy(t *testing.T) {
 		filepath.Join(dir, "policy.cel"): "is no folder: give the one that it is in",
 	} {
 		if _, err := policycases.Run(t.Context(), path); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", path, err)
+			t.Errorf("%s: %v, want %q", path, err, want)
 		}
 	}
 }

@@ -40,7 +40,7 @@ func TestDocumented(t *testing.T) {
 	page := read(t, folder+"/README.md")
 	policies, err := filepath.Glob(folder + "/*/policy.cel")
 	if err != nil || len(policies) < 7 {
-		t.Fatal(policies, err)
+		t.Fatalf("%d policies, %v; want seven or more", len(policies), err)
 	}
 	for _, file := range policies {
 		if !strings.Contains(page, "```cel\n"+read(t, file)+"```") {
@@ -114,7 +114,7 @@ func TestWrongCases(t *testing.T) {
 				err = report.Results[0].Err
 			}
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
-				t.Errorf("%v", err)
+				t.Errorf("%v, want %q", err, tc.want)
 			}
 		})
 	}

@@ -43,7 +43,7 @@ func TestFailures(t *testing.T) {
 				fails = err.Error()
 			}
 			if fails != tc.fails {
-				t.Error(fails)
+				t.Errorf("fails %v, want %v", fails, tc.fails)
 			}
 		})
 	}
