@@ -126,7 +126,7 @@ func TestForms(t *testing.T) {
 }
 
 // What is nearly the name of a certificate, and is not.
-func TestNearMisses(t *testing.T) {
+func TestNearlyEqualNamesDiffer(t *testing.T) {
 	leaf := dntest.Certificate(t, dntest.Subject(t, dntest.RDN(dntest.PrintableString("2.5.4.6", "GB")), dntest.RDN(dntest.UTF8String("2.5.4.10", "Open Bank")), dntest.RDN(dntest.UTF8String(OrganizationIdentifier, "PSDGB-FCA-1")), dntest.RDN(dntest.UTF8String("2.5.4.3", "tpp"), dntest.PrintableString("2.5.4.5", "42"))))
 	subject, err := ParseSubject(leaf.RawSubject)
 	if err != nil {
