@@ -90,7 +90,7 @@ func TestSeveralAddresses(t *testing.T) {
 }
 
 // Addresses written into the URL, as what they are and in disguise.
-func TestWrittenAddresses(t *testing.T) {
+func TestAddressInURLIsRefused(t *testing.T) {
 	d := newDirectory(t, text("inside", ""))
 	port := d.URL[strings.LastIndexByte(d.URL, ':'):]
 	for _, host := range []string{

@@ -194,8 +194,8 @@ func TestProxyThatBreaksTLS(t *testing.T) {
 	}
 }
 
-// TestProxyIsNotAsked: for addresses in any spelling, other ports and other hosts.
-func TestProxyIsNotAsked(t *testing.T) {
+// TestProxyGetsNoForbiddenTarget: no address in any spelling, no other port and no other host.
+func TestProxyGetsNoForbiddenTarget(t *testing.T) {
 	d := newDirectory(t, text("inside", ""))
 	p := newConnectProxy(t, d).starts(t)
 	hosts := []string{
@@ -294,8 +294,8 @@ func TestProxyFails(t *testing.T) {
 	}
 }
 
-// TestNoProxyThere: nobody is dialled in the place of a proxy that is down.
-func TestNoProxyThere(t *testing.T) {
+// TestUnreachableProxyIsNotBypassed: nobody is dialled in the place of a proxy that is down.
+func TestUnreachableProxyIsNotBypassed(t *testing.T) {
 	d := newDirectory(t, text("x", ""))
 	p := newConnectProxy(t, d)
 	p.Close()

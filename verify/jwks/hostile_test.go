@@ -139,7 +139,7 @@ func TestEndlessAnswers(t *testing.T) {
 }
 
 // The time is that of the whole exchange, however the server spreads it.
-func TestDrips(t *testing.T) {
+func TestTimeoutCoversTheWholeExchange(t *testing.T) {
 	for name, tc := range map[string]struct{ begin, drop string }{
 		"header": {ok + "X: ", "x"},
 		"hints":  {"", "HTTP/1.1 103 Early Hints\r\n\r\n"},
