@@ -150,7 +150,7 @@ func TestDates(t *testing.T) {
 }
 
 // A statement is no request, and a request no statement, whoever has signed it.
-func TestMixedUp(t *testing.T) {
+func TestStatementAndRequestAreNotInterchangeable(t *testing.T) {
 	good := statement(t, ssaClaims)
 	request := string(registration(t, requestClaims, ssaClaims))
 	inside := func(statement string) string {

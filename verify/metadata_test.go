@@ -24,7 +24,7 @@ func TestShownStatementClaim(t *testing.T) {
 }
 
 // Every claim of a rule, and every member of Metadata, is one that an SSA cannot fake.
-func TestRegistrationNamesHoldTheRules(t *testing.T) {
+func TestRegistrationNamesCoverTheRules(t *testing.T) {
 	onlyChecked := []string{"client_certificate"} // rules that register no claim of their name
 	for _, r := range MetadataRules {
 		if ShownStatementClaim(r.Claim) && !slices.Contains(onlyChecked, r.Claim) {

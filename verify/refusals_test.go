@@ -138,10 +138,10 @@ func isInner(text, file string) bool {
 	return slices.Contains(innerFiles, file) || slices.ContainsFunc(innerTexts, func(p string) bool { return strings.HasPrefix(text, p) })
 }
 
-// TestEveryRefusalIsHeld reads the source: each text of a refusal, and each text
+// TestEveryRefusalIsInTheGoldenFile reads the source: each text of a refusal, and each text
 // that becomes part of one, is in the golden file, so that a rule without a test
 // is a failing test.
-func TestEveryRefusalIsHeld(t *testing.T) {
+func TestEveryRefusalIsInTheGoldenFile(t *testing.T) {
 	golden, err := os.ReadFile(refusalsFile)
 	if err != nil {
 		t.Fatal(err)
@@ -181,9 +181,9 @@ func pattern(format string) *regexp.Regexp {
 // formats are the functions that take a text, and which argument it is.
 var formats = map[string]int{"refusal.New": 2, "New": 2, "refuseRequest": 1, "refuse": 0, "fmt.Errorf": 0, "errors.New": 0}
 
-// TestRefusalsElsewhere holds the texts of the other packages: what could not be
+// TestRefusalsOfOtherPackages compares their texts with a golden file: what could not be
 // said about a request before its metadata, or after them.
-func TestRefusalsElsewhere(t *testing.T) {
+func TestRefusalsOfOtherPackages(t *testing.T) {
 	const file = "testdata/refusals_elsewhere.golden"
 	var lines []string
 	for _, folder := range []string{"authserver", "caddymodule", "gateway", "registry"} {

@@ -122,7 +122,7 @@ func TestRefusalsOfKeys(t *testing.T) {
 }
 
 // What is no refusal is a fault on our side, and tells nothing of it.
-func TestRefusalOfAFault(t *testing.T) {
+func TestFaultTellsTheTPPNothing(t *testing.T) {
 	e := refusal.From(errors.New("disk full at 10.0.0.1"))
 	wantRefusal(t, e, refusal.Unavailable, "try again later")
 	if strings.Contains(e.Description, "10.0.0.1") || !strings.Contains(e.Error(), "10.0.0.1") {
