@@ -248,7 +248,7 @@ func TestBreakerTrialsThatHang(t *testing.T) {
 }
 
 // What the caller gives up says nothing of the AS.
-func TestBreakerOfImpatientCallers(t *testing.T) {
+func TestCancelledCallsDoNotOpenTheBreaker(t *testing.T) {
 	e := newEdge(t, nil)
 	arrived := make(chan struct{})
 	e.on(introspect, func(_ http.ResponseWriter, r *http.Request) {

@@ -124,10 +124,10 @@ func TestAnswerNamesClient(t *testing.T) {
 	}
 }
 
-// TestOddAnswerAboutAnActiveClient: a client that is in use is registered again for its
+// TestFaultyAnswerDeletesNoActiveClient: a client that is in use is registered again for its
 // credentials, and not deleted for what else is wrong with the answer. One that the AS made in
 // its place is, and that says nothing of the client.
-func TestOddAnswerAboutAnActiveClient(t *testing.T) {
+func TestFaultyAnswerDeletesNoActiveClient(t *testing.T) {
 	e := newEdge(t, nil)
 	c := tpp(t)
 	c.Status = registry.Active
@@ -147,8 +147,8 @@ func TestOddAnswerAboutAnActiveClient(t *testing.T) {
 	e.only("DELETE /as/reg/client-1")
 }
 
-// TestOddRegistrationAnswers are good ones.
-func TestOddRegistrationAnswers(t *testing.T) {
+// TestUnusualRegistrationAnswersAreAccepted: an answer may be good in a form that few send.
+func TestUnusualRegistrationAnswersAreAccepted(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
 		"null for what it need not say": registered(201, "scope", "null", "grant_types", "null", "redirect_uris", "null", "response_types", "null", "client_secret", "null", "client_secret_expires_at", "null", "jwks", "null"),
 		"no credentials, as null":       registered(201, "registration_access_token", "null", "registration_client_uri", "null"),

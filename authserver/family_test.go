@@ -46,7 +46,7 @@ func (e *edge) hanging(call, answered string, n int, send func(i int)) (release 
 const activeToken = `{"active":true,"client_id":"a"}`
 
 // An AS that hangs does not collect requests without end.
-func TestNoMoreAtWork(t *testing.T) {
+func TestExchangesAtOnceAreBounded(t *testing.T) {
 	for name, off := range map[string]bool{"of many": false, "fair_share off": true} {
 		t.Run(name, func(t *testing.T) {
 			e := newEdge(t, func(e *edge, o *authserver.Options) { o.FairShareOff, o.Client = off, e.client(wait.Limit) })

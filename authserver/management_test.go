@@ -141,8 +141,8 @@ func TestDelete(t *testing.T) {
 	}
 }
 
-// TestNothingToManageWith: an AS without RFC 7592 gave nothing.
-func TestNothingToManageWith(t *testing.T) {
+// TestManagementWithoutRFC7592: an AS without RFC 7592 gave nothing.
+func TestManagementWithoutRFC7592(t *testing.T) {
 	for _, credentials := range []registry.Credentials{{}, {RegistrationAccessToken: registrationToken}, {RegistrationPath: "/as/reg/client-1"}} {
 		e := newEdge(t, nil)
 		c := tpp(t)

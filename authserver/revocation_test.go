@@ -125,7 +125,7 @@ func TestRevokeAnswers(t *testing.T) {
 	}
 }
 
-func TestRevokeNowhere(t *testing.T) {
+func TestRevokeWithoutEndpointOrClient(t *testing.T) {
 	e := newEdge(t, nil)
 	e.on(discovery, answer(http.StatusOK, e.document("revocation_endpoint", "")))
 	if err := e.Revoke(t.Context(), registry.Revocation{Token: accessToken, Registration: true}); !strings.Contains(e.refused(err, refusal.AccessDenied).Error(), "has no revocation endpoint") {

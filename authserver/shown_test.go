@@ -10,10 +10,10 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/registry"
 )
 
-// TestWhatTheServerMustNotShow: addresses and names that people would see, or that the
+// TestUnsafeAddressesAndNamesAreNotSent: addresses and names that people would see, or that the
 // AS would fetch, are told as they are safe, at registration and at an update. The record
 // keeps what the statement says.
-func TestWhatTheServerMustNotShow(t *testing.T) {
+func TestUnsafeAddressesAndNamesAreNotSent(t *testing.T) {
 	const pages = `,"client_uri":"https://tpp.example","logo_uri":"https://tpp.example/logo","policy_uri":"https://tpp.example/policy","tos_uri":"https://tpp.example/tos"`
 	for _, test := range []struct {
 		name      string

@@ -9,9 +9,9 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
-// TestOddDocuments are good ones: what the authorization server writes otherwise than others
+// TestUnusualDocumentsAreAccepted: what the authorization server writes otherwise than others
 // do is no trouble where nobody needs it.
-func TestOddDocuments(t *testing.T) {
+func TestUnusualDocumentsAreAccepted(t *testing.T) {
 	plain := newEdge(t, nil)
 	plain.on(discovery, answer(http.StatusOK, plain.document()))
 	want := plain.metadata().Supported
