@@ -285,8 +285,8 @@ func TestCollectionAfterBytes(t *testing.T) {
 	}
 }
 
-// TestGrown: the collector is told after so many bytes, once, and then after as many more.
-func TestGrown(t *testing.T) {
+// TestCollectorIsToldOfGrowth: the collector is told after so many bytes, once, and then after as many more.
+func TestCollectorIsToldOfGrowth(t *testing.T) {
 	t.Parallel()
 	c := &committer{collectAfter: 100, grown: make(chan struct{}, 1)}
 	signalled := func() bool {

@@ -108,7 +108,7 @@ func TestLowDisk(t *testing.T) {
 	}
 }
 
-func TestDemand(t *testing.T) {
+func TestDemandedSpace(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name   string
