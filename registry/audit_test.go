@@ -143,8 +143,8 @@ func TestAudit(t *testing.T) {
 	})
 }
 
-// TestAuditOfNothing: what is refused, or fails, changes nothing and has no entry.
-func TestAuditOfNothing(t *testing.T) {
+// TestRefusedChangesAreNotAudited: what is refused, or fails, changes nothing and has no entry.
+func TestRefusedChangesAreNotAudited(t *testing.T) {
 	t.Parallel()
 	run(t, false, func(x *fixture) {
 		no := refusal.New(refusal.InvalidClientMetadata, "authorization_server", "no")

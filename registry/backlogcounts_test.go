@@ -186,9 +186,9 @@ func TestOutboxLooksAtTheFirst(t *testing.T) {
 	}
 }
 
-// TestOldestThatIsKnown: an entry of a version that did not say since when it waits hides
+// TestOldestEntryBesideOneWithoutTime: an entry of a version that did not say since when it waits hides
 // no other.
-func TestOldestThatIsKnown(t *testing.T) {
+func TestOldestEntryBesideOneWithoutTime(t *testing.T) {
 	t.Parallel()
 	run(t, true, func(x *fixture) {
 		for i, since := range []int64{9, 0, 12, 7, 0} {

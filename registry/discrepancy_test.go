@@ -148,7 +148,7 @@ func TestOtherMetadata(t *testing.T) {
 
 // What the AS made and cannot be ended at once is left to the outbox; to the guard
 // it is a deleted client.
-func TestMadeInAnotherWay(t *testing.T) {
+func TestWronglyMadeClientIsNotActive(t *testing.T) {
 	t.Parallel()
 	for _, chooses := range []bool{false, true} {
 		run(t, chooses, func(x *fixture) {

@@ -304,9 +304,9 @@ func TestConfirmEpoch(t *testing.T) {
 	})
 }
 
-// TestConfirmationOfNothing is in no trail, with any number of workspaces, also where two
+// TestConfirmationWithoutEpochIsNotAudited, with any number of workspaces, also where two
 // operators confirm at once.
-func TestConfirmationOfNothing(t *testing.T) {
+func TestConfirmationWithoutEpochIsNotAudited(t *testing.T) {
 	t.Parallel()
 	run(t, true, func(x *fixture) {
 		ctx := x.t.Context()

@@ -21,9 +21,9 @@ func without(p *registry.Provisioned) (*registry.Provisioned, error) {
 
 func brokenOff(p *registry.Provisioned) (*registry.Provisioned, error) { return p, registry.ErrLost }
 
-// TestOddAnswerIsNoLostAnswer: the client is deleted, or is listed with its client_id, and
+// TestFaultyAnswerIsNoLostAnswer: the client is deleted, or is listed with its client_id, and
 // the registration is not repeated without end.
-func TestOddAnswerIsNoLostAnswer(t *testing.T) {
+func TestFaultyAnswerIsNoLostAnswer(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name   string
@@ -116,9 +116,9 @@ func TestDeletedWithoutCredentials(t *testing.T) {
 	})
 }
 
-// TestOddAnswerAboutAnActiveClient: where an update needs the credentials of a repeated POST,
+// TestFaultyAnswerDeletesNoActiveClient: where an update needs the credentials of a repeated POST,
 // an odd answer takes nothing of what the client has, and no active client is deleted.
-func TestOddAnswerAboutAnActiveClient(t *testing.T) {
+func TestFaultyAnswerDeletesNoActiveClient(t *testing.T) {
 	t.Parallel()
 	for name, odd := range map[string]func(*registry.Provisioned) (*registry.Provisioned, error){
 		"without credentials": without,
@@ -182,8 +182,8 @@ func TestHeaderThatIsNotHonoured(t *testing.T) {
 	})
 }
 
-// TestSeveralStrays: of clients that the AS makes in place of one and the same, each is listed.
-func TestSeveralStrays(t *testing.T) {
+// TestEveryStrayClientIsListed: of clients that the AS makes in place of one and the same, each is listed.
+func TestEveryStrayClientIsListed(t *testing.T) {
 	t.Parallel()
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", "token1"))
@@ -216,9 +216,9 @@ func TestSeveralStrays(t *testing.T) {
 	})
 }
 
-// TestAnswerThatNamesNobody: the POST is repeated for the credentials some times, and then
+// TestAnswerWithoutClientIDIsListed: the POST is repeated for the credentials some times, and then
 // the client is listed.
-func TestAnswerThatNamesNobody(t *testing.T) {
+func TestAnswerWithoutClientIDIsListed(t *testing.T) {
 	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.as.set(func() {

@@ -21,10 +21,10 @@ func (f *failingSealer) Seal(secret []byte, context string) ([]byte, error) {
 	return f.plain.Seal(secret, context)
 }
 
-// TestUpdateThatCannotBeWrittenDown: what fails after the AS has taken an update, and
+// TestUpdateThatCannotBeStored: what fails after the AS has taken an update, and
 // before the last transaction, holds nothing. The client may be changed at once, and the
 // AS is told the old metadata again.
-func TestUpdateThatCannotBeWrittenDown(t *testing.T) {
+func TestUpdateThatCannotBeStored(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
 	for name, fault := range map[string]func(*failingSealer, *registry.Registration){

@@ -107,9 +107,9 @@ func TestKeptKeysAreSeldomWritten(t *testing.T) {
 	})
 }
 
-// TestKeptKeysOfOne: an organisation that has many sets, or large ones, pushes out its
+// TestKeptKeysAreBoundedPerOrganisation: an organisation that has many sets, or large ones, pushes out its
 // own, the oldest first, and nobody else's. That holds after a restart too.
-func TestKeptKeysOfOne(t *testing.T) {
+func TestKeptKeysAreBoundedPerOrganisation(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		x := &fixture{t: t, store: staying{memory.Open(memory.Options{})}}

@@ -72,7 +72,7 @@ func TestTokenRegistersOnce(t *testing.T) {
 	})
 }
 
-func TestOneOfManyWithOneToken(t *testing.T) {
+func TestOneTokenRegistersOneOfMany(t *testing.T) {
 	t.Parallel()
 	run(t, true, func(x *fixture) {
 		var group sync.WaitGroup
@@ -311,7 +311,7 @@ func TestActivationFails(t *testing.T) {
 	}
 }
 
-func TestNothingToRevokeAs(t *testing.T) {
+func TestRegisterWithoutClientAtTheAS(t *testing.T) {
 	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.as.noClient = true

@@ -244,9 +244,9 @@ func (s silent) Create(ctx context.Context, c *registry.Client) (*registry.Provi
 
 func (s silent) Delete(context.Context, *registry.Client) error { return registry.ErrDetached }
 
-// TestRemoveWhereNobodyCanAsk: without a registration access token it is the operator who
+// TestRemoveWithoutRegistrationToken: without a registration access token it is the operator who
 // must have looked.
-func TestRemoveWhereNobodyCanAsk(t *testing.T) {
+func TestRemoveWithoutRegistrationToken(t *testing.T) {
 	t.Parallel()
 	run(t, false, func(x *fixture) {
 		x.ws.Provisioner = silent{x.as}
@@ -271,8 +271,8 @@ func TestRemoveWhereNobodyCanAsk(t *testing.T) {
 	})
 }
 
-// TestUnaskedIsNoWayRound: an AS that can be asked is, and one that is down is waited for.
-func TestUnaskedIsNoWayRound(t *testing.T) {
+// TestRemoveWithoutCheckAsksWhereItCan: an AS that can be asked is, and one that is down is waited for.
+func TestRemoveWithoutCheckAsksWhereItCan(t *testing.T) {
 	t.Parallel()
 	run(t, false, func(x *fixture) {
 		takeBack := x.Attach(x.ws)

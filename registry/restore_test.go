@@ -109,7 +109,7 @@ func TestCrashInAnUpdate(t *testing.T) {
 
 // The AS took the update, but not as it was told: what it made of it does not
 // stand, and the credentials that it rotated do.
-func TestUpdateThatCameOutWrong(t *testing.T) {
+func TestUpdateThatTheASAltered(t *testing.T) {
 	t.Parallel()
 	run(t, true, func(x *fixture) {
 		c := x.register(request("jti1", ""))
@@ -203,7 +203,7 @@ func TestRestoreOfADeletedClient(t *testing.T) {
 
 // The AS takes all the time that it is given: what is known by then is written
 // all the same.
-func TestNoTimeLeft(t *testing.T) {
+func TestOutcomeIsStoredAfterTheDeadline(t *testing.T) {
 	t.Parallel()
 	t.Run("register", func(t *testing.T) {
 		run(t, false, func(x *fixture) {
@@ -235,9 +235,9 @@ func TestNoTimeLeft(t *testing.T) {
 	})
 }
 
-// TestStatementGoesAlong: whoever makes the AS take a client's metadata, the
+// TestRestoreSendsTheMatchingStatement: whoever makes the AS take a client's metadata, the
 // software statement of those metadata is at hand, after a crash too.
-func TestStatementGoesAlong(t *testing.T) {
+func TestRestoreSendsTheMatchingStatement(t *testing.T) {
 	t.Parallel()
 	run(t, false, func(x *fixture) {
 		signed := func(in registry.Registration, statement string) registry.Registration {

@@ -74,7 +74,7 @@ func TestEndARegistrationToken(t *testing.T) {
 	})
 }
 
-func TestNobodyToEndATokenAs(t *testing.T) {
+func TestEndTokenWithoutClientAtTheAS(t *testing.T) {
 	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.as.set(func() { x.as.noClient = true })

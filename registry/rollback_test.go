@@ -72,9 +72,9 @@ func (x *fixture) activeIDs() (ids []string) {
 	return ids
 }
 
-// TestOldStatementOfAnother: another software, directory or workspace has statements of
+// TestOldStatementOfOtherSoftware: another software, directory or workspace has statements of
 // its own, and without statements there is nothing to compare.
-func TestOldStatementOfAnother(t *testing.T) {
+func TestOldStatementOfOtherSoftware(t *testing.T) {
 	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.register(issued(request("jti1", "token1"), 0))
