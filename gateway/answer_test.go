@@ -145,8 +145,8 @@ func TestAnswerOfTheVersion(t *testing.T) {
 	}
 }
 
-// TestCureInTheLog: what the host knows to do about a cause is in the log, and not in the answer.
-func TestCureInTheLog(t *testing.T) {
+// TestRemedyIsOnlyInTheLog: what the host knows to do about a cause is in the log, and not in the answer.
+func TestRemedyIsOnlyInTheLog(t *testing.T) {
 	var log strings.Builder
 	g := newGuarding(t, nil)
 	g.Gateway.log = slog.New(slog.NewTextHandler(&log, nil))

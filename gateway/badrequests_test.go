@@ -106,8 +106,8 @@ func TestBadRequests(t *testing.T) {
 	})
 }
 
-// TestUpdateOfOther: a PUT is of the same client, software and organisation.
-func TestUpdateOfOther(t *testing.T) {
+// TestUpdateOfAnotherClientIsRefused: a PUT is of the same client, software and organisation.
+func TestUpdateOfAnotherClientIsRefused(t *testing.T) {
 	s := newStage(t, nil)
 	id, own := s.registered(s.acme, nil)
 	const metadata = "invalid_client_metadata"

@@ -75,9 +75,9 @@ func TestTokensOfSuspendedClients(t *testing.T) {
 	all("deleted", 401)
 }
 
-// TestSuspendedWhileTheASIsAsked: what counts is what the registry says when the request
+// TestSuspendedDuringIntrospection: what counts is what the registry says when the request
 // goes on.
-func TestSuspendedWhileTheASIsAsked(t *testing.T) {
+func TestSuspendedDuringIntrospection(t *testing.T) {
 	var w *whole
 	w = newWhole(t, func(as *tokenAS) {
 		as.before = func() {
@@ -92,9 +92,9 @@ func TestSuspendedWhileTheASIsAsked(t *testing.T) {
 	}
 }
 
-// TestEndedTokens: a token that the gateway takes no more is good for nothing else, by
+// TestEndedTokensAreRefused: a token that the gateway takes no more is good for nothing else, by
 // whatever name the gateway has ended it.
-func TestEndedTokens(t *testing.T) {
+func TestEndedTokensAreRefused(t *testing.T) {
 	w := newWhole(t, nil)
 	w.as.says["another-spelling"] = `{"active":true,"client_id":"client","jti":"ended-jti"}`
 	w.must(w.store.EndToken(t.Context(), w.ws, registry.Presented{Token: &verify.AccessToken{Raw: "ended", ID: "ended-jti"}}))
@@ -159,9 +159,9 @@ func unchecked(t *testing.T, workspace string) float64 {
 	return m.GetCounter().GetValue()
 }
 
-// TestTokensThatTheASDoesNotTell: where nobody knows whose token it is it is passed,
+// TestTokensOfUnknownHoldersPass: where nobody knows whose token it is it is passed,
 // counted, and the operator has been told.
-func TestTokensThatTheASDoesNotTell(t *testing.T) {
+func TestTokensOfUnknownHoldersPass(t *testing.T) {
 	w := newWhole(t, func(as *tokenAS) { as.unasked = true })
 	before := unchecked(t, w.ws.Name)
 	for range 3 {

@@ -169,7 +169,7 @@ func TestBoundTokens(t *testing.T) {
 }
 
 // A token without an end, or with a far one, is bound for a year.
-func TestBoundForEver(t *testing.T) {
+func TestTokenWithoutEndIsBoundForAYear(t *testing.T) {
 	g, ask := binding(t)
 	tpp := leaf(t, "tpp", time.Now().Add(time.Hour))
 	for i, life := range []string{"", `,"expires_in":0`, `,"expires_in":-5`, `,"expires_in":4000000000`} {
@@ -183,10 +183,10 @@ func TestBoundForEver(t *testing.T) {
 	}
 }
 
-// TestForgottenBindings: after a restore a token of a client of the registry that nothing
+// TestUnknownBindingsAfterARestore: after a restore a token of a client of the registry that nothing
 // is known of is good for nobody; what was issued since, what is bound, and what is not of
 // the registry's clients goes on.
-func TestForgottenBindings(t *testing.T) {
+func TestUnknownBindingsAfterARestore(t *testing.T) {
 	g, ask := binding(t)
 	tpp := leaf(t, "tpp", time.Now().Add(time.Hour))
 	if w := ask(tpp, `{"access_token":"bound"}`, 200); w.Code != 200 {

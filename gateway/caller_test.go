@@ -101,9 +101,9 @@ func TestGuardInTheLog(t *testing.T) {
 	}
 }
 
-// TestCertificateThatDoesNotCountIsToldWhy: a certificate that is not verified, or has
+// TestLogSaysWhyACertificateIsIgnored: a certificate that is not verified, or has
 // expired since the handshake, is none; the log says which of all that it is.
-func TestCertificateThatDoesNotCountIsToldWhy(t *testing.T) {
+func TestLogSaysWhyACertificateIsIgnored(t *testing.T) {
 	w := newWhole(t, nil)
 	expired := leaf(t, "tpp", time.Now().Add(-time.Minute))
 	unverified := tokenRequest(nil, "client_id=client")

@@ -91,10 +91,10 @@ func TestChallenges(t *testing.T) {
 	}
 }
 
-// TestWhoIsThere: an unknown client, somebody else's, a deleted one and one that cannot be
+// TestUnknownClientsAreIndistinguishable: an unknown client, somebody else's, a deleted one and one that cannot be
 // are answered alike, to the last byte of header and body, for every method; and so is the
 // right one with another certificate or another token.
-func TestWhoIsThere(t *testing.T) {
+func TestUnknownClientsAreIndistinguishable(t *testing.T) {
 	s := newStage(t, nil)
 	mine, own := s.registered(s.acme, nil)
 	foreign, _ := s.registered(s.acme, nil)

@@ -190,8 +190,8 @@ func TestSecretClientsAtTheGuard(t *testing.T) {
 	}
 }
 
-// TestSecretIsToldOnce: with its end, which there is none of, and not when it is not new.
-func TestSecretIsToldOnce(t *testing.T) {
+// TestSecretIsReturnedOnce: only when it is new, and with client_secret_expires_at 0.
+func TestSecretIsReturnedOnce(t *testing.T) {
 	var answer map[string]any
 	c := &registry.Client{ClientID: "c", NewSecret: verify.NewClientSecret()}
 	if err := json.Unmarshal(registrationJSON("3.2", c, nil, nil, strictjson.Object{}), &answer); err != nil {

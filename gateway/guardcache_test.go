@@ -103,9 +103,9 @@ func (g *guarding) ask(leaf *x509.Certificate, at purpose, form string) int {
 	return w.Code
 }
 
-// TestPassed: a request that was let through before is let through for what it was,
+// TestCachedPermissionFollowsTheClient: a request that was let through before is let through for what it was,
 // and for as long as the client may do what it asked.
-func TestPassed(t *testing.T) {
+func TestCachedPermissionFollowsTheClient(t *testing.T) {
 	until := time.Now().Add(time.Hour)
 	tpp, stranger := leaf(t, "tpp", until), leaf(t, "stranger", until)
 	g := newGuarding(t, tpp.RawSubject)
@@ -154,8 +154,8 @@ func TestPassed(t *testing.T) {
 	wants("deleted, revocation", 401, tpp, revocation, "client_id=client")
 }
 
-// TestPassedForgets: more than there is room for, and the newest is there.
-func TestPassedForgets(t *testing.T) {
+// TestCachedPermissionsAreBounded: more than there is room for, and the newest is there.
+func TestCachedPermissionsAreBounded(t *testing.T) {
 	tpp := leaf(t, "tpp", time.Now().Add(time.Hour))
 	g := newGuarding(t, tpp.RawSubject)
 	_, reading, err := g.store.Lookup(t.Context(), g.ws.Name, "client")

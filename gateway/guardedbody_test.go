@@ -150,8 +150,8 @@ func TestOtherBodiesOfRegisteredClients(t *testing.T) {
 	}
 }
 
-// TestPackedRegistration: a registration that is packed is told so, whatever its type.
-func TestPackedRegistration(t *testing.T) {
+// TestCompressedRegistrationIsRefused: a registration that is packed is told so, whatever its type.
+func TestCompressedRegistrationIsRefused(t *testing.T) {
 	w := newWhole(t, nil)
 	r := httptest.NewRequest("POST", "/default/obuk/register", strings.NewReader("x"))
 	r.Header = http.Header{"Content-Type": {"application/jose"}, "Content-Encoding": {"gzip"}}

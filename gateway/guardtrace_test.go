@@ -9,9 +9,9 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/registry"
 )
 
-// TestStepsOfWhatWasLetThroughBefore: the answer of introspection may still be refused, and
+// TestExplanationOfACachedRequestIsComplete: the answer of introspection may still be refused, and
 // the explanation of that has all steps the second time too.
-func TestStepsOfWhatWasLetThroughBefore(t *testing.T) {
+func TestExplanationOfACachedRequestIsComplete(t *testing.T) {
 	w := newWhole(t, nil)
 	w.options.Explain, w.says = true, "no JSON"
 	tpp := leaf(t, "tpp", time.Now().Add(time.Hour))

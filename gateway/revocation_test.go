@@ -193,9 +193,9 @@ func TestRevokedBehindALoadBalancer(t *testing.T) {
 	}
 }
 
-// TestUncheckedIsNotHandedOver: where there are CRLs, a certificate that counts for nobody,
+// TestUncheckedCertificateIsNotForwarded: where there are CRLs, a certificate that counts for nobody,
 // and so was held against none, does not reach the AS.
-func TestUncheckedIsNotHandedOver(t *testing.T) {
+func TestUncheckedCertificateIsNotForwarded(t *testing.T) {
 	w := newWithCRL(t, "")
 	w.must(w.use(w.ca.List(nil, 1)))
 	w.options.CertificateHeader = verify.CertificateHeader{Form: verify.FormRFC9440, Name: "Client-Cert"}

@@ -11,9 +11,9 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/verify/dn"
 )
 
-// TestHolder: certificates of one organisation are one holder's; without an organisation
+// TestCertificatesOfOneOrganisationShareAHolder: certificates of one organisation are one holder's; without an organisation
 // each is its own, and without certificates the address counts, an IPv6 network as one.
-func TestHolder(t *testing.T) {
+func TestCertificatesOfOneOrganisationShareAHolder(t *testing.T) {
 	holder := func(ip string, cert *verify.Certificate) string {
 		g := &Gateway{options: Options{Host: &fakeHost{clientIP: ip}}}
 		return g.newRequest(nil, httptest.NewRequest(http.MethodGet, "/", nil), nil, passThrough).holder(cert)

@@ -75,8 +75,8 @@ func TestSpellings(t *testing.T) {
 	}
 }
 
-// TestUntouched: what is not the gateway's arrives as it was sent, and so does the answer.
-func TestUntouched(t *testing.T) {
+// TestOtherPathsPassUnchanged: what is not the gateway's arrives as it was sent, and so does the answer.
+func TestOtherPathsPassUnchanged(t *testing.T) {
 	s := newStage(t, nil)
 	const says = `{"b": 1.0,  "a":"\u0041"}`
 	own := map[string]string{"Cache-Control": "private", "X-Own": "1", "Content-Type": "text/x-own"}

@@ -138,8 +138,8 @@ func (s *stage) form(certificate *tls.Certificate, path, form string, header ...
 	return s.do(certificate, http.MethodPost, stageSite+path, form, append(header, "Content-Type", formType)...)
 }
 
-// TestStage: a TPP registers, gets a token, reads, replaces and ends its registration.
-func TestStage(t *testing.T) {
+// TestRegistrationLifeCycle: a TPP registers, gets a token, reads, replaces and ends its registration.
+func TestRegistrationLifeCycle(t *testing.T) {
 	s := newStage(t, nil)
 	id, token := s.registered(s.acme, nil)
 	one := stageRegister + "/" + id

@@ -15,9 +15,9 @@ import (
 // atMost16K repeats text.
 func atMost16K(text string) string { return strings.Repeat(text, max(1, 16<<10/len(text))) }
 
-// BenchmarkStranger is what 16 KiB cost that anybody can send, in the worst forms that
+// BenchmarkUnauthenticatedRequest is what 16 KiB cost that anybody can send, in the worst forms that
 // are known for each: at most 2 ms.
-func BenchmarkStranger(b *testing.B) {
+func BenchmarkUnauthenticatedRequest(b *testing.B) {
 	table := paths(b)
 	for name, path := range map[string]string{
 		"dot segments": "/x/../", "empty segments": "//", "parameters": "/;", "escapes": "/%2e", "escapes of escapes": "/%252525252e", "compatible characters": "/%EF%B7%BA",

@@ -12,9 +12,9 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
-// TestLinesAboutOneCA: certificates of a CA that are covered and that are not, in turn, are no
+// TestUncheckedIssuerIsLoggedOnce: certificates of a CA that are covered and that are not, in turn, are no
 // two lines for each pair of requests.
-func TestLinesAboutOneCA(t *testing.T) {
+func TestUncheckedIssuerIsLoggedOnce(t *testing.T) {
 	var log bytes.Buffer
 	out := slog.New(slog.NewTextHandler(&log, nil))
 	ca := leaf(t, "CA", time.Now().Add(time.Hour))
