@@ -120,8 +120,8 @@ func TestWrongCases(t *testing.T) {
 	}
 }
 
-// TestNothingToRun: neither an empty folder nor a policy without cases passes.
-func TestNothingToRun(t *testing.T) {
+// TestRunWithoutCasesFails: neither an empty folder nor a policy without cases passes.
+func TestRunWithoutCasesFails(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := policycases.Run(t.Context(), dir); err == nil {
 		t.Error("an empty folder passes")
