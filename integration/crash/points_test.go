@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-dcr/caddy-dcr/integration/checkout"
 	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
@@ -283,7 +284,7 @@ func (b *bank) playRemove(t *testing.T, s scenario, c *counts) {
 // TestScenariosAreAll: every crash point of the registry is one of a scenario. Those of the
 // store beside "committed" need a damaged or a grown store: registry/badger plays them.
 func TestScenariosAreAll(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(gateway.Root(), "registry", "*.go"))
+	files, err := filepath.Glob(filepath.Join(checkout.Root(), "registry", "*.go"))
 	if err != nil {
 		t.Fatal(err)
 	}

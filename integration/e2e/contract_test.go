@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/checkout"
 	"github.com/caddy-dcr/caddy-dcr/integration/contract"
 	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
@@ -21,7 +22,7 @@ import (
 )
 
 // specifications is where the official files are, beside the repository.
-func specifications() string { return filepath.Join(gateway.Root(), "..", "shared", "spec") }
+func specifications() string { return filepath.Join(checkout.Root(), "..", "shared", "spec") }
 
 // TestContract holds answers to everything that TPPs ask for against the official
 // OpenAPI files, each version served as itself.

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
-	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
+	"github.com/caddy-dcr/caddy-dcr/integration/checkout"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify/trace"
@@ -121,7 +121,7 @@ func TestExplainAsDocumented(t *testing.T) {
 	for name, text := range map[string]string{"request.jose": x.body, "token.txt": x.token + "\n", "tpp.pem": inPEM(p.Acme.Transport), "as.json": "{}", "directory.jwks": "{}", "software.jwks": "{}"} {
 		x.write(name, text)
 	}
-	page, err := os.ReadFile(filepath.Join(gateway.Root(), "docs", "explain.md"))
+	page, err := os.ReadFile(filepath.Join(checkout.Root(), "docs", "explain.md"))
 	if err != nil {
 		t.Fatal(err)
 	}

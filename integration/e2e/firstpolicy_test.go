@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/checkout"
 	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
@@ -26,7 +27,7 @@ func TestFirstPolicy(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	for name, target := range map[string]string{"caddy": binary, "docs": filepath.Join(gateway.Root(), "docs")} {
+	for name, target := range map[string]string{"caddy": binary, "docs": filepath.Join(checkout.Root(), "docs")} {
 		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}

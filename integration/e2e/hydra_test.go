@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-dcr/caddy-dcr/integration/checkout"
 	"github.com/caddy-dcr/caddy-dcr/integration/directory"
 	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
@@ -46,7 +47,7 @@ func openHydraPage(t *testing.T) *hydraPage {
 			t.Fatal(err)
 		}
 	}
-	page, err := os.ReadFile(filepath.Join(gateway.Root(), "docs", "ory-hydra.md"))
+	page, err := os.ReadFile(filepath.Join(checkout.Root(), "docs", "ory-hydra.md"))
 	try(err)
 	h.gateway, err = gateway.Build()
 	try(err)

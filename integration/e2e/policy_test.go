@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/checkout"
 	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
@@ -257,7 +258,7 @@ func TestPolicyCommand(t *testing.T) {
 	}
 	run := func(args ...string) (string, error) {
 		command := exec.CommandContext(t.Context(), binary, append([]string{"dcr"}, args...)...)
-		command.Dir = gateway.Root()
+		command.Dir = checkout.Root()
 		out, err := command.CombinedOutput()
 		return string(out), err
 	}

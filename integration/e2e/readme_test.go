@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
+	"github.com/caddy-dcr/caddy-dcr/integration/checkout"
 )
 
 var shellBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
@@ -20,7 +20,7 @@ var shellBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
 func run(t *testing.T, env []string, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
-	cmd.Dir = gateway.Root()
+	cmd.Dir = checkout.Root()
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "MAKE") && !strings.HasPrefix(v, "MFLAGS") {
 			cmd.Env = append(cmd.Env, v)
@@ -41,7 +41,7 @@ func TestReadme(t *testing.T) {
 	t.Parallel()
 	var commands []string
 	for _, page := range []string{"README.md", "docs/policies/README.md"} {
-		text, err := os.ReadFile(filepath.Join(gateway.Root(), page))
+		text, err := os.ReadFile(filepath.Join(checkout.Root(), page))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +70,7 @@ func TestReadme(t *testing.T) {
 				}
 			case strings.HasSuffix(command, " ./caddy run --config Caddyfile"):
 				// The configuration itself is what every test here runs.
-				binary := filepath.Join(gateway.Root(), "caddy")
+				binary := filepath.Join(checkout.Root(), "caddy")
 				hasModules(t, binary)
 				run(t, nil, binary, "adapt", "--config", "Caddyfile.example")
 				if out := run(t, nil, binary, "fmt", "--diff", "Caddyfile.example"); strings.Contains(out, "\n-") || strings.Contains(out, "\n+") {

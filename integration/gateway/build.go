@@ -1,23 +1,14 @@
 package gateway
 
 import (
-	"bytes"
+	"context"
 	"fmt"
 	"os/exec"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
-)
 
-// Root is the repository's folder.
-func Root() string {
-	_, file, _, ok := runtime.Caller(0)
-	if !ok {
-		return "."
-	}
-	return filepath.Dir(filepath.Dir(filepath.Dir(file)))
-}
+	"github.com/caddy-dcr/caddy-dcr/integration/checkout"
+)
 
 // Build builds cmd/gateway once per process, into the ignored .cache, and returns
 // the binary. A process that runs under the race detector gets one that does too.
@@ -44,19 +35,9 @@ var BuildRace = sync.OnceValues(func() (string, error) {
 // BuildCrashing builds the gateway that ends at the point that the variable
 // DCR_CRASH_AT names, and whose leases are a tenth (registry/crashpoint_kill.go).
 var BuildCrashing = sync.OnceValues(func() (string, error) {
-	return build("gateway-crashing", "-race=false", "-tags=crashpoints")
+	return build("gateway-crashing", "-tags=crashpoints")
 })
 
 func build(name string, flags ...string) (string, error) {
-	args := append([]string{"build"}, flags...)
-	binary := filepath.Join(Root(), ".cache", name)
-	args = append(args, "-o", binary, "./cmd/gateway")
-	cmd := exec.Command("go", args...)
-	cmd.Dir = filepath.Join(Root(), "integration")
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("go %v: %w\n%s", args, err, out.Bytes())
-	}
-	return binary, nil
+	return checkout.Build(context.Background(), name, "./cmd/gateway", flags...)
 }

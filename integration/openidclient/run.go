@@ -15,9 +15,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"time"
 
+	"github.com/caddy-dcr/caddy-dcr/integration/checkout"
 	"github.com/caddy-dcr/caddy-dcr/integration/directory"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
@@ -106,11 +106,7 @@ func Run(ctx context.Context, input Input) ([]Step, error) {
 
 // packageDir is the folder of tpp.mjs, with its packages.
 func packageDir() (string, error) {
-	_, file, _, ok := runtime.Caller(0)
-	dir := filepath.Dir(file)
-	if _, err := os.Stat(filepath.Join(dir, "tpp.mjs")); !ok || err != nil {
-		return "", errors.New("the sources of the integration module are not where they were compiled")
-	}
+	dir := filepath.Join(checkout.Root(), "integration", "openidclient")
 	if _, err := os.Stat(filepath.Join(dir, "node_modules", "openid-client")); err != nil {
 		return "", fmt.Errorf("the packages of %s are not installed: run 'npm ci' there", dir)
 	}

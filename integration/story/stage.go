@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/checkout"
 	"github.com/caddy-dcr/caddy-dcr/integration/directory"
 	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
@@ -149,7 +150,7 @@ func (s *Stage) open(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	example, err := os.ReadFile(filepath.Join(gateway.Root(), "Caddyfile.example"))
+	example, err := os.ReadFile(filepath.Join(checkout.Root(), "Caddyfile.example"))
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/caddy-dcr/caddy-dcr/integration/checkout"
 	"github.com/caddy-dcr/caddy-dcr/integration/directory"
 	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
@@ -112,7 +113,7 @@ var (
 
 // caddyfile is Caddyfile.example with the changes, for a gateway in dir.
 func (b *bank) caddyfile(dir string, changes []change) (string, error) {
-	example, err := os.ReadFile(filepath.Join(gateway.Root(), "Caddyfile.example"))
+	example, err := os.ReadFile(filepath.Join(checkout.Root(), "Caddyfile.example"))
 	if err != nil {
 		return "", err
 	}

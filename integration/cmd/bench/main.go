@@ -13,7 +13,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
@@ -22,7 +21,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
+	"github.com/caddy-dcr/caddy-dcr/integration/checkout"
 )
 
 // parts are what -only chooses from, in the order of the table.
@@ -86,7 +85,7 @@ func run(ctx context.Context, quick bool, only, profile string) (err error) {
 	}
 	// Beside the repository and not in the system's temporary folder, which may be
 	// memory, where making a write durable costs nothing.
-	cache := filepath.Join(gateway.Root(), ".cache")
+	cache := filepath.Join(checkout.Root(), ".cache")
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return err
 	}
@@ -97,16 +96,19 @@ func run(ctx context.Context, quick bool, only, profile string) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 
 	b.progress("building the gateway and Caddy (the first time takes minutes)")
-	programs := [2]string{filepath.Join(cache, "gateway-bench"), filepath.Join(cache, "caddy-stock")}
-	for i, source := range []string{"./cmd/gateway", "github.com/caddyserver/caddy/v2/cmd/caddy"} {
-		if err := build(ctx, programs[i], source); err != nil {
-			return err
-		}
+	// cmd/gateway is also built by the tests, under another name.
+	ours, err := checkout.Build(ctx, "gateway-bench", "./cmd/gateway")
+	if err != nil {
+		return err
+	}
+	stock, err := checkout.Build(ctx, "caddy-stock", "github.com/caddyserver/caddy/v2/cmd/caddy")
+	if err != nil {
+		return err
 	}
 	if b.bank, err = openBank(ctx, dir); err != nil {
 		return err
 	}
-	b.bank.gateway, b.bank.stock = programs[0], programs[1]
+	b.bank.gateway, b.bank.stock = ours, stock
 	defer func() { err = errors.Join(err, b.bank.Close()) }()
 
 	if err := b.machine(); err != nil {
@@ -139,16 +141,6 @@ func choose(only string) ([]string, error) {
 		}
 	}
 	return chosen, nil
-}
-
-// build makes a program of the integration module.
-func build(ctx context.Context, binary, source string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-race=false", "-o", binary, source)
-	cmd.Dir = filepath.Join(gateway.Root(), "integration")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build %s: %w\n%s", source, err, out)
-	}
-	return nil
 }
 
 // underRaceDetector: its load generator would be the slowest part.

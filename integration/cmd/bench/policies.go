@@ -12,7 +12,7 @@ import (
 	_ "github.com/caddy-dcr/caddy-dcr/caddymodule/cel" // loaded by the ending of its file
 	"github.com/caddy-dcr/caddy-dcr/caddymodule/policylanguage"
 	_ "github.com/caddy-dcr/caddy-dcr/caddymodule/rego" // loaded by the ending of its file
-	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
+	"github.com/caddy-dcr/caddy-dcr/integration/checkout"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
@@ -42,7 +42,7 @@ func (b *bench) policies(ctx context.Context) error {
 		return err
 	}
 	for _, j := range judges {
-		policy, unload, err := policylanguage.Load(ctx, filepath.Join(gateway.Root(), "integration", "cmd", "bench", "policies", j.file))
+		policy, unload, err := policylanguage.Load(ctx, filepath.Join(checkout.Root(), "integration", "cmd", "bench", "policies", j.file))
 		if err != nil {
 			return err
 		}

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/caddymodule/policycases"
-	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
+	"github.com/caddy-dcr/caddy-dcr/integration/checkout"
 )
 
 // TestPoliciesAreEqual: what is measured is the same twenty conditions in each language.
@@ -23,7 +23,7 @@ func TestPoliciesAreEqual(t *testing.T) {
 	}
 	for to, from := range map[string]string{"input.json": "docs/policies/input.json",
 		"policy.cel": "integration/cmd/bench/policies/twenty.cel", "policy.rego": "integration/cmd/bench/policies/twenty.rego"} {
-		text, err := os.ReadFile(filepath.Join(gateway.Root(), from))
+		text, err := os.ReadFile(filepath.Join(checkout.Root(), from))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,13 +19,14 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/checkout"
 	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
 
 func main() {
-	binary := flag.String("caddy", filepath.Join(gateway.Root(), "caddy"), "Caddy with the plugin")
-	dir := flag.String("dir", cmp.Or(os.Getenv("DEMO_DIR"), filepath.Join(gateway.Root(), ".demo")), "folder for all files; it is emptied first")
+	binary := flag.String("caddy", filepath.Join(checkout.Root(), "caddy"), "Caddy with the plugin")
+	dir := flag.String("dir", cmp.Or(os.Getenv("DEMO_DIR"), filepath.Join(checkout.Root(), ".demo")), "folder for all files; it is emptied first")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
