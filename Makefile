@@ -6,6 +6,9 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := build
 
+# Paths of this checkout in what Go compiles would have its cache serve this one alone.
+export GOFLAGS := $(strip $(GOFLAGS) -trimpath)
+
 # Every Go module of the repository: "." first.
 MODULES := $(sort $(patsubst %/,%,$(dir $(shell find . -name node_modules -prune -o -path './.*' -prune -o -name go.mod -print))))
 ROOT := $(CURDIR)
@@ -20,6 +23,8 @@ FUZZTIME ?= 1m
 TESTFLAGS ?=
 # A test binary may take this long; then go test ends it and says where it waits.
 TIMEOUT ?= 60m
+# lint has vetted what the parts of test run.
+GOTEST := test -count=1 -timeout=$(TIMEOUT) -vet=off
 # The race detector needs a C compiler on most systems.
 RACE := $(if $(shell command -v $$(go env CC)),-race)
 
@@ -35,34 +40,28 @@ build: ## build ./caddy as xcaddy.json says (default)
 demo: build ## run a bank, a directory and a third-party provider on this machine
 	@go -C integration build -o ../.cache/demo ./cmd/demo && exec .cache/demo
 
-# The packages of integration that are run on their own.
+# The parts of test.
+TESTS := lint test-crash test-e2e test-packages test-interop
+# The packages of integration that are parts of their own.
 APART := /integration/\(crash\|e2e\|interop\)$$
 # What test-quick leaves out beside: packages that start processes, or build programs.
 PROCESSES := /integration/\(authserverprocess\|authservertest\|cmd/.*\|crash\|e2e\|gateway\|interop\)$$
 
-# The crash tests wait for leases most of the time, so they run beside the others. Their
-# output comes at the end; a Ctrl-C ends them too.
+# Three parts at a time: the crash tests wait for leases, and the others for processes.
+# GNU make shows the output of a part when it is done.
 .PHONY: test
-test: lint node ## lint, then all tests of all modules (15 minutes)
+test: ## lint, then all tests of all modules (10 minutes)
 	@test -d ../shared/spec || echo "left out: answers against the official OpenAPI files, which are not in ../shared/spec" >&2
 	@$(if $(RACE),,echo "no C compiler: the tests run without the race detector" >&2)
-	@mkdir -p .cache; set -m; CRASH_TIME=$${CRASH_TIME:-20s} $(MAKE) test-crash </dev/null >.cache/test-crash.log 2>&1 & crash=$$!; set +m; \
-	trap 'kill -- -$$crash 2>/dev/null || true' EXIT; \
-	failed=; \
-	$(MAKE) test-packages || failed="$$failed test-packages"; \
-	$(MAKE) test-e2e || failed="$$failed test-e2e"; \
-	$(MAKE) test-interop || failed="$$failed test-interop"; \
-	echo "==> waiting for the crash tests"; \
-	wait $$crash || failed="$$failed test-crash"; \
-	cat .cache/test-crash.log; \
-	if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
+	@echo "==> $(TESTS), three at a time"
+	@CRASH_TIME=$${CRASH_TIME:-20s} $(MAKE) --keep-going --jobs=3 --output-sync=target $(TESTS)
 
 # Tests that wait for processes run four at a time, however few processors there are.
 .PHONY: test-packages
 test-packages: node ## the tests of all packages but those of test-e2e, test-interop and test-crash
 	@failed=; for module in $(MODULES); do \
 		echo "==> go test in $$module"; \
-		go -C "$$module" test $(RACE) -count=1 -timeout=$(TIMEOUT) -parallel=4 $(TESTFLAGS) $$(go -C "$$module" list ./... | grep -v '$(APART)') || failed="$$failed $$module"; \
+		go -C "$$module" $(GOTEST) $(RACE) -parallel=4 $(TESTFLAGS) $$(go -C "$$module" list ./... | grep -v '$(APART)') || failed="$$failed $$module"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "failed in:$$failed" >&2; exit 1; fi
 
@@ -77,18 +76,18 @@ test-quick: ## the tests that start no process, for working: without the race de
 .PHONY: test-e2e
 test-e2e: node ## the gateway as a process, in front of real authorization servers
 	@echo "==> go test in integration/e2e"
-	@go -C integration test -count=1 -timeout=$(TIMEOUT) -parallel=8 $(TESTFLAGS) ./e2e
+	@go -C integration $(GOTEST) -parallel=8 $(TESTFLAGS) ./e2e
 
 .PHONY: test-interop
 test-interop: node ## every authorization server, every step: a matrix
 	@echo "==> go test in integration/interop"
-	@go -C integration test $(RACE) -count=1 -timeout=$(TIMEOUT) -v $(TESTFLAGS) ./interop | { grep -v '^=== \|^ *--- PASS' || true; }
+	@go -C integration $(GOTEST) $(RACE) -v $(TESTFLAGS) ./interop | { grep -v '^=== \|^ *--- PASS' || true; }
 
 # Most of the time of these tests is waiting for leases to end.
 .PHONY: test-crash
 test-crash: node ## kill the gateway at every step, and at random under load for CRASH_TIME (1m)
 	@echo "==> go test in integration/crash"
-	@go -C integration test -count=1 -timeout=$(TIMEOUT) -parallel=8 -v $(TESTFLAGS) ./crash | { grep -v '^=== \|^ *--- PASS' || true; }
+	@go -C integration $(GOTEST) -parallel=8 -v $(TESTFLAGS) ./crash | { grep -v '^=== \|^ *--- PASS' || true; }
 
 # The parts of test-long, each at most an hour.
 PARTS := crowd kills fuzz e2e-all
