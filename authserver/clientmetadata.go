@@ -124,7 +124,7 @@ func (o *clientMetadata) bridged() bool {
 
 func (o *clientMetadata) encode() ([]byte, error) { return json.Marshal(o) }
 
-// stored holds the AS's answer against what it was told. It may have stored less
+// stored compares the AS's answer with what it was told. It may have stored less
 // (RFC 7591 3.2.1): then our record says less too. What it added is ignored. How
 // the client authenticates is not a matter of less.
 func (o *clientMetadata) stored(answer strictjson.Object, c *registry.Client) (verify.Metadata, error) {

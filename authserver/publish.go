@@ -30,7 +30,7 @@ func (m *Metadata) Publish(origin, mtlsOrigin, registrationEndpoint string) []by
 		d = d.With("mtls_endpoint_aliases", aliases(d, own, mtlsOrigin, registrationEndpoint))
 	}
 	// Which certificate the gateway has bound a token to only introspection says: without
-	// it nothing holds a token to its certificate at a resource server (RFC 8705 3.3).
+	// it nothing binds a token to its certificate at a resource server (RFC 8705 3.3).
 	if m.gatewayBinds && m.Path("introspection_endpoint") != "" {
 		d = d.With("tls_client_certificate_bound_access_tokens", []byte("true"))
 	}

@@ -34,7 +34,7 @@ type TokenHolder struct {
 
 // What is remembered of tokens. A token's client never changes, so that it is kept until
 // others need the place: about 400 bytes each, 26 MB in all. What is not good, or nobody
-// vouches for, is remembered for long enough that its repetition costs the AS nothing,
+// confirms, is remembered for long enough that its repetition costs the AS nothing,
 // and apart, so that a stranger's inventions displace nobody's tokens.
 const (
 	maxHolders   = 1 << 16
@@ -77,14 +77,14 @@ func (h *holders) remembered(k tokenHash, now time.Time) (TokenHolder, bool) {
 	return d.TokenHolder, ok && now.Before(d.until)
 }
 
-func (h *holders) remember(k tokenHash, t TokenHolder, vouched bool, now time.Time) {
+func (h *holders) remember(k tokenHash, t TokenHolder, confirmed bool, now time.Time) {
 	length := len(t.JTI)
 	for _, id := range t.ClientIDs {
 		length += len(id)
 	}
 	switch {
 	case length > maxHolderIDs:
-	case vouched:
+	case confirmed:
 		h.known.Add(k, t)
 	default:
 		h.doubtful.Add(k, doubtful{t, now.Add(doubtfulFor)})
@@ -117,9 +117,9 @@ func (s *Server) TokenHolder(ctx context.Context, raw string) (TokenHolder, erro
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Timeout)
 		defer cancel()
-		t, vouched, err := s.findHolder(ctx, m, raw)
+		t, confirmed, err := s.findHolder(ctx, m, raw)
 		if err == nil {
-			s.holders.remember(k, t, vouched, s.Now())
+			s.holders.remember(k, t, confirmed, s.Now())
 		}
 		return t, err
 	})
@@ -132,9 +132,9 @@ func (s *Server) TokenHolder(ctx context.Context, raw string) (TokenHolder, erro
 }
 
 // findHolder asks the AS, or looks at the signature, in the order in which the gateway
-// decides on access tokens. vouched: the AS has said whose the token is, and will not say
+// decides on access tokens. confirmed: the AS has said whose the token is, and will not say
 // anything else another time.
-func (s *Server) findHolder(ctx context.Context, m *Metadata, raw string) (t TokenHolder, vouched bool, err error) {
+func (s *Server) findHolder(ctx context.Context, m *Metadata, raw string) (t TokenHolder, confirmed bool, err error) {
 	if s.Validate == JWT || !s.Introspects(m) {
 		t, err = s.signedHolder(ctx, m, raw)
 		if err != nil || t.Known || !s.Introspects(m) {
@@ -162,7 +162,7 @@ func (s *Server) findHolder(ctx context.Context, m *Metadata, raw string) (t Tok
 	return t, t.Known, nil
 }
 
-// signedHolder is the holder of a JWT as its signature vouches for it.
+// signedHolder is the holder of a JWT as its signature proves.
 func (s *Server) signedHolder(ctx context.Context, m *Metadata, raw string) (t TokenHolder, err error) {
 	if m.keys != nil {
 		access, err := s.checkJWT(ctx, m, raw, nil) // whose it is, for whatever audience

@@ -46,7 +46,7 @@ type AuthorizationServer struct {
 	// BindAccessTokens has the gateway bind the tokens of its clients to their
 	// certificates (RFC 8705 3), at an AS that does not: it remembers for each which
 	// certificate it was given to, says so where the AS's introspection goes through
-	// it, and holds it against whoever manages a registration. Default: false.
+	// it, and compares it with whoever manages a registration. Default: false.
 	BindAccessTokens bool `json:"bind_access_tokens,omitempty"`
 
 	// Supports are lists of the AS's discovery document as they should be, where it

@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
 )
 
-// Client certificates are held against certificate revocation lists (CRL) where the
+// Client certificates are checked against certificate revocation lists (CRL) where the
 // directive names some.
 
 // Revocation configures that.

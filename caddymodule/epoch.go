@@ -14,7 +14,7 @@ import (
 // What a store may have forgotten: after a restore that the operator declares, and after a
 // loss that the operator has accepted.
 
-// checkLabel holds the label of a restore against its bounds.
+// checkLabel checks the label of a restore against its bounds.
 func checkLabel(label string) error {
 	if len(label) > registry.MaxLabel {
 		return fmt.Errorf("restored: must be at most %d bytes long", registry.MaxLabel)

@@ -106,7 +106,7 @@ func (w *fileWatch) run(ctx context.Context) {
 }
 
 // look reads what has changed since the last look. now is what the files' times are
-// held against.
+// compared with.
 func (w *fileWatch) look(now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -35,7 +35,7 @@ func (w *ways) lateRewrite(m *siteHandler, in flow) {
 	switch {
 	case in&flowChanged != 0:
 		by = "rewrite"
-	case in&flowPassed != 0 && m.proxy.Rewrite != nil:
+	case in&flowBehindDirective != 0 && m.proxy.Rewrite != nil:
 		by = "its own rewrite"
 	default:
 		return

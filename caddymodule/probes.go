@@ -70,7 +70,7 @@ type misfit struct{ what, cure string }
 
 func (m *misfit) Error() string { return m.what }
 
-// checkDocument holds the AS's document against the configuration.
+// checkDocument checks the AS's document against the configuration.
 func (h *Handler) checkDocument(m *authserver.Metadata) error {
 	issuer, err := url.Parse(m.Issuer)
 	if err != nil {

@@ -21,7 +21,7 @@ type Switches struct {
 	// certificate where clients authenticate (token, PAR, device authorization, backchannel
 	// authentication, introspection and revocation), as FAPI 1 Advanced demands: required,
 	// or optional, then only one that authenticates with it. Clients of others are not
-	// held to it. Default: required, and optional where ClientCertificate is off.
+	// asked for it. Default: required, and optional where ClientCertificate is off.
 	EndpointCertificate string `json:"endpoint_certificate,omitempty"`
 
 	// UnknownClients is what the guard does with client_ids that the registry does not know.

@@ -12,8 +12,8 @@ const (
 	// workspace's, as a matcher has told.
 	flowBareAway
 	flowOtherAway
-	// flowPassed are requests that have passed this directive.
-	flowPassed
+	// flowBehindDirective are requests that have passed this directive.
+	flowBehindDirective
 	// flowChanged are such requests whose target has changed since.
 	flowChanged
 )
@@ -22,7 +22,7 @@ const (
 	flowUnpassed = flowNear | flowBareAway | flowOtherAway
 	flowNear     = flowBare | flowOther
 	flowAnyBare  = flowBare | flowBareAway
-	flowBehind   = flowPassed | flowChanged
+	flowBehind   = flowBehindDirective | flowChanged
 )
 
 // away is what requests are that a route took for another path than this workspace's.
@@ -38,8 +38,8 @@ func away(f flow) flow {
 
 // rewritten is what requests are behind rewrite.
 func rewritten(f flow) flow {
-	if f&flowPassed != 0 {
-		f = f&^flowPassed | flowChanged
+	if f&flowBehindDirective != 0 {
+		f = f&^flowBehindDirective | flowChanged
 	}
 	return moved(f)
 }
@@ -71,5 +71,5 @@ func behind(f flow) flow {
 	if f == 0 {
 		return 0
 	}
-	return flowPassed
+	return flowBehindDirective
 }

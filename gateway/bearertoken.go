@@ -127,7 +127,7 @@ func (q *request) otherBody(c checks) bool {
 		t != "" && t != formType && !strings.HasPrefix(t, "multipart/")
 }
 
-// checkHolder holds a token against what the registry says now of the client that it
+// checkHolder checks a token against what the registry says now of the client that it
 // belongs to. bound: the gateway has bound it to the certificate that it came with.
 func (q *request) checkHolder(raw string, bound bool, t authserver.TokenHolder) error {
 	ended, err := q.store.TokenEnded(q.r.Context(), q.options().Workspace.Name, &verify.AccessToken{Raw: raw, ID: t.JTI})
@@ -165,7 +165,7 @@ func (q *request) checkHolder(raw string, bound bool, t authserver.TokenHolder) 
 	return nil
 }
 
-// checkBound holds a token against the certificate of the connection, where the gateway
+// checkBound checks a token against the certificate of the connection, where the gateway
 // has bound it to one.
 func (q *request) checkBound(p verify.PresentedToken, cert *verify.Certificate) (bound bool, err error) {
 	if !q.options().BindAccessTokens {

@@ -73,16 +73,16 @@ func (q *request) serveEndpoint(next http.Handler, c checks) {
 		return
 	}
 	defer q.logPassed()
-	if q.heldAgainstCRLs() {
+	if q.checkedAgainstCRLs() {
 		handOver(q.r, q.options().CertificateHeader, q.gateway.now())
 	}
 	next.ServeHTTP(q.w, q.r)
 }
 
-// heldAgainstCRLs tells whether the certificate was held against revocation lists, where
+// checkedAgainstCRLs tells whether the certificate was checked against revocation lists, where
 // there are any. One that does not count here (a CA's own, one that is not valid yet) was
 // not, and is not handed to the AS then.
-func (q *request) heldAgainstCRLs() bool {
+func (q *request) checkedAgainstCRLs() bool {
 	if q.options().CRLs == nil {
 		return true
 	}

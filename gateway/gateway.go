@@ -56,7 +56,7 @@ type Options struct {
 	NeedsCertificate, NeedsToken, NeedsEndpointCertificate bool
 	// TokenLifetime is how long a registration token without iat is good at most.
 	TokenLifetime time.Duration
-	// Rules, Version, BindCertificate and Match are what registrations are held against.
+	// Rules, Version, BindCertificate and Match are what registrations are checked against.
 	Rules           verify.RequestRules
 	Version         verify.Version
 	BindCertificate []string

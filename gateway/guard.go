@@ -141,7 +141,7 @@ func (a *authentication) find() error {
 	return nil
 }
 
-// checkFound holds a request against a client of the registry that it names.
+// checkFound checks a request against a client of the registry that it names.
 func (a *authentication) checkFound(c *registry.Client) error {
 	q := a.request
 	if a.other {
@@ -176,7 +176,7 @@ func withCause(err, cause error) error {
 	return err
 }
 
-// checkClient holds a request against what the client of the registry may do, and how it
+// checkClient checks a request against what the client of the registry may do, and how it
 // authenticates.
 func (a *authentication) checkClient(c *registry.Client) error {
 	q := a.request

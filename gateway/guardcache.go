@@ -29,7 +29,7 @@ func (q *request) guardKey(who *verify.ClientAuthentication, cert *verify.Certif
 }
 
 // guardCache remembers the plain requests that the guard has let through, for as long
-// as the registry holds what it held then: reading a client out of a hundred
+// as their records have not changed: reading a client out of a hundred
 // thousand on disk takes 30 us. It is the configuration's own, and ends with it. What
 // it remembers is bounded, 4 MiB from the first request on.
 type guardCache struct {

@@ -123,5 +123,5 @@ func readOtherBody(header http.Header, body []byte) (form string, ok bool) {
 // showsCertificate tells whether the AS learns of the client's certificate. With another body
 // it does not: whatever it may read there, nobody is authenticated by a certificate.
 func (q *request) showsCertificate() bool {
-	return (!q.options().PassOtherBodies || q.r.ContentLength == 0 || isForm(q.r)) && q.heldAgainstCRLs()
+	return (!q.options().PassOtherBodies || q.r.ContentLength == 0 || isForm(q.r)) && q.checkedAgainstCRLs()
 }

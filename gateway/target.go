@@ -57,7 +57,7 @@ const (
 
 func isWide(r rune) bool { return r >= utf8.RuneSelf }
 
-// checkPassed holds a request that may be passed on to what every server reads alike. What
+// checkPassed requires of a request that may be passed on that every server reads it alike. What
 // the gateway answers itself is refused there, each in its own way.
 //
 // Errors: MalformedRequest, MethodNotAllowed.

@@ -36,7 +36,7 @@ func afterLease(err error) *refusal.Error {
 // change is a change of a client in progress.
 type change struct {
 	operation
-	// id is who holds the client meanwhile.
+	// id is who has reserved the client meanwhile.
 	id       string
 	clientID string
 	// check refuses the change, or ends it (errNothingToDo), by the client as it is when the
@@ -242,7 +242,7 @@ func (ch *change) finish(ctx context.Context) error {
 }
 
 // heldBy is the client as it is now, where the change that began with before
-// still holds it.
+// still has it reserved.
 func heldBy(w Writer, before *Client, holder string) (*Client, error) {
 	c, err := loadClient(w, before.Workspace, before.ID)
 	if err != nil {

@@ -80,7 +80,7 @@ type Client struct {
 	// Document names the stored request.
 	Document string `json:"document"`
 	// ChangeUntil is the end of the lease of a change under way, seconds since
-	// 1970; 0 when there is none. Change is who holds it.
+	// 1970; 0 when there is none. Change is who has reserved it.
 	Change      string `json:"change,omitempty"`
 	ChangeUntil int64  `json:"change_until,omitempty"`
 	// AccessTokens are the gateway's own, the newest first, at most two.
@@ -171,7 +171,7 @@ func (c *Client) DN() (dn.Name, error) {
 	return dn.Parse(c.Metadata.TLSClientAuthSubjectDN)
 }
 
-// changing tells whether a change holds the client.
+// changing tells whether a change has reserved the client.
 func (c *Client) changing(now time.Time) bool {
 	return c.Change != "" && now.Unix() < c.ChangeUntil
 }

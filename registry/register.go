@@ -16,7 +16,7 @@ type Registration struct {
 	Token       *verify.AccessToken
 	// Spent is why the AS refuses Token, when it was used up before (TokenSpent): good
 	// for a repetition of the registration that used it up, and for nothing else, which
-	// gets this error. Default: the AS has vouched for Token.
+	// gets this error. Default: the AS has confirmed Token.
 	Spent error
 	// RequestedMetadata is what the request asks for, where policies have narrowed Checked.
 	// Default: Checked's metadata.

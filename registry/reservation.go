@@ -35,7 +35,7 @@ func errRequestUsed() *refusal.Error {
 }
 
 // errReserved is in the chain of refusals for what is reserved and not used up: the request
-// that holds it is at work, or its answer was lost and nobody knows yet what became of it. It
+// that has reserved it is at work, or its answer was lost and nobody knows yet what became of it. It
 // may be given back, so that nothing is to be thrown away for it.
 var errReserved = errors.New("registry: another request has reserved it")
 
@@ -69,7 +69,7 @@ func requestReservation(workspace, holder string, q *verify.Request) reservation
 	return reservation{key: key("jti", workspace, q.Issuer, q.JTI), holder: holder, expires: q.Expires, used: errRequestUsed}
 }
 
-// exactToken is the reservation of a token as it is spelt. Nobody has vouched for a
+// exactToken is the reservation of a token as it is spelt. Nobody has confirmed a
 // token that was spent, so that no other spelling may pass for it.
 func exactToken(workspace, holder string, t *verify.AccessToken) reservation {
 	return tokenReservations(workspace, holder, t)[0]

@@ -24,7 +24,7 @@ const MaxToken = 8 << 10
 // takes one value or another: where there are several, none may be believed.
 var TokenMembers = []string{"active", "client_id", "azp", "sub", "scope", "cnf", "exp", "iat", "iss", "aud", "jti", "access_token"}
 
-// AccessToken is an access token that the AS has vouched for, by introspection
+// AccessToken is an access token that the AS has confirmed, by introspection
 // (RFC 7662) or by its signature (RFC 9068).
 type AccessToken struct {
 	// Raw is the token itself. Never logged.
@@ -110,7 +110,7 @@ func (t *AccessToken) Keys() []string {
 		if len(rest) >= distinctive {
 			texts = append(texts, rest)
 		}
-		// Only names the token; the AS has vouched for it, and nothing else is read from it.
+		// Only names the token; the AS has confirmed it, and nothing else is read from it.
 		if claims, err := UnverifiedAnswer([]byte(strings.Join(segments[:3], "."))); err == nil {
 			if jti, _, err := claims.String("jti"); err == nil {
 				texts = append(texts, jti)
@@ -134,7 +134,7 @@ func (t *AccessToken) Keys() []string {
 	return keys
 }
 
-// ReadAccessToken reads the claims of an access token that the AS has vouched for, in an
+// ReadAccessToken reads the claims of an access token that the AS has confirmed, in an
 // introspection answer or by its signature: both have the same names.
 //
 // Errors: InvalidToken for one that is bound to something else than a certificate; else a

@@ -28,8 +28,8 @@ const assertionType = "client-authentication+jwt"
 
 var assertionTypes = append(slices.Clip(neutralTypes), assertionType)
 
-// CheckAssertionAudience holds what a client assertion says of its audience against RFC
-// 10070, where the AS verifies it. With issuerOnly one without that RFC's typ is held to the
+// CheckAssertionAudience checks what a client assertion says of its audience against RFC
+// 10070, where the AS verifies it. With issuerOnly one without that RFC's typ must satisfy the
 // issuer too; otherwise its audience is the AS's affair.
 //
 // Errors: InvalidClient.
@@ -52,7 +52,7 @@ func refuseAssertion(err error) error {
 	return refusal.New(refusal.InvalidClient, "client_assertion", "client authentication: client_assertion %s", refusal.Advise(err, "sign a new one as RFC 7523 says"))
 }
 
-// checkAudience holds the aud of an assertion against the rules. All of its values count:
+// checkAudience checks the aud of an assertion against the rules. All of its values count:
 // another server that is named too could send the assertion here.
 func (r *AssertionRules) checkAudience(typ string, claims strictjson.Object) (AssertionForm, error) {
 	form, audiences, err := assertionForm(typ, claims, r.Issuer)

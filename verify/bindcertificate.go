@@ -32,8 +32,8 @@ const (
 // BindingForms are all of them.
 var BindingForms = []string{BindSSAJWKS, BindCommonName, BindOrganizationIdentifier}
 
-// BindCertificate holds the certificate against the statement in each of the
-// forms: all must hold. keys are the JWKS of the software and of its
+// BindCertificate checks the certificate against the statement in each of the
+// forms: all must pass. keys are the JWKS of the software and of its
 // organisation; they are asked last, only for BindSSAJWKS, and once more for
 // newer ones when the certificate is not among them.
 //

@@ -272,7 +272,7 @@ func refuseClient(format string, args ...any) error {
 		refusal.Advise(fmt.Errorf(format, args...), "authenticate as the client was registered"))
 }
 
-// checkBeside holds the certificate beside an assertion against what the client needs. A
+// checkBeside checks the certificate beside an assertion against what the client needs. A
 // client of which no DN is known, because none was asked for when it was registered,
 // presents any that was verified.
 func (a *Authenticator) checkBeside(cert *Certificate) error {

@@ -13,7 +13,7 @@ import (
 )
 
 // Metadata is what a client is registered with: the client metadata of RFC 7591
-// 2, OpenID Connect Registration 2 and RFC 8705 2.1.2, after every rule held.
+// 2, OpenID Connect Registration 2 and RFC 8705 2.1.2, after every rule has passed.
 type Metadata struct {
 	RedirectURIs            []string `json:"redirect_uris"`
 	TokenEndpointAuthMethod string   `json:"token_endpoint_auth_method"`

@@ -120,7 +120,7 @@ func checkGrantTypes(e *evaluation) error {
 	return nil
 }
 
-// checkResponseTypes holds them against the grants too (RFC 7591 2.1): each that is known
+// checkResponseTypes checks them against the grants too (RFC 7591 2.1): each that is known
 // here needs authorization_code, and that needs one.
 func checkResponseTypes(e *evaluation) error {
 	list, ok, err := e.claims.Strings("response_types")

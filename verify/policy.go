@@ -109,7 +109,7 @@ func tooLate(within time.Duration) error {
 
 func fault(err error) Decision { return Decision{Fault: err, Reason: trace.Bounded(err.Error())} }
 
-// checked holds a decision to what one may be.
+// checked refuses a decision that is not what one may be.
 func (d Decision) checked(in *PolicyInput) Decision {
 	if d.Allowed {
 		if err := d.narrows(in.Registration); err != nil {

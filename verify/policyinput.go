@@ -23,7 +23,7 @@ const (
 // Operations are all of them.
 var Operations = []string{OperationCreate, OperationRead, OperationUpdate, OperationDelete}
 
-// PolicyInput is everything that a policy may look at, after all other checks held.
+// PolicyInput is everything that a policy may look at, after all other checks have passed.
 // Its JSON is what a policy in Rego sees as input, its names are those of a policy in CEL.
 type PolicyInput struct {
 	// Operation is one of Operations.

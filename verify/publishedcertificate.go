@@ -87,7 +87,7 @@ func (e *evaluation) transportOf(keys []Key, name dn.Name) (_ dn.Name, _ *x509.C
 	return nil, nil, fault
 }
 
-// checkPublished holds a certificate of the software's JWKS against what the site
+// checkPublished checks a certificate of the software's JWKS against what the site
 // demands of one that a client presents.
 func (e *evaluation) checkPublished(k Key, leaf *x509.Certificate) error {
 	refuse := func(why string) *refusal.Error {

@@ -45,7 +45,7 @@ func checkRedirectURIs(e *evaluation) error {
 	return nil
 }
 
-// publicURI holds a URI that browsers, or the AS, will be sent to against what
+// publicURI checks a URI that browsers, or the AS, will be sent to against what
 // every such URI must be. host is in lower case, without a dot at its end.
 func publicURI(uri string) (host string, err error) {
 	if len(uri) > maxURI {

@@ -94,7 +94,7 @@ func VerifyRequest(ctx context.Context, raw []byte, rules *RequestRules, now tim
 		checks.Off("request", "signature", "signed_request_body off")
 	} else {
 		if err := r.verify(ctx, t, rules); err != nil {
-			if r.Statement.Unsigned || r.Statement.None { // vouched for by this signature alone
+			if r.Statement.Unsigned || r.Statement.None { // trusted by this signature alone
 				r.Statement = nil
 			}
 			return r, err
@@ -202,7 +202,7 @@ func (r *RequestRules) signedByEndpoint(s *SoftwareStatement) bool {
 
 func (r *RequestRules) keys(s *SoftwareStatement) (KeySource, error) {
 	if s.Unsigned {
-		return s.Issuer.Keys, nil // nothing that it names has been vouched for
+		return s.Issuer.Keys, nil // nothing that it names has been verified
 	}
 	if !r.signedByEndpoint(s) {
 		return r.Keys, nil

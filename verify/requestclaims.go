@@ -20,7 +20,7 @@ import (
 
 var base62 = regexp.MustCompile(`^[0-9A-Za-z]{1,22}$`)
 
-// checkClaims holds the claims of the JWT itself (not the metadata) against the
+// checkClaims checks the claims of the JWT itself (not the metadata) against the
 // rules. In an unsigned body each may be absent.
 func (r *Request) checkClaims(checks *trace.Trace, rules *RequestRules, now time.Time) error {
 	for _, check := range []struct {
@@ -47,7 +47,7 @@ func (r *Request) checkClaims(checks *trace.Trace, rules *RequestRules, now time
 	return nil
 }
 
-// checkIssuer holds iss against the software that the statement is for.
+// checkIssuer checks iss against the software that the statement is for.
 func (r *Request) checkIssuer(rules *RequestRules, _ time.Time) error {
 	var said bool
 	var err error

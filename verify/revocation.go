@@ -49,7 +49,7 @@ func (u *Unchecked) Refusal() *refusal.Error {
 	return e
 }
 
-// CheckRevocation holds the certificate, and those of the CAs between it and the one that
+// CheckRevocation checks the certificate, and those of the CAs between it and the one that
 // the site trusts, against the lists of their issuers (RFC 5280 6.3). What is on a list was
 // revoked, however old the list is. unchecked is the first certificate that no current
 // list covers, nil for none; of a CA's certificate only where a list of its issuer is, or

@@ -138,7 +138,7 @@ func VerifySoftwareStatement(ctx context.Context, raw []byte, issuers []*Issuer,
 	return s, nil
 }
 
-// satisfies holds a statement against what the operator demands of this directory's.
+// satisfies checks a statement against what the operator demands of this directory's.
 func (s *SoftwareStatement) satisfies(checks *trace.Trace, demands []Demand) error {
 	for _, d := range demands {
 		checks.BeginWith("software_statement", d.Claim, "what the bank demands of this directory", func() any { return s.Claims.Raw(d.Claim) })

@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
-// checkStatementBinds holds the outcome against client metadata that the
+// checkStatementBinds checks the outcome against client metadata that the
 // directory itself put into the SSA: they bind, the request may only narrow them.
 func checkStatementBinds(e *evaluation) error {
 	m, stated := &e.out.Metadata, e.ssa.stated()

@@ -87,7 +87,7 @@ func (e *evaluation) captureSubject() error {
 
 var errNameless = errors.New("the transport certificate has an empty subject; use another certificate")
 
-// followPattern tells whether a DN is held to the pattern of DCR 3.4.
+// followPattern tells whether a DN must satisfy the pattern of DCR 3.4.
 func (e *evaluation) followPattern() bool {
 	return e.Supported.SubjectDNPattern && !e.Supported.Lenient.allows("tls_client_auth_subject_dn")
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
-// against are the flags of a candidate that is held to what is registered.
+// against are the flags of a candidate that is compared with what is registered.
 type against struct {
 	policy, registry, workspace, operation string
 	address, config, adapter               string

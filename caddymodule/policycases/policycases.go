@@ -11,7 +11,7 @@
 //	}
 //
 // The input is base, a file of the same form as a policy's input, with change merged
-// into it (RFC 7396). Every policy of the folder is held to every case.
+// into it (RFC 7396). Every policy of the folder runs every case.
 //
 // Beside them only *.json and *.md may stand, and hidden files: anything else might be a
 // policy or a case with a slip in its name, which would test nothing.

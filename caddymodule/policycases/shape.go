@@ -20,7 +20,7 @@ var (
 	anyType    = reflect.TypeFor[any]()
 )
 
-// check holds the next value to a type: encoding/json takes names in any case, the last of
+// check compares the next value with a type: encoding/json takes names in any case, the last of
 // two members, and tells neither where a fault is nor what should be there. In a change
 // null takes a member away.
 func (d *document) check(t reflect.Type, name string, change bool) error {

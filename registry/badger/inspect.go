@@ -128,7 +128,7 @@ func globbed(dir string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
 }
 
-// compare holds what was found against HEAD.
+// compare compares what was found with HEAD.
 func (i *inspection) compare() (reason string) {
 	h := i.head
 	switch {

@@ -58,7 +58,7 @@ func once(known map[uint64]link, version uint64, l link) error {
 	return nil
 }
 
-// check holds the runs of all tables against each other.
+// check compares the runs of all tables with each other.
 func (l *links) check() error {
 	for version, before := range l.before {
 		if last, ok := l.last[version-1]; ok && last != before {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// ErrLoss is what Open returns for a directory that does not hold what it held: damaged,
+// ErrLoss is what Open returns for a directory that does not contain what was written: damaged,
 // with files missing, or put together from several copies. Nothing in it was changed.
 var ErrLoss = errors.New("registry/badger: the store does not hold what it held")
 

@@ -43,7 +43,7 @@ const (
 // Open opens the directory, or makes an empty store in it. The error is
 // ErrLocked where the directory is held already, ErrReadOnly where it cannot be
 // written, ErrFull where the disk has less than 32 MB of room, ErrLoss where the directory
-// does not hold what it held, or says what failed.
+// does not contain what was written, or says what failed.
 func Open(o Options) (*Store, error) {
 	return open(o, func(*badger.Options) {})
 }
@@ -169,7 +169,7 @@ func makePrivate(dir string, logger Logger) error {
 }
 
 // openError tells a held directory from other errors. Badger wraps none of its
-// causes, so its words are all there is; TestLocked holds them.
+// causes, so its words are all there is; TestLocked checks them.
 func openError(dir string, err error) error {
 	if !strings.Contains(err.Error(), "Another process is using this Badger database") {
 		return fmt.Errorf("registry/badger: open %s: %w; if a file is damaged or missing, %s", dir, err, restoreIt)

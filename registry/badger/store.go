@@ -6,7 +6,7 @@
 // opens without what came after. So each commit has an entry that names the one before it
 // (chain.go), and the file HEAD in the directory names the last one (head.go): it is written
 // before a commit's answers, and synced within about a second. Before Badger opens the directory,
-// it is read and both are held against it (inspect.go, follow.go), and the tables against each
+// it is read and both are compared with it (inspect.go, follow.go), and the tables against each
 // other (links.go). Only the rest of a commit that HEAD does not know of may be cut off. Anything else is an ErrLoss, and nothing is
 // changed, unless Options.AcceptLoss names that very loss: then what Badger would misread
 // is set aside (setaside.go), and the first commit after it leaves the key

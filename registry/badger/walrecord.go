@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// What Badger 4 writes into its files; TestFormat holds it against the Badger that
+// What Badger 4 writes into its files; TestFormat compares it with the Badger that
 // this is built with.
 const (
 	// fileHeader begins .mem and .vlog files: the id of a data key, zero without

@@ -28,7 +28,7 @@ type Write struct {
 	Deleted bool
 }
 
-// Buffer collects the writes of one update and holds the limits of the
+// Buffer collects the writes of one update and enforces the limits of the
 // contract, registry.MaxUpdateKeys and registry.MaxUpdateBytes. The zero value
 // is empty and ready. It is for one goroutine at a time.
 type Buffer struct {

@@ -1,5 +1,5 @@
 // Package memory is a registry.Store for tests, and for what must leave nothing behind,
-// like an explanation of a request. It holds the whole contract but
+// like an explanation of a request. It keeps the whole contract but
 // durability: what it knows ends with the process.
 package memory
 
