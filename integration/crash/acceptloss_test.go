@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 )
@@ -43,10 +44,9 @@ func TestKilledWhileAccepting(t *testing.T) {
 	if err := os.Rename(dir, damaged); err != nil {
 		t.Fatal(err)
 	}
-	line := "store badger " + dir
-	accepting := strings.Replace(b.Caddyfile, line+"\n", line+" {\n\t\t\taccept_loss "+found[1]+"\n\t\t}\n", 1)
-	if accepting == b.Caddyfile {
-		t.Fatal("no store in the Caddyfile")
+	accepting, err := gateway.Apply(b.Caddyfile, gateway.At(gateway.Global, "openbanking_dcr", "store").Add("accept_loss "+found[1]))
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, point := range []string{"store: set aside", "store: cut off", storeCommitted, "store: loss told"} {
 		for name, again := range map[string]string{"with the word": accepting, "without it": b.Caddyfile} {

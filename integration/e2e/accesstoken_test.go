@@ -12,8 +12,8 @@ import (
 // TestRegistrationAccessToken: with a token of the gateway's own a client manages
 // itself, with its certificate, and without the AS being asked for it.
 func TestRegistrationAccessToken(t *testing.T) {
-	replace := []gateway.Replacement{gateway.UnlimitedAnd("registration_access_token {", "\tttl 1h", "\trotate", "}")}
-	once(t, story.Options{Replace: replace}, func(t *testing.T, p *story.Play) {
+	edits := []gateway.Edit{gateway.Unlimited, gateway.Workspace("registration_access_token {", "\tttl 1h", "\trotate", "}")}
+	once(t, story.Options{Edits: edits}, func(t *testing.T, p *story.Play) {
 		client := p.Client(p.Acme)
 		r := registers(t, p, client, nil)
 		answered(t, r, nil, 201, "")

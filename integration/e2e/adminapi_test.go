@@ -246,7 +246,7 @@ func TestBacklog(t *testing.T) {
 // TestAnswerLostIsListed: without client_id_header a lost answer leaves a client at
 // the AS that nobody can find. It is listed, until somebody has looked for it.
 func TestAnswerLostIsListed(t *testing.T) {
-	once(t, story.Options{Replace: []gateway.Replacement{{Old: "\t\t\t\tclient_id_header X-Client-Id\n", New: ""}}}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{Edits: []gateway.Edit{chosenByTheAS}}, func(t *testing.T, p *story.Play) {
 		path, err := p.InternalRegistration(t.Context())
 		if err != nil {
 			t.Fatal(err)

@@ -14,8 +14,7 @@ import (
 // TestAssertionAudience: with assertion_audience issuer the gateway takes, in bridge mode,
 // assertions for the issuer alone. All forms of them are in the tables of gateway.
 func TestAssertionAudience(t *testing.T) {
-	const here = "\t\tauthorization_server "
-	once(t, story.Options{Replace: []gateway.Replacement{bridge, {Old: here, New: "\t\tassertion_audience issuer\n" + here}}}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{Edits: []gateway.Edit{bridge, gateway.Workspace("assertion_audience issuer")}}, func(t *testing.T, p *story.Play) {
 		client, token := p.Client(p.Acme), p.Endpoint("token_endpoint")
 		id := registers(t, p, client, assertions).Text("client_id")
 		for audience, status := range map[string]int{p.Issuer: http.StatusOK, token: http.StatusUnauthorized} {

@@ -278,11 +278,8 @@ func userinfo(t *testing.T, p *story.Play, kind string) {
 // counted.
 func TestTokensThatNobodyKnows(t *testing.T) {
 	t.Parallel()
-	replace := []gateway.Replacement{
-		{Old: "\t\t\tclient gateway {env.AS_SECRET}\n", New: ""},
-		{Old: "access_token dcr_register {\n\t\t\tclient registrar {env.REGISTRAR_SECRET}\n\t\t}\n", New: "access_token off\n"},
-	}
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: replace}))
+	edits := []gateway.Edit{gateway.At("client gateway").Remove(), tokenOff}
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Edits: edits}))
 	id := answered(t, registers(t, p, p.Client(p.Acme), map[string]any{"response_types": []string{"code"}}), nil, 201, "").Text("client_id")
 	token, _ := consent(t, p, id)
 	defer suspend(t, p, id)()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/directory"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
@@ -22,8 +23,7 @@ func TestDemands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const here = "\t\tsoftware_statement \"OpenBanking Ltd\" {\n"
-	demands := []string{here, here + "\t\t\tsoftware_mode Live\n\t\t\torg_id " + p.Acme.OrgID + "\n"}
+	demands := gateway.At("software_statement").Add("software_mode Live", "org_id "+p.Acme.OrgID)
 	ask := func(client *tpp.Client, contentType string, statement map[string]any, want row) {
 		t.Helper()
 		token, _, err := p.Prepare(t.Context())
@@ -57,14 +57,14 @@ func TestDemands(t *testing.T) {
 	const jose, bare = "application/jose", "application/json"
 	created, unapproved := row{status: http.StatusCreated}, row{400, "unapproved_software_statement", "", "software_statement: "}
 	unbound := row{400, "invalid_client_metadata", "", "client_certificate: "}
-	reload(t, p, "bind_certificate ssa_jwks", demands...)
+	reload(t, p, gateway.Workspace("bind_certificate ssa_jwks"), demands)
 	ask(p.Client(p.Acme), jose, map[string]any{"software_mode": "Test"}, unapproved)
 	ask(p.Client(p.Acme), jose, map[string]any{"org_id": "0015800001041RZZZZ"}, unapproved)
 	ask(p.Client(p.Acme), jose, map[string]any{"org_status": "Withdrawn"}, unapproved)
 	ask(presenting(t, p, certificate), jose, nil, unbound)
 	ask(p.Client(p.Acme), bare, nil, row{415, "invalid_request", "", "Content-Type: "})
 	ask(p.Client(p.Acme), jose, nil, created)
-	reload(t, p, "bind_certificate ssa_jwks", "\t\tsigned_request_body\n", "\t\tsigned_request_body off\n")
+	reload(t, p, gateway.Workspace("bind_certificate ssa_jwks"), gateway.At("signed_request_body").Set("off"))
 	ask(p.Client(p.Other), bare, nil, unbound)
 	ask(p.Client(p.Acme), jose, nil, row{415, "invalid_request", "", "Content-Type: "})
 	ask(p.Client(p.Acme), bare, nil, created)

@@ -17,7 +17,7 @@ import (
 )
 
 // bridge has the gateway authenticate at the AS in the clients' place.
-var bridge = gateway.Replacement{Old: "\t\t\ttoken_endpoint_auth auto\n", New: "\t\t\ttoken_endpoint_auth bridge\n"}
+var bridge = gateway.At("token_endpoint_auth").Set("bridge")
 
 var assertions = map[string]any{
 	"token_endpoint_auth_method": "private_key_jwt", "token_endpoint_auth_signing_alg": "PS256", "tls_client_auth_subject_dn": nil,
@@ -25,7 +25,7 @@ var assertions = map[string]any{
 
 // TestBridgeStory tells the whole story in bridge mode: a TPP sees no difference.
 func TestBridgeStory(t *testing.T) {
-	each(t, story.Options{Replace: []gateway.Replacement{bridge}}, func(t *testing.T, p *story.Play) {
+	each(t, story.Options{Edits: []gateway.Edit{bridge}}, func(t *testing.T, p *story.Play) {
 		for _, step := range story.Steps {
 			if err := step.Run(p, t.Context()); err != nil {
 				t.Fatalf("%s: %v", step.Title, err)
@@ -61,7 +61,7 @@ func secretOf(t *testing.T, p *story.Play, id string) string {
 // TestBridge: a client authenticates at the gateway as it was registered, and in no
 // other way; the AS sees the gateway's secret, and nothing of the client's credentials.
 func TestBridge(t *testing.T) {
-	each(t, story.Options{Replace: []gateway.Replacement{bridge}}, func(t *testing.T, p *story.Play) {
+	each(t, story.Options{Edits: []gateway.Edit{bridge}}, func(t *testing.T, p *story.Play) {
 		client, token := p.Client(p.Acme), p.Endpoint("token_endpoint")
 		mtls := registers(t, p, client, nil).Text("client_id")
 		signing := registers(t, p, client, assertions).Text("client_id")
@@ -174,7 +174,7 @@ func activeAtAS(t *testing.T, p *story.Play, token string) (bool, error) {
 // TestOneAssertion: of requests that come together with one assertion one is authenticated.
 func TestOneAssertion(t *testing.T) {
 	t.Parallel()
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Binary: raceDetecting(t), Replace: []gateway.Replacement{bridge}}))
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Binary: raceDetecting(t), Edits: []gateway.Edit{bridge}}))
 	client := p.Client(p.Acme)
 	id := registers(t, p, client, assertions).Text("client_id")
 	assertion, err := p.Acme.Assertion(id, p.Issuer, nil)
@@ -209,7 +209,7 @@ func TestOneAssertion(t *testing.T) {
 // TestRotatedSecret: the operator has the AS give the clients other secrets, and their
 // TPPs, which ask for tokens all the time, do not notice.
 func TestRotatedSecret(t *testing.T) {
-	each(t, story.Options{Replace: []gateway.Replacement{bridge, gateway.Unlimited}}, func(t *testing.T, p *story.Play) {
+	each(t, story.Options{Edits: []gateway.Edit{bridge, gateway.Unlimited}}, func(t *testing.T, p *story.Play) {
 		client := p.Client(p.Acme)
 		id := registers(t, p, client, nil).Text("client_id")
 		before := secretOf(t, p, id)
@@ -269,7 +269,7 @@ func TestRotatedSecret(t *testing.T) {
 // TestRotatedSecretSurvivesCrash: the gateway is killed when the AS has given a client
 // another secret and the answer is on its way. It finds the secret out by itself.
 func TestRotatedSecretSurvivesCrash(t *testing.T) {
-	each(t, story.Options{Binary: crashing(t), Replace: []gateway.Replacement{bridge, gateway.Unlimited}}, func(t *testing.T, p *story.Play) {
+	each(t, story.Options{Binary: crashing(t), Edits: []gateway.Edit{bridge, gateway.Unlimited}}, func(t *testing.T, p *story.Play) {
 		client := p.Client(p.Acme)
 		id := registers(t, p, client, nil).Text("client_id")
 		before := secretOf(t, p, id)

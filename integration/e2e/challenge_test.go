@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
@@ -35,10 +36,10 @@ func TestNoCertificate(t *testing.T) {
 	t.Cleanup(none.Close)
 	refused("none", none)
 	// In this mode Caddy takes every certificate and verifies none.
-	reload(t, p, "", "mode verify_if_given", "mode request")
+	reload(t, p, gateway.At("client_auth", "mode").Set("request"))
 	refused("of another directory", presenting(t, p, p.Stranger.Transport))
 	refused("the right one, not verified", presenting(t, p, p.Acme.Transport))
-	reload(t, p, "")
+	reload(t, p)
 	r, err := presenting(t, p, p.Acme.Transport).Register(t.Context(), p.Register, token, body)
 	answered(t, r, err, 201, "")
 }

@@ -183,7 +183,7 @@ func TestNewDNByUpdate(t *testing.T) {
 		}
 		r, err := put(foreign)
 		answered(t, r, err, 400, "invalid_client_metadata")
-		reload(t, p, "") // the keys of before are fresh for a while, and were asked for again just now
+		reload(t, p) // the keys of before are fresh for a while, and were asked for again just now
 		r, err = put(dn)
 		answered(t, r, err, 200, "")
 		for client, status := range map[*tpp.Client]int{p.Client(p.Acme): http.StatusUnauthorized, next: http.StatusOK} {

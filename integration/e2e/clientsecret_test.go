@@ -23,7 +23,7 @@ const secretWords = "token_endpoint_auth_methods tls_client_auth private_key_jwt
 
 // secretMethods are on here. The gateway is the client at the AS for these alone: both
 // servers can do tls_client_auth and private_key_jwt themselves.
-var secretMethods = gateway.UnlimitedAnd(secretWords, "explain on", "reregister return")
+var secretMethods = []gateway.Edit{gateway.Unlimited, gateway.Workspace(secretWords, "explain on", "reregister return")}
 
 // asTool are the claims of the official tool: it names PS256 for every method, because the
 // official files have no HS256.
@@ -82,7 +82,7 @@ func hmacAssertion(t *testing.T, id, audience, secret string, header map[string]
 // tokens and manages its registration; the AS knows another secret, and nobody but the TPP
 // is told the TPP's.
 func TestClientSecrets(t *testing.T) {
-	each(t, story.Options{Replace: []gateway.Replacement{secretMethods}}, func(t *testing.T, p *story.Play) {
+	each(t, story.Options{Edits: secretMethods}, func(t *testing.T, p *story.Play) {
 		s := &secrets{t: t, p: p, token: p.Endpoint("token_endpoint")}
 		d, err := p.Client(p.Acme).Discover(t.Context(), p.Issuer)
 		if err != nil || fmt.Sprint(d.JSON["token_endpoint_auth_methods_supported"]) != "[tls_client_auth private_key_jwt client_secret_basic client_secret_post client_secret_jwt]" ||

@@ -67,7 +67,7 @@ func repeat(s string, n int) []string {
 // TestOneToken: of many registrations with one token, exactly one is made. The others are
 // told to come back while that is at work (503), and that the token is used up when it is done.
 func TestOneToken(t *testing.T) {
-	once(t, story.Options{Binary: raceDetecting(t), Replace: []gateway.Replacement{gateway.Unlimited}}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{Binary: raceDetecting(t), Edits: []gateway.Edit{gateway.Unlimited}}, func(t *testing.T, p *story.Play) {
 		token, _, err := p.Prepare(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -138,8 +138,8 @@ func TestRepeatedRegistrations(t *testing.T) {
 		"reject": {map[string]int{"201": 1, "401": crowd - 1}, map[string]int{"400": crowd}, 1, "401 invalid_token"},
 	} {
 		t.Run(mode, func(t *testing.T) {
-			replace := []gateway.Replacement{gateway.UnlimitedAnd("reregister " + mode)}
-			once(t, story.Options{Binary: raceDetecting(t), Replace: replace}, func(t *testing.T, p *story.Play) {
+			edits := []gateway.Edit{gateway.Unlimited, gateway.Workspace("reregister " + mode)}
+			once(t, story.Options{Binary: raceDetecting(t), Edits: edits}, func(t *testing.T, p *story.Play) {
 				token, body, err := p.Prepare(t.Context())
 				if err != nil {
 					t.Fatal(err)
@@ -184,8 +184,8 @@ func TestRepeatedRegistrations(t *testing.T) {
 
 // TestUpdatedByRegistration: in update mode a POST with other metadata changes the client in place.
 func TestUpdatedByRegistration(t *testing.T) {
-	replace := []gateway.Replacement{gateway.UnlimitedAnd("reregister update 1h")}
-	once(t, story.Options{Replace: replace}, func(t *testing.T, p *story.Play) {
+	edits := []gateway.Edit{gateway.Unlimited, gateway.Workspace("reregister update 1h")}
+	once(t, story.Options{Edits: edits}, func(t *testing.T, p *story.Play) {
 		first := registers(t, p, p.Client(p.Acme), nil)
 		answered(t, first, nil, 201, "")
 		second := registers(t, p, p.Client(p.Acme), map[string]any{"redirect_uris": []string{"https://tpp.example/other"}})

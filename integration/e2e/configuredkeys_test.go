@@ -4,11 +4,11 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/directory"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
 
@@ -29,32 +29,31 @@ func TestConfiguredKeys(t *testing.T) {
 		}
 		return file
 	}
-	address := "jwks_uri " + p.Directory.JWKSURL() + "\n"
-	if strings.Count(p.Caddyfile, address) != 1 {
-		t.Fatalf("no %q in\n%s", address, p.Caddyfile)
+	statement := func(keys any) gateway.Edit {
+		return gateway.At("software_statement", "jwks_uri").Replace("jwks "+write(keys), "jwks_hosts 127.0.0.1 localhost")
 	}
-	fetched := " {\n\t\t\tprivate_addresses\n\t\t\ttrust_pool file " + filepath.Join(p.Dir, "ca.pem") + "\n\t\t}\n"
+	request := gateway.At("signed_request_body")
 	for _, c := range []struct {
-		name  string
-		pairs []string
+		name string
+		edit gateway.Edit
 		// signers of statement and request that are accepted.
 		statement, request directory.Key
 		// others that are not.
 		forgedStatement, forgedRequest directory.Key
 	}{
-		{"directory's keys in a file", []string{address, "jwks " + write(p.Directory.JWKS()) + "\n\t\t\tjwks_hosts 127.0.0.1 localhost\n"},
+		{"directory's keys in a file", statement(p.Directory.JWKS()),
 			p.Directory.Signing, p.Acme.Signing, p.Other.Signing, p.Other.Signing},
-		{"another directory's keys in a file", []string{address, "jwks " + write(p.Other.JWKS()) + "\n\t\t\tjwks_hosts 127.0.0.1 localhost\n"},
+		{"another directory's keys in a file", statement(p.Other.JWKS()),
 			p.Other.Signing, p.Acme.Signing, p.Directory.Signing, p.Other.Signing},
-		{"software_jwks_endpoint, in words", []string{"\t\tsigned_request_body\n", "\t\tsigned_request_body software_jwks_endpoint\n"},
+		{"software_jwks_endpoint, in words", request.Set("software_jwks_endpoint"),
 			p.Directory.Signing, p.Acme.Signing, p.Acme.Signing, p.Other.Signing},
-		{"request's keys in a file", []string{"\t\tsigned_request_body\n", "\t\tsigned_request_body jwks " + write(p.Other.JWKS()) + "\n"},
+		{"request's keys in a file", request.Set("jwks", write(p.Other.JWKS())),
 			p.Directory.Signing, p.Other.Signing, p.Acme.Signing, p.Acme.Signing},
-		{"request's keys at an address", []string{"\t\tsigned_request_body\n", "\t\tsigned_request_body jwks_uri " + p.Other.JWKSEndpoint() + fetched},
+		{"request's keys at an address", request.Replace("signed_request_body jwks_uri "+p.Other.JWKSEndpoint()+" {", "\tprivate_addresses", "\ttrust_pool file "+filepath.Join(p.Dir, "ca.pem"), "}"),
 			p.Directory.Signing, p.Other.Signing, p.Acme.Signing, p.Acme.Signing},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			reload(t, p, "", c.pairs...)
+			reload(t, p, c.edit)
 			for _, signers := range []struct {
 				statement, request directory.Key
 				row                row

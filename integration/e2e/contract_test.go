@@ -28,10 +28,10 @@ func specifications() string { return filepath.Join(checkout.Root(), "..", "shar
 // OpenAPI files, each version served as itself.
 func TestContract(t *testing.T) {
 	t.Parallel()
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{gateway.Unlimited}}))
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Edits: []gateway.Edit{gateway.Unlimited}}))
 	for _, version := range contract.Versions {
 		t.Run(version, func(t *testing.T) {
-			reload(t, p, "version "+version+"\n"+secretWords)
+			reload(t, p, gateway.Workspace("version "+version, secretWords))
 			c := &contractor{t: t, p: p, version: version, register: p.Issuer + "/openbankinguk/dcr/v" + version + "/register"}
 			var err error
 			if c.spec, err = contract.Open(specifications(), version); errors.Is(err, os.ErrNotExist) {
@@ -58,10 +58,10 @@ func TestContract(t *testing.T) {
 // of the request which the client is registered with.
 func TestContractWithRequestClaims(t *testing.T) {
 	t.Parallel()
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{gateway.Unlimited}}))
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Edits: []gateway.Edit{gateway.Unlimited}}))
 	for _, version := range contract.Versions {
 		t.Run(version, func(t *testing.T) {
-			reload(t, p, "version "+version+"\nanswer_request_claims\nreregister return\n"+secretWords)
+			reload(t, p, gateway.Workspace("version "+version, "answer_request_claims", "reregister return", secretWords))
 			c := &contractor{t: t, p: p, version: version, register: p.Issuer + "/openbankinguk/dcr/v" + version + "/register"}
 			var err error
 			if c.spec, err = contract.Open(specifications(), version); err == nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/directory"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
@@ -112,7 +113,7 @@ func (c *contractor) client() (id, token string) {
 
 // names are those of software that is not as short and plain as the files think.
 func (c *contractor) names() {
-	reload(c.t, c.p, "lenient\nversion "+c.version)
+	reload(c.t, c.p, gateway.Workspace("lenient", "version "+c.version))
 	for name, e := range map[string]directory.Enrolment{
 		"a comma":   {OrgName: "Other, Sons & Co"},
 		"long":      {OrgName: strings.Repeat("Long ", 12) + "Ltd"},
@@ -141,8 +142,8 @@ func (c *contractor) names() {
 
 // switches are answers that only other words in the Caddyfile bring.
 func (c *contractor) switches() {
-	words := "version " + c.version
-	reload(c.t, c.p, words)
+	version := gateway.Workspace("version " + c.version)
+	reload(c.t, c.p, version)
 	id, own := c.client()
 	one := story.Call{URL: c.register + "/" + id, As: c.p.Acme, Token: own}
 	calls := func(name string, status int, methods ...string) {
@@ -166,13 +167,13 @@ func (c *contractor) switches() {
 	if err := c.p.AS.ResetFaults(c.t.Context()); err != nil {
 		c.t.Fatal(err)
 	}
-	reload(c.t, c.p, words+"\nregistration off\nmanagement off")
+	reload(c.t, c.p, version, gateway.Workspace("registration off", "management off"))
 	calls("switched off", 403, "POST", "GET", "PUT", "DELETE")
-	reload(c.t, c.p, words+"\nmanagement off {\nmethod_not_allowed\n}")
+	reload(c.t, c.p, version, gateway.Workspace("management off {", "\tmethod_not_allowed", "}"))
 	calls("switched off, as a method", 405, "GET", "PUT", "DELETE")
-	reload(c.t, c.p, words, "\t\trate_limit off\n", "\t\trate_limit 1 1h\n")
+	reload(c.t, c.p, version, gateway.At("rate_limit").Set("1", "1h"))
 	calls("the only one", 200, "GET")
 	calls("too many", 429, "POST", "GET", "PUT", "DELETE")
-	reload(c.t, c.p, words, without(c.t, c.p, "software_statement")...)
+	reload(c.t, c.p, append(without(c.t, c.p, "software_statement"), version)...)
 	c.post("without a statement", map[string]any{"software_statement": nil}, 201)
 }

@@ -38,11 +38,6 @@ func newListServer(t *testing.T) *listServer {
 	return s
 }
 
-// crlWords puts words into the directive.
-func crlWords(words string) gateway.Replacement {
-	return gateway.Replacement{Old: "\t\taudience 0015800001HQQrZAAX\n", New: "\t\taudience 0015800001HQQrZAAX\n" + words}
-}
-
 // revocationList is a list of the CA of transport certificates, good for an hour.
 func revocationList(t *testing.T, p *story.Play, number int64, revoked ...tls.Certificate) []byte {
 	t.Helper()
@@ -59,11 +54,11 @@ func revocationList(t *testing.T, p *story.Play, number int64, revoked ...tls.Ce
 func TestRevokedAtTheGateway(t *testing.T) {
 	t.Parallel()
 	ca := newListServer(t)
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Binary: raceDetecting(t), Replace: []gateway.Replacement{gateway.Unlimited,
-		crlWords("\t\tcrl " + ca.URL + "/issuing.crl {\n\t\t\tprivate_addresses\n\t\t}\n\t\tcrl_mode soft\n")}}))
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Binary: raceDetecting(t), Edits: []gateway.Edit{gateway.Unlimited,
+		gateway.Workspace("crl "+ca.URL+"/issuing.crl {", "\tprivate_addresses", "}", "crl_mode soft")}}))
 	id, access := registered(t, p) // soft
 	says(t, p.Gateway, "lets them through")
-	reload(t, p, "", "crl_mode soft", "crl_mode strict")
+	reload(t, p, gateway.At("crl_mode").Set("strict"))
 	token := func(what string, client *tpp.Client, status int, told string) {
 		t.Helper()
 		r, err := client.Token(t.Context(), p.Endpoint("token_endpoint"), tpp.ClientCredentials(""), tpp.TLSClientAuth(id))
@@ -78,7 +73,7 @@ func TestRevokedAtTheGateway(t *testing.T) {
 
 	list := revocationList(t, p, 7, p.Other.Transport)
 	ca.list.Store(&list)
-	reload(t, p, "", "crl_mode soft", "crl_mode strict\n\t\tlenient jti") // another text, or nothing is loaded
+	reload(t, p, gateway.At("crl_mode").Set("strict"), gateway.Workspace("lenient jti")) // another text, or nothing is loaded
 	token("not on the list", p.Client(p.Acme), 200, "")
 	token("on the list", p.Client(p.Other), 401, "revoked by the CA that issued it")
 	if r := registers(t, p, p.Client(p.Acme), nil); r.Status != 201 { // and the list is in the store by then
@@ -102,7 +97,7 @@ func TestRevokedAtTheGateway(t *testing.T) {
 		}
 	}
 	write(revocationList(t, p, 8))
-	reload(t, p, "", "crl "+ca.URL, "crl "+file+" "+ca.URL)
+	reload(t, p, gateway.At("crl").Set(file, ca.URL+"/issuing.crl"))
 	token("on no list any more", p.Client(p.Other), 401, "") // another client's certificate
 	token("before", p.Client(p.Acme), 200, "")
 	write(revocationList(t, p, 9, p.Acme.Transport))

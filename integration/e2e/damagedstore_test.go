@@ -42,11 +42,7 @@ func TestDamagedStore(t *testing.T) {
 		}
 		word = found[1]
 	}
-	line := "store badger " + filepath.Join(p.Dir, "store")
-	accepting := strings.Replace(p.Caddyfile, line+"\n", line+" {\n\t\t\taccept_loss "+word+"\n\t\t}\n", 1)
-	if accepting == p.Caddyfile {
-		t.Fatal("no store in the Caddyfile")
-	}
+	accepting := edited(t, p.Caddyfile, store.Add("accept_loss "+word))
 	if err := os.WriteFile(filepath.Join(p.Dir, "Caddyfile"), []byte(accepting), 0o600); err != nil {
 		t.Fatal(err)
 	}

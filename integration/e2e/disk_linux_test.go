@@ -129,7 +129,7 @@ func TestDiskFullMeanwhileWithoutAChosenID(t *testing.T) {
 	if ranInNamespace(t) {
 		return
 	}
-	p, d := onDisk(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{chosenByTheAS}})
+	p, d := onDisk(t, story.Options{Kind: authserverprocess.GoOIDC, Edits: []gateway.Edit{chosenByTheAS}})
 	_, _, answer := holdsRegistration(t, p, true)
 	d.leave(t, littleRoom)
 	if err := p.AS.Release(t.Context()); err != nil {
@@ -155,10 +155,7 @@ func TestEndOnAFullDisk(t *testing.T) {
 	}
 	p, d := onDisk(t, story.Options{Kind: authserverprocess.GoOIDC})
 	id, _ := registered(t, p)
-	without, err := withoutDirective(p.Caddyfile)
-	if err != nil {
-		t.Fatal(err)
-	}
+	without := edited(t, p.Caddyfile, withoutDirective...)
 	d.leave(t, 0)
 	if err := reads(t.Context(), p, id); err != nil {
 		t.Error(err)
@@ -172,7 +169,7 @@ func TestEndOnAFullDisk(t *testing.T) {
 		t.Errorf("a reload with the directive: %v", err)
 	}
 	d.empty(t)
-	err = story.Eventually(t.Context(), 20*time.Second, func() error { return p.Reload(t.Context(), p.Caddyfile) })
+	err := story.Eventually(t.Context(), 20*time.Second, func() error { return p.Reload(t.Context(), p.Caddyfile) })
 	if err != nil {
 		t.Fatal(err)
 	}

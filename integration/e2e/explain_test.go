@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +23,7 @@ func TestExplain(t *testing.T) {
 		x := &explaining{Play: p, t: t}
 		x.cert = x.write("acme.pem", inPEM(p.Acme.Transport))
 		client := p.Client(p.Acme)
-		reload(t, p, "explain on\n policy cel `ssa.org_status == \"Active\"` {\n name status\n }\n policy cel `allow().scopes([\"openid\"])` {\n name little\n }\n policy cel `false` {\n name later\n shadow\n }")
+		reload(t, p, gateway.Workspace("explain on", "policy cel `ssa.org_status == \"Active\"` {", "\tname status", "}", "policy cel `allow().scopes([\"openid\"])` {", "\tname little", "}", "policy cel `false` {", "\tname later", "\tshadow", "}"))
 
 		x.prepares(nil)
 		e, err := x.whole()
@@ -87,7 +86,7 @@ func TestExplain(t *testing.T) {
 			}
 		})
 		t.Run("policy", func(t *testing.T) {
-			reload(t, p, "explain on\n policy cel `ssa.org_status == \"Closed\"` {\n name status\n text \"ask us first; we are at +44 20 7946 0000\"\n }")
+			reload(t, p, gateway.Workspace("explain on", "policy cel `ssa.org_status == \"Closed\"` {", "\tname status", "\ttext \"ask us first; we are at +44 20 7946 0000\"", "}"))
 			x.prepares(nil)
 			r, err := client.Register(t.Context(), p.Register, x.token, x.body)
 			answered(t, r, err, http.StatusBadRequest, "unapproved_software_statement")
@@ -162,7 +161,7 @@ func TestExplainWithLess(t *testing.T) {
 		t.Errorf("got %s, %v, want one explanation, incomplete, that says what was not given", out, err)
 	}
 	// What needs them is not known, and not refused.
-	config := x.write("Caddyfile.more", strings.Replace(p.Caddyfile, "openbanking_dcr default/obuk {\n", "openbanking_dcr default/obuk {\nbind_certificate common_name\npolicy cel `token.client_id == \"registrar\"`\n", 1))
+	config := x.write("Caddyfile.more", edited(t, p.Caddyfile, gateway.Workspace("bind_certificate common_name", "policy cel `token.client_id == \"registrar\"`")))
 	for _, tc := range []struct {
 		args  []string
 		until string
@@ -209,23 +208,23 @@ func TestExplainWhichSite(t *testing.T) {
 	x.prepares(nil)
 	stranger := p.Stranger.Transport
 	stranger.Certificate = stranger.Certificate[1:]
-	ours, theirs := "trust_pool file "+filepath.Join(p.Dir, "ca.pem"), "trust_pool file "+x.write("stranger-ca.pem", inPEM(stranger))
-	i := strings.Index(p.Caddyfile, "client_auth {")
-	site := strings.Index(p.Caddyfile, "\nhttps://localhost:")
-	other := p.Caddyfile[site:i] + "client_auth {\n\t\t\tmode require_and_verify\n\t\t\t" + ours + "\n\t\t}\n\t}\n\trespond other\n}\n"
-	other = regexp.MustCompile(`https://localhost:\d+`).ReplaceAllString(other, "https://localhost:1")
+	clientAuth := gateway.At(siteOf(p), "tls", "client_auth")
+	other := gateway.At(siteOf(p)).After("https://localhost:1 {", "\ttls "+filepath.Join(p.Dir, "server.pem")+" "+filepath.Join(p.Dir, "server.key")+" {",
+		"\t\tclient_auth {", "\t\t\tmode require_and_verify", "\t\t\ttrust_pool file "+filepath.Join(p.Dir, "ca.pem"), "\t\t}", "\t}", "\trespond other", "}")
 	for _, tc := range []struct {
-		name, caddyfile string
-		counts          bool
+		name   string
+		edits  []gateway.Edit
+		counts bool
 	}{
-		{"as it is", p.Caddyfile, true},
-		{"another CA here", strings.Replace(p.Caddyfile, ours, theirs, 1) + other, false},
-		{"none here", p.Caddyfile[:i] + "client_auth {\n\t\t\tmode request\n\t\t}\n" + p.Caddyfile[i+strings.Index(p.Caddyfile[i:], "\n\t\t}\n")+5:] + other, false},
+		{"as it is", nil, true},
+		{"another CA here", []gateway.Edit{gateway.At("client_auth", "trust_pool").Set("file", x.write("stranger-ca.pem", inPEM(stranger))), other}, false},
+		{"none here", []gateway.Edit{clientAuth.Replace("client_auth {", "\tmode request", "}"), other}, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			found, out, err := x.ask("--config", x.write("Caddyfile.other", tc.caddyfile), "--adapter", "caddyfile", "--body", x.write("request.jose", x.body), "--cert", x.write("acme.pem", inPEM(p.Acme.Transport)))
+			caddyfile := edited(t, p.Caddyfile, tc.edits...)
+			found, out, err := x.ask("--config", x.write("Caddyfile.other", caddyfile), "--adapter", "caddyfile", "--body", x.write("request.jose", x.body), "--cert", x.write("acme.pem", inPEM(p.Acme.Transport)))
 			if len(found) != 1 {
-				t.Fatalf("%s, %v\n%s", out, err, tc.caddyfile)
+				t.Fatalf("%s, %v\n%s", out, err, caddyfile)
 			}
 			refused := found[0].Status == http.StatusUnauthorized && found[0].Rule == "client_certificate"
 			if refused == tc.counts || tc.counts && found[0].Outcome != registry.Incomplete {

@@ -16,10 +16,10 @@ import (
 // break off, forget clients, be gone when one is deleted.
 
 // ownTokens lets clients manage themselves while the AS is down or knows nothing of them.
-var ownTokens = gateway.UnlimitedAnd("registration_access_token")
+var ownTokens = []gateway.Edit{gateway.Unlimited, gateway.Workspace("registration_access_token")}
 
 // chosenByTheAS is a Caddyfile in which the AS chooses the client_ids.
-var chosenByTheAS = gateway.Replacement{Old: "\t\t\t\tclient_id_header X-Client-Id\n", New: ""}
+var chosenByTheAS = gateway.At("client_id_header").Remove()
 
 // anew is the AS in its place with an empty store: it has lost every client.
 func anew(t *testing.T, p *story.Play) {
@@ -42,12 +42,12 @@ func anew(t *testing.T, p *story.Play) {
 func TestForgottenClients(t *testing.T) {
 	t.Parallel()
 	for _, chooses := range []bool{true, false} {
-		name, replace := "chosen by the gateway", []gateway.Replacement{ownTokens}
+		name, edits := "chosen by the gateway", ownTokens
 		if !chooses {
-			name, replace = "chosen by the server", append(replace, chosenByTheAS)
+			name, edits = "chosen by the server", append(edits, chosenByTheAS)
 		}
 		t.Run(name, func(t *testing.T) {
-			each(t, story.Options{Replace: replace}, func(t *testing.T, p *story.Play) {
+			each(t, story.Options{Edits: edits}, func(t *testing.T, p *story.Play) {
 				client := p.Client(p.Acme)
 				r := registers(t, p, client, nil)
 				answered(t, r, nil, 201, "")
@@ -94,7 +94,7 @@ func TestForgottenClients(t *testing.T) {
 
 // TestDeleteWhileTheServerIsDown: the client is gone at once, and at the AS when it is back.
 func TestDeleteWhileTheServerIsDown(t *testing.T) {
-	once(t, story.Options{Replace: []gateway.Replacement{ownTokens}}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{Edits: ownTokens}, func(t *testing.T, p *story.Play) {
 		client := p.Client(p.Acme)
 		r := registers(t, p, client, nil)
 		answered(t, r, nil, 201, "")
@@ -185,7 +185,7 @@ func knows(clients []map[string]any, id string) bool {
 // TestDeadServerIsLeftAlone: who asks while the AS is dead is told so at once.
 func TestDeadServerIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	s := open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{gateway.Unlimited}})
+	s := open(t, story.Options{Kind: authserverprocess.GoOIDC, Edits: []gateway.Edit{gateway.Unlimited}})
 	p := learn(t, s)
 	token, body, err := p.Prepare(t.Context())
 	if err != nil {

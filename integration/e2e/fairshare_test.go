@@ -25,7 +25,7 @@ func TestOneTPPDoesNotStopTheOthers(t *testing.T) {
 		"hangs": {Hold: true}, "is not there": {Status: http.StatusServiceUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{gateway.SharesOnly}}
+			o := story.Options{Kind: authserverprocess.GoOIDC, Edits: []gateway.Edit{gateway.SharesOnly}}
 			if fault.Hold {
 				o.Binary = raceDetecting(t) // without a pause between two requests it takes half a minute of CPU
 			}
@@ -129,7 +129,7 @@ func flood(t *testing.T, p *story.Play, n int) (stop func()) {
 func TestManyCertificatesAreOneTPP(t *testing.T) {
 	t.Parallel()
 	few := gateway.Workspace("rate_limit 5 1h")
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{few}}))
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Edits: []gateway.Edit{few}}))
 	made, refused := 0, 0
 	for range 4 {
 		certificate, err := p.Acme.IssueTransport(directory.TransportOptions{})

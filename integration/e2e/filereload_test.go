@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
 
@@ -40,7 +41,8 @@ func TestFilesAreReadAgain(t *testing.T) {
 	}
 	replace(keys, set(p.Directory.JWKS()))
 	replace(policy, "true")
-	reload(t, p, "clients_per_software off\n rate_limit off\n policy cel file "+policy+" {\n name let_in\n timeout 1s\n }", "jwks_uri "+p.Directory.JWKSURL()+"\n", "jwks "+keys+"\n\t\t\tjwks_hosts 127.0.0.1 localhost\n")
+	reload(t, p, gateway.Workspace("clients_per_software off", "rate_limit off", "policy cel file "+policy+" {", "\tname let_in", "\ttimeout 1s", "}"),
+		gateway.At("jwks_uri").Replace("jwks "+keys, "jwks_hosts 127.0.0.1 localhost"))
 	is := func(what string, status int, says string) {
 		t.Helper()
 		err := story.Eventually(t.Context(), 20*time.Second, func() error {

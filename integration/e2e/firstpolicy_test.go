@@ -56,7 +56,8 @@ func TestFirstPolicy(t *testing.T) {
 		t.Errorf("got %v, %s, want an error, and %s refused", err, out, id)
 	}
 	block := caddyfileOfPolicy.FindStringSubmatch(string(page))
-	reload(t, p, strings.Replace(block[0], "bank/", dir+"/bank/", 1))
+	policy := gateway.Workspace(strings.Replace(block[0], "bank/", dir+"/bank/", 1))
+	reload(t, p, policy)
 	r := registers(t, p, client, nil)
 	if r.Status != 201 {
 		t.Errorf("got %v, want 201", r)
@@ -66,7 +67,7 @@ func TestFirstPolicy(t *testing.T) {
 	if !strings.Contains(strings.Join(verdicts(e), "\n"), "would_refuse policy organisations") {
 		t.Errorf("%+v", e)
 	}
-	reload(t, p, strings.Replace(strings.Replace(block[0], "bank/", dir+"/bank/", 1), "\t\t\tshadow\n", "", 1))
+	reload(t, p, policy, gateway.At("policy", "shadow").Remove())
 	r = answered(t, registers(t, p, client, nil), nil, 400, "unapproved_software_statement")
 	if !strings.Contains(r.Text("error_description"), "no contract with the organisation") {
 		t.Errorf("got %v, want no contract with the organisation", r)

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
 
@@ -127,8 +128,8 @@ func TestForwardProxy(t *testing.T) {
 	k := newKeystore(t, p, password)
 	through := func(variable string) {
 		t.Helper()
-		reload(t, p, "proxy http://gateway:{env."+variable+"}@"+k.proxy.Addr().String(),
-			"jwks_uri "+p.Directory.JWKSURL()+"\n\t\t\tprivate_addresses\n", "jwks_uri https://keystore.example/directory.jwks\n")
+		reload(t, p, gateway.Workspace("proxy http://gateway:{env."+variable+"}@"+k.proxy.Addr().String()),
+			gateway.At("jwks_uri").Set("https://keystore.example/directory.jwks"), gateway.At("software_statement", "private_addresses").Remove())
 	}
 	registersAt := func(endpoint string, status int, code string) {
 		t.Helper()

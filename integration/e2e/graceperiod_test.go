@@ -28,7 +28,7 @@ func crashing(t *testing.T) string {
 // leave it. After the next start both sides are the same, and each request can be
 // sent again as it was.
 func TestStopBeyondTheGracePeriod(t *testing.T) {
-	once(t, story.Options{Binary: crashing(t), Replace: []gateway.Replacement{shortGrace}}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{Binary: crashing(t), Edits: []gateway.Edit{shortGrace}}, func(t *testing.T, p *story.Play) {
 		body := halfSent(t, p)
 		h := holdsThree(t, p, true)
 		hasStopped(t, p, stopping(t, p, ways[0].end))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 	"github.com/caddy-dcr/caddy-dcr/registry"
@@ -22,7 +23,7 @@ func TestGuardExplanations(t *testing.T) {
 	x := &explaining{Play: p, t: t}
 	x.prepares(nil)
 	id, own := registered(t, p)
-	reload(t, p, "explain on")
+	reload(t, p, gateway.Workspace("explain on"))
 	assertion, err := p.Acme.Assertion(id, p.Issuer, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -89,8 +90,8 @@ func TestGuardExplanations(t *testing.T) {
 		})
 	}
 	t.Run("no client", func(t *testing.T) {
-		reload(t, p, "explain on\n unknown_clients refuse")
-		defer reload(t, p, "explain on")
+		reload(t, p, gateway.Workspace("explain on", "unknown_clients refuse"))
+		defer reload(t, p, gateway.Workspace("explain on"))
 		e := explained(p.Client(p.Acme), "POST", token, grant, form, 401)
 		if got := verdicts(e); !slices.Equal(got[2:], []string{"passed client_certificate client_certificate", "refused client client"}) {
 			t.Errorf("got %q, want the client_certificate passed and the client refused last", got)
@@ -119,7 +120,7 @@ func TestStrangersDoNotFillExplanations(t *testing.T) {
 	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	id, _ := registered(t, p)
-	reload(t, p, "explain on\n client_certificate off")
+	reload(t, p, gateway.Workspace("explain on", "client_certificate off"))
 	none := tpp.NewClient(p.ClientOptions())
 	defer none.Close()
 	ask := func(client *tpp.Client, code string) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
 
@@ -17,7 +18,7 @@ func TestGuardLogFields(t *testing.T) {
 	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	id, _ := registered(t, p)
-	reload(t, p, "", "\n\t# The workspace:", "\n\tlog {\n\t\toutput stderr\n\t}\n\t# The workspace:", "\tadmin ", "\tlog {\n\t\tlevel DEBUG\n\t}\n\tadmin ")
+	reload(t, p, accessLog(siteOf(p)), gateway.GlobalOptions("log {", "\tlevel DEBUG", "}"))
 	assertion, err := p.Acme.Assertion(id, p.Issuer, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -20,9 +20,9 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
 
-// watching puts the listener wrapper into the Caddyfile.
-func watching(wrappers string) gateway.Replacement {
-	return gateway.Replacement{Old: "{\n\topenbanking_dcr {\n", New: "{\n\tservers {\n\t\tlistener_wrappers {\n\t\t\t" + wrappers + "\n\t\t}\n\t}\n\topenbanking_dcr {\n"}
+// watching puts listener wrappers into the Caddyfile.
+func watching(wrappers ...string) []gateway.Edit {
+	return []gateway.Edit{gateway.GlobalOptions("servers {", "\tlistener_wrappers {", "\t}", "}"), gateway.At("listener_wrappers").Add(wrappers...)}
 }
 
 const refusedInHandshake = "refused a client certificate in the TLS handshake"
@@ -73,7 +73,7 @@ func hostOf(t *testing.T, p *story.Play) string {
 // is in the log, with the reason.
 func TestHandshakesInTheLog(t *testing.T) {
 	t.Parallel()
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{watching("openbanking_dcr")}}))
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Edits: watching("openbanking_dcr")}))
 	expired, err := p.Acme.IssueTransport(directory.TransportOptions{Change: func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Hour) }})
 	if err != nil {
 		t.Fatal(err)
@@ -107,7 +107,7 @@ func TestHandshakesInTheLog(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
-	reload(t, p, "", "mode verify_if_given", "mode require_and_verify")
+	reload(t, p, gateway.At("client_auth", "mode").Set("require_and_verify"))
 	if err := handshake(t, p, nil, ""); err == nil {
 		t.Error("answered without a certificate")
 	}
@@ -128,7 +128,7 @@ func TestHandshakesInTheLog(t *testing.T) {
 // nobody, and the story goes on.
 func TestHandshakesChangeNothing(t *testing.T) {
 	t.Parallel()
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{watching("openbanking_dcr {\n\t\t\t\tat_once 4\n\t\t\t\ttimeout 2s\n\t\t\t}")}}))
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Edits: watching("openbanking_dcr {", "\tat_once 4", "\ttimeout 2s", "}")}))
 	var slow []net.Conn
 	for range 20 {
 		conn, err := net.Dial("tcp", hostOf(t, p))
@@ -177,7 +177,7 @@ func TestHandshakesChangeNothing(t *testing.T) {
 // tells, and whoever does not send one holds up nobody.
 func TestHandshakesBehindProxyProtocol(t *testing.T) {
 	t.Parallel()
-	p := &story.Play{Stage: open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{watching("proxy_protocol {\n\t\t\t\tallow 127.0.0.1/32\n\t\t\t}\n\t\t\ttls\n\t\t\topenbanking_dcr")}})}
+	p := &story.Play{Stage: open(t, story.Options{Kind: authserverprocess.GoOIDC, Edits: watching("proxy_protocol {", "\tallow 127.0.0.1/32", "}", "tls", "openbanking_dcr")})}
 	const header = "PROXY TCP4 192.0.2.7 127.0.0.1 40000 443\r\n"
 	silent, err := net.Dial("tcp", hostOf(t, p))
 	if err != nil {

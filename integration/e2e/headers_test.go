@@ -34,8 +34,7 @@ func basic(id, secret string) string {
 // sets, nor adds one from a trailer. The site has a handle block, which must not go round the
 // directive. All spellings and tricks are in the tables of gateway.
 func TestForgedCertificateHeaders(t *testing.T) {
-	const proxy = "\treverse_proxy https://as.internal:9443\n"
-	once(t, story.Options{Replace: []gateway.Replacement{{Old: proxy, New: "\thandle /default/* {\n\t" + proxy + "\t}\n"}}}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{Edits: []gateway.Edit{gateway.At("reverse_proxy").Wrap("handle", "/default/*")}}, func(t *testing.T, p *story.Play) {
 		id, err := p.RegisterAnother(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -79,9 +78,8 @@ func TestForgedCertificateHeaders(t *testing.T) {
 // the gateway sets is of that request alone.
 func TestChangedCertificateHeader(t *testing.T) {
 	t.Parallel()
-	const proxy = "\treverse_proxy https://as.internal:9443\n"
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{
-		{Old: proxy, New: "\thandle {\n\t\trequest_header Client-Cert ^ changed\n\t" + proxy + "\t}\n"},
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Edits: []gateway.Edit{
+		gateway.At("reverse_proxy").Wrap("handle"), gateway.At("handle").Add("request_header Client-Cert ^ changed"),
 	}}))
 	for range 2 {
 		if err := p.AS.ResetRequests(t.Context()); err != nil {

@@ -48,7 +48,7 @@ func refusedProperly(r *tpp.Response) error {
 // stays.
 func TestHostileRequests(t *testing.T) {
 	t.Parallel()
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{gateway.Unlimited}}))
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Edits: []gateway.Edit{gateway.Unlimited}}))
 	token, body, err := p.Prepare(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
 
@@ -20,9 +21,8 @@ func TestIntrospectionEndpointThatIsNotPublished(t *testing.T) {
 	id, own := registered(t, p)
 	endpoint := strings.TrimPrefix(p.Endpoint("introspection_endpoint"), strings.TrimSuffix(p.Issuer, story.Prefix))
 	pretend(t, p, -1, map[string]any{"introspection_endpoint": nil})
-	const provision = "\t\t\tprovision rfc7591 {\n"
 
-	reload(t, p, "", provision, "\t\t\tvalidate introspection\n"+provision)
+	reload(t, p, gateway.At("authorization_server").Add("validate introspection"))
 	token, body, err := p.Prepare(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +54,7 @@ func TestIntrospectionEndpointThatIsNotPublished(t *testing.T) {
 		t.Error(err)
 	}
 
-	reload(t, p, "", provision, "\t\t\tvalidate introspection\n\t\t\tintrospection_endpoint "+endpoint+"\n"+provision)
+	reload(t, p, gateway.At("authorization_server").Add("validate introspection", "introspection_endpoint "+endpoint))
 	r, err = p.Make(t.Context(), call) // nothing was burnt
 	answered(t, r, err, 201, "")
 	discovered, err := p.Client(p.Acme).Discover(t.Context(), p.Issuer)

@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"fmt"
 	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
@@ -34,7 +33,7 @@ func TestKeptDocumentOfAnotherServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	elsewhere := strings.Replace(s.Caddyfile, "authorization_server "+s.AS.URL()+" {", fmt.Sprintf("authorization_server https://localhost:%d%s {", port, story.Prefix), 1)
+	elsewhere := edited(t, s.Caddyfile, gateway.At("authorization_server").Set(fmt.Sprintf("https://localhost:%d%s", port, story.Prefix)))
 	for _, c := range []struct {
 		name, caddyfile string
 		status          int

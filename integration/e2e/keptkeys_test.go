@@ -18,7 +18,7 @@ import (
 // that were withdrawn before do not count, and nor do those of another configuration.
 func TestDirectoryDown(t *testing.T) {
 	t.Parallel()
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{bridge}}))
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Edits: []gateway.Edit{bridge}}))
 	client := p.Client(p.Acme)
 	id := answered(t, registers(t, p, client, assertions), nil, http.StatusCreated, "").Text("client_id")
 	works := func(status int) {
@@ -70,8 +70,8 @@ func TestDirectoryDown(t *testing.T) {
 		works(201)
 	})
 	t.Run("with another trust pool", func(t *testing.T) {
-		trust := "private_addresses\n\t\t\ttrust_pool file " + filepath.Join(p.Dir, "ca.pem")
-		reload(t, p, "", trust+"\n", trust+" "+filepath.Join(p.Dir, "ca.pem")+"\n")
+		roots := filepath.Join(p.Dir, "ca.pem")
+		reload(t, p, gateway.At("software_statement", "trust_pool").Set("file", roots, roots))
 		works(503)
 	})
 	t.Run("back", func(t *testing.T) {

@@ -19,8 +19,7 @@ import (
 // sends assertions without kid, and then go-oidc finds keys by their alg alone. Told them
 // inline, with the alg that the client is registered to sign with, it takes the assertions.
 func TestKeysWithoutAlg(t *testing.T) {
-	const before = "\t\t\t\tclient_id_header X-Client-Id\n"
-	once(t, story.Options{Replace: []gateway.Replacement{{Old: before, New: before + "\t\t\t\tkeys inline\n"}}}, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{Edits: []gateway.Edit{gateway.At("provision").Add("keys inline")}}, func(t *testing.T, p *story.Play) {
 		p.Acme.WithoutAlg = true
 		named := p.Acme.Signing
 		key, err := p.Acme.AddSigningKey(jose.PS256)
@@ -54,9 +53,8 @@ func TestKeysWithoutAlg(t *testing.T) {
 // TestKeysInline: an AS without a way out has the software's keys from the gateway, the
 // new ones too, before it sees what is signed with them.
 func TestKeysInline(t *testing.T) {
-	const before = "\t\t\t\tclient_id_header X-Client-Id\n"
 	each(t, story.Options{
-		Replace: []gateway.Replacement{{Old: before, New: before + "\t\t\t\tkeys inline\n"}},
+		Edits: []gateway.Edit{gateway.At("provision").Add("keys inline")},
 		// It trusts no server but itself, so that it can fetch nothing.
 		AS: func(c *authserverprocess.Config) { c.JWKSCA = "" },
 	}, func(t *testing.T, p *story.Play) {
@@ -91,7 +89,7 @@ func TestKeysInline(t *testing.T) {
 		}
 		// The keys were fetched a moment ago, and are not again for half a minute; a new
 		// configuration knows none.
-		reload(t, p, "")
+		reload(t, p)
 		old := p.Acme.Signing
 		for range 2 {
 			p.Acme.Signing = key

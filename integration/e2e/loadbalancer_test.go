@@ -18,10 +18,10 @@ import (
 )
 
 // behind is a gateway whose certificates come from a load balancer.
-func behind(form, proxies, roots string) []gateway.Replacement {
-	return []gateway.Replacement{
+func behind(form, proxies, roots string) []gateway.Edit {
+	return []gateway.Edit{
 		gateway.GlobalOptions("servers {", "\ttrusted_proxies static "+proxies, "}"),
-		{Old: "\t\taudience 0015800001HQQrZAAX\n", New: "\t\taudience 0015800001HQQrZAAX\n\t\tclient_certificate header " + form + " {\n\t\t\ttrust_pool file " + roots + "\n\t\t}\n"},
+		gateway.Workspace("client_certificate header "+form+" {", "\ttrust_pool file "+roots, "}"),
 	}
 }
 
@@ -30,7 +30,7 @@ func behind(form, proxies, roots string) []gateway.Replacement {
 func TestLoadBalancer(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Dir: dir, Replace: append(behind("rfc9440", "127.0.0.1/32", dir+"/ca.pem"), gateway.Unlimited)}))
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Dir: dir, Edits: append(behind("rfc9440", "127.0.0.1/32", dir+"/ca.pem"), gateway.Unlimited)}))
 	balancer := tpp.NewClient(p.ClientOptions()) // its own connections have no client certificate
 	defer balancer.Close()
 	id := registers(t, p, p.Client(p.Acme), nil).Text("client_id")
@@ -63,8 +63,10 @@ func TestLoadBalancer(t *testing.T) {
 			t.Errorf("%s: %v, %v, want %d", name, r, err, status)
 		}
 	}
+	in := func(form string) gateway.Edit { return gateway.At("client_certificate").Set("header", form) }
+	withIssuing := gateway.At("client_certificate", "trust_pool").Set("file", issuing, dir+"/ca.pem")
 	for _, form := range verify.CertificateForms {
-		reload(t, p, "", "client_certificate header rfc9440 {\n\t\t\ttrust_pool file ", "client_certificate header "+form+" {\n\t\t\ttrust_pool file "+issuing+" ")
+		reload(t, p, in(form), withIssuing)
 		token(form, balancer, own(form), http.StatusOK)
 		header := own(form)
 		for name, values := range header {
@@ -76,11 +78,11 @@ func TestLoadBalancer(t *testing.T) {
 	}
 	none := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
 	for _, form := range []string{verify.FormRFC9440, verify.FormEnvoy, verify.FormTraefik} {
-		reload(t, p, "", "client_certificate header rfc9440 {", "client_certificate header "+form+" {")
+		reload(t, p, in(form))
 		token(form+" with the chain", balancer, own(form, p.Acme.Transport.Certificate[1]), http.StatusOK)
 		token(form+" without", balancer, own(form), http.StatusUnauthorized)
 	}
-	reload(t, p, "", "client_certificate header rfc9440 {\n\t\t\ttrust_pool file ", "client_certificate header rfc9440 {\n\t\t\ttrust_pool file "+issuing+" ")
+	reload(t, p, withIssuing)
 	token("no header", balancer, none, http.StatusUnauthorized)
 	token("in another spelling beside it", balancer, func() http.Header {
 		h := own("rfc9440")
@@ -125,7 +127,7 @@ func TestLoadBalancer(t *testing.T) {
 	if seen, err := p.Seen(t.Context()); err != nil || len(seen) != 1 || seen[0].Header.Get("Client-Cert") != clientCert(p.Acme) {
 		t.Errorf("got %v, %v, want one request, with Acme's certificate", seen, err)
 	}
-	reload(t, p, "", "static 127.0.0.1/32", "static 192.0.2.1/32")
+	reload(t, p, gateway.At("trusted_proxies").Set("static", "192.0.2.1/32"))
 	token("not one of the trusted proxies", balancer, own("rfc9440"), http.StatusUnauthorized)
 	says(t, p.Gateway, "it did not come from one of trusted_proxies")
 }

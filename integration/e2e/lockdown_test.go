@@ -66,20 +66,20 @@ func TestLockedServer(t *testing.T) {
 	t.Parallel()
 	const secret = "a-secret-of-the-hop-to-the-AS"
 	authority, certificate, key := inner(t)
-	const here = "\t\t\ttoken_endpoint_auth auto\n"
-	shared := "\t\t\tshared_header X-Hop-Secret {env.HOP_SECRET}\n"
-	mtls := "\t\t\ttls_client_auth " + certificate + " " + key + "\n"
+	server := gateway.At("authorization_server")
+	const shared = "shared_header X-Hop-Secret {env.HOP_SECRET}"
+	mtls := "tls_client_auth " + certificate + " " + key
 	for name, o := range map[string]story.Options{
 		"secret": {
-			Replace: []gateway.Replacement{{Old: here, New: here + shared}},
-			AS:      func(c *authserverprocess.Config) { c.LockHeader, c.LockSecret = "X-Hop-Secret", secret },
+			Edits: []gateway.Edit{server.Add(shared)},
+			AS:    func(c *authserverprocess.Config) { c.LockHeader, c.LockSecret = "X-Hop-Secret", secret },
 		},
 		"mTLS": {
-			Replace: []gateway.Replacement{{Old: here, New: here + mtls}}, Transport: mtls,
+			Edits: []gateway.Edit{server.Add(mtls)}, Transport: mtls,
 			AS: func(c *authserverprocess.Config) { c.LockMTLS, c.ClientCA = true, authority },
 		},
 		"both": {
-			Replace: []gateway.Replacement{{Old: here, New: here + shared + mtls}}, Transport: mtls,
+			Edits: []gateway.Edit{server.Add(shared, mtls)}, Transport: mtls,
 			AS: func(c *authserverprocess.Config) {
 				c.LockHeader, c.LockSecret, c.LockMTLS, c.ClientCA = "X-Hop-Secret", secret, true, authority
 			},

@@ -67,12 +67,17 @@ func said(ctx context.Context, g *gateway.Process, times int, text string) (n in
 	return n
 }
 
+// accessLog gives a site one, among the gateway's own lines.
+func accessLog(site string) gateway.Edit {
+	return gateway.At(site).Add("log {", "\toutput stderr", "}")
+}
+
 // TestLogFields: by the support code of an answer its reason is found, in the
 // gateway's own log and in the access log, with who sent it as far as that was verified.
 func TestLogFields(t *testing.T) {
 	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
-	reload(t, p, "", "\n\t# The workspace:", "\n\tlog {\n\t\toutput stderr\n\t}\n\t# The workspace:")
+	reload(t, p, accessLog(siteOf(p)))
 	stranger, err := strangersKey()
 	if err != nil {
 		t.Fatal(err)

@@ -15,18 +15,18 @@ import (
 func TestOperatorsRemoveLostClients(t *testing.T) {
 	t.Parallel()
 	one := gateway.Workspace("clients_per_software 1")
-	policy := gateway.UnlimitedAnd("policy cel `software.clients == 0`")
+	policy := gateway.Workspace("policy cel `software.clients == 0`")
 	for name, c := range map[string]struct {
-		replace []gateway.Replacement
-		status  int
-		code    string
+		edits  []gateway.Edit
+		status int
+		code   string
 	}{
-		"chosen by the gateway":     {[]gateway.Replacement{one}, 403, "access_denied"},
-		"chosen by the server":      {[]gateway.Replacement{one, chosenByTheAS}, 403, "access_denied"},
-		"one client, says a policy": {[]gateway.Replacement{policy}, 400, "unapproved_software_statement"},
+		"chosen by the gateway":     {[]gateway.Edit{one}, 403, "access_denied"},
+		"chosen by the server":      {[]gateway.Edit{one, chosenByTheAS}, 403, "access_denied"},
+		"one client, says a policy": {[]gateway.Edit{gateway.Unlimited, policy}, 400, "unapproved_software_statement"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, story.Options{Replace: c.replace}, func(t *testing.T, p *story.Play) {
+			each(t, story.Options{Edits: c.edits}, func(t *testing.T, p *story.Play) {
 				client := p.Client(p.Acme)
 				r := registers(t, p, client, nil)
 				answered(t, r, nil, 201, "")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/directory"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
@@ -62,7 +63,7 @@ func TestOfficialToolsDN(t *testing.T) {
 		}
 		works(post(printed, http.StatusCreated))
 		post(fields, http.StatusBadRequest)
-		reload(t, p, "lenient "+claim)
+		reload(t, p, gateway.Workspace("lenient "+claim))
 		works(post(fields, http.StatusCreated))
 	})
 }
@@ -73,7 +74,7 @@ func TestRefusedDNIsSentBack(t *testing.T) {
 	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	for _, version := range []string{"3.2", "3.4"} {
-		reload(t, p, "version "+version)
+		reload(t, p, gateway.Workspace("version "+version))
 		register := p.Issuer + "/openbankinguk/dcr/v" + version + "/register"
 		for _, org := range []string{`Zoë, "Pay" & Söhne + #1; <x>\ `, "#1", "O'Neill", strings.Repeat("ä", 64)} {
 			enrolled, err := p.Directory.Enrol(directory.Enrolment{OrgName: org})

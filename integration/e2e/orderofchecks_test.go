@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/directory"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
 
@@ -100,7 +101,7 @@ var (
 func TestOrderOfWork(t *testing.T) {
 	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
-	reload(t, p, "rate_limit off") // these are more requests than a TPP sends at once
+	reload(t, p, gateway.Workspace("rate_limit off")) // these are more requests than a TPP sends at once
 	const replayed = "4f5a1c3e-7b0d-4c8e-9a51-2d6f0b8c7e11"
 	prepare := func() (token string) {
 		t.Helper()

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
 
@@ -29,7 +30,7 @@ func TestOtherBodies(t *testing.T) {
 		if status := send(); status != http.StatusUnsupportedMediaType {
 			t.Errorf("by default: %d, want 415", status)
 		}
-		reload(t, p, "other_bodies pass")
+		reload(t, p, gateway.Workspace("other_bodies pass"))
 		send()
 		seen, err := p.AS.RequestsTo(t.Context(), http.MethodPost, "/token")
 		if err != nil || len(seen) != 1 || seen[0].Header.Get("Client-Cert") != "" || seen[0].Header.Get("Authorization") != "Basic "+basic("mobile-app", "x") {

@@ -26,7 +26,7 @@ func TestPolicies(t *testing.T) {
 		id := registers(t, p, client, nil).Text("client_id")
 
 		t.Run("refuses", func(t *testing.T) {
-			reload(t, p, "policy cel `ssa.software_mode == \"Test\"` {\n text \"only test software may register here; ask the bank\"\n }")
+			reload(t, p, gateway.Workspace("policy cel `ssa.software_mode == \"Test\"` {", "\ttext \"only test software may register here; ask the bank\"", "}"))
 			r := answered(t, registers(t, p, client, nil), nil, http.StatusBadRequest, "unapproved_software_statement")
 			if r.Text("error_description") != "only test software may register here; ask the bank" {
 				t.Errorf("got %v, want the policy's own text", r)
@@ -52,7 +52,7 @@ func TestPolicies(t *testing.T) {
 		})
 
 		t.Run("refuses as the policy says", func(t *testing.T) {
-			reload(t, p, "policy cel `registration.scope.contains(\"accounts\") ? reject(\"scope: accounts are not open yet; register without\") : allow()`")
+			reload(t, p, gateway.Workspace("policy cel `registration.scope.contains(\"accounts\") ? reject(\"scope: accounts are not open yet; register without\") : allow()`"))
 			r := answered(t, registers(t, p, client, nil), nil, http.StatusBadRequest, "invalid_client_metadata")
 			if r.Text("error_description") != "scope: accounts are not open yet; register without" {
 				t.Errorf("got %v, want the policy's own text", r)
@@ -60,7 +60,7 @@ func TestPolicies(t *testing.T) {
 		})
 
 		t.Run("every operation", func(t *testing.T) {
-			reload(t, p, "policy cel `client == null || operation != \"read\" && ssa.org_id == client.org_id && client.metadata.scope == \"\"` {\n on read delete\n }")
+			reload(t, p, gateway.Workspace("policy cel `client == null || operation != \"read\" && ssa.org_id == client.org_id && client.metadata.scope == \"\"` {", "\ton read delete", "}"))
 			token, err := p.ClientToken(t.Context(), p.Acme, id)
 			if err != nil {
 				t.Fatal(err)
@@ -72,7 +72,7 @@ func TestPolicies(t *testing.T) {
 		})
 
 		t.Run("narrows", func(t *testing.T) {
-			reload(t, p, "policy cel `allow().scopes([\"openid\"]).grants([\"client_credentials\", \"refresh_token\"])` {\n name little\n }\n policy cel `registration.scope == \"openid\"`")
+			reload(t, p, gateway.Workspace("policy cel `allow().scopes([\"openid\"]).grants([\"client_credentials\", \"refresh_token\"])` {", "\tname little", "}", "policy cel `registration.scope == \"openid\"`"))
 			r := answered(t, registers(t, p, client, nil), nil, http.StatusCreated, "")
 			narrowed := r.Text("client_id")
 			token, err := p.ClientToken(t.Context(), p.Acme, narrowed)
@@ -91,7 +91,7 @@ func TestPolicies(t *testing.T) {
 		})
 
 		t.Run("watches", func(t *testing.T) {
-			reload(t, p, "policy cel `false` {\n shadow\n name nobody\n on create read\n }\n policy cel `ssa.nothing == 1` {\n shadow\n name broken\n }")
+			reload(t, p, gateway.Workspace("policy cel `false` {", "\tshadow", "\tname nobody", "\ton create read", "}", "policy cel `ssa.nothing == 1` {", "\tshadow", "\tname broken", "}"))
 			made := answered(t, registers(t, p, client, nil), nil, http.StatusCreated, "")
 			m := metrics(t, p)
 			for _, line := range []string{`mode="shadow",policy="nobody",verdict="denied"`, `mode="shadow",policy="broken",verdict="failed"`} {
@@ -125,7 +125,7 @@ func TestPolicies(t *testing.T) {
 		})
 
 		t.Run("cannot decide", func(t *testing.T) {
-			reload(t, p, "policy cel `ssa.nothing == 1`")
+			reload(t, p, gateway.Workspace("policy cel `ssa.nothing == 1`"))
 			r := answered(t, registers(t, p, client, nil), nil, http.StatusBadRequest, "unapproved_software_statement")
 			if strings.Contains(string(r.Body), "nothing") {
 				t.Errorf("the TPP reads of the policy: %v", r)
@@ -137,7 +137,7 @@ func TestPolicies(t *testing.T) {
 			if err := os.WriteFile(file, []byte("// Only these.\nssa.org_id in\n  [\"a\" \"b\"]\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			caddyfile := strings.Replace(p.Caddyfile, "openbanking_dcr default/obuk {\n", "openbanking_dcr default/obuk {\npolicy cel file "+file+"\n", 1)
+			caddyfile := edited(t, p.Caddyfile, gateway.Workspace("policy cel file "+file))
 			err := p.Reload(t.Context(), caddyfile)
 			if err == nil || !strings.Contains(err.Error(), "new.cel:3:8: ") {
 				t.Errorf("got %v, want an error at new.cel:3:8", err)
@@ -149,8 +149,8 @@ func TestPolicies(t *testing.T) {
 // TestOneClientForEachSoftware: many at once have one client, and a repeated POST has
 // its answer.
 func TestOneClientForEachSoftware(t *testing.T) {
-	words := gateway.UnlimitedAnd("reregister return", "policy cel `software.clients == 0` {", "\ttext \"one client for each software; delete the other one first\"", "}")
-	once(t, story.Options{Binary: raceDetecting(t), Replace: []gateway.Replacement{words}}, func(t *testing.T, p *story.Play) {
+	words := gateway.Workspace("reregister return", "policy cel `software.clients == 0` {", "\ttext \"one client for each software; delete the other one first\"", "}")
+	once(t, story.Options{Binary: raceDetecting(t), Edits: []gateway.Edit{gateway.Unlimited, words}}, func(t *testing.T, p *story.Play) {
 		var tokens, bodies []string
 		for i := range crowd {
 			token, _, err := p.Prepare(t.Context())

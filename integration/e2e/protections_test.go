@@ -14,12 +14,13 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/directory"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
 
-// without are the pairs of a reload that switch a protection off in words.
-func without(t *testing.T, p *story.Play, protections ...string) (pairs []string) {
+// without are the edits that switch protections off in words.
+func without(t *testing.T, p *story.Play, protections ...string) (edits []gateway.Edit) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "acme.jwks")
 	keys, err := json.Marshal(p.Acme.JWKS())
@@ -30,33 +31,28 @@ func without(t *testing.T, p *story.Play, protections ...string) (pairs []string
 		t.Fatal(err)
 	}
 	all := strings.Join(protections, " ")
-	block := func(name string) string {
-		_, rest, _ := strings.Cut(p.Caddyfile, "\t\t"+name+" ")
-		text, _, _ := strings.Cut(rest, "\n\t\t}\n")
-		return "\t\t" + name + " " + text + "\n\t\t}\n"
-	}
+	body := gateway.At("signed_request_body")
 	for _, protection := range protections {
 		switch protection {
 		case "nothing": // is said of any
-			pairs = append(pairs, block("access_token"), "", "\t\tsigned_request_body\n", "")
+			edits = append(edits, gateway.At("access_token").Remove(), body.Remove())
 		case "client_certificate":
-			pairs = append(pairs, "\t\taudience ", "\t\tclient_certificate off\n\t\taudience ")
+			edits = append(edits, gateway.Workspace("client_certificate off"))
 		case "access_token":
-			pairs = append(pairs, block("access_token"), "\t\taccess_token off\n")
+			edits = append(edits, tokenOff)
 		case "software_statement":
-			pairs = append(pairs, block("software_statement"), "\t\tsoftware_statement off\n")
+			edits = append(edits, gateway.At("software_statement").Replace("software_statement off"))
 			if !strings.Contains(all, "signed_request_body") {
-				pairs = append(pairs, "\t\tsigned_request_body\n", "\t\tsigned_request_body jwks "+file+"\n")
+				edits = append(edits, body.Set("jwks", file))
 			}
 		case "signed_request_body":
-			binding := ""
+			edits = append(edits, body.Set("off"))
 			if !strings.Contains(all, "software_statement") {
-				binding = "\t\tbind_certificate ssa_jwks\n"
+				edits = append(edits, gateway.Workspace("bind_certificate ssa_jwks"))
 			}
-			pairs = append(pairs, "\t\tsigned_request_body\n", "\t\tsigned_request_body off\n"+binding)
 		}
 	}
-	return pairs
+	return edits
 }
 
 // TestOneProtectionOff: all are on by default; what is switched off is not
@@ -71,7 +67,7 @@ func TestOneProtectionOff(t *testing.T) {
 		"signed_request_body": {"signature", func(d *draft) { d.forged = true }, row{400, "invalid_client_metadata", "", "registration request has a signature"}},
 	}
 	for _, off := range append(slices.Collect(maps.Keys(stages)), "nothing") {
-		reload(t, p, "", without(t, p, off)...)
+		reload(t, p, without(t, p, off)...)
 		for name, s := range stages {
 			t.Run(off+" off, "+name+" broken", func(t *testing.T) {
 				token, _, err := p.Prepare(t.Context())
@@ -102,7 +98,7 @@ func TestOneProtectionOff(t *testing.T) {
 func TestTokenOff(t *testing.T) {
 	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
-	reload(t, p, "", without(t, p, "access_token")...)
+	reload(t, p, without(t, p, "access_token")...)
 	var id string
 	token, _, err := p.Prepare(t.Context())
 	if err != nil {
@@ -138,7 +134,7 @@ func TestCertificateOff(t *testing.T) {
 	// The AS is told the DN as the TPP wrote it: this one compares RFC 4514.
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.OIDCProvider}))
 	unbound(t, p)
-	reload(t, p, "", without(t, p, "client_certificate")...)
+	reload(t, p, without(t, p, "client_certificate")...)
 	none := tpp.NewClient(p.ClientOptions())
 	defer none.Close()
 	r := registers(t, p, none, map[string]any{"tls_client_auth_subject_dn": nil})
@@ -190,7 +186,7 @@ func TestCertificateOff(t *testing.T) {
 	r, err = none.Update(t.Context(), p.Register, id, own, body)
 	answered(t, r, err, 200, "")
 	// Switched on again, it counts again for what was registered without.
-	reload(t, p, "")
+	reload(t, p)
 	r, err = p.Client(p.Other).Read(t.Context(), p.Register, id, own)
 	if err := notYours.isIn(p, r, err); err != nil {
 		t.Error(err)
@@ -234,15 +230,11 @@ func pretend(t *testing.T, p *story.Play, times int, changes map[string]any) {
 func TestUnprotected(t *testing.T) {
 	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
-	pairs := without(t, p, "client_certificate", "access_token", "software_statement", "signed_request_body")
-	caddyfile := p.Caddyfile
-	for i := 0; i < len(pairs); i += 2 {
-		caddyfile = strings.Replace(caddyfile, pairs[i], pairs[i+1], 1)
-	}
-	if err := p.Reload(t.Context(), caddyfile); err == nil || !strings.Contains(fmt.Sprint(err), "all four protections are off") {
+	edits := without(t, p, "client_certificate", "access_token", "software_statement", "signed_request_body")
+	if err := p.Reload(t.Context(), edited(t, p.Caddyfile, edits...)); err == nil || !strings.Contains(fmt.Sprint(err), "all four protections are off") {
 		t.Errorf("loaded: %v", err)
 	}
-	reload(t, p, "unprotected", pairs...)
+	reload(t, p, append(edits, gateway.Workspace("unprotected"))...)
 	// One that the AS writes as RFC 4514 does: it is told the DN as the TPP wrote it.
 	certificate, err := p.Acme.IssueTransport(directory.TransportOptions{Subject: []directory.Attribute{
 		{Type: asn1.ObjectIdentifier{2, 5, 4, 6}, Value: "GB"}, {Type: asn1.ObjectIdentifier{2, 5, 4, 10}, Value: "Acme Ltd"}, {Type: asn1.ObjectIdentifier{2, 5, 4, 3}, Value: "acme"},

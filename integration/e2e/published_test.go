@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/directory"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
@@ -93,7 +94,7 @@ func TestPublishedLists(t *testing.T) {
 func TestPublishedByTheOperator(t *testing.T) {
 	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
-	reload(t, p, "algorithms ES256\ntoken_endpoint_auth_methods private_key_jwt\nrole AISP accounts\nregister_path /bank/register")
+	reload(t, p, gateway.Workspace("algorithms ES256", "token_endpoint_auth_methods private_key_jwt", "role AISP accounts", "register_path /bank/register"))
 	r, err := p.Client(p.Acme).Discover(t.Context(), p.Issuer)
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +156,7 @@ func TestPublishedDocument(t *testing.T) {
 		"userinfo_endpoint": foreign, "end_session_endpoint": p.AS.URL() + "/end?a=%2F", "op_policy_uri": p.AS.URL() + "/policy",
 		"request_object_signing_alg_values_supported": nil, "claims_supported": []string{"sub"},
 	})
-	reload(t, p, "")
+	reload(t, p)
 	client := p.Client(p.Acme)
 	r, err := client.Discover(t.Context(), p.Issuer)
 	answered(t, r, err, 200, "")
@@ -192,7 +193,7 @@ func TestPublishedDocument(t *testing.T) {
 	}
 	// What is not bound is not published as bound.
 	pretend(t, p, 1, map[string]any{"tls_client_certificate_bound_access_tokens": nil})
-	reload(t, p, "")
+	reload(t, p)
 	if r, err = client.Discover(t.Context(), p.Issuer); err != nil || r.JSON["tls_client_certificate_bound_access_tokens"] != nil {
 		t.Errorf("got %v, %v, want no tls_client_certificate_bound_access_tokens", r, err)
 	}
@@ -202,7 +203,7 @@ func TestPublishedDocument(t *testing.T) {
 		t.Error("a warning where the issuer is the address")
 	}
 	pretend(t, p, 1, map[string]any{"issuer": "https://elsewhere.example" + story.Prefix})
-	reload(t, p, "")
+	reload(t, p)
 	for range 3 {
 		if r, err = client.Discover(t.Context(), p.Issuer); err != nil || r.Text("issuer") != "https://elsewhere.example"+story.Prefix {
 			t.Errorf("got %v, %v, want the issuer https://elsewhere.example%s", r, err, story.Prefix)
@@ -213,7 +214,7 @@ func TestPublishedDocument(t *testing.T) {
 		t.Error(err)
 	}
 	pretend(t, p, 1, map[string]any{"issuer": siteOf(p) + "/elsewhere"})
-	reload(t, p, "")
+	reload(t, p)
 	if r, err = client.Discover(t.Context(), p.Issuer); err != nil || r.Text("issuer") != siteOf(p)+"/elsewhere" {
 		t.Errorf("got %v, %v, want the issuer %s/elsewhere", r, err, siteOf(p))
 	}
@@ -241,7 +242,7 @@ func TestOneDocument(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	reload(t, p, "")
+	reload(t, p)
 	tags := map[string]bool{}
 	for _, path := range wellKnown {
 		for _, method := range []string{"GET", "HEAD"} {

@@ -35,8 +35,8 @@ func regoBank(t *testing.T, scope string) (p *story.Play, file string) {
 	dir := t.TempDir()
 	file = filepath.Join(dir, "dcr.rego")
 	writeRules(t, file, refusing(scope))
-	words := gateway.UnlimitedAnd("policy rego file "+file+" {", "\ttimeout 1s", "}") // of a slow machine
-	return learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Binary: raceDetecting(t), Dir: dir, Replace: []gateway.Replacement{words}})), file
+	words := gateway.Workspace("policy rego file "+file+" {", "\ttimeout 1s", "}") // of a slow machine
+	return learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Binary: raceDetecting(t), Dir: dir, Edits: []gateway.Edit{gateway.Unlimited, words}})), file
 }
 
 func writeRules(t *testing.T, file, rules string) {
@@ -84,12 +84,12 @@ func TestRegoPolicy(t *testing.T) {
 		t.Errorf("the authorization server has %v, %v, want one", clients, err)
 	}
 	writeRules(t, file, refusing(regoScopes[1]))
-	reload(t, p, "")
+	reload(t, p)
 	refusesOnly(t, p, regoScopes[1])
 	r, err = client.Register(t.Context(), p.Register, token, body)
 	answered(t, r, err, http.StatusCreated, "")
 	writeRules(t, file, "package openbanking_dcr\n\ndeny contains \"never\" if {\n\tinput.ssa.nothing == 1\n}\n")
-	reload(t, p, "")
+	reload(t, p)
 	r = answered(t, registers(t, p, client, nil), nil, http.StatusBadRequest, "unapproved_software_statement")
 	if text := r.Text("error_description"); strings.Contains(text, "nothing") || strings.Contains(text, "never") {
 		t.Errorf("the TPP reads of the policy: %v", r)
@@ -127,7 +127,7 @@ func TestRegoReloadThatFails(t *testing.T) {
 		})
 	}
 	writeRules(t, file, refusing(regoScopes[1]))
-	reload(t, p, "")
+	reload(t, p)
 	refusesOnly(t, p, regoScopes[1])
 }
 

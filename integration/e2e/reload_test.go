@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -33,11 +32,16 @@ func TestReloadUnderTraffic(t *testing.T) {
 		t.Fatal(err)
 	}
 	plain := fmt.Sprintf("https://localhost:%d", port)
-	s := open(t, story.Options{Kind: authserverprocess.GoOIDC, Binary: raceDetecting(t), Replace: []gateway.Replacement{
+	s := open(t, story.Options{Kind: authserverprocess.GoOIDC, Binary: raceDetecting(t), Edits: []gateway.Edit{
 		gateway.Unlimited,
-		{Old: "auth.bank.example {\n", New: plain + " {\n\ttls server.pem server.key\n\tlog {\n\t\toutput stderr\n\t}\n\trespond 401\n}\n\nauth.bank.example {\n\tlog {\n\t\toutput stderr\n\t}\n"},
+		gateway.At("auth.bank.example").Before(plain+" {", "\ttls server.pem server.key", "\trespond 401", "}"),
+		accessLog(plain), accessLog("auth.bank.example"),
 	}})
 	p := learn(t, s)
+	var caddyfiles [2]string // which differ, or nothing is loaded
+	for i := range caddyfiles {
+		caddyfiles[i] = edited(t, s.Caddyfile, gateway.GlobalOptions(fmt.Sprintf("grace_period %ds", 10+i)))
+	}
 
 	var ours, theirs count
 	var registered atomic.Int64
@@ -64,7 +68,7 @@ func TestReloadUnderTraffic(t *testing.T) {
 	workers.Go(func() { registerUntil(t, p, done, &registered) })
 
 	for i := range reloads {
-		if err := s.Gateway.Reload(t.Context(), strings.Replace(s.Caddyfile, "{\n", fmt.Sprintf("{\n\tgrace_period %ds\n", 10+i%2), 1)); err != nil {
+		if err := s.Gateway.Reload(t.Context(), caddyfiles[i%2]); err != nil {
 			t.Error(err)
 			break
 		}
@@ -170,12 +174,8 @@ func served(t *testing.T, log, url string) (n int64) {
 // waits for the AS: it is finished, answered and stored.
 func TestReloadWithoutTheDirective(t *testing.T) {
 	once(t, story.Options{}, func(t *testing.T, p *story.Play) {
-		without, err := withoutDirective(p.Caddyfile)
-		if err != nil {
-			t.Fatal(err)
-		}
 		_, _, answer := holdsRegistration(t, p, false)
-		if err := p.Reload(t.Context(), without); err != nil {
+		if err := p.Reload(t.Context(), edited(t, p.Caddyfile, withoutDirective...)); err != nil {
 			t.Fatal(err)
 		}
 		if err := p.AS.Release(t.Context()); err != nil {
@@ -194,18 +194,8 @@ func TestReloadWithoutTheDirective(t *testing.T) {
 	})
 }
 
-// withoutDirective cuts the directive's block, and its options, out of a Caddyfile.
-func withoutDirective(caddyfile string) (string, error) {
-	for _, block := range []struct{ from, to string }{{"\topenbanking_dcr {\n", "\n\t}\n"}, {"\topenbanking_dcr default/obuk {\n", "\n\t}\n"}} {
-		before, rest, ok := strings.Cut(caddyfile, block.from)
-		_, after, closed := strings.Cut(rest, block.to)
-		if !ok || !closed {
-			return "", errors.New("the directive is not where it was")
-		}
-		caddyfile = before + after
-	}
-	return caddyfile, nil
-}
+// withoutDirective takes the directive, and its options, away.
+var withoutDirective = []gateway.Edit{gateway.At(gateway.Global, "openbanking_dcr").Remove(), gateway.At("openbanking_dcr default/obuk").Remove()}
 
 // reads holds that a client is registered: it gets a token and reads itself.
 func reads(ctx context.Context, p *story.Play, clientID string) error {

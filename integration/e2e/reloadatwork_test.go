@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 )
@@ -18,7 +19,7 @@ import (
 func TestReloadAtWork(t *testing.T) {
 	once(t, story.Options{Binary: raceDetecting(t)}, func(t *testing.T, p *story.Play) {
 		h := holdsThree(t, p, false)
-		reload(t, p, "\t\tregistration off")
+		reload(t, p, gateway.Workspace("registration off"))
 		r := registers(t, p, p.Client(p.Acme), nil)
 		answered(t, r, nil, 403, "access_denied")
 		if err := p.AS.ResetFaults(t.Context()); err != nil {
@@ -26,7 +27,7 @@ func TestReloadAtWork(t *testing.T) {
 		}
 		made := h.areAnswered(t, p)
 		h.areKnown(t, p, made)
-		reload(t, p, "")
+		reload(t, p)
 		h.areKnown(t, p, made)
 	})
 }
@@ -49,34 +50,25 @@ func TestReloadThatFails(t *testing.T) {
 	if err := os.WriteFile(keysetFile, keyset, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	store := "store badger " + filepath.Join(p.Dir, "store")
-	site := siteOf(p) + " {"
-	elsewhere := "https://" + taken.Addr().String() + ", " + site
-	withTaken := "\nhttps://" + taken.Addr().String() + " {\n\t" + strings.TrimSuffix(between(t, p.Caddyfile, "tls ", " {\n"), " {\n") + "\n}\n\n" + site
+	address := "https://" + taken.Addr().String()
+	withTaken := gateway.At(siteOf(p)).Before(address+" {", "\ttls "+filepath.Join(p.Dir, "server.pem")+" "+filepath.Join(p.Dir, "server.key"), "}")
 	for _, c := range []struct {
 		name, says string
-		pairs      []string
+		edits      []gateway.Edit
 	}{
-		{"an unknown word", "nonsense", []string{"\t\taccess_token dcr_register", "\t\tnonsense\n\t\taccess_token dcr_register"}},
-		{"an unset secret", "NOT_SET", []string{"{env.AS_SECRET}", "{env.NOT_SET}"}},
-		{"another keyset", "the keyset changed while the store is open: restart Caddy instead of reloading it", []string{store, store + "\n\t\tkeyset {file." + keysetFile + "}"}},
-		{"a store that does not open", "not a directory", []string{store, "store badger " + filepath.Join(p.Dir, "Caddyfile", "store")}},
-		{"a port that is taken", "address already in use", []string{"\n" + site, withTaken}},
-		{"another store, and a port that is taken", "address already in use", []string{
-			store, "store badger " + filepath.Join(p.Dir, "another"), "\n" + site, withTaken,
+		{"an unknown word", "nonsense", []gateway.Edit{gateway.Workspace("nonsense")}},
+		{"an unset secret", "NOT_SET", []gateway.Edit{gateway.At("client gateway").Set("gateway", "{env.NOT_SET}")}},
+		{"another keyset", "the keyset changed while the store is open: restart Caddy instead of reloading it", []gateway.Edit{store.After("keyset {file." + keysetFile + "}")}},
+		{"a store that does not open", "not a directory", []gateway.Edit{store.Set("badger", filepath.Join(p.Dir, "Caddyfile", "store"))}},
+		{"a port that is taken", "address already in use", []gateway.Edit{withTaken}},
+		{"another store, and a port that is taken", "address already in use", []gateway.Edit{
+			store.Set("badger", filepath.Join(p.Dir, "another")), withTaken,
 		}},
-		{"two ports for one site", "workspace default/obuk is configured twice (a site with several addresses on different ports counts several times)", []string{site, elsewhere}},
+		{"two ports for one site", "workspace default/obuk is configured twice (a site with several addresses on different ports counts several times)", []gateway.Edit{gateway.At(siteOf(p)).Rename(address+",", siteOf(p))}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, _, answer := holdsRegistration(t, p, true)
-			caddyfile := p.Caddyfile
-			for i := 0; i < len(c.pairs); i += 2 {
-				if strings.Count(caddyfile, c.pairs[i]) != 1 {
-					t.Fatalf("%q is in the Caddyfile %d times", c.pairs[i], strings.Count(caddyfile, c.pairs[i]))
-				}
-				caddyfile = strings.Replace(caddyfile, c.pairs[i], c.pairs[i+1], 1)
-			}
-			if err := p.Reload(t.Context(), caddyfile); err == nil || !strings.Contains(err.Error(), c.says) {
+			if err := p.Reload(t.Context(), edited(t, p.Caddyfile, c.edits...)); err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("got %v, want %q", err, c.says)
 			}
 			if err := p.AS.Release(t.Context()); err != nil {

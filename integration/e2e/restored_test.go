@@ -17,7 +17,10 @@ import (
 
 // noRegistrar leaves the gateway without a client that could revoke registration tokens:
 // go-oidc lets no other client do so, and they stay active at it.
-var noRegistrar = gateway.Replacement{Old: "access_token dcr_register {\n\t\t\tclient registrar {env.REGISTRAR_SECRET}\n\t\t}\n", New: "access_token dcr_register\n"}
+var noRegistrar = gateway.At("access_token").Replace("access_token dcr_register")
+
+// tokenOff lets clients register without a token.
+var tokenOff = gateway.At("access_token").Replace("access_token off")
 
 // copyStore stops the gateway, copies its store, and runs it again.
 func copyStore(t *testing.T, p *story.Play) (copied string) {
@@ -34,7 +37,7 @@ func putBack(t *testing.T, p *story.Play, copied, label string) {
 	t.Helper()
 	caddyfile := p.Caddyfile
 	if label != "" {
-		caddyfile = strings.Replace(caddyfile, "\topenbanking_dcr {\n", "\topenbanking_dcr {\n\t\trestored \""+label+"\"\n", 1)
+		caddyfile = edited(t, caddyfile, gateway.At(gateway.Global, "openbanking_dcr").Add("restored \""+label+"\""))
 	}
 	store := filepath.Join(p.Dir, "store")
 	restart(t, p, func() error {
@@ -56,7 +59,7 @@ func TestRestoredStore(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, AccessTokens: c.tokens, Replace: []gateway.Replacement{noRegistrar}}))
+			p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, AccessTokens: c.tokens, Edits: []gateway.Edit{noRegistrar}}))
 			introspection := strings.TrimPrefix(p.Endpoint("introspection_endpoint"), p.Issuer)
 			if err := p.AS.Fault(t.Context(), authserverprocess.Fault{PathContains: introspection, Times: -1, After: true, Set: c.set}); c.set != nil && err != nil {
 				t.Fatal(err)
@@ -120,8 +123,7 @@ func TestRestoredStore(t *testing.T) {
 // sent again.
 func TestRestoredRequests(t *testing.T) {
 	t.Parallel()
-	off := gateway.Replacement{Old: strings.TrimSuffix(noRegistrar.Old, "\n"), New: "access_token off"}
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{off}}))
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Edits: []gateway.Edit{tokenOff}}))
 	body, err := p.Acme.Request(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +145,7 @@ func TestRestoredRequests(t *testing.T) {
 // were used.
 func TestRestoredAssertions(t *testing.T) {
 	t.Parallel()
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{bridge}}))
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Edits: []gateway.Edit{bridge}}))
 	client := p.Client(p.Acme)
 	id := registers(t, p, client, assertions).Text("client_id")
 	for name, overrides := range map[string]map[string]any{"with iat": nil, "without iat": {"iat": nil}} {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
 
@@ -55,7 +56,7 @@ func TestStatementRollback(t *testing.T) {
 	}
 	r, err := client.Register(t.Context(), p.Register, token, body)
 	answered(t, r, err, http.StatusCreated, "")
-	reload(t, p, "statement_rollback allow")
+	reload(t, p, gateway.Workspace("statement_rollback allow"))
 	r, err = client.Update(t.Context(), p.Register, id, own, request())
 	answered(t, r, err, http.StatusOK, "")
 }

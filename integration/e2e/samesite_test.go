@@ -3,12 +3,12 @@ package e2e_test
 import (
 	"errors"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/directory"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
@@ -18,21 +18,17 @@ import (
 func secondOnSite(t *testing.T, p *story.Play) (other *story.Play, caddyfile string) {
 	t.Helper()
 	other = bankAt(t, p, siteOf(p))
-	directive := between(t, p.Caddyfile, "\topenbanking_dcr default/obuk {\n", "\n\t}\n")
-	proxy := between(t, p.Caddyfile, "\treverse_proxy ", "\n\t}\n")
-	both := strings.Replace(p.Caddyfile, directive, directive+"\n"+forOther(p, other, directive), 1)
-	return other, strings.Replace(both, proxy, "\thandle "+otherPrefix+"/* {\n"+forOther(p, other, proxy)+"\t}\n\thandle {\n"+proxy+"\t}\n", 1)
-}
-
-// between is a part of a Caddyfile with its begin and its end.
-func between(t *testing.T, caddyfile, begin, end string) string {
-	t.Helper()
-	_, rest, found := strings.Cut(caddyfile, begin)
-	part, _, closed := strings.Cut(rest, end)
-	if !found || !closed {
-		t.Fatalf("%q is not in the Caddyfile", begin)
+	directive, proxy := gateway.At("openbanking_dcr default/obuk"), gateway.At("reverse_proxy")
+	ours, err := directive.Text(p.Caddyfile)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return begin + part + end
+	toOurs, err := proxy.Text(p.Caddyfile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return other, edited(t, p.Caddyfile, directive.After(forOther(p, other, ours)), proxy.Wrap("handle"),
+		gateway.At("handle").Before("handle "+otherPrefix+"/* {", forOther(p, other, toOurs), "}"))
 }
 
 // TestTwoWorkspacesOnOneSite: each answers under its own paths, its clients are unknown
@@ -102,7 +98,7 @@ func TestSiteWithSeveralAddresses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reload(t, p, "", site+" {", site+", "+second+" {", filepath.Join(p.Dir, "server.pem"), file, filepath.Join(p.Dir, "server.key"), key)
+	reload(t, p, gateway.At(site).Rename(site+",", second), gateway.At("tls").Set(file, key))
 	there := func(url string) string { return strings.Replace(url, site, second, 1) }
 	options := p.ClientOptions()
 	options.Address = strings.TrimPrefix(site, "https://") // its name does not resolve

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
 
@@ -39,16 +40,17 @@ func TestChecksTellOfMisconfiguration(t *testing.T) {
 	if failed() != 0 || strings.Contains(s.Gateway.Log(), `"check":`) {
 		t.Errorf("%d checks of a right configuration failed", failed())
 	}
-	for _, c := range []struct{ name, old, new, check, says string }{
-		{"a wrong secret", "client gateway {env.AS_SECRET}", "client gateway {env.WRONG_SECRET}", "client", "compare client gateway and its secret"},
-		{"the AS's CA is not trusted", "{\n\t\t\ttrust_pool file", "{\n\t\t\t# trust_pool file", "authorization_server", "write trust_pool with the CA"},
-		{"the directory's keys are elsewhere", "jwks_uri " + s.Directory.JWKSURL(), "jwks_uri " + s.Directory.JWKSURL() + "-not", "directory", "correct jwks_uri of software_statement"},
+	for _, c := range []struct {
+		name        string
+		edit        gateway.Edit
+		check, says string
+	}{
+		{"a wrong secret", gateway.At("client gateway").Set("gateway", "{env.WRONG_SECRET}"), "client", "compare client gateway and its secret"},
+		{"the AS's CA is not trusted", gateway.At("authorization_server", "trust_pool").Remove(), "authorization_server", "write trust_pool with the CA"},
+		{"the directory's keys are elsewhere", gateway.At("jwks_uri").Set(s.Directory.JWKSURL() + "-not"), "directory", "correct jwks_uri of software_statement"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			caddyfile := strings.Replace(s.Caddyfile, c.old, c.new, 1)
-			if caddyfile == s.Caddyfile {
-				t.Fatalf("%q is not in the Caddyfile", c.old)
-			}
+			caddyfile := edited(t, s.Caddyfile, c.edit)
 			before := strings.Count(s.Gateway.Log(), "cannot use ")
 			if err := s.Reload(t.Context(), caddyfile); err != nil {
 				t.Fatal(err)

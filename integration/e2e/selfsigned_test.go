@@ -3,13 +3,13 @@ package e2e_test
 import (
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/directory"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
 
@@ -26,8 +26,9 @@ func TestSelfSignedStatement(t *testing.T) {
 	if err := os.WriteFile(file, keys, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	block := func(words string) string {
-		return fmt.Sprintf("software_statement acme {\njwks %s\njwks_hosts localhost 127.0.0.1\nprivate_addresses\ntrust_pool file %s\norg_id %s\n%s\n}", file, filepath.Join(p.Dir, "ca.pem"), p.Acme.OrgID, words)
+	block := func(words string) gateway.Edit {
+		return gateway.Workspace("software_statement acme {", "\tjwks "+file, "\tjwks_hosts localhost 127.0.0.1",
+			"\tprivate_addresses", "\ttrust_pool file "+filepath.Join(p.Dir, "ca.pem"), "\torg_id "+p.Acme.OrgID, "\t"+words, "}")
 	}
 	stranger, err := strangersKey()
 	if err != nil {

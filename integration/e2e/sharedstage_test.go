@@ -89,7 +89,7 @@ func (s *sharedStage) open(kind authserverprocess.Kind) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	s.stage, err = story.Open(ctx, story.Options{Kind: kind, Binary: binary, Dir: s.dir, Replace: []gateway.Replacement{gateway.Unlimited}})
+	s.stage, err = story.Open(ctx, story.Options{Kind: kind, Binary: binary, Dir: s.dir, Edits: []gateway.Edit{gateway.Unlimited}})
 	return err
 }
 

@@ -46,7 +46,7 @@ var spellings = map[string]func(string) string{
 // spelling of their token endpoint. Whatever they take, nobody else gets it through the
 // gateway.
 func TestSpellingsThatServersTake(t *testing.T) {
-	each(t, story.Options{Replace: []gateway.Replacement{gateway.Unlimited}}, func(t *testing.T, p *story.Play) {
+	each(t, story.Options{Edits: []gateway.Edit{gateway.Unlimited}}, func(t *testing.T, p *story.Play) {
 		id, err := p.RegisterAnother(t.Context())
 		if err != nil {
 			t.Fatal(err)

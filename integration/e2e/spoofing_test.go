@@ -43,10 +43,9 @@ var protocols = []protocol{
 // TestSpoofedHeaders: over every HTTP that Caddy serves, in headers and in trailers: the AS
 // sees the certificate of the connection where it is to, and nothing else that looks like one.
 func TestSpoofedHeaders(t *testing.T) {
-	const here = "\t\t\ttoken_endpoint_auth auto\n"
 	once(t, story.Options{
 		// A name of its own, and a secret, which nobody else may send either.
-		Replace:     []gateway.Replacement{{Old: here, New: here + "\t\t\tclient_certificate header rfc9440 X-Own-Cert\n\t\t\tshared_header X-Hop-Secret {env.HOP_SECRET}\n"}, gateway.Unlimited},
+		Edits:       []gateway.Edit{gateway.At("authorization_server").Add("client_certificate header rfc9440 X-Own-Cert", "shared_header X-Hop-Secret {env.HOP_SECRET}"), gateway.Unlimited},
 		Environment: map[string]string{"HOP_SECRET": "a-secret-of-the-hop-to-the-AS"},
 	}, func(t *testing.T, p *story.Play) {
 		forged := clientCert(p.Other)

@@ -7,27 +7,33 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
 
 // What most tests here do with a stage, each step fatal when it fails.
 
-// reload gives the running gateway the words at the begin of the workspace, and
-// the pairs of replacements; the next call begins with the first Caddyfile again.
-func reload(t *testing.T, p *story.Play, words string, pairs ...string) {
+// reload gives the running gateway its first Caddyfile with the edits. The next call begins
+// with the first Caddyfile again.
+func reload(t *testing.T, p *story.Play, edits ...gateway.Edit) {
 	t.Helper()
-	caddyfile := strings.Replace(p.Caddyfile, "openbanking_dcr default/obuk {\n", "openbanking_dcr default/obuk {\n"+words+"\n", 1)
-	for i := 0; i < len(pairs); i += 2 {
-		if strings.Count(caddyfile, pairs[i]) != 1 {
-			t.Fatalf("%q is in the Caddyfile %d times", pairs[i], strings.Count(caddyfile, pairs[i]))
-		}
-		caddyfile = strings.Replace(caddyfile, pairs[i], pairs[i+1], 1)
-	}
-	if err := p.Reload(t.Context(), caddyfile); err != nil {
+	if err := p.Reload(t.Context(), edited(t, p.Caddyfile, edits...)); err != nil {
 		t.Fatal(err)
 	}
 }
+
+func edited(t *testing.T, caddyfile string, edits ...gateway.Edit) string {
+	t.Helper()
+	caddyfile, err := gateway.Apply(caddyfile, edits...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return caddyfile
+}
+
+// store is the line of the gateway's store, and what is in its block.
+var store = gateway.At(gateway.Global, "openbanking_dcr", "store")
 
 // answered holds status and error of an answer, and the challenge of a 401 and 403. At
 // the token endpoint, whose refusals are invalid_client, there is none.

@@ -16,18 +16,16 @@ import (
 // elsewhere is the Caddyfile with another address of the admin API and another port.
 func elsewhere(t *testing.T, p *story.Play) (site, caddyfile string) {
 	t.Helper()
-	caddyfile = p.Caddyfile
-	for _, listener := range []struct{ before, address, after string }{
-		{"\tadmin ", adminListener.FindStringSubmatch(p.Caddyfile)[1], "\n"}, {"\n", siteOf(p), " {\n"},
-	} {
+	var ports [2]string
+	for i := range ports {
 		port, err := gateway.FreePort()
 		if err != nil {
 			t.Fatal(err)
 		}
-		site = listener.address[:strings.LastIndex(listener.address, ":")+1] + strconv.Itoa(port)
-		caddyfile = strings.Replace(caddyfile, listener.before+listener.address+listener.after, listener.before+site+listener.after, 1)
+		ports[i] = strconv.Itoa(port)
 	}
-	return site, caddyfile
+	site = "https://localhost:" + ports[0]
+	return site, edited(t, p.Caddyfile, gateway.At(siteOf(p)).Rename(site), gateway.At(gateway.Global, "admin").Set("127.0.0.1:"+ports[1]))
 }
 
 // TestSecondProcess: a store belongs to one process. Another one does not start, says

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
 
@@ -19,7 +20,7 @@ func TestStoreShare(t *testing.T) {
 	id, own := registered(t, p)
 
 	t.Run("clients", func(t *testing.T) {
-		reload(t, p, "clients_per_software 2")
+		reload(t, p, gateway.Workspace("clients_per_software 2"))
 		answered(t, registers(t, p, client, nil), nil, http.StatusCreated, "")
 		token, body, err := p.Prepare(t.Context())
 		if err != nil {
@@ -37,7 +38,7 @@ func TestStoreShare(t *testing.T) {
 	})
 
 	t.Run("bytes", func(t *testing.T) {
-		reload(t, p, "bytes_per_organisation 1KiB")
+		reload(t, p, gateway.Workspace("bytes_per_organisation 1KiB"))
 		r := answered(t, registers(t, p, client, nil), nil, http.StatusTooManyRequests, "invalid_request")
 		wait, err := strconv.Atoi(r.Header.Get("Retry-After"))
 		if err != nil || wait < 1 || wait > 24*60*60 {
@@ -46,7 +47,7 @@ func TestStoreShare(t *testing.T) {
 		if told := r.Text("error_description"); !strings.Contains(told, "1024 bytes a day") {
 			t.Errorf("told %q", told)
 		}
-		reload(t, p, "bytes_per_organisation off")
+		reload(t, p, gateway.Workspace("bytes_per_organisation off"))
 		answered(t, registers(t, p, client, nil), nil, http.StatusCreated, "")
 	})
 	says(t, p.Gateway, `"rule":"clients_per_software"`, `"rule":"bytes_per_organisation"`)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
@@ -46,7 +47,7 @@ func TestSwitchedOff(t *testing.T) {
 			"GET": {not("PUT, DELETE"), not("PUT, DELETE"), not("PUT, DELETE"), not("PUT, DELETE")},
 		}, "PUT, DELETE"},
 	} {
-		reload(t, p, c.words)
+		reload(t, p, gateway.Workspace(c.words))
 		for method, rows := range c.rows {
 			for i, call := range []story.Call{{As: p.Acme, Token: own}, {As: p.Acme, Token: token}, {As: p.Acme}, {Token: own}} {
 				call.Method, call.URL, call.Body = method, p.Register+"/"+id, "x"
@@ -60,7 +61,7 @@ func TestSwitchedOff(t *testing.T) {
 		}
 	}
 	t.Run("no method at all", func(t *testing.T) { // RFC 9110 10.2.1: then Allow is empty
-		reload(t, p, "management off {\nmethod_not_allowed\n}")
+		reload(t, p, gateway.Workspace("management off {", "\tmethod_not_allowed", "}"))
 		for _, method := range []string{"GET", "PUT", "DELETE", "POST"} {
 			r, err := p.Make(t.Context(), story.Call{Method: method, URL: p.Register + "/" + id, As: p.Acme, Token: own, Body: "x"})
 			answered(t, r, err, 405, "invalid_request")
@@ -70,7 +71,7 @@ func TestSwitchedOff(t *testing.T) {
 		}
 	})
 	t.Run("registration off", func(t *testing.T) {
-		reload(t, p, "registration off")
+		reload(t, p, gateway.Workspace("registration off"))
 		for _, call := range []story.Call{{As: p.Acme, Token: token, Body: body}, {As: p.Acme, Body: "x"}, {Body: "x", ContentType: "text/plain"}} {
 			call.Method, call.URL = http.MethodPost, p.Register
 			r, err := p.Make(t.Context(), call)

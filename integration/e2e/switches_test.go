@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
@@ -29,7 +30,7 @@ func TestSwitches(t *testing.T) {
 	}
 
 	t.Run("registration off", func(t *testing.T) {
-		reload(t, p, "registration off")
+		reload(t, p, gateway.Workspace("registration off"))
 		registration, request, err := p.Prepare(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -43,12 +44,12 @@ func TestSwitches(t *testing.T) {
 		answered(t, r, err, 200, "")
 		r, err = client.Update(t.Context(), p.Register, id, token, body())
 		answered(t, r, err, 200, "")
-		reload(t, p, "")
+		reload(t, p)
 		r, err = client.Register(t.Context(), p.Register, registration, request) // nothing was burnt
 		answered(t, r, err, 201, "")
 	})
 	t.Run("management GET", func(t *testing.T) {
-		reload(t, p, "management GET")
+		reload(t, p, gateway.Workspace("management GET"))
 		r, err := client.Read(t.Context(), p.Register, id, token)
 		answered(t, r, err, 200, "")
 		r, err = client.Update(t.Context(), p.Register, id, token, body())
@@ -61,12 +62,12 @@ func TestSwitches(t *testing.T) {
 		answered(t, r, err, 401, "invalid_token")
 	})
 	t.Run("management off", func(t *testing.T) {
-		reload(t, p, "management off")
+		reload(t, p, gateway.Workspace("management off"))
 		r, err := client.Read(t.Context(), p.Register, id, token)
 		answered(t, r, err, 403, "access_denied")
 	})
 	t.Run("management GET, method_not_allowed", func(t *testing.T) {
-		reload(t, p, "management GET PUT {\nmethod_not_allowed\n}")
+		reload(t, p, gateway.Workspace("management GET PUT {", "\tmethod_not_allowed", "}"))
 		r, err := client.Delete(t.Context(), p.Register, id, token)
 		if answered(t, r, err, 405, "invalid_request"); r.Header.Get("Allow") != "GET, PUT" {
 			t.Errorf("Allow %q", r.Header.Get("Allow"))
@@ -86,9 +87,9 @@ func TestSwitches(t *testing.T) {
 			}
 			return r
 		}
-		reload(t, p, "")
+		reload(t, p)
 		answered(t, post(), nil, 404, "invalid_request")
-		reload(t, p, "as_registration passthrough")
+		reload(t, p, gateway.Workspace("as_registration passthrough"))
 		if err := p.AS.ResetRequests(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +102,7 @@ func TestSwitches(t *testing.T) {
 	})
 	t.Run("version", func(t *testing.T) {
 		for _, version := range []string{"3.1", "3.2", "3.3", "3.4"} {
-			reload(t, p, "version "+version)
+			reload(t, p, gateway.Workspace("version "+version))
 			register := p.Issuer + "/openbankinguk/dcr/v" + version + "/register"
 			if r, err := client.Discover(t.Context(), p.Issuer); err != nil || r.Text("registration_endpoint") != register {
 				t.Errorf("discovery %v, %v", r, err)
@@ -130,11 +131,11 @@ func TestSwitches(t *testing.T) {
 			}
 			return token, body
 		}
-		reload(t, p, "")
+		reload(t, p)
 		token, body := sparse()
 		r, err := client.Register(t.Context(), p.Register, token, body)
 		answered(t, r, err, 400, "invalid_client_metadata")
-		reload(t, p, "lenient")
+		reload(t, p, gateway.Workspace("lenient"))
 		r, err = client.Register(t.Context(), p.Register, token, body)
 		if answered(t, r, err, 201, ""); r.Text("application_type") != "web" || r.Text("request_object_signing_alg") != "PS256" {
 			t.Errorf("defaults: %v", r)
@@ -154,9 +155,7 @@ func TestSwitches(t *testing.T) {
 		if err := os.WriteFile(file, keys, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, rest, _ := strings.Cut(p.Caddyfile, "\t\tsoftware_statement")
-		block, _, _ := strings.Cut(rest, "\n\t\t}\n")
-		reload(t, p, "", "software_statement"+block+"\n\t\t}\n", "software_statement off\n", "\t\tsigned_request_body\n", "\t\tsigned_request_body jwks "+file+"\n")
+		reload(t, p, gateway.At("software_statement").Replace("software_statement off"), gateway.At("signed_request_body").Set("jwks", file))
 		token, _, err := p.Prepare(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -204,7 +203,7 @@ func TestSwitches(t *testing.T) {
 func TestRateLimit(t *testing.T) {
 	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
-	reload(t, p, "rate_limit 3 1h")
+	reload(t, p, gateway.Workspace("rate_limit 3 1h"))
 	post := func(client *tpp.Client) (*tpp.Response, error) {
 		return client.Do(t.Context(), http.MethodPost, p.Register, http.Header{"Content-Type": {"application/jose"}}, []byte("x"))
 	}

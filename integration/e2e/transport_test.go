@@ -18,8 +18,8 @@ import (
 // certificate, whichever certificate that is.
 func TestSubjectAlternativeName(t *testing.T) {
 	t.Parallel()
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{
-		{Old: "\t\t\ttoken_endpoint_auth auto\n", New: "\t\t\ttoken_endpoint_auth auto\n\t\t\tsan dns\n"},
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Edits: []gateway.Edit{
+		gateway.At("authorization_server").Add("san dns"),
 	}}))
 	named := func(names ...string) *tpp.Client {
 		certificate, err := p.Acme.IssueTransport(directory.TransportOptions{Change: func(c *x509.Certificate) { c.DNSNames = names }})
@@ -47,8 +47,8 @@ func TestSubjectAlternativeName(t *testing.T) {
 // the directory is down.
 func TestRevokedKey(t *testing.T) {
 	t.Parallel()
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{
-		{Old: "\t\tsoftware_statement \"OpenBanking Ltd\" {\n", New: "\t\tsoftware_statement \"OpenBanking Ltd\" {\n\t\t\trevoked_keys\n"},
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Edits: []gateway.Edit{
+		gateway.At("software_statement").Add("revoked_keys"),
 	}}))
 	old := p.Acme.Signing
 	current, err := p.Acme.AddSigningKey("PS256")
@@ -92,8 +92,8 @@ func TestRevokedKey(t *testing.T) {
 // TestRenewedCertificate: with dn_match the AS, which compares the whole DN,
 // knows that of a renewed certificate before it sees the certificate.
 func TestRenewedCertificate(t *testing.T) {
-	each(t, story.Options{Replace: []gateway.Replacement{
-		{Old: "\topenbanking_dcr default/obuk {\n", New: "\topenbanking_dcr default/obuk {\n\t\tdn_match attributes organizationIdentifier\n"},
+	each(t, story.Options{Edits: []gateway.Edit{
+		gateway.Workspace("dn_match attributes organizationIdentifier"),
 	}}, func(t *testing.T, p *story.Play) {
 		id, err := p.RegisterAnother(t.Context())
 		if err != nil {

@@ -17,7 +17,7 @@ import (
 // registered the client, they are held until that is settled, a minute at most.
 func TestUnavailable(t *testing.T) {
 	t.Parallel()
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{gateway.Unlimited}}))
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Edits: []gateway.Edit{gateway.Unlimited}}))
 	id, own := registered(t, p)
 	internal, err := p.InternalRegistration(t.Context())
 	if err != nil {
@@ -67,7 +67,7 @@ func TestUnavailable(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			// Key sets are kept for the address of the directory's.
 			address := p.Directory.JWKSURL() + "?" + strconv.Itoa(n)
-			reload(t, p, "", p.Directory.JWKSURL(), address) // knows no keys yet
+			reload(t, p, gateway.At("jwks_uri").Set(address)) // knows no keys yet
 			token, body, err := p.Prepare(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -100,7 +100,7 @@ func TestUnavailable(t *testing.T) {
 			if err := p.AS.ResetFaults(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			reload(t, p, "", p.Directory.JWKSURL(), address) // tries again at once
+			reload(t, p, gateway.At("jwks_uri").Set(address)) // tries again at once
 			for method, status := range map[string]int{"POST": 201, "PUT": 200, "GET": 200} {
 				r, err := p.Make(t.Context(), call(method))
 				if method == "POST" && c.wait == "60" { // what it reserved is being settled

@@ -113,15 +113,14 @@ func (o *oddAnswers) switchProtocols(w http.ResponseWriter) {
 }
 
 // before puts the server before the AS for requests with X-Odd.
-func (o *oddAnswers) before(t *testing.T) gateway.Replacement {
+func (o *oddAnswers) before(t *testing.T) gateway.Edit {
 	t.Helper()
 	roots := filepath.Join(t.TempDir(), "odd.pem")
 	if err := os.WriteFile(roots, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: o.Certificate().Raw}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	const proxy = "\treverse_proxy https://as.internal:9443\n"
-	return gateway.Replacement{Old: proxy, New: "\theader Strict-Transport-Security max-age=63072000\n\t@odd header X-Odd *\n" +
-		"\treverse_proxy @odd " + o.URL + " {\n\t\ttransport http {\n\t\t\ttls_trust_pool file " + roots + "\n\t\t}\n\t}\n" + proxy}
+	return gateway.At("reverse_proxy").Before("header Strict-Transport-Security max-age=63072000", "@odd header X-Odd *",
+		"reverse_proxy @odd "+o.URL+" {", "\ttransport http {", "\t\ttls_trust_pool file "+roots, "\t}", "}")
 }
 
 // odd is one request that is answered oddly, and what its sender is to get.
@@ -187,7 +186,7 @@ func (o *oddAnswers) stopped(t *testing.T) {
 func TestOddIntrospectionAnswers(t *testing.T) {
 	t.Parallel()
 	o := newOddAnswers(t)
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{o.before(t)}}))
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Edits: []gateway.Edit{o.before(t)}}))
 	for _, protocol := range protocols {
 		client, end := protocol.client(&tls.Config{RootCAs: p.Directory.Roots()})
 		for _, c := range []odd{
@@ -228,9 +227,8 @@ func TestOddIntrospectionAnswers(t *testing.T) {
 func TestOddTokenAnswers(t *testing.T) {
 	t.Parallel()
 	o := newOddAnswers(t)
-	const here = "\t\t\ttoken_endpoint_auth auto\n"
-	s := open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{
-		{Old: here, New: "\t\t\ttoken_endpoint_auth bridge {\n\t\t\t\tbind_access_tokens\n\t\t\t}\n"}, o.before(t),
+	s := open(t, story.Options{Kind: authserverprocess.GoOIDC, Edits: []gateway.Edit{
+		bridge, gateway.At("token_endpoint_auth").Add("bind_access_tokens"), o.before(t),
 	}})
 	unbound := map[string]any{"tls_client_certificate_bound_access_tokens": false}
 	if err := s.AS.Fault(t.Context(), authserverprocess.Fault{PathContains: "openid-configuration", After: true, Times: -1, Set: unbound}); err != nil {
@@ -267,7 +265,7 @@ func TestOddTokenAnswers(t *testing.T) {
 func TestOddBridgeAnswers(t *testing.T) {
 	t.Parallel()
 	o := newOddAnswers(t)
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{bridge, o.before(t)}}))
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Edits: []gateway.Edit{bridge, o.before(t)}}))
 	id := registers(t, p, p.Client(p.Acme), nil).Text("client_id")
 	form := "grant_type=client_credentials&client_id=" + id
 	for _, protocol := range protocols {
@@ -305,7 +303,7 @@ func TestOddBridgeAnswers(t *testing.T) {
 func TestUpgradedConnections(t *testing.T) {
 	t.Parallel()
 	o := newOddAnswers(t)
-	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{o.before(t)}}))
+	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Edits: []gateway.Edit{o.before(t)}}))
 	for _, c := range []struct {
 		method, url, body string
 		status            int

@@ -26,7 +26,7 @@ import (
 // It runs with the product's own times: with a tenth of them a busy machine loses every
 // answer. And it runs alone: the crowd leaves no other test its time.
 func TestUpAndDown(t *testing.T) {
-	o := story.Options{Replace: []gateway.Replacement{gateway.Unlimited}}
+	o := story.Options{Edits: []gateway.Edit{gateway.Unlimited}}
 	at(t, []authserverprocess.Kind{authserverprocess.OIDCProvider}, o, survivesUpAndDown)
 	o.Binary = raceDetecting(t)
 	at(t, []authserverprocess.Kind{authserverprocess.GoOIDC}, o, survivesUpAndDown)

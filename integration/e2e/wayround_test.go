@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
 
@@ -16,9 +17,9 @@ import (
 func TestWayRoundDoesNotLoad(t *testing.T) {
 	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
-	directive := between(t, p.Caddyfile, "\topenbanking_dcr default/obuk {\n", "\n\t}\n")
+	beside := edited(t, p.Caddyfile, gateway.At("openbanking_dcr default/obuk").Wrap("handle", "/default/*"))
 	file := filepath.Join(p.Dir, "Caddyfile.beside-a-handle")
-	if err := os.WriteFile(file, []byte(strings.Replace(p.Caddyfile, directive, "\thandle /default/* {\n"+directive+"\n\t}\n", 1)), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(beside), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, word := range []string{"validate", "reload"} {
@@ -39,14 +40,18 @@ func TestLoadingSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	const level = `"level":"warn"`
-	for name, c := range map[string]struct{ old, new, want string }{
-		"good":           {"", "", ""},
-		"mode request":   {"mode verify_if_given", "mode request", "the site verifies no client certificate"},
-		"another server": {"\treverse_proxy https://", "\treverse_proxy https://elsewhere.", "found a reverse_proxy that sends requests to another server than authorization_server"},
+	elsewhere := "https://elsewhere." + strings.TrimPrefix(strings.TrimSuffix(p.AS.URL(), story.Prefix), "https://")
+	for name, c := range map[string]struct {
+		edits []gateway.Edit
+		want  string
+	}{
+		"good":           {nil, ""},
+		"mode request":   {[]gateway.Edit{gateway.At("client_auth", "mode").Set("request")}, "the site verifies no client certificate"},
+		"another server": {[]gateway.Edit{gateway.At("reverse_proxy").Set(elsewhere)}, "found a reverse_proxy that sends requests to another server than authorization_server"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(p.Dir, "Caddyfile.said-"+strings.ReplaceAll(name, " ", "-"))
-			if err := os.WriteFile(file, []byte(strings.Replace(p.Caddyfile, c.old, c.new, 1)), 0o600); err != nil {
+			if err := os.WriteFile(file, []byte(edited(t, p.Caddyfile, c.edits...)), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			validated, err := p.Gateway.Command(t.Context(), "validate", "--config", file, "--adapter", "caddyfile")

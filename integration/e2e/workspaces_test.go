@@ -55,11 +55,12 @@ func second(t *testing.T, p *story.Play) (other *story.Play, caddyfile string) {
 		t.Fatal(err)
 	}
 	other = bankAt(t, p, "https://localhost:"+strconv.Itoa(port))
-	at := strings.Index(p.Caddyfile, "\n"+siteOf(p)+" {\n")
-	if at < 0 {
-		t.Fatalf("no site %s", siteOf(p))
+	site := gateway.At(siteOf(p))
+	text, err := site.Text(p.Caddyfile)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return other, p.Caddyfile + forOther(p, other, p.Caddyfile[at:])
+	return other, edited(t, p.Caddyfile, site.After(forOther(p, other, text)))
 }
 
 // areStrangers holds that the client of each is one that the other has never heard of.

@@ -4,6 +4,7 @@ package gateway
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -22,73 +23,57 @@ type Setting struct {
 	ASURL, ASRoots, DNFormat string
 	// DirectoryJWKS is the directory's address, DirectoryRoots verify it.
 	DirectoryJWKS, DirectoryRoots string
-	// Transport are further words of the proxy's transport, a line each. Default: none.
+	// Transport is a further line of the proxy's transport. Default: none.
 	Transport string
 	// ChecksOff has the gateway ask nobody by itself: for tests that count what it asks.
 	ChecksOff bool
-	// Replace are further replacements in the example, before the others.
-	Replace []Replacement
+	// Edits are further changes of the example, before the others.
+	Edits []Edit
 }
-
-// Replacement changes one place of the example.
-type Replacement struct{ Old, New string }
 
 // SharesOnly lets one TPP ask as often, have as many clients and write as much as it likes.
 var SharesOnly = Workspace("rate_limit off", "clients_per_software off", "bytes_per_organisation off")
 
 // Unlimited also lets it have as much at work at once as it likes: for load, and for tests
 // that send hundreds of requests.
-var Unlimited = UnlimitedAnd()
-
-// UnlimitedAnd is Unlimited with further lines at the begin of the workspace's block.
-func UnlimitedAnd(lines ...string) Replacement {
-	return Workspace(append([]string{"rate_limit off", "fair_share off", "clients_per_software off", "bytes_per_organisation off"}, lines...)...)
-}
+var Unlimited = Workspace("rate_limit off", "fair_share off", "clients_per_software off", "bytes_per_organisation off")
 
 // Workspace puts lines at the begin of the workspace's block.
-func Workspace(lines ...string) Replacement {
-	const begin = "\topenbanking_dcr default/obuk {\n"
-	return Replacement{Old: begin, New: begin + "\t\t" + strings.Join(lines, "\n\t\t") + "\n"}
-}
+func Workspace(lines ...string) Edit { return At("openbanking_dcr default/obuk").Add(lines...) }
 
-// GlobalOptions puts lines into the global options, before the directive's own.
-func GlobalOptions(lines ...string) Replacement {
-	const begin = "\topenbanking_dcr {\n\t\tstore "
-	return Replacement{Old: begin, New: "\t" + strings.Join(lines, "\n\t") + "\n" + begin}
-}
+// GlobalOptions puts lines at the begin of the global options.
+func GlobalOptions(lines ...string) Edit { return At(Global).Add(lines...) }
 
 // Caddyfile is the example with the setting in it. Every place that changes must
 // be there exactly once, so that a demo or a test never runs another
 // configuration than it says.
 func (s *Setting) Caddyfile(example string) (string, error) {
+	const internal, site = "https://as.internal:9443", "auth.bank.example"
 	origin := strings.Join(strings.SplitN(s.ASURL, "/", 4)[:3], "/")
-	dn := ""
+	as := []string{"trust_pool file " + s.ASRoots}
 	if s.DNFormat != "" {
-		dn = "\n\t\t\tdn_format " + s.DNFormat
+		as = append(as, "dn_format "+s.DNFormat)
 	}
-	checks := ""
+	transport := []string{"transport http {", "\ttls_trust_pool file " + s.ASRoots, "}"}
+	if s.Transport != "" {
+		transport = slices.Insert(transport, 2, "\t"+s.Transport)
+	}
+	directive := At(Global, "openbanking_dcr")
+	edits := append(slices.Clone(s.Edits),
+		// As root Caddy would make the machine trust an authority of its own as soon as
+		// one site has no certificate.
+		directive.Before("admin "+s.Admin, "auto_https disable_redirects", "skip_install_trust", "default_bind 127.0.0.1"),
+		At(Global, "openbanking_dcr", "store").Set("badger", s.StoreDirectory),
+		At("authorization_server").Set(s.ASURL), At("authorization_server").Add(as...),
+		At("software_statement", "jwks_uri").Set(s.DirectoryJWKS),
+		At("software_statement", "jwks_uri").After("private_addresses", "trust_pool file "+s.DirectoryRoots),
+		At("reverse_proxy "+internal).Add(transport...), At("reverse_proxy "+internal).Set(origin),
+		At(site, "tls", "client_auth", "trust_pool").Set("file", s.ClientRoots),
+		At(site, "tls").Set(s.Certificate, s.Key),
+		At(site).Rename(fmt.Sprintf("https://localhost:%d", s.Port)),
+	)
 	if s.ChecksOff {
-		checks = "\t\tchecks off\n"
+		edits = append(edits, directive.Add("checks off"))
 	}
-	for _, r := range append(s.Replace,
-		Replacement{"\topenbanking_dcr {\n\t\tstore badger /var/lib/caddy-dcr\n",
-			// As root Caddy would make the machine trust an authority of its own as soon as
-			// one site has no certificate.
-			"\tadmin " + s.Admin + "\n\tauto_https disable_redirects\n\tskip_install_trust\n\tdefault_bind 127.0.0.1\n\topenbanking_dcr {\n" + checks + "\t\tstore badger " + s.StoreDirectory + "\n"},
-		Replacement{"\nauth.bank.example {\n", fmt.Sprintf("\nhttps://localhost:%d {\n", s.Port)},
-		Replacement{"\ttls {\n", "\ttls " + s.Certificate + " " + s.Key + " {\n"},
-		Replacement{"trust_pool file open-banking-roots.pem", "trust_pool file " + s.ClientRoots},
-		Replacement{"authorization_server https://as.internal:9443/default/obuk {",
-			"authorization_server " + s.ASURL + " {\n\t\t\ttrust_pool file " + s.ASRoots + dn},
-		Replacement{"jwks_uri https://keystore.openbanking.org.uk/keystore/openbanking.jwks",
-			"jwks_uri " + s.DirectoryJWKS + "\n\t\t\tprivate_addresses\n\t\t\ttrust_pool file " + s.DirectoryRoots},
-		Replacement{"\treverse_proxy https://as.internal:9443\n",
-			"\treverse_proxy " + origin + " {\n\t\ttransport http {\n\t\t\ttls_trust_pool file " + s.ASRoots + "\n" + s.Transport + "\t\t}\n\t}\n"},
-	) {
-		if n := strings.Count(example, r.Old); n != 1 {
-			return "", fmt.Errorf("the example Caddyfile holds %q %d times, not once", r.Old, n)
-		}
-		example = strings.Replace(example, r.Old, r.New, 1)
-	}
-	return example, nil
+	return Apply(example, edits...)
 }

@@ -35,14 +35,7 @@ type variant struct {
 // native are the cells of every AS whose clients authenticate there themselves.
 var native = map[string]string{"secret rotated, TPP does not notice": "there is none"}
 
-const (
-	auto     = "\t\t\ttoken_endpoint_auth auto\n"
-	chosenID = "\t\t\t\tclient_id_header X-Client-Id\n"
-)
-
-func bridge(words string) gateway.Replacement {
-	return gateway.Replacement{Old: auto, New: "\t\t\ttoken_endpoint_auth bridge" + words + "\n"}
-}
+var bridge = gateway.At("token_endpoint_auth").Set("bridge")
 
 var variants = []variant{
 	{
@@ -57,7 +50,7 @@ var variants = []variant{
 	},
 	{
 		name: "oidc-provider, bridge", bridged: true, options: func(string) story.Options {
-			return story.Options{Kind: authserverprocess.OIDCProvider, Replace: []gateway.Replacement{bridge("")}}
+			return story.Options{Kind: authserverprocess.OIDCProvider, Edits: []gateway.Edit{bridge}}
 		},
 	},
 	{
@@ -65,19 +58,18 @@ var variants = []variant{
 	},
 	{
 		name: "go-oidc, bridge", bridged: true, options: func(string) story.Options {
-			return story.Options{Kind: authserverprocess.GoOIDC, Replace: []gateway.Replacement{bridge("")}}
+			return story.Options{Kind: authserverprocess.GoOIDC, Edits: []gateway.Edit{bridge}}
 		},
 	},
 	{
 		name: "glewlwyd, bridge", bridged: true, options: func(string) story.Options {
 			return story.Options{
 				Kind: authserverprocess.Glewlwyd, Claims: map[string]any{"response_types": []string{"code"}}, Scope: "accounts",
-				Replace: []gateway.Replacement{
-					{Old: auto, New: "\t\t\ttoken_endpoint_auth bridge {\n\t\t\t\tbind_access_tokens\n\t\t\t}\n" +
-						// Its document leaves out what it can, and response types in several words what it cannot.
-						"\t\t\tsupports grant_types_supported authorization_code client_credentials refresh_token\n" +
-						"\t\t\tsupports response_types_supported code\n"},
-					{Old: chosenID, New: ""}, // it chooses
+				Edits: []gateway.Edit{
+					bridge, gateway.At("token_endpoint_auth").Add("bind_access_tokens"),
+					// Its document leaves out what it can, and response types in several words what it cannot.
+					gateway.At("authorization_server").Add("supports grant_types_supported authorization_code client_credentials refresh_token", "supports response_types_supported code"),
+					gateway.At("client_id_header").Remove(), // it chooses
 				},
 			}
 		},

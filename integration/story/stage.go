@@ -44,7 +44,9 @@ type Options struct {
 	Dir string
 	// AccessTokens are opaque or jwt. Default: opaque.
 	AccessTokens string
-	// Replace changes further places of Caddyfile.example.
+	// Edits change further places of Caddyfile.example.
+	Edits []gateway.Edit
+	// Replace does so too, by exact text.
 	Replace []gateway.Replacement
 	// Claims are those of every registration request, in place of the usual ones.
 	Claims map[string]any
@@ -57,7 +59,7 @@ type Options struct {
 	AS func(*authserverprocess.Config)
 	// Environment are further variables of the gateway, secrets all.
 	Environment map[string]string
-	// Transport are further words of the transport of the site's reverse_proxy.
+	// Transport is a further line of the transport of the site's reverse_proxy.
 	Transport string
 	// Checks: the gateway tries its servers by itself. Default: it does not, so that tests
 	// know what it asks.
@@ -157,7 +159,7 @@ func (s *Stage) open(ctx context.Context, o Options) (err error) {
 	setting := gateway.Setting{
 		Port: port, Admin: s.admin, StoreDirectory: filepath.Join(s.Dir, "store"),
 		Certificate: certificate, Key: key, ClientRoots: ca, ASURL: url, ASRoots: ca, DNFormat: dnFormats[o.Kind],
-		DirectoryJWKS: s.Directory.JWKSURL(), DirectoryRoots: ca, Replace: o.Replace, Transport: o.Transport, ChecksOff: !o.Checks,
+		DirectoryJWKS: s.Directory.JWKSURL(), DirectoryRoots: ca, Edits: append(gateway.Edits(o.Replace), o.Edits...), Transport: o.Transport, ChecksOff: !o.Checks,
 	}
 	if s.Caddyfile, err = setting.Caddyfile(string(example)); err != nil {
 		return err

@@ -97,18 +97,12 @@ func (b *bank) clientTLS() *tls.Config {
 }
 
 // change is one place of a configuration.
-type change = gateway.Replacement
+type change = gateway.Edit
 
 // withoutToken leaves protection 2 out, withJWT verifies tokens by their signature.
 var (
-	withoutToken = []change{gateway.Unlimited, {
-		Old: "access_token dcr_register {\n\t\t\tclient registrar {env.REGISTRAR_SECRET}\n\t\t}\n", New: "access_token off\n",
-	}}
-	withJWT = []change{
-		gateway.Unlimited,
-		{Old: "access_token dcr_register {\n\t\t\tclient registrar {env.REGISTRAR_SECRET}\n\t\t}\n", New: "access_token dcr_register\n"},
-		{Old: "\t\t\tclient gateway {env.AS_SECRET}\n", New: "\t\t\tvalidate jwt\n"},
-	}
+	withoutToken = []change{gateway.Unlimited, gateway.At("access_token").Replace("access_token off")}
+	withJWT      = []change{gateway.Unlimited, gateway.At("access_token").Replace("access_token dcr_register"), gateway.At("client gateway").Replace("validate jwt")}
 )
 
 // caddyfile is Caddyfile.example with the changes, for a gateway in dir.
@@ -120,7 +114,7 @@ func (b *bank) caddyfile(dir string, changes []change) (string, error) {
 	setting := gateway.Setting{
 		Port: b.site, Admin: b.address(b.admin), StoreDirectory: filepath.Join(dir, "store"),
 		Certificate: b.certificate, Key: b.key, ClientRoots: b.clientRoots, ASURL: b.as.URL, ASRoots: b.roots,
-		DirectoryJWKS: b.directory.JWKSURL(), DirectoryRoots: b.roots, Replace: changes,
+		DirectoryJWKS: b.directory.JWKSURL(), DirectoryRoots: b.roots, Edits: changes,
 	}
 	return setting.Caddyfile(string(example))
 }
@@ -128,13 +122,7 @@ func (b *bank) caddyfile(dir string, changes []change) (string, error) {
 // proxied is that site in front of the upstream instead of the AS. The same host may have
 // a site without the directive on another port, in front of the upstream too.
 func (b *bank) proxied(caddyfile string) (string, error) {
-	before, after, ok := strings.Cut(caddyfile, "\treverse_proxy ")
-	if _, rest, whole := strings.Cut(after, "\n\t}\n"); ok && whole && !strings.Contains(after, "\treverse_proxy ") {
-		const directive = "\topenbanking_dcr default/obuk {\n"
-		before = strings.Replace(before, directive, directive+"\t\tunguarded upstream "+b.upstream.URL+"\n", 1)
-		return before + "\treverse_proxy " + b.upstream.URL + "\n" + rest, nil
-	}
-	return "", errors.New("the example has not exactly one reverse_proxy")
+	return gateway.Apply(caddyfile, gateway.Workspace("unguarded upstream "+b.upstream.URL), gateway.At("reverse_proxy").Replace("reverse_proxy "+b.upstream.URL))
 }
 
 // plainSite is a site like the gateway's, without the directive. proxy are lines

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
@@ -151,7 +150,9 @@ func (b *bench) registrations(ctx context.Context, changes []change, forgetful b
 		return nil, err
 	}
 	if forgetful {
-		caddyfile = strings.Replace(caddyfile, "store badger "+dir+"/store\n", "store memory\n", 1)
+		if caddyfile, err = gateway.Apply(caddyfile, gateway.At(gateway.Global, "openbanking_dcr", "store").Set("memory")); err != nil {
+			return nil, err
+		}
 	}
 	process, err := b.start(ctx, b.bank.gateway, dir, caddyfile)
 	if err != nil {
