@@ -25,7 +25,7 @@ func take(c *registry.Client, p *registry.Provisioned) {
 	c.ClientID, c.Metadata, c.Credentials = p.ClientID, p.Metadata, p.Credentials
 }
 
-func TestLifeOfAClient(t *testing.T) {
+func TestClientIsCreatedUpdatedAndDeleted(t *testing.T) {
 	eachServer(t, nil, func(t *testing.T, b *bank) {
 		if !b.ChoosesClientID() {
 			t.Fatal("the server does not let the gateway choose")

@@ -64,7 +64,7 @@ func metrics(t *testing.T, p *story.Play) string {
 	return strings.Join(own, "")
 }
 
-func TestOperatorsAskWrongly(t *testing.T) {
+func TestInvalidAdminCallsAreRefused(t *testing.T) {
 	onceShared(t, func(t *testing.T, p *story.Play) {
 		for _, c := range []struct {
 			method, call, body string
@@ -99,10 +99,10 @@ func TestOperatorsAskWrongly(t *testing.T) {
 	})
 }
 
-// TestSuspended: what is suspended gets no tokens and manages nothing, and its
+// TestSuspendedClientGetsNoToken: what is suspended gets no tokens and manages nothing, and its
 // tokens are no longer active to anybody who asks at this site. It may give them
 // back. Afterwards everything is as before.
-func TestSuspended(t *testing.T) {
+func TestSuspendedClientGetsNoToken(t *testing.T) {
 	once(t, story.Options{}, func(t *testing.T, p *story.Play) {
 		id, token := registered(t, p)
 		client := p.Client(p.Acme)

@@ -22,9 +22,9 @@ var wellKnown = []string{
 
 func siteOf(p *story.Play) string { return strings.TrimSuffix(p.Issuer, story.Prefix) }
 
-// TestAcceptedAnswers: status, body and headers of everything that succeeds, for
+// TestSuccessfulAnswers: status, body and headers of everything that succeeds, for
 // the media types and forms that TPPs send.
-func TestAcceptedAnswers(t *testing.T) {
+func TestSuccessfulAnswers(t *testing.T) {
 	onceShared(t, func(t *testing.T, p *story.Play) {
 		const code = "4f5a1c3e-7b0d-4c8e-9a51-2d6f0b8c7e11"
 		call := func(method, url, token, contentType, body string, status int) *tpp.Response {
@@ -185,9 +185,9 @@ func TestMethods(t *testing.T) {
 	})
 }
 
-// TestBelowRegister: everything else below the register path is 404 in JSON for
+// TestUnknownPathsBelowRegisterAreNotFound: everything else below the register path is 404 in JSON for
 // every method, and the AS never sees it.
-func TestBelowRegister(t *testing.T) {
+func TestUnknownPathsBelowRegisterAreNotFound(t *testing.T) {
 	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	id, token := registered(t, p)

@@ -273,10 +273,10 @@ func userinfo(t *testing.T, p *story.Play, kind string) {
 	}
 }
 
-// TestTokensThatNobodyKnows: where the authorization server cannot be asked whose token it
+// TestTokensPassWithoutIntrospection: where the authorization server cannot be asked whose token it
 // is, the operator is told so at the start, and tokens that say nothing are passed on and
 // counted.
-func TestTokensThatNobodyKnows(t *testing.T) {
+func TestTokensPassWithoutIntrospection(t *testing.T) {
 	t.Parallel()
 	edits := []gateway.Edit{gateway.At("client gateway").Remove(), tokenOff}
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Edits: edits}))

@@ -14,9 +14,9 @@ import (
 
 func unpublished(*story.Play) (directory.Key, error) { return directory.NewKey("PS256") }
 
-// TestDemands: what the Caddyfile demands of statements, certificates and bodies is demanded,
+// TestConfiguredDemandsAreEnforced: what the Caddyfile demands of statements, certificates and bodies is demanded,
 // one refusal for each word. All that a request may not be is in the tables of gateway.
-func TestDemands(t *testing.T) {
+func TestConfiguredDemandsAreEnforced(t *testing.T) {
 	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	certificate, err := p.Acme.IssueTransport(directory.TransportOptions{Unpublished: true})

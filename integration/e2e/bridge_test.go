@@ -171,8 +171,8 @@ func activeAtAS(t *testing.T, p *story.Play, token string) (bool, error) {
 	return r.JSON["active"] == true, nil
 }
 
-// TestOneAssertion: of requests that come together with one assertion one is authenticated.
-func TestOneAssertion(t *testing.T) {
+// TestAssertionAuthenticatesOneRequest: of requests that come together with one assertion one is authenticated.
+func TestAssertionAuthenticatesOneRequest(t *testing.T) {
 	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Binary: raceDetecting(t), Edits: []gateway.Edit{bridge}}))
 	client := p.Client(p.Acme)

@@ -15,9 +15,9 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
 
-// TestSameStatement: conformance tools use one statement for all that they do,
+// TestStatementRegistersSeveralClients: conformance tools use one statement for all that they do,
 // and each registration is a client of its own.
-func TestSameStatement(t *testing.T) {
+func TestStatementRegistersSeveralClients(t *testing.T) {
 	onceShared(t, func(t *testing.T, p *story.Play) {
 		statement, err := p.Acme.Statement(nil)
 		if err != nil {
@@ -93,9 +93,9 @@ func TestAnswerMembers(t *testing.T) {
 	})
 }
 
-// TestStatementBinds: client metadata of the statement is the most that a request
+// TestStatementLimitsRequest: client metadata of the statement is the most that a request
 // may ask for (RFC 7591 2.3).
-func TestStatementBinds(t *testing.T) {
+func TestStatementLimitsRequest(t *testing.T) {
 	onceShared(t, func(t *testing.T, p *story.Play) {
 		statement, err := p.Acme.Statement(map[string]any{"grant_types": []string{"client_credentials", "authorization_code"}})
 		if err != nil {

@@ -147,10 +147,10 @@ func TestPrivateKeyJWT(t *testing.T) {
 	})
 }
 
-// TestNobodyElsesClient: whatever a request to the token endpoint says about who
+// TestTokenNeedsCertificateOfItsClient: whatever a request to the token endpoint says about who
 // sends it, it gets no token of a client whose certificate it does not have, and
 // the AS does not see it.
-func TestNobodyElsesClient(t *testing.T) {
+func TestTokenNeedsCertificateOfItsClient(t *testing.T) {
 	once(t, story.Options{}, func(t *testing.T, p *story.Play) {
 		id, err := p.RegisterAnother(t.Context())
 		if err != nil {

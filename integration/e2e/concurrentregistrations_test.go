@@ -64,9 +64,9 @@ func repeat(s string, n int) []string {
 	return list
 }
 
-// TestOneToken: of many registrations with one token, exactly one is made. The others are
+// TestOneTokenRegistersOneClient: of many registrations with one token, exactly one is made. The others are
 // told to come back while that is at work (503), and that the token is used up when it is done.
-func TestOneToken(t *testing.T) {
+func TestOneTokenRegistersOneClient(t *testing.T) {
 	once(t, story.Options{Binary: raceDetecting(t), Edits: []gateway.Edit{gateway.Unlimited}}, func(t *testing.T, p *story.Play) {
 		token, _, err := p.Prepare(t.Context())
 		if err != nil {

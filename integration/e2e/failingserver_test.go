@@ -182,8 +182,8 @@ func knows(clients []map[string]any, id string) bool {
 	return false
 }
 
-// TestDeadServerIsLeftAlone: who asks while the AS is dead is told so at once.
-func TestDeadServerIsLeftAlone(t *testing.T) {
+// TestRequestsFailAtOnceWhileServerIsDown: who asks while the AS is dead is told so at once.
+func TestRequestsFailAtOnceWhileServerIsDown(t *testing.T) {
 	t.Parallel()
 	s := open(t, story.Options{Kind: authserverprocess.GoOIDC, Edits: []gateway.Edit{gateway.Unlimited}})
 	p := learn(t, s)

@@ -78,7 +78,7 @@ type stage struct {
 }
 
 // The steps in the order of the protocol. Those of the connection and the token
-// come before the body for POST and PUT alike; see TestOrderOfWork.
+// come before the body for POST and PUT alike; see TestEarlierCheckDecides.
 var (
 	sizeStage        = stage{"size", func(d *draft) { d.huge = true }, tooLarge}
 	typeStage        = stage{"media type", func(d *draft) { d.ContentType = "application/json" }, wrongType}
@@ -96,9 +96,9 @@ var (
 	}
 )
 
-// TestOrderOfWork: cheapest and least trusting first. A request that is broken in
+// TestEarlierCheckDecides: cheapest and least trusting first. A request that is broken in
 // two places is told the earlier one, for every pair; and nothing of it stays.
-func TestOrderOfWork(t *testing.T) {
+func TestEarlierCheckDecides(t *testing.T) {
 	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	reload(t, p, gateway.Workspace("rate_limit off")) // these are more requests than a TPP sends at once

@@ -225,9 +225,9 @@ func pretend(t *testing.T, p *story.Play, times int, changes map[string]any) {
 	}
 }
 
-// TestUnprotected: with all four protections off, and in words so, anybody
+// TestRegistrationWithoutProtections: with all four protections off, and in words so, anybody
 // registers, and nobody without a token manages or without its certificate gets one.
-func TestUnprotected(t *testing.T) {
+func TestRegistrationWithoutProtections(t *testing.T) {
 	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	edits := without(t, p, "client_certificate", "access_token", "software_statement", "signed_request_body")

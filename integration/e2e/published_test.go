@@ -224,9 +224,9 @@ func TestPublishedDocument(t *testing.T) {
 	}
 }
 
-// TestOneDocument: an AS that has the document of RFC 8414 alone is published at
+// TestSingleDocumentIsPublishedAtAllAddresses: an AS that has the document of RFC 8414 alone is published at
 // all four addresses, to GET and HEAD.
-func TestOneDocument(t *testing.T) {
+func TestSingleDocumentIsPublishedAtAllAddresses(t *testing.T) {
 	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	first, err := p.Client(p.Acme).Discover(t.Context(), p.AS.URL())

@@ -91,10 +91,10 @@ func TestSpellingsThatServersTake(t *testing.T) {
 	})
 }
 
-// TestUntouched: what is not the gateway's arrives as it was sent, and so does the answer;
+// TestOtherRequestsPassUnchanged: what is not the gateway's arrives as it was sent, and so does the answer;
 // another spelling of what is arrives nowhere. All spellings and methods are in the tables of
 // gateway.
-func TestUntouched(t *testing.T) {
+func TestOtherRequestsPassUnchanged(t *testing.T) {
 	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	if err := p.AS.ResetRequests(t.Context()); err != nil {

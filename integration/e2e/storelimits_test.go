@@ -11,9 +11,9 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
 
-// TestStoreShare: a TPP can have so many clients, and write so much in a day. What it has
+// TestStoreLimitsOfOneTPP: a TPP can have so many clients, and write so much in a day. What it has
 // works on, and the other TPP does not notice.
-func TestStoreShare(t *testing.T) {
+func TestStoreLimitsOfOneTPP(t *testing.T) {
 	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	client := p.Client(p.Acme)

@@ -11,9 +11,9 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
 
-// TestSwitchedOff: what is switched off is 403 to whoever it would be for, and
+// TestSwitchedOffMethodsAreForbidden: what is switched off is 403 to whoever it would be for, and
 // nobody else learns of it; only where the operator wants it so it is 405.
-func TestSwitchedOff(t *testing.T) {
+func TestSwitchedOffMethodsAreForbidden(t *testing.T) {
 	t.Parallel()
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	id, own := registered(t, p)

@@ -181,9 +181,9 @@ func (o *oddAnswers) stopped(t *testing.T) {
 	}
 }
 
-// TestOddIntrospectionAnswers: what the gateway cannot read whole it refuses, over every
+// TestUnreadableIntrospectionAnswersAreRefused: what the gateway cannot read whole it refuses, over every
 // HTTP, and the site's own header fields stay.
-func TestOddIntrospectionAnswers(t *testing.T) {
+func TestUnreadableIntrospectionAnswersAreRefused(t *testing.T) {
 	t.Parallel()
 	o := newOddAnswers(t)
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Edits: []gateway.Edit{o.before(t)}}))
@@ -223,8 +223,8 @@ func TestOddIntrospectionAnswers(t *testing.T) {
 	}
 }
 
-// TestOddTokenAnswers is the same where the gateway binds the tokens of the answer.
-func TestOddTokenAnswers(t *testing.T) {
+// TestUnreadableTokenAnswersAreRefused is the same where the gateway binds the tokens of the answer.
+func TestUnreadableTokenAnswersAreRefused(t *testing.T) {
 	t.Parallel()
 	o := newOddAnswers(t)
 	s := open(t, story.Options{Kind: authserverprocess.GoOIDC, Edits: []gateway.Edit{
@@ -260,9 +260,9 @@ func TestOddTokenAnswers(t *testing.T) {
 	}
 }
 
-// TestOddBridgeAnswers: what may be about the secret is held back, as much of it as is
+// TestBridgeWithholdsAnswersAboutItsSecret: what may be about the secret is held back, as much of it as is
 // looked at; everything else passes as it comes.
-func TestOddBridgeAnswers(t *testing.T) {
+func TestBridgeWithholdsAnswersAboutItsSecret(t *testing.T) {
 	t.Parallel()
 	o := newOddAnswers(t)
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Edits: []gateway.Edit{bridge, o.before(t)}}))

@@ -11,10 +11,10 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 )
 
-// TestOddKeySets: what directories have published. A key with an x5c that has PEM text at its
+// TestUnusableKeysAreLeftOut: what directories have published. A key with an x5c that has PEM text at its
 // end signs; what is left out is in the log with its reason; a software's set without a key that
 // counts is the TPP's to mend, and an answer that is no set is nobody's.
-func TestOddKeySets(t *testing.T) {
+func TestUnusableKeysAreLeftOut(t *testing.T) {
 	t.Parallel()
 	odd := func(set any, change func(map[string]any)) []byte {
 		raw, err := json.Marshal(set)

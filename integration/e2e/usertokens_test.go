@@ -12,9 +12,9 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
 
-// TestTokensOfPersons: an access token that a payment service user gave the client,
+// TestUserTokensManageNothing: an access token that a payment service user gave the client,
 // and the user's ID token, manage nothing.
-func TestTokensOfPersons(t *testing.T) {
+func TestUserTokensManageNothing(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"opaque", "jwt"} {
 		t.Run(kind, func(t *testing.T) {
