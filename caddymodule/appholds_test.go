@@ -20,9 +20,9 @@ func within10s(t *testing.T, what string, f func()) {
 	}
 }
 
-// TestNobodyWaitsForAClose: the last request after a reload is answered while the store
+// TestRequestsDoNotWaitForStoreToClose: the last request after a reload is answered while the store
 // is being closed, and nobody waits meanwhile but who wants that store open again.
-func TestNobodyWaitsForAClose(t *testing.T) {
+func TestRequestsDoNotWaitForStoreToClose(t *testing.T) {
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	slow := &counted{key: t.Name() + " slow", closes: make(chan struct{})}
 	other := &counted{key: t.Name() + " other"}

@@ -122,9 +122,9 @@ func TestCRLSourcesHaveNoPassword(t *testing.T) {
 	}
 }
 
-// TestKeepUntil: a list without an end is kept by its beginning, and one that ends in the year
+// TestLifetimeOfKeptCRL: a list without an end is kept by its beginning, and one that ends in the year
 // 9999 for ten years.
-func TestKeepUntil(t *testing.T) {
+func TestLifetimeOfKeptCRL(t *testing.T) {
 	now := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 	for _, c := range []struct{ begins, ends, want time.Time }{
 		{now, now.Add(time.Hour), now.Add(time.Hour + keepCRLFor)},

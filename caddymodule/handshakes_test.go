@@ -227,9 +227,9 @@ func (h *Handshakes) handshake(t *testing.T, server, client *tls.Config) error {
 	return err
 }
 
-// TestHandshakesWaitForNobody: while slow clients have every place that one address may
+// TestSlowHandshakesDoNotHoldUpOthers: while slow clients have every place that one address may
 // have, and all places, others are handed on; and in bounded time the places are free.
-func TestHandshakesWaitForNobody(t *testing.T) {
+func TestSlowHandshakesDoNotHoldUpOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, _ := newHandshakes(t, 4)
 		config := &tls.Config{Certificates: []tls.Certificate{*newIssuing(t, "localhost").issue("localhost", nil)}}

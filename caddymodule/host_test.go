@@ -71,9 +71,9 @@ func TestRequestOfCaddy(t *testing.T) {
 	}
 }
 
-// TestNextHandlerFails: an error of the next handler comes back to Caddy, through whatever
+// TestErrorOfNextHandlerReachesCaddy: an error of the next handler comes back to Caddy, through whatever
 // the gateway has put round the request.
-func TestNextHandlerFails(t *testing.T) {
+func TestErrorOfNextHandlerReachesCaddy(t *testing.T) {
 	failure, host := errors.New("no upstream"), new(caddyHost)
 	for _, want := range []error{failure, nil} {
 		next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return want })

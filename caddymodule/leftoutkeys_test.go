@@ -13,9 +13,9 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/verify"
 )
 
-// TestLeftOutKeys: each is told of once, with its reason, and counted; of many at once the
+// TestLeftOutKeysAreLoggedAndCounted: each is told of once, with its reason, and counted; of many at once the
 // log has ten.
-func TestLeftOutKeys(t *testing.T) {
+func TestLeftOutKeysAreLoggedAndCounted(t *testing.T) {
 	var log bytes.Buffer
 	l := newLeftOutKeys(slog.New(slog.NewTextHandler(&log, nil)), t.Name())
 	counted := func() float64 {

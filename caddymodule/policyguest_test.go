@@ -43,8 +43,8 @@ func (w *Weekdays) Decide(_ context.Context, in *verify.PolicyInput) (verify.Dec
 	return verify.Decision{Allowed: true}, nil
 }
 
-// TestGuest is the documentation's example of a policy of somebody else's.
-func TestGuest(t *testing.T) {
+// TestDocumentedPolicyModule is the documentation's example of a policy of somebody else's.
+func TestDocumentedPolicyModule(t *testing.T) {
 	w := new(Weekdays)
 	if err := w.UnmarshalCaddyfile(caddyfile.NewTestDispenser("weekdays monday friday")); err != nil {
 		t.Fatal(err)

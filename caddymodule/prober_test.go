@@ -116,8 +116,8 @@ func TestServersAreTriedSoon(t *testing.T) {
 	}
 }
 
-// TestProbesUndecided: what says nothing changes nothing.
-func TestProbesUndecided(t *testing.T) {
+// TestUndecidedProbeChangesNothing: what says nothing changes nothing.
+func TestUndecidedProbeChangesNothing(t *testing.T) {
 	err := error(nil)
 	tried := 0
 	p := newProbing(t, failing("as", &err, &tried))
@@ -134,9 +134,9 @@ func TestProbesUndecided(t *testing.T) {
 	}
 }
 
-// TestProbesFound: those that are known later are tried as soon as they are, and keep what
+// TestProbesFoundLaterAreTriedAtOnce: those that are known later are tried as soon as they are, and keep what
 // is known of them.
-func TestProbesFound(t *testing.T) {
+func TestProbesFoundLaterAreTriedAtOnce(t *testing.T) {
 	right, down := error(nil), errors.New("down")
 	var as, first, second int
 	p := newProbing(t, failing("as", &right, &as))
@@ -158,8 +158,8 @@ func TestProbesFound(t *testing.T) {
 	}
 }
 
-// TestProbesApart: one that is wrong, or panics, keeps no other from being tried in its time.
-func TestProbesApart(t *testing.T) {
+// TestFailingProbeDelaysNoOther: one that is wrong, or panics, keeps no other from being tried in its time.
+func TestFailingProbeDelaysNoOther(t *testing.T) {
 	down, right := errors.New("down"), error(nil)
 	var as, directory, panics int
 	broken := failing("broken", &right, &panics)

@@ -65,8 +65,8 @@ func TestSiteHosts(t *testing.T) {
 	}
 }
 
-// TestCures: the words that mend what is wrong, by the errors of real connections.
-func TestCures(t *testing.T) {
+// TestConnectionErrorsHaveCures: the words that mend what is wrong, by the errors of real connections.
+func TestConnectionErrorsHaveCures(t *testing.T) {
 	quiet := log.New(io.Discard, "", 0)
 	start := func(change func(*httptest.Server)) *httptest.Server {
 		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }))

@@ -194,7 +194,7 @@ func TestLiteralSecrets(t *testing.T) {
 }
 
 // A configuration in JSON that protects nothing does not start either.
-func TestNothingProtected(t *testing.T) {
+func TestConfigurationWithoutProtectionDoesNotStart(t *testing.T) {
 	const statements = `,"software_statements":[{"issuer":"x","jwks_uri":"https://localhost/k"}]`
 	const server = `"authorization_server":{"url":"https://localhost:1/w","provision":{"method":"rfc7591"}}`
 	for _, c := range []struct{ config, want string }{

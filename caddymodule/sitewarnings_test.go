@@ -69,8 +69,8 @@ func TestSiteWarnings(t *testing.T) {
 	}
 }
 
-// TestUnseenApp: a way that this module cannot follow is said.
-func TestUnseenApp(t *testing.T) {
+// TestUnknownAppIsWarnedOf: a way that this module cannot follow is said.
+func TestUnknownAppIsWarnedOf(t *testing.T) {
 	caddy.RegisterModule(unseenApp{})
 	const guard = `{"handler":"openbanking_dcr","workspace":"default","authorization_server":{"url":"https://as.internal:9443/default","provision":{"method":"rfc7591"}},"software_statements":[{"issuer":"x","jwks_uri":"https://localhost/k"}]}`
 	for apps, want := range map[string]bool{``: false, `"layer4":{},`: true} {

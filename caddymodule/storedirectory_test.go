@@ -13,9 +13,9 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/registry"
 )
 
-// TestJudgeDirectory: what owner and mode of a store's directory, and of what is in it,
+// TestStoreDirectoryPermissions: what owner and mode of a store's directory, and of what is in it,
 // mean for the user that runs the gateway.
-func TestJudgeDirectory(t *testing.T) {
+func TestStoreDirectoryPermissions(t *testing.T) {
 	info, err := os.Stat(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +65,7 @@ func TestJudgeDirectory(t *testing.T) {
 	}
 }
 
-func TestJudgeWhatIsNotThere(t *testing.T) {
+func TestMissingStoreDirectory(t *testing.T) {
 	dir := t.TempDir()
 	other := identity{user: 54321}
 	missing := filepath.Join(dir, "a", "b")

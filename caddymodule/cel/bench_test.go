@@ -35,7 +35,7 @@ func BenchmarkTwenty(b *testing.B) {
 }
 
 // What can be shown to cost little is not counted, whatever is in it.
-func TestUncounted(t *testing.T) {
+func TestCheapExpressionsAreNotMetered(t *testing.T) {
 	twenty, err := os.ReadFile("../../integration/cmd/bench/policies/twenty.cel")
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +58,7 @@ func TestUncounted(t *testing.T) {
 }
 
 // A claim that is longer than usual makes the rest count again.
-func TestUnusualInput(t *testing.T) {
+func TestLongInputIsMetered(t *testing.T) {
 	in := input(t)
 	if !isTypical(in) {
 		t.Error("an input of the usual size")

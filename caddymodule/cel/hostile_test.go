@@ -44,7 +44,7 @@ func TestRefusedCalls(t *testing.T) {
 }
 
 // Of no certificate nothing is true, not even that it lacks something.
-func TestNull(t *testing.T) {
+func TestConditionOnNullDenies(t *testing.T) {
 	for _, e := range []string{`!has(client.metadata)`, `!has(client.client_id)`, `!(has(client.metadata) && true)`} {
 		if d := verify.Evaluate(t.Context(), load(t, e), input(t), time.Minute); d.Allowed || d.Fault == nil || !strings.Contains(d.Reason, "it is null here") {
 			t.Errorf("%s: %+v", e, d)
@@ -74,7 +74,7 @@ func TestCostLimit(t *testing.T) {
 }
 
 // What the access log and a terminal are told is bounded, and has no control characters.
-func TestReason(t *testing.T) {
+func TestReasonIsBoundedAndPrintable(t *testing.T) {
 	in := input(t)
 	in.Request = object(t, `{"long":"`+strings.Repeat("a", 50000)+`","esc":"\u001b[2J"}`)
 	for _, e := range []string{`timestamp(request.long) < now`, `deny(request.esc)`} {

@@ -7,9 +7,9 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
-// TestPlaces: an error has the line of the Caddyfile, and shows the line of the expression
+// TestErrorsShowTheirLine: an error has the line of the Caddyfile, and shows the line of the expression
 // with a mark, because the columns are not those of the Caddyfile.
-func TestPlaces(t *testing.T) {
+func TestErrorsShowTheirLine(t *testing.T) {
 	const names = "\nthe names are operation, "
 	for _, tc := range []struct{ name, caddyfile, want string }{
 		{"one line", "x\n\tcel `true && sssa.x == 1`", "2: undeclared reference to 'sssa'\n | true && sssa.x == 1\n |         ^" + names},

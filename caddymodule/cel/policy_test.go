@@ -77,7 +77,7 @@ func TestVerdicts(t *testing.T) {
 }
 
 // What goes wrong while it is asked denies, and says why.
-func TestFaults(t *testing.T) {
+func TestRuntimeErrorsDeny(t *testing.T) {
 	deep := "a + b + c + d + e + f + g > 0"
 	for _, v := range "gfedcba" {
 		deep = "[1,2,3,4,5,6,7,8,9].all(" + string(v) + ", " + deep + ")"
@@ -124,7 +124,7 @@ func TestFaults(t *testing.T) {
 }
 
 // A loop ends with the time it was given.
-func TestTime(t *testing.T) {
+func TestLoopsEndInTime(t *testing.T) {
 	deep := "a + b + c + d + e + f + g > 0"
 	for _, v := range "gfedcba" {
 		deep = "[1,2,3,4,5,6,7,8,9].all(" + string(v) + ", " + deep + ")"
@@ -139,8 +139,8 @@ func TestTime(t *testing.T) {
 	}
 }
 
-// TestDenials: a denial says which condition is false, and where it stands.
-func TestDenials(t *testing.T) {
+// TestDenialNamesFalseCondition: a denial says which condition is false, and where it stands.
+func TestDenialNamesFalseCondition(t *testing.T) {
 	for expression, want := range map[string]string{
 		`false`: "false is false (line 1)",
 		"ssa.org_status == \"Active\" &&\n ssa.org_id == \"x\" &&\n \"CBPII\" in ssa.software_roles": `ssa.org_id == "x" is false (line 2); "CBPII" in ssa.software_roles is false (line 3)`,

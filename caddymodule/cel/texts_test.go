@@ -8,7 +8,7 @@ import (
 )
 
 // A text that a TPP would read cut or mangled does not load.
-func TestTexts(t *testing.T) {
+func TestMangledTextsDoNotLoad(t *testing.T) {
 	for _, tc := range []struct{ expression, want string }{
 		{`deny("organisation: not active; ask the directory")`, ""},
 		{`deny(ssa.org_id)`, ""},

@@ -51,8 +51,8 @@ func TestAgainst(t *testing.T) {
 	}
 }
 
-// TestNoGateway: what the admin API says is told, and where to look if it says nothing.
-func TestNoGateway(t *testing.T) {
+// TestErrorsOfAdminAPIAreShown: what the admin API says is told, and where to look if it says nothing.
+func TestErrorsOfAdminAPIAreShown(t *testing.T) {
 	closed := httptest.NewServer(nil)
 	closed.Close()
 	for name, tc := range map[string]struct {

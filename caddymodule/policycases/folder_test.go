@@ -79,8 +79,8 @@ func TestLinkedFolders(t *testing.T) {
 	}
 }
 
-// TestNoPolicy: what has no policies is an error that says what is one.
-func TestNoPolicy(t *testing.T) {
+// TestFolderWithoutPolicyIsAnError: what has no policies is an error that says what is one.
+func TestFolderWithoutPolicyIsAnError(t *testing.T) {
 	dir, empty := t.TempDir(), t.TempDir()
 	write(t, filepath.Join(dir, "policy.cel"), `true`)
 	write(t, filepath.Join(dir, "cases", "one.json"), `{"change":{},"want":{"allowed":true}}`)

@@ -16,8 +16,8 @@ import (
 
 const folder = "../../docs/policies"
 
-// TestReadyMade: every policy of the documentation decides as its cases say.
-func TestReadyMade(t *testing.T) {
+// TestDocumentedPoliciesPassTheirCases: every policy of the documentation decides as its cases say.
+func TestDocumentedPoliciesPassTheirCases(t *testing.T) {
 	report, err := policycases.Run(t.Context(), folder)
 	if err != nil {
 		t.Fatal(err)
@@ -87,8 +87,8 @@ func read(t *testing.T, file string) string {
 	return string(text)
 }
 
-// TestWrongCases: a case that is not as written is seen, whatever is wrong with it.
-func TestWrongCases(t *testing.T) {
+// TestInvalidCasesAreReported: a case that is not as written is seen, whatever is wrong with it.
+func TestInvalidCasesAreReported(t *testing.T) {
 	for name, tc := range map[string]struct{ policy, text, want string }{
 		"allowed":          {`false`, `{"change":{},"want":{"allowed":true}}`, "allowed is false, not true"},
 		"denied":           {`true`, `{"change":{},"want":{"allowed":false}}`, "allowed is true, not false"},

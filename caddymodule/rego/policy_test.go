@@ -176,7 +176,7 @@ func TestDecisions(t *testing.T) {
 }
 
 // What goes wrong while it is asked denies, and says why.
-func TestFaults(t *testing.T) {
+func TestRuntimeErrorsDeny(t *testing.T) {
 	for text, want := range map[string]string{
 		`deny contains 5`:                                                          "deny: holds a number",
 		`deny contains {"reason": "x"}`:                                            "there is no text",
@@ -227,7 +227,7 @@ func TestDeadline(t *testing.T) {
 }
 
 // Nobody waits for a function that is slow by itself, and there are never many of them.
-func TestLate(t *testing.T) {
+func TestSlowFunctionsAreAbandoned(t *testing.T) {
 	p, in := load(t, `deny contains "x" if regex.match(input.request.long, input.request.long)`), input(t)
 	in.Request = parsed(t, `{"long":"`+strings.Repeat("a", 4000)+`"}`)
 	for i := range maxLate + 1 {

@@ -6,8 +6,8 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/caddymodule/policycases"
 )
 
-// TestReadyMade: the policies of the documentation decide in Rego as their cases say, which are those of CEL.
-func TestReadyMade(t *testing.T) {
+// TestDocumentedPoliciesPassTheirCases: the policies of the documentation decide in Rego as their cases say, which are those of CEL.
+func TestDocumentedPoliciesPassTheirCases(t *testing.T) {
 	report, err := policycases.Run(t.Context(), "../../docs/policies")
 	if err != nil {
 		t.Fatal(err)

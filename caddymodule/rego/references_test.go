@@ -9,7 +9,7 @@ import (
 
 // Whatever a rule reads and a request lacks must not let it in: each of these policies
 // would, if a rule that does not hold were all that came of it.
-func TestMissing(t *testing.T) {
+func TestMissingInputDenies(t *testing.T) {
 	for text, want := range map[string]string{
 		`deny contains "x" if input.ssa.gone != "Active"`:                                        `reads input.ssa.gone, which the request does not have; read it as object.get(input.ssa, "gone", "")`,
 		`deny contains "x" if input["ssa"]["gone"] != "Active"`:                                  "input.ssa.gone",
@@ -90,7 +90,7 @@ func TestMissing(t *testing.T) {
 }
 
 // Null is what there is none of.
-func TestNulls(t *testing.T) {
+func TestReadingBelowNullDenies(t *testing.T) {
 	without := input(t)
 	without.Certificate, without.Token, without.Registration = nil, nil, nil
 	registered := input(t)
@@ -126,7 +126,7 @@ func TestNulls(t *testing.T) {
 }
 
 // What cannot be followed, or means something else than it says, does not load.
-func TestRefused(t *testing.T) {
+func TestMisleadingRulesDoNotLoad(t *testing.T) {
 	for text, want := range map[string]string{
 		`deny contains "x" if input.sssa.org_id == "x"`:                                                                 "dcr.rego:3: rego_type_error: undefined ref: input.sssa.org_id",
 		`deny contains "x" if input.certificate.thumprint == "x"`:                                                       "dcr.rego:3: rego_type_error: undefined ref: input.certificate.thumprint",
