@@ -173,7 +173,7 @@ func TestAuthorizationCode(t *testing.T) {
 			"code_verifier": {verifier}, "client_id": {id},
 		}).with("Client-Cert", clientCert(certificate)))
 		if info := s.introspect(tokens["access_token"].(string)); info["sub"] != "psu" || info["scope"] != "openid accounts" {
-			t.Error(info)
+			t.Errorf("got %v, want the sub psu and the scope openid accounts", info)
 		}
 		s.status(http.StatusOK, s.endpoint("token_endpoint", url.Values{
 			"grant_type": {"refresh_token"}, "refresh_token": {tokens["refresh_token"].(string)}, "client_id": {id},
@@ -199,7 +199,7 @@ func TestJWTAccessTokens(t *testing.T) {
 			t.Fatal(err)
 		}
 		if claims["client_id"] != "registrar" || claims["scope"] != "dcr_register" || token.Headers[0].ExtraHeaders["typ"] != "at+jwt" {
-			t.Errorf("%v %v", token.Headers, claims)
+			t.Errorf("got %v %v, want at+jwt of registrar with dcr_register", token.Headers, claims)
 		}
 		introspection := s.endpoint("introspection_endpoint", url.Values{"token": {raw}}).basic("gateway", s.Config.GatewaySecret)
 		if s.Kind == OIDCProvider {

@@ -97,7 +97,7 @@ func TestFaults(t *testing.T) {
 		}
 		last := requests[len(requests)-1]
 		if last.Header.Get("X-Client-Id") != "c" || last.Header.Get("Host") != s.Listen || last.BodyLength != len(last.Body) || !strings.Contains(last.Body, "tls_client_auth") {
-			t.Errorf("%+v", last)
+			t.Errorf("got %+v, want the client c at %s with the whole body", last, s.Listen)
 		}
 		if err := s.ResetRequests(t.Context()); err != nil {
 			t.Fatal(err)
@@ -145,7 +145,7 @@ func TestStartRefuses(t *testing.T) {
 	for _, kind := range Kinds {
 		_, err := Start(t.Context(), kind, Config{AccessTokens: "jwe"})
 		if err == nil || !strings.Contains(err.Error(), "access_tokens") {
-			t.Errorf("%s: %v", kind, err)
+			t.Errorf("%s: got %v, want an error about access_tokens", kind, err)
 		}
 	}
 	if _, err := Start(t.Context(), "other", Config{}); err == nil {

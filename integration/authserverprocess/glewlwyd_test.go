@@ -86,7 +86,7 @@ func TestGlewlwydRegistration(t *testing.T) {
 		}
 		answer := s.json(http.StatusBadRequest, registration().withBody(s, body).bearer("initial"))
 		if answer["error"] != code || !strings.HasPrefix(answer["error_description"].(string), want) {
-			t.Errorf("%v: %v", change, answer)
+			t.Errorf("%v: got %v, want %s, %s", change, answer, code, want)
 		}
 	}
 	refused("invalid_client_metadata", "token_endpoint_auth_method must have one of", map[string]any{"token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_subject_dn": "CN=tpp"})
@@ -233,7 +233,7 @@ func TestGlewlwydTokens(t *testing.T) {
 	for scope, want := range map[string]string{"accounts": "accounts", "payments": "payments", "accounts dcr_register": "accounts"} {
 		answer := s.json(http.StatusOK, s.tokenFor(id, secret, scope))
 		if answer["scope"] != want || answer["token_type"] != "bearer" || answer["expires_in"] != 3600.0 {
-			t.Errorf("%s: %v", scope, answer)
+			t.Errorf("%s: got %v, want the scope %s, bearer, 3600 s", scope, answer, want)
 		}
 	}
 	if answer := s.json(http.StatusBadRequest, s.tokenFor(id, secret, "dcr_register")); answer["error"] != "scope_invalid" {
@@ -348,7 +348,7 @@ func TestGlewlwydAuthorizationCode(t *testing.T) {
 			"redirect_uri": {"https://tpp.example/callback"}, "code_verifier": {verifier},
 		}).basic(id, secret))
 		if info := s.introspect(tokens["access_token"].(string)); info["username"] != "psu" || info["scope"] != "openid accounts" {
-			t.Error(info)
+			t.Errorf("got %v, want the username psu and the scope openid accounts", info)
 		}
 		s.status(http.StatusOK, s.endpoint("token_endpoint", url.Values{
 			"grant_type": {"refresh_token"}, "refresh_token": {tokens["refresh_token"].(string)},

@@ -243,7 +243,7 @@ func TestRegistrationRefused(t *testing.T) {
 				kind = refusal.InvalidRedirectURI // one of the servers tells it apart
 			}
 			if b.refused(err, kind); errors.Is(err, registry.ErrLost) {
-				t.Errorf("%s: %v", name, err)
+				t.Errorf("%s: got %v, want it not to be lost", name, err)
 			}
 		}
 		stranger := b.connector(func(o *authserver.Options) { o.InitialAccessToken = "another-initial-access-token" })

@@ -69,7 +69,7 @@ func (b *bank) countsHold(t *testing.T) {
 			Issued  int64 `json:"issued"`
 		}
 		if err := json.Unmarshal(value, &s); err != nil || s.Issued == 0 {
-			t.Errorf("%s: %s, %v", key, value, err)
+			t.Errorf("%s: got %s, %v, want issued above 0", key, value, err)
 		}
 		if s.Clients != there[key] {
 			t.Errorf("%s: %d clients are counted, %d are there", key, s.Clients, there[key])

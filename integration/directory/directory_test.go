@@ -66,7 +66,7 @@ func getJWKS(t *testing.T, d *directory.Directory, url string) jose.JSONWebKeySe
 	var set jose.JSONWebKeySet
 	status, raw, err := get(t.Context(), d, url)
 	if err != nil || status != http.StatusOK {
-		t.Fatalf("%s: %d %v", url, status, err)
+		t.Fatalf("%s: got %d, %v, want 200", url, status, err)
 	}
 	if err := json.Unmarshal(raw, &set); err != nil {
 		t.Fatalf("%s: %v", raw, err)
@@ -157,7 +157,7 @@ func TestPublishedKeys(t *testing.T) {
 
 	set := getJWKS(t, d, s.JWKSEndpoint())
 	if len(set.Keys) != 2 || set.Keys[0].Use != "sig" || set.Keys[0].KeyID != s.Signing.ID || set.Keys[0].Algorithm != "PS256" {
-		t.Fatalf("%+v", set.Keys)
+		t.Fatalf("got %+v, want 2 keys, the first %s for sig and PS256", set.Keys, s.Signing.ID)
 	}
 	if x5c := set.Keys[1].Certificates; set.Keys[1].Use != "tls" || len(x5c) != 2 || !x5c[0].Equal(s.Transport.Leaf) {
 		t.Error("x5c is not the transport certificate with its issuer")
@@ -178,7 +178,7 @@ func TestPublishedKeys(t *testing.T) {
 	}
 	s.Withdraw(s.Signing.ID)
 	if set := getJWKS(t, d, s.JWKSEndpoint()); len(set.Keys) != 2 || len(set.Key(key.ID)) != 1 || len(set.Key(s.Signing.ID)) != 0 {
-		t.Errorf("%+v", set.Keys)
+		t.Errorf("got %+v, want 2 keys, with %s and without %s", set.Keys, key.ID, s.Signing.ID)
 	}
 }
 
@@ -286,7 +286,7 @@ func TestFaultsAndRequests(t *testing.T) {
 	}
 	d.ResetRequests()
 	if got := d.Requests(); len(got) != 0 {
-		t.Error(got)
+		t.Errorf("got %v, want no requests", got)
 	}
 }
 

@@ -93,7 +93,7 @@ func TestInvalidAdminCallsAreRefused(t *testing.T) {
 		} {
 			status, answer := operator(t, p, c.method, c.call, c.body)
 			if text, _ := answer["error"].(string); status != c.status || !strings.Contains(text, c.says) {
-				t.Errorf("%s %s %s: %d %v", c.method, c.call, c.body, status, answer)
+				t.Errorf("%s %s %s: got %d %v, want %d %q", c.method, c.call, c.body, status, answer, c.status, c.says)
 			}
 		}
 	})

@@ -226,7 +226,7 @@ func userinfo(t *testing.T, p *story.Play, kind string) {
 		}
 		// This server does not take the tokens of another resource server.
 		if r, _ := ask(token, "Bearer"); (r.Status != 200 || r.Text("sub") != "psu") && !(kind == "jwt" && p.AS.Kind == authserverprocess.OIDCProvider) {
-			t.Errorf("%s: %v", what, r)
+			t.Errorf("%s: got %v, want 200 for psu", what, r)
 		}
 	}
 	passes("active", first)

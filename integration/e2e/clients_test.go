@@ -69,7 +69,7 @@ func TestOneTokenInTwoSpellings(t *testing.T) {
 		JTI string `json:"jti"`
 	}
 	if err := json.Unmarshal(payload, &claims); err != nil || claims.JTI == "" {
-		t.Fatalf("%s: %v", payload, err)
+		t.Fatalf("got %s, %v, want a jti", payload, err)
 	}
 	again, err := p.Acme.Request(nil)
 	if err != nil {
@@ -90,7 +90,7 @@ func TestOneTokenInTwoSpellings(t *testing.T) {
 	}
 	wait.Wait()
 	if n := registered.Load(); n != 1 {
-		t.Errorf("%d registrations with one token", n)
+		t.Errorf("got %d registrations with one token, want 1", n)
 	}
 }
 

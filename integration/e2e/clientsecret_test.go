@@ -157,7 +157,7 @@ func (s *secrets) lives(method string) (id string) {
 	r := registers(s.t, s.p, client, asTool(method))
 	id = s.told(r, http.StatusCreated)
 	if r.Text("token_endpoint_auth_method") != method || r.Text("token_endpoint_auth_signing_alg") != "PS256" {
-		s.t.Errorf("%s: %v", method, r)
+		s.t.Errorf("got %v, want %s and PS256", r, method)
 	}
 	token := s.tokenOf(method, id)
 	quiet := func(r *tpp.Response, err error) {

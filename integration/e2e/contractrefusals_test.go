@@ -25,7 +25,7 @@ func (c *contractor) refusals() {
 		"unknown directory":  {map[string]any{"software_statement": c.statement()}, "unapproved_software_statement"},
 	} {
 		if r := c.post(name, row.overrides, 400); r.Text("error") != row.code {
-			c.t.Errorf("%s: %v", name, r)
+			c.t.Errorf("%s: got %v, want %s", name, r, row.code)
 		}
 	}
 	other, err := strangersKey()

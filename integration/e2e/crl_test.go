@@ -118,7 +118,7 @@ func TestRevokedAtTheGateway(t *testing.T) {
 	} {
 		r, err := ask()
 		if answered(t, r, err, 401, "invalid_client"); !strings.Contains(r.Text("error_description"), "revoked by the CA that issued it") {
-			t.Errorf("%s: %v", name, r)
+			t.Errorf("%s: got %v, want a description that says who has revoked it", name, r)
 		}
 	}
 	renewed, err := p.Acme.IssueTransport(directory.TransportOptions{})

@@ -47,7 +47,7 @@ func TestDiscovery(t *testing.T) {
 		} {
 			r, err := client.Do(t.Context(), c.method, origin+c.path, c.header, nil)
 			if err != nil || r.Status != c.status {
-				t.Errorf("%s %s %v: %v, %v", c.method, c.path, c.header, r, err)
+				t.Errorf("%s %s %v: got %v, %v, want %d", c.method, c.path, c.header, r, err, c.status)
 				continue
 			}
 			switch {

@@ -28,7 +28,7 @@ func refusesWrites(t *testing.T, p *story.Play, id, own string, w writes) {
 		r, err := p.Make(t.Context(), c)
 		unavailable(t, c.Method, r, err)
 		if r != nil && (r.Text("error_description") != "the registration service cannot answer now; try again later" || r.Header.Get("Retry-After") != "5") {
-			t.Errorf("%s: %v", c.Method, r)
+			t.Errorf("%s: got %v, want an answer to try again after 5 s", c.Method, r)
 		}
 	}
 	if err := reads(t.Context(), p, id); err != nil {
@@ -109,7 +109,7 @@ func TestDiskFullMeanwhile(t *testing.T) {
 			a := <-answer
 			unavailable(t, h.calls[i].Method, a.Response, a.err)
 			if a.Response != nil && a.Header.Get("Retry-After") != "6" { // the lease of these gateways
-				t.Errorf("%s: %v", h.calls[i].Method, a.Response)
+				t.Errorf("%s: got %v, want Retry-After 6", h.calls[i].Method, a.Response)
 			}
 		}
 		a := <-h.answers[2]

@@ -28,7 +28,7 @@ func TestExplain(t *testing.T) {
 		x.prepares(nil)
 		e, err := x.whole()
 		if err != nil || e.Outcome != registry.Passed {
-			t.Fatalf("%+v, %v", e, err)
+			t.Fatalf("got %+v, %v, want it passed", e, err)
 		}
 		said := verdicts(e)
 		for _, want := range []string{
@@ -65,7 +65,7 @@ func TestExplain(t *testing.T) {
 				x.prepares(tc.overrides)
 				e, err := x.whole()
 				if err == nil || e.Outcome != registry.Refused || e.Error != tc.code || verdicts(e)[len(e.Steps)-1] != tc.step {
-					t.Errorf("%+v, %v", e, err)
+					t.Errorf("got %+v, %v, want it refused with %s at %q", e, err, tc.code, tc.step)
 				}
 				r, err := client.Register(t.Context(), p.Register, x.token, x.body)
 				answered(t, r, err, e.Status, tc.code)
@@ -82,7 +82,7 @@ func TestExplain(t *testing.T) {
 		t.Run("at another time", func(t *testing.T) {
 			e, err := x.whole("--at", time.Now().Add(-90*time.Minute).Format(time.RFC3339))
 			if err == nil || e.Rule != "software_statement" && e.Rule != "client_certificate" && e.Rule != "access_token" { // none is so old
-				t.Errorf("%+v, %v", e, err)
+				t.Errorf("got %+v, %v, want it refused by the statement, the certificate or the token", e, err)
 			}
 		})
 		t.Run("policy", func(t *testing.T) {
@@ -96,7 +96,7 @@ func TestExplain(t *testing.T) {
 				t.Errorf("the input is %s", input)
 			}
 			if last.Verdict != trace.Refused || last.Rule != "status" || !strings.Contains(last.Reason, `ssa.org_status == "Closed" is false (line `) || !strings.HasPrefix(last.ErrorDescription, "ask us first") {
-				t.Errorf("%+v", last)
+				t.Errorf("got %+v, want it refused by the policy status, with its text", last)
 			}
 		})
 		t.Run("management", func(t *testing.T) {
@@ -104,7 +104,7 @@ func TestExplain(t *testing.T) {
 			answered(t, r, err, http.StatusUnauthorized, "invalid_token")
 			served := x.kept(t, r.Header.Get("x-fapi-interaction-id"))
 			if served.Operation != "read" || !strings.Contains(strings.Join(verdicts(served), "\n"), "refused access_token access_token") {
-				t.Errorf("%+v", served)
+				t.Errorf("got %+v, want a read refused for its access token", served)
 			}
 		})
 	})
@@ -133,7 +133,7 @@ func TestExplainAsDocumented(t *testing.T) {
 		out, err := p.Gateway.Command(t.Context(), append(words[1:], "--config", "Caddyfile")...)
 		want := []string{"passed: every check", `"outcome": "incomplete"`, "no explanation has the support code"}[i]
 		if (err == nil) != (i == 0) || words[0] != "caddy" || !strings.Contains(out, want) {
-			t.Errorf("%s: %v, %s", command[1], err, out)
+			t.Errorf("%s: got %v, %s, want an error %t, and %q", command[1], err, out, i != 0, want)
 		}
 	}
 }
@@ -182,7 +182,7 @@ func TestExplainWithLess(t *testing.T) {
 	// With what the servers would say nothing is asked, and all is known.
 	e, err := x.whole(append([]string{"--offline"}, x.answers()...)...)
 	if err != nil || e.Outcome != registry.Passed {
-		t.Errorf("%+v, %v", e, err)
+		t.Errorf("got %+v, %v, want it passed", e, err)
 	}
 	for _, args := range [][]string{{"--offline"}, {"--offline", "--cert", x.write("acme.pem", inPEM(p.Acme.Transport)), "--token", x.token}} {
 		found, out, err = x.ask(append([]string{"--body", body}, args...)...)
@@ -224,7 +224,7 @@ func TestExplainWhichSite(t *testing.T) {
 			caddyfile := edited(t, p.Caddyfile, tc.edits...)
 			found, out, err := x.ask("--config", x.write("Caddyfile.other", caddyfile), "--adapter", "caddyfile", "--body", x.write("request.jose", x.body), "--cert", x.write("acme.pem", inPEM(p.Acme.Transport)))
 			if len(found) != 1 {
-				t.Fatalf("%s, %v\n%s", out, err, caddyfile)
+				t.Fatalf("got %s, %v, want one explanation, with\n%s", out, err, caddyfile)
 			}
 			refused := found[0].Status == http.StatusUnauthorized && found[0].Rule == "client_certificate"
 			if refused == tc.counts || tc.counts && found[0].Outcome != registry.Incomplete {

@@ -154,7 +154,7 @@ func TestServerThatHangs(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 			if clients, err := p.AS.Clients(t.Context()); err != nil || !knows(clients, r.Text("client_id")) {
-				t.Errorf("%s: %v, %v", name, clients, err)
+				t.Errorf("%s: got %v, %v, want %s among them", name, clients, err, r.Text("client_id"))
 			}
 		}
 		if clients, err := p.AS.Clients(t.Context()); err != nil || len(clients) != 4 {

@@ -65,7 +65,7 @@ func TestFirstPolicy(t *testing.T) {
 	x := &explaining{Play: p, t: t, token: "none of them", body: "none.none."}
 	e := x.kept(t, r.Header.Get("x-fapi-interaction-id"))
 	if !strings.Contains(strings.Join(verdicts(e), "\n"), "would_refuse policy organisations") {
-		t.Errorf("%+v", e)
+		t.Errorf("got %+v, want would_refuse of the policy organisations", e)
 	}
 	reload(t, p, policy, gateway.At("policy", "shadow").Remove())
 	r = answered(t, registers(t, p, client, nil), nil, 400, "unapproved_software_statement")

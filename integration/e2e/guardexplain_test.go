@@ -101,15 +101,15 @@ func TestGuardExplanations(t *testing.T) {
 		defer suspend(t, p, id)()
 		e := explained(p.Client(p.Acme), "POST", token, grant+"client_id="+id, form, 401)
 		if last := e.Steps[len(e.Steps)-1]; last.Step != "client" || !strings.Contains(strings.ReplaceAll(string(last.Input), " ", ""), `"suspended":true`) {
-			t.Errorf("%+v", last)
+			t.Errorf("got %+v, want the step client, with suspended true", last)
 		}
 		e = explained(p.Client(p.Acme), "GET", p.Endpoint("userinfo_endpoint"), "", http.Header{"Authorization": {"Bearer " + own}}, 401)
 		if got := verdicts(e); e.Operation != "use" || !slices.Equal(got, []string{"passed client_certificate client_certificate", "passed access_token access_token", "refused client client"}) {
-			t.Errorf("%s: %q", e.Operation, got)
+			t.Errorf("%s: got %q, want a use that is refused at the step client, after the certificate and the token", e.Operation, got)
 		}
 		e = explained(p.Client(p.Acme), "GET", p.Endpoint("authorization_endpoint")+"?response_type=code&client_id="+id, "", http.Header{}, 403)
 		if got := verdicts(e); e.Operation != "use" || got[len(got)-1] != "refused client client" {
-			t.Errorf("%s: %q", e.Operation, got)
+			t.Errorf("%s: got %q, want a use that is refused at the step client", e.Operation, got)
 		}
 	})
 }

@@ -55,7 +55,7 @@ func handshake(t *testing.T, p *story.Play, certificate *tls.Certificate, text s
 	}
 	answer, err := io.ReadAll(over)
 	if err == nil && !strings.HasPrefix(string(answer), "HTTP/1.1 200") {
-		err = fmt.Errorf("%s", answer)
+		err = fmt.Errorf("got %s, want HTTP/1.1 200", answer)
 	}
 	return err
 }
@@ -149,7 +149,7 @@ func TestHandshakesChangeNothing(t *testing.T) {
 		}
 		r.Body.Close()
 		if r.StatusCode != http.StatusOK || r.ProtoMajor != 2 {
-			t.Errorf("%s %s", r.Status, r.Proto)
+			t.Errorf("got %s %s, want 200 over HTTP/2", r.Status, r.Proto)
 		}
 	}
 	id, token := registered(t, p)

@@ -60,7 +60,7 @@ func saysTimes(t *testing.T, g *gateway.Process, times int, text string) {
 func said(ctx context.Context, g *gateway.Process, times int, text string) (n int) {
 	_ = story.Eventually(ctx, 20*time.Second, func() error { // the caller judges the number
 		if n = strings.Count(g.Log(), text); n < times {
-			return fmt.Errorf("%d times", n)
+			return fmt.Errorf("got %q %d times, want %d", text, n, times)
 		}
 		return nil
 	})

@@ -139,7 +139,7 @@ func left(t *testing.T, p *story.Play) {
 	// Key sets are kept behind the requests: of the directory and the software, and of an
 	// authorization server whose tokens are verified here.
 	if n := count["jwks"]; n < 2 || n > 3 {
-		t.Errorf("%d key sets are kept", n)
+		t.Errorf("got %d key sets that are kept, want 2 or 3", n)
 	}
 	delete(count, "jwks")
 	if !maps.Equal(count, want) {

@@ -66,7 +66,7 @@ func TestSwitchedOffMethodsAreForbidden(t *testing.T) {
 			r, err := p.Make(t.Context(), story.Call{Method: method, URL: p.Register + "/" + id, As: p.Acme, Token: own, Body: "x"})
 			answered(t, r, err, 405, "invalid_request")
 			if allow, ok := r.Header["Allow"]; !ok || strings.Join(allow, "|") != "" || r.Text("error_description") != "method: not one of this address; it takes no method" {
-				t.Errorf("%s: %s", method, r)
+				t.Errorf("%s: got %s, want an empty Allow, and no method in the description", method, r)
 			}
 		}
 	})

@@ -110,7 +110,7 @@ func TestAbsoluteForm(t *testing.T) {
 		}
 		status, body, err := sendRaw(t, 0, site.Host, config, r)
 		if err != nil || status != "200" {
-			t.Fatalf("%s %s, %v", status, body, err)
+			t.Fatalf("got %s %s, %v, want 200", status, body, err)
 		}
 		seen, err := p.Seen(t.Context())
 		if err != nil || len(seen) != 1 || seen[0].Target != strings.TrimPrefix(r.target, siteOf(p)) {
@@ -133,7 +133,7 @@ func TestAbsoluteForm(t *testing.T) {
 				r.authority = site.Host
 				status, body, err := sendRaw(t, protocol, site.Host, config, r)
 				if err == nil && status != "405" && status != "400" {
-					t.Errorf("%s %s %s: %s %s", rawProtocols[protocol].name, r.method, r.target, status, body)
+					t.Errorf("%s %s %s: got %s %s, want 400 or 405", rawProtocols[protocol].name, r.method, r.target, status, body)
 				}
 				if seen, err := p.AS.Requests(t.Context()); err != nil || len(seen) > 0 {
 					t.Errorf("%s %s: the authorization server saw %v, %v", rawProtocols[protocol].name, r.method, seen, err)

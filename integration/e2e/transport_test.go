@@ -79,7 +79,7 @@ func TestRevokedKey(t *testing.T) {
 			r, err := p.Client(p.Acme).Register(t.Context(), p.Register, token, body)
 			answered(t, r, err, c.status, c.code)
 			if c.status == 400 && !strings.Contains(r.Text("error_description"), "revoked") {
-				t.Errorf("%s: %v", c.name, r)
+				t.Errorf("%s: got %v, want a description that says it is revoked", c.name, r)
 			}
 		}
 	}

@@ -157,7 +157,7 @@ func TestRefusedByTheServer(t *testing.T) {
 				if err := c.row.isIn(p, r, err); err != nil {
 					t.Errorf("%s: %v", call.Method, err)
 				} else if !strings.Contains(r.Text("error_description"), c.says) {
-					t.Errorf("%s: %s", call.Method, r)
+					t.Errorf("%s: got %s, want %q", call.Method, r, c.says)
 				}
 			}
 			if err := p.AS.ResetFaults(t.Context()); err != nil {

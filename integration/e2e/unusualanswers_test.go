@@ -333,7 +333,7 @@ func TestUpgradedConnections(t *testing.T) {
 		if c.status != http.StatusSwitchingProtocols {
 			body, err := io.ReadAll(res.Body)
 			if err != nil || !strings.HasPrefix(string(body), unavailableBody) || res.Header.Get("X-As")+res.Header.Get("Upgrade") != "" {
-				t.Errorf("%s: %v %s, %v", c.url, res.Header, body, err)
+				t.Errorf("%s: got %v %s, %v, want %s, and no header field of the AS", c.url, res.Header, body, err, unavailableBody)
 			}
 			continue
 		}

@@ -90,7 +90,7 @@ func TestFreePort(t *testing.T) {
 	}
 	all.Wait()
 	if len(given) != 3*each {
-		t.Errorf("%d ports", len(given))
+		t.Errorf("got %d different ports, want %d", len(given), 3*each)
 	}
 }
 

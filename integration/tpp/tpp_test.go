@@ -183,7 +183,7 @@ func TestClient(t *testing.T) {
 			}
 			var got echo
 			if err := json.Unmarshal(response.Body, &got); err != nil || response.Status != http.StatusOK || response.Text("Method") != got.Method {
-				t.Fatalf("%v: %s", err, response)
+				t.Fatalf("got %v: %s, want 200, and the method %q", err, response, got.Method)
 			}
 			test.want.Subject, test.want.Proto, test.want.Connections = s.SoftwareID, "HTTP/1.1", 1
 			if got != test.want {
@@ -195,7 +195,7 @@ func TestClient(t *testing.T) {
 		t.Error("the caller's form was changed")
 	}
 	if moved, err := client.Do(ctx, "GET", server.URL+"/moved", nil, nil); err != nil || moved.Status != http.StatusFound {
-		t.Errorf("%v %v", moved, err)
+		t.Errorf("got %v, %v, want 302", moved, err)
 	}
 
 	response, err := client.Token(ctx, server.URL+"/token", nil, s.PrivateKeyJWT("id", "https://as.example"))
@@ -207,7 +207,7 @@ func TestClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	if claims := verified(t, sent.Get("client_assertion"), s.JWKS()); claims["sub"] != "id" || claims["iss"] != "id" || claims["aud"] != "https://as.example" {
-		t.Error(claims)
+		t.Errorf("got %v, want iss and sub id, for https://as.example", claims)
 	}
 }
 
@@ -221,7 +221,7 @@ func TestClientWithoutCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	if response.Text("Subject") != "" || response.Text("Proto") != "HTTP/2.0" {
-		t.Error(response)
+		t.Errorf("got %v, want no subject, over HTTP/2.0", response)
 	}
 }
 

@@ -73,7 +73,7 @@ func TestPoliciesAreEqual(t *testing.T) {
 	}
 	report, err := policycases.Run(t.Context(), folder)
 	if err != nil || len(report.Results) != 2*len(cases) || len(report.Faults) > 0 {
-		t.Fatalf("%+v, %v", report, err)
+		t.Fatalf("got %+v, %v, want %d results and no faults", report, err, 2*len(cases))
 	}
 	for i, r := range report.Results {
 		if r.Err != nil {

@@ -84,6 +84,6 @@ func TestProgress(t *testing.T) {
 	}
 	p.end()
 	if got := out.String(); strings.Count(got, "\n") != 2 || !strings.Contains(got, "] prepare a module\n") || !strings.Contains(got, "] compile and link\n") {
-		t.Errorf("%q", got)
+		t.Errorf("got %q, want two lines: prepare a module, compile and link", got)
 	}
 }
