@@ -22,7 +22,7 @@ func TestCRLMetrics(t *testing.T) {
 	use := lists.AddFile("issuing.crl")
 	a := &App{workspaces: []*Handler{{Workspace: "default/obuk", Revocation: Revocation{crls: lists}}}, log: slog.New(slog.DiscardHandler)}
 	if got := gauges(t, a); got["crl_current"] != 0 {
-		t.Errorf("%v", got)
+		t.Errorf("got %v, want crl_current 0", got)
 	}
 	next := time.Now().Add(time.Hour)
 	if err := use(ca.List(func(l *x509.RevocationList) { l.NextUpdate = next })); err != nil {
@@ -30,7 +30,7 @@ func TestCRLMetrics(t *testing.T) {
 	}
 	got := gauges(t, a)
 	if got["crl_current"] != 1 || got["crl_age_seconds"] < 3600 || got["crl_age_seconds"] > 4000 || got["crl_next_update_timestamp_seconds"] != float64(next.Unix()) {
-		t.Errorf("%v", got)
+		t.Errorf("got %v, want crl_current 1, an age of about an hour, and the next update at %d", got, next.Unix())
 	}
 }
 
@@ -89,7 +89,7 @@ func TestCRLOfAConfiguration(t *testing.T) {
 		app.workspaces[0].crls.Ready(t.Context())
 		_, err = cert.CheckRevocation(app.workspaces[0].crls, time.Now())
 		if (err != nil) != want {
-			t.Errorf("%s: %v", what, err)
+			t.Errorf("%s: got %v, want an error %t", what, err, want)
 		}
 		app.keeping.wait()
 	}
@@ -117,7 +117,7 @@ func TestCRLOfAConfiguration(t *testing.T) {
 func TestCRLSourcesHaveNoPassword(t *testing.T) {
 	for _, from := range []string{"http://user:secret@crl.example/a", "ldap://user:secret@crl.example/a", "http://user:secret@crl.example/%zz"} {
 		if err := checkCRLSource(from); err == nil || strings.Contains(err.Error(), "secret") {
-			t.Errorf("%s: %v", from, err)
+			t.Errorf("%s: got %v, want an error without the secret", from, err)
 		}
 	}
 }

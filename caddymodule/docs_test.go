@@ -65,7 +65,7 @@ func TestDocumentedCaddyfiles(t *testing.T) {
 	for name, text := range documentedCaddyfiles(t) {
 		got := adapt(t, []byte(policyFile.ReplaceAllString(text, "cel file ../docs/policies/organisations/policy.cel")))
 		if !strings.HasPrefix(got, "{") || !strings.Contains(got, "openbanking_dcr") {
-			t.Errorf("%s: %s", name, got)
+			t.Errorf("%s: got %s, want JSON with openbanking_dcr", name, got)
 		}
 		if formatted := caddyfile.Format([]byte(text)); string(formatted) != text {
 			t.Errorf("%s: caddy fmt would change it to\n%s", name, formatted)
@@ -186,7 +186,7 @@ func TestDocumentedWords(t *testing.T) {
 	known := map[string]bool{}
 	files, err := filepath.Glob("caddyfile*.go")
 	if err != nil || len(files) < 4 {
-		t.Fatal(files, err)
+		t.Fatalf("got %v, %v, want 4 files or more", files, err)
 	}
 	files = append(files, "badgerstore.go")
 	for _, file := range files {

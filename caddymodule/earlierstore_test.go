@@ -24,7 +24,7 @@ import (
 func TestStoresOfEarlierVersions(t *testing.T) {
 	archives, err := filepath.Glob("testdata/stores/*.tar.gz")
 	if err != nil || len(archives) == 0 {
-		t.Fatalf("%q, %v", archives, err)
+		t.Fatalf("got %q, %v, want an archive or more", archives, err)
 	}
 	for _, archive := range archives {
 		t.Run(strings.TrimSuffix(filepath.Base(archive), ".tar.gz"), func(t *testing.T) {
@@ -59,7 +59,7 @@ func hasFiveClients(t *testing.T, store *registry.Registry, workspace string) {
 		id, jti := fmt.Sprintf("c%d", n), fmt.Sprintf("0000000%d-0000-4000-8000-000000000000", n)
 		c, err := store.Client(t.Context(), workspace, id)
 		if err != nil || c.Status != registry.Active || c.Suspended != (n == 2) || c.SoftwareID != jti {
-			t.Errorf("%s: %+v, %v", id, c, err)
+			t.Errorf("%s: got %+v, %v, want it active, suspended %t, with the software %s", id, c, err, n == 2, jti)
 		}
 		_, err = store.Register(t.Context(), ws, registry.Registration{
 			Request: &verify.Request{Raw: []byte("x"), Issuer: "x", JTI: jti, Expires: time.Now().Add(time.Hour), Statement: &verify.SoftwareStatement{SoftwareID: jti, OrgID: "org", Issuer: &verify.Issuer{Name: "OpenBanking Ltd"}}},

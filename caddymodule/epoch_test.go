@@ -63,11 +63,11 @@ func TestEpochIsSeen(t *testing.T) {
 	}
 	const inForce = "enforces an epoch"
 	if says := start("", time.Hour, gauges(0, 0)); strings.Contains(says, inForce) {
-		t.Error(says)
+		t.Errorf("got %s, want nothing of an epoch", says)
 	}
 	for range 2 {
 		if says := start("label", time.Hour, gauges(1, 1)); strings.Count(says, inForce) != 1 || !strings.Contains(says, "confirmed=false") {
-			t.Error(says)
+			t.Errorf("got %s, want one epoch in force, not confirmed", says)
 		}
 	}
 	start("", time.Hour, func(_ *App, r *registry.Registry) {
@@ -102,7 +102,7 @@ func TestReloadDeclaresARestore(t *testing.T) {
 		}
 	}
 	if e := first.registry.Epoch(); e.Label != "label" {
-		t.Errorf("%+v", e)
+		t.Errorf("got %+v, want the label \"label\"", e)
 	}
 	if err := third.Start(); err == nil {
 		t.Error("a restore that is not recorded is served")

@@ -51,7 +51,7 @@ func TestExplainChangesNothing(t *testing.T) {
 		t.Helper()
 		e, err := app.Explain(t.Context(), "", q)
 		if err != nil || e.Workspace != "default/obuk" || !e.At.Equal(q.At) {
-			t.Fatalf("%+v, %v", e, err)
+			t.Fatalf("got %+v, %v, want default/obuk at %s", e, err, q.At)
 		}
 	}
 	explained()
@@ -74,7 +74,7 @@ func TestExplainChangesNothing(t *testing.T) {
 	app.Leave()
 	app.Leave()
 	if list, _, err := before.KeptExplanations(t.Context(), "", "", 10); err != nil || len(list) != 0 {
-		t.Errorf("%v, %v", list, err)
+		t.Errorf("got %v, %v, want none", list, err)
 	}
 	if err := app.Cleanup(); err != nil {
 		t.Error(err)

@@ -170,7 +170,7 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 				w.later("one", 1)
 			}
 			if !strings.Contains(w.log.String(), "level=WARN") || !strings.Contains(w.log.String(), "what=words") {
-				t.Error(w.log.String())
+				t.Errorf("got %s, want a warning of what=words", w.log.String())
 			}
 			if err := os.RemoveAll(name); err != nil {
 				t.Fatal(err)

@@ -88,7 +88,7 @@ func TestForwardProxyURL(t *testing.T) {
 		case err != nil:
 			t.Errorf("%s: %v", c.url, err)
 		case p.proxy.URL.String() != c.at || p.proxy.User != c.user || p.proxy.Password != c.password:
-			t.Errorf("%s: %+v", c.url, p.proxy)
+			t.Errorf("%s: got %+v, want %s, %s, %s", c.url, p.proxy, c.at, c.user, c.password)
 		case p.URL != c.url:
 			t.Errorf("%s: the configuration says %s", c.url, p.URL)
 		}
@@ -125,7 +125,7 @@ func TestForwardProxyConfigurations(t *testing.T) {
 		case c.want == "" && err != nil:
 			t.Errorf("%+v: %v", c, err)
 		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "s3cret")):
-			t.Errorf("%+v: %v", c, err)
+			t.Errorf("%+v: got %v, want %q, without the password", c, err, c.want)
 		}
 	}
 }

@@ -302,10 +302,10 @@ func TestLinesOfRefusedHandshakes(t *testing.T) {
 	}
 	one := func(int) string { return "192.0.2.1" }
 	if n := count(100, one); n != linesOfAddress {
-		t.Errorf("%d lines of one address", n)
+		t.Errorf("got %d lines of one address, want %d", n, linesOfAddress)
 	}
 	if n := count(1000, func(i int) string { return fmt.Sprint("other-", i) }); n != linesOfAll-linesOfAddress {
-		t.Errorf("%d lines of many", n)
+		t.Errorf("got %d lines of many, want %d", n, linesOfAll-linesOfAddress)
 	}
 	now = now.Add(lineOfAddressEvery)
 	if n := count(100, one); n != 1 {

@@ -85,7 +85,7 @@ func TestKeptDocument(t *testing.T) {
 			t.Errorf("%s: %s, %v, log %s", c.name, got, err, log.String())
 		}
 		if err != nil && !strings.Contains(err.Error(), "an earlier version") {
-			t.Errorf("%s: %v", c.name, err)
+			t.Errorf("%s: got %v, want an error of an earlier version, or none", c.name, err)
 		}
 	}
 }

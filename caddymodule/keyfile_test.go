@@ -65,7 +65,7 @@ func TestKeyFileWithoutKeys(t *testing.T) {
 			said := log.text.String()
 			log.mu.Unlock()
 			if strings.Contains(said, "found no usable key in a JWKS file that has changed") != (want == 0) {
-				t.Error(said)
+				t.Errorf("got %s, want a warning of the file %t", said, want == 0)
 			}
 			if strings.Contains(said, "ignores a key of a JWKS") != (want == 0 && text != `{"keys":[]}`) {
 				t.Errorf("of what does not count it said: %s", said)
@@ -98,7 +98,7 @@ func TestKeyFileIsReadAgain(t *testing.T) {
 				default:
 				}
 				if keys, err := k.Keys(t.Context()); err != nil || len(keys) != 1 {
-					t.Errorf("%v, %v", keys, err)
+					t.Errorf("got %v, %v, want one key", keys, err)
 					return
 				}
 			}

@@ -89,7 +89,7 @@ func TestKeysetIsGeneratedOnce(t *testing.T) {
 	b.starts("", "generated a keyset")
 	info, err := os.Stat(b.file())
 	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Fatalf("%v, %v", info, err)
+		t.Fatalf("got %v, %v, want the mode 0600", info, err)
 	}
 	if beside, err := os.ReadDir(filepath.Dir(b.file())); err != nil || len(beside) != 1 {
 		t.Errorf("beside the keyset are %v, %v", beside, err)
@@ -197,7 +197,7 @@ func TestEmptySecretIsNone(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "keyset")
 	writeKeyset(t, file, "\n")
 	if v, err := secret("keyset", "{file."+file+"}"); err == nil || !strings.Contains(err.Error(), "is empty") {
-		t.Errorf("%q, %v", v, err)
+		t.Errorf("got %q, %v, want an error that says it is empty", v, err)
 	}
 	app := &App{Keyset: "{file." + file + "}"}
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})

@@ -104,7 +104,7 @@ func TestBacklogMetricsInAnOutage(t *testing.T) {
 	app := &App{registry: r, users: 1, log: slog.New(slog.DiscardHandler)}
 	got := gauges(t, app)
 	if got["outbox_entries"] != 1 || got["outbox_oldest_timestamp_seconds"] != 7 || got["discrepancies"] != 1 {
-		t.Errorf("%v", got)
+		t.Errorf("got %v, want 1 entry since 7, and 1 discrepancy", got)
 	}
 }
 

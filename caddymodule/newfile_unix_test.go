@@ -45,6 +45,6 @@ func TestNewFileIsWholeOrNotThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	if data, err := os.ReadFile(name); err != nil || !bytes.Equal(data, whole) {
-		t.Errorf("%q, %v", data, err)
+		t.Errorf("got %q, %v, want %q", data, err, whole)
 	}
 }

@@ -29,7 +29,7 @@ func TestPolicyChecks(t *testing.T) {
 		t.Run(tc.policies, func(t *testing.T) {
 			err := validateJSON(t, `{"apps":{"http":{"servers":{"a":{"routes":[{"handle":[{"handler":"openbanking_dcr","workspace":"w","authorization_server":{"url":"https://localhost:1/w","provision":{"method":"rfc7591"}},"software_statements":[{"issuer":"x","jwks_uri":"https://localhost/k"}],"policies":[`+tc.policies+`]}]}]}}}}}`)
 			if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
-				t.Errorf("%v", err)
+				t.Errorf("got %v, want %q", err, tc.want)
 			}
 		})
 	}

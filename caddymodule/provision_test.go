@@ -188,7 +188,7 @@ func TestLiteralSecrets(t *testing.T) {
 		"initial_access_token": `{"apps":{"http":{"servers":{"a":{"routes":[{"handle":[{"handler":"openbanking_dcr","workspace":"w","authorization_server":{"url":"https://localhost:1/w","provision":{"method":"rfc7591","initial_access_token":"literal"}},"software_statements":[{"issuer":"x","jwks_uri":"https://localhost/k"}]}]}]}}}}}`,
 	} {
 		if err := validateJSON(t, config); err == nil || !strings.Contains(err.Error(), name+" must be a placeholder") || strings.Contains(err.Error(), "literal") {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want an error that demands a placeholder, without the literal", name, err)
 		}
 	}
 }

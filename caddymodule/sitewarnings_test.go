@@ -83,7 +83,7 @@ func TestUnknownAppIsWarnedOf(t *testing.T) {
 			t.Fatal(err)
 		}
 		if strings.Contains(string(log), "what the app layer4 does") != want {
-			t.Errorf("%q: %s", apps, log)
+			t.Errorf("%q: got %s, want a warning of layer4 %t", apps, log, want)
 		}
 	}
 }

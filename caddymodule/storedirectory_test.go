@@ -70,10 +70,10 @@ func TestMissingStoreDirectory(t *testing.T) {
 	other := identity{user: 54321}
 	missing := filepath.Join(dir, "a", "b")
 	if doubts, err := judgeDirectory(missing, thisUser()); err != nil || len(doubts) > 0 {
-		t.Error(doubts, err)
+		t.Errorf("got %v, %v, want no doubts", doubts, err)
 	}
 	if doubts, err := judgeDirectory(missing, other); err != nil || len(doubts) != 1 || !strings.HasSuffix(doubts[0], "cannot write into it, and cannot make "+missing) {
-		t.Error(doubts, err)
+		t.Errorf("got %v, %v, want one doubt, that it cannot make %s", doubts, err, missing)
 	}
 	file := filepath.Join(dir, "000001.vlog")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -81,14 +81,14 @@ func TestMissingStoreDirectory(t *testing.T) {
 	}
 	for _, path := range []string{file, filepath.Join(file, "store")} {
 		if _, err := judgeDirectory(path, thisUser()); err == nil || !strings.Contains(err.Error(), "is no") && !strings.Contains(err.Error(), "not a directory") {
-			t.Errorf("%s: %v", path, err)
+			t.Errorf("%s: got %v, want an error that says it is no directory", path, err)
 		}
 	}
 	if err := os.Chmod(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
 	if doubts, err := judgeDirectory(dir, other); err != nil || len(doubts) != 2 || !strings.Contains(doubts[1], file+" belongs to") {
-		t.Error(doubts, err)
+		t.Errorf("got %v, %v, want two doubts, the second about %s", doubts, err, file)
 	}
 	t.Setenv("DCR_TEST_SECRET", "x")
 	if _, err := load(t, site("DIRECTORY", file)); err == nil || !strings.Contains(err.Error(), "000001.vlog is no directory") {
@@ -124,7 +124,7 @@ func TestValidateKeyset(t *testing.T) {
 			for where, caddyfile := range map[string]string{"keyset {env.DCR_TEST_KEYSET}: ": configured, "keyset: " + file + " is damaged: ": generated} {
 				_, err := load(t, caddyfile)
 				if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), where) || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hunter2")) {
-					t.Errorf("%s: %v", where, err)
+					t.Errorf("%s: got %v, want %q, without the secret", where, err, c.want)
 				}
 			}
 		})
@@ -148,6 +148,6 @@ func TestValidateKeyset(t *testing.T) {
 		t.Fatal(err)
 	}
 	if log := said(t, generated); !strings.Contains(log, "found a keyset that others than its owner can access") {
-		t.Error(log)
+		t.Errorf("got %s, want a warning of a keyset that others can access", log)
 	}
 }

@@ -27,7 +27,7 @@ func TestKnownClientsFile(t *testing.T) {
 	write(t, file, "\ufeffa\n#b\n  # c # d\nweb#1\n")
 	u := &UnknownClients{Known: file}
 	if err := u.provision(new(fileWatch)); err != nil || !u.knows("a") || !u.knows("web#1") || len(*u.known.Load()) != 2 {
-		t.Errorf("%v, %v", u.known.Load(), err)
+		t.Errorf("got %v, %v, want a and web#1", u.known.Load(), err)
 	}
 	write(t, file, "a # remark\n")
 	if err := u.read(); err == nil || !u.knows("a") || u.knows("a # remark") {

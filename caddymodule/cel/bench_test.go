@@ -82,7 +82,7 @@ func TestLongInputIsMetered(t *testing.T) {
 			t.Fatal(err)
 		}
 		if d := verify.Evaluate(t.Context(), p, in, time.Minute); !d.Allowed {
-			t.Errorf("%s: %+v", name, d)
+			t.Errorf("%s: got %+v, want it allowed", name, d)
 		}
 	}
 }

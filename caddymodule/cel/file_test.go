@@ -21,11 +21,11 @@ func TestAbsentFile(t *testing.T) {
 		".":              "file .: is a directory; tried ",
 	} {
 		if err := (&Policy{File: path}).Provision(caddy.Context{}); err == nil || !strings.HasPrefix(err.Error(), want) {
-			t.Errorf("%s: %v", path, err)
+			t.Errorf("%s: got %v, want an error that begins with %q", path, err, want)
 		}
 		err := new(Policy).UnmarshalCaddyfile(caddyfile.NewTestDispenser("\ncel file " + path))
 		if err == nil || !strings.HasPrefix(err.Error(), "policy cel:\n"+want) || !strings.HasSuffix(err.Error(), ", at Testfile:2") {
-			t.Errorf("%s: %v", path, err)
+			t.Errorf("%s: got %v, want %q at Testfile:2", path, err, want)
 		}
 	}
 }
@@ -57,7 +57,7 @@ func TestFileEncoding(t *testing.T) {
 		}
 		err := (&Policy{File: path}).Provision(caddy.Context{})
 		if (err == nil) != (want == "") || err != nil && err.Error() != "file "+path+": "+want {
-			t.Errorf("%q: %v", text, err)
+			t.Errorf("%q: got %v, want %q", text, err, want)
 		}
 	}
 }

@@ -38,7 +38,7 @@ func TestRefusedCalls(t *testing.T) {
 		`ssa.a.join(ssa.b) == ""`:                      "join is not offered",
 	} {
 		if err := (&Policy{Expression: expression}).Provision(caddy.Context{}); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", expression, err)
+			t.Errorf("%s: got %v, want %q", expression, err, want)
 		}
 	}
 }
@@ -47,7 +47,7 @@ func TestRefusedCalls(t *testing.T) {
 func TestConditionOnNullDenies(t *testing.T) {
 	for _, e := range []string{`!has(client.metadata)`, `!has(client.client_id)`, `!(has(client.metadata) && true)`} {
 		if d := verify.Evaluate(t.Context(), load(t, e), input(t), time.Minute); d.Allowed || d.Fault == nil || !strings.Contains(d.Reason, "it is null here") {
-			t.Errorf("%s: %+v", e, d)
+			t.Errorf("%s: got %+v, want a fault that says it is null here", e, d)
 		}
 	}
 }
@@ -100,7 +100,7 @@ func TestConcurrent(t *testing.T) {
 					in := input(t)
 					in.Request = object(t, `{"l":["`+v+`"],"o":{"k":"`+v+`"}}`)
 					if d := verify.Evaluate(t.Context(), p, in, 10*time.Second); d.Allowed != (v == "a") || d.Fault != nil {
-						t.Errorf("%s %s: %+v", e, v, d)
+						t.Errorf("%s %s: got %+v, want allowed %t and no fault", e, v, d, v == "a")
 						return
 					}
 				}

@@ -70,7 +70,7 @@ func TestVerdicts(t *testing.T) {
 		t.Run(expression, func(t *testing.T) {
 			d := verify.Evaluate(t.Context(), load(t, expression), input(t), time.Minute)
 			if d.Fault != nil || d.Allowed != allowed {
-				t.Errorf("%+v", d)
+				t.Errorf("got %+v, want allowed %t and no fault", d, allowed)
 			}
 		})
 	}
@@ -117,7 +117,7 @@ func TestRuntimeErrorsDeny(t *testing.T) {
 			in.SSA = in.SSA.With("software_numbers", []byte("[1]"))
 			d := verify.Evaluate(t.Context(), load(t, expression), in, time.Minute)
 			if d.Allowed || d.Fault == nil || !strings.Contains(d.Reason, want) {
-				t.Errorf("%s: %+v", expression, d)
+				t.Errorf("%s: got %+v, want a fault with %q", expression, d, want)
 			}
 		})
 	}
@@ -135,7 +135,7 @@ func TestLoopsEndInTime(t *testing.T) {
 	}
 	d := verify.Evaluate(t.Context(), p, input(t), time.Millisecond)
 	if d.Allowed || d.Fault == nil || !strings.Contains(d.Reason, "took longer than its timeout, 1ms") {
-		t.Errorf("%+v", d)
+		t.Errorf("got %+v, want a fault that says it took longer than its timeout", d)
 	}
 }
 
@@ -156,7 +156,7 @@ func TestDenialNamesFalseCondition(t *testing.T) {
 		in.Request = in.Request.With("empty", []byte(`""`))
 		d := verify.Evaluate(t.Context(), load(t, expression), in, time.Minute)
 		if d.Allowed || d.Fault != nil || d.Reason != want {
-			t.Errorf("%s: %+v", expression, d)
+			t.Errorf("%s: got %+v, want denied with %q", expression, d, want)
 		}
 	}
 }

@@ -42,7 +42,7 @@ func TestAgainst(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			out, err := candidate(t, strings.TrimPrefix(gateway.URL, "http://"), tc.expression)
 			if (err != nil) != (tc.fails != "") || err != nil && err.Error() != tc.fails {
-				t.Errorf("%v", err)
+				t.Errorf("got %v, want %q", err, tc.fails)
 			}
 			if !strings.Contains(out, tc.prints) || name == "claim" && strings.Contains(out, "not kept") {
 				t.Errorf("prints %s", out)
@@ -73,7 +73,7 @@ func TestErrorsOfAdminAPIAreShown(t *testing.T) {
 			}
 			_, err := candidate(t, strings.TrimPrefix(server.URL, "http://"), `true`)
 			if err == nil || !strings.Contains(err.Error(), tc.fails) || strings.Contains(err.Error(), "{") || name == "nobody" && !strings.HasSuffix(err.Error(), "; give its address with --address, or its configuration with --config") {
-				t.Errorf("%v", err)
+				t.Errorf("got %v, want %q", err, tc.fails)
 			}
 		})
 	}

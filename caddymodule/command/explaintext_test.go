@@ -50,10 +50,10 @@ func TestExplainText(t *testing.T) {
 			one.Outcome = tc.outcome
 			err := new(explanation).print(&out, []registry.Explanation{one})
 			if (err != nil) != tc.fails || !strings.HasSuffix(out.String(), tc.end) {
-				t.Errorf("%v\n%s", err, out.String())
+				t.Errorf("got %v\n%s\nwant an error %t, and the end\n%s", err, out.String(), tc.fails, tc.end)
 			}
 			if !strings.HasPrefix(out.String(), "register of default/obuk at 2026-11-27T09:30:00Z, support code 4f5a1c3e-7b0d-4c8e-9a51-2d6f0b8c7e11\n\npassed       client_certificate (RFC 8705 2.1)\n") {
-				t.Errorf("%s", out.String())
+				t.Errorf("got %s, want it to begin with the operation, the time and the first step", out.String())
 			}
 		})
 	}
@@ -69,7 +69,7 @@ func TestExplainTextIsPrintable(t *testing.T) {
 		t.Fatal(err)
 	}
 	if strings.ContainsAny(out.String(), "\u009b\u202e\u2066\x1b") || strings.Count(out.String(), "support code") != 2 || strings.Contains(out.String(), "\npassed: every") {
-		t.Errorf("%q", out.String())
+		t.Errorf("got %q, want 2 support codes, no control characters and no forged line", out.String())
 	}
 	out.Reset()
 	if err := (&explanation{code: one.SupportCode, json: true}).print(&out, []registry.Explanation{one}); err != nil {
@@ -77,6 +77,6 @@ func TestExplainTextIsPrintable(t *testing.T) {
 	}
 	var again []registry.Explanation
 	if err := json.Unmarshal([]byte(out.String()), &again); err != nil || again[0].ErrorDescription != one.ErrorDescription || again[0].Steps[0].Reason != one.Steps[0].Reason || strings.ContainsAny(out.String(), "\u009b\u202e\u2066\x1b") {
-		t.Errorf("%q, %v", out.String(), err)
+		t.Errorf("got %q, %v, want the description and reason as they were, and no control characters", out.String(), err)
 	}
 }

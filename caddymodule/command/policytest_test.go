@@ -24,16 +24,16 @@ func run(t *testing.T, args ...string) (string, error) {
 func TestPolicyTest(t *testing.T) {
 	out, err := run(t, "test", "../../docs/policies")
 	if err != nil || !strings.HasSuffix(out, " of 8 policies, 0 failed; 8 policies in rego not tested: not in this build\n") {
-		t.Errorf("%s, %v", out, err)
+		t.Errorf("got %s, %v, want 8 policies, 0 failed, and 8 in rego not tested", out, err)
 	}
 	dir := files(t, map[string]string{"policy.cel": "ssa.org_id == \"a\"", "cases/a.json": `{"change":{"ssa":{"org_id":"b"}},"want":{"allowed":true}}`})
 	out, err = run(t, "test", dir)
 	if err == nil || !strings.Contains(out, `allowed is false, not true; the reason: ssa.org_id == "a" is false (line 1)`) || !strings.Contains(out, "1 case of 1 policy, 1 failed\n") {
-		t.Errorf("%s, %v", out, err)
+		t.Errorf("got %s, %v, want 1 case failed, and its reason", out, err)
 	}
 	for _, args := range [][]string{{"test"}, {"test", filepath.Join(dir, "none")}, {"test", filepath.Join(dir, "cases")}, {"test", dir, dir}} {
 		if out, err := run(t, args...); err == nil {
-			t.Errorf("%q: %s", args, out)
+			t.Errorf("%q: got %s, want an error", args, out)
 		}
 	}
 }
@@ -47,7 +47,7 @@ func TestPolicyThatDoesNotCompile(t *testing.T) {
 	})
 	out, err := run(t, "test", dir)
 	if err == nil || err.Error() != "1 case failed, 2 policies could not be asked" {
-		t.Errorf("%v", err)
+		t.Errorf("got %v, want 1 case failed, and 2 policies that could not be asked", err)
 	}
 	for _, line := range []string{"undeclared reference", "allowed is false, not true", "no cases: put them into " + filepath.Join(dir, "c", "cases"), "1 case of 1 policy, 1 failed; 2 policies could not be asked\n"} {
 		if !strings.Contains(out, line) {
@@ -74,7 +74,7 @@ func TestNothingIsLeftOutSilently(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			out, err := run(t, "test", files(t, tc.files))
 			if (err != nil) != (tc.fail != "") || err != nil && err.Error() != tc.fail {
-				t.Errorf("%v", err)
+				t.Errorf("got %v, want %q", err, tc.fail)
 			}
 			if !strings.Contains(out, tc.summary+"\n") {
 				t.Errorf("prints %s", out)

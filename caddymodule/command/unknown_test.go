@@ -34,7 +34,7 @@ func TestUnknownCommand(t *testing.T) {
 			root.SetArgs(strings.Fields(tc.line))
 			err := root.ExecuteContext(t.Context())
 			if (err != nil) != (tc.fails != "") || err != nil && !strings.HasPrefix(err.Error(), tc.fails) {
-				t.Errorf("%v", err)
+				t.Errorf("got %v, want an error that begins with %q", err, tc.fails)
 			}
 			if !strings.Contains(out.String(), tc.prints) {
 				t.Errorf("prints %s", out.String())

@@ -46,7 +46,7 @@ func TestErrorsOfExpressions(t *testing.T) {
 func TestExpressions(t *testing.T) {
 	rows := expressionRow.FindAllStringSubmatch(read(t, folder+"/first-policy.md"), -1)
 	if len(rows) < 15 {
-		t.Fatalf("%d expressions", len(rows))
+		t.Fatalf("got %d expressions, want 15 or more", len(rows))
 	}
 	for _, row := range rows {
 		expression, want := strings.ReplaceAll(row[1], `\|`, "|"), row[2]

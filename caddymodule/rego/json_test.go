@@ -19,7 +19,7 @@ func TestNumbers(t *testing.T) {
 		"0": true, "-1.5": true, "1e400": true, "1e401": false, "1e-401": false, "1E+5": true, "1e99999999999999999999": false, strings.Repeat("1", 65): false,
 	} {
 		if _, err := parse([]byte(text)); (err == nil) != ok {
-			t.Errorf("%s: %v", text, err)
+			t.Errorf("%s: got %v, want it accepted %t", text, err, ok)
 		}
 	}
 }
@@ -37,7 +37,7 @@ func FuzzClaims(f *testing.F) {
 		got, err := (&part{node: &node{shape: claims}, whole: true}).claims(o)
 		if err != nil {
 			if !strings.Contains(err.Error(), "too large") {
-				t.Fatalf("%s: %v", text, err)
+				t.Fatalf("%s: got %v, want none, or too large", text, err)
 			}
 			return
 		}
@@ -147,6 +147,6 @@ func TestEmptyInput(t *testing.T) {
 	}).Walk(got)
 	registration, _ := got.Find(ast.MustParseRef("x.registration")[1:])
 	if n := registration.(ast.Object).Len(); n != reflect.TypeFor[verify.Metadata]().NumField() {
-		t.Errorf("%d members of the registration", n)
+		t.Errorf("got %d members of the registration, want %d", n, reflect.TypeFor[verify.Metadata]().NumField())
 	}
 }

@@ -102,12 +102,12 @@ func TestSources(t *testing.T) {
 				t.Fatal(err)
 			}
 			if d := ask(t, p, input(t)); !d.Allowed {
-				t.Errorf("%+v", d)
+				t.Errorf("got %+v, want it allowed", d)
 			}
 			in := input(t)
 			in.SSA = in.SSA.With("org_id", []byte(`"other"`))
 			if d := ask(t, p, in); d.Allowed || d.Fault != nil {
-				t.Errorf("%+v", d)
+				t.Errorf("got %+v, want it denied without a fault", d)
 			}
 		})
 	}
@@ -183,7 +183,7 @@ func TestBuiltins(t *testing.T) {
 		`crypto.x509.parse_and_verify_certificates("x")`, `graphql.is_valid("a", "b")`,
 	} {
 		if _, err := provisioned(t, "allow if "+call+" == 1"); err == nil || !strings.Contains(err.Error(), "undefined function") {
-			t.Errorf("%s: %v", call, err)
+			t.Errorf("%s: got %v, want an undefined function", call, err)
 		}
 	}
 	known := map[string]bool{}
@@ -240,7 +240,7 @@ func TestFileEncoding(t *testing.T) {
 		folder := files(t, map[string]string{"dcr.rego": text})
 		for _, p := range []*Policy{{File: filepath.Join(folder, "dcr.rego")}, {Directory: folder}} {
 			if err := p.Provision(caddy.Context{}); err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("%q: %v", text, err)
+				t.Errorf("%q: got %v, want %q", text, err, want)
 			}
 		}
 	}

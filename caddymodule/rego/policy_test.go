@@ -134,7 +134,7 @@ func TestVerdicts(t *testing.T) {
 		t.Run(body, func(t *testing.T) {
 			d := ask(t, load(t, "allow if {\n"+body+"\n}\n"), input(t))
 			if d.Fault != nil || d.Allowed != allowed {
-				t.Errorf("%+v", d)
+				t.Errorf("got %+v, want allowed %t and no fault", d, allowed)
 			}
 		})
 	}
@@ -218,7 +218,7 @@ func TestDeadline(t *testing.T) {
 			p, start := load(t, text), time.Now()
 			d := verify.Evaluate(t.Context(), p, input(t), 50*time.Millisecond)
 			if took := time.Since(start); d.Allowed || d.Fault == nil || took > 2*time.Second {
-				t.Errorf("%v: %+v", took, d)
+				t.Errorf("got %+v after %v, want a fault within 2 s", d, took)
 			} else {
 				t.Log(took)
 			}
@@ -234,7 +234,7 @@ func TestSlowFunctionsAreAbandoned(t *testing.T) {
 		start := time.Now()
 		d := verify.Evaluate(t.Context(), p, in, 10*time.Millisecond)
 		if took := time.Since(start); d.Allowed || d.Fault == nil || took > 2*time.Second {
-			t.Errorf("%d: %v: %+v", i, took, d)
+			t.Errorf("%d: got %+v after %v, want a fault within 2 s", i, d, took)
 		}
 	}
 	for p.program.late.Load() > 0 {
@@ -242,13 +242,13 @@ func TestSlowFunctionsAreAbandoned(t *testing.T) {
 	}
 	p.program.late.Store(maxLate)
 	if d := ask(t, p, in); d.Allowed || d.Fault != errLate {
-		t.Errorf("%+v", d)
+		t.Errorf("got %+v, want the fault %v", d, errLate)
 	}
 }
 
 func TestPanic(t *testing.T) {
 	if d, err := new(program).recovered(nil, topdown.NewCancel()); err == nil || !strings.Contains(err.Error(), "panic") || d.Allowed {
-		t.Errorf("%+v, %v", d, err)
+		t.Errorf("got %+v, %v, want it denied because of a panic", d, err)
 	}
 }
 
@@ -256,7 +256,7 @@ func TestReads(t *testing.T) {
 	p := load(t, `deny contains "x" if { input.ssa.org_id == "x"; input.client == null; object.get(input, ["certificate", "qwac"], false) }`)
 	for name, want := range map[string]bool{"ssa": true, "client": true, "certificate": true, "request": false, "token": false} {
 		if p.Reads(name) != want {
-			t.Errorf("%s: %v", name, !want)
+			t.Errorf("%s: got %t, want %t", name, !want, want)
 		}
 	}
 }
@@ -269,7 +269,7 @@ func TestConcurrent(t *testing.T) {
 			t.Parallel()
 			for range 50 {
 				if d := ask(t, p, input(t)); !d.Allowed {
-					t.Errorf("%+v", d)
+					t.Errorf("got %+v, want it allowed", d)
 				}
 			}
 		})
