@@ -276,7 +276,7 @@ func TestLayoutCheck(t *testing.T) {
 			got := layoutViolations(repository)
 			switch {
 			case test.want == "" && len(got) > 0:
-				t.Errorf("reports %q", got)
+				t.Errorf("got %q, want no violation", got)
 			case test.want != "" && (len(got) != 1 || !strings.Contains(got[0], test.want)):
 				t.Errorf("reports %q, want %q", got, test.want)
 			}

@@ -23,16 +23,16 @@ import (
 func TestRegistrationAndTokens(t *testing.T) {
 	eachServer(t, nil, func(t *testing.T, s *server) {
 		if s.discovery["issuer"] != issuer {
-			t.Errorf("issuer %v", s.discovery["issuer"])
+			t.Errorf("got the issuer %v, want %s", s.discovery["issuer"], issuer)
 		}
 		registrar := s.json(http.StatusOK, s.endpoint("token_endpoint", url.Values{"grant_type": {"client_credentials"}, "scope": {"dcr_register"}}).
 			basic("registrar", s.Config.RegistrarSecret))["access_token"].(string)
 		if info := s.introspect(registrar); info["active"] != true || info["scope"] != "dcr_register" {
-			t.Errorf("registration token: %v", info)
+			t.Errorf("registration token: got %v, want it active with dcr_register", info)
 		}
 		s.status(http.StatusOK, s.endpoint("revocation_endpoint", url.Values{"token": {registrar}}).basic("registrar", s.Config.RegistrarSecret))
 		if info := s.introspect(registrar); info["active"] != false {
-			t.Errorf("revoked registration token: %v", info)
+			t.Errorf("revoked registration token: got %v, want it not active", info)
 		}
 
 		certificate, other := s.authority.issue(transportName("tpp")), s.authority.issue(transportName("other"))
@@ -42,15 +42,15 @@ func TestRegistrationAndTokens(t *testing.T) {
 		first := s.register(body, id)
 		second := s.register(body, id)
 		if first["client_id"] != id || second["client_id"] != id || first["registration_access_token"] == second["registration_access_token"] {
-			t.Fatalf("repeated registration:\n%v\n%v", first, second)
+			t.Fatalf("repeated registration: got\n%v\n%v\nwant %s twice, with another token", first, second, id)
 		}
 		if clients, err := s.Clients(t.Context()); err != nil || len(clients) != 1 || clients[0]["client_id"] != id {
-			t.Errorf("clients: %v, %v", clients, err)
+			t.Errorf("got the clients %v, %v, want %s alone", clients, err, id)
 		}
 
 		bound := s.json(http.StatusOK, s.endpoint("token_endpoint", credentials(id)).with("Client-Cert", clientCert(certificate)))["access_token"].(string)
 		if info := s.introspect(bound); info["active"] != true || info["client_id"] != id || info["cnf"] == nil {
-			t.Errorf("bound token: %v", info)
+			t.Errorf("bound token: got %v, want it active, bound, of %s", info, id)
 		}
 		s.status(http.StatusUnauthorized, s.endpoint("token_endpoint", credentials(id)).with("Client-Cert", clientCert(other)))
 		s.status(http.StatusUnauthorized, s.endpoint("token_endpoint", credentials(id)))

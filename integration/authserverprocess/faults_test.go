@@ -83,7 +83,7 @@ func TestFaults(t *testing.T) {
 				t.Fatal(err)
 			}
 			if status := <-answered; status != http.StatusCreated {
-				t.Errorf("held request: %d", status)
+				t.Errorf("held request: got %d, want 201", status)
 			}
 		}
 
@@ -93,7 +93,7 @@ func TestFaults(t *testing.T) {
 			statuses = append(statuses, r.Status)
 		}
 		if err != nil || !slices.Equal(statuses, []int{503, 503, 0, 201, 502, 201, 201, 201}) {
-			t.Fatalf("statuses %v; %v", statuses, err)
+			t.Fatalf("got %v, %v, want 503 503 0 201 502 201 201 201", statuses, err)
 		}
 		last := requests[len(requests)-1]
 		if last.Header.Get("X-Client-Id") != "c" || last.Header.Get("Host") != s.Listen || last.BodyLength != len(last.Body) || !strings.Contains(last.Body, "tls_client_auth") {
@@ -103,7 +103,7 @@ func TestFaults(t *testing.T) {
 			t.Fatal(err)
 		}
 		if requests, err := s.Requests(t.Context()); err != nil || len(requests) != 0 {
-			t.Errorf("after reset: %v, %v", requests, err)
+			t.Errorf("after reset: got %v, %v, want none", requests, err)
 		}
 		// A request that is still held does not hinder the stop.
 		if err := s.Hold(t.Context(), "POST", "/reg", false); err != nil {

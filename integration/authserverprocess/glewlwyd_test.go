@@ -61,7 +61,7 @@ func TestGlewlwydDiscovery(t *testing.T) {
 		}
 	}
 	if algorithms, _ := s.discovery["id_token_signing_alg_values_supported"].([]any); !slices.Contains(algorithms, any("PS256")) {
-		t.Errorf("algorithms %v", algorithms)
+		t.Errorf("got the algorithms %v, want PS256 among them", algorithms)
 	}
 	for _, path := range []string{"/nothing", "/../auth/", "/../client/", "/../mod/plugin/"} { // not its own API
 		s.status(http.StatusNotFound, s.request("GET", path, nil))
@@ -107,11 +107,11 @@ func TestGlewlwydRegistration(t *testing.T) {
 		t.Errorf("registered: %v", answer)
 	}
 	if again := s.enroll(secretClient()); again["client_id"] == id {
-		t.Errorf("repeated: %v", again)
+		t.Errorf("repeated: got %v, want another client than %s", again, id)
 	}
 	clients, err := s.Clients(t.Context())
 	if err != nil || len(clients) != 2 {
-		t.Errorf("clients: %v, %v", clients, err)
+		t.Errorf("got the clients %v, %v, want 2", clients, err)
 	}
 	answered := make(chan error)
 	for range 100 { // one page of its API; its database takes one at a time
@@ -133,7 +133,7 @@ func TestGlewlwydRegistration(t *testing.T) {
 		}
 	}
 	if clients, err := s.Clients(t.Context()); err != nil || len(clients) != 102 {
-		t.Errorf("%d clients, %v", len(clients), err)
+		t.Errorf("got %d clients, %v, want 102", len(clients), err)
 	}
 }
 
@@ -153,7 +153,7 @@ func TestGlewlwydManagement(t *testing.T) {
 	}
 	for _, name := range []string{"registration_access_token", "registration_client_uri", "client_id_issued_at", "scope", "application_type", "id_token_signed_response_alg"} {
 		if value, ok := answer[name]; ok {
-			t.Errorf("GET: %s is %v", name, value)
+			t.Errorf("GET: got %s %v, want none", name, value)
 		}
 	}
 
@@ -195,7 +195,7 @@ func TestGlewlwydManagement(t *testing.T) {
 	}
 	secret = s.json(http.StatusOK, s.managed("PUT", id, token, renewed))["client_secret"].(string)
 	if answer := read(); answer["client_name"] != "Renewed" || answer["client_secret"] != secret {
-		t.Errorf("GET after PUT: %v", answer)
+		t.Errorf("GET after PUT: got %v, want the name Renewed, and the secret as it was", answer)
 	}
 
 	access := s.json(http.StatusOK, s.tokenFor(id, secret, "accounts"))["access_token"].(string)
@@ -209,7 +209,7 @@ func TestGlewlwydManagement(t *testing.T) {
 		t.Errorf("the token of a deleted client: %v", info)
 	}
 	if clients, err := s.Clients(t.Context()); err != nil || len(clients) != 0 {
-		t.Errorf("clients: %v, %v", clients, err)
+		t.Errorf("got the clients %v, %v, want none", clients, err)
 	}
 
 	// A token that is tried at another client's URI is good for nothing any more.
@@ -256,13 +256,13 @@ func TestGlewlwydTokens(t *testing.T) {
 	token := access()
 	info := s.introspect(token)
 	if info["active"] != true || info["client_id"] != id || info["scope"] != "accounts" || info["token_type"] != "bearer" || info["exp"] == nil {
-		t.Errorf("introspection: %v", info)
+		t.Errorf("introspection: got %v, want it active, bearer, for accounts, of %s", info, id)
 	}
 	if info["sub"] != nil || info["iss"] != nil || info["cnf"] != nil {
-		t.Errorf("introspection: %v", info)
+		t.Errorf("introspection: got %v, want no sub, iss and cnf", info)
 	}
 	if info := s.introspect("nothing"); len(info) != 1 || info["active"] != false {
-		t.Errorf("introspection of nothing: %v", info)
+		t.Errorf("introspection of nothing: got %v, want active false alone", info)
 	}
 	s.status(http.StatusUnauthorized, s.endpoint("introspection_endpoint", url.Values{"token": {token}}))
 
@@ -274,15 +274,15 @@ func TestGlewlwydTokens(t *testing.T) {
 	} {
 		form := url.Values{"token": {access()}}
 		if info := s.json(http.StatusOK, s.endpoint("introspection_endpoint", form).basic(by, secret)); info["active"] != true {
-			t.Errorf("%s sees: %v", by, info)
+			t.Errorf("%s: got %v, want it active", by, info)
 		}
 		s.status(http.StatusOK, s.endpoint("revocation_endpoint", form).basic(by, secret))
 		if info := s.introspect(form.Get("token")); info["active"] != false {
-			t.Errorf("revoked by %s: %v", by, info)
+			t.Errorf("revoked by %s: got %v, want it not active", by, info)
 		}
 	}
 	if info := s.introspect(token); info["active"] != true {
-		t.Errorf("revoked with another: %v", info)
+		t.Errorf("revoked with another: got %v, want it active", info)
 	}
 }
 
@@ -295,7 +295,7 @@ func TestGlewlwydPrivateKeyJWT(t *testing.T) {
 	registered := s.enroll(body)
 	id := registered["client_id"].(string)
 	if secret, ok := registered["client_secret"]; ok {
-		t.Errorf("a secret beside a key: %v", secret)
+		t.Errorf("got the secret %v beside a key, want none", secret)
 	}
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, (&jose.SignerOptions{}).WithHeader("kid", "k"))
 	if err != nil {
@@ -368,7 +368,7 @@ func TestGlewlwydEdge(t *testing.T) {
 		t.Errorf("got %v, %v, want one request with the token initial", requests, err)
 	}
 	if clients, err := s.Clients(t.Context()); err != nil || len(clients) != 1 {
-		t.Errorf("clients: %v, %v", clients, err)
+		t.Errorf("got the clients %v, %v, want 1", clients, err)
 	}
 
 	backend := regexp.MustCompile(`started on port (\d+)`).FindStringSubmatch(s.Log())

@@ -82,13 +82,13 @@ func TestClientIsCreatedUpdatedAndDeleted(t *testing.T) {
 			t.Fatal(err)
 		}
 		if clients := b.clients(); len(clients) != 0 {
-			t.Errorf("after the deletion: %v", clients)
+			t.Errorf("after the deletion: got %v, want no clients", clients)
 		}
 		if status, _ := b.token(c.ClientID, "", "accounts"); status != http.StatusUnauthorized {
 			t.Errorf("token endpoint for a deleted client: %d", status)
 		}
 		if err := b.Delete(t.Context(), c); err != nil && !errors.Is(err, registry.ErrDetached) {
-			t.Errorf("second deletion: %v", err)
+			t.Errorf("second deletion: got %v, want none, or %v", err, registry.ErrDetached)
 		}
 		_, err = b.Update(t.Context(), c)
 		if b.refused(err, refusal.Unavailable); !errors.Is(err, registry.ErrDetached) {
@@ -106,7 +106,7 @@ func (b *bank) manages(c *registry.Client) {
 	b.t.Helper()
 	status, raw := b.token(c.ClientID, "", "openid")
 	if status != http.StatusOK {
-		b.t.Fatalf("token endpoint: %d", status)
+		b.t.Fatalf("token endpoint: got %d, want 200", status)
 	}
 	token, err := b.CheckToken(b.t.Context(), raw)
 	if err != nil {
@@ -114,7 +114,7 @@ func (b *bank) manages(c *registry.Client) {
 	}
 	sum := sha256.Sum256(b.software.Transport.Certificate[0])
 	if token.ClientID != c.ClientID || token.Thumbprint != base64.RawURLEncoding.EncodeToString(sum[:]) || token.Expires.IsZero() || token.Raw != raw {
-		b.t.Errorf("management token %+v", token)
+		b.t.Errorf("got the management token %+v, want one of %s, bound, with an end", token, c.ClientID)
 	}
 }
 
@@ -123,11 +123,11 @@ func TestRegistrationToken(t *testing.T) {
 		config := b.as.Config
 		status, raw := b.token(config.RegistrarID, config.RegistrarSecret, verify.ScopeRegister)
 		if status != http.StatusOK {
-			t.Fatalf("token endpoint: %d", status)
+			t.Fatalf("token endpoint: got %d, want 200", status)
 		}
 		token, err := b.CheckToken(t.Context(), raw)
 		if err != nil || token.ClientID != config.RegistrarID || !slices.Equal(token.Scopes, []string{verify.ScopeRegister}) || token.Expires.IsZero() {
-			t.Fatalf("%+v, error %v", token, err)
+			t.Fatalf("got %+v, %v, want one of %s for registration, with an end", token, err, config.RegistrarID)
 		}
 		if err := b.Revoke(t.Context(), registry.Revocation{Token: raw, Registration: true}); err != nil {
 			t.Fatal(err)
@@ -177,7 +177,7 @@ func TestJWTAccessTokens(t *testing.T) {
 		for way, s := range map[string]*authserver.Server{"introspection": b.Server, "jwt": local} {
 			token, err := s.CheckToken(t.Context(), raw)
 			if err != nil || token.ClientID != config.RegistrarID || !slices.Equal(token.Scopes, []string{verify.ScopeRegister}) || token.Expires.IsZero() {
-				t.Errorf("%s: %+v, error %v", way, token, err)
+				t.Errorf("%s: got %+v, %v, want one of %s for registration, with an end", way, token, err, config.RegistrarID)
 			}
 			if _, err = s.CheckToken(t.Context(), raw[:strings.LastIndexByte(raw, '.')]+".AAAA"); err == nil {
 				t.Errorf("%s: a token without a signature passes", way)
@@ -222,7 +222,7 @@ func TestServerChoosesClientID(t *testing.T) {
 			t.Errorf("error %v, stored %v", err, b.stored())
 		}
 		if err := b.Delete(t.Context(), c); err != nil || len(b.clients()) != 0 {
-			t.Errorf("error %v, clients %v", err, b.clients())
+			t.Errorf("got %v, the clients %v, want none", err, b.clients())
 		}
 	})
 }
@@ -252,7 +252,7 @@ func TestRegistrationRefused(t *testing.T) {
 			t.Errorf("wrong initial access token: %v", err)
 		}
 		if clients := b.clients(); len(clients) != 0 {
-			t.Errorf("clients %v", clients)
+			t.Errorf("got the clients %v, want none", clients)
 		}
 
 		c := b.client()
@@ -284,12 +284,12 @@ func TestLostAnswer(t *testing.T) {
 			lose(http.MethodPost, after)
 			_, err := b.Create(t.Context(), c)
 			if b.refused(err, refusal.Unavailable); !errors.Is(err, registry.ErrLost) || len(b.clients()) != known {
-				t.Fatalf("error %v, clients %v", err, b.clients())
+				t.Fatalf("got %v, the clients %v, want %v, and %d", err, b.clients(), registry.ErrLost, known)
 			}
 		}
 		p, err := b.Create(t.Context(), c)
 		if err != nil || p.ClientID != c.ClientID || b.stored()["client_id"] != c.ClientID {
-			t.Fatalf("repeated: %+v, error %v", p, err)
+			t.Fatalf("repeated: got %+v, %v, want %s", p, err, c.ClientID)
 		}
 		take(c, p)
 		b.manages(c)
@@ -302,7 +302,7 @@ func TestLostAnswer(t *testing.T) {
 			t.Fatalf("error %v, stored %v", err, b.stored())
 		}
 		if _, err = b.Update(t.Context(), c); !errors.Is(err, registry.ErrDetached) {
-			t.Errorf("repeated update: %v", err)
+			t.Errorf("repeated update: got %v, want %v", err, registry.ErrDetached)
 		}
 		if p, err = b.Create(t.Context(), c); err != nil || b.stored()["scope"] != "openid accounts" {
 			t.Fatalf("created in its place: %+v, error %v", p, err)
@@ -312,10 +312,10 @@ func TestLostAnswer(t *testing.T) {
 		lose(http.MethodDelete, true)
 		err = b.Delete(t.Context(), c)
 		if b.refused(err, refusal.Unavailable); !errors.Is(err, registry.ErrLost) || len(b.clients()) != 0 {
-			t.Errorf("error %v, clients %v", err, b.clients())
+			t.Errorf("got %v, the clients %v, want %v, and none", err, b.clients(), registry.ErrLost)
 		}
 		if err := b.Delete(t.Context(), c); err != nil && !errors.Is(err, registry.ErrDetached) {
-			t.Errorf("repeated deletion: %v", err)
+			t.Errorf("repeated deletion: got %v, want none, or %v", err, registry.ErrDetached)
 		}
 	})
 }

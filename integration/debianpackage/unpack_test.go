@@ -64,7 +64,7 @@ func TestUnpack(t *testing.T) {
 		t.Errorf("library path %s, want %s", got, want)
 	}
 	if left, err := os.ReadDir(filepath.Dir(root)); err != nil || len(left) != 1 {
-		t.Errorf("left behind: %v, %v", left, err)
+		t.Errorf("got %v, %v, want nothing left behind", left, err)
 	}
 }
 
@@ -81,7 +81,7 @@ func TestUnpackRefuses(t *testing.T) {
 	}
 	t.Setenv("PATH", t.TempDir())
 	if err := Unpack(t.Context(), root, "program"); !errors.Is(err, ErrNoApt) {
-		t.Errorf("no apt-get: %v", err)
+		t.Errorf("got %v, want %v", err, ErrNoApt)
 	}
 	if _, err := os.Stat(root); err == nil {
 		t.Error("a root is there all the same")

@@ -168,7 +168,7 @@ func TestPublishedKeys(t *testing.T) {
 	}
 	for _, name := range []string{"org_jwks_revoked_endpoint", "software_jwks_revoked_endpoint"} {
 		if revoked := getJWKS(t, d, claims[name].(string)); len(revoked.Keys) != 0 {
-			t.Errorf("%s has %d keys", name, len(revoked.Keys))
+			t.Errorf("%s: got %d keys, want none", name, len(revoked.Keys))
 		}
 	}
 
@@ -194,7 +194,7 @@ func TestStatement(t *testing.T) {
 		t.Fatal(err)
 	}
 	if h := token.Headers[0]; h.KeyID != d.Signing.ID || h.ExtraHeaders["typ"] != "JWT" {
-		t.Errorf("header %+v", h)
+		t.Errorf("got the header %+v, want JWT signed by %s", h, d.Signing.ID)
 	}
 	var claims map[string]any
 	if err := token.Claims(getJWKS(t, d, d.JWKSURL()), &claims); err != nil {
@@ -226,7 +226,7 @@ func TestStatement(t *testing.T) {
 		t.Fatal(err)
 	}
 	if h := token.Headers[0]; h.KeyID != d.Signing.ID || len(h.ExtraHeaders) != 1 {
-		t.Errorf("header %+v", h)
+		t.Errorf("got the header %+v, want one member, and the key %s", h, d.Signing.ID)
 	}
 	if token.Claims(getJWKS(t, d, d.JWKSURL()), &claims) == nil {
 		t.Error("a foreign signature verifies")
@@ -254,13 +254,13 @@ func TestFaultsAndRequests(t *testing.T) {
 	}
 	select {
 	case a := <-answers:
-		t.Fatalf("not held: %+v", a)
+		t.Fatalf("got %+v, want the request held", a)
 	default:
 	}
 	d.Release()
 	for range 2 {
 		if a := <-answers; a.err != nil || a.status != http.StatusOK {
-			t.Errorf("released: %+v", a)
+			t.Errorf("released: got %+v, want 200", a)
 		}
 	}
 
@@ -268,18 +268,18 @@ func TestFaultsAndRequests(t *testing.T) {
 	d.AddFault(directory.Fault{Path: "/directory.jwks", Status: 503, Body: []byte("no"), Times: -1})
 	go ask()
 	if a := <-answers; a.err == nil {
-		t.Errorf("not dropped: %+v", a)
+		t.Errorf("got %+v, want the connection dropped", a)
 	}
 	for range 2 {
 		go ask()
 		if a := <-answers; a.status != 503 || string(a.body) != "no" {
-			t.Errorf("no fault: %+v", a)
+			t.Errorf("got %+v, want 503 no", a)
 		}
 	}
 	d.ResetFaults()
 	go ask()
 	if a := <-answers; a.status != http.StatusOK {
-		t.Errorf("faults remain: %+v", a)
+		t.Errorf("got %+v, want 200 without faults", a)
 	}
 	if got := d.Count(d.JWKSURL()); got != 6 {
 		t.Errorf("%d requests, want 6: %v", got, d.Requests())

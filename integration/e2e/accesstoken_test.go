@@ -67,7 +67,7 @@ func TestRegistrationAccessToken(t *testing.T) {
 		answered(t, r, err, 200, "")
 		second := r.Text("registration_access_token")
 		if second == "" || second == first {
-			t.Errorf("not rotated: %v", r)
+			t.Errorf("got %v, want another token than before", r)
 		}
 		for _, token := range []string{first, second} { // the answer may have been lost
 			r, err = client.Read(t.Context(), p.Register, id, token)

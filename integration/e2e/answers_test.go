@@ -62,7 +62,7 @@ func TestSuccessfulAnswers(t *testing.T) {
 				created := call(http.MethodPost, p.Register, token, c.contentType, body+c.after, http.StatusCreated)
 				id := created.Text("client_id")
 				if id == "" || created.JSON["client_id_issued_at"] == nil {
-					t.Errorf("no registration: %s", created)
+					t.Errorf("got %s, want a client_id and its time of issue", created)
 				}
 				own, err := p.ClientToken(t.Context(), p.Acme, id)
 				if err != nil {
@@ -70,7 +70,7 @@ func TestSuccessfulAnswers(t *testing.T) {
 				}
 				address := p.Register + "/" + id
 				if read := call(http.MethodGet, address, own, "", "", http.StatusOK); string(read.Body) != string(created.Body) {
-					t.Errorf("read\n%s\nregistered\n%s", read.Body, created.Body)
+					t.Errorf("got\n%s\nwant as registered\n%s", read.Body, created.Body)
 				}
 				if body, err = p.Acme.Request(nil); err != nil {
 					t.Fatal(err)
@@ -125,7 +125,7 @@ func TestInteractionID(t *testing.T) {
 					}
 					got := r.Header.Get("x-fapi-interaction-id")
 					if c.want != "" && got != c.want || c.want == "" && (seen[got] || slices.Contains(c.sent, got)) {
-						t.Errorf("answered %q", got)
+						t.Errorf("got %q, want %q (empty: a new code)", got, c.want)
 					}
 					seen[got] = c.want == ""
 				})

@@ -50,7 +50,7 @@ func TestAuditTrail(t *testing.T) {
 			{"change": "deleted", "support_code": deleted.Header.Get("x-fapi-interaction-id"), "certificate": thumbprint},
 		}
 		if len(trail) != len(want) {
-			t.Fatalf("the trail has %v", trail)
+			t.Fatalf("got the trail %v, want %d entries", trail, len(want))
 		}
 		for i, members := range want {
 			for name, value := range members {
@@ -60,10 +60,10 @@ func TestAuditTrail(t *testing.T) {
 			}
 		}
 		if since := audited(t, p, "workspace=default/obuk&since="+half); len(since) != len(want) || since[0]["change"] != "registered" {
-			t.Errorf("since %s: %v", half, since)
+			t.Errorf("since %s: got %v, want %d entries, registered first", half, since, len(want))
 		}
 		if since := audited(t, p, "workspace=default/obuk&since="+trail[1]["at"].(string)); len(since) != len(want)-1 || since[0]["change"] != "updated" {
-			t.Errorf("since the update: %v", since)
+			t.Errorf("since the update: got %v, want %d entries, updated first", since, len(want)-1)
 		}
 		text := fmt.Sprint(trail)
 		if slices.ContainsFunc(append(p.Secrets(), token, body), func(secret string) bool { return strings.Contains(text, secret) }) {

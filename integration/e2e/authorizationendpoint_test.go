@@ -251,11 +251,11 @@ func userinfo(t *testing.T, p *story.Play, kind string) {
 	refused("known before, deleted", ofDeleted)
 	// oidc-provider fails when it is asked about a token of a client that is gone.
 	if r, seen := ask(unknown, "Bearer"); seen || r.Status != 401 && !(r.Status == 503 && p.AS.Kind == authserverprocess.OIDCProvider) {
-		t.Errorf("deleted: %v, seen %v", r, seen)
+		t.Errorf("deleted: got %v, seen %v, want 401, not seen", r, seen)
 	}
 	// Nobody needs a token to be told that one is missing.
 	if r, seen := ask("", ""); !seen {
-		t.Errorf("without a token: %v", r)
+		t.Errorf("without a token: got %v, want it passed on", r)
 	}
 	if kind == "jwt" {
 		return // whose client their signature tells
@@ -288,6 +288,6 @@ func TestTokensPassWithoutIntrospection(t *testing.T) {
 	}
 	saysTimes(t, p.Gateway, 1, "cannot introspect access tokens at the authorization server")
 	if all := metrics(t, p); !strings.Contains(all, `caddy_openbanking_dcr_unchecked_tokens_total{workspace="default/obuk"} 1`) {
-		t.Errorf("counted\n%s", all)
+		t.Errorf("got the metrics\n%s\nwant one unchecked token", all)
 	}
 }

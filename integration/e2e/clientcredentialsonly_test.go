@@ -54,7 +54,7 @@ func TestClientWithoutAuthorizationCode(t *testing.T) {
 			}
 			r, err := p.Client(p.Acme).Update(t.Context(), p.Register, id, token, request(list))
 			if err != nil || r.Status != status || status == http.StatusOK && fmt.Sprint(r.JSON["response_types"]) != "[]" {
-				t.Errorf("PUT with %s: %v, %v", types, r, err)
+				t.Errorf("PUT with %s: got %v, %v, want %d", types, r, err, status)
 			}
 		}
 	})

@@ -88,7 +88,7 @@ func TestAnswerMembers(t *testing.T) {
 		}
 		scopes, err := json.Marshal(r.JSON["scopes"])
 		if err != nil || string(scopes) != `["openid","accounts"]` {
-			t.Errorf("scopes %s, %v", scopes, err)
+			t.Errorf("got the scopes %s, %v, want openid and accounts", scopes, err)
 		}
 	})
 }
@@ -130,7 +130,7 @@ func TestUpdateReplaces(t *testing.T) {
 		r, err := client.Update(t.Context(), p.Register, id, token, body)
 		answered(t, r, err, 200, "")
 		if r.Text("client_id") != id || r.JSON["client_id_issued_at"] != first.JSON["client_id_issued_at"] {
-			t.Errorf("another client: %v", r)
+			t.Errorf("got %v, want the client %s with its time of issue", r, id)
 		}
 		for name, want := range map[string]string{
 			"scope": `"openid accounts"`, "response_types": `["code id_token"]`, "redirect_uris": `["https://tpp.example/callback","https://tpp.example/other"]`, "token_endpoint_auth_signing_alg": "null",
@@ -141,7 +141,7 @@ func TestUpdateReplaces(t *testing.T) {
 		}
 		read, err := client.Read(t.Context(), p.Register, id, token) // the token of before
 		if answered(t, read, err, 200, ""); string(read.Body) != string(r.Body) {
-			t.Errorf("read\n%s\nchanged\n%s", read.Body, r.Body)
+			t.Errorf("got\n%s\nwant as changed\n%s", read.Body, r.Body)
 		}
 	})
 }

@@ -299,7 +299,7 @@ func (s *secrets) repeats() {
 				s.t.Fatal(err)
 			}
 			if now := s.told(r, 201); id != "" && now != id {
-				s.t.Fatalf("%s: another client, %s", method, now)
+				s.t.Fatalf("%s: got the client %s, want %s", method, now, id)
 			} else {
 				id = now
 			}

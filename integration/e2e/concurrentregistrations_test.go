@@ -175,7 +175,7 @@ func TestRepeatedRegistrations(t *testing.T) {
 				}
 				count, _ := tally(atOnce(t, p, []string{token}, []string{body}))
 				if count[want.again] != 1 && !(want.again != "201" && count["400 invalid_client_metadata"] == 1) {
-					t.Errorf("once more: %v", count)
+					t.Errorf("once more: got %v, want %s", count, want.again)
 				}
 			})
 		})

@@ -23,7 +23,7 @@ func TestDiscovery(t *testing.T) {
 		}
 		tag := first.Header.Get("ETag")
 		if tag == "" || first.Header.Get("Cache-Control") == "" || first.Header.Get("Content-Type") != "application/json" {
-			t.Errorf("headers %v", first.Header)
+			t.Errorf("got the header fields %v, want an ETag, Cache-Control and JSON", first.Header)
 		}
 		if err := p.AS.ResetRequests(t.Context()); err != nil {
 			t.Fatal(err)
@@ -56,7 +56,7 @@ func TestDiscovery(t *testing.T) {
 			case c.method == "HEAD" && len(r.Body) > 0, c.status == 304 && len(r.Body) > 0:
 				t.Errorf("%s %s has a body", c.method, c.path)
 			case c.status < 400 && r.Header.Get("ETag") != tag:
-				t.Errorf("%s %s has the ETag %s", c.method, c.path, r.Header.Get("ETag"))
+				t.Errorf("%s %s: got the ETag %s, want %s", c.method, c.path, r.Header.Get("ETag"), tag)
 			}
 		}
 		seen, err := p.Seen(t.Context())

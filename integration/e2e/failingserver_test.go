@@ -107,7 +107,7 @@ func TestDeleteWhileTheServerIsDown(t *testing.T) {
 		r, err = client.Read(t.Context(), p.Register, id, token)
 		answered(t, r, err, 401, "invalid_token")
 		if _, err := p.ClientToken(t.Context(), p.Acme, id); err == nil || !strings.Contains(err.Error(), "invalid_client") {
-			t.Errorf("a token: %v", err)
+			t.Errorf("a token: got %v, want invalid_client", err)
 		}
 		if b := listed(t, p, "backlog"); b[0]["waiting"] == 0.0 {
 			t.Errorf("got %v, want some that wait", b)
@@ -201,7 +201,7 @@ func TestRequestsFailAtOnceWhileServerIsDown(t *testing.T) {
 	}
 	asked, err := p.AS.RequestsTo(t.Context(), http.MethodPost, introspection)
 	if err != nil || len(asked) > 25 { // five, and one for each five seconds that this takes; Go's client repeats
-		t.Errorf("asked %d times, %v", len(asked), err)
+		t.Errorf("got %d requests, %v, want 25 at most", len(asked), err)
 	}
 	says(t, p.Gateway, "circuit breaker of the authorization server")
 	if err := p.AS.ResetFaults(t.Context()); err != nil {

@@ -85,7 +85,7 @@ func TestGuardExplanations(t *testing.T) {
 				}
 			}
 			if e.Operation != c.of {
-				t.Errorf("the operation is %s", e.Operation)
+				t.Errorf("got the operation %s, want %s", e.Operation, c.of)
 			}
 		})
 	}

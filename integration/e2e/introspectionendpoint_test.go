@@ -59,7 +59,7 @@ func TestIntrospectionEndpointThatIsNotPublished(t *testing.T) {
 	answered(t, r, err, 201, "")
 	discovered, err := p.Client(p.Acme).Discover(t.Context(), p.Issuer)
 	if err != nil || discovered.JSON["introspection_endpoint"] != nil {
-		t.Errorf("published: %v, %v", discovered, err)
+		t.Errorf("got %v, %v, want no introspection_endpoint published", discovered, err)
 	}
 	if !introspects(t, p, own) {
 		t.Error("the token of a client that is active is not")

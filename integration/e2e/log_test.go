@@ -32,7 +32,7 @@ func logged(p *story.Play, want map[string]string) error {
 		}
 	}
 	if lines != 1 {
-		return fmt.Errorf("%d lines with %v", lines, want)
+		return fmt.Errorf("got %d lines with %v, want 1", lines, want)
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func TestAuthorizationServerDown(t *testing.T) {
 			r, err := client.Register(t.Context(), p.Register, token, body)
 			unavailable(t, "register", r, err)
 			if r.Header.Get("Retry-After") != "7" {
-				t.Errorf("Retry-After %s", r.Header.Get("Retry-After"))
+				t.Errorf("got Retry-After %s, want 7", r.Header.Get("Retry-After"))
 			}
 		})
 		t.Run("the answer is lost", func(t *testing.T) {

@@ -82,7 +82,7 @@ func TestPolicies(t *testing.T) {
 			got, err := client.Read(t.Context(), p.Register, narrowed, token)
 			for _, r := range []map[string]any{r.JSON, answered(t, got, err, http.StatusOK, "").JSON, atAS(t, p, narrowed)} {
 				if r["scope"] != "openid" || len(r["grant_types"].([]any)) != 2 {
-					t.Errorf("registered with %v, %v", r["scope"], r["grant_types"])
+					t.Errorf("got %v, %v, want the scope openid and two grant types", r["scope"], r["grant_types"])
 				}
 			}
 			if m := metrics(t, p); !strings.Contains(m, `policy_decisions_total{mode="enforced",policy="little",verdict="narrowed",workspace="default/obuk"} 1`) {

@@ -145,7 +145,7 @@ func TestCertificateOff(t *testing.T) {
 	r = registers(t, p, none, map[string]any{"tls_client_auth_subject_dn": claimed})
 	answered(t, r, nil, 201, "")
 	if r.Text("tls_client_auth_subject_dn") != claimed || r.Text("tls_client_auth_dn") != claimed {
-		t.Errorf("the DN: %s", r)
+		t.Errorf("got %s, want the DN %s", r, claimed)
 	}
 	whoever := r.Text("client_id")
 	r = registers(t, p, none, nil)
@@ -232,7 +232,7 @@ func TestRegistrationWithoutProtections(t *testing.T) {
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC}))
 	edits := without(t, p, "client_certificate", "access_token", "software_statement", "signed_request_body")
 	if err := p.Reload(t.Context(), edited(t, p.Caddyfile, edits...)); err == nil || !strings.Contains(fmt.Sprint(err), "all four protections are off") {
-		t.Errorf("loaded: %v", err)
+		t.Errorf("got %v, want all four protections are off", err)
 	}
 	reload(t, p, append(edits, gateway.Workspace("unprotected"))...)
 	// One that the AS writes as RFC 4514 does: it is told the DN as the TPP wrote it.

@@ -172,7 +172,7 @@ func TestPublishedDocument(t *testing.T) {
 	}
 	for name, want := range map[string]string{"Content-Type": "application/json", "Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"} {
 		if got := r.Header.Get(name); got != want {
-			t.Errorf("%s is %q", name, got)
+			t.Errorf("got %s %q, want %q", name, got, want)
 		}
 	}
 	warning := map[string]string{"level": "warn", "endpoint": "userinfo_endpoint", "url": foreign}

@@ -101,7 +101,7 @@ func TestRegoPolicy(t *testing.T) {
 	m := metrics(t, p)
 	for verdict, n := range map[string]int{"denied": 3, "allowed": 3, "failed": 1} {
 		if want := fmt.Sprintf("policy_decisions_total{mode=\"enforced\",policy=\"rego-1\",verdict=%q,workspace=\"default/obuk\"} %d\n", verdict, n); !strings.Contains(m, want) {
-			t.Errorf("no %s in %s", want, m)
+			t.Errorf("got\n%s\nwant %s in it", m, want)
 		}
 	}
 }

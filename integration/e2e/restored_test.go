@@ -91,11 +91,11 @@ func TestRestoredStore(t *testing.T) {
 			for range 2 {
 				r, err = client.Register(t.Context(), p.Register, token, request())
 				if told := answered(t, r, err, 401, "invalid_token").Text("error_description"); !strings.Contains(told, c.told) {
-					t.Errorf("told %q", told)
+					t.Errorf("got %q, want %q", told, c.told)
 				}
 				r, err = client.Update(t.Context(), p.Register, id, own, update)
 				if told := answered(t, r, err, 400, "invalid_client_metadata").Text("error_description"); !strings.Contains(told, "iat: ") {
-					t.Errorf("told %q", told)
+					t.Errorf("got %q, want a refusal of iat", told)
 				}
 				restart(t, p, p.Gateway.Stop) // the epoch outlives the start that has begun it
 			}
@@ -137,7 +137,7 @@ func TestRestoredRequests(t *testing.T) {
 	putBack(t, p, copied, "2026-11-29")
 	r, err = client.Register(t.Context(), p.Register, "", body)
 	if told := answered(t, r, err, 400, "invalid_client_metadata").Text("error_description"); !strings.Contains(told, "may have been sent before") {
-		t.Errorf("told %q", told)
+		t.Errorf("got %q, want may have been sent before", told)
 	}
 }
 
@@ -167,7 +167,7 @@ func TestRestoredAssertions(t *testing.T) {
 		answered(t, asks(), nil, 401, "invalid_client")
 		putBack(t, p, copied, "a copy "+name)
 		if told := answered(t, asks(), nil, 401, "invalid_client").Text("error_description"); !strings.Contains(told, "may have been used before") {
-			t.Errorf("%s: told %q", name, told)
+			t.Errorf("%s: got %q, want may have been used before", name, told)
 		}
 		putBack(t, p, copied, "") // for the next, which was made before the epoch too
 	}

@@ -41,7 +41,7 @@ func TestStatementRollback(t *testing.T) {
 		r, err := client.Register(t.Context(), p.Register, token, request())
 		told := answered(t, r, err, http.StatusBadRequest, "invalid_software_statement").Text("error_description")
 		if !strings.Contains(told, old.UTC().Format(time.RFC3339)) || !strings.Contains(told, "fetch a new statement") {
-			t.Errorf("told %q", told)
+			t.Errorf("got %q, want the time %s, and what to do", told, old.UTC().Format(time.RFC3339))
 		}
 		r, err = client.Update(t.Context(), p.Register, id, own, request())
 		answered(t, r, err, http.StatusBadRequest, "invalid_software_statement")

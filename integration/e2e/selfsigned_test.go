@@ -101,7 +101,7 @@ func TestSelfSignedStatement(t *testing.T) {
 			}
 			read, err := p.Client(p.Acme).Read(t.Context(), p.Register, id, own)
 			if answered(t, read, err, 200, ""); string(read.Body) != string(r.Body) {
-				t.Errorf("read\n%s\nregistered\n%s", read.Body, r.Body)
+				t.Errorf("got\n%s\nwant as registered\n%s", read.Body, r.Body)
 			}
 		})
 	}

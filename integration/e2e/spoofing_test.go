@@ -82,7 +82,7 @@ func TestSpoofedHeaders(t *testing.T) {
 				answer, _ := io.ReadAll(res.Body)
 				res.Body.Close()
 				if res.Proto != protocol.name {
-					t.Fatalf("spoke %s, not %s", res.Proto, protocol.name)
+					t.Fatalf("got %s, want %s", res.Proto, protocol.name)
 				}
 				sawOnly(t, p, fmt.Sprintf("%s %s (%d %s)", protocol.name, at.url, res.StatusCode, answer), at.wants)
 			}

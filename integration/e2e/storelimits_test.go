@@ -29,7 +29,7 @@ func TestStoreLimitsOfOneTPP(t *testing.T) {
 		r, err := client.Register(t.Context(), p.Register, token, body)
 		told := answered(t, r, err, http.StatusForbidden, "access_denied").Text("error_description")
 		if !strings.Contains(told, "at most 2") || !strings.Contains(told, "delete") {
-			t.Errorf("told %q", told)
+			t.Errorf("got %q, want at most 2, and to delete one", told)
 		}
 		r, err = client.Delete(t.Context(), p.Register, id, own)
 		answered(t, r, err, http.StatusNoContent, "")
@@ -42,10 +42,10 @@ func TestStoreLimitsOfOneTPP(t *testing.T) {
 		r := answered(t, registers(t, p, client, nil), nil, http.StatusTooManyRequests, "invalid_request")
 		wait, err := strconv.Atoi(r.Header.Get("Retry-After"))
 		if err != nil || wait < 1 || wait > 24*60*60 {
-			t.Errorf("Retry-After %q", r.Header.Get("Retry-After"))
+			t.Errorf("got Retry-After %q, want a day at most", r.Header.Get("Retry-After"))
 		}
 		if told := r.Text("error_description"); !strings.Contains(told, "1024 bytes a day") {
-			t.Errorf("told %q", told)
+			t.Errorf("got %q, want 1024 bytes a day", told)
 		}
 		reload(t, p, gateway.Workspace("bytes_per_organisation off"))
 		answered(t, registers(t, p, client, nil), nil, http.StatusCreated, "")

@@ -55,7 +55,7 @@ func TestSwitchedOffMethodsAreForbidden(t *testing.T) {
 				if err := rows[i].isIn(p, r, err); err != nil {
 					t.Errorf("%s, %s as %d: %v", c.words, method, i, err)
 				} else if r.Status == 405 && r.Header.Get("Allow") != c.allow {
-					t.Errorf("%s, %s: Allow %q", c.words, method, r.Header.Get("Allow"))
+					t.Errorf("%s, %s: got Allow %q, want %q", c.words, method, r.Header.Get("Allow"), c.allow)
 				}
 			}
 		}

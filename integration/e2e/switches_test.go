@@ -38,7 +38,7 @@ func TestSwitches(t *testing.T) {
 		r, err := client.Register(t.Context(), p.Register, registration, request)
 		answered(t, r, err, 403, "access_denied")
 		if r, err = client.Discover(t.Context(), p.Issuer); err != nil || r.JSON["registration_endpoint"] != nil || r.Text("token_endpoint") == "" {
-			t.Errorf("discovery %v, %v", r, err)
+			t.Errorf("discovery: got %v, %v, want no registration_endpoint, and a token_endpoint", r, err)
 		}
 		r, err = client.Read(t.Context(), p.Register, id, token)
 		answered(t, r, err, 200, "")
@@ -70,7 +70,7 @@ func TestSwitches(t *testing.T) {
 		reload(t, p, gateway.Workspace("management GET PUT {", "\tmethod_not_allowed", "}"))
 		r, err := client.Delete(t.Context(), p.Register, id, token)
 		if answered(t, r, err, 405, "invalid_request"); r.Header.Get("Allow") != "GET, PUT" {
-			t.Errorf("Allow %q", r.Header.Get("Allow"))
+			t.Errorf("got Allow %q, want GET, PUT", r.Header.Get("Allow"))
 		}
 		r, err = client.Read(t.Context(), p.Register, id, token)
 		answered(t, r, err, 200, "")
@@ -105,7 +105,7 @@ func TestSwitches(t *testing.T) {
 			reload(t, p, gateway.Workspace("version "+version))
 			register := p.Issuer + "/openbankinguk/dcr/v" + version + "/register"
 			if r, err := client.Discover(t.Context(), p.Issuer); err != nil || r.Text("registration_endpoint") != register {
-				t.Errorf("discovery %v, %v", r, err)
+				t.Errorf("discovery: got %v, %v, want %s", r, err, register)
 			}
 			r, err := client.Read(t.Context(), register, id, token)
 			answered(t, r, err, 200, "")
@@ -115,7 +115,7 @@ func TestSwitches(t *testing.T) {
 				want = "application/jwt"
 			}
 			if answered(t, r, err, 415, "invalid_request"); !strings.HasSuffix(r.Text("error_description"), " as "+want) {
-				t.Errorf("version %s: %v", version, r)
+				t.Errorf("version %s: got %v, want %s", version, r, want)
 			}
 		}
 	})
@@ -138,7 +138,7 @@ func TestSwitches(t *testing.T) {
 		reload(t, p, gateway.Workspace("lenient"))
 		r, err = client.Register(t.Context(), p.Register, token, body)
 		if answered(t, r, err, 201, ""); r.Text("application_type") != "web" || r.Text("request_object_signing_alg") != "PS256" {
-			t.Errorf("defaults: %v", r)
+			t.Errorf("defaults: got %v, want web and PS256", r)
 		}
 		token, _ = sparse()
 		r, err = client.Register(t.Context(), p.Register, token, body) // the same request is no new one
@@ -175,7 +175,7 @@ func TestSwitches(t *testing.T) {
 		}
 		again, err := client.Read(t.Context(), p.Register, own, management)
 		if answered(t, again, err, 200, ""); string(again.Body) != string(r.Body) {
-			t.Errorf("read\n%s\nregistered\n%s", again.Body, r.Body)
+			t.Errorf("got\n%s\nwant as registered\n%s", again.Body, r.Body)
 		}
 		r, err = client.Delete(t.Context(), p.Register, own, management)
 		answered(t, r, err, 204, "")
@@ -213,7 +213,7 @@ func TestRateLimit(t *testing.T) {
 	}
 	r, err := post(p.Client(p.Acme))
 	if answered(t, r, err, 429, "invalid_request"); r.Header.Get("Retry-After") != "1200" && r.Header.Get("Retry-After") != "1199" {
-		t.Errorf("Retry-After %q", r.Header.Get("Retry-After"))
+		t.Errorf("got Retry-After %q, want 1200 or 1199", r.Header.Get("Retry-After"))
 	}
 	r, err = p.Client(p.Acme).Read(t.Context(), p.Register, "x", "y")
 	answered(t, r, err, 429, "invalid_request")

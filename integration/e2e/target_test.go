@@ -119,7 +119,7 @@ func TestAbsoluteForm(t *testing.T) {
 		// What this site is not, no site is: Caddy has none of that name.
 		r.target = strings.Replace(r.target, "localhost", "other.example", 1)
 		if status, body, err := sendRaw(t, 0, site.Host, config, r); err == nil && status != "421" {
-			t.Errorf("another host: %s %s", status, body)
+			t.Errorf("another host: got %s %s, want 421", status, body)
 		}
 		for protocol, methods := range [][]rawRequest{
 			{{method: "TRACE", target: "/x"}, {method: "trace", target: "/x"}, {method: "TRACK", target: "/x"}, {method: "CONNECT", target: site.Host}, {method: "CONNECT", target: "/x"}},

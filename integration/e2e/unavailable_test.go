@@ -105,7 +105,7 @@ func TestUnavailable(t *testing.T) {
 				r, err := p.Make(t.Context(), call(method))
 				if method == "POST" && c.wait == "60" { // what it reserved is being settled
 					if err := notAvailable.isIn(p, r, err); err != nil || !strings.HasPrefix(r.Text("error_description"), "a request with the same token, jti or metadata is under way, or is being settled") {
-						t.Errorf("held: %v, %v", r, err)
+						t.Errorf("held: got %v, %v, want 503, under way or being settled", r, err)
 					}
 					continue
 				}

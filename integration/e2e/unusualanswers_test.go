@@ -338,7 +338,7 @@ func TestUpgradedConnections(t *testing.T) {
 			continue
 		}
 		if got, err := echoed(conn, from, "ping"); err != nil || got != "ping" {
-			t.Errorf("%s: after the upgrade: %q, %v", c.url, got, err)
+			t.Errorf("%s: after the upgrade: got %q, %v, want ping", c.url, got, err)
 		}
 	}
 }

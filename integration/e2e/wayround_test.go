@@ -73,7 +73,7 @@ func TestLoadingSaysWhatIsWrong(t *testing.T) {
 				}
 				switch {
 				case c.want == "" && len(ours) > 0:
-					t.Errorf("%s says %s", when, ours)
+					t.Errorf("%s: got %s, want nothing", when, ours)
 				case c.want != "" && !strings.Contains(strings.Join(ours, ""), c.want):
 					t.Errorf("%s does not say %q:\n%s", when, c.want, said)
 				}

@@ -61,14 +61,14 @@ func TestRequest(t *testing.T) {
 	claims := verified(t, raw, s.JWKS())
 	statement := verified(t, claims["software_statement"].(string), d.JWKS())
 	if statement["software_id"] != s.SoftwareID {
-		t.Errorf("statement of %v", statement["software_id"])
+		t.Errorf("got a statement of %v, want %s", statement["software_id"], s.SoftwareID)
 	}
 	id, err := uuid.Parse(claims["jti"].(string))
 	if err != nil || id.Version() != 4 {
-		t.Errorf("jti %v", claims["jti"])
+		t.Errorf("got the jti %v, want a UUID of version 4", claims["jti"])
 	}
 	if life := claims["exp"].(float64) - claims["iat"].(float64); life != time.Hour.Seconds() {
-		t.Errorf("lives %v s", life)
+		t.Errorf("got a life of %v s, want %v s", life, time.Hour.Seconds())
 	}
 	for _, name := range []string{"jti", "iat", "exp", "software_statement"} {
 		delete(claims, name)
