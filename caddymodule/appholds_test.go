@@ -98,7 +98,7 @@ func TestNothingOpensTheStoreAfterTheEnd(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := kept.Load(t.Context()); !errors.Is(err, errGone) {
-		t.Errorf("loaded: %v", err)
+		t.Errorf("got %v, want %v", err, errGone)
 	}
 	if open, opened := engine.now(); open != 0 || opened != 1 {
 		t.Errorf("%d stores open of %d that were opened, want 0 of 1", open, opened)

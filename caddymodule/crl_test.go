@@ -59,7 +59,7 @@ func TestCRLOfAConfiguration(t *testing.T) {
 	}
 	both := config("crl " + file + " " + server.URL + "/list.crl {\n\t\t\tprivate_addresses\n\t\t}")
 	if _, err := load(t, both); err != nil || asked.Load() != 0 {
-		t.Fatalf("validated with %d requests, %v", asked.Load(), err)
+		t.Fatalf("got %d requests, %v, want none", asked.Load(), err)
 	}
 	for text, want := range map[string]string{
 		config("crl " + filepath.Join(dir, "nothing.crl")): "nothing.crl", config("crl " + filepath.Join(dir, "bad.crl")): "bad.crl", config("crl_mode soft"): "there is no crl",

@@ -52,12 +52,12 @@ func TestEpochIsSeen(t *testing.T) {
 					}
 				case "caddy_openbanking_dcr_epoch_unconfirmed":
 					if seen++; value != unconfirmed {
-						t.Errorf("unconfirmed is %v", value)
+						t.Errorf("got unconfirmed %v, want %v", value, unconfirmed)
 					}
 				}
 			}
 			if seen != 2 {
-				t.Errorf("%d of 2 gauges", seen)
+				t.Errorf("got %d gauges, want 2", seen)
 			}
 		}
 	}
@@ -109,7 +109,7 @@ func TestReloadDeclaresARestore(t *testing.T) {
 	}
 	for i, a := range []*App{third, first, second} {
 		if engine.open != 1 {
-			t.Errorf("%d: %d stores open", i, engine.open)
+			t.Errorf("%d: got %d open stores, want 1", i, engine.open)
 		}
 		if err := a.Cleanup(); err != nil {
 			t.Fatal(err)

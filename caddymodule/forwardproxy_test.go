@@ -90,7 +90,7 @@ func TestForwardProxyURL(t *testing.T) {
 		case p.proxy.URL.String() != c.at || p.proxy.User != c.user || p.proxy.Password != c.password:
 			t.Errorf("%s: got %+v, want %s, %s, %s", c.url, p.proxy, c.at, c.user, c.password)
 		case p.URL != c.url:
-			t.Errorf("%s: the configuration says %s", c.url, p.URL)
+			t.Errorf("got %s in the configuration, want %s", p.URL, c.url)
 		}
 	}
 }
@@ -330,7 +330,7 @@ func TestForwardProxy(t *testing.T) {
 			}
 			for name, source := range map[string]verify.KeySource{"directory": issuer.Keys, "software": software, "revoked": revoked, "requests": h.rules.Keys} {
 				if keys, err := source.Keys(t.Context()); err != nil || len(keys) != 1 {
-					t.Errorf("%s: %d keys, %v", name, len(keys), err)
+					t.Errorf("%s: got %d keys, %v, want 1", name, len(keys), err)
 				}
 			}
 			for i, want := range []float64{2, 1} { // of the directory and of its software

@@ -158,7 +158,7 @@ func TestRefusedHandshakes(t *testing.T) {
 			lines := log.lines(t)
 			if c.reason == "" {
 				if len(lines) != 0 {
-					t.Errorf("logged %v", lines)
+					t.Errorf("got the lines %v, want none", lines)
 				}
 				return
 			}
@@ -172,13 +172,13 @@ func TestRefusedHandshakes(t *testing.T) {
 				t.Errorf("the line names the holder: %s", text)
 			}
 			if c.present != nil && (lines[0]["certificate"] != hashOf(c.present.Leaf.Raw) || lines[0]["subject_sha256"] != hashOf(c.present.Leaf.RawSubject)) {
-				t.Errorf("logged %v", lines[0])
+				t.Errorf("got %v, want the hashes of the certificate and its subject", lines[0])
 			}
 			if c.issuer != "" && lines[0]["issuer"] != c.issuer {
 				t.Errorf("the issuer is %v, want %s", lines[0]["issuer"], c.issuer)
 			}
 			if n := refusedOf(t, c.reason) - before; n != 1 {
-				t.Errorf("counted %v times", n)
+				t.Errorf("got %v counted, want 1", n)
 			}
 		})
 	}
@@ -280,7 +280,7 @@ func TestPanickingHandshake(t *testing.T) {
 	}()
 	h.watch(tls.Server(own, &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { panic("at the disco") }}))
 	if lines := log.lines(t); len(lines) != 1 || lines[0]["level"] != "ERROR" {
-		t.Errorf("logged %v", lines)
+		t.Errorf("got %v, want one line of level ERROR", lines)
 	}
 }
 

@@ -41,7 +41,7 @@ func TestKeptDocument(t *testing.T) {
 		mine = `{"issuer":"https://bank.example/default/obuk","n":1}`
 	)
 	if _, err := at(this).Load(t.Context()); !errors.Is(err, registry.ErrNotFound) {
-		t.Errorf("nothing is kept: %v", err)
+		t.Errorf("nothing is kept: got %v, want %v", err, registry.ErrNotFound)
 	}
 	if err := at(this).Save(t.Context(), []byte(mine)); err != nil {
 		t.Fatal(err)
@@ -64,7 +64,7 @@ func TestKeptDocument(t *testing.T) {
 		}
 	}
 	if log.Len() > 0 {
-		t.Errorf("logged: %s", log.String())
+		t.Errorf("got %s, want no line", log.String())
 	}
 	// One that an earlier version has written since, over the note of this one.
 	for _, c := range []struct {
@@ -82,7 +82,7 @@ func TestKeptDocument(t *testing.T) {
 		}
 		got, err := at(this).Load(t.Context())
 		if (err == nil) != c.used || (string(got) == c.document) != c.used || strings.Contains(log.String(), "level=WARN") != c.used {
-			t.Errorf("%s: %s, %v, log %s", c.name, got, err, log.String())
+			t.Errorf("%s: got %s, %v, log %s, want it used %t", c.name, got, err, log.String(), c.used)
 		}
 		if err != nil && !strings.Contains(err.Error(), "an earlier version") {
 			t.Errorf("%s: got %v, want an error of an earlier version, or none", c.name, err)

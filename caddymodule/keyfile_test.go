@@ -59,7 +59,7 @@ func TestKeyFileWithoutKeys(t *testing.T) {
 			err = k.read()
 			keys, _ := k.Keys(t.Context())
 			if len(keys) != want || (err == nil) != (want == 0) {
-				t.Errorf("%d keys, %v", len(keys), err)
+				t.Errorf("got %d keys, %v, want %d", len(keys), err, want)
 			}
 			log.mu.Lock()
 			said := log.text.String()

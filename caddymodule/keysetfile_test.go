@@ -104,7 +104,7 @@ func TestKeysetIsGeneratedOnce(t *testing.T) {
 	}
 	b.starts(string(first)) // the same, as the option
 	if err := writeNew(b.file(), nil); !errors.Is(err, os.ErrExist) {
-		t.Errorf("written over: %v", err)
+		t.Errorf("got %v, want %v", err, os.ErrExist)
 	}
 }
 
@@ -187,7 +187,7 @@ func TestKeysetBesideAnEmptyStore(t *testing.T) {
 	b.starts("", "found an empty store although its keyset existed before")
 	b.starts("")
 	if b.log.Len() > 0 {
-		t.Errorf("said again: %s", b.log.String())
+		t.Errorf("got %s, want nothing said again", b.log.String())
 	}
 }
 

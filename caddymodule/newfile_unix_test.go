@@ -38,7 +38,7 @@ func TestNewFileIsWholeOrNotThere(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v, %v", left, err)
+		t.Errorf("got %v, %v, want nothing left behind", left, err)
 	}
 	whole := bytes.Repeat([]byte{'x'}, 3*room)
 	if err := writeNew(name, whole); err != nil {

@@ -52,7 +52,7 @@ func TestDocumentedPolicyModule(t *testing.T) {
 	for day, allowed := range map[int]bool{2: true, 3: false, 6: true} { // March 2026 begins on a Sunday
 		in := &verify.PolicyInput{Now: time.Date(2026, 3, day, 12, 0, 0, 0, time.UTC)}
 		if d := verify.Evaluate(t.Context(), w, in, time.Minute); d.Allowed != allowed || d.Fault != nil {
-			t.Errorf("March %d: %+v", day, d)
+			t.Errorf("March %d: got %+v, want allowed %t", day, d, allowed)
 		}
 	}
 }

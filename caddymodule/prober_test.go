@@ -76,15 +76,15 @@ func TestProbesBackOff(t *testing.T) {
 	p := newProbing(t, failing("as", &err, &tried))
 	p.runs(3)
 	if fmt.Sprint(p.pauses) != "[5m0s 5m0s 5m0s]" || tried != 3 || p.log.Len() > 0 {
-		t.Errorf("right: %v, %d, %s", p.pauses, tried, p.log.String())
+		t.Errorf("right: got %v, %d, %s, want 3 tries with 5 minutes after each, and no line", p.pauses, tried, p.log.String())
 	}
 	p.pauses, err = nil, errors.New("refused")
 	p.runs(7)
 	if fmt.Sprint(p.pauses) != "[5m0s 10m0s 20m0s 40m0s 1h0m0s 1h0m0s 1h0m0s]" || tried != 10 {
-		t.Errorf("wrong: %v, %d", p.pauses, tried)
+		t.Errorf("wrong: got %v, %d, want pauses that double up to an hour, and 10 tries", p.pauses, tried)
 	}
 	if p.logged("ERROR") != 1 || !strings.Contains(p.log.String(), `url=https://as error=refused cure="mend: refused"`) {
-		t.Errorf("logged %s", p.log.String())
+		t.Errorf("got %s, want one error with the URL and the cure", p.log.String())
 	}
 	err = errors.New("another certificate")
 	p.runs(2)
@@ -94,7 +94,7 @@ func TestProbesBackOff(t *testing.T) {
 	p.pauses, err = nil, nil
 	p.runs(2)
 	if fmt.Sprint(p.pauses) != "[5m0s 5m0s]" || p.logged("INFO") != 1 || !strings.Contains(p.log.String(), "can use the as again") {
-		t.Errorf("right again: %v %s", p.pauses, p.log.String())
+		t.Errorf("right again: got %v, %s, want pauses of 5 minutes, and one line that says so", p.pauses, p.log.String())
 	}
 }
 
@@ -129,7 +129,7 @@ func TestUndecidedProbeChangesNothing(t *testing.T) {
 		err = c.err
 		p.runs(1)
 		if tried != before+1 || p.logged("ERROR") != c.errs || p.logged("INFO") != c.infos {
-			t.Errorf("after %v: tried %d times, %s", c.err, tried-before, p.log.String())
+			t.Errorf("after %v: got %d tries, %s, want 1, %d errors and %d infos", c.err, tried-before, p.log.String(), c.errs, c.infos)
 		}
 	}
 }
@@ -149,12 +149,12 @@ func TestProbesFoundLaterAreTriedAtOnce(t *testing.T) {
 	found = nil // not known for a while
 	p.runs(2)
 	if as != 5 || first != 3 || p.logged("ERROR") != 1 { // with 5 and 10 minutes between
-		t.Errorf("tried %d and %d times, %s", as, first, p.log.String())
+		t.Errorf("got %d and %d tries, %s, want 5 and 3, and one error", as, first, p.log.String())
 	}
 	found = []*probe{failing("another", &right, &second)}
 	p.runs(1)
 	if second != 1 || len(p.all()) != 2 {
-		t.Errorf("tried %d times, %d probes", second, len(p.all()))
+		t.Errorf("got %d tries, %d probes, want 1 and 2", second, len(p.all()))
 	}
 }
 
@@ -167,10 +167,10 @@ func TestFailingProbeDelaysNoOther(t *testing.T) {
 	p := newProbing(t, failing("as", &down, &as), broken, failing("directory", &right, &directory))
 	p.runsFor(time.Hour)
 	if as != 4 || panics != 4 || directory != 12 {
-		t.Errorf("in an hour: %d, %d, %d", as, panics, directory)
+		t.Errorf("in an hour: got %d, %d, %d tries, want 4, 4, 12", as, panics, directory)
 	}
 	if p.logged("ERROR") != 2 || !strings.Contains(p.log.String(), "panic: of a reader") {
-		t.Errorf("logged %s", p.log.String())
+		t.Errorf("got %s, want two errors, one of a panic", p.log.String())
 	}
 }
 
@@ -202,6 +202,6 @@ func TestProbesEnd(t *testing.T) {
 		t.Fatal("the probes go on")
 	}
 	if p.log.Len() > 0 || hanging.wrong.Load() {
-		t.Errorf("logged %s", p.log.String())
+		t.Errorf("got %s, wrong %t, want no line, and nothing wrong", p.log.String(), hanging.wrong.Load())
 	}
 }

@@ -232,7 +232,7 @@ func TestChecks(t *testing.T) {
 			p.runs(1)
 			if c.check == "" {
 				if p.log.Len() > 0 {
-					t.Errorf("logged %s", p.log.String())
+					t.Errorf("got %s, want no line", p.log.String())
 				}
 				return
 			}
@@ -247,7 +247,7 @@ func TestChecks(t *testing.T) {
 			}
 			for _, one := range p.all() {
 				if one.wrong.Load() != slices.Contains(checks, one.name) {
-					t.Errorf("%s: wrong %v", one.name, one.wrong.Load())
+					t.Errorf("%s: got wrong %t, want %t", one.name, one.wrong.Load(), slices.Contains(checks, one.name))
 				}
 			}
 		})

@@ -25,7 +25,7 @@ func TestRateLimit(t *testing.T) {
 	}
 	for _, l := range []*RateLimit{{Window: -1}, {Requests: -1}} {
 		if _, err := l.provision(); err == nil {
-			t.Errorf("%+v is accepted", l)
+			t.Errorf("%+v: got it accepted, want an error", l)
 		}
 	}
 }

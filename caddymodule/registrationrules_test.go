@@ -14,7 +14,7 @@ func TestRoles(t *testing.T) {
 	}
 	a, err := r.provisionSupportedMetadata()
 	if err != nil || !slices.Equal(a.Scopes, []string{"openid", "accounts", "payments"}) {
-		t.Errorf("scopes %q, %v", a.Scopes, err)
+		t.Errorf("got the scopes %q, %v, want openid, accounts, payments", a.Scopes, err)
 	}
 }
 

@@ -63,7 +63,7 @@ func TestSiteWarnings(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if log := said(t, withGuards(c.sites)); strings.Contains(log, c.want) == c.not {
-				t.Errorf("%q, found %t, in\n%s", c.want, !c.not, log)
+				t.Errorf("%q: got it found %t, want %t, in\n%s", c.want, c.not, !c.not, log)
 			}
 		})
 	}

@@ -205,6 +205,6 @@ func TestKeysetCannotChangeUnderAnOpenStore(t *testing.T) {
 		t.Error("the failed reload closed the store")
 	}
 	if err := a.Cleanup(); err != nil || engine.open != 0 {
-		t.Errorf("%v, %d open", err, engine.open)
+		t.Errorf("got %v, %d open, want none", err, engine.open)
 	}
 }

@@ -31,7 +31,7 @@ func TestKnownClientsFile(t *testing.T) {
 	}
 	write(t, file, "a # remark\n")
 	if err := u.read(); err == nil || !u.knows("a") || u.knows("a # remark") {
-		t.Errorf("read again: %v, %v", u.known.Load(), err)
+		t.Errorf("read again: got %v, %v, want an error, and a as before", u.known.Load(), err)
 	}
 	if err := (&UnknownClients{Mode: "maybe"}).provision(new(fileWatch)); err == nil {
 		t.Error("a mode that is none")

@@ -118,12 +118,12 @@ func TestWhatIsNotUnderstoodIsRefused(t *testing.T) {
 				return
 			}
 			if status, says := asks(t, name, ask.query, "{}"); status != http.StatusBadRequest || !strings.Contains(says, "takes no body") {
-				t.Errorf("with a body: %d %s", status, says)
+				t.Errorf("with a body: got %d %s, want 400, takes no body", status, says)
 			}
 		})
 	}
 	if len(good) != len(calls) {
-		t.Errorf("%d of %d calls", len(good), len(calls))
+		t.Errorf("got %d calls, want %d", len(good), len(calls))
 	}
 }
 

@@ -52,7 +52,7 @@ func TestCheapExpressionsAreNotMetered(t *testing.T) {
 		`sets.contains(["a"], ssa.roles)`:    false,
 	} {
 		if p := load(t, expression); (p.program.uncounted != nil) != uncounted {
-			t.Errorf("%s: uncounted %v", expression, !uncounted)
+			t.Errorf("%s: got uncounted %t, want %t", expression, !uncounted, uncounted)
 		}
 	}
 }
@@ -75,7 +75,7 @@ func TestLongInputIsMetered(t *testing.T) {
 	} {
 		in := input(t)
 		if change(in); isTypical(in) {
-			t.Errorf("a long claim of %s", name)
+			t.Errorf("a long claim of %s: got a typical input, want none", name)
 		}
 		p := &Policy{Expression: `ssa.org_status == "Active"`, CostLimit: 10}
 		if err := p.Provision(caddy.Context{}); err != nil || p.program.uncounted == nil {

@@ -23,7 +23,7 @@ func TestNumberOutOfRange(t *testing.T) {
 		in := input(t)
 		in.Request = object(t, `{"l":[1e400],"m":{"k":1e400},"o":{"q":{"k":[1e400]}}}`)
 		if d := verify.Evaluate(t.Context(), load(t, e), in, time.Minute); d.Allowed {
-			t.Errorf("%s is true", e)
+			t.Errorf("%s: got it allowed, want it denied", e)
 		}
 	}
 }
@@ -64,7 +64,7 @@ func TestCostLimit(t *testing.T) {
 	for _, n := range []string{"10abc", "1e9", "1,000,000", `"5 6"`, "0", "100000001", "18446744073709551616"} {
 		p := new(Policy)
 		if err := p.UnmarshalCaddyfile(caddyfile.NewTestDispenser("cel `true` {\n cost_limit " + n + "\n}")); err == nil {
-			t.Errorf("%s is read as %d", n, p.CostLimit)
+			t.Errorf("%s: got %d, want an error", n, p.CostLimit)
 		}
 	}
 	const want = "cost_limit: must be at most 100000000, because more takes longer than any timeout"
@@ -80,7 +80,7 @@ func TestReasonIsBoundedAndPrintable(t *testing.T) {
 	for _, e := range []string{`timestamp(request.long) < now`, `deny(request.esc)`} {
 		d := verify.Evaluate(t.Context(), load(t, e), in, time.Minute)
 		if cause := d.Error("p", "").Cause.Error(); len(cause) > 3000 || strings.Contains(cause, "\x1b") {
-			t.Errorf("%s: %d bytes: %.40q", e, len(cause), cause)
+			t.Errorf("%s: got %d bytes, %.40q, want 3000 at most and no control characters", e, len(cause), cause)
 		}
 	}
 }

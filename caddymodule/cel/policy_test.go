@@ -164,7 +164,7 @@ func TestDenialNamesFalseCondition(t *testing.T) {
 func TestSourceErrors(t *testing.T) {
 	for _, p := range []*Policy{{}, {Expression: "true", File: "x"}, {File: "none.cel"}, {File: "{env.NOT_SET}"}} {
 		if err := p.Provision(caddy.Context{}); err == nil {
-			t.Errorf("%+v loads", p)
+			t.Errorf("%+v: got it loaded, want an error", p)
 		}
 	}
 }

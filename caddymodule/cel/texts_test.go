@@ -26,7 +26,7 @@ func TestMangledTextsDoNotLoad(t *testing.T) {
 	} {
 		err := (&Policy{Expression: tc.expression}).Provision(caddy.Context{})
 		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
-			t.Errorf("%.60s: %v", tc.expression, err)
+			t.Errorf("%.60s: got %v, want %q", tc.expression, err, tc.want)
 		}
 	}
 }

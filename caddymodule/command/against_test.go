@@ -45,7 +45,7 @@ func TestAgainst(t *testing.T) {
 				t.Errorf("got %v, want %q", err, tc.fails)
 			}
 			if !strings.Contains(out, tc.prints) || name == "claim" && strings.Contains(out, "not kept") {
-				t.Errorf("prints %s", out)
+				t.Errorf("got %s, want %q", out, tc.prints)
 			}
 		})
 	}

@@ -51,7 +51,7 @@ func TestPolicyThatDoesNotCompile(t *testing.T) {
 	}
 	for _, line := range []string{"undeclared reference", "allowed is false, not true", "no cases: put them into " + filepath.Join(dir, "c", "cases"), "1 case of 1 policy, 1 failed; 2 policies could not be asked\n"} {
 		if !strings.Contains(out, line) {
-			t.Errorf("%s is not in %s", line, out)
+			t.Errorf("got %s, want %s in it", out, line)
 		}
 	}
 }
@@ -77,7 +77,7 @@ func TestNothingIsLeftOutSilently(t *testing.T) {
 				t.Errorf("got %v, want %q", err, tc.fail)
 			}
 			if !strings.Contains(out, tc.summary+"\n") {
-				t.Errorf("prints %s", out)
+				t.Errorf("got %s, want %s", out, tc.summary)
 			}
 		})
 	}

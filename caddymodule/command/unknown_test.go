@@ -37,7 +37,7 @@ func TestUnknownCommand(t *testing.T) {
 				t.Errorf("got %v, want an error that begins with %q", err, tc.fails)
 			}
 			if !strings.Contains(out.String(), tc.prints) {
-				t.Errorf("prints %s", out.String())
+				t.Errorf("got %s, want %q", out.String(), tc.prints)
 			}
 		})
 	}

@@ -62,7 +62,7 @@ func TestExpressions(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got != want {
-				t.Errorf("%s, not %s: %s", got, want, d.Reason)
+				t.Errorf("got %s, want %s: %s", got, want, d.Reason)
 			}
 		})
 	}
