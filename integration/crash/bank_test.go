@@ -79,13 +79,13 @@ func openBank(t *testing.T, v variant) *bank {
 	if err != nil {
 		t.Fatal(err)
 	}
-	replace := []gateway.Replacement{gateway.UnlimitedAnd("reregister " + v.reregister)}
+	edits := []gateway.Edit{gateway.Unlimited, gateway.Workspace("reregister " + v.reregister)}
 	if !v.chooses {
-		replace = append(replace, gateway.Replacement{Old: "\t\t\t\tclient_id_header X-Client-Id\n", New: ""})
+		edits = append(edits, gateway.At("client_id_header").Remove())
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	s, err := story.Open(ctx, story.Options{Binary: binary, Dir: t.TempDir(), Kind: v.kind, Replace: replace})
+	s, err := story.Open(ctx, story.Options{Binary: binary, Dir: t.TempDir(), Kind: v.kind, Edits: edits})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,8 +46,6 @@ type Options struct {
 	AccessTokens string
 	// Edits change further places of Caddyfile.example.
 	Edits []gateway.Edit
-	// Replace does so too, by exact text.
-	Replace []gateway.Replacement
 	// Claims are those of every registration request, in place of the usual ones.
 	Claims map[string]any
 	// Scope is what clients ask for when they get a token. Default: scope= without a value.
@@ -159,7 +157,7 @@ func (s *Stage) open(ctx context.Context, o Options) (err error) {
 	setting := gateway.Setting{
 		Port: port, Admin: s.admin, StoreDirectory: filepath.Join(s.Dir, "store"),
 		Certificate: certificate, Key: key, ClientRoots: ca, ASURL: url, ASRoots: ca, DNFormat: dnFormats[o.Kind],
-		DirectoryJWKS: s.Directory.JWKSURL(), DirectoryRoots: ca, Edits: append(gateway.Edits(o.Replace), o.Edits...), Transport: o.Transport, ChecksOff: !o.Checks,
+		DirectoryJWKS: s.Directory.JWKSURL(), DirectoryRoots: ca, Edits: o.Edits, Transport: o.Transport, ChecksOff: !o.Checks,
 	}
 	if s.Caddyfile, err = setting.Caddyfile(string(example)); err != nil {
 		return err
