@@ -115,9 +115,9 @@ func readValueLog(dir string, h *head) (harm valueHarm, err error) {
 	}
 	harm.newest = files[len(files)-1].number
 	harm.highest = max(harm.highest, harm.newest)
-	data, err := os.ReadFile(valueFileName(dir, harm.newest))
+	data, err := readToZeros(valueFileName(dir, harm.newest))
 	if err != nil {
-		return harm, fmt.Errorf("registry/badger: %w", err)
+		return harm, err
 	}
 	if len(data) < fileHeader {
 		return harm, nil

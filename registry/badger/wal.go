@@ -3,13 +3,11 @@ package badger
 import (
 	"encoding/binary"
 	"fmt"
-	"os"
 )
 
 // wal is what one .mem file holds.
 type wal struct {
 	path string
-	size int64
 	// commits are the whole transactions, in the order of the file, up to end.
 	commits []commit
 	// end is where Badger stops: what comes after is cut off when it opens the file.
@@ -49,11 +47,11 @@ type strayRecord struct {
 	version uint64
 }
 
-// readWAL reads a file whole; it has at most twice the size of a memtable, 16 MB.
+// readWAL reads a file, which has at most twice the size of a memtable, 16 MB.
 func readWAL(path string) (*wal, error) {
-	data, err := os.ReadFile(path)
+	data, err := readToZeros(path)
 	if err != nil {
-		return nil, fmt.Errorf("registry/badger: %w", err)
+		return nil, err
 	}
 	w := parseWAL(data)
 	w.path = path
@@ -64,7 +62,7 @@ func readWAL(path string) (*wal, error) {
 // what that would cut off. A file that is shorter than its header is an empty one: so
 // is what a kill leaves between the file's creation and its first byte.
 func parseWAL(data []byte) *wal {
-	w := &wal{size: int64(len(data)), end: fileHeader, bad: -1}
+	w := &wal{end: fileHeader, bad: -1}
 	if len(data) < fileHeader {
 		return w
 	}
