@@ -17,11 +17,15 @@ const (
 	outboxIdle     = 3 * time.Second
 )
 
-// crashAt names the point at which this process ends, as kill -9 does.
-var crashAt = os.Getenv("DCR_CRASH_AT")
+// crashFile, in the working directory, names the point at which this process ends, as
+// kill -9 does. A test writes it before the start, or while the process runs.
+const crashFile = "dcr-crash-at"
+
+// Crashpoint is crashpoint for the stores.
+func Crashpoint(name string) { crashpoint(name) }
 
 func crashpoint(name string) {
-	if name != crashAt {
+	if at, err := os.ReadFile(crashFile); err != nil || string(at) != name {
 		return
 	}
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
