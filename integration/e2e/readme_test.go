@@ -53,14 +53,18 @@ func TestReadme(t *testing.T) {
 		t.Run(command, func(t *testing.T) {
 			switch words := strings.Fields(command); {
 			case command == "make test": // runs this
-			case command == "make build", command == "make demo":
+			case command == "make build": // make demo runs it
+			case command == "make demo":
 				out := run(t, []string{"DEMO_ONCE=1", "DEMO_DIR=" + filepath.Join(t.TempDir(), "demo")}, words[0], words[1:]...)
-				if lines := strings.Split(strings.TrimSpace(out), "\n"); words[1] == "demo" && !regexp.MustCompile(`^demo: (\d+) of (\d+) steps as expected$`).MatchString(lines[len(lines)-1]) {
+				if lines := strings.Split(strings.TrimSpace(out), "\n"); !regexp.MustCompile(`^demo: (\d+) of (\d+) steps as expected$`).MatchString(lines[len(lines)-1]) {
 					t.Errorf("the last line is %q", lines[len(lines)-1])
 				}
 			case words[0] == "xcaddy":
-				xcaddy, binary := filepath.Join(t.TempDir(), "xcaddy"), filepath.Join(t.TempDir(), "caddy")
-				run(t, nil, "go", "-C", "integration", "build", "-o", xcaddy, "github.com/caddyserver/xcaddy/cmd/xcaddy")
+				binary := filepath.Join(t.TempDir(), "caddy")
+				xcaddy, err := checkout.Build(t.Context(), "xcaddy", "github.com/caddyserver/xcaddy/cmd/xcaddy")
+				if err != nil {
+					t.Fatal(err)
+				}
 				run(t, []string{"GOWORK=off"}, xcaddy, append(words[1:], "--output", binary)...)
 				hasModules(t, binary)
 				if strings.Contains(command, "/rego@") {
