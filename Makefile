@@ -45,7 +45,7 @@ TESTS := lint test-crash test-e2e test-packages test-interop
 # The packages of integration that are parts of their own.
 APART := /integration/\(crash\|e2e\|interop\)$$
 # What test-quick leaves out beside: packages that start processes, or build programs.
-PROCESSES := /integration/\(authserverprocess\|authservertest\|cmd/.*\|crash\|e2e\|gateway\|interop\)$$
+PROCESSES := /integration/\(authserverprocess\|authservertest\|cmd/.*\|crash\|e2e\|gateway\|interop\|readme\)$$
 
 # Three parts at a time: the crash tests wait for leases, and the others for processes.
 # GNU make shows the output of a part when it is done.

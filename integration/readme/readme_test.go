@@ -1,4 +1,5 @@
-package e2e_test
+// Package readme_test runs the commands of the README.
+package readme_test
 
 import (
 	"bytes"
@@ -73,7 +74,7 @@ func TestReadme(t *testing.T) {
 					}
 				}
 			case strings.HasSuffix(command, " ./caddy run --config Caddyfile"):
-				// The configuration itself is what every test here runs.
+				// The configuration itself is what the end-to-end tests run.
 				binary := filepath.Join(checkout.Root(), "caddy")
 				hasModules(t, binary)
 				run(t, nil, binary, "adapt", "--config", "Caddyfile.example")
