@@ -3,7 +3,6 @@ package authserverprocess
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
@@ -20,12 +19,12 @@ func command(kind Kind) ([]string, error) {
 		binary, err := buildGoOIDC()
 		return []string{binary}, err
 	case OIDCProvider:
-		dir := filepath.Join(checkout.Root(), "integration", "oidcprovider")
-		if _, err := os.Stat(filepath.Join(dir, "node_modules", "oidc-provider")); err != nil {
-			return nil, fmt.Errorf("the packages of %s are not installed: run 'npm ci' there", dir)
+		bundle, err := bundleOIDCProvider()
+		if err != nil {
+			return nil, err
 		}
 		node, err := exec.LookPath("node")
-		return []string{node, filepath.Join(dir, "server.mjs")}, err
+		return []string{node, bundle}, err
 	case Glewlwyd:
 		root, err := unpackGlewlwyd()
 		if err != nil {

@@ -5,7 +5,7 @@
 //     node server.mjs -config file.json
 //
 // The file is Config of ../authserverprocess/config.go. One line on stdout says
-// where it listens.
+// where it listens. authserverprocess starts a bundle of this and its packages.
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
