@@ -18,9 +18,9 @@ const (
 	// client for tls_client_auth, names clients itself (ClientIDHeader), fetches
 	// a jwks_uri by the system's roots only (JWKSCA), takes no certificate from a
 	// header (TrustClientCertHeader), and its access tokens are JWTs, by default too
-	// (AccessTokens). The issuer needs a path of at least two segments. Start
-	// returns debianpackage.ErrNoApt on a system that is not like Debian; the first
-	// start fetches the packages.
+	// (AccessTokens), signed with a key that it makes (SigningKey). The issuer needs a
+	// path of at least two segments. Start returns debianpackage.ErrNoApt on a system
+	// that is not like Debian; the first start fetches the packages.
 	Glewlwyd Kind = "glewlwyd"
 )
 
@@ -69,6 +69,10 @@ type Config struct {
 	LockMTLS bool `json:"lock_mtls,omitempty"`
 	// AccessTokens are "opaque" or "jwt" (at+jwt, PS256). Default: opaque.
 	AccessTokens string `json:"access_tokens,omitempty"`
+	// SigningKey is the RSA key of PS256 signatures, PEM PKCS #8. Start gives each server
+	// one that no other has, and never the one that is here: a server that is started with
+	// the Config of an earlier one has another key. Default: the server makes one.
+	SigningKey string `json:"signing_key,omitempty"`
 
 	// Admin opens the control listener and records every request; off for load tests.
 	Admin bool `json:"admin,omitempty"`

@@ -50,6 +50,9 @@ func Start(ctx context.Context, kind Kind, config Config) (*Process, error) {
 		config.ControlListen = "127.0.0.1:0"
 	}
 	config.StopAtStdinEnd = true
+	if config.SigningKey, err = takeSigningKey(config.SigningKey); err != nil {
+		return nil, err
+	}
 
 	dir, err := os.MkdirTemp("", "authserver-")
 	if err != nil {
@@ -94,8 +97,10 @@ func (p *Process) start(ctx context.Context, argv []string) error {
 	if err != nil {
 		return err
 	}
+	key := p.Config.SigningKey
 	go func() {
 		p.err = p.cmd.Wait()
+		releaseSigningKey(key)
 		close(p.exited)
 	}()
 

@@ -9,6 +9,7 @@ import (
 	"crypto/subtle"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -28,7 +29,7 @@ const tokenLifetime = 3600
 const psu = "psu"
 
 func newProvider(config authserverprocess.Config, store *store) (http.Handler, error) {
-	keys, err := newKeys()
+	keys, err := newKeys(config.SigningKey)
 	if err != nil {
 		return nil, err
 	}
@@ -116,9 +117,9 @@ func tokenOptions(kind string) goidc.TokenOptionsFunc {
 	}
 }
 
-// newKeys makes the signing keys of this run.
-func newKeys() (goidc.JSONWebKeySet, error) {
-	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+// newKeys are the signing keys of this run.
+func newKeys(signingKey string) (goidc.JSONWebKeySet, error) {
+	rsaKey, err := newRSAKey(signingKey)
 	if err != nil {
 		return goidc.JSONWebKeySet{}, err
 	}
@@ -130,6 +131,18 @@ func newKeys() (goidc.JSONWebKeySet, error) {
 		{Key: rsaKey, KeyID: "ps256", Algorithm: string(goidc.PS256), Use: "sig"},
 		{Key: ecKey, KeyID: "es256", Algorithm: string(goidc.ES256), Use: "sig"},
 	}}, nil
+}
+
+// newRSAKey reads Config.SigningKey, or makes a key if there is none.
+func newRSAKey(signingKey string) (any, error) {
+	if signingKey == "" {
+		return rsa.GenerateKey(rand.Reader, 2048)
+	}
+	block, _ := pem.Decode([]byte(signingKey))
+	if block == nil {
+		return nil, errors.New("signing_key is not PEM")
+	}
+	return x509.ParsePKCS8PrivateKey(block.Bytes)
 }
 
 // newFetcher is the client for the clients' jwks_uri.

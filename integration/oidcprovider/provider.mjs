@@ -1,5 +1,5 @@
 // The configuration of oidc-provider.
-import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
 import Provider from 'oidc-provider';
@@ -21,7 +21,7 @@ export function newProvider(config) {
   const certificate = (ctx) => clientCertificate(ctx.req, config.trust_client_cert_header);
   const provider = new Provider(config.issuer, {
     adapter: MemoryAdapter,
-    jwks: { keys: newKeys() },
+    jwks: { keys: newKeys(config.signing_key) },
     cookies: { keys: [randomBytes(32).toString('hex')] },
     clients: staticClients(config),
     scopes,
@@ -131,9 +131,9 @@ function jwtAccessTokens(config) {
   };
 }
 
-// newKeys makes the signing keys of this run.
-function newKeys() {
-  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
+// newKeys are the signing keys of this run.
+function newKeys(signingKey) {
+  const rsa = signingKey ? createPrivateKey(signingKey) : generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
   const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
   return [
     { ...rsa.export({ format: 'jwk' }), kid: 'ps256', alg: 'PS256', use: 'sig' },

@@ -22,7 +22,7 @@ console.log = console.error;
 const known = new Set([
   'listen', 'tls_cert', 'tls_key', 'client_ca', 'issuer', 'prefix', 'initial_access_token', 'client_id_header',
   'gateway_id', 'gateway_secret', 'registrar_id', 'registrar_secret', 'jwks_ca', 'trust_client_cert_header',
-  'lock_header', 'lock_secret', 'lock_mtls', 'access_tokens', 'admin', 'control_listen', 'stop_at_stdin_end',
+  'lock_header', 'lock_secret', 'lock_mtls', 'access_tokens', 'signing_key', 'admin', 'control_listen', 'stop_at_stdin_end',
 ]);
 
 function readConfig() {
