@@ -56,10 +56,11 @@ test: ## lint, then all tests of all modules (10 minutes)
 	@echo "==> $(TESTS), three at a time"
 	@CRASH_TIME=$${CRASH_TIME:-20s} $(MAKE) --keep-going --jobs=3 --output-sync=target $(TESTS)
 
-# Tests that wait for processes run four at a time, however few processors there are.
+# Tests that wait for processes run four at a time, however few processors there are. The
+# module with most of these comes first.
 .PHONY: test-packages
 test-packages: node ## the tests of all packages but those of test-e2e, test-interop and test-crash
-	@failed=; for module in $(MODULES); do \
+	@failed=; for module in $$(printf "%s\n" $(MODULES) | sort -r); do \
 		echo "==> go test in $$module"; \
 		go -C "$$module" $(GOTEST) $(RACE) -parallel=4 $(TESTFLAGS) $$(go -C "$$module" list ./... | grep -v '$(APART)') || failed="$$failed $$module"; \
 	done; \
