@@ -105,6 +105,25 @@ func badForms(t *testing.T, s *stage) {
 	}
 }
 
+// TestFormSize: a form of 64 KiB passes as it is, and one of a byte more is refused.
+func TestFormSize(t *testing.T) {
+	s := newStage(t, nil)
+	id, _ := s.registered(s.acme, nil)
+	form := func(size int) string {
+		own := "grant_type=client_credentials&scope=&client_id=" + id + "&x="
+		return own + strings.Repeat("a", size-len(own))
+	}
+	const largest = 64 << 10
+	a, seen := s.form(&s.acme.transport, tokenPath, form(largest)), s.as.passed()
+	if a.status != http.StatusOK || len(seen) != 1 || seen[0].body != form(largest) {
+		t.Errorf("got %s, the authorization server saw %d requests, want 200 and the form", a, len(seen))
+	}
+	a, seen = s.form(&s.acme.transport, tokenPath, form(largest+1)), s.as.passed()
+	if a.status != http.StatusRequestEntityTooLarge || a.text("error") != "invalid_request" || len(seen) != 0 {
+		t.Errorf("a byte more: got %s, the authorization server saw %d requests, want 413 and none", a, len(seen))
+	}
+}
+
 // TestBridgedAssertionAudience: in bridge mode the gateway takes the assertions of RFC 10070,
 // which have a typ and name the issuer alone, and those of today's tools, which name an
 // endpoint, until the operator takes these away.
