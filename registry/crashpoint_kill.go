@@ -17,15 +17,11 @@ const (
 	outboxIdle     = 3 * time.Second
 )
 
-// crashFile, in the working directory, names the point at which this process ends, as
-// kill -9 does. A test writes it before the start, or while the process runs.
-const crashFile = "dcr-crash-at"
-
-// Crashpoint is crashpoint for the stores.
-func Crashpoint(name string) { crashpoint(name) }
+// crashAt names the point at which this process ends, as kill -9 does.
+var crashAt = os.Getenv("DCR_CRASH_AT")
 
 func crashpoint(name string) {
-	if at, err := os.ReadFile(crashFile); err != nil || string(at) != name {
+	if name != crashAt {
 		return
 	}
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)

@@ -85,13 +85,10 @@ func (b *bank) acceptKilled(t *testing.T, damaged, point, accepting, again strin
 	if err := errors.Join(os.RemoveAll(dir), os.CopyFS(dir, os.DirFS(damaged)), os.WriteFile(caddyfile, []byte(accepting), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.crashAt(point); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.Gateway.Restart(t.Context()); !killed(err) {
+	if err := b.Gateway.RestartWith(t.Context(), "DCR_CRASH_AT="+point); !killed(err) {
 		t.Fatalf("not killed at %s: %v", point, err)
 	}
-	if err := errors.Join(b.crashAt(""), os.WriteFile(caddyfile, []byte(again), 0o600)); err != nil {
+	if err := os.WriteFile(caddyfile, []byte(again), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.Gateway.Restart(t.Context()); err != nil {

@@ -74,11 +74,15 @@ func (b *bank) crash(t *testing.T, s scenario, method string, operation func() (
 		}
 	}
 	// The point is to be this operation's, and not one of what the scenario before has left.
-	fail(b.settled(t.Context()))
+	fail(b.stopSettled(t.Context()))
 	ctx, cancel := context.WithTimeout(t.Context(), recovered)
 	defer cancel()
-	if s.point != "" {
-		fail(b.crashAt(s.point))
+	if s.point == "" {
+		fail(b.Gateway.Restart(ctx))
+	} else {
+		armed := filepath.Join(t.TempDir(), "armed")
+		fail(b.Gateway.RestartWith(ctx, "DCR_CRASH_AT="+s.point, "DCR_CRASH_WHEN="+armed))
+		fail(os.WriteFile(armed, nil, 0o600))
 	}
 	fail(b.befall(ctx, s.trouble, method))
 	waiting, stop := context.WithCancelCause(ctx)
@@ -106,22 +110,15 @@ func (b *bank) crash(t *testing.T, s scenario, method string, operation func() (
 	if s.then != "" {
 		fail(b.befall(ctx, s.meanwhile, method))
 		// What is due at once may end it before it says that it is up.
-		fail(b.crashAt(s.then))
-		if err := b.Gateway.Restart(ctx); !killed(err) {
+		if err := b.Gateway.RestartWith(ctx, "DCR_CRASH_AT="+s.then); !killed(err) {
 			fail(err)
 		}
 		fail(b.Gateway.Wait(ctx))
 		fail(b.AS.ResetFaults(ctx))
 		kills++
 	}
-	fail(b.crashAt(""))
 	fail(b.Gateway.Restart(ctx))
 	return kills
-}
-
-// crashAt names the point at which the gateway ends; "" is none.
-func (b *bank) crashAt(point string) error {
-	return os.WriteFile(filepath.Join(b.Dir, gateway.CrashFile), []byte(point), 0o600)
 }
 
 // befall makes trouble at the AS's registration endpoint, of one method where the
@@ -326,7 +323,7 @@ func TestProductHasNoCrashPoints(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, word := range []string{gateway.CrashFile, ".dcr-test-room"} {
+		for _, word := range []string{"DCR_CRASH_AT", ".dcr-test-room"} {
 			if has := bytes.Contains(program, []byte(word)); has != (name == "crashing") {
 				t.Errorf("%s has %s: %v", name, word, has)
 			}

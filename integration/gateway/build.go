@@ -32,12 +32,8 @@ var BuildRace = sync.OnceValues(func() (string, error) {
 	return build("gateway-race", "-race")
 })
 
-// CrashFile names, in the folder of a Process, the point at which the gateway of
-// BuildCrashing ends.
-const CrashFile = "dcr-crash-at"
-
-// BuildCrashing builds the gateway that ends at the point that CrashFile names, and whose
-// leases are a tenth (registry/crashpoint_kill.go).
+// BuildCrashing builds the gateway that ends at the point that the variable
+// DCR_CRASH_AT names, and whose leases are a tenth (registry/crashpoint_kill.go).
 var BuildCrashing = sync.OnceValues(func() (string, error) {
 	return build("gateway-crashing", "-tags=crashpoints")
 })

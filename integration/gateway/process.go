@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -72,7 +73,10 @@ func (p *Process) Shown(args ...string) string {
 }
 
 // Restart runs the gateway again after Stop or Kill.
-func (p *Process) Restart(ctx context.Context) error {
+func (p *Process) Restart(ctx context.Context) error { return p.RestartWith(ctx) }
+
+// RestartWith does so with further variables, for this run alone.
+func (p *Process) RestartWith(ctx context.Context, env ...string) error {
 	// Caddy's own way to tell a parent that it is up: it sends back what it reads.
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -81,7 +85,7 @@ func (p *Process) Restart(ctx context.Context) error {
 	defer listener.Close()
 	secret := []byte(rand.Text())
 	cmd := exec.Command(p.binary, "run", "--config", p.file, "--pingback", listener.Addr().String())
-	cmd.Env, cmd.Dir = p.env, p.dir
+	cmd.Env, cmd.Dir = append(slices.Clone(p.env), env...), p.dir
 	cmd.Stdin = bytes.NewReader(secret)
 	file, err := os.OpenFile(filepath.Join(p.dir, LogFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
