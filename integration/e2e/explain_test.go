@@ -125,16 +125,16 @@ func TestExplainAsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	commands := shellBlock.FindAllStringSubmatch(string(page), -1)
+	commands := checkout.ShellBlocks(page)
 	if len(commands) != 3 {
 		t.Errorf("%d commands, want 3", len(commands))
 	}
 	for i, command := range commands {
-		words := strings.Fields(strings.ReplaceAll(command[1], "\\\n", " "))
+		words := strings.Fields(strings.ReplaceAll(command, "\\\n", " "))
 		out, err := p.Gateway.Command(t.Context(), append(words[1:], "--config", "Caddyfile")...)
 		want := []string{"passed: every check", `"outcome": "incomplete"`, "no explanation has the support code"}[i]
 		if (err == nil) != (i == 0) || words[0] != "caddy" || !strings.Contains(out, want) {
-			t.Errorf("%s: got %v, %s, want an error %t, and %q", command[1], err, out, i != 0, want)
+			t.Errorf("%s: got %v, %s, want an error %t, and %q", command, err, out, i != 0, want)
 		}
 	}
 }

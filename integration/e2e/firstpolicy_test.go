@@ -36,7 +36,7 @@ func TestFirstPolicy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	commands := shellBlock.FindAllStringSubmatch(string(page), -1)
+	commands := checkout.ShellBlocks(page)
 	if len(commands) != 2 {
 		t.Fatalf("%d blocks of commands, want 2", len(commands))
 	}
@@ -46,13 +46,13 @@ func TestFirstPolicy(t *testing.T) {
 		out, err := command.CombinedOutput()
 		return string(out), err
 	}
-	if out, err := shell(commands[0][1]); err != nil || !strings.Contains(out, "4 cases of 1 policy, 0 failed") {
+	if out, err := shell(commands[0]); err != nil || !strings.Contains(out, "4 cases of 1 policy, 0 failed") {
 		t.Errorf("got %v, %s, want 4 cases of 1 policy, 0 failed", err, out)
 	}
 	client := p.Client(p.Acme)
 	id := registers(t, p, client, nil).Text("client_id")
 	admin := " --address " + adminListener.FindStringSubmatch(p.Caddyfile)[1]
-	if out, err := shell(strings.TrimSpace(commands[1][1]) + admin); err == nil || !strings.Contains(out, id) || !strings.Contains(out, "1 of 1 registrations would be refused") {
+	if out, err := shell(strings.TrimSpace(commands[1]) + admin); err == nil || !strings.Contains(out, id) || !strings.Contains(out, "1 of 1 registrations would be refused") {
 		t.Errorf("got %v, %s, want an error, and %s refused", err, out, id)
 	}
 	block := caddyfileOfPolicy.FindStringSubmatch(string(page))

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"net/http"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -35,8 +34,6 @@ func edited(t *testing.T, caddyfile string, edits ...gateway.Edit) string {
 
 // store is the line of the gateway's store, and what is in its block.
 var store = gateway.At(gateway.Global, "openbanking_dcr", "store")
-
-var shellBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
 
 // answered holds status and error of an answer, and the challenge of a 401 and 403. At
 // the token endpoint, whose refusals are invalid_client, there is none.

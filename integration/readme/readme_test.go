@@ -14,8 +14,6 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/checkout"
 )
 
-var shellBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
-
 // run runs a command in the repository's folder, with variables of its own and
 // none of an outer make.
 func run(t *testing.T, env []string, name string, args ...string) string {
@@ -46,8 +44,8 @@ func TestReadme(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, block := range shellBlock.FindAllStringSubmatch(string(text), -1) {
-			commands = append(commands, strings.Split(strings.TrimSpace(block[1]), "\n")...)
+		for _, block := range checkout.ShellBlocks(text) {
+			commands = append(commands, strings.Split(strings.TrimSpace(block), "\n")...)
 		}
 	}
 	for _, command := range commands {

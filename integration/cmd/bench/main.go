@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/checkout"
+	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 )
 
 // parts are what -only chooses from, in the order of the table.
@@ -96,8 +97,7 @@ func run(ctx context.Context, quick bool, only, profile string) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 
 	b.progress("building the gateway and Caddy (the first time takes minutes)")
-	// cmd/gateway is also built by the tests, under another name.
-	ours, err := checkout.Build(ctx, "gateway-bench", "./cmd/gateway")
+	ours, err := gateway.Build()
 	if err != nil {
 		return err
 	}
