@@ -9,7 +9,7 @@ import (
 
 // Limit is how long a test waits for what must happen, on a busy machine too. No test
 // that passes waits that long, also by the clock of a bubble of testing/synctest.
-const Limit = 2 * time.Minute
+const Limit = 10 * time.Minute
 
 // For receives from c. It fails the test where nothing comes within Limit.
 func For[T any](t testing.TB, c <-chan T, what string) (v T) {
