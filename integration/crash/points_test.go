@@ -20,6 +20,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/integration/checkout"
 	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
+	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
 )
 
@@ -74,15 +75,11 @@ func (b *bank) crash(t *testing.T, s scenario, method string, operation func() (
 		}
 	}
 	// The point is to be this operation's, and not one of what the scenario before has left.
-	fail(b.stopSettled(t.Context()))
+	fail(b.settled(t.Context()))
 	ctx, cancel := context.WithTimeout(t.Context(), recovered)
 	defer cancel()
-	if s.point == "" {
-		fail(b.Gateway.Restart(ctx))
-	} else {
-		armed := filepath.Join(t.TempDir(), "armed")
-		fail(b.Gateway.RestartWith(ctx, "DCR_CRASH_AT="+s.point, "DCR_CRASH_WHEN="+armed))
-		fail(os.WriteFile(armed, nil, 0o600))
+	if s.point != "" {
+		fail(b.crashAt(ctx, s.point))
 	}
 	fail(b.befall(ctx, s.trouble, method))
 	waiting, stop := context.WithCancelCause(ctx)
@@ -119,6 +116,23 @@ func (b *bank) crash(t *testing.T, s scenario, method string, operation func() (
 	}
 	fail(b.Gateway.Restart(ctx))
 	return kills
+}
+
+// crashAt has the running gateway end at a point from now on (registry/crashpoint_kill.go).
+func (b *bank) crashAt(ctx context.Context, point string) error {
+	file := filepath.Join(b.Dir, "dcr-crash-at")
+	if err := os.WriteFile(file, []byte(point), 0o600); err != nil {
+		return err
+	}
+	if err := syscall.Kill(b.Gateway.Pid(), syscall.SIGUSR2); err != nil {
+		return err
+	}
+	return story.Eventually(ctx, recovered, func() error {
+		if _, err := os.Stat(file); err == nil {
+			return fmt.Errorf("the gateway has not read %s", file)
+		}
+		return nil
+	})
 }
 
 // befall makes trouble at the AS's registration endpoint, of one method where the

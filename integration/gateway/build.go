@@ -33,7 +33,8 @@ var BuildRace = sync.OnceValues(func() (string, error) {
 })
 
 // BuildCrashing builds the gateway that ends at the point that the variable
-// DCR_CRASH_AT names, and whose leases are a tenth (registry/crashpoint_kill.go).
+// DCR_CRASH_AT names, or a file later, and whose leases are a tenth
+// (registry/crashpoint_kill.go).
 var BuildCrashing = sync.OnceValues(func() (string, error) {
 	return build("gateway-crashing", "-tags=crashpoints")
 })
