@@ -1,13 +1,14 @@
 package gateway
 
 import (
-	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/caddy-dcr/caddy-dcr/internal/targettest"
 )
 
 // targetsBefore stand before a path that counts. There is none with another host: which site
@@ -60,7 +61,7 @@ func TestRequestTargets(t *testing.T) {
 				t.Errorf("POST %q: got %s without the authorization server", target, a)
 			}
 			for _, got := range seen {
-				if err := oneReading(got.target, guarded...); err != nil {
+				if err := targettest.OneReading(got.target, guarded...); err != nil {
 					t.Errorf("POST %q: the authorization server saw %q: %v", target, got.target, err)
 				}
 			}
@@ -69,28 +70,6 @@ func TestRequestTargets(t *testing.T) {
 	if answered == 0 {
 		t.Error("nothing was answered at all")
 	}
-}
-
-// oneReading holds a target that the AS has seen.
-func oneReading(target string, guarded ...string) error {
-	asTarget, err := url.ParseRequestURI(target)
-	if err != nil {
-		return err
-	}
-	asReference, err := url.Parse(target)
-	if err != nil {
-		return err
-	}
-	if asTarget.Host != "" || asTarget.Opaque != "" || asReference.Host != "" || asReference.Fragment != "" || asTarget.EscapedPath() != asReference.EscapedPath() {
-		return fmt.Errorf("it is %#v for one reader and %#v for another", asTarget, asReference)
-	}
-	resolved := (&url.URL{Scheme: "https", Host: "as.internal"}).ResolveReference(asReference)
-	for _, path := range guarded {
-		if got := strings.ToLower(strings.TrimRight(resolved.Path, "/")); got == strings.ToLower(path) {
-			return fmt.Errorf("it leads to %s", path)
-		}
-	}
-	return nil
 }
 
 // TestAbsoluteForm: a target with the site's own host is one of this site, and leaves without

@@ -1,41 +1,15 @@
 package gateway
 
 import (
-	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"reflect"
 	"strings"
 	"testing"
-)
 
-// spellings are other ways to write a path that some server takes for the same.
-var spellings = map[string]func(string) string{
-	"upper case":           strings.ToUpper,
-	"slash at the end":     func(p string) string { return p + "/" },
-	"escaped letter":       func(p string) string { return p[:len(p)-1] + fmt.Sprintf("%%%02x", p[len(p)-1]) },
-	"escaped in capitals":  func(p string) string { return p[:len(p)-1] + fmt.Sprintf("%%%02X", p[len(p)-1]) },
-	"escaped twice":        func(p string) string { return p[:len(p)-1] + fmt.Sprintf("%%25%02x", p[len(p)-1]) },
-	"escaped slash":        func(p string) string { return p[:1] + strings.Replace(p[1:], "/", "%2f", 1) },
-	"parameter":            func(p string) string { return p + ";v=1" },
-	"parameter before":     func(p string) string { return p[:1] + strings.Replace(p[1:], "/", ";v=1/", 1) },
-	"two slashes":          func(p string) string { return "/" + p },
-	"two slashes within":   func(p string) string { return p[:1] + strings.Replace(p[1:], "/", "//", 1) },
-	"dot segment":          func(p string) string { return "/." + p },
-	"dot segment at end":   func(p string) string { return p + "/." },
-	"double dot segment":   func(p string) string { return "/x/.." + p },
-	"escaped dot segment":  func(p string) string { return "/%2e" + p },
-	"backslash":            func(p string) string { return p[:1] + strings.Replace(p[1:], "/", "%5C", 1) },
-	"blank at the end":     func(p string) string { return p + "%20" },
-	"NUL at the end":       func(p string) string { return p + "%00" },
-	"line end at the end":  func(p string) string { return p + "%0a" },
-	"escaped question":     func(p string) string { return p + "%3fx" },
-	"escaped number sign":  func(p string) string { return p + "%23" },
-	"parent of a child":    func(p string) string { return p + "/x/.." },
-	"escaped parent":       func(p string) string { return p + "/x/%2e%2e" },
-	"dots with parameters": func(p string) string { return p + "/x/..;/" },
-}
+	"github.com/caddy-dcr/caddy-dcr/internal/targettest"
+)
 
 // notServed is the row of an address that nobody serves.
 var notServed = errorRow{http.StatusNotFound, "invalid_request", "", "nothing is served at this address"}
@@ -54,7 +28,7 @@ func TestSpellings(t *testing.T) {
 		}
 	}
 	for _, path := range paths {
-		for name, spell := range spellings {
+		for name, spell := range targettest.Spellings {
 			for _, method := range []string{"GET", "POST"} {
 				if err := notServed.check(s, s.do(&s.acme.transport, method, stageSite+spell(path), "a=b", "Content-Type", formType)); err != nil {
 					t.Errorf("%s %s (%s): %v", method, spell(path), name, err)

@@ -26,28 +26,29 @@ const (
 // below; "." is the plugin in the root. A folder that is not here is a decision
 // not yet made.
 var importTable = map[string][]string{
-	"internal/tlstest":   {}, // internal is for tests alone
-	"internal/wait":      {},
-	".":                  {"caddymodule", "caddymodule/admin", "caddymodule/cel", "caddymodule/command"},
-	"verify":             {"verify/dn", "verify/refusal", "verify/strictjson", "verify/trace"},
-	"verify/refusal":     {},
-	"verify/dn":          {"verify/refusal"},
-	"verify/dn/dntest":   {},
-	"verify/strictjson":  {"verify/refusal"},
-	"verify/trace":       {"verify/refusal"},
-	"verify/jwks":        verification(),
-	"verify/crl":         verification("verify/jwks"),
-	"verify/crl/crltest": {},
-	"registry":           verification(),
-	"registry/engine":    verification("registry"), // what engines share
-	"registry/badger":    verification("registry", "registry/engine"),
-	"registry/memory":    verification("registry", "registry/engine"),
-	"registry/storetest": verification("registry", "internal/wait"),
-	"authserver/...":     verification("authserver/...", "verify/jwks", "registry"),
-	"gateway":            verification("authserver", "registry", "verify/jwks", "verify/crl"),
-	"caddymodule/...":    verification("caddymodule/...", "gateway", "authserver/...", "registry/...", "verify/jwks", "verify/crl"),
-	"caddymodule/rego":   verification(), // a module of its own
-	"integration/...":    verification("integration/...", "caddymodule/...", "authserver/...", "registry/...", "verify/jwks", "."),
+	"internal/targettest": {}, // internal is for tests alone
+	"internal/tlstest":    {},
+	"internal/wait":       {},
+	".":                   {"caddymodule", "caddymodule/admin", "caddymodule/cel", "caddymodule/command"},
+	"verify":              {"verify/dn", "verify/refusal", "verify/strictjson", "verify/trace"},
+	"verify/refusal":      {},
+	"verify/dn":           {"verify/refusal"},
+	"verify/dn/dntest":    {},
+	"verify/strictjson":   {"verify/refusal"},
+	"verify/trace":        {"verify/refusal"},
+	"verify/jwks":         verification(),
+	"verify/crl":          verification("verify/jwks"),
+	"verify/crl/crltest":  {},
+	"registry":            verification(),
+	"registry/engine":     verification("registry"), // what engines share
+	"registry/badger":     verification("registry", "registry/engine"),
+	"registry/memory":     verification("registry", "registry/engine"),
+	"registry/storetest":  verification("registry", "internal/wait"),
+	"authserver/...":      verification("authserver/...", "verify/jwks", "registry"),
+	"gateway":             verification("authserver", "registry", "verify/jwks", "verify/crl"),
+	"caddymodule/...":     verification("caddymodule/...", "gateway", "authserver/...", "registry/...", "verify/jwks", "verify/crl"),
+	"caddymodule/rego":    verification(), // a module of its own
+	"integration/...":     verification("integration/...", "caddymodule/...", "authserver/...", "registry/...", "verify/jwks", "."),
 }
 
 // verification is what all above verify may import of it, and more.
@@ -61,7 +62,7 @@ var testImports = map[string][]string{
 	"verify/dn":        {"verify/dn/dntest"},
 	"verify/crl":       {"verify/crl/crltest", "internal/wait"},
 	"verify/jwks":      {"internal/..."},
-	"gateway":          {"registry/memory", "verify/crl/crltest", "internal/wait"},
+	"gateway":          {"registry/memory", "verify/crl/crltest", "internal/..."},
 	"caddymodule/...":  {"verify/crl/crltest"},
 	"registry":         {"registry/...", "internal/wait"},
 	"registry/engine":  {"registry/..."},
@@ -69,6 +70,7 @@ var testImports = map[string][]string{
 	"registry/memory":  {"registry/..."},
 	"authserver/...":   {"registry/...", "internal/..."},
 	"caddymodule/rego": {"caddymodule/policycases"},
+	"integration/...":  {"internal/targettest"},
 }
 
 // onlyIn confines dependencies that must be replaceable, or must not leak.

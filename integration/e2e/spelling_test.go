@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -13,34 +12,8 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/integration/gateway"
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
 	"github.com/caddy-dcr/caddy-dcr/integration/tpp"
+	"github.com/caddy-dcr/caddy-dcr/internal/targettest"
 )
-
-// spellings are other ways to write a path that some server takes for the same.
-var spellings = map[string]func(string) string{
-	"upper case":           strings.ToUpper,
-	"slash at the end":     func(p string) string { return p + "/" },
-	"escaped letter":       func(p string) string { return p[:len(p)-1] + fmt.Sprintf("%%%02x", p[len(p)-1]) },
-	"escaped in capitals":  func(p string) string { return p[:len(p)-1] + fmt.Sprintf("%%%02X", p[len(p)-1]) },
-	"escaped twice":        func(p string) string { return p[:len(p)-1] + fmt.Sprintf("%%25%02x", p[len(p)-1]) },
-	"escaped slash":        func(p string) string { return p[:1] + strings.Replace(p[1:], "/", "%2f", 1) },
-	"parameter":            func(p string) string { return p + ";v=1" },
-	"parameter before":     func(p string) string { return p[:1] + strings.Replace(p[1:], "/", ";v=1/", 1) },
-	"two slashes":          func(p string) string { return "/" + p },
-	"two slashes within":   func(p string) string { return p[:1] + strings.Replace(p[1:], "/", "//", 1) },
-	"dot segment":          func(p string) string { return "/." + p },
-	"dot segment at end":   func(p string) string { return p + "/." },
-	"double dot segment":   func(p string) string { return "/x/.." + p },
-	"escaped dot segment":  func(p string) string { return "/%2e" + p },
-	"backslash":            func(p string) string { return p[:1] + strings.Replace(p[1:], "/", "%5C", 1) },
-	"blank at the end":     func(p string) string { return p + "%20" },
-	"NUL at the end":       func(p string) string { return p + "%00" },
-	"line end at the end":  func(p string) string { return p + "%0a" },
-	"escaped question":     func(p string) string { return p + "%3fx" },
-	"escaped number sign":  func(p string) string { return p + "%23" },
-	"parent of a child":    func(p string) string { return p + "/x/.." },
-	"escaped parent":       func(p string) string { return p + "/x/%2e%2e" },
-	"dots with parameters": func(p string) string { return p + "/x/..;/" },
-}
 
 // TestSpellingsThatServersTake asks the servers themselves for a client's token at every
 // spelling of their token endpoint. Whatever they take, nobody else gets it through the
@@ -52,10 +25,10 @@ func TestSpellingsThatServersTake(t *testing.T) {
 			t.Fatal(err)
 		}
 		path := strings.TrimPrefix(p.Endpoint("token_endpoint"), siteOf(p))
-		all := maps.Clone(spellings)
+		all := maps.Clone(targettest.Spellings)
 		all["as it is"] = func(p string) string { return p }
-		for first, one := range spellings { // and every two of them together
-			for second, other := range spellings {
+		for first, one := range targettest.Spellings { // and every two of them together
+			for second, other := range targettest.Spellings {
 				all[first+", "+second] = func(p string) string { return other(one(p)) }
 			}
 		}
@@ -102,7 +75,7 @@ func TestOtherRequestsPassUnchanged(t *testing.T) {
 	}
 	for _, path := range []string{strings.TrimPrefix(p.Register, siteOf(p)), strings.TrimPrefix(p.Endpoint("token_endpoint"), siteOf(p))} {
 		for _, name := range []string{"upper case", "escaped letter", "two slashes", "double dot segment"} {
-			address := siteOf(p) + spellings[name](path)
+			address := siteOf(p) + targettest.Spellings[name](path)
 			r, err := p.Client(p.Acme).Do(t.Context(), http.MethodPost, address, http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, []byte("a=b"))
 			if err := notFound.isIn(p, r, err); err != nil {
 				t.Errorf("%s (%s): %v", address, name, err)

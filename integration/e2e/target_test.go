@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/story"
+	"github.com/caddy-dcr/caddy-dcr/internal/targettest"
 )
 
 // TestRequestTargets: over every HTTP that Caddy serves, a target that some server reads in
@@ -54,7 +55,7 @@ func TestRequestTargets(t *testing.T) {
 					t.Fatal(err)
 				}
 				for _, got := range seen {
-					if err := oneReading(got.Target, token, internal); err != nil {
+					if err := targettest.OneReading(got.Target, token, internal); err != nil {
 						t.Errorf("%s: the authorization server saw %q: %v", what, got.Target, err)
 					}
 				}
@@ -64,28 +65,6 @@ func TestRequestTargets(t *testing.T) {
 			}
 		}
 	})
-}
-
-// oneReading holds a target that the AS has seen.
-func oneReading(target string, guarded ...string) error {
-	asTarget, err := url.ParseRequestURI(target)
-	if err != nil {
-		return err
-	}
-	asReference, err := url.Parse(target)
-	if err != nil {
-		return err
-	}
-	if asTarget.Host != "" || asTarget.Opaque != "" || asReference.Host != "" || asReference.Fragment != "" || asTarget.EscapedPath() != asReference.EscapedPath() {
-		return fmt.Errorf("it is %#v for one reader and %#v for another", asTarget, asReference)
-	}
-	resolved := (&url.URL{Scheme: "https", Host: "as.internal"}).ResolveReference(asReference)
-	for _, path := range guarded {
-		if got := strings.ToLower(strings.TrimRight(resolved.Path, "/")); got == strings.ToLower(path) {
-			return fmt.Errorf("it leads to %s", path)
-		}
-	}
-	return nil
 }
 
 // TestAbsoluteForm: a target with the site's own host is one of this site, and leaves
