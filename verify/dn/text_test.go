@@ -135,3 +135,18 @@ func TestParseRefuses(t *testing.T) {
 		})
 	}
 }
+
+// TestPatternLength: DCR 3.4 counts characters, of which 512 are allowed.
+func TestPatternLength(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		want bool
+	}{
+		"512 bytes": {"CN=" + strings.Repeat("x", 509), true}, "513 bytes": {"CN=" + strings.Repeat("x", 510), false},
+		"512 characters": {"CN=" + strings.Repeat("\u00e9", 509), true}, "513 characters": {"CN=" + strings.Repeat("\u00e9", 510), false},
+	} {
+		if got := FollowsPattern(c.text); got != c.want {
+			t.Errorf("%s: follows the pattern: %v, want %v", name, got, c.want)
+		}
+	}
+}
