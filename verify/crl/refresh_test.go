@@ -29,7 +29,7 @@ func TestRefresh(t *testing.T) {
 		{nil, "", firstPause}, // the pause begins anew
 		{ca.List(func(l *x509.RevocationList) { l.NextUpdate = at.Add(48 * time.Hour) }), "max-age=7200", 2 * time.Hour},
 		{ca.List(func(l *x509.RevocationList) { l.NextUpdate = at.Add(48 * time.Hour) }), "max-age=1", minAge},
-		{ca.List(func(l *x509.RevocationList) { l.NextUpdate = at.Add(48 * time.Hour) }), "max-age=999999", maxAge},
+		{ca.List(func(l *x509.RevocationList) { l.NextUpdate = at.Add(72 * time.Hour) }), "max-age=999999", 24 * time.Hour},
 		{ca.List(func(l *x509.RevocationList) { l.NextUpdate = at.Add(20 * time.Minute) }), "", 20 * time.Minute},
 		{ca.List(func(l *x509.RevocationList) { l.NextUpdate = at.Add(time.Second) }), "", firstPause},
 		{ca.List(func(l *x509.RevocationList) { l.NextUpdate = at.Add(-time.Second) }), "", firstPause},

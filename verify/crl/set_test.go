@@ -3,6 +3,9 @@ package crl
 import (
 	"bytes"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -104,17 +107,52 @@ func TestSameCA(t *testing.T) {
 		return n
 	}
 	h.check("CAs", remembered(), 1)
-	for range 2 * maxLists {
+	for range 40 {
 		h.SignedBy(crltest.New(t, at, "CA", root, nil).Certificate)
 	}
-	h.check("CAs of one name", remembered(), maxLists)
-	for i := range maxSigners {
-		another := *root.Certificate
-		another.RawSubject = []byte(fmt.Sprint("another CA ", i))
-		h.SignedBy(&another)
+	h.check("CAs of one name", remembered(), 32)
+	another := func(i int) {
+		of := *root.Certificate
+		of.RawSubject = []byte(fmt.Sprint("another CA ", i))
+		h.SignedBy(&of)
 	}
-	h.check("CAs are forgotten", remembered() <= maxSigners, true)
+	for i := range 1023 {
+		another(i)
+	}
+	h.check("CAs of 1024 names", remembered(), 32+1023)
+	another(1023)
+	h.check("CAs after one of another name", remembered(), 1)
 	h.check("found again", len(h.SignedBy(ca.Certificate)), 1)
+}
+
+// TestListsOfOneCA: a CA may have lists for 32 distribution points. One of another point
+// does not count, and one of a point that is there already does.
+func TestListsOfOneCA(t *testing.T) {
+	ca := crltest.New(t, at, "CA", nil, nil)
+	h := newHeld(t, nil)
+	h.SignedBy(ca.Certificate)
+	issuingPoint := func(i int) func(*x509.RevocationList) {
+		der := []byte(fmt.Sprintf("http://a/%02d", i))
+		for _, tag := range []byte{0x86, 0xa0, 0xa0, 0x30} { // a URI, the full name, the point, RFC 5280 5.2.5
+			der = append([]byte{tag, byte(len(der))}, der...)
+		}
+		return func(l *x509.RevocationList) {
+			l.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 28}, Critical: true, Value: der}}
+		}
+	}
+	for i := range 34 {
+		point, want := i, error(nil)
+		switch i {
+		case 32:
+			want = errTooMany
+		case 33:
+			point = 0
+		}
+		if err := h.AddFile(fmt.Sprint(i, ".crl"))(ca.List(issuingPoint(point))); !errors.Is(err, want) {
+			t.Errorf("list %d, of point %d: got %v, want %v", i+1, point, err, want)
+		}
+	}
+	h.check("lists", len(h.SignedBy(ca.Certificate)), 32)
 }
 
 // BenchmarkCheckRevocation is what each request costs.
