@@ -122,8 +122,8 @@ func TestSize(t *testing.T) {
 	}{
 		{"at the bound", 1000, text(strings.Repeat("x", 1000), ""), true},
 		{"over it", 1000, text(strings.Repeat("x", 1001), ""), false},
-		{"at the default", 0, text(strings.Repeat("x", jwks.DefaultMaxBytes), ""), true},
-		{"over the default", 0, text(strings.Repeat("x", jwks.DefaultMaxBytes+1), ""), false},
+		{"at the default", 0, text(strings.Repeat("x", 512<<10), ""), true},
+		{"over the default", 0, text(strings.Repeat("x", 512<<10+1), ""), false},
 		{"cut short", 1000, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "10")
 			fmt.Fprint(w, "x")

@@ -21,16 +21,16 @@ func sourcesOf(t *testing.T, d *directory) *jwks.Sources {
 }
 
 // However large the JWKS are that software publishes, together they hold no more
-// than MaxHeld, and it is the least used that are forgotten.
+// than 64 MiB, and it is the least used that are forgotten.
 func TestSourcesSize(t *testing.T) {
-	large := set("a") + strings.Repeat(" ", 500<<10)
+	const size, room = 512 << 10, 64 << 20 / (512 << 10)
+	large := set("a") + strings.Repeat(" ", size-len(set("a")))
 	d := newDirectory(t, text(large, "max-age=3600"))
 	sources := sourcesOf(t, d)
 	keys := func(i int, asked int) {
 		t.Helper()
 		d.want(t, mustSource(t, sources, fmt.Sprintf("%s/%d", d.URL, i)).Keys, "a", int32(asked))
 	}
-	room := jwks.MaxHeld / len(large)
 	for i := range room {
 		keys(i, i+1)
 	}
@@ -71,7 +71,7 @@ func TestManyEndpoints(t *testing.T) {
 // The name of a source is kept too.
 func TestLongEndpoint(t *testing.T) {
 	sources := jwks.NewSources(client(t, jwks.Options{}), []string{"keystore.example"}, nil)
-	longest := "https://keystore.example/" + strings.Repeat("x", jwks.MaxEndpoint-len("https://keystore.example/"))
+	longest := "https://keystore.example/" + strings.Repeat("x", 2048-len("https://keystore.example/"))
 	if _, err := sources.Source(longest); err != nil {
 		t.Error(err)
 	}

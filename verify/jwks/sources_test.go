@@ -92,16 +92,23 @@ func TestSourcesAreShared(t *testing.T) {
 // The cache is bounded, and the least used goes first.
 func TestSourcesBound(t *testing.T) {
 	sources := jwks.NewSources(client(t, jwks.Options{}), []string{"keystore.example"}, nil)
-	used, unused := mustSource(t, sources, "https://keystore.example/used"), mustSource(t, sources, "https://keystore.example/unused")
-	for i := range jwks.MaxSources - 1 {
-		mustSource(t, sources, fmt.Sprint("https://keystore.example/", i))
-		mustSource(t, sources, "https://keystore.example/used")
+	of := func(name string) verify.KeySource {
+		return mustSource(t, sources, "https://keystore.example/"+name)
 	}
-	if mustSource(t, sources, "https://keystore.example/used") != used {
-		t.Error("the one in use was forgotten")
+	used, other, unused := of("used"), of("other"), of("unused")
+	for i := range 4093 {
+		of(fmt.Sprint(i))
+		of("used")
 	}
-	if mustSource(t, sources, "https://keystore.example/unused") == unused {
-		t.Errorf("more than %d are kept", jwks.MaxSources)
+	if of("other") != other {
+		t.Error("one of 4096 was forgotten")
+	}
+	of("one more")
+	if of("used") != used || of("other") != other {
+		t.Error("one in use was forgotten")
+	}
+	if of("unused") == unused {
+		t.Error("more than 4096 are kept")
 	}
 }
 
