@@ -10,17 +10,23 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/registry"
 )
 
+// The bounds of an update, as numbers, so that the suite notices another bound.
+const (
+	mostKeys  = 64
+	mostBytes = 512 << 10
+)
+
 var limits = []test{
 	{"keys", func(t *testing.T, s registry.Store) {
-		update(t, s, manyKeys(registry.MaxUpdateKeys))
-		wantTooLarge(t, s, manyKeys(registry.MaxUpdateKeys+1))
-		if n := len(scan(t, s, "many/", "", 1000)); n != registry.MaxUpdateKeys {
-			t.Errorf("%d keys, want the first update's %d", n, registry.MaxUpdateKeys)
+		update(t, s, manyKeys(mostKeys))
+		wantTooLarge(t, s, manyKeys(mostKeys+1))
+		if n := len(scan(t, s, "many/", "", 1000)); n != mostKeys {
+			t.Errorf("%d keys, want the first update's %d", n, mostKeys)
 		}
 	}},
 	{"a deleted key counts", func(t *testing.T, s registry.Store) {
 		wantTooLarge(t, s, func(w registry.Writer) error {
-			if err := manyKeys(registry.MaxUpdateKeys)(w); err != nil {
+			if err := manyKeys(mostKeys)(w); err != nil {
 				return fmt.Errorf("within the limit: %v", err)
 			}
 			return w.Delete("one more")
@@ -29,10 +35,10 @@ var limits = []test{
 	{"a key written again counts once", func(t *testing.T, s registry.Store) {
 		update(t, s, func(w registry.Writer) error {
 			for range 3 {
-				if err := manyKeys(registry.MaxUpdateKeys)(w); err != nil {
+				if err := manyKeys(mostKeys)(w); err != nil {
 					return err
 				}
-				if err := w.Put("many/0", make([]byte, registry.MaxUpdateBytes/2)); err != nil {
+				if err := w.Put("many/0", make([]byte, mostBytes/2)); err != nil {
 					return err
 				}
 			}
@@ -40,7 +46,7 @@ var limits = []test{
 		})
 	}},
 	{"bytes", func(t *testing.T, s registry.Store) {
-		most := bytes.Repeat([]byte{'x'}, registry.MaxUpdateBytes-len("key"))
+		most := bytes.Repeat([]byte{'x'}, mostBytes-len("key"))
 		update(t, s, func(w registry.Writer) error { return w.Put("key", most) })
 		wantValue(t, s, "key", string(most))
 		wantTooLarge(t, s, func(w registry.Writer) error { return w.Put("key", append(most, 'y')) })
@@ -57,7 +63,7 @@ var limits = []test{
 	}},
 	{"a swallowed error is not forgotten", func(t *testing.T, s registry.Store) {
 		wantTooLarge(t, s, func(w registry.Writer) error {
-			if err := manyKeys(registry.MaxUpdateKeys + 1)(w); !errors.Is(err, registry.ErrTooLarge) {
+			if err := manyKeys(mostKeys + 1)(w); !errors.Is(err, registry.ErrTooLarge) {
 				return fmt.Errorf("got %v", err)
 			}
 			return nil
@@ -71,7 +77,7 @@ var limits = []test{
 			if i%2 == 0 {
 				return put(t.Context(), s, fmt.Sprintf("good/%d", i), "x")
 			}
-			if err := s.Update(t.Context(), manyKeys(registry.MaxUpdateKeys+1)); !errors.Is(err, registry.ErrTooLarge) {
+			if err := s.Update(t.Context(), manyKeys(mostKeys+1)); !errors.Is(err, registry.ErrTooLarge) {
 				return fmt.Errorf("got %v, want ErrTooLarge", err)
 			}
 			return nil
@@ -82,10 +88,10 @@ var limits = []test{
 	}},
 	{"many of the largest at once", func(t *testing.T, s registry.Store) {
 		const updates = 12
-		each := registry.MaxUpdateBytes/registry.MaxUpdateKeys - 16
+		each := mostBytes/mostKeys - 16
 		together(t, updates, func(i int) error {
 			return s.Update(t.Context(), func(w registry.Writer) error {
-				for k := range registry.MaxUpdateKeys {
+				for k := range mostKeys {
 					if err := w.Put(fmt.Sprintf("large/%02d/%02d", i, k), bytes.Repeat([]byte{byte(i)}, each)); err != nil {
 						return err
 					}
@@ -93,8 +99,8 @@ var limits = []test{
 				return nil
 			})
 		})
-		if n := len(scan(t, s, "large/", "", 10000)); n != updates*registry.MaxUpdateKeys {
-			t.Errorf("%d keys, want %d", n, updates*registry.MaxUpdateKeys)
+		if n := len(scan(t, s, "large/", "", 10000)); n != updates*mostKeys {
+			t.Errorf("%d keys, want %d", n, updates*mostKeys)
 		}
 	}},
 }
