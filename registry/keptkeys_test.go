@@ -107,6 +107,23 @@ func TestKeptKeysAreSeldomWritten(t *testing.T) {
 	})
 }
 
+// TestKeptKeysSize: a set of software has 64 KiB at most with its URL, one of a configured
+// address 256 KiB.
+func TestKeptKeysSize(t *testing.T) {
+	t.Parallel()
+	run(t, true, func(x *fixture) {
+		for organisation, most := range map[string]int{"org1": 64 << 10, "": 256 << 10} {
+			url := "https://directory.example/keys/" + organisation
+			for size, want := range map[int]bool{most: true, most + 1: false} {
+				x.keepKeys(keySet(url, organisation, size-len(url)))
+				if got := x.keepsKeys("scope", url); got != want {
+					x.t.Errorf("a set of %d bytes, organisation %q: kept %v, want %v", size, organisation, got, want)
+				}
+			}
+		}
+	})
+}
+
 // TestKeptKeysAreBoundedPerOrganisation: an organisation that has many sets, or large ones, pushes out its
 // own, the oldest first, and nobody else's. That holds after a restart too.
 func TestKeptKeysAreBoundedPerOrganisation(t *testing.T) {
