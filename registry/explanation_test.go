@@ -130,14 +130,21 @@ func TestExplanationsAreBounded(t *testing.T) {
 		if _, err := x.Explanations(t.Context(), "code"); err != nil {
 			t.Error(err)
 		}
-		x.KeepExplanation("somebody", func() *registry.Explanation {
-			e := explained("long")
-			e.ErrorDescription = strings.Repeat("x", registry.MaxExplanation)
-			return e
-		})
-		time.Sleep(time.Second)
-		if list, err := x.Explanations(t.Context(), "long"); !errors.Is(err, registry.ErrNotFound) {
-			t.Errorf("%d, %v; want ErrNotFound", len(list), err)
+		for size, want := range map[int]error{56 << 10: nil, 56<<10 + 1: registry.ErrNotFound} {
+			code := fmt.Sprint("size-", size)
+			x.KeepExplanation("somebody", func() *registry.Explanation {
+				e := explained(code)
+				text, err := json.Marshal(e)
+				if err != nil {
+					t.Fatal(err)
+				}
+				e.ErrorDescription += strings.Repeat("x", size-len(code+"\n")-len(text))
+				return e
+			})
+			time.Sleep(time.Second)
+			if list, err := x.Explanations(t.Context(), code); !errors.Is(err, want) {
+				t.Errorf("an explanation of %d bytes: %d, %v; want %v", size, len(list), err, want)
+			}
 		}
 	})
 }
