@@ -64,14 +64,19 @@ func TestDeclaredRestore(t *testing.T) {
 		t.Errorf("the epoch went back: %+v", back)
 	}
 	// What it remembers is bounded, and forgets in the direction that refuses more.
-	for i := range 40 {
+	for i := range 32 - 3 {
 		epochAfter(t, s, fmt.Sprint("label ", i), start.Add(2*time.Hour))
 	}
+	if known, _ := epochAfter(t, s, "2026-11-29", start.Add(3*time.Hour)); known.Label != "label 28" {
+		t.Errorf("%+v, want that of label 28: 2026-11-29 is one of 32 labels", known)
+	}
+	epochAfter(t, s, "label 29", start.Add(2*time.Hour))
 	if again, _ := epochAfter(t, s, "2026-11-29", start.Add(3*time.Hour)); again.Label != "2026-11-29" || again.At != e.At+3*3600 {
 		t.Errorf("%+v, want 2026-11-29, three hours after %d", again, e.At)
 	}
-	if _, err := opens(t, registry.Options{Store: s, Sealer: plain{}, Restored: strings.Repeat("x", registry.MaxLabel+1)}); err == nil {
-		t.Error("a label without bounds")
+	epochAfter(t, s, strings.Repeat("x", 200), start.Add(4*time.Hour))
+	if _, err := opens(t, registry.Options{Store: s, Sealer: plain{}, Restored: strings.Repeat("x", 201)}); err == nil {
+		t.Error("a label of 201 bytes is accepted, want 200 at most")
 	}
 }
 
