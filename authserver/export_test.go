@@ -1,14 +1,13 @@
 package authserver
 
-// Limits, for tests.
+// Limits, for tests: as numbers, so that a test fails where the code has another one.
 const (
-	MaxAtWork    = maxAtWork
-	MaxOfOne     = maxOfOne
-	TripAfter    = tripAfter
-	MostOfOne    = mostOfOne
+	MaxAtWork    = 256
+	TripAfter    = 5
+	MostOfOne    = 3
 	OpenFor      = openFor
-	TrialsAtOnce = trialsAtOnce
-	MaxDoubtful  = maxDoubtful
+	TrialsAtOnce = 3
+	MaxDoubtful  = 4096
 )
 
 // ErrOpen and ErrTrials are why the breaker refuses.
