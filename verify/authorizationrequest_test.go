@@ -24,6 +24,7 @@ func TestReadAuthorizationRequest(t *testing.T) {
 		{"empty ones", "client_id=c&request=&request_uri=", "", []string{"c"}, ""},
 		{"nobody", "response_type=code&client_id=&request_uri=", "", nil, ""},
 		{"twice", "client_id=c&client_id=c", "", []string{"c"}, "client_id: sent more than once; send it once"},
+		{"four times", "client_id=a&client_id=b&client_id=c&client_id=d", "", []string{"a", "b", "c", "d"}, "client_id: sent more than once"},
 		{"one of them empty", "client_id=&client_id=c", "", []string{"c"}, "client_id: sent more than once"},
 		{"in query and form", "client_id=c", "client_id=d", []string{"c", "d"}, "client_id: sent more than once"},
 		{"request twice", "client_id=c&" + object(`{}`) + "&" + object(`{"iss":"d"}`), "", []string{"c", "d"}, "request: sent more than once"},

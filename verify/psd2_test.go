@@ -98,6 +98,7 @@ func TestQCStatements(t *testing.T) {
 			sequence(t, asn1OID(t, "2.25.340282366920938463463374607431768211455")), qcType(t, oidWeb)), QCStatements{Types: []string{"web"}}, false},
 		{"role that nobody knows", sequence(t, psd2(t, "Financial Conduct Authority", "GB-FCA", role(t, "0.4.0.19495.1.5", "XS2A"), role(t, oidAI, "PSP_AI"))), QCStatements{PSD2: fca("PSP_AI")}, false},
 		{"only a role that nobody knows", sequence(t, psd2(t, "Financial Conduct Authority", "GB-FCA", role(t, "1.2.3", "x"))), QCStatements{PSD2: fca()}, false},
+		{"an OID of 64 bytes", sequence(t, sequence(t, append([]byte{6, 64}, bytes.Repeat([]byte{1}, 64)...)), qcType(t, oidWeb)), QCStatements{Types: []string{"web"}}, false},
 		{"names of 256 characters", sequence(t, psd2(t, strings.Repeat("ß", 256), "x", role(t, oidAI, "PSP_AI"))),
 			QCStatements{PSD2: &PSD2{[]string{"PSP_AI"}, strings.Repeat("ß", 256), "x"}}, false},
 	} {
