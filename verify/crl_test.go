@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -98,10 +99,37 @@ func TestParseCRL(t *testing.T) {
 	}
 	for name, data := range map[string][]byte{
 		"a certificate in PEM": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Certificate.Raw}), "a certificate": ca.Certificate.Raw,
-		"HTML": []byte("<html>"), "nothing": nil, "half of one": der[:len(der)/2], "too much": make([]byte, MaxCRL+1),
+		"HTML": []byte("<html>"), "nothing": nil, "half of one": der[:len(der)/2],
 	} {
 		if l, err := ParseCRL(data); err == nil {
 			t.Errorf("%s is the list %s", name, l)
+		}
+	}
+}
+
+// TestCRLBounds: a list has 16 MiB at most, and its number 160 bits.
+func TestCRLBounds(t *testing.T) {
+	ca := newCA(t, "CA", nil, nil)
+	text := pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: ca.List(nil, 1)})
+	sized := func(size int) []byte { return append(bytes.Repeat([]byte{'\n'}, size-len(text)), text...) }
+	// x509 writes no number of more than 20 octets. So another extension changes its name
+	// with the number's, in a list whose signature nobody looks at here.
+	numbered := func(bits uint) []byte {
+		id := func(last byte) []byte { return []byte{6, 3, 0x55, 0x1d, last} }
+		list := ca.List(func(l *x509.RevocationList) {
+			l.ExtraExtensions = []pkix.Extension{extension(t, asn1.ObjectIdentifier{2, 5, 29, 99}, false, new(big.Int).Lsh(big.NewInt(1), bits-1))}
+		})
+		return bytes.Replace(bytes.Replace(list, id(20), id(98), 1), id(99), id(20), 1)
+	}
+	for name, c := range map[string]struct {
+		list []byte
+		want string
+	}{
+		"16 MiB": {sized(16 << 20), ""}, "16 MiB and a byte": {sized(16<<20 + 1), "longer than"},
+		"a number of 160 bits": {numbered(160), ""}, "a number of 161 bits": {numbered(161), "its number"},
+	} {
+		if _, err := ParseCRL(c.list); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
 	}
 }
