@@ -117,6 +117,35 @@ func TestCertificateHeaderAsSent(t *testing.T) {
 	}
 }
 
+// TestLargestCertificateHeader: 64 KiB of a header are read, and eight certificates.
+func TestLargestCertificateHeader(t *testing.T) {
+	b64 := base64.StdEncoding.EncodeToString(headerCertificates()[0].Raw)
+	inColons := ":" + b64 + ":"
+	fill := func(text string) string { return strings.Repeat(" ", 64<<10-len(text)) + text }
+	for name, c := range map[string]struct {
+		form          string
+		value, chain  string
+		intermediates int
+	}{
+		"64 KiB":                {FormHAProxy, fill(b64), "", 0},
+		"64 KiB of a chain":     {FormRFC9440, inColons, fill(inColons), 1},
+		"eight":                 {FormHAProxy, strings.Repeat(b64+",", 7) + b64, "", 7},
+		"one, and a chain of 7": {FormRFC9440, inColons, strings.Repeat(inColons+",", 6) + inColons, 7},
+	} {
+		h, err := NewCertificateHeader(c.form, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		headers := map[string][]string{h.Name: {c.value}}
+		if c.chain != "" {
+			headers["Client-Cert-Chain"] = []string{c.chain}
+		}
+		if _, got, err := h.Read(headers); err != nil || len(got) != c.intermediates {
+			t.Errorf("%s: %d certificates beside the client's, %v; want %d", name, len(got), err, c.intermediates)
+		}
+	}
+}
+
 func TestCertificateHeaderRefuses(t *testing.T) {
 	leaf := headerCertificates()[0]
 	b64 := base64.StdEncoding.EncodeToString(leaf.Raw)
@@ -131,13 +160,13 @@ func TestCertificateHeaderRefuses(t *testing.T) {
 	}{
 		"two headers":                   {FormNginx, map[string][]string{"Ssl-Client-Cert": {pem, pem}}, "2 of them"},
 		"an empty one and one":          {FormNginx, map[string][]string{"Ssl-Client-Cert": {"", pem}}, "2 of them"},
-		"too long":                      {FormHAProxy, rest(FormHAProxy, strings.Repeat("A", MaxCertificateHeader+1)), "longer"},
+		"too long":                      {FormHAProxy, rest(FormHAProxy, b64+strings.Repeat(" ", 64<<10+1-len(b64))), "longer"},
 		"two in a list":                 {FormRFC9440, rest(FormRFC9440, ":"+b64+":, :"+b64+":"), "byte sequence"},
 		"no colons":                     {FormRFC9440, rest(FormRFC9440, b64), "byte sequence"},
 		"parameters":                    {FormRFC9440, rest(FormRFC9440, ":"+b64+":;a=1"), "byte sequence"},
 		"url-safe base64":               {FormRFC9440, rest(FormRFC9440, ":"+base64.URLEncoding.EncodeToString([]byte{251, 255})+":"), "byte sequence"},
 		"two chains":                    {FormRFC9440, map[string][]string{"Client-Cert": {":" + b64 + ":"}, "Client-Cert-Chain": {":" + b64 + ":", ":" + b64 + ":"}}, "2 headers"},
-		"a chain that is too long":      {FormRFC9440, map[string][]string{"Client-Cert": {":" + b64 + ":"}, "Client-Cert-Chain": {strings.Repeat("A", MaxCertificateHeader+1)}}, "longer"},
+		"a chain that is too long":      {FormRFC9440, map[string][]string{"Client-Cert": {":" + b64 + ":"}, "Client-Cert-Chain": {strings.Repeat(" ", 64<<10-1-len(b64)) + ":" + b64 + ":"}}, "longer"},
 		"a chain of many":               {FormRFC9440, map[string][]string{"Client-Cert": {":" + b64 + ":"}, "Client-Cert-Chain": {strings.Repeat(":"+b64+":,", 8) + ":" + b64 + ":"}}, "byte sequence"},
 		"a chain of eight and the leaf": {FormRFC9440, map[string][]string{"Client-Cert": {":" + b64 + ":"}, "Client-Cert-Chain": {strings.Repeat(":"+b64+":,", 7) + ":" + b64 + ":"}}, "9 certificates"},
 		"no certificate":                {FormHAProxy, rest(FormHAProxy, "AAAA"), "x509"},
