@@ -197,3 +197,14 @@ func oddNumber(t testing.TB, bits int) *big.Int {
 		}
 	}
 }
+
+// TestSmallFactor: a modulus is divided by the primes below 65,536. The largest is 65,521,
+// and the next one 65,537.
+func TestSmallFactor(t *testing.T) {
+	other := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 521), big.NewInt(1)) // a prime
+	for factor, want := range map[int64]bool{3: true, 65_521: true, 65_537: false} {
+		if got := hasSmallFactor(new(big.Int).Mul(other, big.NewInt(factor))); got != want {
+			t.Errorf("a modulus with the factor %d: found %v, want %v", factor, got, want)
+		}
+	}
+}
