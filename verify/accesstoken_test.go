@@ -15,7 +15,7 @@ import (
 )
 
 func TestBearerToken(t *testing.T) {
-	longest := strings.Repeat("x", MaxToken)
+	longest := strings.Repeat("x", 8<<10)
 	for _, tc := range []struct {
 		name   string
 		header []string

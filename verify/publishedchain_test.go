@@ -45,13 +45,14 @@ func TestChainOfJWKSIsCheap(t *testing.T) {
 	}{
 		{"in order", []*x509.Certificate{chained(t, "A", "B", ec), chained(t, "B", "C", rsaOf(4096, 65537))}, 2},
 		{"a modulus of 262,144 bits", []*x509.Certificate{chained(t, "A", "A", rsaOf(262144, 65537))}, 0},
+		{"a modulus of 4,097 bits", []*x509.Certificate{chained(t, "A", "B", rsaOf(4097, 65537))}, 0},
 		{"a modulus of 4,104 bits", []*x509.Certificate{chained(t, "A", "B", rsaOf(4104, 65537))}, 0},
 		{"an exponent of 31 bits", []*x509.Certificate{chained(t, "A", "B", rsaOf(2048, 1<<31-1))}, 0},
 		{"behind a good one", []*x509.Certificate{chained(t, "A", "B", ec), chained(t, "B", "C", rsaOf(8192, 65537))}, 1},
 		{"of another issuer", []*x509.Certificate{chained(t, "X", "A", ec)}, 0},
 		{"of one name", []*x509.Certificate{chained(t, "A", "A", ec), chained(t, "A", "A", ec), chained(t, "A", "A", ec)}, 1},
 		{"in a circle", []*x509.Certificate{chained(t, "A", "B", ec), chained(t, "B", "A", ec), chained(t, "A", "B", ec)}, 2},
-		{"without end", []*x509.Certificate{chained(t, "A", "B", ec), chained(t, "B", "C", ec), chained(t, "C", "D", ec), chained(t, "D", "E", ec), chained(t, "E", "F", ec)}, maxIntermediates},
+		{"without end", []*x509.Certificate{chained(t, "A", "B", ec), chained(t, "B", "C", ec), chained(t, "C", "D", ec), chained(t, "D", "E", ec), chained(t, "E", "F", ec)}, 4},
 	} {
 		k := Key{Certificates: [][]byte{leaf.Raw}}
 		for _, one := range c.x5c {
