@@ -27,7 +27,7 @@ func TestFull(t *testing.T) {
 	if err := put(t.Context(), "before"); err != nil {
 		t.Fatal(err)
 	}
-	s.committer.space.free = func(string) (uint64, bool) { return commitRoom - 1, true }
+	s.committer.space.free = func(string) (uint64, bool) { return 128<<20 - 1, true }
 	n := commits(s, (*badger.Txn).Commit)
 	for i, err := range queued(t, s, 9, func(i int, w registry.Writer) error {
 		if _, err := w.Get("full"); err == nil {
@@ -80,13 +80,13 @@ func TestLowDisk(t *testing.T) {
 		errors, warns int
 	}{
 		{1 << 40, false, 0, 0},
-		{lowRoom, false, 0, 0},
-		{lowRoom - 1, true, 1, 0},
-		{commitRoom, true, 1, 0},
-		{lowRoom, true, 1, 0}, // at the edge nothing is said
-		{lowRoom - 1, true, 1, 0},
-		{enoughRoom, false, 1, 1},
-		{lowRoom - 1, true, 2, 1},
+		{256 << 20, false, 0, 0},
+		{256<<20 - 1, true, 1, 0},
+		{128 << 20, true, 1, 0},
+		{256 << 20, true, 1, 0}, // at the edge nothing is said
+		{256<<20 - 1, true, 1, 0},
+		{320 << 20, false, 1, 1},
+		{256<<20 - 1, true, 2, 1},
 	} {
 		s.committer.space.free = func(string) (uint64, bool) { return c.left, true }
 		for range 3 {

@@ -107,11 +107,14 @@ func TestSize(t *testing.T) {
 func TestReservedKeys(t *testing.T) {
 	t.Parallel()
 	s := openIn(t, t.TempDir(), untuned)
-	long := string(make([]byte, maxKeySize+1))
+	long := string(make([]byte, 65_001))
 	for name, key := range map[string]string{"empty": "", "badger's own": "!badger!txn", "too long": long} {
 		err := s.Update(t.Context(), func(w registry.Writer) error { return w.Put(key, []byte("x")) })
 		if err == nil {
 			t.Errorf("%s: the key was taken", name)
+		}
+		if got, want := errors.Is(err, registry.ErrTooLarge), key == long; got != want { // Badger would refuse all of the batch
+			t.Errorf("%s: got %v, want ErrTooLarge: %v", name, err, want)
 		}
 		err = s.View(t.Context(), func(r registry.Reader) error {
 			_, err := r.Get(key)
