@@ -1,8 +1,8 @@
 package authserver
 
-// Limits, for tests: as numbers, so that a test fails where the code has another one.
+// Limits, for tests: most as numbers, so that a test fails where the code has another one.
 const (
-	MaxAtWork    = 256
+	MaxAtWork    = maxAtWork // TestFamilyBounds has the number
 	TripAfter    = 5
 	MostOfOne    = 3
 	OpenFor      = openFor
