@@ -229,6 +229,19 @@ func TestProxyGetsNoForbiddenTarget(t *testing.T) {
 	}
 }
 
+// TestProxyHostLength: a host name has 253 characters at most, and a label 63 (RFC 1035 2.3.4).
+func TestProxyHostLength(t *testing.T) {
+	label := func(size int) string { return strings.Repeat("a", size) }
+	long := strings.Repeat(label(63)+".", 3)
+	for host, want := range map[string]error{
+		label(63) + ".example": nil, label(64) + ".example": jwks.ErrTarget, long + label(61): nil, long + label(62): jwks.ErrTarget,
+	} {
+		if err := jwks.CheckProxyHost(host); !errors.Is(err, want) {
+			t.Errorf("%s, of %d characters: got %v, want %v", host, len(host), err, want)
+		}
+	}
+}
+
 // TestEndpointsThroughProxy: an endpoint that the proxy would not be asked for is refused
 // before anything is fetched, as one at a host that is not allowed.
 func TestEndpointsThroughProxy(t *testing.T) {
