@@ -32,6 +32,7 @@ func TestParseJWKS(t *testing.T) {
 		{"even exponent skipped", jwkSet(strings.Replace(jwkOf(softwareKey().Public(), "kid", "q"), "AQAB", "AQAC", 1), rsaJWK), "a", true},
 		{"exponent of 9 bytes that end like a good one skipped", jwkSet(strings.Replace(jwkOf(softwareKey().Public(), "kid", "q"), "AQAB", "AQAAAAAAAAABAAE", 1), rsaJWK), "a", true},
 		{"exponent with zeros in front, as some software writes it", jwkSet(strings.Replace(jwkOf(softwareKey().Public(), "kid", "q"), "AQAB", "AAEAAQ", 1), rsaJWK), "q a", true},
+		{"exponent with as many zeros as 64 bits have room for", jwkSet(strings.Replace(jwkOf(softwareKey().Public(), "kid", "q"), "AQAB", "AAAAAAABAAE", 1), rsaJWK), "q a", true},
 		{"exponent 2 skipped", jwkSet(strings.Replace(jwkOf(softwareKey().Public(), "kid", "q"), "AQAB", "Ag", 1), rsaJWK), "a", true},
 		{"exponent 0 skipped", jwkSet(strings.Replace(jwkOf(softwareKey().Public(), "kid", "q"), "AQAB", "AA", 1), rsaJWK), "a", true},
 		{"exponent beyond 63 bits skipped", jwkSet(strings.Replace(jwkOf(softwareKey().Public(), "kid", "q"), "AQAB", "gAAAAAABAAE", 1), rsaJWK), "a", true},

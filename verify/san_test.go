@@ -32,6 +32,7 @@ func TestReadSAN(t *testing.T) {
 		{"dot at the end", sanDNS, "tpp.example.", "", "no DNS name"},
 		{"dot at the front", sanDNS, ".example", "", "no DNS name"},
 		{"hyphen at an end", sanDNS, "tpp-.example", "", "no DNS name"},
+		{"label of 63", sanDNS, strings.Repeat("a", 63) + ".example", strings.Repeat("a", 63) + ".example", ""},
 		{"label of 64", sanDNS, strings.Repeat("a", 64) + ".example", "", "no DNS name"},
 		{"with a port", sanDNS, "tpp.example:443", "", "no DNS name"},
 		{"NUL", sanDNS, "tpp.example\x00.evil.example", "", "not printable ASCII"},
