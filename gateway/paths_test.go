@@ -60,6 +60,8 @@ func TestFind(t *testing.T) {
 		{"/default/obuk/token/", hidden, ""},
 		{"/default/obuk/%74oken", hidden, ""},
 		{"/default/obuk/%2574oken", hidden, ""},
+		{"/caf%25252565", passThrough, ""}, // decoded four times
+		{"/caf%2525252565", hidden, ""},    // and once more
 		{"/default/obuk/token;v=1", hidden, ""},
 		{"/default/obuk/./token", hidden, ""},
 		{"/default/obuk/x/../token", hidden, ""},
