@@ -168,17 +168,22 @@ func TestBoundTokens(t *testing.T) {
 	}
 }
 
-// A token without an end, or with a far one, is bound for a year.
+// A token without an end, or with a far one, is bound for a year, and no longer.
 func TestTokenWithoutEndIsBoundForAYear(t *testing.T) {
 	g, ask := binding(t)
 	tpp := leaf(t, "tpp", time.Now().Add(time.Hour))
-	for i, life := range []string{"", `,"expires_in":0`, `,"expires_in":-5`, `,"expires_in":4000000000`} {
-		token := strings.Repeat(string(rune('a'+i)), 30)
-		if w := ask(tpp, `{"access_token":"`+token+`"`+life+`}`, 200); w.Code != 200 {
-			t.Fatalf("%d %s, want 200", w.Code, w.Body)
-		}
-		if bound, err := g.store.TokenBinding(t.Context(), g.ws.Name, &verify.AccessToken{Raw: token}); err != nil || bound == "" {
-			t.Errorf("%s: %q, %v; want a binding", life, bound, err)
+	tpp.NotBefore = time.Now().AddDate(-2, 0, 0)
+	const year = 365 * 24 * time.Hour
+	for i, life := range []string{"", `,"expires_in":0`, `,"expires_in":-5`, `,"expires_in":31536001`, `,"expires_in":4000000000`} {
+		for issued, bound := range map[time.Duration]bool{0: true, year - time.Hour: true, year + time.Hour: false} {
+			g.options.Now = func() time.Time { return time.Now().Add(-issued) }
+			token := strings.Repeat(string(rune('a'+i)), 30) + issued.String()
+			if w := ask(tpp, `{"access_token":"`+token+`"`+life+`}`, 200); w.Code != 200 {
+				t.Fatalf("%d %s, want 200", w.Code, w.Body)
+			}
+			if thumbprint, err := g.store.TokenBinding(t.Context(), g.ws.Name, &verify.AccessToken{Raw: token}); err != nil || (thumbprint != "") != bound {
+				t.Errorf("%s, issued %s ago: got %q, %v; want it bound: %t", life, issued, thumbprint, err, bound)
+			}
 		}
 	}
 }

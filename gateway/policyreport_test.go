@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http/httptest"
 	"slices"
@@ -85,6 +86,44 @@ func TestReportLines(t *testing.T) {
 		if got := strings.TrimSpace(log.String()); !strings.HasSuffix(got, tc.want) {
 			t.Errorf("logged %s\nwant %s", got, tc.want)
 		}
+	}
+}
+
+// TestReportedTextsAreBounded: what a TPP writes into its claims, or a policy into its
+// reason, makes no line of a log, and no record of a registration, longer than it may be.
+func TestReportedTextsAreBounded(t *testing.T) {
+	x := func(n int) string { return strings.Repeat("x", n) }
+	var scopes []string
+	for i := range 33 {
+		scopes = append(scopes, fmt.Sprintf("s%02d", i))
+	}
+	var log bytes.Buffer
+	g := &Gateway{options: Options{Host: new(fakeHost)}, log: slog.New(slog.NewJSONHandler(&log, nil))}
+	d := g.newRequest(httptest.NewRecorder(), httptest.NewRequest("POST", "/", nil), nil, registrations).registrationRequest()
+	ssa, err := strictjson.Parse([]byte(`{"software_id":"` + x(80) + `","org_id":"` + x(81) + `"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.report(&Policy{Name: "p"}, &verify.PolicyInput{Operation: "create", SSA: ssa}, verify.Decision{Allowed: true, Scopes: scopes, GrantTypes: scopes[:32]})
+	for _, want := range []string{`"software_id":"` + x(80) + `"`, `"org_id":"` + x(80) + `..."`, `"scopes":["s00",`, `"s31"],"grant_types":["s00",`, `"s31"]}`} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("logged %s, want it to have %s", log.String(), want)
+		}
+	}
+	d.object(&Policy{}, verify.Decision{Reason: x(500)})
+	d.object(&Policy{}, verify.Decision{Reason: x(501)})
+	for i, want := range []string{x(500), x(500) + "..."} {
+		if got := d.objections[i].Reason; got != want {
+			t.Errorf("got %d bytes of a reason, want %d", len(got), len(want))
+		}
+	}
+	claims, err := strictjson.Parse([]byte(`{"longest":"` + x(98) + `","longer":"` + x(99) + `"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := brief(claims)
+	if got, want := fmt.Sprintf("%s", shown), `map[longer:"`+x(99)+`... longest:"`+x(98)+`"]`; got != want {
+		t.Errorf("an explanation shows %s, want %s", got, want)
 	}
 }
 
