@@ -119,7 +119,7 @@ func TestSourceErrors(t *testing.T) {
 		return map[string]string{"x.rego": "package openbanking_dcr\n\ndeny contains \"x\" if false", name: text}
 	}
 	many := map[string]string{}
-	for i := range maxFiles + 1 {
+	for i := range 1001 {
 		many[strings.Repeat("a", i%100+1)+"/"+strings.Repeat("b", i/100+1)+".json"] = "{}"
 	}
 	file := filepath.Join(files(t, rego("package openbanking_dcr")), "x.rego")
@@ -155,11 +155,11 @@ func TestSourceErrors(t *testing.T) {
 		"a test decides":    {Policy{Directory: files(t, with("a_test.rego", "package openbanking_dcr\n\ndeny contains \"y\""))}, "is a test by its name"},
 		"data conflict":     {Policy{Directory: files(t, with("openbanking_dcr/data.json", `{"deny": []}`))}, "conflict"},
 		"bad data":          {Policy{Directory: files(t, with("data.json", `{`))}, "data.json"},
-		"large source":      {Policy{Directory: files(t, with("y.rego", strings.Repeat("#", maxSource)))}, "bytes of Rego"},
-		"large data":        {Policy{Directory: files(t, with("y.json", strings.Repeat(" ", maxData+1)))}, "bytes of data"},
+		"large source":      {Policy{Directory: files(t, with("y.rego", strings.Repeat("#", 1<<20)))}, "bytes of Rego"},
+		"large data":        {Policy{Directory: files(t, with("y.json", strings.Repeat(" ", 8<<20+1)))}, "bytes of data"},
 		"many files":        {Policy{Directory: files(t, many)}, "files"},
-		"large in bundle":   {Policy{Bundle: bundled(t, with("data.json", strings.Repeat(" ", maxData+1)))}, "bytes of data"},
-		"much in bundle":    {Policy{Bundle: bundled(t, with("x", strings.Repeat(" ", 4*maxData)))}, "bytes of data"},
+		"large in bundle":   {Policy{Bundle: bundled(t, with("data.json", strings.Repeat(" ", 8<<20+1)))}, "bytes of data"},
+		"much in bundle":    {Policy{Bundle: bundled(t, with("x", strings.Repeat(" ", 32<<20)))}, "bytes of data"},
 		"many in bundle":    {Policy{Bundle: bundled(t, many)}, "files"},
 		"compiled":          {Policy{Bundle: bundled(t, with("policy.wasm", "x"))}, "holds compiled rules"},
 		"delta":             {Policy{Bundle: bundled(t, map[string]string{"patch.json": `{"data": [{"op": "upsert", "path": "/a", "value": 1}]}`})}, "delta"},
