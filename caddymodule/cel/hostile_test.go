@@ -68,8 +68,11 @@ func TestCostLimit(t *testing.T) {
 		}
 	}
 	const want = "cost_limit: must be at most 100000000, because more takes longer than any timeout"
-	if err := (&Policy{Expression: "true", CostLimit: MaxCostLimit + 1}).Provision(caddy.Context{}); err == nil || err.Error() != want {
-		t.Error(err)
+	if err := (&Policy{Expression: "true", CostLimit: 100_000_001}).Provision(caddy.Context{}); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if err := (&Policy{Expression: "true", CostLimit: 100_000_000}).Provision(caddy.Context{}); err != nil {
+		t.Errorf("100000000: got %v, want none", err)
 	}
 }
 

@@ -161,6 +161,25 @@ func TestDenialNamesFalseCondition(t *testing.T) {
 	}
 }
 
+// TestExpressionSize: an expression has 64 KiB at most, and is nested 99 deep.
+func TestExpressionSize(t *testing.T) {
+	blanks := func(n int) string { return "true" + strings.Repeat(" ", n-4) }
+	nested := func(n int) string { return strings.Repeat("(", n) + "true" + strings.Repeat(")", n) }
+	for _, c := range []struct{ name, expression, want string }{
+		{"64 KiB", blanks(64 << 10), ""},
+		{"a byte more", blanks(64<<10 + 1), "expression code point size exceeds limit: size: 65537, limit 65536"},
+		{"nested 99 deep", nested(99), ""},
+		{"one deeper", nested(100), "expression recursion limit exceeded: 100"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := (&Policy{Expression: c.expression}).Provision(caddy.Context{})
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
 func TestSourceErrors(t *testing.T) {
 	for _, p := range []*Policy{{}, {Expression: "true", File: "x"}, {File: "none.cel"}, {File: "{env.NOT_SET}"}} {
 		if err := p.Provision(caddy.Context{}); err == nil {
