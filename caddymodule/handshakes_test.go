@@ -301,15 +301,20 @@ func TestLinesOfRefusedHandshakes(t *testing.T) {
 		return allowed
 	}
 	one := func(int) string { return "192.0.2.1" }
-	if n := count(100, one); n != linesOfAddress {
-		t.Errorf("got %d lines of one address, want %d", n, linesOfAddress)
+	if n := count(100, one); n != 5 {
+		t.Errorf("got %d lines of one address, want 5", n)
 	}
-	if n := count(1000, func(i int) string { return fmt.Sprint("other-", i) }); n != linesOfAll-linesOfAddress {
-		t.Errorf("got %d lines of many, want %d", n, linesOfAll-linesOfAddress)
+	many := func(i int) string { return fmt.Sprint("other-", i) }
+	if n := count(1000, many); n != 45 {
+		t.Errorf("got %d lines of many, want 45", n)
 	}
-	now = now.Add(lineOfAddressEvery)
+	now = now.Add(time.Second)
+	if n := count(100, one) + count(1000, many); n != 5 {
+		t.Errorf("got %d lines of all a second later, want 5", n)
+	}
+	now = now.Add(9 * time.Second)
 	if n := count(100, one); n != 1 {
-		t.Errorf("%d lines of one address %s later", n, lineOfAddressEvery)
+		t.Errorf("got %d lines of one address ten seconds later, want 1", n)
 	}
 }
 

@@ -135,11 +135,13 @@ func TestValidateKeyset(t *testing.T) {
 	if _, err := load(t, generated); err == nil || !strings.Contains(err.Error(), "put back the one that was backed up with the store") {
 		t.Errorf("an empty file: %v", err)
 	}
-	if err := os.WriteFile(file, append(bytes.Repeat([]byte{' '}, maxKeyset), good...), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := load(t, generated); err == nil || !strings.Contains(err.Error(), "larger than 1048576 bytes") {
-		t.Errorf("a file of another kind: %v", err)
+	for size, want := range map[int]string{1 << 20: "", 1<<20 + 1: "larger than 1048576 bytes"} {
+		if err := os.WriteFile(file, append(bytes.Repeat([]byte{' '}, size-len(good)), good...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := load(t, generated); want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("a file of %d bytes: got %v, want %q", size, err, want)
+		}
 	}
 	if err := os.WriteFile(file, good, 0o600); err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,9 +13,9 @@ import (
 func TestKnownClientsFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "known")
 	for text, says := range map[string]string{
-		"a\nb\x00c\n": "line 2 must be a client_id", "a\xff": "line 1 must be a client_id", strings.Repeat("x", maxKnownID+1): "line 1 must be a client_id",
-		strings.Repeat("client\n", maxKnown/7+1): "larger than",
-		"a\nportal # the bank's portal\n":        "line 2 has a comment after the client_id; a comment must have a line of its own", "portal\t#x": "line 1 has a comment",
+		"a\nb\x00c\n": "line 2 must be a client_id", "a\xff": "line 1 must be a client_id", strings.Repeat("x", 1<<10+1): "line 1 must be a client_id",
+		strings.Repeat("client\n", 1<<20/7) + "abcd\n": "larger than 1048576 bytes",
+		"a\nportal # the bank's portal\n":              "line 2 has a comment after the client_id; a comment must have a line of its own", "portal\t#x": "line 1 has a comment",
 	} {
 		write(t, file, text)
 		if err := (&UnknownClients{Known: file}).provision(new(fileWatch)); err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), file) {
@@ -23,6 +24,14 @@ func TestKnownClientsFile(t *testing.T) {
 	}
 	if err := (&UnknownClients{Known: file + "-absent"}).provision(new(fileWatch)); err == nil {
 		t.Error("no such file")
+	}
+	longest := strings.Repeat("x", 1<<10)
+	write(t, file, longest+"\n"+strings.Repeat("client\n", (1<<20-1025)/7)+"a\n\n\n\n"[:(1<<20-1025)%7])
+	if info, err := os.Stat(file); err != nil || info.Size() != 1<<20 {
+		t.Fatalf("got %v, %v, want 1 MiB", info, err)
+	}
+	if u := (&UnknownClients{Known: file}); u.provision(new(fileWatch)) != nil || !u.knows(longest) || !u.knows("client") {
+		t.Error("1 MiB with a client_id of 1 KiB: it is not known")
 	}
 	write(t, file, "\ufeffa\n#b\n  # c # d\nweb#1\n")
 	u := &UnknownClients{Known: file}
