@@ -108,7 +108,7 @@ func TestWaysListed(t *testing.T) {
 // TestWildcardHosts: of 64 hosts with wildcards every two are looked at together, and of
 // more no more than these.
 func TestWildcardHosts(t *testing.T) {
-	for n, want := range map[int]int{63: 63 * 62 / 2, 64: 64 * 63 / 2, 65: 64 * 63 / 2} {
+	for n, want := range map[int]int{64: 64 * 63 / 2, 65: 64 * 63 / 2} {
 		var patterns []string
 		for i := range n {
 			labels := strings.Split(strings.Repeat("*", 65), "")
