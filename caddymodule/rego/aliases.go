@@ -9,19 +9,25 @@ import (
 // bind finds the places and other variables that the variables of a rule stand for, and
 // the arguments of functions, which stand for anything.
 func (r *references) bind(m *ast.Module, rule *ast.Rule) {
-	r.arguments, r.aliases = map[ast.Var]bool{}, map[ast.Var][]ast.Ref{}
-	for name, places := range r.rules[m.Package.Path.String()] {
+	r.arguments, r.aliases, r.bindings = map[ast.Var]bool{}, map[ast.Var][]ast.Ref{}, nil
+	r.current = r.packageOf(m)
+	for name, places := range r.current.places {
 		r.aliases[name] = slices.Clone(places)
 	}
 	call := func(terms []*ast.Term) {
 		switch name, args := terms[0].Value.String(), terms[1:]; {
 		case name == "assign" && len(args) == 2:
-			r.alias(args[0], args[1])
+			r.binds(args[0], args[1])
 		case name == "eq" && len(args) == 2:
-			r.alias(args[0], args[1])
-			r.alias(args[1], args[0])
-		case name == "internal.member_2" && len(args) == 2, name == "internal.member_3" && len(args) == 3:
-			r.alias(args[len(args)-2], args[len(args)-1], everyElement)
+			r.binds(args[0], args[1])
+			r.binds(args[1], args[0])
+		case name == "internal.member_2" && len(args) == 2:
+			r.binds(args[0], args[1], everyElement)
+		case name == "internal.member_3" && len(args) == 3:
+			r.bindsKey(args[0], args[2])
+			r.binds(args[1], args[2], everyElement)
+		case len(args) > r.arity(terms[0]): // the last one is the result
+			r.binds(args[len(args)-1], ast.NewTerm(ast.Call(terms[:len(terms)-1])))
 		}
 	}
 	ast.NewGenericVisitor(func(x any) bool {
@@ -34,18 +40,27 @@ func (r *references) bind(m *ast.Module, rule *ast.Rule) {
 				})
 			}
 		case *ast.Every:
-			r.alias(x.Value, x.Domain, everyElement)
+			if x.Key != nil {
+				r.bindsKey(x.Key, x.Domain)
+			}
+			r.binds(x.Value, x.Domain, everyElement)
 		case *ast.Expr:
 			if terms, ok := x.Terms.([]*ast.Term); ok {
 				call(terms)
 			}
 		case *ast.Term:
-			if terms, ok := x.Value.(ast.Call); ok {
-				call(terms)
+			switch v := x.Value.(type) {
+			case ast.Call:
+				call(v)
+			case ast.Ref:
+				for i, step := range v[1:] {
+					r.bindsKey(step, ast.NewTerm(v[:i+1]))
+				}
 			}
 		}
 		return false
 	}).Walk(rule)
+	r.derive(r.current.made)
 }
 
 // everyElement is the step [_].
@@ -71,26 +86,31 @@ func (r *references) alias(name, of *ast.Term, steps ...*ast.Term) {
 	}
 }
 
-// maxAliases is how many variables one after another are followed.
+// maxAliases is how many variables one after another are followed. A rule that has more
+// does not load.
 const maxAliases = 16
 
 // places are those of input that a term is: one, or those that its variable stands for,
 // and those of arguments, which may be of input. A variable of that name in another scope
 // of the rule counts, too: it can only demand more.
-func (r *references) places(t *ast.Term, depth int) (found []ast.Ref) {
+func (r *references) places(t *ast.Term, through ...ast.Var) (found []ast.Ref) {
 	if isInput(t) {
 		return []ast.Ref{refOf(t)}
 	}
 	ref := refOf(t)
 	v, ok := ref[0].Value.(ast.Var)
-	if !ok || depth > maxAliases {
+	if !ok || slices.Contains(through, v) {
+		return nil
+	}
+	if len(through) > maxAliases {
+		r.fault(ref[0].Location, "%v: more than %d variables, each of which is the one before, cannot be followed", v, maxAliases)
 		return nil
 	}
 	if r.arguments[v] {
 		found = append(found, ref)
 	}
 	for _, alias := range r.aliases[v] {
-		for _, place := range r.places(ast.NewTerm(alias), depth+1) {
+		for _, place := range r.places(ast.NewTerm(alias), append(through, v)...) {
 			found = append(found, append(place.Copy(), ref[1:]...))
 		}
 	}

@@ -65,11 +65,14 @@ func TestSizesOfBundles(t *testing.T) {
 }
 
 // TestLongChainsOfVariables: a claim that a request lacks denies also where it is read
-// through seventeen variables, each the one before.
+// through seventeen variables, each the one before. With more a policy does not load.
 func TestLongChainsOfVariables(t *testing.T) {
 	chain := "v1 := input.ssa.org; "
 	for i := 2; i <= 17; i++ {
 		chain += fmt.Sprintf("v%d := v%d; ", i, i-1)
+	}
+	if _, err := provisioned(t, `deny contains "x" if { `+chain+`v18 := v17; v18.gone == 1 }`); err == nil || !strings.Contains(err.Error(), "more than 16 variables") {
+		t.Errorf("eighteen: got %v, want more than 16 variables", err)
 	}
 	p := load(t, `deny contains "x" if { `+chain+`v17.gone == 1 }`)
 	if d := ask(t, p, input(t)); d.Allowed || d.Fault == nil || !strings.Contains(d.Fault.Error(), "input.ssa.org.gone") {

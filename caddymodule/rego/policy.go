@@ -48,10 +48,11 @@
 // some a in input.ssa.addresses, a.city must be there, as if it were written out. (A
 // variable of the same name elsewhere in the rule is taken for the same.) Arguments of
 // functions are not: a function compares what it is given, or reads it as
-// object.get(address, "city", default). Not followed either are values of rules of other
-// packages, and what is taken out of arrays, objects and results: there a.city may be
-// undefined, like any value of Rego's own. Nor are types: "5" < 6 is false in Rego, and
-// no error.
+// object.get(address, "city", default). Nor are claims within values that rules make or
+// functions return, and rules that another package, or another rule, stands for: to read
+// below such a claim (a := [input.ssa.address], then a[0].city) is a load error, too. Types
+// are not looked at: "5" < 6 is false in Rego, and no error. Nor is it an error to go through
+// a claim that is read with a default and is no array.
 //
 // A denial with a text stands even if a claim is missing elsewhere.
 //

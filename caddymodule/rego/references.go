@@ -20,9 +20,16 @@ type references struct {
 	aliases map[ast.Var][]ast.Ref
 	// arguments are its own, if it is a function.
 	arguments map[ast.Var]bool
-	// rules are the names of the rules of each package, and the places they stand for.
-	rules  map[string]map[ast.Var][]ast.Ref
-	faults ast.Errors
+	// bindings are the patterns of the rule that is walked, and what they get.
+	bindings []binding
+	// made are its variables, and rules of its package, whose values are made of claims.
+	made made
+	// packages are those of the policy, current the one of the rule.
+	packages map[string]*rules
+	current  *rules
+	// imports are the names of rules and data of other packages in the module that is walked.
+	imports map[ast.Var]ast.Ref
+	faults  ast.Errors
 }
 
 // part is a place of the input that is read.
@@ -43,22 +50,17 @@ type need struct {
 }
 
 func newReferences() *references {
-	return &references{read: part{node: inputShape, parts: map[string]*part{}}, nulls: map[*ast.Term]bool{}, rules: map[string]map[ast.Var][]ast.Ref{}}
+	return &references{read: part{node: inputShape, parts: map[string]*part{}}, nulls: map[*ast.Term]bool{}, packages: map[string]*rules{}}
 }
 
 // modules walks all modules, in the order of their names.
 func (r *references) modules(modules map[string]*ast.Module) {
 	for _, m := range modules {
 		for _, rule := range m.Rules {
-			path := m.Package.Path.String()
-			if r.rules[path] == nil {
-				r.rules[path] = map[ast.Var][]ast.Ref{}
-			}
-			if name, ok := rule.Head.Ref()[0].Value.(ast.Var); ok {
-				r.rules[path][name] = append(r.rules[path][name], valueOf(rule)...)
-			}
+			r.packageOf(m).add(rule)
 		}
 	}
+	r.deriveRules(modules)
 	for _, name := range slices.Sorted(maps.Keys(modules)) {
 		r.module(modules[name])
 	}
@@ -102,6 +104,7 @@ func (r *references) module(m *ast.Module) {
 			r.fault(i.Location, "import %v: the name %s is taken", path, name)
 		}
 	}
+	r.importsOf(m)
 	for _, rule := range m.Rules {
 		r.bind(m, rule)
 		if name := rule.Head.Ref()[0].Value.String(); slices.Contains(understood, name) || name == "input" {
@@ -162,9 +165,11 @@ func (r *references) term(t *ast.Term) bool {
 	return false
 }
 
-// each follows a term to the places that it is; there are none if it is none of input.
+// each follows a term to the places that it is; there are none if it is none of input. It
+// tells whether it has seen to what is in the term.
 func (r *references) each(t *ast.Term, u use) bool {
-	refs := r.places(t, 0)
+	refs := r.places(t)
+	r.derived(t, u)
 	for _, ref := range refs {
 		u.own = len(ref) - len(refOf(t)) + 1
 		if ofInput(ref) {
@@ -173,7 +178,17 @@ func (r *references) each(t *ast.Term, u use) bool {
 			r.argument(ref, t.Location, u)
 		}
 	}
-	return len(refs) > 0
+	ref, ok := t.Value.(ast.Ref)
+	if !ok || len(refs) > 0 {
+		return len(refs) > 0
+	}
+	if _, variable := ref[0].Value.(ast.Var); !variable {
+		r.walk(ref[0])
+	}
+	for _, step := range ref[1:] {
+		r.walk(step)
+	}
+	return true
 }
 
 // argument refuses to read below an argument of a function: it may be a claim of any
@@ -209,7 +224,7 @@ func refOf(t *ast.Term) ast.Ref {
 func (r *references) call(terms []*ast.Term) {
 	name, args := terms[0].Value.String(), terms[1:]
 	switch {
-	case name == "object.get" && len(args) >= 2 && slices.ContainsFunc(r.places(args[0], 0), ofInput):
+	case name == "object.get" && len(args) >= 2 && slices.ContainsFunc(r.places(args[0]), ofInput):
 		r.get(args[0], args[1])
 		args = args[2:]
 	case name == "object.keys" && len(args) >= 1 && isInput(args[0]):
@@ -246,7 +261,7 @@ func (r *references) get(from, key *ast.Term) {
 		r.fault(key.Location, "object.get(%v, %v, ...): the key must be a string or an array of strings, as in [%v]", from, key, key)
 		return
 	}
-	for _, ref := range r.places(from, 0) {
+	for _, ref := range r.places(from) {
 		if ofInput(ref) {
 			r.place(append(ref.Copy(), steps...), from.Location, use{optional: true, given: len(ref)})
 		} else {
