@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -109,11 +110,12 @@ func meet(a, b string) (string, bool) {
 // anyLabel stands for a label that only a wildcard matches.
 const anyLabel = "any--label"
 
-// maxWildcards bounds the pairs of them that are looked at.
+// maxWildcards bounds the pairs of them, all of which are looked at.
 const maxWildcards = 64
 
-// siteHosts are the hosts for which ways are followed, and how they are told of.
-func siteHosts(servers []*siteServer) (hosts []string, told map[string]string) {
+// siteHosts are the hosts for which ways are followed, and how they are told of. It fails
+// where more than maxWildcards have wildcards.
+func siteHosts(servers []*siteServer) (hosts []string, told map[string]string, err error) {
 	patterns, labels := map[string]bool{}, 1
 	for _, s := range servers {
 		for _, list := range s.lists() {
@@ -130,9 +132,13 @@ func siteHosts(servers []*siteServer) (hosts []string, told map[string]string) {
 	}
 	var wild []string
 	for p := range patterns {
-		if strings.Contains(p, "*") && len(wild) < maxWildcards {
+		if strings.Contains(p, "*") {
 			wild = append(wild, p)
 		}
+	}
+	if len(wild) > maxWildcards {
+		return nil, nil, fmt.Errorf("the sites have %d hosts with wildcards: the gateway looks for requests that bypass it at %d at most; "+
+			"write fewer, or serve the others in another process", len(wild), maxWildcards)
 	}
 	for i, a := range wild {
 		for _, b := range wild[i+1:] {
@@ -157,7 +163,7 @@ func siteHosts(servers []*siteServer) (hosts []string, told map[string]string) {
 	hosts = slices.SortedFunc(maps.Keys(told), func(a, b string) int {
 		return cmp.Or(cmp.Compare(strings.Count(a, anyLabel), strings.Count(b, anyLabel)), cmp.Compare(a, b))
 	})
-	return hosts, told
+	return hosts, told, nil
 }
 
 // lists are all lists of routes of a server.

@@ -22,7 +22,10 @@ func (h *Handler) refuseWaysRound(servers []*siteServer) (*ways, error) {
 		workspace: h.Workspace, as: dialed(as), paths: []string{h.issuerPath, h.RegisterPath}, except: h.Unguarded,
 		found: map[string]bool{}, used: map[string]bool{}, sites: map[string][]string{},
 	}
-	hosts, told := siteHosts(servers)
+	hosts, told, err := siteHosts(servers)
+	if err != nil {
+		return nil, err
+	}
 	for _, host := range hosts {
 		if err := w.follow(servers, host, told[host]); err != nil {
 			return nil, err
