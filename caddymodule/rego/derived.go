@@ -3,6 +3,7 @@ package rego
 import (
 	"maps"
 	"math"
+	"slices"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/types"
@@ -62,9 +63,15 @@ func (m made) lower(v ast.Var, own int) bool {
 func (r *references) ownOfRule(rule *ast.Rule) int {
 	own := noClaim
 	for one := rule; one != nil; one = one.Else {
-		head := one.Head
+		head, value := one.Head, one.Head.Value
+		if head.RuleKind() == ast.MultiValue {
+			value = head.Key
+		}
 		for i, step := range head.Ref()[1:] {
 			own = min(own, below(r.own(step), -i-1))
+			if value != nil && r.own(step) == 0 && r.own(value) != noClaim {
+				own = min(own, i) // see ownOfMember
+			}
 		}
 		depth := len(head.Ref()) - 1
 		if head.RuleKind() == ast.MultiValue {
@@ -90,9 +97,10 @@ func (r *references) binds(pattern, value *ast.Term, steps ...*ast.Term) {
 	r.bindings = append(r.bindings, binding{pattern, value, len(steps)})
 }
 
-// bindsKey notes that a pattern gets the keys of a value.
+// bindsKey notes that a pattern gets the keys of a value. Those of a claim are no place of
+// input, and no alias.
 func (r *references) bindsKey(pattern, of *ast.Term) {
-	r.bindings = append(r.bindings, binding{pattern, of, 1})
+	r.bindings = append(r.bindings, binding{pattern, ast.ArrayTerm(of), 2})
 }
 
 // derive finds the variables of a rule that are made of claims, beside the rules.
@@ -120,7 +128,12 @@ func isReference(t *ast.Term) bool {
 
 // give has the variables of a pattern be made of claims.
 func (r *references) give(pattern *ast.Term, own int) (found bool) {
-	each := func(t *ast.Term) { found = r.give(t, below(own, 1)) || found }
+	each := func(t *ast.Term) {
+		if _, variable := t.Value.(ast.Var); variable && own == 0 {
+			r.fault(pattern.Location, "%v: which elements or members a claim has cannot be followed by a pattern; read them by their names, or with object.get and a default", pattern)
+		}
+		found = r.give(t, below(own, 1)) || found
+	}
 	switch v := pattern.Value.(type) {
 	case ast.Var:
 		return !v.IsWildcard() && r.made.lower(v, own)
@@ -147,32 +160,73 @@ func (r *references) own(t *ast.Term) int {
 	case ast.Set:
 		v.Foreach(part)
 	case ast.Object:
-		v.Foreach(func(key, value *ast.Term) { part(key); part(value) })
+		v.Foreach(func(key, value *ast.Term) { own = min(own, r.ownOfMember(key, value)) })
 	case *ast.ArrayComprehension:
 		part(v.Term)
 	case *ast.SetComprehension:
 		part(v.Term)
 	case *ast.ObjectComprehension:
-		part(v.Key)
-		part(v.Value)
+		return r.ownOfMember(v.Key, v.Value)
+	case *ast.TemplateString:
+		return 0
 	case ast.Call:
 		return r.ownOfCall(v)
 	}
 	return own
 }
 
+// ownOfMember are those of an object with that member. Where claims are found by claims, as
+// in {k: v | some k, v in input.ssa.org}, there is none: which there are is the request's.
+func (r *references) ownOfMember(key, value *ast.Term) int {
+	k, v := r.own(key), r.own(value)
+	if k == 0 && v != noClaim {
+		return 0
+	}
+	return min(below(k, -1), below(v, -1))
+}
+
 // ownOfCall are those of what a function returns.
 func (r *references) ownOfCall(call ast.Call) int {
-	b := ast.BuiltinMap[call[0].Value.String()]
+	b, of := r.builtin(call[0]), call[1:]
 	if b == nil {
 		return r.ownOfReference(refOf(call[0]))
 	}
-	for _, t := range call[1:] {
-		if holdsAny(b.Decl.Result()) && r.own(t) != noClaim {
-			return 0
+	if b.Name == ast.ObjectGet.Name && len(of) > 1 { // a key is in nothing
+		of = append(slices.Clone(of[:1]), of[2:]...)
+	}
+	for _, t := range of {
+		if r.own(t) != noClaim {
+			return ownOfType(b.Decl.Result())
 		}
 	}
 	return noClaim
+}
+
+// ownOfType are those of what a function makes of claims. A text may be JSON, and be parsed.
+func ownOfType(t types.Type) int {
+	own := noClaim
+	switch t := t.(type) {
+	case nil, types.Null, types.Boolean, types.Number:
+		return noClaim
+	case types.Any: // one of these, or anything
+		for _, one := range t {
+			own = min(own, ownOfType(one))
+		}
+		if len(t) > 0 {
+			return own
+		}
+	case *types.Set:
+		return below(ownOfType(t.Of()), -1)
+	case *types.Array:
+		if holdsAny(t.Dynamic()) {
+			return 0
+		}
+		for i := range t.Len() {
+			own = min(own, below(ownOfType(t.Select(i)), -1))
+		}
+		return min(own, below(ownOfType(t.Dynamic()), -1))
+	}
+	return 0
 }
 
 // holdsAny tells whether values of a type may have members that nobody knows.
@@ -204,7 +258,7 @@ func (r *references) ownOfReference(ref ast.Ref) int {
 		if len(p.places[name]) > 0 {
 			return 0
 		}
-		return below(p.made.own(name), steps)
+		return min(below(p.made.own(name), steps), below(r.made.own(v), len(ref)-1)) // or a variable has the name of an import
 	}
 	return below(r.made.own(v), len(ref)-1)
 }

@@ -42,17 +42,34 @@ func (r *references) importsOf(m *ast.Module) {
 	}
 }
 
-// rule is the one of a package below data that a reference names, and the steps below it.
-func (r *references) rule(ref ast.Ref) (p *rules, name ast.Var, steps int) {
+// rule is the one of a package below data that a reference names, and the steps below it:
+// data.a.b.c may be b of the package a, or c of a.b.
+func (r *references) rule(ref ast.Ref) (found *rules, name ast.Var, steps int) {
 	ref = r.fromData(ref)
 	for _, p := range r.packages {
-		if at := len(p.path); len(ref) > at && ref.HasPrefix(p.path) {
-			if name, ok := ref[at].Value.(ast.String); ok {
-				return p, ast.Var(name), len(ref) - at - 1
-			}
+		at := len(p.path)
+		if len(ref) <= at || !ref.HasPrefix(p.path) || found != nil && at < len(found.path) {
+			continue
+		}
+		if s, ok := ref[at].Value.(ast.String); ok && p.has(ast.Var(s)) {
+			found, name, steps = p, ast.Var(s), len(ref)-at-1
 		}
 	}
-	return nil, "", 0
+	return found, name, steps
+}
+
+func (p *rules) has(name ast.Var) bool {
+	_, ok := p.arguments[name]
+	return ok
+}
+
+// builtin is the function of the language of that name, unless a rule or an import has it.
+func (r *references) builtin(function *ast.Term) *ast.Builtin {
+	name, _ := refOf(function)[0].Value.(ast.Var)
+	if r.current.has(name) || r.imports[name] != nil {
+		return nil
+	}
+	return ast.BuiltinMap[function.Value.String()]
 }
 
 // fromData is a reference with the path of what it begins with, if that is imported.
@@ -65,7 +82,7 @@ func (r *references) fromData(ref ast.Ref) ast.Ref {
 
 // arity is how many arguments a function has.
 func (r *references) arity(function *ast.Term) int {
-	if b := ast.BuiltinMap[function.Value.String()]; b != nil {
+	if b := r.builtin(function); b != nil {
 		return b.Decl.Arity()
 	}
 	p, name, _ := r.rule(refOf(function))

@@ -50,7 +50,9 @@
 // functions are not: a function compares what it is given, or reads it as
 // object.get(address, "city", default). Nor are claims within values that rules make or
 // functions return, and rules that another package, or another rule, stands for: to read
-// below such a claim (a := [input.ssa.address], then a[0].city) is a load error, too. Types
+// below such a claim (a := [input.ssa.address], then a[0].city) is a load error, too. So are
+// variables in a pattern for a claim ({"city": c} := input.ssa.address), and members by name
+// of an object of claims that are found by claims ({k: v | some k, v in input.ssa.address}). Types
 // are not looked at: "5" < 6 is false in Rego, and no error. Nor is it an error to go through
 // a claim that is read with a default and is no array.
 //
