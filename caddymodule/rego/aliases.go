@@ -81,8 +81,9 @@ func (r *references) alias(name, of *ast.Term, steps ...*ast.Term) {
 	if other, variable := of.Value.(ast.Var); variable && !other.Equal(v) {
 		ref, is = ast.Ref{of}, true
 	}
-	if ok && is && !v.IsWildcard() {
-		r.aliases[v] = append(r.aliases[v], append(ref.Copy(), steps...))
+	ref = append(ref.Copy(), steps...)
+	if ok && is && !v.IsWildcard() && !slices.ContainsFunc(r.aliases[v], func(o ast.Ref) bool { return o.Equal(ref) }) {
+		r.aliases[v] = append(r.aliases[v], ref)
 	}
 }
 

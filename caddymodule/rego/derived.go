@@ -3,10 +3,8 @@ package rego
 import (
 	"maps"
 	"math"
-	"slices"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/types"
 )
 
 // Rules may make values of claims: [input.ssa.org], a set of claims, an object of them, or
@@ -183,68 +181,6 @@ func (r *references) ownOfMember(key, value *ast.Term) int {
 		return 0
 	}
 	return min(below(k, -1), below(v, -1))
-}
-
-// ownOfCall are those of what a function returns.
-func (r *references) ownOfCall(call ast.Call) int {
-	b, of := r.builtin(call[0]), call[1:]
-	if b == nil {
-		return r.ownOfReference(refOf(call[0]))
-	}
-	if b.Name == ast.ObjectGet.Name && len(of) > 1 { // a key is in nothing
-		of = append(slices.Clone(of[:1]), of[2:]...)
-	}
-	for _, t := range of {
-		if r.own(t) != noClaim {
-			return ownOfType(b.Decl.Result())
-		}
-	}
-	return noClaim
-}
-
-// ownOfType are those of what a function makes of claims. A text may be JSON, and be parsed.
-func ownOfType(t types.Type) int {
-	own := noClaim
-	switch t := t.(type) {
-	case nil, types.Null, types.Boolean, types.Number:
-		return noClaim
-	case types.Any: // one of these, or anything
-		for _, one := range t {
-			own = min(own, ownOfType(one))
-		}
-		if len(t) > 0 {
-			return own
-		}
-	case *types.Set:
-		return below(ownOfType(t.Of()), -1)
-	case *types.Array:
-		if holdsAny(t.Dynamic()) {
-			return 0
-		}
-		for i := range t.Len() {
-			own = min(own, below(ownOfType(t.Select(i)), -1))
-		}
-		return min(own, below(ownOfType(t.Dynamic()), -1))
-	}
-	return 0
-}
-
-// holdsAny tells whether values of a type may have members that nobody knows.
-func holdsAny(t types.Type) bool {
-	switch t := t.(type) {
-	case nil, types.Null, types.Boolean, types.Number, types.String:
-		return false
-	case *types.Set:
-		return holdsAny(t.Of())
-	case *types.Array:
-		for i := range t.Len() {
-			if holdsAny(t.Select(i)) {
-				return true
-			}
-		}
-		return holdsAny(t.Dynamic())
-	}
-	return true
 }
 
 // ownOfReference are those that are left where a reference ends that does not begin with

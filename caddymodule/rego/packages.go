@@ -9,14 +9,15 @@ type rules struct {
 	places map[ast.Var][]ast.Ref
 	// made are those that are made of claims.
 	made made
-	// arguments is how many a function has.
+	// arguments is how many a function has, patterns are those of its definitions.
 	arguments map[ast.Var]int
+	patterns  map[ast.Var][]ast.Args
 }
 
 func (r *references) packageOf(m *ast.Module) *rules {
 	name := m.Package.Path.String()
 	if r.packages[name] == nil {
-		r.packages[name] = &rules{m.Package.Path, map[ast.Var][]ast.Ref{}, made{}, map[ast.Var]int{}}
+		r.packages[name] = &rules{m.Package.Path, map[ast.Var][]ast.Ref{}, made{}, map[ast.Var]int{}, map[ast.Var][]ast.Args{}}
 	}
 	return r.packages[name]
 }
@@ -29,6 +30,7 @@ func (p *rules) add(rule *ast.Rule) {
 		if n, ok := p.arguments[name]; !ok || len(rule.Head.Args) < n {
 			p.arguments[name] = len(rule.Head.Args)
 		}
+		p.patterns[name] = append(p.patterns[name], rule.Head.Args)
 	}
 }
 
@@ -85,9 +87,15 @@ func (r *references) arity(function *ast.Term) int {
 	if b := r.builtin(function); b != nil {
 		return b.Decl.Arity()
 	}
-	p, name, _ := r.rule(refOf(function))
-	if p == nil {
-		p, name = r.current, refOf(function)[0].Value.(ast.Var)
-	}
+	p, name := r.function(function)
 	return p.arguments[name]
+}
+
+// function is one of the rules, here or in another package.
+func (r *references) function(t *ast.Term) (*rules, ast.Var) {
+	if p, name, _ := r.rule(refOf(t)); p != nil {
+		return p, name
+	}
+	name, _ := refOf(t)[0].Value.(ast.Var)
+	return r.current, name
 }

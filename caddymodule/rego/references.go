@@ -222,6 +222,7 @@ func refOf(t *ast.Term) ast.Ref {
 
 // call is a function with its arguments.
 func (r *references) call(terms []*ast.Term) {
+	r.called(terms)
 	name, args := terms[0].Value.String(), terms[1:]
 	switch {
 	case name == "object.get" && len(args) >= 2 && slices.ContainsFunc(r.places(args[0]), ofInput):
