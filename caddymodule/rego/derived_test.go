@@ -89,6 +89,9 @@ func TestClaimsInOtherValuesAreNotReadBelow(t *testing.T) {
 		`deny contains "x" if { a := {input.ssa.org}; a[{"gone": b}]; b == 1 }`:                                                 `{"gone": b}: which elements`,
 		`deny contains "x" if f(input.ssa.org)` + "\nf({\"gone\": a}) if a == 1":                                                `{"gone": a}: which elements`,
 		`deny contains "x" if f(1, [input.ssa.org])` + "\nf(_, 1)\nf(_, [{\"gone\": a}]) if a == 1":                             `{"gone": a}: which elements`,
+		`deny contains "x" if { some "gone", a in object.get(input.ssa, "org", {}); a == 1 }`:                                   "is a claim",
+		`deny contains "x" if { "gone", 1 in object.get(input.ssa, "org", {}) }`:                                                "is a claim",
+		`deny contains "x" if { some input.operation, a in input.ssa.org; a == 1 }`:                                             "which member of a claim",
 		`deny contains "x" if { a := {k: v | some k, v in input.ssa.org}; a.gone == 1 }`:                                        "a is a claim",
 		`deny contains "x" if a.gone == 1` + "\na[k] := v if some k, v in input.ssa.org":                                        "a is a claim",
 		`deny contains "x" if { some x in a.b.gone; x == 1 }` + "\na.b[k] contains v if some k, v in input.ssa.org":             "a.b is a claim",
@@ -133,6 +136,8 @@ func TestValuesMadeOfClaimsAreUsed(t *testing.T) {
 		`allow if { walk(input.ssa.org, [_, a]); a == "Active" }`,
 		`allow if { roles := {r | some r in input.ssa.software_roles} - {"x"}; roles["AISP"] }`,
 		`allow if f([input.ssa.org_id, input.operation], "x")` + "\nf([a, b], _) if a != b",
+		`allow if { some "status", a in input.ssa.org; a == "Active" }`,
+		`allow if { some "org", a in {"org": {"name": "n"}}; a.name == "n" }`,
 		`allow if (roles | {"x"})["AISP"]` + "\nroles := {r | some r in input.ssa.software_roles}",
 		`allow if { some s in split(input.registration.scope, " "); {"openid": {"name": "n"}}[s].name == "n" }`,
 	} {

@@ -244,7 +244,11 @@ func (r *references) call(terms []*ast.Term) {
 		r.each(args[0], use{null: true})
 		return
 	case name == "internal.member_2" && len(args) == 2, name == "internal.member_3" && len(args) == 3:
-		r.each(args[len(args)-1], use{collection: true})
+		of := args[len(args)-1]
+		r.each(of, use{collection: true})
+		if _, variable := args[0].Value.(ast.Var); len(args) == 3 && !variable { // some "name", x in of
+			r.each(&ast.Term{Value: append(refOf(of).Copy(), args[0]), Location: of.Location}, use{})
+		}
 	}
 	for _, t := range append(slices.Clone(refOf(terms[0])[1:]), args...) {
 		r.walk(t)
