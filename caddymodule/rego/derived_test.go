@@ -91,6 +91,7 @@ func TestClaimsInOtherValuesAreNotReadBelow(t *testing.T) {
 		`deny contains "x" if f(1, [input.ssa.org])` + "\nf(_, 1)\nf(_, [{\"gone\": a}]) if a == 1":                             `{"gone": a}: which elements`,
 		`deny contains "x" if { some "gone", a in object.get(input.ssa, "org", {}); a == 1 }`:                                   "is a claim",
 		`deny contains "x" if { "gone", 1 in object.get(input.ssa, "org", {}) }`:                                                "is a claim",
+		`deny contains "x" if { k := "gone"; k, 1 in input.ssa.org }`:                                                           "which member of a claim k is",
 		`deny contains "x" if { some input.operation, a in input.ssa.org; a == 1 }`:                                             "which member of a claim",
 		`deny contains "x" if { a := {k: v | some k, v in input.ssa.org}; a.gone == 1 }`:                                        "a is a claim",
 		`deny contains "x" if a.gone == 1` + "\na[k] := v if some k, v in input.ssa.org":                                        "a is a claim",
@@ -138,6 +139,8 @@ func TestValuesMadeOfClaimsAreUsed(t *testing.T) {
 		`allow if f([input.ssa.org_id, input.operation], "x")` + "\nf([a, b], _) if a != b",
 		`allow if { some "status", a in input.ssa.org; a == "Active" }`,
 		`allow if { some "org", a in {"org": {"name": "n"}}; a.name == "n" }`,
+		`allow if { some k, a in input.ssa.org; a == "Active"; k == "status" }`,
+		`allow if input.ssa.org_id, 1 in {"org": 1}`,
 		`allow if (roles | {"x"})["AISP"]` + "\nroles := {r | some r in input.ssa.software_roles}",
 		`allow if { some s in split(input.registration.scope, " "); {"openid": {"name": "n"}}[s].name == "n" }`,
 	} {

@@ -123,8 +123,7 @@ func (r *references) claim(ref ast.Ref, i int, p *part, u use, at *ast.Location)
 
 // computed tells whether a step is neither a name nor an index, nor every element.
 func computed(step *ast.Term) bool {
-	v, variable := step.Value.(ast.Var)
-	return !fixed(step) && (!variable || !v.IsWildcard())
+	return !fixed(step) && !isWildcard(step)
 }
 
 // fixed tells whether a step is a name or an index.

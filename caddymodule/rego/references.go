@@ -129,6 +129,14 @@ func (r *references) visit(x any) bool {
 		return true
 	case *ast.Expr:
 		return r.expression(x)
+	case *ast.SomeDecl:
+		if call, ok := x.Symbols[0].Value.(ast.Call); ok {
+			if _, variable := call[1].Value.(ast.Var); variable && len(call) == 4 { // a new one, for every key
+				call = ast.Call{call[0], everyElement, call[2], call[3]}
+			}
+			r.call(call)
+			return true
+		}
 	case *ast.Every:
 		r.each(x.Domain, use{collection: true})
 	case *ast.Term:
@@ -246,13 +254,18 @@ func (r *references) call(terms []*ast.Term) {
 	case name == "internal.member_2" && len(args) == 2, name == "internal.member_3" && len(args) == 3:
 		of := args[len(args)-1]
 		r.each(of, use{collection: true})
-		if _, variable := args[0].Value.(ast.Var); len(args) == 3 && !variable { // some "name", x in of
+		if len(args) == 3 && !isWildcard(args[0]) { // "name", x in of
 			r.each(&ast.Term{Value: append(refOf(of).Copy(), args[0]), Location: of.Location}, use{})
 		}
 	}
 	for _, t := range append(slices.Clone(refOf(terms[0])[1:]), args...) {
 		r.walk(t)
 	}
+}
+
+func isWildcard(t *ast.Term) bool {
+	v, ok := t.Value.(ast.Var)
+	return ok && v.IsWildcard()
 }
 
 // get is object.get, which reads what may be absent.
