@@ -87,9 +87,11 @@ func (r *references) alias(name, of *ast.Term, steps ...*ast.Term) {
 	}
 }
 
-// maxAliases is how many variables one after another are followed. A rule that has more
-// does not load.
-const maxAliases = 16
+// Bounds of what is followed from one variable or place. A rule that has more does not load.
+const (
+	maxAliases = 16   // variables one after another
+	maxWays    = 4096 // ways from variable to variable: of many that are equal there are n!
+)
 
 // places are those of input that a term is: one, or those that its variable stands for,
 // and those of arguments, which may be of input. A variable of that name in another scope
@@ -103,7 +105,16 @@ func (r *references) places(t *ast.Term, through ...ast.Var) (found []ast.Ref) {
 	if !ok || slices.Contains(through, v) {
 		return nil
 	}
-	if len(through) > maxAliases {
+	if len(through) == 0 && r.ways <= maxWays {
+		r.ways = 0
+	}
+	switch r.ways++; {
+	case r.ways > maxWays+1: // and none is followed any more
+		return nil
+	case r.ways > maxWays:
+		r.fault(ref[0].Location, "%v: variables that are equal to each other in more than %d ways cannot be followed", v, maxWays)
+		return nil
+	case len(through) > maxAliases:
 		r.fault(ref[0].Location, "%v: more than %d variables, each of which is the one before, cannot be followed", v, maxAliases)
 		return nil
 	}

@@ -79,3 +79,20 @@ func TestLongChainsOfVariables(t *testing.T) {
 		t.Errorf("got %+v, want a fault about input.ssa.org.gone", d)
 	}
 }
+
+// TestManyEqualVariables: many variables, each of which is equal to each other one, do not
+// load, and take no time: there are n! ways between them.
+func TestManyEqualVariables(t *testing.T) {
+	for n, want := range map[int]string{5: "", 40: "equal to each other in more than 4096 ways"} {
+		text := "v0 := input.ssa.org; "
+		for i := range n {
+			for j := range i {
+				text += fmt.Sprintf("v%d = v%d; ", i, j)
+			}
+		}
+		_, err := provisioned(t, `deny contains "x" if { `+text+`v0.status == 1 }`)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%d variables: got %.300v, want %q", n, err, want)
+		}
+	}
+}

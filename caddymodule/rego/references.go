@@ -18,6 +18,8 @@ type references struct {
 	nulls map[*ast.Term]bool
 	// aliases are places that the variables of the rule that is walked stand for.
 	aliases map[ast.Var][]ast.Ref
+	// ways are those that were followed from one place.
+	ways int
 	// arguments are its own, if it is a function.
 	arguments map[ast.Var]bool
 	// bindings are the patterns of the rule that is walked, and what they get.
