@@ -50,7 +50,7 @@ PROCESSES := /integration/\(authserverprocess\|authservertest\|cmd/.*\|crash\|e2
 # Three parts at a time: the crash tests wait for leases, and the others for processes.
 # GNU make shows the output of a part when it is done.
 .PHONY: test
-test: ## lint, then all tests of all modules (12 minutes)
+test: ## lint, then all tests of all modules (10 minutes)
 	@test -d ../shared/spec || echo "left out: answers against the official OpenAPI files, which are not in ../shared/spec" >&2
 	@$(if $(RACE),,echo "no C compiler: the tests run without the race detector" >&2)
 	@echo "==> $(TESTS), three at a time"
