@@ -130,7 +130,7 @@ func TestReadingBelowNullDenies(t *testing.T) {
 
 // What cannot be followed, or means something else than it says, does not load.
 func TestMisleadingRulesDoNotLoad(t *testing.T) {
-	for text, want := range map[string]string{
+	doNotLoad(t, map[string]string{
 		`deny contains "x" if input.sssa.org_id == "x"`:                                                                 "dcr.rego:3: rego_type_error: undefined ref: input.sssa.org_id",
 		`deny contains "x" if input.certificate.thumprint == "x"`:                                                       "dcr.rego:3: rego_type_error: undefined ref: input.certificate.thumprint",
 		`deny contains "x" if input.client.metadata.scop == "x"`:                                                        "undefined ref",
@@ -256,7 +256,13 @@ func TestMisleadingRulesDoNotLoad(t *testing.T) {
 		`deny contains "x" if data.lists.blocked[input.ssa.org_id]`:                                                     "data.lists.blocked: there is no such rule",
 		`deny contains "x" if { some b in data.blocked; b == input.ssa.org_id }`:                                        "there is no such rule",
 		`import data.lists` + "\n" + `deny contains "x" if lists.blocked[input.ssa.org_id]`:                             "there is no such rule",
-	} {
+	})
+}
+
+// doNotLoad holds the errors of policies.
+func doNotLoad(t *testing.T, policies map[string]string) {
+	t.Helper()
+	for text, want := range policies {
 		t.Run(text, func(t *testing.T) {
 			p, err := provisioned(t, text)
 			if err == nil {
