@@ -7,6 +7,66 @@ import (
 	"github.com/open-policy-agent/opa/v1/types"
 )
 
+// call is a function with its arguments.
+func (r *references) call(terms []*ast.Term) {
+	r.called(terms)
+	name, args := terms[0].Value.String(), terms[1:]
+	switch {
+	case name == "object.get" && len(args) >= 2 && slices.ContainsFunc(r.places(args[0]), ofInput):
+		r.get(args[0], args[1])
+		args = args[2:]
+	case name == "object.keys" && len(args) >= 1 && isInput(args[0]):
+		r.each(args[0], use{keys: true})
+		args = args[1:]
+	case (name == "equal" || name == "eq" || name == "neq") && len(args) == 2:
+		for i, t := range args {
+			if _, null := args[1-i].Value.(ast.Null); null && isInput(t) {
+				r.nulls[t] = true
+				r.each(t, use{null: true})
+				return
+			}
+		}
+	case name == "is_null" && len(args) == 1 && isInput(args[0]):
+		r.nulls[args[0]] = true
+		r.each(args[0], use{null: true})
+		return
+	case name == "internal.member_2" && len(args) == 2, name == "internal.member_3" && len(args) == 3:
+		of := args[len(args)-1]
+		r.each(of, use{collection: true})
+		if len(args) == 3 && !isWildcard(args[0]) { // "name", x in of
+			r.each(&ast.Term{Value: append(refOf(of).Copy(), args[0]), Location: of.Location}, use{})
+		}
+	}
+	for _, t := range append(slices.Clone(refOf(terms[0])[1:]), args...) {
+		r.walk(t)
+	}
+}
+
+func isWildcard(t *ast.Term) bool {
+	v, ok := t.Value.(ast.Var)
+	return ok && v.IsWildcard()
+}
+
+// get is object.get, which reads what may be absent.
+func (r *references) get(from, key *ast.Term) {
+	var steps []*ast.Term
+	if path, ok := key.Value.(*ast.Array); ok && path.Len() > 0 {
+		path.Foreach(func(t *ast.Term) { steps = append(steps, t) })
+	} else if _, ok := key.Value.(ast.String); ok {
+		steps = append(steps, key)
+	} else {
+		r.fault(key.Location, "object.get(%v, %v, ...): the key must be a string or an array of strings, as in [%v]", from, key, key)
+		return
+	}
+	for _, ref := range r.places(from) {
+		if ofInput(ref) {
+			r.place(append(ref.Copy(), steps...), from.Location, use{optional: true, given: len(ref)})
+		} else {
+			r.argument(ref, from.Location, use{})
+		}
+	}
+}
+
 // called gives the patterns of a function what it is called with.
 func (r *references) called(terms []*ast.Term) {
 	p, name := r.function(terms[0])
