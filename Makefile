@@ -103,7 +103,7 @@ long-crowd: node
 	@CROWD=1000 E2E=all go -C integration test $(RACE) -count=1 -timeout=60m -v -run='^TestUpAndDown$$' ./e2e
 long-kills: node
 	@echo "==> kills of the gateway, at random and at each step of a registration, and of a process that writes the store"
-	@E2E=all CRASH_TIME=20m go -C integration test -count=1 -timeout=60m -v -run='^(TestRandomKills|TestTokensAreNotBurnt)$$' ./crash
+	@E2E=all CRASH_TIME=20m go -C integration test -count=1 -parallel=8 -timeout=60m -v -run='^(TestRandomKills|TestTokensAreNotBurnt)$$' ./crash
 	@REGISTRY_BADGER_KILLED_ROUNDS=200 go test $(RACE) -count=1 -timeout=30m -v -run='^TestKilled$$' ./registry/badger
 long-fuzz:
 	@$(MAKE) fuzz
