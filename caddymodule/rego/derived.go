@@ -61,21 +61,18 @@ func (m made) lower(v ast.Var, own int) bool {
 func (r *references) ownOfRule(rule *ast.Rule) int {
 	own := noClaim
 	for one := rule; one != nil; one = one.Else {
-		head, value := one.Head, one.Head.Value
-		if head.RuleKind() == ast.MultiValue {
-			value = head.Key
+		value, depth := one.Head.Value, len(one.Head.Ref())-1
+		if one.Head.RuleKind() == ast.MultiValue {
+			value, depth = one.Head.Key, depth+1
 		}
-		for i, step := range head.Ref()[1:] {
+		for i, step := range one.Head.Ref()[1:] {
 			own = min(own, below(r.own(step), -i-1))
 			if value != nil && r.own(step) == 0 && r.own(value) != noClaim {
 				own = min(own, i) // see ownOfMember
 			}
 		}
-		depth := len(head.Ref()) - 1
-		if head.RuleKind() == ast.MultiValue {
-			own = min(own, below(r.own(head.Key), -depth-1))
-		} else if head.Value != nil && (one != rule || valueOf(rule) == nil) {
-			own = min(own, below(r.own(head.Value), -depth))
+		if value != nil && (one != rule || valueOf(rule) == nil) {
+			own = min(own, below(r.own(value), -depth))
 		}
 	}
 	return own
