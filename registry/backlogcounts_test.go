@@ -2,8 +2,10 @@ package registry_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"reflect"
 	"strings"
@@ -35,6 +37,30 @@ func (x *fixture) counted() {
 	if !reflect.DeepEqual(counts, want) {
 		x.t.Fatalf("counted %+v, there are %+v", counts, want)
 	}
+	synctest.Wait() // clients are counted in the background
+	found := map[string]map[registry.Status]int{}
+	for key := range x.values("client/") {
+		c := x.record(key)
+		if found[c.Workspace] == nil {
+			found[c.Workspace] = map[registry.Status]int{}
+		}
+		found[c.Workspace][c.Status]++
+	}
+	for _, name := range []string{"default/obuk", "gone/é"} {
+		clients, complete := x.ClientCounts([]string{name})
+		if n := clients[0].ByStatus; !complete || clients[0].Workspace != name || !maps.Equal(n, found[name]) {
+			x.t.Fatalf("clients of %s: counted %v, complete %t; there are %v", name, n, complete, found[name])
+		}
+	}
+}
+
+// record is the client under a key.
+func (x *fixture) record(key string) (c registry.Client) {
+	x.t.Helper()
+	if err := json.Unmarshal([]byte(x.get(key)), &c); err != nil {
+		x.t.Fatal(err)
+	}
+	return c
 }
 
 // TestBacklogCountsAsAScan: whatever happens, also to a registry that ends in the middle

@@ -101,20 +101,26 @@ type counting struct {
 	Store
 	generations *generations
 	backlog     *backlogCounts // nil where nobody counts
+	clients     *clientCounts  // nil where nobody counts
 }
 
 func (s counting) Update(ctx context.Context, f func(Writer) error) error {
+	if s.clients != nil {
+		s.clients.pages.RLock()
+		defer s.clients.pages.RUnlock()
+	}
 	var made noted
 	willing := false // f has run, and wants its writes to be made
 	err := s.Store.Update(ctx, func(w Writer) error {
-		made.keys, made.backlog = made.keys[:0], nil
-		err := f(noting{w, s.backlog, &made})
+		made.keys, made.backlog, made.clients = made.keys[:0], nil, nil
+		err := f(noting{w, s.backlog, s.clients, &made})
 		willing = err == nil
 		return err
 	})
 	s.generations.written(made.keys, willing && err != nil)
 	if err == nil {
 		s.backlog.add(made.backlog)
+		s.clients.add(made.clients)
 	}
 	return err
 }
@@ -123,15 +129,17 @@ func (s counting) Update(ctx context.Context, f func(Writer) error) error {
 type noted struct {
 	// keys are those that Client reads.
 	keys []string
-	// backlog is how many more, or fewer, of each there are.
+	// backlog and clients are how many more, or fewer, of each there are.
 	backlog map[backlogPlace]int
+	clients map[clientPlace]int
 }
 
 // noting notes what is counted.
 type noting struct {
 	Writer
-	counts *backlogCounts
-	made   *noted
+	backlog *backlogCounts
+	clients *clientCounts
+	made    *noted
 }
 
 // What Client reads, see keys.go.
@@ -147,23 +155,33 @@ func (w noting) note(key string) {
 	}
 }
 
+// counts tells whether it matters what was under a key.
+func (w noting) counts(key string) bool { return w.backlog.counts(key) || w.clients.counts(key) }
+
 // leaves counts off what is under a key until now.
 func (w noting) leaves(key string) error {
-	if !w.counts.counts(key) {
+	if !w.counts(key) {
 		return nil
 	}
 	before, err := get(w.Writer, key)
 	if err == nil && before != nil {
-		w.count(placeOf(key, before), -1)
+		w.count(key, before, -1)
 	}
 	return err
 }
 
-func (w noting) count(p backlogPlace, n int) {
+func (w noting) count(key string, value []byte, n int) {
+	if strings.HasPrefix(key, clientPrefix) {
+		if w.made.clients == nil {
+			w.made.clients = map[clientPlace]int{}
+		}
+		w.made.clients[clientPlaceOf(key, value)] += n
+		return
+	}
 	if w.made.backlog == nil {
 		w.made.backlog = map[backlogPlace]int{}
 	}
-	w.made.backlog[p] += n
+	w.made.backlog[placeOf(key, value)] += n
 }
 
 func (w noting) Put(key string, value []byte) error {
@@ -171,13 +189,13 @@ func (w noting) Put(key string, value []byte) error {
 	if err := w.leaves(key); err != nil {
 		return err
 	}
-	if w.counts.counts(key) {
-		w.count(placeOf(key, value), 1)
+	if w.counts(key) {
+		w.count(key, value, 1)
 	}
 	return w.Writer.Put(key, value)
 }
 
-// PutExpiring counts no backlog: nothing of that ends by itself.
+// PutExpiring counts nothing: no client and nothing of the backlog ends by itself.
 func (w noting) PutExpiring(key string, value []byte, expires time.Time) error {
 	w.note(key)
 	return w.Writer.PutExpiring(key, value, expires)

@@ -121,6 +121,7 @@ type Registry struct {
 	confirming   chan struct{} // holds one while ConfirmEpoch runs
 	generations  *generations
 	backlog      *backlogCounts // nil for a store that is not Exclusive
+	clients      *clientCounts  // nil for a store that is not Exclusive
 	explanations *explanations
 	admission    admission
 	kept         keptSets
@@ -133,6 +134,8 @@ type Registry struct {
 	wake chan struct{}
 	stop context.CancelFunc
 	done chan struct{}
+	// counted is closed when all clients are counted, or nobody counts them any more.
+	counted chan struct{}
 }
 
 // Open starts a Registry and its outbox. It does not end with ctx but with Close. Before
@@ -145,9 +148,10 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
+	clients := newClientCounts(o.Store)
 	r := &Registry{
-		store: counting{o.Store, generations, backlog}, generations: generations, backlog: backlog, sealer: o.Sealer, now: o.Now, log: o.Logger,
-		attachments: map[string][]*attachment{}, wake: make(chan struct{}, 1), done: make(chan struct{}), explanations: newExplanations(),
+		store: counting{o.Store, generations, backlog, clients}, generations: generations, backlog: backlog, clients: clients, sealer: o.Sealer, now: o.Now, log: o.Logger,
+		attachments: map[string][]*attachment{}, wake: make(chan struct{}, 1), done: make(chan struct{}), counted: make(chan struct{}), explanations: newExplanations(),
 		admission: admission{workspaces: map[string]*places{}}, confirming: make(chan struct{}, 1),
 	}
 	r.roomy, _ = o.Store.(Roomy)
@@ -168,6 +172,7 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	}
 	go r.runOutbox(ctx, changed)
 	go r.runExplanations(ctx)
+	go r.runClientCounts(ctx)
 	return r, nil
 }
 
@@ -177,6 +182,7 @@ func (r *Registry) Close() error {
 	r.stop()
 	<-r.done
 	<-r.explanations.done
+	<-r.counted
 	return r.store.Close()
 }
 
