@@ -65,6 +65,11 @@ type Client struct {
 	SubjectFrom int64 `json:"subject_from,omitempty"`
 	// Thumbprint is x5t#S256 of the certificate that registered it. Empty when none was demanded.
 	Thumbprint string `json:"thumbprint,omitempty"`
+	// CertificateExpires is the NotAfter of that certificate, StatementExpires the exp of the
+	// software statement, seconds since 1970. 0 where there is none, and for a client that was
+	// last changed by a version that did not keep them.
+	CertificateExpires int64 `json:"certificate_expires,omitempty"`
+	StatementExpires   int64 `json:"statement_expires,omitempty"`
 	// JWKSURI is the statement's software_jwks_endpoint; ClientURI, LogoURI,
 	// PolicyURI and TOSURI its other software_* addresses.
 	JWKSURI string `json:"jwks_uri,omitempty"`

@@ -1,5 +1,7 @@
 package registry
 
+import "github.com/caddy-dcr/caddy-dcr/verify"
+
 // metadataDigest names what the request asks for: its metadata, without what only the
 // request itself is about (iat, exp, jti). It may fail, so that it comes before anything
 // is held.
@@ -35,10 +37,22 @@ func (c *Client) describe(in Registration, metadataDigest string) {
 		}
 		*a.to = v
 	}
+	c.StatementExpires = 0
+	if exp, ok, err := ssa.Claims.NumericDate("exp"); err == nil && ok {
+		c.StatementExpires = exp.Unix()
+	}
 	if in.Certificate != nil {
-		c.Thumbprint = in.Certificate.Thumbprint
+		c.showedCertificate(in.Certificate)
 		if c.Metadata.TokenEndpointAuthMethod != "tls_client_auth" && in.Certificate.Leaf != nil {
 			c.Subject = in.Certificate.Leaf.RawSubject // manages the client, although it does not authenticate it
 		}
+	}
+}
+
+// showedCertificate keeps which certificate the client has last changed itself with.
+func (c *Client) showedCertificate(cert *verify.Certificate) {
+	c.Thumbprint, c.CertificateExpires = cert.Thumbprint, 0
+	if cert.Leaf != nil {
+		c.CertificateExpires = cert.Leaf.NotAfter.Unix()
 	}
 }

@@ -36,7 +36,7 @@ func (r *Registry) Renew(ctx context.Context, ws Workspace, clientID string, cer
 	}
 	ch.edit = func(c *Client) {
 		c.Subject, c.SubjectFrom, c.Metadata.TLSClientAuthSubjectDN = cert.Leaf.RawSubject, cert.Leaf.NotBefore.Unix(), cert.Subject.String()
-		c.Thumbprint = cert.Thumbprint
+		c.showedCertificate(cert)
 	}
 	switch err := run(ctx, ch); {
 	case errors.Is(err, errNothingToDo):
