@@ -69,8 +69,8 @@ func newClientCounts(s Store) *clientCounts {
 	return &clientCounts{n: map[clientPlace]int{}}
 }
 
-// countedPage is how many records are read while updates wait.
-const countedPage = 200
+// countedPage is how many records are read while updates wait, in about 10 ms.
+const countedPage = 1000
 
 // runClientCounts counts the clients until all are counted, or ctx ends.
 func (r *Registry) runClientCounts(ctx context.Context) {
