@@ -71,7 +71,7 @@ func TestEpochIsSeen(t *testing.T) {
 		}
 	}
 	start("", time.Hour, func(_ *App, r *registry.Registry) {
-		if err := r.ConfirmEpoch(t.Context(), "looked"); err != nil {
+		if err := r.ConfirmEpoch(t.Context(), registry.Act{Reason: "looked"}); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -155,7 +155,7 @@ func (q *request) checkHolder(raw string, bound bool, t authserver.TokenHolder) 
 		case client.Status != registry.Active:
 			return refusal.New(refusal.InvalidToken, "access_token", "access token: its client was deleted; register a new one")
 		case client.Suspended:
-			return refusal.New(refusal.InvalidToken, "suspended", "access token: the bank has suspended this client, its software or its organisation; ask the bank")
+			return refusal.New(refusal.InvalidToken, "suspended", "access token: the bank has suspended this client, or its software, organisation or directory; ask the bank")
 		case !bound:
 			if err := q.bindingForgotten(t.Issued); err != nil {
 				return err

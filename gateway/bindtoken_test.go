@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/authserver"
+	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
@@ -202,7 +203,7 @@ func TestUnknownBindingsAfterARestore(t *testing.T) {
 	before, after := now, now.Add(30*time.Minute)
 	for _, restored := range []bool{false, true} {
 		if restored {
-			if err := errors.Join(g.store.DeclareRestored(t.Context(), "label"), g.store.ConfirmEpoch(t.Context(), "looked")); err != nil {
+			if err := errors.Join(g.store.DeclareRestored(t.Context(), "label"), g.store.ConfirmEpoch(t.Context(), registry.Act{Reason: "looked"})); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -189,7 +189,7 @@ func TestSecretsOfOneRequestAreBounded(t *testing.T) {
 	sent := map[string]bool{}
 	next := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sent[r.Header.Get("Authorization")] = true
-		if err := g.store.RotateSecret(r.Context(), g.ws.Name, "rotated"); err != nil {
+		if err := g.store.RotateSecret(r.Context(), g.ws.Name, "rotated", registry.Act{}); err != nil {
 			t.Error(err)
 		}
 		w.WriteHeader(http.StatusUnauthorized)

@@ -184,7 +184,7 @@ func (a *authentication) checkClient(c *registry.Client) error {
 	case c.Status != registry.Active:
 		return refusal.New(refusal.InvalidClient, "client_authentication", "client authentication: this client was deleted; register a new one")
 	case c.Suspended && q.purpose != revocation:
-		return refusal.New(refusal.InvalidClient, "suspended", "client authentication: the bank has suspended this client, its software or its organisation; ask the bank")
+		return refusal.New(refusal.InvalidClient, "suspended", "client authentication: the bank has suspended this client, or its software, organisation or directory; ask the bank")
 	}
 	cert, _ := q.certificate()
 	method, err := q.gateway.authenticator(c, cert)

@@ -142,7 +142,7 @@ func TestUnknownClients(t *testing.T) {
 	if err := g.store.Suspend(t.Context(), registry.Suspension{Workspace: g.ws.Name, Kind: registry.SuspendClient, Value: "client"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := g.store.ConfirmEpoch(t.Context(), "looked"); err != nil {
+	if err := g.store.ConfirmEpoch(t.Context(), registry.Act{Reason: "looked"}); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range all {

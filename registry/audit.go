@@ -27,9 +27,8 @@ type AuditEntry struct {
 	SoftwareID   string `json:"software_id,omitempty"`
 	OrgID        string `json:"org_id,omitempty"`
 	Directory    string `json:"directory,omitempty"`
-	// Reason is the operator's: of a suspension, of a confirmation, and of a deletion that
-	// an operator made.
-	Reason string `json:"reason,omitempty"`
+	// Act is the operator's, of a change that an operator has made.
+	Act
 	Origin
 }
 
@@ -80,7 +79,7 @@ func (r *Registry) putAudit(w Writer, ws Workspace, e AuditEntry, c *Client) err
 // auditSuspension records the beginning or the end of one.
 func (r *Registry) auditSuspension(w Writer, change string, s *Suspension) error {
 	ws, _ := r.attached(s.Workspace)
-	e := &AuditEntry{At: r.now(), Change: change, Workspace: s.Workspace, Reason: s.Reason}
+	e := &AuditEntry{At: r.now(), Change: change, Workspace: s.Workspace, Act: s.Act}
 	switch s.Kind {
 	case SuspendClient:
 		e.ClientID = s.Value
@@ -88,6 +87,8 @@ func (r *Registry) auditSuspension(w Writer, change string, s *Suspension) error
 		e.SoftwareID = s.Value
 	case SuspendOrganisation:
 		e.OrgID = s.Value
+	case SuspendDirectory:
+		e.Directory = s.Value
 	}
 	return putAuditEntry(w, ws, e)
 }

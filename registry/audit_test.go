@@ -67,12 +67,12 @@ func TestAudit(t *testing.T) {
 			t.Fatal(err)
 		}
 		x.settle()
-		if err := x.RotateSecret(x.t.Context(), x.ws.Name, c.ClientID); err != nil {
+		if err := x.RotateSecret(x.t.Context(), x.ws.Name, c.ClientID, registry.Act{}); err != nil {
 			t.Fatal(err)
 		}
 		x.settle()
-		for _, kind := range [][2]string{{registry.SuspendClient, c.ClientID}, {registry.SuspendSoftware, "software1"}, {registry.SuspendOrganisation, "org1"}} {
-			s := registry.Suspension{Workspace: x.ws.Name, Kind: kind[0], Value: kind[1], Reason: "fraud"}
+		for _, kind := range [][2]string{{registry.SuspendClient, c.ClientID}, {registry.SuspendSoftware, "software1"}, {registry.SuspendOrganisation, "org1"}, {registry.SuspendDirectory, "OpenBanking Ltd"}} {
+			s := registry.Suspension{Workspace: x.ws.Name, Kind: kind[0], Value: kind[1], Act: registry.Act{Reason: "fraud"}}
 			if err := x.Suspend(x.t.Context(), s); err != nil {
 				t.Fatal(err)
 			}
@@ -102,7 +102,7 @@ func TestAudit(t *testing.T) {
 		of(registry.AuditRenewed, registry.Origin{Certificate: "of new"})
 		of(registry.AuditKeysRefreshed, registry.Origin{})
 		of(registry.AuditSecretRotated, registry.Origin{})
-		for _, e := range []registry.AuditEntry{{ClientID: c.ClientID}, {SoftwareID: "software1"}, {OrgID: "org1"}} {
+		for _, e := range []registry.AuditEntry{{ClientID: c.ClientID}, {SoftwareID: "software1"}, {OrgID: "org1"}, {Directory: "OpenBanking Ltd"}} {
 			e.Schema, e.Workspace = 1, x.ws.Name
 			e.Change, e.Reason = registry.AuditSuspended, "fraud"
 			want = append(want, e)
@@ -181,7 +181,7 @@ func TestAuditOfRestore(t *testing.T) {
 		x.as.secret = secrets("create", "update")
 		c := x.register(request("jti1", "token1"))
 		x.as.set(func() { x.as.fail["update"] = []error{registry.ErrLost} })
-		if err := x.RotateSecret(x.t.Context(), x.ws.Name, c.ClientID); err == nil {
+		if err := x.RotateSecret(x.t.Context(), x.ws.Name, c.ClientID, registry.Act{}); err == nil {
 			t.Fatal("the answer was not lost")
 		}
 		time.Sleep(time.Hour)

@@ -57,8 +57,8 @@ var ErrNative = errors.New("this client authenticates at the authorization serve
 // the new one where the AS has refused the old one (NewerSecret).
 //
 // Errors: ErrNotFound for a workspace that is not configured, or a client that is not
-// there; ErrNative, ErrNoNewSecret; those of Update.
-func (r *Registry) RotateSecret(ctx context.Context, workspace, clientID string) error {
+// there; ErrChanged, ErrNative, ErrNoNewSecret; those of Update.
+func (r *Registry) RotateSecret(ctx context.Context, workspace, clientID string, act Act) error {
 	ws, c, err := r.activeClient(ctx, workspace, clientID)
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ func (r *Registry) RotateSecret(ctx context.Context, workspace, clientID string)
 		return ErrNative
 	}
 	ch := r.newChange(ws, clientID, Registration{}, AuditSecretRotated)
-	ch.replacesCredentials = true
+	ch.replacesCredentials, ch.audit.Act = true, act
 	return run(ctx, ch)
 }
 

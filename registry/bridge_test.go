@@ -61,7 +61,7 @@ func TestRotateSecret(t *testing.T) {
 					t.Fatalf("%+v, want client_secret_basic by bridge, with secret-1", c)
 				}
 				for range 2 { // the second time with what the first left
-					if err := x.RotateSecret(x.t.Context(), x.ws.Name, c.ClientID); !errors.Is(err, test.err) {
+					if err := x.RotateSecret(x.t.Context(), x.ws.Name, c.ClientID, registry.Act{}); !errors.Is(err, test.err) {
 						t.Fatalf("got %v, want %v", err, test.err)
 					}
 					x.settle()
@@ -87,7 +87,7 @@ func TestRotateSecret(t *testing.T) {
 		run(t, true, func(x *fixture) {
 			x.as.secret = func(string, string) string { return "the same" }
 			c := x.register(request("jti1", ""))
-			if err := x.RotateSecret(x.t.Context(), x.ws.Name, c.ClientID); !errors.Is(err, registry.ErrNoNewSecret) {
+			if err := x.RotateSecret(x.t.Context(), x.ws.Name, c.ClientID, registry.Act{}); !errors.Is(err, registry.ErrNoNewSecret) {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -98,13 +98,13 @@ func TestRotateSecret(t *testing.T) {
 			if c.TokenEndpointAuth() != "native" {
 				t.Errorf("%+v, want native authentication", c)
 			}
-			if err := x.RotateSecret(x.t.Context(), x.ws.Name, c.ClientID); !errors.Is(err, registry.ErrNative) {
+			if err := x.RotateSecret(x.t.Context(), x.ws.Name, c.ClientID, registry.Act{}); !errors.Is(err, registry.ErrNative) {
 				t.Errorf("got %v", err)
 			}
-			if err := x.RotateSecret(x.t.Context(), x.ws.Name, "nobody"); !errors.Is(err, registry.ErrNotFound) {
+			if err := x.RotateSecret(x.t.Context(), x.ws.Name, "nobody", registry.Act{}); !errors.Is(err, registry.ErrNotFound) {
 				t.Errorf("got %v", err)
 			}
-			if err := x.RotateSecret(x.t.Context(), "nowhere", c.ClientID); !errors.Is(err, registry.ErrNotFound) {
+			if err := x.RotateSecret(x.t.Context(), "nowhere", c.ClientID, registry.Act{}); !errors.Is(err, registry.ErrNotFound) {
 				t.Errorf("got %v", err)
 			}
 			if _, err := x.Secret(c); err == nil {
@@ -124,7 +124,7 @@ func TestRotatedSecretLost(t *testing.T) {
 		x.as.secret = secrets("create", "update")
 		c := x.register(request("jti1", ""))
 		x.as.set(func() { x.as.fail["update"], x.as.carriedOut = []error{registry.ErrLost, registry.ErrLost}, true })
-		if err := x.RotateSecret(x.t.Context(), x.ws.Name, c.ClientID); err == nil {
+		if err := x.RotateSecret(x.t.Context(), x.ws.Name, c.ClientID, registry.Act{}); err == nil {
 			t.Fatal("done, although both answers were lost")
 		}
 		time.Sleep(2 * time.Minute)
@@ -149,7 +149,7 @@ func TestNewerSecret(t *testing.T) {
 		x.as.answersAfter(3 * time.Second)
 		var group sync.WaitGroup
 		group.Go(func() {
-			if err := x.RotateSecret(x.t.Context(), x.ws.Name, c.ClientID); err != nil {
+			if err := x.RotateSecret(x.t.Context(), x.ws.Name, c.ClientID, registry.Act{}); err != nil {
 				t.Error(err)
 			}
 		})

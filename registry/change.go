@@ -128,6 +128,9 @@ func (ch *change) refuse(w Writer, c *Client) error {
 	if d := ch.in.Client; d != nil && (d.Document != c.Document || d.UpdatedAt != c.UpdatedAt) {
 		return errChanging()
 	}
+	if err := ch.audit.matches(w, c.tagged()...); err != nil {
+		return err
+	}
 	if ch.check != nil {
 		return ch.check(c)
 	}

@@ -108,7 +108,7 @@ type Client struct {
 	NewSecret string `json:"-"`
 	// Repeated: the registration was there before. Only in what Registry.Register returns.
 	Repeated bool `json:"-"`
-	// Suspended: the operator has suspended it, its software or its organisation.
+	// Suspended: the operator has suspended it, its software, its organisation or its directory.
 	// Only in what Registry.Client and Lookup return.
 	Suspended bool `json:"-"`
 	// SoftwareStatement is the statement as received, nil when none was demanded.
@@ -164,6 +164,9 @@ func (in Registration) organisation() string {
 	}
 	return c.Organisation()
 }
+
+// tagged are the keys whose state the entity tag of a client names.
+func (c *Client) tagged() []string { return append([]string{clientKey(c)}, c.suspensionKeys()...) }
 
 // DN is Subject or, without it, the registered text; nil when there is neither.
 func (c *Client) DN() (dn.Name, error) {

@@ -146,7 +146,7 @@ func TestClientSecretOfAnUpdate(t *testing.T) {
 		}
 		x.settle()
 		x.holdsSecret(id, current, true)
-		if err := x.RotateSecret(x.t.Context(), x.ws.Name, id); err != nil && !errors.Is(err, registry.ErrNoNewSecret) {
+		if err := x.RotateSecret(x.t.Context(), x.ws.Name, id, registry.Act{}); err != nil && !errors.Is(err, registry.ErrNoNewSecret) {
 			t.Error(err)
 		}
 		x.settle()

@@ -182,12 +182,12 @@ func CheckConfirmation(reason string) error {
 }
 
 // ConfirmEpoch ends the refusal of client_ids that the registry does not know, and
-// nothing else of the epoch. reason is the operator's and required. Every configured
+// nothing else of the epoch. A reason is required. Every configured
 // workspace has it in its audit trail. Of several that confirm at once one does.
 //
 // Errors: ErrNoEpoch.
-func (r *Registry) ConfirmEpoch(ctx context.Context, reason string) error {
-	if err := CheckConfirmation(reason); err != nil {
+func (r *Registry) ConfirmEpoch(ctx context.Context, act Act) error {
+	if err := CheckConfirmation(act.Reason); err != nil {
 		return err
 	}
 	select {
@@ -205,7 +205,7 @@ func (r *Registry) ConfirmEpoch(ctx context.Context, reason string) error {
 			if _, err := readUnconfirmed(w); err != nil {
 				return err
 			}
-			return r.auditConfirmation(w, group, reason)
+			return r.auditConfirmation(w, group, act)
 		})
 		if err != nil {
 			return err
@@ -217,9 +217,9 @@ func (r *Registry) ConfirmEpoch(ctx context.Context, reason string) error {
 		if err != nil {
 			return err
 		}
-		e.Confirmed, e.Reason = r.now().Unix(), reason
+		e.Confirmed, e.Reason = r.now().Unix(), act.Reason
 		confirmed = e
-		return errors.Join(putRecord(w, epochKey, e), r.auditConfirmation(w, names, reason))
+		return errors.Join(putRecord(w, epochKey, e), r.auditConfirmation(w, names, act))
 	})
 	if err == nil {
 		r.epoch.Store(confirmed)
@@ -238,10 +238,10 @@ func readUnconfirmed(w Writer) (*Epoch, error) {
 // confirmGroup is how many workspaces one transaction tells.
 const confirmGroup = 32
 
-func (r *Registry) auditConfirmation(w Writer, workspaces []string, reason string) error {
+func (r *Registry) auditConfirmation(w Writer, workspaces []string, act Act) error {
 	for _, name := range workspaces {
 		ws, _ := r.attached(name)
-		if err := putAuditEntry(w, ws, &AuditEntry{At: r.now(), Change: AuditConfirmed, Workspace: name, Reason: reason}); err != nil {
+		if err := putAuditEntry(w, ws, &AuditEntry{At: r.now(), Change: AuditConfirmed, Workspace: name, Act: act}); err != nil {
 			return err
 		}
 	}

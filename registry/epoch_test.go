@@ -226,7 +226,7 @@ func acceptedOnAFullDisk(t *testing.T, takes int64) {
 	later.Store(true)
 	suspension := registry.Suspension{Workspace: "default/obuk", Kind: registry.SuspendClient, Value: "x"}
 	for what, err := range map[string]error{
-		"a suspension": r.Suspend(t.Context(), suspension), "a restore": r.DeclareRestored(t.Context(), "label"), "a confirmation": r.ConfirmEpoch(t.Context(), "looked"),
+		"a suspension": r.Suspend(t.Context(), suspension), "a restore": r.DeclareRestored(t.Context(), "label"), "a confirmation": r.ConfirmEpoch(t.Context(), registry.Act{Reason: "looked"}),
 	} {
 		if !errors.Is(err, errFull) || !reflect.DeepEqual(r.Epoch(), inForce) {
 			t.Errorf("%s on a full disk: %v, %+v", what, err, r.Epoch())
@@ -266,7 +266,7 @@ func TestConfirmEpoch(t *testing.T) {
 	t.Parallel()
 	run(t, true, func(x *fixture) {
 		ctx := x.t.Context()
-		if err := x.ConfirmEpoch(ctx, "looked"); !errors.Is(err, registry.ErrNoEpoch) {
+		if err := x.ConfirmEpoch(ctx, registry.Act{Reason: "looked"}); !errors.Is(err, registry.ErrNoEpoch) {
 			t.Errorf("nothing to confirm: %v", err)
 		}
 		if err := x.DeclareRestored(ctx, "label"); err != nil {
@@ -274,7 +274,7 @@ func TestConfirmEpoch(t *testing.T) {
 		}
 		at := x.Epoch().At
 		for _, reason := range []string{"", strings.Repeat("x", 501)} {
-			if err := x.ConfirmEpoch(ctx, reason); err == nil || x.Epoch().Confirmed != 0 {
+			if err := x.ConfirmEpoch(ctx, registry.Act{Reason: reason}); err == nil || x.Epoch().Confirmed != 0 {
 				t.Errorf("confirmed with a reason of %d bytes: %v", len(reason), err)
 			}
 		}
@@ -282,7 +282,7 @@ func TestConfirmEpoch(t *testing.T) {
 		for i := range 70 { // more than one transaction tells
 			back = append(back, x.Attach(registry.Workspace{Name: fmt.Sprintf("bank/%02d", i), Provisioner: newAS(true)}))
 		}
-		if err := x.ConfirmEpoch(ctx, "compared with the AS"); err != nil {
+		if err := x.ConfirmEpoch(ctx, registry.Act{Reason: "compared with the AS"}); err != nil {
 			t.Fatal(err)
 		}
 		for _, f := range back {
@@ -300,7 +300,7 @@ func TestConfirmEpoch(t *testing.T) {
 				t.Errorf("%+v, want the confirmation with its reason and workspace", e)
 			}
 		}
-		if err := x.ConfirmEpoch(ctx, "again"); !errors.Is(err, registry.ErrNoEpoch) {
+		if err := x.ConfirmEpoch(ctx, registry.Act{Reason: "again"}); !errors.Is(err, registry.ErrNoEpoch) {
 			t.Errorf("%v, want %v", err, registry.ErrNoEpoch)
 		}
 		if err := x.DeclareRestored(ctx, "another"); err != nil || !x.Epoch().Unconfirmed() {
@@ -324,7 +324,7 @@ func TestConfirmationWithoutEpochIsNotAudited(t *testing.T) {
 				x.t.Errorf("%d entries, want %d: %v", len(entries), want, err)
 			}
 		}
-		if err := x.ConfirmEpoch(ctx, "nothing"); !errors.Is(err, registry.ErrNoEpoch) {
+		if err := x.ConfirmEpoch(ctx, registry.Act{Reason: "nothing"}); !errors.Is(err, registry.ErrNoEpoch) {
 			t.Errorf("%v, want %v", err, registry.ErrNoEpoch)
 		}
 		audited(0)
@@ -333,7 +333,7 @@ func TestConfirmationWithoutEpochIsNotAudited(t *testing.T) {
 		}
 		results := make(chan error)
 		for i := range 4 {
-			go func() { results <- x.ConfirmEpoch(ctx, fmt.Sprint("operator ", i)) }()
+			go func() { results <- x.ConfirmEpoch(ctx, registry.Act{Reason: fmt.Sprint("operator ", i)}) }()
 		}
 		confirmed := 0
 		for range 4 {

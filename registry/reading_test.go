@@ -43,7 +43,7 @@ func TestUnchanged(t *testing.T) {
 			}
 		}
 		for _, s := range []registry.Suspension{
-			of(registry.SuspendClient, c.ClientID), of(registry.SuspendSoftware, c.SoftwareID), of(registry.SuspendOrganisation, c.OrgID),
+			of(registry.SuspendClient, c.ClientID), of(registry.SuspendSoftware, c.SoftwareID), of(registry.SuspendOrganisation, c.OrgID), of(registry.SuspendDirectory, c.Directory),
 		} {
 			changes("suspended by "+s.Kind, func() error { return x.Suspend(ctx, s) })
 			changes("resumed by "+s.Kind, func() error { return x.Resume(ctx, s) })
@@ -163,7 +163,7 @@ func TestUnchangedCountsAll(t *testing.T) {
 	if _, err := r.Client(t.Context(), ws.Name, c.ClientID); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"id/ws/" + c.ClientID, "client/ws/" + c.ID, "suspended/ws/client/" + c.ClientID, "suspended/ws/software/software1", "suspended/ws/organisation/org1"}
+	want := []string{"id/ws/" + c.ClientID, "client/ws/" + c.ID, "suspended/ws/client/" + c.ClientID, "suspended/ws/software/software1", "suspended/ws/organisation/org1", "suspended/ws/directory/OpenBanking%20Ltd"}
 	if !slices.Equal(store.keys, want) {
 		t.Errorf("Client reads %q; see generations.written before anything else than %q", store.keys, want)
 	}

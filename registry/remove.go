@@ -22,8 +22,8 @@ var (
 // Removal is the deletion of a client by an operator.
 type Removal struct {
 	Workspace, ClientID string
-	// Reason is the operator's, for the audit trail. Required.
-	Reason string
+	// Act is the operator's. The reason is required.
+	Act
 	// WithoutCheck removes a client too about which the AS cannot be asked. Default: false.
 	WithoutCheck bool
 }
@@ -99,7 +99,7 @@ func (r *Registry) Remove(ctx context.Context, m Removal) error {
 		return fmt.Errorf("%w: workspace %q", ErrNotFound, m.Workspace)
 	}
 	d := &deletion{operation: r.newOperation(ws, Registration{}, AuditDeleted)}
-	d.audit.Reason = m.Reason
+	d.audit.Act = m.Act
 	d.find = func(w Writer) (*Client, error) {
 		c, err := findClient(w, m.Workspace, m.ClientID)
 		switch {

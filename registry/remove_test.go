@@ -13,7 +13,7 @@ import (
 )
 
 func (x *fixture) removal(clientID string) registry.Removal {
-	return registry.Removal{Workspace: x.ws.Name, ClientID: clientID, Reason: "lost with the disk of the AS"}
+	return registry.Removal{Workspace: x.ws.Name, ClientID: clientID, Act: registry.Act{Reason: "lost with the disk of the AS"}}
 }
 
 // TestRemoveALostClient: an operator deletes a client that the AS has lost. It can do
@@ -93,7 +93,7 @@ func TestRemoveOnlyWhatIsLost(t *testing.T) {
 		elsewhere := x.removal(c.ClientID)
 		elsewhere.Workspace = "another"
 		stays("another workspace", elsewhere, registry.ErrNotFound)
-		for _, m := range []registry.Removal{{}, {Workspace: x.ws.Name, ClientID: c.ClientID}, {Workspace: x.ws.Name, ClientID: c.ClientID, Reason: strings.Repeat("x", 501)}} {
+		for _, m := range []registry.Removal{{}, {Workspace: x.ws.Name, ClientID: c.ClientID}, {Workspace: x.ws.Name, ClientID: c.ClientID, Act: registry.Act{Reason: strings.Repeat("x", 501)}}} {
 			if err := x.Remove(x.t.Context(), m); err == nil {
 				t.Errorf("%+v is accepted", m)
 			}

@@ -170,7 +170,7 @@ func TestSearchLooksAtABoundedNumber(t *testing.T) {
 		}
 		workspaces := []string{x.ws.Name}
 		f := registry.Filter{Name: "rare"}
-		page, err := x.Search(t.Context(), workspaces, f, "", 10)
+		page, err := x.Search(x.t.Context(), workspaces, f, "", 10)
 		if err != nil || len(page.Clients) != 0 || page.Looked != 2000 || page.Next == "" || page.UpTo > last.IssuedAt || page.UpTo < began.Unix() {
 			t.Fatalf("%+v, %v; want no client of 2000, up to when the last of them was registered, and a cursor", page, err)
 		}
@@ -190,21 +190,21 @@ func TestSearchRefuses(t *testing.T) {
 			"a long text": {Name: strings.Repeat("n", 1025)}, "no UTF-8": {OrgID: "\xff"}, "no DN": {Subject: "nobody"},
 			"status pending": {Status: registry.Pending}, "status deleted": {Status: registry.Deleted}, "no status": {Status: "odd"},
 		} {
-			if _, err := x.Search(t.Context(), []string{x.ws.Name}, f, "", 10); !errors.Is(err, registry.ErrFilter) {
+			if _, err := x.Search(x.t.Context(), []string{x.ws.Name}, f, "", 10); !errors.Is(err, registry.ErrFilter) {
 				t.Errorf("%s: %v, want %v", name, err, registry.ErrFilter)
 			}
 		}
-		if _, err := x.Search(t.Context(), []string{x.ws.Name}, registry.Filter{Name: strings.Repeat("n", 1024)}, "", 10); err != nil {
+		if _, err := x.Search(x.t.Context(), []string{x.ws.Name}, registry.Filter{Name: strings.Repeat("n", 1024)}, "", 10); err != nil {
 			t.Errorf("1024 bytes: %v", err)
 		}
 		f := registry.Filter{OrgID: "org1"}
-		page, err := x.Search(t.Context(), []string{x.ws.Name}, f, "", 2)
+		page, err := x.Search(x.t.Context(), []string{x.ws.Name}, f, "", 2)
 		if err != nil || page.Next == "" {
 			t.Fatal(page, err)
 		}
 		refuses := func(what string, workspaces []string, f registry.Filter, cursor string) {
 			t.Helper()
-			if _, err := x.Search(t.Context(), workspaces, f, cursor, 2); !errors.Is(err, registry.ErrCursor) {
+			if _, err := x.Search(x.t.Context(), workspaces, f, cursor, 2); !errors.Is(err, registry.ErrCursor) {
 				t.Errorf("%s: %v, want %v", what, err, registry.ErrCursor)
 			}
 		}

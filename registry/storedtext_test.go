@@ -11,10 +11,10 @@ import (
 func TestReasonLength(t *testing.T) {
 	for name, check := range map[string]func(reason string) error{
 		"suspension": func(reason string) error {
-			return (&Suspension{Workspace: "a", Kind: SuspendClient, Value: "a", Reason: reason}).Check()
+			return (&Suspension{Workspace: "a", Kind: SuspendClient, Value: "a", Act: Act{Reason: reason}}).Check()
 		},
 		"removal": func(reason string) error {
-			return (&Removal{Workspace: "a", ClientID: "a", Reason: reason}).Check()
+			return (&Removal{Workspace: "a", ClientID: "a", Act: Act{Reason: reason}}).Check()
 		},
 		"confirmation": CheckConfirmation,
 	} {

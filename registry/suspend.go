@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
@@ -15,34 +16,34 @@ const (
 	SuspendClient       = "client"       // one client_id
 	SuspendSoftware     = "software"     // every client of a software_id, later ones too
 	SuspendOrganisation = "organisation" // every client of an org_id, later ones too
+	SuspendDirectory    = "directory"    // every client whose statement a directory (its iss) has signed, later ones too
 )
+
+// SuspensionKinds are all of them.
+var SuspensionKinds = []string{SuspendClient, SuspendSoftware, SuspendOrganisation, SuspendDirectory}
 
 // Suspension keeps clients from using and managing what they are registered with,
 // until it is ended. Nothing of them is lost.
 type Suspension struct {
 	Schema    int    `json:"v"`
 	Workspace string `json:"workspace"`
-	// Kind is one of SuspendClient, SuspendSoftware, SuspendOrganisation; Value its id.
+	// Kind is one of SuspensionKinds; Value the id of one, of a directory its iss.
 	Kind  string `json:"kind"`
 	Value string `json:"value"`
-	// Reason is the operator's, for operators only. Default: none.
-	Reason string `json:"reason,omitempty"`
+	Act
 	// Since is seconds since 1970. Suspend sets it.
 	Since int64 `json:"since"`
 }
 
 func (s *Suspension) key() string { return key("suspended", s.Workspace, s.Kind, s.Value) }
 
-// maxReason bounds what an operator may write.
-const maxReason = 500
-
 // Check tells what is missing.
 func (s *Suspension) Check() error {
 	switch {
 	case s.Workspace == "" || s.Value == "":
 		return fmt.Errorf("suspension: workspace and value are required")
-	case !slices.Contains([]string{SuspendClient, SuspendSoftware, SuspendOrganisation}, s.Kind):
-		return fmt.Errorf("suspension: kind %q must be one of %s, %s, %s", s.Kind, SuspendClient, SuspendSoftware, SuspendOrganisation)
+	case !slices.Contains(SuspensionKinds, s.Kind):
+		return fmt.Errorf("suspension: kind %q must be one of %s", s.Kind, strings.Join(SuspensionKinds, ", "))
 	case len(s.Reason) > maxReason:
 		return fmt.Errorf("suspension: reason is longer than %d bytes", maxReason)
 	}
@@ -51,23 +52,33 @@ func (s *Suspension) Check() error {
 
 // Suspend begins a suspension. What is suspended need not be registered yet. One
 // that is there is replaced.
+//
+// Errors: ErrChanged.
 func (r *Registry) Suspend(ctx context.Context, s Suspension) error {
 	if err := s.Check(); err != nil {
 		return err
 	}
 	s.Schema, s.Since = schema, r.now().Unix()
 	return r.store.Update(ctx, func(w Writer) error {
+		if err := s.seen(w); err != nil {
+			return err
+		}
 		return errors.Join(putRecord(w, s.key(), &s), r.auditSuspension(w, AuditSuspended, &s))
 	})
 }
 
-// Resume ends a suspension. One that is not there gives ErrNotFound.
+// Resume ends a suspension.
+//
+// Errors: ErrNotFound for one that is not there; ErrChanged.
 func (r *Registry) Resume(ctx context.Context, s Suspension) error {
 	if err := s.Check(); err != nil {
 		return err
 	}
 	return r.store.Update(ctx, func(w Writer) error {
 		if _, err := w.Get(s.key()); err != nil {
+			return err
+		}
+		if err := s.seen(w); err != nil {
 			return err
 		}
 		return errors.Join(w.Delete(s.key()), r.auditSuspension(w, AuditResumed, &s))
@@ -83,24 +94,77 @@ func (r *Registry) Suspensions(ctx context.Context, workspace, cursor string, li
 // suspended tells whether a client is suspended in one of the ways that there are. The
 // client_id of one that is pending is nobody's yet.
 func suspended(r getter, c *Client) (bool, error) {
-	for _, s := range []Suspension{
-		{Workspace: c.Workspace, Kind: SuspendClient, Value: c.ClientID},
-		{Workspace: c.Workspace, Kind: SuspendSoftware, Value: c.SoftwareID},
-		{Workspace: c.Workspace, Kind: SuspendOrganisation, Value: c.OrgID},
-	} {
-		if s.Value == "" || s.Kind == SuspendClient && c.Status == Pending {
-			continue
-		}
-		if found, err := get(r, s.key()); err != nil || found != nil {
+	for _, k := range c.suspensionKeys() {
+		if found, err := get(r, k); err != nil || found != nil {
 			return found != nil, err
 		}
 	}
 	return false, nil
 }
 
-// Suspended is what a TPP is told whose client, software or organisation is suspended.
+// suspensionKeys are where the suspensions are that count for a client.
+func (c *Client) suspensionKeys() (keys []string) {
+	for i, value := range []string{c.ClientID, c.SoftwareID, c.OrgID, c.Directory} {
+		if kind := SuspensionKinds[i]; value != "" && (kind != SuspendClient || c.Status != Pending) {
+			keys = append(keys, key("suspended", c.Workspace, kind, value))
+		}
+	}
+	return keys
+}
+
+// seen refuses a suspension, or its end, by an operator who has seen another state: of a
+// client, or else of the suspension itself.
+func (s *Suspension) seen(w Writer) error {
+	if s.Match == "" {
+		return nil
+	}
+	keys, err := s.tagged(w)
+	if err != nil {
+		return err
+	}
+	return s.matches(w, keys...)
+}
+
+// tagged are the keys whose state the entity tag of what can be suspended names.
+func (s *Suspension) tagged(r getter) ([]string, error) {
+	if s.Kind != SuspendClient {
+		return []string{s.key()}, nil
+	}
+	c, err := findClient(r, s.Workspace, s.Value)
+	if err != nil {
+		return nil, err
+	}
+	return c.tagged(), nil
+}
+
+// SuspensionTag is the entity tag of what s is about, suspended or not: Workspace, Kind and
+// Value name it.
+//
+// Errors: ErrNotFound for a client that is not registered.
+func (r *Registry) SuspensionTag(ctx context.Context, s Suspension) (tag string, err error) {
+	if err := s.Check(); err != nil {
+		return "", err
+	}
+	err = r.store.View(ctx, func(v Reader) error {
+		keys, err := s.tagged(v)
+		if err == nil {
+			tag, err = entityTag(v, keys...)
+		}
+		return err
+	})
+	return tag, err
+}
+
+// ClientTag is the entity tag of a client. It changes with all that the guard goes by.
+//
+// Errors: ErrNotFound.
+func (r *Registry) ClientTag(ctx context.Context, workspace, clientID string) (string, error) {
+	return r.SuspensionTag(ctx, Suspension{Workspace: workspace, Kind: SuspendClient, Value: clientID})
+}
+
+// Suspended is what a TPP is told that is suspended in one of the ways that there are.
 func Suspended() *refusal.Error {
-	return refusal.New(refusal.AccessDenied, "suspended", "suspended: the bank has suspended this client, its software or its organisation; ask the bank")
+	return refusal.New(refusal.AccessDenied, "suspended", "suspended: the bank has suspended this client, or its software, organisation or directory; ask the bank")
 }
 
 func refuseSuspended(r getter, c *Client) error {

@@ -11,11 +11,11 @@ import (
 
 func TestSuspend(t *testing.T) {
 	t.Parallel()
-	for kind, value := range map[string]string{registry.SuspendClient: "", registry.SuspendSoftware: "software1", registry.SuspendOrganisation: "org1"} {
+	for kind, value := range map[string]string{registry.SuspendClient: "", registry.SuspendSoftware: "software1", registry.SuspendOrganisation: "org1", registry.SuspendDirectory: "OpenBanking Ltd"} {
 		t.Run(kind, func(t *testing.T) {
 			run(t, true, func(x *fixture) {
 				c := x.register(request("jti1", "token1"))
-				s := registry.Suspension{Workspace: x.ws.Name, Kind: kind, Value: value, Reason: "asked for"}
+				s := registry.Suspension{Workspace: x.ws.Name, Kind: kind, Value: value, Act: registry.Act{Reason: "asked for"}}
 				if kind == registry.SuspendClient {
 					s.Value = c.ClientID
 				}
@@ -66,8 +66,8 @@ func TestSuspensionsAreChecked(t *testing.T) {
 	t.Parallel()
 	run(t, true, func(x *fixture) {
 		for _, s := range []registry.Suspension{
-			{}, {Workspace: "a", Kind: "client"}, {Kind: "client", Value: "a"}, {Workspace: "a", Kind: "directory", Value: "a"},
-			{Workspace: "a", Kind: "client", Value: "a", Reason: string(make([]byte, 501))},
+			{}, {Workspace: "a", Kind: "client"}, {Kind: "client", Value: "a"}, {Workspace: "a", Kind: "all", Value: "a"},
+			{Workspace: "a", Kind: "client", Value: "a", Act: registry.Act{Reason: string(make([]byte, 501))}},
 		} {
 			if err := x.Suspend(x.t.Context(), s); err == nil {
 				t.Errorf("%+v, want an error", s)

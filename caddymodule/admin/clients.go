@@ -33,7 +33,7 @@ func (c *call) removeClient() (any, error) {
 	if withoutCheck, ok := q["without_check"]; ok && withoutCheck != "true" {
 		return nil, badRequest("without_check: the only value is true")
 	}
-	m := registry.Removal{Workspace: q["workspace"], ClientID: q["client_id"], Reason: q["reason"], WithoutCheck: q["without_check"] == "true"}
+	m := registry.Removal{Workspace: q["workspace"], ClientID: q["client_id"], Act: registry.Act{Reason: q["reason"]}, WithoutCheck: q["without_check"] == "true"}
 	if err := m.Check(); err != nil {
 		return nil, badRequest("%w", err)
 	}

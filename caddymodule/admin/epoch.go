@@ -28,5 +28,5 @@ func (c *call) confirmEpoch() (any, error) {
 	if err := registry.CheckConfirmation(in["reason"]); err != nil {
 		return nil, badRequest("%w", err)
 	}
-	return nil, c.registry.ConfirmEpoch(c.r.Context(), in["reason"])
+	return nil, c.registry.ConfirmEpoch(c.r.Context(), registry.Act{Reason: in["reason"]})
 }

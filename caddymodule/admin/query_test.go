@@ -168,7 +168,7 @@ func TestWrongCalls(t *testing.T) {
 		{"GET explanations", "code=x&limit=5", "", 400, "unknown parameter"},
 		{"GET explanations", "cursor=audit%2Fx", "", 400, "the cursor is of another list"},
 		{"DELETE suspensions", "workspace=default/other&kind=client&value=x", "", 404, "there are default/obuk"},
-		{"DELETE suspensions", workspace + "&kind=directory&value=x", "", 400, "must be one of"},
+		{"DELETE suspensions", workspace + "&kind=all&value=x", "", 400, "must be one of"},
 		{"DELETE discrepancies", "workspace=default/other&kind=answer_lost&registration=x", "", 404, "there are default/obuk"},
 		{"DELETE discrepancies", workspace + "&kind=other&registration=x", "", 400, "must be one of"},
 		{"GET epoch", "", "", 200, `"cause":"restored","label":"copy of yesterday","unconfirmed":true`},

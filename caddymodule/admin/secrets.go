@@ -6,7 +6,7 @@ import "github.com/caddy-dcr/caddy-dcr/registry"
 func (c *call) rotateSecrets() (any, error) {
 	rotated := 0
 	answer, err := c.oneOrPage(func(workspace, clientID string) error {
-		err := c.registry.RotateSecret(c.r.Context(), workspace, clientID)
+		err := c.registry.RotateSecret(c.r.Context(), workspace, clientID, registry.Act{})
 		if err == nil {
 			rotated++
 		}

@@ -18,7 +18,7 @@ func (c *call) suspend() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := registry.Suspension{Workspace: in["workspace"], Kind: in["kind"], Value: in["value"], Reason: in["reason"]}
+	s := registry.Suspension{Workspace: in["workspace"], Kind: in["kind"], Value: in["value"], Act: registry.Act{Reason: in["reason"]}}
 	if err := s.Check(); err != nil {
 		return nil, badRequest("%w", err)
 	}
@@ -60,6 +60,12 @@ func (c *call) concerned(s registry.Suspension) (int, error) {
 		return 1, err
 	case registry.SuspendOrganisation:
 		by = registry.ByOrganisation
+	case registry.SuspendDirectory: // there is no index of these: those of the first that it looks at
+		page, err := c.registry.Search(c.r.Context(), []string{s.Workspace}, registry.Filter{Directory: s.Value}, "", maxLimit)
+		if err != nil {
+			return 0, err
+		}
+		return len(page.Clients), nil
 	}
 	clients, _, err := c.registry.List(c.r.Context(), s.Workspace, by, s.Value, "", maxLimit)
 	return len(clients), err
