@@ -30,6 +30,9 @@ type AuditEntry struct {
 	// Act is the operator's, of a change that an operator has made.
 	Act
 	Origin
+
+	// about is the client whose history it belongs to; empty for none.
+	about string
 }
 
 // The changes of an AuditEntry.
@@ -71,7 +74,7 @@ const DefaultAuditRetention = 400 * 24 * time.Hour
 // it: entries come in the order of their keys, and who reads on from the last one that
 // was there misses none.
 func (r *Registry) putAudit(w Writer, ws Workspace, e AuditEntry, c *Client) error {
-	e.At, e.Workspace, e.Registration = r.now(), c.Workspace, c.ID
+	e.At, e.Workspace, e.Registration, e.about = r.now(), c.Workspace, c.ID, c.ID
 	e.ClientID, e.SoftwareID, e.OrgID, e.Directory = c.ClientID, c.SoftwareID, c.OrgID, c.Directory
 	return putAuditEntry(w, ws, &e)
 }
@@ -83,6 +86,11 @@ func (r *Registry) auditSuspension(w Writer, change string, s *Suspension) error
 	switch s.Kind {
 	case SuspendClient:
 		e.ClientID = s.Value
+		id, err := get(w, key("id", s.Workspace, s.Value))
+		if err != nil {
+			return err
+		}
+		e.about = string(id)
 	case SuspendSoftware:
 		e.SoftwareID = s.Value
 	case SuspendOrganisation:
@@ -99,7 +107,18 @@ func putAuditEntry(w Writer, ws Workspace, e *AuditEntry) error {
 	if retention == 0 {
 		retention = DefaultAuditRetention
 	}
-	return putExpiringRecord(w, auditTime(e.Workspace, e.At)+"/"+e.ID, e, e.At.Add(retention))
+	at := fmt.Sprintf("%016x/%s", max(e.At.UnixNano(), 0), e.ID)
+	expires := e.At.Add(retention)
+	if err := putExpiringRecord(w, workspacePrefix("audit", e.Workspace)+at, e, expires); err != nil || e.about == "" {
+		return err
+	}
+	return w.PutExpiring(historyPrefix(e.Workspace, e.about)+at, []byte{}, expires)
+}
+
+// historyPrefix is where the changes of one client are listed, by time: each names an entry of
+// the audit trail.
+func historyPrefix(workspace, registration string) string {
+	return key("history", workspace, registration) + "/"
 }
 
 // auditTime is what the keys of the entries of one moment begin with.
