@@ -25,6 +25,29 @@ func (r *Registry) Delete(ctx context.Context, ws Workspace, clientID string, pr
 	return run(ctx, d)
 }
 
+// DeleteByOperator ends a client as Delete does, because an operator wants it so: suspended or
+// not. The AS deletes it too, or is asked to until it has. Its tokens end with it where the AS
+// ends the tokens of a deleted client.
+//
+// Errors: ErrNotFound for a workspace that is not configured, or a client that is not there;
+// ErrChanged; Unavailable while a change of the client is under way.
+func (r *Registry) DeleteByOperator(ctx context.Context, workspace, clientID string, act Act) error {
+	ws, _, err := r.activeClient(ctx, workspace, clientID)
+	if err != nil {
+		return err
+	}
+	d := &deletion{operation: r.newOperation(ws, Registration{}, AuditDeleted)}
+	d.audit.Act = act
+	d.find = func(w Writer) (*Client, error) {
+		c, err := changeable(w, workspace, clientID, d.began)
+		if err == nil {
+			err = act.matches(w, c.tagged()...)
+		}
+		return c, err
+	}
+	return run(ctx, d)
+}
+
 // deletion is a deletion of a client in progress. Once it has begun it does not fail: the
 // outbox goes on with it.
 type deletion struct {
@@ -63,7 +86,7 @@ func (d *deletion) reserve(ctx context.Context) error {
 		return err
 	}
 	if d.audit.Reason != "" {
-		d.r.log.Warn("deletes a client that the authorization server has lost, as an operator requested", slog.String("workspace", d.ws.Name), slog.String("client_id", d.client.ClientID), slog.String("software_id", d.client.SoftwareID))
+		d.r.log.Warn("deletes a client as an operator requested", slog.String("workspace", d.ws.Name), slog.String("client_id", d.client.ClientID), slog.String("software_id", d.client.SoftwareID))
 	}
 	crashpoint("delete: begun")
 	return nil
