@@ -30,7 +30,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -63,41 +65,48 @@ type call struct {
 	r        *http.Request
 	app      *caddymodule.App
 	registry *registry.Registry
-	// parameters are those of the query, each there once.
-	parameters map[string]string
+	// parameters are those of the query, each there once; path those of the path, by name.
+	parameters, path map[string]string
+	// tag is the entity tag of the answer; empty for none.
+	tag string
 }
 
-// calls are all that there is, by method and path.
-var calls = map[string]func(*call) (any, error){
-	"GET backlog":          (*call).backlog,
-	"GET outbox":           (*call).outbox,
-	"GET discrepancies":    (*call).discrepancies,
-	"DELETE discrepancies": (*call).dismiss,
-	"GET suspensions":      (*call).suspensions,
-	"PUT suspensions":      (*call).suspend,
-	"DELETE suspensions":   (*call).resume,
-	"GET epoch":            (*call).epoch,
-	"POST epoch":           (*call).confirmEpoch,
-	"POST secrets":         (*call).rotateSecrets,
-	"GET registrations":    (*call).registrations,
-	"POST clients":         (*call).askForClients,
-	"DELETE clients":       (*call).removeClient,
-	"GET audit":            (*call).audit,
-	"GET explanations":     (*call).explanations,
+// route is one call that there is.
+type route struct {
+	method string
+	// path is below prefix. A part in braces is a parameter.
+	path string
+	run  func(*call) (any, error)
+	// body: it takes one.
+	body bool
 }
 
-// takeBody are those with a body.
-var takeBody = []string{"PUT suspensions", "POST epoch"}
+// routes are all that there are.
+var routes = []route{
+	{"GET", "backlog", (*call).backlog, false},
+	{"GET", "outbox", (*call).outbox, false},
+	{"GET", "discrepancies", (*call).discrepancies, false},
+	{"DELETE", "discrepancies", (*call).dismiss, false},
+	{"GET", "suspensions", (*call).suspensions, false},
+	{"PUT", "suspensions", (*call).suspend, true},
+	{"DELETE", "suspensions", (*call).resume, false},
+	{"GET", "epoch", (*call).epoch, false},
+	{"POST", "epoch", (*call).confirmEpoch, true},
+	{"POST", "secrets", (*call).rotateSecrets, false},
+	{"GET", "registrations", (*call).registrations, false},
+	{"POST", "clients", (*call).askForClients, false},
+	{"DELETE", "clients", (*call).removeClient, false},
+	{"GET", "audit", (*call).audit, false},
+	{"GET", "explanations", (*call).explanations, false},
+}
 
 func serve(w http.ResponseWriter, r *http.Request) error {
-	what := r.URL.Path[len(prefix):]
-	name := r.Method + " " + what
-	run, ok := calls[name]
-	if !ok {
-		return notServed(r.Method, what)
-	}
 	c := &call{r: r}
-	if err := c.parse(slices.Contains(takeBody, name)); err != nil {
+	way, err := c.find()
+	if err != nil {
+		return err
+	}
+	if err := c.parse(way.body); err != nil {
 		return err
 	}
 	running, err := caddy.ActiveContext().AppIfConfigured("openbanking_dcr")
@@ -109,19 +118,14 @@ func serve(w http.ResponseWriter, r *http.Request) error {
 		return failed(http.StatusServiceUnavailable, err)
 	}
 	defer c.app.Leave()
-	answer, err := run(c)
-	switch {
-	case errors.Is(err, registry.ErrNotFound):
-		return failed(http.StatusNotFound, err)
-	case errors.Is(err, registry.ErrNative), errors.Is(err, registry.ErrNoNewSecret), errors.Is(err, registry.ErrStillThere), errors.Is(err, registry.ErrCannotCheck), errors.Is(err, registry.ErrNoEpoch):
-		return failed(http.StatusConflict, err)
-	case errors.Is(err, registry.ErrCursor):
-		return failed(http.StatusBadRequest, err)
-	case errors.As(err, new(caddy.APIError)):
-		return err
-	case err != nil:
-		return failed(http.StatusServiceUnavailable, err)
-	case answer == nil:
+	answer, err := way.run(c)
+	if err != nil {
+		return withStatus(err)
+	}
+	if c.tag != "" {
+		w.Header().Set("Etag", c.tag)
+	}
+	if answer == nil {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
@@ -129,13 +133,74 @@ func serve(w http.ResponseWriter, r *http.Request) error {
 	return json.NewEncoder(w).Encode(answer)
 }
 
-func notServed(method, what string) error {
-	for _, m := range []string{"GET", "PUT", "DELETE", "POST"} {
-		if calls[m+" "+what] != nil {
-			return failed(http.StatusMethodNotAllowed, fmt.Errorf("%s is not a method of %s%s", method, prefix, what))
+// withStatus is an error of the registry as the API answers it.
+func withStatus(err error) error {
+	for _, known := range []struct {
+		status int
+		errors []error
+	}{
+		{http.StatusNotFound, []error{registry.ErrNotFound}},
+		{http.StatusConflict, []error{registry.ErrNative, registry.ErrNoNewSecret, registry.ErrStillThere, registry.ErrCannotCheck, registry.ErrNoEpoch}},
+		{http.StatusBadRequest, []error{registry.ErrCursor}},
+	} {
+		if slices.ContainsFunc(known.errors, func(one error) bool { return errors.Is(err, one) }) {
+			return failed(known.status, err)
 		}
 	}
-	return failed(http.StatusNotFound, errors.New("there are backlog, outbox, discrepancies, suspensions, epoch, secrets, registrations, clients, audit and explanations"))
+	if errors.As(err, new(caddy.APIError)) {
+		return err
+	}
+	return failed(http.StatusServiceUnavailable, err)
+}
+
+// find is the route of a call. Its parameters are in path from then on.
+func (c *call) find() (way *route, err error) {
+	asked := strings.Split(c.r.URL.EscapedPath()[len(prefix):], "/")
+	for i := range routes {
+		path, ok := match(asked, routes[i].path)
+		if !ok {
+			continue
+		}
+		if routes[i].method == c.r.Method {
+			c.path = path
+			return &routes[i], nil
+		}
+		err = failed(http.StatusMethodNotAllowed, fmt.Errorf("%s is not a method of %s%s", c.r.Method, prefix, routes[i].path))
+	}
+	if err == nil {
+		err = failed(http.StatusNotFound, fmt.Errorf("there are %s", strings.Join(lists(), ", ")))
+	}
+	return nil, err
+}
+
+// match tells whether a path is one of a route, and which parameters it has.
+func match(asked []string, path string) (parameters map[string]string, ok bool) {
+	parts := strings.Split(path, "/")
+	if len(parts) != len(asked) {
+		return nil, false
+	}
+	parameters = map[string]string{}
+	for i, part := range parts {
+		text, err := url.PathUnescape(asked[i])
+		name, isName := strings.CutPrefix(part, "{")
+		switch {
+		case err != nil, !isName && text != part, isName && text == "":
+			return nil, false
+		case isName:
+			parameters[strings.TrimSuffix(name, "}")] = text
+		}
+	}
+	return parameters, true
+}
+
+// lists are the first parts of all paths.
+func lists() (names []string) {
+	for _, way := range routes {
+		if name, _, _ := strings.Cut(way.path, "/"); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func failed(status int, err error) error {

@@ -122,8 +122,8 @@ func TestWhatIsNotUnderstoodIsRefused(t *testing.T) {
 			}
 		})
 	}
-	if len(good) != len(calls) {
-		t.Errorf("got %d calls, want %d", len(good), len(calls))
+	if len(good) != len(routes) {
+		t.Errorf("got %d calls, want %d", len(good), len(routes))
 	}
 }
 

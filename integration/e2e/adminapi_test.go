@@ -87,7 +87,7 @@ func TestInvalidAdminCallsAreRefused(t *testing.T) {
 			{"DELETE", "discrepancies?workspace=default/obuk&kind=answer_lost&registration=x", "", 404, "not found"},
 			{"PUT", "suspensions", `{"workspace":"default/obuk","kind":"client","value":"nobody"}`, 404, "not found"},
 			{"PUT", "suspensions", `{"workspace":"default","kind":"client","value":"nobody"}`, 404, "there are default/obuk"},
-			{"PUT", "suspensions", `{"workspace":"default/obuk","kind":"directory","value":"x"}`, 400, "must be one of"},
+			{"PUT", "suspensions", `{"workspace":"default/obuk","kind":"all","value":"x"}`, 400, "must be one of"},
 			{"PUT", "suspensions", `{"workspace":"default/obuk","kind":"client","id":"x"}`, 400, "unknown field"},
 			{"DELETE", "suspensions?workspace=default/obuk&kind=client&value=nobody", "", 404, "not found"},
 		} {
