@@ -39,6 +39,7 @@ var importTable = map[string][]string{
 	"verify/jwks":         verification(),
 	"verify/crl":          verification("verify/jwks"),
 	"verify/crl/crltest":  {},
+	"docs":                {},
 	"registry":            verification(),
 	"registry/engine":     verification("registry"), // what engines share
 	"registry/badger":     verification("registry", "registry/engine"),
@@ -46,7 +47,7 @@ var importTable = map[string][]string{
 	"registry/storetest":  verification("registry", "internal/wait"),
 	"authserver/...":      verification("authserver/...", "verify/jwks", "registry"),
 	"gateway":             verification("authserver", "registry", "verify/jwks", "verify/crl"),
-	"caddymodule/...":     verification("caddymodule/...", "gateway", "authserver/...", "registry/...", "verify/jwks", "verify/crl"),
+	"caddymodule/...":     verification("caddymodule/...", "gateway", "authserver/...", "registry/...", "verify/jwks", "verify/crl", "docs"),
 	"caddymodule/rego":    verification(), // a module of its own
 	"integration/...":     verification("integration/...", "caddymodule/...", "authserver/...", "registry/...", "verify/jwks", "."),
 }

@@ -58,7 +58,7 @@ func TestChangesNeedTheNewestTag(t *testing.T) {
 		for _, s := range []registry.Suspension{
 			of(registry.SuspendSoftware, c.SoftwareID, ""), of(registry.SuspendOrganisation, c.OrgID, ""), of(registry.SuspendDirectory, c.Directory, ""), of(registry.SuspendClient, c.ClientID, ""),
 		} {
-			before, err := x.SuspensionTag(ctx, s)
+			_, before, err := x.Suspension(ctx, s)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -76,7 +76,7 @@ func TestChangesNeedTheNewestTag(t *testing.T) {
 			if !errors.Is(x.Resume(ctx, s), registry.ErrChanged) {
 				t.Errorf("%s: resumed with the tag from before the suspension", s.Kind)
 			}
-			if s.Match, err = x.SuspensionTag(ctx, s); err != nil || x.Resume(ctx, s) != nil {
+			if _, s.Match, err = x.Suspension(ctx, s); err != nil || x.Resume(ctx, s) != nil {
 				t.Errorf("%s: not resumed with its tag, %v", s.Kind, err)
 			}
 			seen = tag()
@@ -100,7 +100,7 @@ func TestTwoOperatorsAtOnce(t *testing.T) {
 		c := x.register(request("jti1", "token1"))
 		s := registry.Suspension{Workspace: x.ws.Name, Kind: registry.SuspendClient, Value: c.ClientID}
 		var err error
-		if s.Match, err = x.SuspensionTag(x.t.Context(), s); err != nil {
+		if _, s.Match, err = x.Suspension(x.t.Context(), s); err != nil {
 			t.Fatal(err)
 		}
 		var group sync.WaitGroup

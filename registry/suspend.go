@@ -137,29 +137,39 @@ func (s *Suspension) tagged(r getter) ([]string, error) {
 	return c.tagged(), nil
 }
 
-// SuspensionTag is the entity tag of what s is about, suspended or not: Workspace, Kind and
-// Value name it.
+// Suspension is the one of what s is about, nil where there is none, and the entity tag of that:
+// Workspace, Kind and Value name it.
 //
 // Errors: ErrNotFound for a client that is not registered.
-func (r *Registry) SuspensionTag(ctx context.Context, s Suspension) (tag string, err error) {
+func (r *Registry) Suspension(ctx context.Context, s Suspension) (found *Suspension, tag string, err error) {
 	if err := s.Check(); err != nil {
-		return "", err
+		return nil, "", err
 	}
 	err = r.store.View(ctx, func(v Reader) error {
+		found = nil
 		keys, err := s.tagged(v)
-		if err == nil {
-			tag, err = entityTag(v, keys...)
+		if err != nil {
+			return err
 		}
+		list, err := records[Suspension](v, []string{s.key()})
+		if err != nil {
+			return err
+		}
+		if len(list) > 0 {
+			found = &list[0]
+		}
+		tag, err = entityTag(v, keys...)
 		return err
 	})
-	return tag, err
+	return found, tag, err
 }
 
 // ClientTag is the entity tag of a client. It changes with all that the guard goes by.
 //
 // Errors: ErrNotFound.
 func (r *Registry) ClientTag(ctx context.Context, workspace, clientID string) (string, error) {
-	return r.SuspensionTag(ctx, Suspension{Workspace: workspace, Kind: SuspendClient, Value: clientID})
+	_, tag, err := r.Suspension(ctx, Suspension{Workspace: workspace, Kind: SuspendClient, Value: clientID})
+	return tag, err
 }
 
 // Suspended is what a TPP is told that is suspended in one of the ways that there are.

@@ -1,25 +1,6 @@
-// Package admin is what operators ask a running gateway, over Caddy's admin API:
-// what the authorization servers have yet to be told, what they may have otherwise
-// than the registry, and who is suspended.
-//
-//	GET    /openbanking_dcr/backlog
-//	GET    /openbanking_dcr/outbox?limit=
-//	GET    /openbanking_dcr/discrepancies?workspace=&cursor=&limit=
-//	DELETE /openbanking_dcr/discrepancies?workspace=&kind=&registration=
-//	GET    /openbanking_dcr/suspensions?workspace=&cursor=&limit=
-//	PUT    /openbanking_dcr/suspensions    {"workspace","kind","value","reason"}
-//	DELETE /openbanking_dcr/suspensions?workspace=&kind=&value=
-//	GET    /openbanking_dcr/epoch
-//	POST   /openbanking_dcr/epoch          {"reason"}
-//	POST   /openbanking_dcr/secrets?workspace=&client_id=
-//	POST   /openbanking_dcr/secrets?workspace=&cursor=&limit=
-//	GET    /openbanking_dcr/registrations?workspace=&cursor=&limit=
-//	POST   /openbanking_dcr/clients?workspace=&client_id=
-//	POST   /openbanking_dcr/clients?workspace=&cursor=&limit=
-//	DELETE /openbanking_dcr/clients?workspace=&client_id=&reason=&without_check=
-//	GET    /openbanking_dcr/audit?workspace=&since=&cursor=&limit=
-//	GET    /openbanking_dcr/explanations?code=
-//	GET    /openbanking_dcr/explanations?workspace=&cursor=&limit=
+// Package admin is what operators ask a running gateway, and change in it, over Caddy's admin
+// API. docs/admin-api.json describes every call: this package serves that file, and its tests
+// compare the two.
 //
 // Whoever reaches the admin API may change the whole configuration, so that it is
 // not for others than operators.
@@ -83,6 +64,23 @@ type route struct {
 
 // routes are all that there are.
 var routes = []route{
+	{"GET", "openapi.json", (*call).openAPI, false},
+	{"GET", "status", (*call).status, false},
+	{"GET", "clients", (*call).clients, false},
+	{"GET", "clients/{client_id}", (*call).client, false},
+	{"POST", "clients/{client_id}/suspend", (*call).suspendClient, true},
+	{"POST", "clients/{client_id}/resume", (*call).resumeClient, true},
+	{"POST", "clients/{client_id}/delete", (*call).deleteClient, true},
+	{"POST", "clients/{client_id}/rotate_secret", (*call).rotateClientSecret, true},
+	{"GET", "software/{id}", of(registry.SuspendSoftware, (*call).holder), false},
+	{"POST", "software/{id}/suspend", of(registry.SuspendSoftware, (*call).suspendHolder), true},
+	{"POST", "software/{id}/resume", of(registry.SuspendSoftware, (*call).resumeHolder), true},
+	{"GET", "organisations/{id}", of(registry.SuspendOrganisation, (*call).holder), false},
+	{"POST", "organisations/{id}/suspend", of(registry.SuspendOrganisation, (*call).suspendHolder), true},
+	{"POST", "organisations/{id}/resume", of(registry.SuspendOrganisation, (*call).resumeHolder), true},
+	{"GET", "directories/{id}", of(registry.SuspendDirectory, (*call).holder), false},
+	{"POST", "directories/{id}/suspend", of(registry.SuspendDirectory, (*call).suspendHolder), true},
+	{"POST", "directories/{id}/resume", of(registry.SuspendDirectory, (*call).resumeHolder), true},
 	{"GET", "backlog", (*call).backlog, false},
 	{"GET", "outbox", (*call).outbox, false},
 	{"GET", "discrepancies", (*call).discrepancies, false},
@@ -141,7 +139,8 @@ func withStatus(err error) error {
 	}{
 		{http.StatusNotFound, []error{registry.ErrNotFound}},
 		{http.StatusConflict, []error{registry.ErrNative, registry.ErrNoNewSecret, registry.ErrStillThere, registry.ErrCannotCheck, registry.ErrNoEpoch}},
-		{http.StatusBadRequest, []error{registry.ErrCursor}},
+		{http.StatusBadRequest, []error{registry.ErrCursor, registry.ErrFilter}},
+		{http.StatusPreconditionFailed, []error{registry.ErrChanged}},
 	} {
 		if slices.ContainsFunc(known.errors, func(one error) bool { return errors.Is(err, one) }) {
 			return failed(known.status, err)

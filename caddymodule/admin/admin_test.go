@@ -15,7 +15,7 @@ func TestDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	var documented []string
-	for _, m := range regexp.MustCompile("(?m)^\\| `([A-Z]+) /openbanking_dcr/([a-z]+)` \\|").FindAllStringSubmatch(string(text), -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| `([A-Z]+) /openbanking_dcr/([a-z_./{}]+)` \\|").FindAllStringSubmatch(string(text), -1) {
 		documented = append(documented, m[1]+" "+m[2])
 	}
 	slices.Sort(documented)

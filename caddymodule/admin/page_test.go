@@ -30,7 +30,12 @@ func TestLimit(t *testing.T) {
 // numbering is an AS that gives clients numbers.
 type numbering struct {
 	registry.Provisioner
-	clients int
+	clients, deleted int
+}
+
+func (n *numbering) Delete(context.Context, *registry.Client) error {
+	n.deleted++
+	return nil
 }
 
 func (*numbering) ChoosesClientID() bool { return false }
@@ -125,7 +130,7 @@ func registerMany(t *testing.T, r *registry.Registry, many int) {
 		if _, err := r.Register(t.Context(), ws, registry.Registration{
 			Request: &verify.Request{
 				Raw: []byte(jws(`{"software_statement":"` + jws(`{"software_id":"`+id+`"}`) + `"}`)), Issuer: id, JTI: id, Expires: time.Now().Add(time.Hour),
-				Statement: &verify.SoftwareStatement{SoftwareID: id, OrgID: "org", Issuer: &verify.Issuer{Name: "OpenBanking Ltd"}},
+				Statement: &verify.SoftwareStatement{SoftwareID: id, OrgID: "org", ClientName: "A TPP", Issuer: &verify.Issuer{Name: "OpenBanking Ltd"}},
 			},
 			Checked: &verify.Checked{Metadata: verify.Metadata{TokenEndpointAuthMethod: "tls_client_auth"}},
 		}); err != nil {

@@ -16,6 +16,9 @@ import (
 
 const workspace = "workspace=default/obuk"
 
+// change is the body of a change.
+const change = `{"reason":"a test","operator":"Anna"}`
+
 // good is a query that each call takes, and the body where it takes one.
 var good = map[string]struct{ query, body string }{
 	"GET backlog": {}, "GET outbox": {query: "limit=5"}, "GET discrepancies": {query: workspace}, "GET suspensions": {query: workspace},
@@ -23,6 +26,13 @@ var good = map[string]struct{ query, body string }{
 	"PUT suspensions": {body: `{"workspace":"default/obuk","kind":"software","value":"x"}`},
 	"GET epoch":       {}, "POST epoch": {body: `{"reason":"looked"}`},
 	"POST clients": {query: workspace}, "DELETE clients": {query: workspace + "&client_id=nobody&reason=lost"},
+	"GET openapi.json": {},
+	"GET status":       {},
+	"GET clients":      {query: workspace + "&label=DCR&status=active&suspended=false&name=x&registered_after=2026-01-31T00:00:00Z&limit=7"}, "GET clients/{client_id}": {query: workspace},
+	"POST clients/{client_id}/suspend": {workspace, change}, "POST clients/{client_id}/resume": {workspace, change}, "POST clients/{client_id}/delete": {workspace, change}, "POST clients/{client_id}/rotate_secret": {workspace, change},
+	"GET software/{id}": {query: workspace}, "POST software/{id}/suspend": {workspace, change}, "POST software/{id}/resume": {workspace, change},
+	"GET organisations/{id}": {query: workspace}, "POST organisations/{id}/suspend": {workspace, change}, "POST organisations/{id}/resume": {workspace, change},
+	"GET directories/{id}": {query: workspace}, "POST directories/{id}/suspend": {workspace, change}, "POST directories/{id}/resume": {workspace, change},
 	"POST secrets": {query: workspace}, "GET registrations": {query: workspace}, "GET audit": {query: workspace}, "GET explanations": {query: workspace},
 }
 
@@ -73,8 +83,11 @@ http://127.0.0.1:0 {
 func asks(t *testing.T, name, query, body string) (status int, says string) {
 	t.Helper()
 	method, what, _ := strings.Cut(name, " ")
+	what = strings.NewReplacer("{client_id}", "nobody", "{id}", "x").Replace(what)
 	r := httptest.NewRequest(method, prefix+what, strings.NewReader(body))
 	r.URL.RawQuery = query
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("If-Match", `"of nothing"`)
 	w := httptest.NewRecorder()
 	err := serve(w, r)
 	if failure := (caddy.APIError{}); errors.As(err, &failure) {
@@ -90,7 +103,7 @@ func TestWhatIsNotUnderstoodIsRefused(t *testing.T) {
 	start(t)
 	for name, ask := range good {
 		t.Run(name, func(t *testing.T) {
-			if status, says := asks(t, name, ask.query, ask.body); status >= 400 && status != http.StatusNotFound || strings.Contains(says, "workspace") && status == http.StatusNotFound {
+			if status, says := asks(t, name, ask.query, ask.body); status >= 400 && status != http.StatusNotFound && status != http.StatusPreconditionFailed || strings.Contains(says, "workspace") && status == http.StatusNotFound {
 				t.Fatalf("as it should be: %d %s", status, says)
 			}
 			and := ""

@@ -1,0 +1,90 @@
+package admin
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
+)
+
+// act is what a change has beside what it changes: the reason and the operator, and the entity
+// tag of what the operator has seen. A page of another site can send none of it: neither the
+// media type nor If-Match goes without the leave of the server that is asked (CORS).
+func (c *call) act() (act registry.Act, err error) {
+	if kind, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return act, failed(http.StatusUnsupportedMediaType, errors.New("Content-Type: send application/json"))
+	}
+	if act.Match, err = c.match(); err != nil {
+		return act, err
+	}
+	in, err := c.body("reason", "operator", "local_user")
+	if err != nil {
+		return act, err
+	}
+	act.Reason = in["reason"]
+	if act.Operator, err = c.operator(in["operator"], in["local_user"]); err != nil {
+		return act, err
+	}
+	if err := act.Check(); err != nil {
+		return act, badRequest("%w", err)
+	}
+	return act, nil
+}
+
+// match is the entity tag that the change is for (RFC 9110 13.1.1, RFC 6585 3).
+func (c *call) match() (string, error) {
+	fields := c.r.Header.Values("If-Match")
+	if len(fields) == 0 {
+		return "", failed(http.StatusPreconditionRequired, errors.New("If-Match is missing: read this with GET, and send the ETag of that answer"))
+	}
+	tag := fields[0]
+	if len(fields) > 1 || len(tag) < 2 || len(tag) > 100 || tag[0] != '"' || strings.IndexByte(tag[1:], '"') != len(tag)-2 {
+		return "", badRequest("If-Match: send the one ETag of the answer to GET, with its quotes")
+	}
+	return tag, nil
+}
+
+// operator is who makes the change: the holder of the certificate that the admin API has been
+// shown, or else who the body says. Caddy's admin API takes a certificate only where it
+// demands one, and checks its key itself.
+func (c *call) operator(declared, local string) (registry.Operator, error) {
+	switch {
+	case c.r.TLS != nil && len(c.r.TLS.PeerCertificates) > 0:
+		name, err := subject(c.r.TLS.PeerCertificates[0])
+		return registry.Operator{Name: name, Known: registry.ByOperatorCertificate}, err
+	case declared != "" && local != "":
+		return registry.Operator{}, badRequest("operator and local_user: send one of them")
+	case local != "":
+		return registry.Operator{Name: local, Known: registry.ByLocalUser}, nil
+	}
+	return registry.Operator{Name: declared, Known: registry.ByDeclaration}, nil
+}
+
+func subject(cert *x509.Certificate) (string, error) {
+	name, err := dn.ParseSubject(cert.RawSubject)
+	if err == nil && len(name) == 0 {
+		err = errors.New("it is empty")
+	}
+	if err != nil {
+		return "", failed(http.StatusForbidden, fmt.Errorf("the subject of your certificate cannot be recorded: %w", err))
+	}
+	return name.String(), nil
+}
+
+// workspace is that of the call. It may be left out where there is one.
+func (c *call) workspace() (string, error) {
+	names := c.app.Workspaces()
+	name, given := c.parameters["workspace"]
+	switch {
+	case !given && len(names) == 1:
+		return names[0], nil
+	case !given:
+		return "", badRequest("workspace is missing; there are %s", strings.Join(names, ", "))
+	}
+	return name, c.configured(name)
+}
