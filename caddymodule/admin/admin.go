@@ -86,8 +86,6 @@ var routes = []route{
 	{"GET", "discrepancies", (*call).discrepancies, false},
 	{"DELETE", "discrepancies", (*call).dismiss, false},
 	{"GET", "suspensions", (*call).suspensions, false},
-	{"PUT", "suspensions", (*call).suspend, true},
-	{"DELETE", "suspensions", (*call).resume, false},
 	{"GET", "epoch", (*call).epoch, false},
 	{"POST", "epoch", (*call).confirmEpoch, true},
 	{"POST", "secrets", (*call).rotateSecrets, false},

@@ -34,6 +34,15 @@ func operator(t *testing.T, p *story.Play, method, call, body string) (status in
 	return status, answer
 }
 
+// changed makes a change of a resource of the admin API, for fraud.
+func changed(t *testing.T, p *story.Play, resource, change string) {
+	t.Helper()
+	status, answer, err := p.Change(t.Context(), resource, change, "fraud")
+	if err != nil || status != http.StatusOK {
+		t.Fatalf("%s %s: %d %s, %v; want 200", change, resource, status, answer, err)
+	}
+}
+
 // listed are the entries of a list that the admin API gives.
 func listed(t *testing.T, p *story.Play, call string) (entries []map[string]any) {
 	t.Helper()
@@ -71,7 +80,7 @@ func TestInvalidAdminCallsAreRefused(t *testing.T) {
 			status             int
 			says               string
 		}{
-			{"GET", "everything", "", 404, "there are backlog"},
+			{"GET", "everything", "", 404, "there are openapi.json"},
 			{"POST", "backlog", "", 405, "not a method"},
 			{"GET", "backlog?all=1", "", 400, "unknown parameter"},
 			{"GET", "audit?since=yesterday&workspace=default/obuk", "", 400, "since: a time like"},
@@ -85,11 +94,10 @@ func TestInvalidAdminCallsAreRefused(t *testing.T) {
 			{"GET", "discrepancies?workspace=a&workspace=b", "", 400, "more than once"},
 			{"DELETE", "discrepancies?workspace=default/obuk", "", 400, "is missing"},
 			{"DELETE", "discrepancies?workspace=default/obuk&kind=answer_lost&registration=x", "", 404, "not found"},
-			{"PUT", "suspensions", `{"workspace":"default/obuk","kind":"client","value":"nobody"}`, 404, "not found"},
-			{"PUT", "suspensions", `{"workspace":"default","kind":"client","value":"nobody"}`, 404, "there are default/obuk"},
-			{"PUT", "suspensions", `{"workspace":"default/obuk","kind":"all","value":"x"}`, 400, "must be one of"},
-			{"PUT", "suspensions", `{"workspace":"default/obuk","kind":"client","id":"x"}`, 400, "unknown field"},
-			{"DELETE", "suspensions?workspace=default/obuk&kind=client&value=nobody", "", 404, "not found"},
+			{"PUT", "suspensions", `{"workspace":"default/obuk","kind":"client","value":"nobody"}`, 405, "not a method"},
+			{"GET", "clients/nobody", "", 404, "not found"},
+			{"GET", "clients/nobody?workspace=default", "", 404, "there are default/obuk"},
+			{"POST", "clients/nobody/suspend", `{"reason":"fraud","operator":"Anna"}`, 428, "If-Match is missing"},
 		} {
 			status, answer := operator(t, p, c.method, c.call, c.body)
 			if text, _ := answer["error"].(string); status != c.status || !strings.Contains(text, c.says) {
@@ -106,11 +114,11 @@ func TestSuspendedClientGetsNoToken(t *testing.T) {
 	once(t, story.Options{}, func(t *testing.T, p *story.Play) {
 		id, token := registered(t, p)
 		client := p.Client(p.Acme)
-		for kind, value := range map[string]string{"client": id, "software": p.Acme.SoftwareID, "organisation": p.Acme.OrgID} {
-			body := fmt.Sprintf(`{"workspace":"default/obuk","kind":%q,"value":%q,"reason":"fraud"}`, kind, value)
-			if status, answer := operator(t, p, "PUT", "suspensions", body); status != 200 || answer["clients"] != 1.0 {
-				t.Fatalf("%s: %d %v, want 200", kind, status, answer)
-			}
+		for kind, at := range map[string]struct{ path, value string }{
+			"client": {"clients", id}, "software": {"software", p.Acme.SoftwareID}, "organisation": {"organisations", p.Acme.OrgID}, "directory": {"directories", p.Directory.Issuer},
+		} {
+			resource, value := at.path+"/"+url.PathEscape(at.value), at.value
+			changed(t, p, resource, "suspend")
 			if list := listed(t, p, "suspensions?workspace=default/obuk"); len(list) != 1 || list[0]["value"] != value || list[0]["reason"] != "fraud" {
 				t.Errorf("got %v, want %s alone, for fraud", list, value)
 			}
@@ -130,9 +138,7 @@ func TestSuspendedClientGetsNoToken(t *testing.T) {
 			if err != nil || own.Text("error") == "invalid_client" {
 				t.Errorf("%s: revocation: %v, %v", kind, own, err)
 			}
-			if status, answer := operator(t, p, "DELETE", "suspensions?workspace=default/obuk&kind="+kind+"&value="+value, ""); status != 204 {
-				t.Fatalf("%s: %d %v, want 204", kind, status, answer)
-			}
+			changed(t, p, resource, "resume")
 			if err := reads(t.Context(), p, id); err != nil {
 				t.Errorf("%s: %v", kind, err)
 			}

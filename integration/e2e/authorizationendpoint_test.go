@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"fmt"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -17,14 +16,10 @@ import (
 // suspend suspends a client and returns how that is ended.
 func suspend(t *testing.T, p *story.Play, id string) (resume func()) {
 	t.Helper()
-	if status, answer := operator(t, p, "PUT", "suspensions", fmt.Sprintf(`{"workspace":"default/obuk","kind":"client","value":%q}`, id)); status != 200 {
-		t.Fatalf("suspend: %d %v, want 200", status, answer)
-	}
+	changed(t, p, "clients/"+id, "suspend")
 	return func() {
 		t.Helper()
-		if status, answer := operator(t, p, "DELETE", "suspensions?workspace=default/obuk&kind=client&value="+id, ""); status != 204 {
-			t.Fatalf("resume: %d %v, want 204", status, answer)
-		}
+		changed(t, p, "clients/"+id, "resume")
 	}
 }
 

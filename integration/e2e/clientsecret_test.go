@@ -320,9 +320,7 @@ func (s *secrets) ends(ids map[string]string) {
 	client := s.p.Client(s.p.Acme)
 	post, jwt := ids["client_secret_post"], ids["client_secret_jwt"]
 	token := s.tokenOf("client_secret_post", post)
-	if status, answer := operator(s.t, s.p, "PUT", "suspensions", fmt.Sprintf(`{"workspace":"default/obuk","kind":"client","value":%q}`, jwt)); status != 200 {
-		s.t.Fatalf("%d %v, want 200", status, answer)
-	}
+	changed(s.t, s.p, "clients/"+jwt, "suspend")
 	if r := secretToken(s.t, client, s.token, "client_secret_jwt", jwt, s.last[jwt], nil); r.Status != 401 {
 		s.t.Errorf("suspended: %v, want 401", r)
 	}

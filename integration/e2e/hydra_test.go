@@ -26,7 +26,7 @@ type hydraPage struct {
 	yaml, caddyfile      string
 	commands             []string
 	site                 int
-	admin, control       string // Hydra's API, and the gateway's for suspensions
+	admin, control       string // Hydra's API, and the gateway's for clients
 	environment          []string
 	software             *tpp.Software
 	anybody              *tpp.Client
@@ -68,7 +68,7 @@ func openHydraPage(t *testing.T) *hydraPage {
 		try(err)
 		port[i] = strconv.Itoa(h.site)
 	}
-	h.admin, h.control = "https://127.0.0.1:"+port[1], "http://127.0.0.1:"+port[3]+"/openbanking_dcr/suspensions"
+	h.admin, h.control = "https://127.0.0.1:"+port[1], "http://127.0.0.1:"+port[3]+"/openbanking_dcr/clients/"
 	here := strings.NewReplacer(
 		"/var/lib/hydra/", h.dir+"/", "/etc/hydra/hydra.pem", certificate, "/etc/hydra/hydra.key", key,
 		"port: 4444", "host: 127.0.0.1\n    port: "+port[0], "port: 4445", "host: 127.0.0.1\n    port: "+port[1],
@@ -262,11 +262,17 @@ func (h *hydraPage) registration(t *testing.T) {
 
 	must(c.Read(ctx, register, id, token))(200)
 	must(c.Update(ctx, register, id, token, request()))(200)
-	must(h.anybody.Do(ctx, http.MethodPut, h.control, nil, []byte(`{"workspace":"obuk","kind":"client","value":"`+id+`","reason":"a test"}`)))(200)
+	change := func(what string) {
+		t.Helper()
+		seen := must(h.anybody.Do(ctx, http.MethodGet, h.control+id, nil, nil))(200)
+		header := http.Header{"Content-Type": {"application/json"}, "If-Match": {seen.Header.Get("Etag")}}
+		must(h.anybody.Do(ctx, http.MethodPost, h.control+id+"/"+what, header, []byte(`{"reason":"a test","operator":"Anna"}`)))(200)
+	}
+	change("suspend")
 	for _, path := range []string{"/userinfo", "/credentials"} { // which takes no GET: what refuses it is the gateway
 		must(c.Do(ctx, http.MethodGet, issuer+path, http.Header{"Authorization": {"Bearer " + token}}, nil))(401)
 	}
-	must(h.anybody.Do(ctx, http.MethodDelete, h.control+"?workspace=obuk&kind=client&value="+id, nil, nil))(204)
+	change("resume")
 	must(c.Delete(ctx, register, id, token))(204)
 	eventually(t, inactive(token))
 	eventually(t, func() error {

@@ -233,7 +233,7 @@ func nobodys(ctx context.Context, s *stage) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if status, _, err := s.Operator(ctx, http.MethodPut, "suspensions", `{"workspace":"default/obuk","kind":"client","value":"`+id+`"}`); err != nil || status != http.StatusOK {
+	if status, _, err := s.Change(ctx, "clients/"+id, "suspend", "a test"); err != nil || status != http.StatusOK {
 		return "", fmt.Errorf("suspension: %d, %w, want 200", status, err)
 	}
 	r, err := s.Client(s.Acme).Token(ctx, s.Endpoint("token_endpoint"), tpp.ClientCredentials("accounts"), tpp.TLSClientAuth(id))

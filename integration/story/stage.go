@@ -11,15 +11,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/integration/authserverprocess"
 	"github.com/caddy-dcr/caddy-dcr/integration/checkout"
@@ -223,25 +220,6 @@ func (s *Stage) enrol() error {
 // ClientOptions are those of a further client of the gateway.
 func (s *Stage) ClientOptions() tpp.ClientOptions {
 	return tpp.ClientOptions{Roots: s.Directory.Roots(), Answered: s.answered}
-}
-
-// adminClient bounds each call of the admin API: a call may wait for the AS. It keeps no
-// connections: a reload replaces the admin API's server too.
-var adminClient = &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
-
-// Operator asks the gateway's admin API.
-func (s *Stage) Operator(ctx context.Context, method, call, body string) (status int, answer []byte, err error) {
-	r, err := http.NewRequestWithContext(ctx, method, "http://"+s.admin+"/openbanking_dcr/"+call, strings.NewReader(body))
-	if err != nil {
-		return 0, nil, err
-	}
-	res, err := adminClient.Do(r)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer res.Body.Close()
-	answer, err = io.ReadAll(res.Body)
-	return res.StatusCode, answer, err
 }
 
 // Client is the software's own client, with its certificate and kept connections.
