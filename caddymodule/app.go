@@ -51,6 +51,7 @@ type App struct {
 	Checks string `json:"checks,omitempty"`
 
 	engine Engine
+	doubts []Doubt
 	keyset string
 	ctx    caddy.Context
 	log    *slog.Logger

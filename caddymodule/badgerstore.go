@@ -30,6 +30,7 @@ type BadgerStore struct {
 	AcceptLoss string `json:"accept_loss,omitempty"`
 
 	absolute string
+	doubts   []Doubt
 }
 
 // CaddyModule returns the module's name.
@@ -58,7 +59,7 @@ func (b *BadgerStore) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("directory: %w", err)
 	}
 	for _, one := range doubts {
-		doubt(ctx.Slogger(), "found wrong permissions on the store's directory", "apps/openbanking_dcr/store/directory", "install -d -o <Caddy's user> -m 700 "+b.absolute+", and chown what is in it", slog.String("problem", one))
+		doubt(doubtful{log: ctx.Slogger(), kept: &b.doubts}, "found wrong permissions on the store's directory", one.check, "apps/openbanking_dcr/store/directory", "install -d -o <Caddy's user> -m 700 "+b.absolute+", and chown what is in it", slog.String("problem", one.problem))
 	}
 	return nil
 }

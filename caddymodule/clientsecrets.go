@@ -23,8 +23,8 @@ func (h *Handler) checkSecretMethods() error {
 		return fmt.Errorf("token_endpoint_auth_methods %s: these secrets are the gateway's own, and with token_endpoint_auth native clients authenticate at the authorization server; write auto or bridge there, or take the methods away",
 			strings.Join(on, " "))
 	case !h.explains:
-		doubt(h.log, "accepts client authentication with secrets, which FAPI 1 Advanced does not allow: whoever reads a secret can use it",
-			"openbanking_dcr "+h.Workspace+"/token_endpoint_auth_methods", "leave tls_client_auth and private_key_jwt alone there, unless TPPs or a conformance test need the others", slog.String("methods", strings.Join(on, " ")))
+		doubt(h.doubtful(), "accepts client authentication with secrets, which FAPI 1 Advanced does not allow: whoever reads a secret can use it",
+			"client-secrets", "openbanking_dcr "+h.Workspace+"/token_endpoint_auth_methods", "leave tls_client_auth and private_key_jwt alone there, unless TPPs or a conformance test need the others", slog.String("methods", strings.Join(on, " ")))
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ func (a *App) checkKeyset() error {
 	_, err := file.read(a.keyset)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		doubt(a.log, "cannot read the keyset as this user", "apps/openbanking_dcr/keyset", "run the gateway as the user that owns "+file.name,
+		doubt(a.doubtful(), "cannot read the keyset as this user", "keyset-not-readable", "apps/openbanking_dcr/keyset", "run the gateway as the user that owns "+file.name,
 			slog.String("file", file.name), slog.String("user", thisUser().String()), slog.Any("error", err))
 		return nil
 	case err != nil && a.keyset != "":
@@ -28,7 +28,7 @@ func (a *App) checkKeyset() error {
 	}
 	if info, err := os.Stat(file.name); err == nil && info.Mode().Perm()&0o077 != 0 {
 		if _, known := ownerOf(info); known {
-			doubt(a.log, "found a keyset that others than its owner can access", "apps/openbanking_dcr/keyset", "chmod 600 "+file.name,
+			doubt(a.doubtful(), "found a keyset that others than its owner can access", "keyset-open-to-others", "apps/openbanking_dcr/keyset", "chmod 600 "+file.name,
 				slog.String("file", file.name), slog.String("mode", fmt.Sprintf("%04o", info.Mode().Perm())))
 		}
 	}

@@ -40,31 +40,25 @@ func (h *Handler) checkSite(ctx caddy.Context) error {
 	w.warn(h)
 	h.warnOtherBodies(w.at)
 	if _, err := ctx.AppIfConfigured("layer4"); err == nil {
-		doubt(h.log, "cannot check what the app layer4 does with connections",
-			"apps/layer4", "let it send none to the authorization server")
+		doubt(h.doubtful(), "cannot check what the app layer4 does with connections",
+			"app-layer4", "apps/layer4", "let it send none to the authorization server")
 	}
 	return h.checkClientAuth(ctx, running, w)
-}
-
-// doubt warns of what may be meant in a configuration, and rarely is: where it is, as the
-// admin API has it, and what to do.
-func doubt(log *slog.Logger, what, place, cure string, more ...any) {
-	log.Warn(what, append(more, slog.String("place", place), slog.String("cure", cure))...)
 }
 
 // warn says what is around the directive that may be meant, and rarely is.
 func (w *ways) warn(h *Handler) {
 	for _, one := range w.beside {
-		doubt(h.log, "cannot check requests that another site sends to the authorization server: whoever can reach that site bypasses the gateway",
-			one.place, "take it away, or let nobody outside reach it", slog.String("host", one.host), slog.String("listen", one.listen))
+		doubt(h.doubtful(), "cannot check requests that another site sends to the authorization server: whoever can reach that site bypasses the gateway",
+			"other-site-to-as", one.place, "take it away, or let nobody outside reach it", slog.String("host", one.host), slog.String("listen", one.listen))
 	}
 	for _, one := range h.Unguarded.all() {
 		switch {
 		case !w.used[one]:
-			doubt(h.log, "found an exception of unguarded that is not needed", w.at+"/unguarded", "take it away", slog.String("unguarded", one))
+			doubt(h.doubtful(), "found an exception of unguarded that is not needed", "unguarded-not-needed", w.at+"/unguarded", "take it away", slog.String("unguarded", one))
 		case one == "handler reverse_proxy" || one == h.Unguarded.upstream(w.as):
-			doubt(h.log, "does not check some requests to the authorization server, as unguarded allows",
-				w.at+"/unguarded", "take it away, or let nobody outside send such requests", slog.String("unguarded", one))
+			doubt(h.doubtful(), "does not check some requests to the authorization server, as unguarded allows",
+				"unguarded-as", w.at+"/unguarded", "take it away, or let nobody outside send such requests", slog.String("unguarded", one))
 		}
 	}
 	w.warnOfProxies(h)
@@ -74,14 +68,14 @@ func (w *ways) warn(h *Handler) {
 func (w *ways) warnOfProxies(h *Handler) {
 	cure := "write in the site: reverse_proxy " + gateway.Origin(h.AuthorizationServer.URL)
 	if len(w.behind) == 0 && !w.other {
-		doubt(h.log, "cannot forward requests to the authorization server, because no handler after this directive sends them there: its endpoints do not answer", w.at, cure)
+		doubt(h.doubtful(), "cannot forward requests to the authorization server, because no handler after this directive sends them there: its endpoints do not answer", "proxy-missing", w.at, cure)
 	}
 	var elsewhere []string
 	for _, m := range w.behind {
 		toAS, known := w.sendsTo(m.proxy)
 		switch {
 		case toAS && withoutTLS(m.proxy):
-			doubt(h.log, "found a reverse_proxy that uses HTTP without TLS to the authorization server, whose URL is https", m.place, cure)
+			doubt(h.doubtful(), "found a reverse_proxy that uses HTTP without TLS to the authorization server, whose URL is https", "proxy-without-tls", m.place, cure)
 			return
 		case toAS || !known:
 			return
@@ -91,8 +85,8 @@ func (w *ways) warnOfProxies(h *Handler) {
 		}
 	}
 	if len(elsewhere) > 0 && !w.other {
-		doubt(h.log, "found a reverse_proxy that sends requests to another server than authorization_server: the gateway checks them with one server, and another answers them",
-			w.behind[0].place, cure, slog.Any("sends_to", elsewhere), slog.String("authorization_server", h.AuthorizationServer.URL))
+		doubt(h.doubtful(), "found a reverse_proxy that sends requests to another server than authorization_server: the gateway checks them with one server, and another answers them",
+			"proxy-elsewhere", w.behind[0].place, cure, slog.Any("sends_to", elsewhere), slog.String("authorization_server", h.AuthorizationServer.URL))
 	}
 }
 
@@ -114,7 +108,7 @@ func withoutTLS(p *reverseproxy.Handler) bool {
 // warnOtherBodies says what the word gives away.
 func (h *Handler) warnOtherBodies(place string) {
 	if h.OtherBodies == "pass" {
-		doubt(h.log, "forwards JSON bodies to endpoints where clients authenticate (other_bodies pass), for clients with HTTP Basic that the registry does not know; an authorization server that prefers the body to the header could take them for other clients",
-			place+"/other_bodies", "take it away as soon as the bank's own clients send forms")
+		doubt(h.doubtful(), "forwards JSON bodies to endpoints where clients authenticate (other_bodies pass), for clients with HTTP Basic that the registry does not know; an authorization server that prefers the body to the header could take them for other clients",
+			"other-bodies", place+"/other_bodies", "take it away as soon as the bank's own clients send forms")
 	}
 }

@@ -68,13 +68,13 @@ func (h *Handler) checkClientAuth(ctx caddy.Context, running map[string]*caddyht
 	}
 	switch {
 	case best == certificatesIgnored:
-		doubt(h.log, "the site requests no client certificate (client_auth)", place, clientAuthCure, slog.String("consequence", h.withoutCertificates()))
+		doubt(h.doubtful(), "the site requests no client certificate (client_auth)", "client-auth-missing", place, clientAuthCure, slog.String("consequence", h.withoutCertificates()))
 	case best == certificatesUnverified:
-		doubt(h.log, "the site verifies no client certificate (client_auth has mode request or require, which is also the default without trust_pool)",
-			place, clientAuthCure, slog.String("consequence", h.withoutCertificates()))
+		doubt(h.doubtful(), "the site verifies no client certificate (client_auth has mode request or require, which is also the default without trust_pool)",
+			"client-auth-unverified", place, clientAuthCure, slog.String("consequence", h.withoutCertificates()))
 	case strictest == certificatesDemanded:
-		doubt(h.log, "the site requires a client certificate on every connection (client_auth has mode require_and_verify, which is also the default with trust_pool): clients without one, such as browsers, cannot reach discovery and the authorization server's pages",
-			place, "write mode verify_if_given in client_auth: the gateway demands a certificate where one is needed")
+		doubt(h.doubtful(), "the site requires a client certificate on every connection (client_auth has mode require_and_verify, which is also the default with trust_pool): clients without one, such as browsers, cannot reach discovery and the authorization server's pages",
+			"client-auth-required", place, "write mode verify_if_given in client_auth: the gateway demands a certificate where one is needed")
 	}
 	return nil
 }
@@ -213,8 +213,8 @@ func (h *Handler) warnOfProxies(ctx caddy.Context, running map[string]*caddyhttp
 	if v := reflect.ValueOf(server).Elem().FieldByName("trustedProxies"); v.IsValid() && v.Kind() == reflect.Interface && v.IsNil() && !server.TrustedProxiesUnix {
 		for name, one := range running {
 			if one == server {
-				doubt(h.log, "ignores every client certificate in a header, because client_certificate header trusts connections from trusted_proxies alone, and there are none",
-					"apps/http/servers/"+name+"/trusted_proxies", "write in the global options: servers { trusted_proxies static <addresses of the load balancer> }", slog.String("consequence", h.withoutCertificates()))
+				doubt(h.doubtful(), "ignores every client certificate in a header, because client_certificate header trusts connections from trusted_proxies alone, and there are none",
+					"trusted-proxies-missing", "apps/http/servers/"+name+"/trusted_proxies", "write in the global options: servers { trusted_proxies static <addresses of the load balancer> }", slog.String("consequence", h.withoutCertificates()))
 			}
 		}
 	}

@@ -11,15 +11,24 @@ import (
 // The store's directory is written to when the store is opened, never before: caddy
 // validate runs beside a gateway. Until then it is judged by owner and mode.
 
+// directoryDoubt is what speaks against a directory, by the name of its check.
+type directoryDoubt struct{ check, problem string }
+
+// Checks of the store's directory.
+const (
+	storeNotWritable  = "store-not-writable"
+	storeOpenToOthers = "store-open-to-others"
+)
+
 // judgeDirectory returns what speaks against a directory as the store's, none or
 // several, in words. An error is what no user could work with. It is judged for the user
 // that runs this process; root may do everything, so that for it only the rights of
 // others count.
-func judgeDirectory(dir string, me identity) (doubts []string, err error) {
+func judgeDirectory(dir string, me identity) (doubts []directoryDoubt, err error) {
 	existing, info, err := nearest(dir)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return []string{fmt.Sprintf("%s cannot be looked at by user %s: %v", dir, me, err)}, nil
+		return []directoryDoubt{{storeNotWritable, fmt.Sprintf("%s cannot be looked at by user %s: %v", dir, me, err)}}, nil
 	case err != nil:
 		return nil, err
 	case !info.IsDir():
@@ -35,15 +44,15 @@ func judgeDirectory(dir string, me identity) (doubts []string, err error) {
 		if existing != dir {
 			what += ", and cannot make " + dir
 		}
-		return []string{what}, nil
+		return []directoryDoubt{{storeNotWritable, what}}, nil
 	}
 	if existing != dir {
 		return nil, nil
 	}
 	if mode&0o022 != 0 {
-		doubts = append(doubts, fmt.Sprintf("%s has mode %04o: others than user %s can put in clients, and take them away", dir, mode, o))
+		doubts = append(doubts, directoryDoubt{storeOpenToOthers, fmt.Sprintf("%s has mode %04o: others than user %s can put in clients, and take them away", dir, mode, o)})
 	} else if mode&0o007 != 0 {
-		doubts = append(doubts, fmt.Sprintf("%s has mode %04o: everybody on this machine can look into it", dir, mode))
+		doubts = append(doubts, directoryDoubt{storeOpenToOthers, fmt.Sprintf("%s has mode %04o: everybody on this machine can look into it", dir, mode)})
 	}
 	return append(doubts, judgeFiles(dir, me)...), nil
 }
@@ -53,7 +62,7 @@ const maxJudged = 1000
 
 // judgeFiles finds one that this process cannot write, as they are after a start as
 // another user.
-func judgeFiles(dir string, me identity) []string {
+func judgeFiles(dir string, me identity) []directoryDoubt {
 	d, err := os.Open(dir)
 	if err != nil {
 		return nil // its mode says so
@@ -66,7 +75,7 @@ func judgeFiles(dir string, me identity) []string {
 			continue
 		}
 		if o, known := ownerOf(info); known && !o.mayWrite(me, info.Mode().Perm()) {
-			return []string{fmt.Sprintf("%s belongs to user %s and has mode %04o, so that user %s cannot write it", filepath.Join(dir, entry.Name()), o, info.Mode().Perm(), me)}
+			return []directoryDoubt{{storeNotWritable, fmt.Sprintf("%s belongs to user %s and has mode %04o, so that user %s cannot write it", filepath.Join(dir, entry.Name()), o, info.Mode().Perm(), me)}}
 		}
 	}
 	return nil

@@ -58,11 +58,18 @@ func TestStoreDirectoryPermissions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if c.want == "" && len(doubts) > 0 || !strings.Contains(strings.Join(doubts, "; "), c.want) {
+			if c.want == "" && len(doubts) > 0 || !strings.Contains(problems(doubts), c.want) {
 				t.Errorf("%q, want %q", doubts, c.want)
 			}
 		})
 	}
+}
+
+func problems(doubts []directoryDoubt) (text string) {
+	for _, one := range doubts {
+		text += one.problem + "; "
+	}
+	return text
 }
 
 func TestMissingStoreDirectory(t *testing.T) {
@@ -72,7 +79,7 @@ func TestMissingStoreDirectory(t *testing.T) {
 	if doubts, err := judgeDirectory(missing, thisUser()); err != nil || len(doubts) > 0 {
 		t.Errorf("got %v, %v, want no doubts", doubts, err)
 	}
-	if doubts, err := judgeDirectory(missing, other); err != nil || len(doubts) != 1 || !strings.HasSuffix(doubts[0], "cannot write into it, and cannot make "+missing) {
+	if doubts, err := judgeDirectory(missing, other); err != nil || len(doubts) != 1 || !strings.HasSuffix(doubts[0].problem, "cannot write into it, and cannot make "+missing) {
 		t.Errorf("got %v, %v, want one doubt, that it cannot make %s", doubts, err, missing)
 	}
 	file := filepath.Join(dir, "000001.vlog")
@@ -87,7 +94,7 @@ func TestMissingStoreDirectory(t *testing.T) {
 	if err := os.Chmod(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if doubts, err := judgeDirectory(dir, other); err != nil || len(doubts) != 2 || !strings.Contains(doubts[1], file+" belongs to") {
+	if doubts, err := judgeDirectory(dir, other); err != nil || len(doubts) != 2 || !strings.Contains(doubts[1].problem, file+" belongs to") {
 		t.Errorf("got %v, %v, want two doubts, the second about %s", doubts, err, file)
 	}
 	t.Setenv("DCR_TEST_SECRET", "x")
