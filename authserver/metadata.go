@@ -96,12 +96,15 @@ func (s *Server) readMetadata(raw []byte) (*Metadata, error) {
 	if err := m.readEndpoints(s, issuer); err != nil {
 		return nil, err
 	}
+	var lacks []error
 	if m.bindsTokens, _, err = document.Bool("tls_client_certificate_bound_access_tokens"); err != nil {
-		return nil, fmt.Errorf("tls_client_certificate_bound_access_tokens %w", err)
+		lacks = append(lacks, fmt.Errorf("tls_client_certificate_bound_access_tokens %w", err))
 	}
 	m.gatewayBinds = s.BindsTokens && !m.bindsTokens
-	if m.Supported, m.bridge, err = s.supportedMetadata(document); err != nil {
-		return nil, err
+	var unusable []error
+	m.Supported, m.bridge, unusable = s.supportedMetadata(document)
+	if lacks = append(lacks, unusable...); len(lacks) > 0 {
+		return nil, &UnfitError{lacks, m}
 	}
 	m.listsRequestObject = document.Has("request_object_signing_alg_values_supported")
 	if target := m.Path("jwks_uri"); target != "" {

@@ -80,13 +80,15 @@ func withoutCode(a *verify.SupportedMetadata) error {
 
 // supportedMetadata cuts the operator's lists down to what the AS says that it can do.
 // The operator's order stays: the preferred value is first. How clients authenticate
-// is not the AS's matter alone: in bridge mode they do so at the gateway.
-func (s *Server) supportedMetadata(document strictjson.Object) (a verify.SupportedMetadata, b bridging, err error) {
+// is not the AS's matter alone: in bridge mode they do so at the gateway. wrong is all that
+// registrations cannot do without.
+func (s *Server) supportedMetadata(document strictjson.Object) (a verify.SupportedMetadata, b bridging, wrong []error) {
 	a = s.Supported
 	for _, c := range lists(&a) {
 		supported, ok, err := document.Strings(c.name)
 		if err != nil {
-			return a, b, fmt.Errorf("%s %w", c.name, err)
+			wrong = append(wrong, fmt.Errorf("%s %w", c.name, err))
+			continue
 		}
 		if !ok {
 			continue // an AS that does not say is tried
@@ -98,23 +100,25 @@ func (s *Server) supportedMetadata(document strictjson.Object) (a verify.Support
 			}
 		}
 		if c.needed && len(both) == 0 || c.name == "response_types_supported" && len(both) == 0 && len(supported) > 0 && slices.Contains(a.GrantTypes, authorizationCode) {
-			return a, b, &NothingInCommonError{c.name, supported, *c.values}
+			wrong = append(wrong, &NothingInCommonError{c.name, supported, *c.values})
+			continue // the configured values stay, so that nothing else seems to be wrong
 		}
 		*c.values = both
 	}
 	if err := withoutCode(&a); err != nil {
-		return a, b, err
+		wrong = append(wrong, err)
 	}
 	// An AS without the endpoint has no CIBA, whatever it leaves unsaid.
 	if !document.Has("backchannel_authentication_endpoint") || !slices.Contains(a.GrantTypes, verify.GrantCIBA) || len(a.BackchannelModes) == 0 || len(a.BackchannelAlgs) == 0 {
 		a.BackchannelModes, a.BackchannelAlgs = nil, nil
 		a.GrantTypes = slices.DeleteFunc(slices.Clone(a.GrantTypes), func(g string) bool { return g == verify.GrantCIBA })
 	}
+	var err error
 	if b, a.AuthMethods, err = s.bridging(document, a.AuthSigningAlgs); err != nil {
-		return a, b, err
+		wrong = append(wrong, err)
 	}
 	if !slices.Contains(b.native, "private_key_jwt") && slices.Contains(a.AuthMethods, "private_key_jwt") {
 		a.AuthSigningAlgs = s.Supported.AuthSigningAlgs // of assertions for the gateway
 	}
-	return a, b, nil
+	return a, b, wrong
 }
