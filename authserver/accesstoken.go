@@ -65,7 +65,7 @@ func (s *Server) introspect(ctx context.Context, m *Metadata, raw string) (*veri
 	case err != nil:
 		return nil, err
 	case said == tokenUnsupported:
-		s.logCondition(true, slog.LevelWarn, "verifies access tokens by their signature alone: the authorization server does not introspect them (unsupported_token_type)",
+		s.logCondition(nil, "", true, slog.LevelWarn, "verifies access tokens by their signature alone: the authorization server does not introspect them (unsupported_token_type)",
 			"write validate jwt if that is meant, or have the server introspect JWTs")
 		return s.checkJWT(ctx, m, raw, s.tokenAudience(m))
 	case said == tokenInactive:

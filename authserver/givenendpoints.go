@@ -64,27 +64,39 @@ type shortcomings struct {
 func (s *Server) logMissingEndpoints(m *Metadata) {
 	const noIntrospection = "the authorization server names no introspection_endpoint of its own origin"
 	introspects := m.Path("introspection_endpoint") != ""
-	s.logCondition(s.introspectionOnly && !introspects, slog.LevelError,
+	s.logCondition(m, "as-introspection-missing", s.introspectionOnly && !introspects, slog.LevelError,
 		"refuses registrations with an access token, and their management, with 503: validate introspection is written, and "+noIntrospection,
 		"write introspection_endpoint <path> in authorization_server, or validate jwt where access tokens are signed JWTs")
-	s.logCondition(s.Validate == Introspection && !s.introspectionOnly && !introspects, slog.LevelWarn,
+	s.logCondition(m, "as-introspection-missing", s.Validate == Introspection && !s.introspectionOnly && !introspects, slog.LevelWarn,
 		"verifies access tokens by their signature alone: "+noIntrospection,
 		"write introspection_endpoint <path> in authorization_server, or validate jwt if that is meant")
-	s.logCondition(m.gatewayBinds && !introspects, slog.LevelWarn,
+	s.logCondition(m, "as-introspection-missing", m.gatewayBinds && !introspects, slog.LevelWarn,
 		"does not announce tls_client_certificate_bound_access_tokens (bind_access_tokens), because resource servers could not see to which certificate a token is bound: "+noIntrospection,
 		"write introspection_endpoint <path> in authorization_server if it has one, or leave bind_access_tokens out")
-	s.logCondition(s.RegistrarID != "" && m.Path("revocation_endpoint") == "", slog.LevelWarn,
+	s.logCondition(m, "as-revocation-missing", s.RegistrarID != "" && m.Path("revocation_endpoint") == "", slog.LevelWarn,
 		"cannot revoke used registration tokens, which stay valid at the authorization server until they expire, although their client is configured: the authorization server names no revocation_endpoint of its own origin",
 		"write revocation_endpoint <path> in authorization_server if it has one")
 	missing := slices.DeleteFunc(slices.Clone(s.Supported.Scopes), func(scope string) bool { return slices.Contains(m.Supported.Scopes, scope) })
-	s.logCondition(len(missing) > 0, slog.LevelWarn,
+	s.logCondition(m, "as-scopes-missing", len(missing) > 0, slog.LevelWarn,
 		"refuses registrations that ask for some of the configured scopes, because the authorization server's scopes_supported lacks them",
 		"add the scopes that you offer to the authorization server's list, or write supports scopes_supported <scope...> in authorization_server where it grants what it does not list; where you do not offer them, write role <software_role> <scope...> for each role that you do", missing...)
 }
 
+// Shortcoming is something of the configuration that a discovery document lets come to nothing.
+type Shortcoming struct {
+	// Check is its name in caddy dcr check.
+	Check string
+	// What is the log message, Cure what to do, Scopes those that it is about, if any.
+	What, Cure string
+	Scopes     []string
+}
+
 // logCondition tells of one when it begins, and when it ends. scopes are those that it is
-// about, if any.
-func (s *Server) logCondition(is bool, level slog.Level, message, cure string, scopes ...string) {
+// about, if any. of is the document that has it, nil for none, and check its name there.
+func (s *Server) logCondition(of *Metadata, check string, is bool, level slog.Level, message, cure string, scopes ...string) {
+	if is && of != nil {
+		of.Shortcomings = append(of.Shortcomings, Shortcoming{check, message, cure, scopes})
+	}
 	s.shortcomings.mu.Lock()
 	defer s.shortcomings.mu.Unlock()
 	what, log := message, s.log.With(slog.String("url", s.URL))

@@ -26,6 +26,10 @@ type Metadata struct {
 	// SupportedMetadata is what a registration may ask for: what the operator allows and
 	// the AS can do.
 	Supported verify.SupportedMetadata
+	// Shortcomings are what of the configuration comes to nothing with it, Foreign its
+	// endpoints of other origins, which are not guarded.
+	Shortcomings []Shortcoming
+	Foreign      []string
 
 	bindsTokens        bool
 	gatewayBinds       bool
@@ -141,6 +145,7 @@ func (m *Metadata) readEndpoints(s *Server, issuer *url.URL) error {
 			u, err := url.Parse(text)
 			if err != nil || !s.own(u, issuer) || path(text) == "" {
 				s.log.Warn("does not guard an endpoint of another origin than the authorization server's", slog.String("endpoint", member.Name), slog.String("url", text))
+				m.Foreign = append(m.Foreign, member.Name+": "+refusal.Quote(text))
 				continue
 			}
 			m.Endpoints = append(m.Endpoints, Endpoint{Name: member.Name, Path: u.EscapedPath(), target: path(text), alias: i == 1})

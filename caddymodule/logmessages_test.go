@@ -39,7 +39,7 @@ var passedOn = map[string]struct {
 	level   string // empty: the argument before the message
 }{
 	"doubt":        {1, "warn"},
-	"logCondition": {2, ""},
+	"logCondition": {4, ""},
 }
 
 // passingOn are the functions that log a message which is not theirs: those of passedOn, one
