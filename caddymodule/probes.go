@@ -52,48 +52,71 @@ func (h *Handler) probeServer() *probe {
 		problem: "cannot use the authorization server's discovery document",
 		first:   probeServerAgain,
 		run: func(ctx context.Context) error {
-			if err := h.as.ProbeDiscovery(ctx); err != nil {
+			err := h.as.ProbeDiscovery(ctx)
+			var unfit *authserver.UnfitError
+			if err != nil && !errors.As(err, &unfit) {
 				return err
+			}
+			if unfit != nil {
+				return &authserver.UnfitError{Lacks: append(slices.Clone(unfit.Lacks), h.checkDocument(unfit.Metadata)...), Metadata: unfit.Metadata}
 			}
 			m, err := h.as.Metadata(ctx)
 			if err != nil {
 				return err
 			}
-			return h.checkDocument(m)
+			if lacks := h.checkDocument(m); len(lacks) > 0 {
+				return &authserver.UnfitError{Lacks: lacks, Metadata: m}
+			}
+			return nil
 		},
-		cure: func(err error) string { return cureOf(err, "authorization_server") },
+		cure: func(err error) string {
+			var unfit *authserver.UnfitError
+			if !errors.As(err, &unfit) {
+				return cureOf(err, "authorization_server")
+			}
+			var cures []string
+			for _, one := range unfit.Lacks {
+				if cure := cureOf(one, "authorization_server"); !slices.Contains(cures, cure) {
+					cures = append(cures, cure)
+				}
+			}
+			return strings.Join(cures, "; ")
+		},
 	}
 }
 
-// misfit is a document that cannot be right for this configuration, with its cure.
-type misfit struct{ what, cure string }
+// misfit is what of a document cannot be right for this configuration, with its cure and
+// the name of its check.
+type misfit struct{ what, cure, check string }
 
 func (m *misfit) Error() string { return m.what }
 
 // checkDocument checks the AS's document against the configuration.
-func (h *Handler) checkDocument(m *authserver.Metadata) error {
+func (h *Handler) checkDocument(m *authserver.Metadata) (lacks []error) {
 	issuer, err := url.Parse(m.Issuer)
 	if err != nil {
-		return err
+		return []error{err}
 	}
 	published := h.issuerPath
 	if len(h.hosts) > 0 {
 		published = "https://" + h.hosts[0] + published
 	}
-	switch {
-	case strings.TrimSuffix(issuer.EscapedPath(), "/") != strings.TrimSuffix(h.issuerPath, "/"),
-		len(h.hosts) > 0 && !slices.ContainsFunc(h.hosts, func(host string) bool { _, ok := meet(host, strings.ToLower(issuer.Hostname())); return ok }):
-		return &misfit{
+	if strings.TrimSuffix(issuer.EscapedPath(), "/") != strings.TrimSuffix(h.issuerPath, "/") ||
+		len(h.hosts) > 0 && !slices.ContainsFunc(h.hosts, func(host string) bool { _, ok := meet(host, strings.ToLower(issuer.Hostname())); return ok }) {
+		lacks = append(lacks, &misfit{
 			fmt.Sprintf("the issuer %s is not the address under which this site publishes the workspace", refusal.Quote(m.Issuer)),
 			"give the authorization server the public URL of this site as issuer (" + published + "), or correct the site's address or the path of authorization_server",
-		}
-	case m.Path("registration_endpoint") == "" && h.Registration != "off":
-		return &misfit{
+			"as-issuer",
+		})
+	}
+	if m.Path("registration_endpoint") == "" && h.Registration != "off" {
+		lacks = append(lacks, &misfit{
 			"the document names no registration_endpoint of the authorization server's own origin: no client can be registered",
 			"switch dynamic client registration on at the authorization server, or write registration off",
-		}
+			"as-registration-missing",
+		})
 	}
-	return nil
+	return lacks
 }
 
 func (h *Handler) probeClient(c authserver.ClientProbe) *probe {
