@@ -40,19 +40,12 @@ func (BadgerStore) CaddyModule() caddy.ModuleInfo {
 
 // Provision settles the directory and judges it. Nothing is opened or made.
 func (b *BadgerStore) Provision(ctx caddy.Context) error {
-	directory := filepath.Join(dataDirectory(), "store")
-	if b.Directory != "" {
-		var err error
-		if directory, err = caddy.NewReplacer().ReplaceOrErr(b.Directory, true, true); err != nil {
-			return fmt.Errorf("directory: %w", err)
-		}
-	}
 	if b.AcceptLoss != "" && !badger.ValidAcceptLoss(b.AcceptLoss) {
 		return fmt.Errorf("accept_loss: %w", errAcceptLoss)
 	}
 	var err error
-	if b.absolute, err = filepath.Abs(directory); err != nil {
-		return err
+	if b.absolute, err = b.Path(); err != nil {
+		return fmt.Errorf("directory: %w", err)
 	}
 	doubts, err := judgeDirectory(b.absolute, thisUser())
 	if err != nil {
@@ -62,6 +55,18 @@ func (b *BadgerStore) Provision(ctx caddy.Context) error {
 		doubt(doubtful{log: ctx.Slogger(), kept: &b.doubts}, "found wrong permissions on the store's directory", one.check, "apps/openbanking_dcr/store/directory", "install -d -o <Caddy's user> -m 700 "+b.absolute+", and chown what is in it", slog.String("problem", one.problem))
 	}
 	return nil
+}
+
+// Path is the absolute directory, with its placeholders filled in.
+func (b *BadgerStore) Path() (string, error) {
+	if b.Directory == "" {
+		return filepath.Abs(filepath.Join(dataDirectory(), "store"))
+	}
+	directory, err := caddy.NewReplacer().ReplaceOrErr(b.Directory, true, true)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(directory)
 }
 
 // UnmarshalCaddyfile reads

@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/gateway"
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/registry/memory"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
 )
 
@@ -43,17 +41,9 @@ func (a *App) Explain(ctx context.Context, workspace string, q Question) (*regis
 	if err != nil {
 		return nil, err
 	}
-	keyset, _, err := registry.NewKeyset()
+	h, end, err := of.onEmptyStore(ctx, q.At)
 	if err != nil {
 		return nil, err
-	}
-	store, err := registry.Open(ctx, registry.Options{Store: memory.Open(memory.Options{}), Sealer: keyset})
-	if err != nil {
-		return nil, err
-	}
-	h, end, err := of.apart(store, q.At)
-	if err != nil {
-		return nil, errors.Join(err, store.Close())
 	}
 	defer end()
 	ctx = context.WithValue(ctx, caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: q.Remote})
