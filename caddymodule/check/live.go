@@ -48,6 +48,9 @@ func (i *inspection) ask() (end func(), err error) {
 				a.of = w
 			}
 		}
+		if i.Progress != nil {
+			i.Progress("the servers of workspace " + one.Workspace)
+		}
 		a.trials = one.Try(i.ctx)
 		a.lists = one.RevocationLists(i.ctx)
 		a.readClock(i.ctx)

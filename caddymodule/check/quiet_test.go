@@ -160,6 +160,25 @@ func TestStoreIsNotTouched(t *testing.T) {
 	}
 }
 
+// TestHashesAreNoSecrets: those of basic_auth are meant to be written.
+func TestHashesAreNoSecrets(t *testing.T) {
+	report := newWorld(t).check(Options{}, "\topenbanking_dcr default", "\tbasic_auth /admin/* {\n\t\tu $2a$14$Zkx19XLiW6VYouLHR5NmfOFU0z2GTNmpkT/5qqR7hx4IjWJPDhjvG\n\t}\n\topenbanking_dcr default")
+	if found := append(report.of("secret-in-clear"), report.of(loads)...); len(found) > 0 {
+		t.Errorf("got %+v, want nothing", found)
+	}
+}
+
+// TestInterruptedCheck: it says so, and makes no findings of it.
+func TestInterruptedCheck(t *testing.T) {
+	w := newWorld(t)
+	w.check(Options{}, private...)
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := run(ctx, Options{Config: filepath.Join(w.dir, "Caddyfile"), Live: true, Progress: func(string) { cancel() }}, w.machine)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want that it was cancelled", err)
+	}
+}
+
 // TestAllThatTheServerLacks: in one finding, beside the issuer and the endpoint.
 func TestAllThatTheServerLacks(t *testing.T) {
 	w := newWorld(t)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -26,7 +27,12 @@ type Options struct {
 	// StopTimeout is how long the service manager waits for a stop. Default: what the unit
 	// caddy.service of systemd says, if there is one.
 	StopTimeout time.Duration
+	// Progress is told of what is asked next. Default: nobody is told.
+	Progress func(what string)
 }
+
+// adapted is where a Caddyfile is wrong, as the adapter ends its message.
+var adapted = regexp.MustCompile(`\bat (\S+:\d+)$`)
 
 // ErrNoConfig is returned where no configuration is given or found.
 var ErrNoConfig = errors.New("there is no configuration: give it with --config, or run this in the folder of the Caddyfile")
@@ -59,7 +65,7 @@ func thisMachine() machine {
 
 // Run makes all checks that can be made. A configuration that does not load is a finding.
 //
-// Errors: ErrNoConfig, and what concerns this machine.
+// Errors: ErrNoConfig, that of ctx, and what concerns this machine.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	return run(ctx, o, thisMachine())
 }
@@ -106,7 +112,7 @@ func run(ctx context.Context, o Options, on machine) (*Report, error) {
 		defer end()
 	}
 	i.make(report, i.reason)
-	return report, nil
+	return report, ctx.Err()
 }
 
 // reason says why a check cannot be made, empty where it can.
@@ -223,6 +229,9 @@ func (i *inspection) fromDoubt(d caddymodule.Doubt) Finding {
 func configurationLoads(i *inspection) {
 	if i.failed != nil {
 		place := ""
+		if m := adapted.FindStringSubmatch(i.failed.Error()); m != nil {
+			place = m[1]
+		}
 		for _, w := range i.workspaces {
 			if strings.Contains(i.failed.Error(), "openbanking_dcr "+w.Workspace+": ") {
 				place = w.place
