@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
 
@@ -83,7 +84,13 @@ func (o *checking) run(c *cobra.Command) error {
 	case o.StopTimeout < 0:
 		return usageError(c, errors.New("--stop-timeout: must be positive"))
 	}
-	report, err := check.Run(c.Context(), o.Options)
+	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt)
+	defer stop()
+	o.Progress = func(what string) { c.PrintErrln("asking " + what) }
+	report, err := check.Run(ctx, o.Options)
+	if ctx.Err() != nil {
+		return errors.New("interrupted: nothing was changed")
+	}
 	if err != nil {
 		return usageError(c, err)
 	}
@@ -201,6 +208,8 @@ func wrapped(text string, width int) (lines []string) {
 		switch {
 		case line == "":
 			line = word
+		case line == "-": // of a list
+			line += " " + word
 		case len(line)+1+len(word) > width:
 			lines = append(lines, line)
 			line = word

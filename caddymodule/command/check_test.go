@@ -88,6 +88,9 @@ func TestCheckOfTheExample(t *testing.T) {
 	if last := regexp.MustCompile(`\nchecked \d+ of \d+ checks, \d+ left out: .*--live\n$`); !last.MatchString(out) || strings.Contains(out, "\x1b") {
 		t.Errorf("got %s, want a last line that counts, and no colours", out)
 	}
+	if got := strings.Join(wrapped("- "+strings.Repeat("x", 20)+" y\x1b[2J zz", 10), "|"); got != "- "+strings.Repeat("x", 20)+"|y?[2J zz" {
+		t.Errorf("wrapped to %q", got)
+	}
 	for line := range strings.Lines(out) {
 		if len(line) > usual+1 && strings.Contains(strings.TrimSpace(line), " ") {
 			t.Errorf("the line is longer than %d: %s", usual, line)
