@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -14,11 +13,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-dcr/caddy-dcr/caddymodule"
+	"github.com/caddy-dcr/caddy-dcr/caddymodule/check"
 	"github.com/caddy-dcr/caddy-dcr/gateway"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
@@ -135,26 +134,7 @@ func provisioned(config, adapter, storage string) (*caddymodule.App, error) {
 	if err != nil {
 		return nil, err
 	}
-	var c caddy.Config
-	if err := caddy.StrictUnmarshalJSON(text, &c); err != nil {
-		return nil, err
-	}
-	// Caddy's own authority makes its keys when it is provisioned: not in the storage of
-	// a gateway that may be running.
-	if c.StorageRaw, err = json.Marshal(map[string]string{"module": "file_system", "root": storage}); err != nil {
-		return nil, err
-	}
-	// What a server says while it starts is not what was asked for.
-	c.Logging = &caddy.Logging{Logs: map[string]*caddy.CustomLog{"default": {BaseLog: caddy.BaseLog{WriterRaw: json.RawMessage(`{"output":"discard"}`)}}}}
-	ctx, err := caddy.ProvisionContext(&c)
-	if err != nil {
-		return nil, err
-	}
-	app, err := ctx.AppIfConfigured("openbanking_dcr")
-	if err != nil {
-		return nil, errors.New("no site of the configuration has the directive openbanking_dcr")
-	}
-	return app.(*caddymodule.App), nil
+	return check.Provision(text, storage)
 }
 
 // question is what the flags ask.
