@@ -186,7 +186,7 @@ var firings = map[string]firing{
 	"as-scopes-missing":        live(answering(`"accounts","payments",`, `"accounts",`), "payments"),
 	"as-endpoints-foreign":     live(answering(`"x"`, `"x"`, `"token_endpoint":"https://auth.`, `"userinfo_endpoint":"https://other.bank.co.uk/userinfo","token_endpoint":"https://auth.`), "other.bank.co.uk"),
 	"as-client-refused":        live(func(w *world) { w.status = http.StatusUnauthorized }, "status 401"),
-	"as-clock":                 live(func(w *world) { w.date = time.Now().Add(-5 * time.Minute) }, "5m0s apart"),
+	"as-clock":                 live(func(w *world) { w.date = time.Now().Add(-5 * time.Hour) }, "5h0m"),
 	"as-certificate-expiring":  live(func(w *world) { w.machine.now = w.as.Certificate().NotAfter.Add(-day) }, "within 30 days"),
 	"as-exposed":               live(func(w *world) { w.outside = true }, "did not pass the gateway"),
 	"directory-unusable":       live(answering(`"kty"`, `"x"`), "cannot be used"),
