@@ -36,7 +36,8 @@ var (
 // Transactions are serializable: there is one order of all updates that
 // explains everything that views and updates have read.
 type Store interface {
-	// View runs f over one consistent snapshot. f must not keep the Reader.
+	// View runs f over one consistent snapshot. f must not keep the Reader. A view may take
+	// minutes, as a backup's does: it holds up no update and no other view, only Close.
 	View(ctx context.Context, f func(Reader) error) error
 
 	// Update runs f and makes its writes durable, all or none, before it
@@ -66,6 +67,14 @@ type Reader interface {
 	// and are greater than after, in byte order. An empty after starts at the
 	// prefix. Listing goes on with the last key as the next after.
 	Scan(prefix, after string, limit int) ([]Entry, error)
+	// Keys is Scan without the values. It reads none, so that its cost does not grow with them.
+	Keys(prefix, after string, limit int) ([]string, error)
+}
+
+// Sequenced is what a Reader says whose engine numbers its commits.
+type Sequenced interface {
+	// Sequence is the number of the last commit that the snapshot holds.
+	Sequence() uint64
 }
 
 // Writer is what one update sees: the state before it, plus its own writes. It
@@ -89,4 +98,7 @@ type Writer interface {
 type Entry struct {
 	Key   string
 	Value []byte
+	// Expires is when the engine may forget the key, zero for never. An engine that counts
+	// in seconds has rounded it up.
+	Expires time.Time
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -20,29 +21,66 @@ func (r reader) Scan(prefix, after string, limit int) ([]registry.Entry, error) 
 	if limit <= 0 {
 		return nil, nil
 	}
+	var entries []registry.Entry
+	err := r.list(prefix, after, func(item *badger.Item) (bool, error) {
+		data, err := value(r.txn, item)
+		if errors.Is(err, registry.ErrNotFound) {
+			return true, nil // Expired while it was read.
+		}
+		if err != nil {
+			return false, err
+		}
+		entries = append(entries, registry.Entry{Key: string(item.Key()), Value: data, Expires: expires(item)})
+		return len(entries) < limit, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return entries, nil
+}
+
+func (r reader) Keys(prefix, after string, limit int) ([]string, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	var keys []string
+	err := r.list(prefix, after, func(item *badger.Item) (bool, error) {
+		keys = append(keys, string(item.Key()))
+		return len(keys) < limit, nil
+	})
+	return keys, err
+}
+
+// Sequence is registry.Sequenced's. Commits have no gaps in their numbers, see chainKey.
+func (r reader) Sequence() uint64 { return r.txn.ReadTs() }
+
+// list calls f with what a listing has, in order, until it returns false or an error.
+func (r reader) list(prefix, after string, f func(*badger.Item) (more bool, err error)) error {
 	options := badger.DefaultIteratorOptions
 	options.Prefix = []byte(prefix)
 	// Prefetching starts a goroutine per entry and reads beyond the limit.
 	options.PrefetchValues = false
+	// An iterator keeps the files that it reads from, so it does not outlive a page.
 	it := r.txn.NewIterator(options)
 	defer it.Close()
-
-	var entries []registry.Entry
-	for it.Seek(start(prefix, after)); it.Valid() && len(entries) < limit; it.Next() {
+	for it.Seek(start(prefix, after)); it.Valid(); it.Next() {
 		item := it.Item()
 		if bytes.HasPrefix(item.Key(), []byte(reservedHere)) {
 			continue
 		}
-		data, err := value(r.txn, item)
-		if errors.Is(err, registry.ErrNotFound) {
-			continue // Expired while it was read.
+		if more, err := f(item); err != nil || !more {
+			return err
 		}
-		if err != nil {
-			return nil, err
-		}
-		entries = append(entries, registry.Entry{Key: string(item.Key()), Value: data})
 	}
-	return entries, nil
+	return nil
+}
+
+// expires is when Badger forgets an entry, zero for never.
+func expires(item *badger.Item) time.Time {
+	if item.ExpiresAt() == 0 {
+		return time.Time{}
+	}
+	return time.Unix(int64(item.ExpiresAt()), 0)
 }
 
 // start is the least key that is greater than after and not before the prefix.

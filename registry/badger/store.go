@@ -33,6 +33,7 @@ var (
 	_ registry.Store     = (*Store)(nil)
 	_ registry.Exclusive = (*Store)(nil)
 	_ registry.Roomy     = (*Store)(nil)
+	_ registry.Sequenced = reader{}
 )
 
 var (
@@ -83,7 +84,9 @@ func (f *failure) err() error {
 }
 
 // View runs f over one consistent snapshot. It waits for a commit under way, so
-// that it sees every update that has returned. The error is f's, or that of a
+// that it sees every update that has returned. While a view lasts, what is replaced or
+// deleted after it began stays on the disk, and Badger remembers 50 bytes of each commit
+// that others read. The error is f's, or that of a
 // ctx that had ended before, or registry.ErrClosed or ErrFailed.
 func (s *Store) View(ctx context.Context, f func(registry.Reader) error) error {
 	if err := s.calls.Begin(); err != nil {

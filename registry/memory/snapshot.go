@@ -28,18 +28,38 @@ func (s snapshot) Scan(prefix, after string, limit int) ([]registry.Entry, error
 		return nil, nil
 	}
 	var entries []registry.Entry
+	s.list(prefix, after, func(n *node) bool {
+		entries = append(entries, registry.Entry{Key: n.key, Value: bytes.Clone(n.write.Value), Expires: n.write.Expires})
+		return len(entries) < limit
+	})
+	return entries, nil
+}
+
+func (s snapshot) Keys(prefix, after string, limit int) ([]string, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	var keys []string
+	s.list(prefix, after, func(n *node) bool {
+		keys = append(keys, n.key)
+		return len(keys) < limit
+	})
+	return keys, nil
+}
+
+// list calls f with what a listing has, in order, until it returns false.
+func (s snapshot) list(prefix, after string, f func(*node) bool) {
 	s.tree.ascend(max(prefix, after), func(n *node) bool {
 		if !strings.HasPrefix(n.key, prefix) {
 			return false
 		}
 		// An empty after means none, so an entry whose key is the prefix belongs to
 		// the listing, unless it is the one to go on after.
-		if (after == "" || n.key != after) && !s.expired(n.write) {
-			entries = append(entries, registry.Entry{Key: n.key, Value: bytes.Clone(n.write.Value)})
+		if after != "" && n.key == after || s.expired(n.write) {
+			return true
 		}
-		return len(entries) < limit
+		return f(n)
 	})
-	return entries, nil
 }
 
 func (s snapshot) expired(w engine.Write) bool { return w.Expiring && s.now().After(w.Expires) }

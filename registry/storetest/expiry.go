@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -29,6 +30,7 @@ var expiries = []test{
 		update(t, s, func(w registry.Writer) error { return w.Delete("a") })
 		wantAbsent(t, s, "a")
 	}},
+	{"a scan tells when an entry ends", scannedExpiry},
 }
 
 // neverBefore takes expiries that an engine which counts in seconds would round
@@ -81,5 +83,36 @@ func passedExpiry(t *testing.T, s registry.Store) {
 			}
 			return nil
 		})
+	}
+}
+
+// scannedExpiry: what is put back with the expiry that a scan tells ends no earlier than it
+// did, and at most a second later.
+func scannedExpiry(t *testing.T, s registry.Store) {
+	expires := time.Now().Add(time.Hour).Truncate(time.Second).Add(300 * time.Millisecond)
+	update(t, s, func(w registry.Writer) error {
+		return errors.Join(w.PutExpiring("ends", []byte("x"), expires), w.PutExpiring("lasts after all", []byte("x"), expires), w.Put("lasts", []byte("x")))
+	})
+	update(t, s, func(w registry.Writer) error { return w.Put("lasts after all", []byte("y")) })
+	for range 2 {
+		var entries []registry.Entry
+		err := s.View(t.Context(), func(r registry.Reader) (err error) {
+			entries, err = r.Scan("", "", 10)
+			return err
+		})
+		if err != nil || len(entries) != 3 {
+			t.Fatalf("got %+v, %v, want three entries", entries, err)
+		}
+		if got := entries[0].Expires; got.Before(expires) || got.After(expires.Add(time.Second)) {
+			t.Errorf("%s ends at %v, want %v, or up to a second later", entries[0].Key, got, expires)
+		}
+		for _, e := range entries[1:] {
+			if !e.Expires.IsZero() {
+				t.Errorf("%s ends at %v, want never", e.Key, e.Expires)
+			}
+		}
+		// Once more with what was told: it is the same to the nanosecond.
+		expires = entries[0].Expires
+		update(t, s, func(w registry.Writer) error { return w.PutExpiring("ends", []byte("x"), expires) })
 	}
 }

@@ -20,9 +20,18 @@ func scan(t *testing.T, s registry.Store, prefix, after string, limit int) []str
 	var found []string
 	err := s.View(t.Context(), func(r registry.Reader) error {
 		entries, err := r.Scan(prefix, after, limit)
+		if err != nil {
+			return err
+		}
+		var scanned []string
 		found = nil
 		for _, e := range entries {
+			scanned = append(scanned, e.Key)
 			found = append(found, e.Key+"="+string(e.Value))
+		}
+		keys, err := r.Keys(prefix, after, limit)
+		if !slices.Equal(keys, scanned) {
+			t.Errorf("keys of %q after %q: got %q, want those of the scan, %q", prefix, after, keys, scanned)
 		}
 		return err
 	})

@@ -1,7 +1,9 @@
 package storetest
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -12,6 +14,7 @@ import (
 var snapshots = []test{
 	{"a view stays where it began", stillView},
 	{"a view under writers", viewUnderWriters},
+	{"a long view", longView},
 }
 
 // stillView changes everything in the middle of a view.
@@ -37,10 +40,18 @@ func stillView(t *testing.T, s registry.Store) {
 		if err != nil {
 			return err
 		}
-		if got := fmt.Sprintf("%s", entries); got != "[{k/1 old} {k/2 old} {k/3 old}]" {
-			return fmt.Errorf("scan after a change: %s", got)
+		var got []string
+		for _, e := range entries {
+			got = append(got, e.Key+"="+string(e.Value))
 		}
-		return nil
+		if want := []string{"k/1=old", "k/2=old", "k/3=old"}; !slices.Equal(got, want) {
+			return fmt.Errorf("scan after a change: got %q, want %q", got, want)
+		}
+		keys, err := r.Keys("k/", "", 10)
+		if want := []string{"k/1", "k/2", "k/3"}; err == nil && !slices.Equal(keys, want) {
+			err = fmt.Errorf("keys after a change: got %q, want %q", keys, want)
+		}
+		return err
 	})
 	if err != nil {
 		t.Error(err)
@@ -106,4 +117,57 @@ func sameEverywhere(r registry.Reader) error {
 		err = fmt.Errorf("the last is %s where the first is %s", last, first)
 	}
 	return err
+}
+
+// longView reads page by page, as a backup does, while every key is replaced between two
+// pages, again and again, and every second one is deleted. Values are of both kinds that an
+// engine may keep apart, small and large.
+func longView(t *testing.T, s registry.Store) {
+	const keys, page = 60, 7
+	value := func(k, round int) []byte {
+		size := 20
+		if k%2 == 1 {
+			size = 20 << 10
+		}
+		return bytes.Repeat([]byte{byte(round)}, size)
+	}
+	key := func(k int) string { return fmt.Sprintf("long/%02d", k) }
+	write := func(round int) {
+		for k := range keys {
+			update(t, s, func(w registry.Writer) error {
+				if round > 0 && k%4 == round%4 {
+					return w.Delete(key(k))
+				}
+				return w.Put(key(k), value(k, round))
+			})
+		}
+	}
+	write(0)
+	err := s.View(t.Context(), func(r registry.Reader) error {
+		seen := 0
+		for after, round := "", 1; ; round++ {
+			entries, err := r.Scan("long/", after, page)
+			if err != nil {
+				return err
+			}
+			for _, e := range entries {
+				if e.Key != key(seen) || !bytes.Equal(e.Value, value(seen, 0)) {
+					return fmt.Errorf("got %s with %.10q of %d bytes, want %s as it was when the view began", e.Key, e.Value, len(e.Value), key(seen))
+				}
+				seen++
+				after = e.Key
+			}
+			if len(entries) < page {
+				break
+			}
+			write(round)
+		}
+		if seen != keys {
+			return fmt.Errorf("got %d keys, want %d", seen, keys)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
