@@ -40,7 +40,8 @@ var importTable = map[string][]string{
 	"verify/crl":          verification("verify/jwks"),
 	"verify/crl/crltest":  {},
 	"docs":                {},
-	"registry":            verification(),
+	"registry":            verification("registry/backup"),
+	"registry/backup":     {},                       // a file format, of records that it knows nothing of
 	"registry/engine":     verification("registry"), // what engines share
 	"registry/badger":     verification("registry", "registry/engine"),
 	"registry/memory":     verification("registry", "registry/engine"),
