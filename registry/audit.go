@@ -48,6 +48,7 @@ const (
 	AuditSuspended     = "suspended"      // by an operator
 	AuditResumed       = "resumed"        // by an operator
 	AuditConfirmed     = "confirmed"      // an operator has looked after a restore or an accepted loss, see Epoch
+	AuditStoreRestored = "store_restored" // the store was restored from a backup: what comes between this entry and the one before is lost
 )
 
 // Origin is what an AuditEntry has of the request that asked for the change. It is empty

@@ -130,9 +130,8 @@ func (r *Registry) DeclareRestored(ctx context.Context, label string) error {
 		if err := readOwn(w, restoredKey, &seen, &seen.Schema); err != nil {
 			return err
 		}
-		labels := append(seen.Labels, label)
 		e.Cause, e.Label = EpochRestored, label
-		return putRecord(w, restoredKey, &restores{schema, labels[max(0, len(labels)-maxLabels):]})
+		return putRestores(w, seen.Labels, label)
 	})
 	if err != nil {
 		return fmt.Errorf("registry: the restore %q cannot be recorded: %w", label, err)
@@ -140,6 +139,12 @@ func (r *Registry) DeclareRestored(ctx context.Context, label string) error {
 	r.log.Warn("records that the store was restored, as restored declares; refuses tokens, requests and assertions issued up to the epoch, and unknown client_ids until an operator confirms",
 		slog.String("restored", label), slog.Time("epoch", began.Time()))
 	return nil
+}
+
+// putRestores adds a label to those that were seen.
+func putRestores(w Writer, seen []string, label string) error {
+	labels := append(seen, label)
+	return putRecord(w, restoredKey, &restores{schema, labels[max(0, len(labels)-maxLabels):]})
 }
 
 // next is the epoch that begins at a time, after e. An epoch never goes back, also where

@@ -38,6 +38,7 @@ import (
 //	making/...                                 of a version that counted otherwise; not read any more
 //	explanation/<group>/<slot>                 see Explanation
 //	store/keyset, store/epoch, store/restored  about the store itself, see binding, Epoch, restores
+//	store/unopened                             a restore from a backup before the first start, see unopened
 //	loss/<id>                                  the engine's, see Loss
 func key(parts ...string) string {
 	var b strings.Builder

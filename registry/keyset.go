@@ -3,6 +3,7 @@ package registry
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
@@ -12,7 +13,10 @@ import (
 
 // Keyset is the Sealer of Tink: AES-256-GCM with keys that can be rotated. Its
 // JSON form is what Tink's own tool (tinkey) reads and writes; it is a secret.
-type Keyset struct{ aead tink.AEAD }
+type Keyset struct {
+	aead tink.AEAD
+	ids  []uint32
+}
 
 // NewKeyset generates a keyset and its JSON form.
 func NewKeyset() (*Keyset, []byte, error) {
@@ -42,8 +46,23 @@ func newKeyset(h *keyset.Handle) (*Keyset, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the keyset is not for AEAD: %w", err)
 	}
-	return &Keyset{a}, nil
+	k := &Keyset{aead: a}
+	for i := range h.Len() {
+		entry, err := h.Entry(i)
+		if err != nil {
+			return nil, fmt.Errorf("the keyset's key %d: %w", i, err)
+		}
+		if entry.IsPrimary() {
+			k.ids = slices.Insert(k.ids, 0, entry.KeyID())
+		} else {
+			k.ids = append(k.ids, entry.KeyID())
+		}
+	}
+	return k, nil
 }
+
+// KeyIDs names the keys, as tinkey does, that which seals first.
+func (k *Keyset) KeyIDs() []uint32 { return slices.Clone(k.ids) }
 
 // Seal encrypts secret.
 func (k *Keyset) Seal(secret []byte, context string) ([]byte, error) {

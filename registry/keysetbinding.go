@@ -32,6 +32,20 @@ const (
 type binding struct {
 	Schema int    `json:"v"`
 	Seals  []seal `json:"seals"`
+	// Restoring is when a restore began that has not ended; the store is not whole then,
+	// and the schema one that no version opens.
+	Restoring string `json:"restoring,omitempty"`
+}
+
+// readBinding returns the zero value where the store is not bound.
+//
+// Errors: ErrRestoring.
+func readBinding(r getter) (b binding, err error) {
+	err = readOwn(r, bindingKey, &b, &b.Schema)
+	if b.Restoring != "" {
+		return binding{}, fmt.Errorf("%w (begun %s)", ErrRestoring, b.Restoring)
+	}
+	return b, err
 }
 
 type seal struct {
@@ -56,9 +70,9 @@ func Empty(ctx context.Context, s Store) (empty bool, err error) {
 // that is to be written. lost is the id of a binding whose keyset is lost for good.
 func (r *Registry) checkKeyset(ctx context.Context, lost string) (*binding, error) {
 	var b binding
-	err := r.store.View(ctx, func(v Reader) error {
-		b = binding{}
-		return readOwn(v, bindingKey, &b, &b.Schema)
+	err := r.store.View(ctx, func(v Reader) (err error) {
+		b, err = readBinding(v)
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -119,9 +133,9 @@ func (b *binding) id(ctx context.Context, s Store) (string, error) {
 // Options.KeysetLost.
 func BindingID(ctx context.Context, s Store) (string, error) {
 	var b binding
-	err := s.View(ctx, func(v Reader) error {
-		b = binding{}
-		return readOwn(v, bindingKey, &b, &b.Schema)
+	err := s.View(ctx, func(v Reader) (err error) {
+		b, err = readBinding(v)
+		return err
 	})
 	if err != nil {
 		return "", err
@@ -141,7 +155,7 @@ func (b *binding) with(fresh []byte, now time.Time) *binding {
 		}
 		rest = append(rest, s)
 	}
-	return &binding{schema, append([]seal{first}, rest[:min(len(rest), maxSeals-1)]...)}
+	return &binding{Schema: schema, Seals: append([]seal{first}, rest[:min(len(rest), maxSeals-1)]...)}
 }
 
 // checkSeals opens what is there: one that opens shows that it is the store's keyset,

@@ -132,10 +132,14 @@ type Registry struct {
 	attachments map[string][]*attachment
 
 	wake chan struct{}
-	stop context.CancelFunc
-	done chan struct{}
+	// running ends with stop, at Close.
+	running context.Context
+	stop    context.CancelFunc
+	done    chan struct{}
 	// counted is closed when all clients are counted, or nobody counts them any more.
 	counted chan struct{}
+	// backingUp is held while a backup is made.
+	backingUp sync.Mutex
 }
 
 // Open starts a Registry and its outbox. It does not end with ctx but with Close. Before
@@ -165,6 +169,7 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 		return nil, err
 	}
 	ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))
+	r.running = ctx
 	changed, err := r.store.Watch(ctx, outboxPrefix)
 	if err != nil {
 		r.stop()
@@ -176,8 +181,8 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	return r, nil
 }
 
-// Close stops the outbox and closes the store. What the outbox had not finished
-// goes on after the next Open. No other method may be called after it.
+// Close stops the outbox, and a backup that is being made, and closes the store. What the
+// outbox had not finished goes on after the next Open. No other method may be called after it.
 func (r *Registry) Close() error {
 	r.stop()
 	<-r.done

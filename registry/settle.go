@@ -27,6 +27,9 @@ func (r *Registry) settle(ctx context.Context, o Options) error {
 		r.log.Error("cannot write to the store; with the first write that succeeds it binds the store to its keyset, and records the epoch of an accepted loss, which is in force already", slog.Any("error", err))
 		r.store = &settling{Store: engine, first: func(ctx context.Context) error { return r.firstCommit(ctx, engine, b, now) }}
 	}
+	if err := r.takeRestore(ctx); err != nil {
+		return err
+	}
 	return r.DeclareRestored(ctx, o.Restored)
 }
 
