@@ -67,3 +67,10 @@ func userName(id int) string {
 	}
 	return number
 }
+
+// rootBeside is the user that a file belongs to, where root runs this process and the file
+// is another user's: what root makes beside it, that user cannot open.
+func rootBeside(info fs.FileInfo) (user string, is bool) {
+	o, known := ownerOf(info)
+	return o.String(), known && o.user != 0 && os.Geteuid() == 0
+}

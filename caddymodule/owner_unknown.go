@@ -18,3 +18,5 @@ func (identity) String() string                    { return "" }
 func (owner) mayChange(identity, fs.FileMode) bool { return true }
 func (owner) mayWrite(identity, fs.FileMode) bool  { return true }
 func (owner) String() string                       { return "" }
+
+func rootBeside(fs.FileInfo) (user string, is bool) { return "", false }
