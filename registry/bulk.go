@@ -26,7 +26,7 @@ type bulkEntry struct {
 
 const (
 	// bulkUpdates run side by side, and share the syncs of the disk.
-	bulkUpdates = 16
+	bulkUpdates = 32
 	bulkKeys    = MaxUpdateKeys
 	bulkBytes   = MaxUpdateBytes / 2
 )
