@@ -20,7 +20,7 @@ func sealingKeys(b *binding, s Sealer) []uint32 {
 		return []uint32{}
 	}
 	known := k.KeyIDs()
-	ids := slices.Clone(known[:min(1, len(known))])
+	ids := append([]uint32{}, known[:min(1, len(known))]...)
 	for _, seal := range b.Seals {
 		if len(seal.Sealed) < keyName || seal.Sealed[0] != tinkKind {
 			continue

@@ -113,7 +113,7 @@ type Options struct {
 type Registry struct {
 	store  Store
 	roomy  Roomy // nil for a store that knows no disk
-	sealer Sealer
+	sealer *currentSealer
 	now    func() time.Time
 	log    *slog.Logger
 
@@ -138,6 +138,8 @@ type Registry struct {
 	done    chan struct{}
 	// counted is closed when all clients are counted, or nobody counts them any more.
 	counted chan struct{}
+	// resealing wakes runReseal, resealEnded is closed when that has ended.
+	resealing, resealEnded chan struct{}
 	// backingUp is held while a backup is made.
 	backingUp sync.Mutex
 }
@@ -154,9 +156,10 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	}
 	clients := newClientCounts(o.Store)
 	r := &Registry{
-		store: counting{o.Store, generations, backlog, clients}, generations: generations, backlog: backlog, clients: clients, sealer: o.Sealer, now: o.Now, log: o.Logger,
+		store: counting{o.Store, generations, backlog, clients}, generations: generations, backlog: backlog, clients: clients, sealer: newCurrentSealer(o.Sealer), now: o.Now, log: o.Logger,
 		attachments: map[string][]*attachment{}, wake: make(chan struct{}, 1), done: make(chan struct{}), counted: make(chan struct{}), explanations: newExplanations(),
 		admission: admission{workspaces: map[string]*places{}}, confirming: make(chan struct{}, 1),
+		resealing: make(chan struct{}, 1), resealEnded: make(chan struct{}),
 	}
 	r.roomy, _ = o.Store.(Roomy)
 	if r.now == nil {
@@ -178,6 +181,7 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	go r.runOutbox(ctx, changed)
 	go r.runExplanations(ctx)
 	go r.runClientCounts(ctx)
+	go r.runReseal(ctx)
 	return r, nil
 }
 
@@ -188,6 +192,7 @@ func (r *Registry) Close() error {
 	<-r.done
 	<-r.explanations.done
 	<-r.counted
+	<-r.resealEnded
 	return r.store.Close()
 }
 

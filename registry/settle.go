@@ -17,6 +17,9 @@ func (r *Registry) settle(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	if len(b.Seals) > 1 {
+		r.reseal()
+	}
 	engine, now := r.store, r.now()
 	if err := r.firstCommit(ctx, engine, b, now); err != nil {
 		// A disk without room stops changes, and not the gateway. A loss that was accepted
