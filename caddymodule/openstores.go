@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -62,11 +61,12 @@ func (s *openStores) acquire(ctx context.Context, engine Engine, o opening, log 
 			s.leave(key, slot)
 			return nil, slot.err
 		}
-		if slot.store.keyset != sha256.Sum256([]byte(o.keyset)) {
-			return nil, errors.Join(errors.New("the keyset changed while the store is open: restart Caddy instead of reloading it"), s.giveBack(key)())
-		}
 		if !first {
-			if err := slot.store.DeclareRestored(ctx, o.restored); err != nil {
+			err := slot.store.useKeyset(ctx, o.keyset, log)
+			if err == nil {
+				err = slot.store.DeclareRestored(ctx, o.restored)
+			}
+			if err != nil {
 				return nil, errors.Join(err, s.giveBack(key)())
 			}
 		}

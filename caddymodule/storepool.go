@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,10 +22,7 @@ type Engine interface {
 }
 
 // pooled is an open registry.
-type pooled struct {
-	*registry.Registry
-	keyset [sha256.Size]byte
-}
+type pooled struct{ *registry.Registry }
 
 // opening is what the configuration says of the store, beside its engine.
 type opening struct{ keyset, restored, keysetLost string }
@@ -51,7 +47,7 @@ func open(ctx context.Context, engine Engine, o opening, log *slog.Logger) (*poo
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("registry: %w", err), store.Close())
 	}
-	return &pooled{r, sha256.Sum256([]byte(o.keyset))}, nil
+	return &pooled{r}, nil
 }
 
 // keysetName is the file of the keyset that nobody configured.

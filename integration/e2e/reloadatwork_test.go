@@ -58,7 +58,7 @@ func TestReloadThatFails(t *testing.T) {
 	}{
 		{"an unknown word", "nonsense", []gateway.Edit{gateway.Workspace("nonsense")}},
 		{"an unset secret", "NOT_SET", []gateway.Edit{gateway.At("client gateway").Set("gateway", "{env.NOT_SET}")}},
-		{"another keyset", "the keyset changed while the store is open: restart Caddy instead of reloading it", []gateway.Edit{store.After("keyset {file." + keysetFile + "}")}},
+		{"another keyset", "the keyset changed while the store is open, and lacks keys that have sealed what the store holds", []gateway.Edit{store.After("keyset {file." + keysetFile + "}")}},
 		{"a store that does not open", "not a directory", []gateway.Edit{store.Set("badger", filepath.Join(p.Dir, "Caddyfile", "store"))}},
 		{"a port that is taken", "address already in use", []gateway.Edit{withTaken}},
 		{"another store, and a port that is taken", "address already in use", []gateway.Edit{
