@@ -13,6 +13,6 @@ func init() {
 		Usage:     "<command>",
 		Short:     "Operates the Open Banking registration gateway",
 		Long:      "What operators do with the registration gateway, beside running it.",
-		CobraFunc: func(c *cobra.Command) { c.AddCommand(policy(), explain(), checkConfiguration(), restore()); refuseUnknown(c) },
+		CobraFunc: func(c *cobra.Command) { c.AddCommand(policy(), explain(), checkConfiguration(), restore(), keyset()); refuseUnknown(c) },
 	})
 }
