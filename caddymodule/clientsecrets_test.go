@@ -45,7 +45,7 @@ func TestSecretMethodsWarn(t *testing.T) {
 		{[]string{"client_secret_post"}, true, 0},
 	} {
 		var log bytes.Buffer
-		h := &Handler{Workspace: "default/obuk", AuthorizationServer: &AuthorizationServer{}, explains: c.explains, log: slog.New(slog.NewTextHandler(&log, nil))}
+		h := &Handler{Workspace: "default/obuk", app: new(App), AuthorizationServer: &AuthorizationServer{}, explains: c.explains, log: slog.New(slog.NewTextHandler(&log, nil))}
 		h.AuthMethods = c.methods
 		if err := h.checkSecretMethods(); err != nil || strings.Count(log.String(), "FAPI 1 Advanced") != c.want || c.want == 1 && !strings.Contains(log.String(), `methods="client_secret_jwt client_secret_basic"`) {
 			t.Errorf("%q: got %v, %s, want %d warnings of FAPI 1 Advanced", c.methods, err, log.String(), c.want)

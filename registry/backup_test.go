@@ -107,7 +107,7 @@ func everyKind(t testing.TB, s registry.Store) {
 			t.Fatal(err)
 		}
 	}
-	for _, key := range []string{"token/w/1", "jti/w/i/1", "bound/w/1", "assertion/w/r/1", "audit/w/0/1"} {
+	for _, key := range []string{"token/w/1", "jti/w/i/1", "bound/w/1", "assertion/w/r/1", "audit/w/0/1", "history/w/r/0/1"} {
 		if err := s.Update(context.Background(), func(w registry.Writer) error { return w.PutExpiring(key, []byte("{}"), soon) }); err != nil {
 			t.Fatal(err)
 		}
