@@ -239,3 +239,36 @@ func TestAnswerWithoutClientIDIsListed(t *testing.T) {
 		x.nothingLeft()
 	})
 }
+
+// TestOutageIsNoAnswerWithoutClientID: what an AS has not answered at all does not count among
+// the answers that name no client. A client that it has made is still deleted when it is well.
+func TestOutageIsNoAnswerWithoutClientID(t *testing.T) {
+	t.Parallel()
+	run(t, true, func(x *fixture) {
+		unnamed := 0 // how many answers are yet to name no client
+		x.as.set(func() {
+			x.as.fail["create"] = slices.Repeat([]error{refusal.New(refusal.Unavailable, "", "down")}, 6)
+			x.as.fail["create"][0], x.as.fail["create"][1] = registry.ErrLost, registry.ErrLost
+			unnamed = 2
+			x.as.odd = func(p *registry.Provisioned) (*registry.Provisioned, error) {
+				if unnamed == 0 {
+					return p, nil
+				}
+				unnamed--
+				return nil, errors.Join(registry.ErrLost, registry.ErrNoRegistration)
+			}
+		})
+		if _, err := x.Register(x.t.Context(), x.ws, request("jti1", "token1")); !errors.Is(err, registry.ErrLost) {
+			t.Fatalf("%v, want %v", err, registry.ErrLost)
+		}
+		for range 20 {
+			time.Sleep(10 * time.Minute) // fake
+			x.settle()
+		}
+		x.diverged()
+		if unnamed != 0 || x.as.count() != 0 {
+			t.Errorf("%d answers that name no client are left, and %d clients at the AS; want none", unnamed, x.as.count())
+		}
+		x.nothingLeft()
+	})
+}

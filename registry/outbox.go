@@ -197,6 +197,9 @@ func (r *Registry) reschedule(ctx context.Context, k work, cause error) error {
 	}
 	k.key = outboxKey(r.now().Add(pause), id)
 	k.Attempts++
+	if errors.Is(cause, ErrNoRegistration) {
+		k.Unnamed++
+	}
 	k.Tried, k.LastError = r.now().Unix(), errorText(cause)
 	return r.transactDetached(ctx, func(w Writer) error {
 		return errors.Join(w.Delete(before), k.put(w))

@@ -36,7 +36,7 @@ func (r *Registry) undo(ctx context.Context, ws Workspace, k work) error {
 		switch {
 		case errors.Is(err, ErrDetached):
 			lost, err = r.notDeleted(c, err), nil
-		case errors.Is(err, ErrNoRegistration) && k.Attempts+1 >= maxUnnamed:
+		case errors.Is(err, ErrNoRegistration) && k.Unnamed+1 >= maxUnnamed:
 			lost, err = r.answerLost(c, err), nil
 		}
 		if err != nil {

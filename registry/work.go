@@ -48,6 +48,8 @@ type work struct {
 	Tried     int64  `json:"tried,omitempty"`
 	Attempts  int    `json:"attempts,omitempty"`
 	LastError string `json:"last_error,omitempty"`
+	// Unnamed is how many of the attempts had an answer that names no client.
+	Unnamed int `json:"unnamed,omitempty"`
 }
 
 // put is for a nil entry too.
