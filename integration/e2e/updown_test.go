@@ -182,6 +182,7 @@ func insist(ctx context.Context, p *story.Play, client *tpp.Client, a attempt, p
 			return "", ctx.Err()
 		case <-time.After(time.Duration(pause) * time.Second):
 		}
+		client.Close() // the gateway may close a connection that was idle for so long as this is sent
 	}
 	return "", errors.New("the authorization server never came back")
 }
