@@ -16,10 +16,9 @@ require (
 	github.com/quic-go/quic-go v0.63.0
 	golang.org/x/net v0.60.0
 	golang.org/x/sync v0.24.0
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	golang.org/x/sys v0.49.0
 )
-
-require github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // indirect
 
 require (
 	cel.dev/cel-go v0.32.0 // indirect
