@@ -38,7 +38,7 @@ func (c *Client) describe(in Registration, metadataDigest string) {
 		*a.to = v
 	}
 	c.StatementExpires = 0
-	if exp, ok, err := ssa.Claims.NumericDate("exp"); err == nil && ok {
+	if exp, ok, err := ssa.Claims.NumericDate("exp"); err == nil && ok && exp.Year() <= maxYear {
 		c.StatementExpires = exp.Unix()
 	}
 	if in.Certificate != nil {
@@ -49,10 +49,13 @@ func (c *Client) describe(in Registration, metadataDigest string) {
 	}
 }
 
+// maxYear is the last year that RFC 3339 can write: whatever ends later never does.
+const maxYear = 9999
+
 // showedCertificate keeps which certificate the client has last changed itself with.
 func (c *Client) showedCertificate(cert *verify.Certificate) {
 	c.Thumbprint, c.CertificateExpires = cert.Thumbprint, 0
-	if cert.Leaf != nil {
+	if cert.Leaf != nil && cert.Leaf.NotAfter.Year() <= maxYear {
 		c.CertificateExpires = cert.Leaf.NotAfter.Unix()
 	}
 }

@@ -56,7 +56,7 @@ func TestClientKeepsWhenItsPapersExpire(t *testing.T) {
 		}
 		c := x.register(withExpiry("jti1", `{"exp":4102444800}`, time.Unix(4000000000, 0)))
 		expires(c, 4000000000, 4102444800)
-		for jti, claims := range map[string]string{"jti2": `{}`, "jti3": `{"exp":"tomorrow"}`} {
+		for jti, claims := range map[string]string{"jti2": `{}`, "jti3": `{"exp":"tomorrow"}`, "jti5": `{"exp":1893456000000}`} {
 			if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, withExpiry(jti, claims, time.Unix(4000000001, 0))); err != nil {
 				t.Fatal(err)
 			}

@@ -48,9 +48,12 @@ func clientOf(c *registry.Client) Client {
 	}
 }
 
-// timeOf is zero for 0.
+// maxTime is the end of the year 9999: RFC 3339 has no later one.
+const maxTime = 253402300799
+
+// timeOf is zero for 0, and for what RFC 3339 cannot write.
 func timeOf(seconds int64) time.Time {
-	if seconds == 0 {
+	if seconds <= 0 || seconds > maxTime {
 		return time.Time{}
 	}
 	return time.Unix(seconds, 0).UTC()
