@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -108,16 +109,16 @@ func putAuditEntry(w Writer, ws Workspace, e *AuditEntry) error {
 	if retention == 0 {
 		retention = DefaultAuditRetention
 	}
-	at := fmt.Sprintf("%016x/%s", max(e.At.UnixNano(), 0), e.ID)
-	expires := e.At.Add(retention)
-	if err := putExpiringRecord(w, workspacePrefix("audit", e.Workspace)+at, e, expires); err != nil || e.about == "" {
+	entry, expires := auditTime(e.Workspace, e.At)+"/"+e.ID, e.At.Add(retention)
+	if err := putExpiringRecord(w, entry, e, expires); err != nil || e.about == "" {
 		return err
 	}
-	return w.PutExpiring(historyPrefix(e.Workspace, e.about)+at, []byte{}, expires)
+	newestFirst := fmt.Sprintf("%016x/%s", math.MaxInt64-max(e.At.UnixNano(), 0), e.ID)
+	return w.PutExpiring(historyPrefix(e.Workspace, e.about)+newestFirst, []byte(entry), expires)
 }
 
-// historyPrefix is where the changes of one client are listed, by time: each names an entry of
-// the audit trail.
+// historyPrefix is where the changes of one client are listed, the newest first: each is the key
+// of an entry of the audit trail.
 func historyPrefix(workspace, registration string) string {
 	return key("history", workspace, registration) + "/"
 }

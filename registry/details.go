@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 )
 
 // Details are all that the registry knows of one client.
 type Details struct {
 	Stored
+	// Unreadable is why there is no request, statement and certificate in Stored; nil where there is.
+	Unreadable error
 	// Suspensions are those that count for the client.
 	Suspensions []Suspension
 	// Discrepancies are those of the client.
@@ -23,12 +25,8 @@ type Details struct {
 	Tag string
 }
 
-// shownHistory is how many changes Details have, at most; maxHistory how many of one client are
-// looked at for these.
-const (
-	shownHistory = 50
-	maxHistory   = 2000
-)
+// shownHistory is how many changes Details have, at most.
+const shownHistory = 50
 
 // Details returns all of one client as of one moment, but for Outbox.
 //
@@ -42,9 +40,10 @@ func (r *Registry) Details(ctx context.Context, workspace, clientID string) (*De
 			err = fmt.Errorf("%w: this client was deleted", ErrNotFound)
 		}
 		if err == nil {
-			d.Stored, err = r.readStored(v, c)
-		}
-		if err == nil {
+			// A client that cannot be shown whole can be suspended all the same.
+			if d.Stored, d.Unreadable = r.readStored(v, c); d.Unreadable != nil {
+				d.Stored = Stored{Client: c}
+			}
 			d.Tag, err = entityTag(v, c.tagged()...)
 		}
 		if err == nil {
@@ -71,14 +70,13 @@ func (d *Details) readBeside(v Reader, c *Client) (err error) {
 	if d.Discrepancies, err = records[Discrepancy](v, keys); err != nil {
 		return err
 	}
-	prefix := historyPrefix(c.Workspace, c.ID)
-	entries, err := v.Scan(prefix, "", maxHistory)
+	entries, err := v.Scan(historyPrefix(c.Workspace, c.ID), "", shownHistory)
 	if err != nil {
 		return err
 	}
 	keys = nil
-	for _, e := range entries[max(0, len(entries)-shownHistory):] {
-		keys = append(keys, workspacePrefix("audit", c.Workspace)+strings.TrimPrefix(e.Key, prefix))
+	for _, e := range slices.Backward(entries) {
+		keys = append(keys, string(e.Value))
 	}
 	d.History, err = records[AuditEntry](v, keys)
 	return err

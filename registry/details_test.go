@@ -133,3 +133,23 @@ func TestDetailsShowTheNewestHistory(t *testing.T) {
 		}
 	})
 }
+
+// TestDetailsOfADamagedRequest: the client is shown all the same, so that it can be suspended.
+func TestDetailsOfADamagedRequest(t *testing.T) {
+	t.Parallel()
+	run(t, true, func(x *fixture) {
+		c := x.register(unauthorized(t, 1))
+		for _, damage := range []func(w registry.Writer, key string) error{
+			func(w registry.Writer, key string) error { return w.Put(key, []byte("x")) },
+			func(w registry.Writer, key string) error { return w.Delete(key) },
+		} {
+			key := x.keys("document/")[0]
+			if err := x.store.Update(x.t.Context(), func(w registry.Writer) error { return damage(w, key) }); err != nil {
+				t.Fatal(err)
+			}
+			if d := x.details(c); d.Unreadable == nil || d.Tag == "" || d.Client.ClientID != c.ClientID || d.Certificate != nil {
+				t.Errorf("%+v, want the client with a tag, and why there is no request", d)
+			}
+		}
+	})
+}

@@ -32,7 +32,7 @@ import (
 //	crl/<hash>, crl/<hash>/<sum>/<piece>       see KeptCRL
 //	discovered/<workspace>                     of which AS that is, see Documents
 //	audit/<workspace>/<time>/<id>              see AuditEntry
-//	history/<workspace>/<reg>/<time>/<id>      empty, for an entry of the audit trail about a client
+//	history/<workspace>/<reg>/<-time>/<id>     the key of an entry of the audit trail about a client, the newest first
 //	software/<workspace>/<directory>/<software_id>  how many clients a software has, see software
 //	written/<workspace>/<day>/<hash>           what an organisation has had written, see writtenBytes
 //	making/...                                 of a version that counted otherwise; not read any more
