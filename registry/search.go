@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -80,7 +81,7 @@ type SearchPage struct {
 	UpTo int64
 }
 
-// Search finds at most limit clients of the workspaces, one workspace after the other. In each
+// Search finds at most limit clients of the workspaces, one after the other by name. In each
 // the clients come in the order in which they were registered, or with an index of Filter in
 // the order of their ids. It looks at no more than 2,000 records, and then returns what it has
 // found: where Next is not empty, there may be more.
@@ -90,6 +91,8 @@ func (r *Registry) Search(ctx context.Context, workspaces []string, f Filter, cu
 	if err := f.Check(); err != nil {
 		return nil, err
 	}
+	// A reload may give them in another order, and a cursor goes on in the rest of them.
+	workspaces = slices.Sorted(slices.Values(workspaces))
 	s, err := newSearch(r, workspaces, f, cursor, limit)
 	if err != nil {
 		return nil, err

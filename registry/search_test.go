@@ -154,6 +154,22 @@ func TestSearch(t *testing.T) {
 	})
 }
 
+// TestSearchOverAReload: the workspaces come in another order then.
+func TestSearchOverAReload(t *testing.T) {
+	t.Parallel()
+	run(t, true, func(x *fixture) {
+		all := x.crowd(60)
+		page, err := x.Search(x.t.Context(), []string{x.ws.Name, "other"}, registry.Filter{}, "", 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest, err := x.Search(x.t.Context(), []string{"other", x.ws.Name}, registry.Filter{}, page.Next, 1000)
+		if err != nil || len(page.Clients)+len(rest.Clients) != len(all) {
+			t.Errorf("%d and %d clients, %v; want all of %d", len(page.Clients), len(rest.Clients), err, len(all))
+		}
+	})
+}
+
 // TestSearchLooksAtABoundedNumber: a search for what is rare says how far it has looked.
 func TestSearchLooksAtABoundedNumber(t *testing.T) {
 	t.Parallel()
