@@ -121,8 +121,12 @@ func (ch *change) reserve(ctx context.Context) error {
 // refuse tells why the change is not to be made of c as it is now.
 func (ch *change) refuse(w Writer, c *Client) error {
 	if ch.in.Request != nil { // a renewed certificate is no wish of the client's: it may revoke with it
-		if err := refuseSuspended(w, c); err != nil {
-			return err
+		after := *c
+		after.describe(ch.in, ch.metadataDigest)
+		for _, one := range []*Client{c, &after} { // the new statement may be of another directory
+			if err := refuseSuspended(w, one); err != nil {
+				return err
+			}
 		}
 	}
 	if d := ch.in.Client; d != nil && (d.Document != c.Document || d.UpdatedAt != c.UpdatedAt) {

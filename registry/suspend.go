@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
@@ -44,6 +45,8 @@ func (s *Suspension) Check() error {
 		return fmt.Errorf("suspension: workspace and value are required")
 	case !slices.Contains(SuspensionKinds, s.Kind):
 		return fmt.Errorf("suspension: kind %q must be one of %s", s.Kind, strings.Join(SuspensionKinds, ", "))
+	case len(s.Value) > maxFilter || !utf8.ValidString(s.Value):
+		return fmt.Errorf("suspension: value must be UTF-8 of at most %d bytes", maxFilter)
 	case len(s.Reason) > maxReason:
 		return fmt.Errorf("suspension: reason is longer than %d bytes", maxReason)
 	}

@@ -2,10 +2,12 @@ package registry_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
@@ -67,6 +69,7 @@ func TestSuspensionsAreChecked(t *testing.T) {
 	run(t, true, func(x *fixture) {
 		for _, s := range []registry.Suspension{
 			{}, {Workspace: "a", Kind: "client"}, {Kind: "client", Value: "a"}, {Workspace: "a", Kind: "all", Value: "a"},
+			{Workspace: "a", Kind: "client", Value: strings.Repeat("a", 1025)}, {Workspace: "a", Kind: "client", Value: "\xff"},
 			{Workspace: "a", Kind: "client", Value: "a", Act: registry.Act{Reason: string(make([]byte, 501))}},
 		} {
 			if err := x.Suspend(x.t.Context(), s); err == nil {
@@ -96,6 +99,24 @@ func TestSuspendedClientRenews(t *testing.T) {
 		}
 		if _, err := x.Renew(x.t.Context(), x.ws, c.ClientID, certificate(t, "renewed", time.Now().Add(time.Hour))); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// TestStatementOfASuspendedDirectory: a client cannot move to a directory that is suspended.
+func TestStatementOfASuspendedDirectory(t *testing.T) {
+	t.Parallel()
+	run(t, true, func(x *fixture) {
+		c := x.register(request("jti1", ""))
+		if err := x.Suspend(x.t.Context(), registry.Suspension{Workspace: x.ws.Name, Kind: registry.SuspendDirectory, Value: "another"}); err != nil {
+			t.Fatal(err)
+		}
+		in := narrower("jti2")
+		in.Request.Statement.Issuer = &verify.Issuer{Name: "another"}
+		_, err := x.Update(x.t.Context(), x.ws, c.ClientID, in)
+		refused(t, err, refusal.AccessDenied, "suspended")
+		if now, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err != nil || now.Directory != c.Directory || x.as.times("update") != 0 {
+			t.Errorf("%+v, %v, %d updates of the AS; want the client as it was", now, err, x.as.times("update"))
 		}
 	})
 }
