@@ -59,11 +59,17 @@ func (a *Act) Check() error {
 		switch {
 		case text.value == "" || len(text.value) > text.max:
 			return fmt.Errorf("%s: a text of 1 to %d bytes is required", text.name, text.max)
-		case !utf8.ValidString(text.value) || strings.ContainsFunc(text.value, unicode.IsControl):
-			return fmt.Errorf("%s: must be UTF-8 without control characters", text.name)
+		case !utf8.ValidString(text.value) || strings.ContainsFunc(text.value, deceives) || strings.TrimSpace(text.value) != text.value:
+			return fmt.Errorf("%s: must be UTF-8 without control characters, characters that nobody sees, and space at the ends", text.name)
 		}
 	}
 	return nil
+}
+
+// deceives tells whether somebody who reads a text would not see this in it, or sees it in
+// another place.
+func deceives(c rune) bool {
+	return unicode.IsControl(c) || unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp)
 }
 
 // matches refuses a change of something of which the operator has seen another state.

@@ -21,6 +21,8 @@ func TestActCheck(t *testing.T) {
 		"no reason": func(a *registry.Act) { a.Reason = "" }, "a long reason": func(a *registry.Act) { a.Reason = strings.Repeat("x", 501) },
 		"a reason of two lines": func(a *registry.Act) { a.Reason = "a\nb" }, "a reason that is not UTF-8": func(a *registry.Act) { a.Reason = "\xff" },
 		"no operator": func(a *registry.Act) { a.Operator.Name = "" }, "a long operator": func(a *registry.Act) { a.Operator.Name = strings.Repeat("x", 257) },
+		"a blank reason": func(a *registry.Act) { a.Reason = " " }, "an operator with space": func(a *registry.Act) { a.Operator.Name = " Anna" },
+		"an operator that reads from the right": func(a *registry.Act) { a.Operator.Name = "Anna\u202e" }, "an operator with what nobody sees": func(a *registry.Act) { a.Operator.Name = "An\u200bna" },
 		"an operator with a control character": func(a *registry.Act) { a.Operator.Name = "a\x1b[2J" },
 	} {
 		a := ok

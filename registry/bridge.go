@@ -68,7 +68,7 @@ func (r *Registry) RotateSecret(ctx context.Context, workspace, clientID string,
 	}
 	ch := r.newChange(ws, clientID, Registration{}, AuditSecretRotated)
 	ch.replacesCredentials, ch.audit.Act = true, act
-	return run(ctx, ch)
+	return forOperator(run(ctx, ch))
 }
 
 // newCredentials goes on where an update has left a client its secret.

@@ -45,7 +45,16 @@ func (r *Registry) DeleteByOperator(ctx context.Context, workspace, clientID str
 		}
 		return c, err
 	}
-	return run(ctx, d)
+	return forOperator(run(ctx, d))
+}
+
+// forOperator is an error of a change that an operator has made: a client that is gone
+// meanwhile is no invalid token.
+func forOperator(err error) error {
+	if errors.Is(err, errNotManaged) {
+		return fmt.Errorf("%w: this client was deleted", ErrNotFound)
+	}
+	return err
 }
 
 // deletion is a deletion of a client in progress. Once it has begun it does not fail: the
