@@ -9,10 +9,13 @@ import (
 
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
-		Name:      "dcr",
-		Usage:     "<command>",
-		Short:     "Operates the Open Banking registration gateway",
-		Long:      "What operators do with the registration gateway, beside running it.",
-		CobraFunc: func(c *cobra.Command) { c.AddCommand(policy(), explain(), checkConfiguration(), restore(), keyset()); refuseUnknown(c) },
+		Name:  "dcr",
+		Usage: "<command>",
+		Short: "Operates the Open Banking registration gateway",
+		Long:  "What operators do with the registration gateway, beside running it.",
+		CobraFunc: func(c *cobra.Command) {
+			c.AddCommand(policy(), explain(), checkConfiguration(), restore(), keyset())
+			refuseUnknown(c)
+		},
 	})
 }

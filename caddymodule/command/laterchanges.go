@@ -97,6 +97,8 @@ func subjectOf(e registry.AuditEntry) string {
 		parts = append(parts, "software "+refusal.Quote(e.SoftwareID))
 	case e.OrgID != "":
 		parts = append(parts, "organisation "+refusal.Quote(e.OrgID))
+	case e.Directory != "":
+		parts = append(parts, "directory "+refusal.Quote(e.Directory))
 	}
 	return strings.Join(parts, ", ")
 }
