@@ -60,40 +60,43 @@ type route struct {
 	run  func(*call) (any, error)
 	// body: it takes one.
 	body bool
+	// send sends what is no JSON, in place of run.
+	send func(*call, http.ResponseWriter) error
 }
 
 // routes are all that there are.
 var routes = []route{
-	{"GET", "openapi.json", (*call).openAPI, false},
-	{"GET", "status", (*call).status, false},
-	{"GET", "clients", (*call).clients, false},
-	{"GET", "clients/{client_id}", (*call).client, false},
-	{"POST", "clients/{client_id}/suspend", (*call).suspendClient, true},
-	{"POST", "clients/{client_id}/resume", (*call).resumeClient, true},
-	{"POST", "clients/{client_id}/delete", (*call).deleteClient, true},
-	{"POST", "clients/{client_id}/rotate_secret", (*call).rotateClientSecret, true},
-	{"GET", "software/{id}", of(registry.SuspendSoftware, (*call).holder), false},
-	{"POST", "software/{id}/suspend", of(registry.SuspendSoftware, (*call).suspendHolder), true},
-	{"POST", "software/{id}/resume", of(registry.SuspendSoftware, (*call).resumeHolder), true},
-	{"GET", "organisations/{id}", of(registry.SuspendOrganisation, (*call).holder), false},
-	{"POST", "organisations/{id}/suspend", of(registry.SuspendOrganisation, (*call).suspendHolder), true},
-	{"POST", "organisations/{id}/resume", of(registry.SuspendOrganisation, (*call).resumeHolder), true},
-	{"GET", "directories/{id}", of(registry.SuspendDirectory, (*call).holder), false},
-	{"POST", "directories/{id}/suspend", of(registry.SuspendDirectory, (*call).suspendHolder), true},
-	{"POST", "directories/{id}/resume", of(registry.SuspendDirectory, (*call).resumeHolder), true},
-	{"GET", "backlog", (*call).backlog, false},
-	{"GET", "outbox", (*call).outbox, false},
-	{"GET", "discrepancies", (*call).discrepancies, false},
-	{"DELETE", "discrepancies", (*call).dismiss, false},
-	{"GET", "suspensions", (*call).suspensions, false},
-	{"GET", "epoch", (*call).epoch, false},
-	{"POST", "epoch", (*call).confirmEpoch, true},
-	{"POST", "secrets", (*call).rotateSecrets, false},
-	{"GET", "registrations", (*call).registrations, false},
-	{"POST", "clients", (*call).askForClients, false},
-	{"DELETE", "clients", (*call).removeClient, false},
-	{"GET", "audit", (*call).audit, false},
-	{"GET", "explanations", (*call).explanations, false},
+	{method: "GET", path: "openapi.json", run: (*call).openAPI},
+	{method: "GET", path: "status", run: (*call).status},
+	{method: "POST", path: "backup", send: (*call).backup, body: true},
+	{method: "GET", path: "clients", run: (*call).clients},
+	{method: "GET", path: "clients/{client_id}", run: (*call).client},
+	{method: "POST", path: "clients/{client_id}/suspend", run: (*call).suspendClient, body: true},
+	{method: "POST", path: "clients/{client_id}/resume", run: (*call).resumeClient, body: true},
+	{method: "POST", path: "clients/{client_id}/delete", run: (*call).deleteClient, body: true},
+	{method: "POST", path: "clients/{client_id}/rotate_secret", run: (*call).rotateClientSecret, body: true},
+	{method: "GET", path: "software/{id}", run: of(registry.SuspendSoftware, (*call).holder)},
+	{method: "POST", path: "software/{id}/suspend", run: of(registry.SuspendSoftware, (*call).suspendHolder), body: true},
+	{method: "POST", path: "software/{id}/resume", run: of(registry.SuspendSoftware, (*call).resumeHolder), body: true},
+	{method: "GET", path: "organisations/{id}", run: of(registry.SuspendOrganisation, (*call).holder)},
+	{method: "POST", path: "organisations/{id}/suspend", run: of(registry.SuspendOrganisation, (*call).suspendHolder), body: true},
+	{method: "POST", path: "organisations/{id}/resume", run: of(registry.SuspendOrganisation, (*call).resumeHolder), body: true},
+	{method: "GET", path: "directories/{id}", run: of(registry.SuspendDirectory, (*call).holder)},
+	{method: "POST", path: "directories/{id}/suspend", run: of(registry.SuspendDirectory, (*call).suspendHolder), body: true},
+	{method: "POST", path: "directories/{id}/resume", run: of(registry.SuspendDirectory, (*call).resumeHolder), body: true},
+	{method: "GET", path: "backlog", run: (*call).backlog},
+	{method: "GET", path: "outbox", run: (*call).outbox},
+	{method: "GET", path: "discrepancies", run: (*call).discrepancies},
+	{method: "DELETE", path: "discrepancies", run: (*call).dismiss},
+	{method: "GET", path: "suspensions", run: (*call).suspensions},
+	{method: "GET", path: "epoch", run: (*call).epoch},
+	{method: "POST", path: "epoch", run: (*call).confirmEpoch, body: true},
+	{method: "POST", path: "secrets", run: (*call).rotateSecrets},
+	{method: "GET", path: "registrations", run: (*call).registrations},
+	{method: "POST", path: "clients", run: (*call).askForClients},
+	{method: "DELETE", path: "clients", run: (*call).removeClient},
+	{method: "GET", path: "audit", run: (*call).audit},
+	{method: "GET", path: "explanations", run: (*call).explanations},
 }
 
 func serve(w http.ResponseWriter, r *http.Request) error {
@@ -114,6 +117,9 @@ func serve(w http.ResponseWriter, r *http.Request) error {
 		return failed(http.StatusServiceUnavailable, err)
 	}
 	defer c.app.Leave()
+	if way.send != nil {
+		return way.send(c, w)
+	}
 	answer, err := way.run(c)
 	if err != nil {
 		return withStatus(err)

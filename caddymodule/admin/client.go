@@ -21,6 +21,8 @@ type ClientDetails struct {
 	// Certificate is the one that the request came with; null where none was demanded, and for
 	// a client of a version that did not keep it.
 	Certificate *verify.PolicyCertificate `json:"certificate"`
+	// Unreadable is why request, statement and certificate are missing.
+	Unreadable string `json:"unreadable,omitempty"`
 	// JWKSURI is where its keys are, RevokedJWKSURI those that were revoked.
 	JWKSURI        string `json:"jwks_uri,omitempty"`
 	RevokedJWKSURI string `json:"revoked_jwks_uri,omitempty"`
@@ -51,8 +53,13 @@ func (c *call) details(workspace string) (any, error) {
 		return nil, err
 	}
 	c.tag = d.Tag
+	unreadable := ""
+	if d.Unreadable != nil {
+		unreadable = d.Unreadable.Error()
+	}
 	return ClientDetails{
-		Client: clientOf(d.Client), Metadata: &d.Client.Metadata, Request: d.Claims, Statement: d.Statement, Certificate: d.Certificate,
+		Unreadable: unreadable,
+		Client:     clientOf(d.Client), Metadata: &d.Client.Metadata, Request: d.Claims, Statement: d.Statement, Certificate: d.Certificate,
 		JWKSURI: d.Client.JWKSURI, RevokedJWKSURI: d.Client.RevokedJWKSURI, OtherClients: d.Others,
 		Suspensions: nonNil(d.Suspensions), Discrepancies: nonNil(d.Discrepancies), Outbox: nonNil(d.Outbox), History: nonNil(d.History),
 	}, nil

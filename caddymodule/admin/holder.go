@@ -14,10 +14,13 @@ type Holder struct {
 	// Suspension is null for one that is not suspended.
 	Suspension *registry.Suspension `json:"suspension"`
 	// Clients is how many clients it has, of the first 2,000 that were looked at; AllCounted
-	// that there are no more.
+	// that there were no more to look at.
 	Clients    int  `json:"clients"`
 	AllCounted bool `json:"all_counted"`
 }
+
+// maxCounted is more than one search can find.
+const maxCounted = 2001
 
 // holderOf is the suspension that the path names.
 func (c *call) holderOf(kind string) (s registry.Suspension, err error) {
@@ -25,8 +28,13 @@ func (c *call) holderOf(kind string) (s registry.Suspension, err error) {
 		return s, err
 	}
 	s = registry.Suspension{Kind: kind, Value: c.path["id"]}
-	s.Workspace, err = c.workspace()
-	return s, err
+	if s.Workspace, err = c.workspace(); err != nil {
+		return s, err
+	}
+	if err := s.Check(); err != nil {
+		return s, badRequest("%w", err)
+	}
+	return s, nil
 }
 
 // holder shows one.
@@ -49,7 +57,7 @@ func (c *call) showHolder(s registry.Suspension) (any, error) {
 	case registry.SuspendDirectory:
 		f.Directory = s.Value
 	}
-	page, err := c.registry.Search(ctx, []string{s.Workspace}, f, "", maxLimit)
+	page, err := c.registry.Search(ctx, []string{s.Workspace}, f, "", maxCounted)
 	if err != nil {
 		return nil, err
 	}

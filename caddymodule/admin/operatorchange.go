@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
@@ -15,12 +16,20 @@ import (
 // act is what a change has beside what it changes: the reason and the operator, and the entity
 // tag of what the operator has seen. A page of another site can send none of it: neither the
 // media type nor If-Match goes without the leave of the server that is asked (CORS).
-func (c *call) act() (act registry.Act, err error) {
+func (c *call) act() (registry.Act, error) {
+	match, err := c.match()
+	if err != nil {
+		return registry.Act{}, err
+	}
+	act, err := c.said()
+	act.Match = match
+	return act, err
+}
+
+// said is the reason and the operator alone.
+func (c *call) said() (act registry.Act, err error) {
 	if kind, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return act, failed(http.StatusUnsupportedMediaType, errors.New("Content-Type: send application/json"))
-	}
-	if act.Match, err = c.match(); err != nil {
-		return act, err
 	}
 	in, err := c.body("reason", "operator", "local_user")
 	if err != nil {
@@ -55,6 +64,11 @@ func (c *call) match() (string, error) {
 func (c *call) operator(declared, local string) (registry.Operator, error) {
 	switch {
 	case c.r.TLS != nil && len(c.r.TLS.PeerCertificates) > 0:
+		// Whoever has a listed certificate may be able to issue others, with any name: only the
+		// name in one that is listed itself is proven.
+		if !slices.ContainsFunc(c.r.TLS.VerifiedChains, func(chain []*x509.Certificate) bool { return len(chain) == 1 }) {
+			return registry.Operator{}, failed(http.StatusForbidden, errors.New("your certificate is not itself among the public_keys of the admin API's access_control; list it there, or connect with one that is"))
+		}
 		name, err := subject(c.r.TLS.PeerCertificates[0])
 		return registry.Operator{Name: name, Known: registry.ByOperatorCertificate}, err
 	case declared != "" && local != "":

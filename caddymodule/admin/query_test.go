@@ -25,6 +25,7 @@ var good = map[string]struct{ query, body string }{
 	"DELETE discrepancies": {query: workspace + "&kind=answer_lost&registration=x"},
 	"GET epoch":            {}, "POST epoch": {body: `{"reason":"looked"}`},
 	"POST clients": {query: workspace}, "DELETE clients": {query: workspace + "&client_id=nobody&reason=lost"},
+	"POST backup":      {body: change},
 	"GET openapi.json": {},
 	"GET status":       {},
 	"GET clients":      {query: workspace + "&label=DCR&status=active&suspended=false&name=x&registered_after=2026-01-31T00:00:00Z&limit=7"}, "GET clients/{client_id}": {query: workspace},

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math/big"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
@@ -19,12 +20,15 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/caddymodule"
 	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/registry/backup"
 )
 
 // stage is a running gateway whose registry has clients.
 type stage struct {
 	t  *testing.T
 	as *numbering
+	// chains are those of a certificate that is shown.
+	chains [][]*x509.Certificate
 }
 
 func newStage(t *testing.T, clients int) *stage {
@@ -43,7 +47,7 @@ func newStage(t *testing.T, clients int) *stage {
 	as := &numbering{}
 	t.Cleanup(r.Attach(registry.Workspace{Name: "default/obuk", Provisioner: as}))
 	registerMany(t, r, clients)
-	return &stage{t, as}
+	return &stage{t: t, as: as}
 }
 
 // answer is what the API says.
@@ -74,7 +78,7 @@ func (s *stage) askWith(cert *x509.Certificate, method, path, body string, heade
 		}
 	}
 	if cert != nil {
-		r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{cert}}
+		r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{cert}, VerifiedChains: s.chains}
 	}
 	w := httptest.NewRecorder()
 	err := serve(w, r)
@@ -184,7 +188,7 @@ func TestChangesSayWhoAndOfWhat(t *testing.T) {
 		"10 KB":                 {good + strings.Repeat(" ", 17<<10), []string{"If-Match", tag}, 400, "too large"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			s := &stage{t, s.as}
+			s := &stage{t: t, as: s.as}
 			for _, path := range []string{"suspend", "delete"} {
 				s.is(s.ask("POST", "clients/1/"+path, c.body, c.headers...), c.status, c.says)
 			}
@@ -200,6 +204,12 @@ func TestOperatorWithACertificate(t *testing.T) {
 	s := newStage(t, 1)
 	anna := operatorCertificate(t, pkix.Name{CommonName: "Anna", Organization: []string{"A Bank"}})
 	tag := s.ask("GET", "clients/1", "").tag
+	// A chain of two: she may have issued it herself. None: nobody has verified it.
+	for _, chains := range [][][]*x509.Certificate{nil, {{anna, anna}}} {
+		s.chains = chains
+		s.is(s.askWith(anna, "POST", "clients/1/suspend", change, "If-Match", tag), 403, "is not itself among the public_keys")
+	}
+	s.chains = [][]*x509.Certificate{{anna, anna}, {anna}}
 	a := s.is(s.askWith(anna, "POST", "clients/1/suspend", `{"reason":"fraud","operator":"Eve"}`, "If-Match", tag), 200, `"known":"certificate"`)
 	if !strings.Contains(a.says, `"name":"CN=Anna,O=A Bank"`) || strings.Contains(a.says, "Eve") {
 		t.Errorf("%s, want the subject of the certificate", a.says)
@@ -264,7 +274,7 @@ func TestClientFilters(t *testing.T) {
 		s.is(s.ask("GET", "clients?"+query, ""), 400, says)
 	}
 	s.is(s.ask("GET", "clients?workspace=other", ""), 404, "there are default/obuk")
-	for path, says := range map[string]string{"clients/": "there are openapi.json, status, clients", "clients/1/": "there are", "clients//suspend": "there are", "clients/1/2/3": "there are"} {
+	for path, says := range map[string]string{"clients/": "there are openapi.json, status, backup, clients", "clients/1/": "there are", "clients//suspend": "there are", "clients/1/2/3": "there are"} {
 		r := httptest.NewRequest("GET", prefix+path, nil)
 		if err := serve(httptest.NewRecorder(), r); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v, want %q", path, err, says)
@@ -278,4 +288,53 @@ func TestClientFilters(t *testing.T) {
 	if id(first) == id(second.body) || len(second.body["entries"].([]any)) != 1 {
 		t.Errorf("%s after %v, want the other client", second.says, first)
 	}
+}
+
+// TestHolderThatCannotBe: its suspension could be made, and then not be shown.
+func TestHolderThatCannotBe(t *testing.T) {
+	s := newStage(t, 1)
+	for _, id := range []string{strings.Repeat("x", 1025), "%ff"} {
+		s.is(s.ask("GET", "organisations/"+id, ""), 400, "value must be UTF-8")
+		s.is(s.ask("POST", "organisations/"+id+"/suspend", change, "If-Match", `"x"`), 400, "value must be UTF-8")
+	}
+	s.is(s.ask("GET", "suspensions", ""), 200, `"entries":[]`)
+}
+
+// TestBackupIsSent: one file, to operators who say who they are and why.
+func TestBackupIsSent(t *testing.T) {
+	s := newStage(t, 3)
+	s.is(s.ask("POST", "backup", "{}"), 400, "reason: a text")
+	s.is(s.ask("POST", "backup", change, "Content-Type", "text/plain"), 415, "application/json")
+	r := httptest.NewRequest("POST", prefix+"backup", strings.NewReader(change))
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	if err := serve(w, r); err != nil {
+		t.Fatal(err)
+	}
+	h, err := backup.ReadHeader(w.Body)
+	if err != nil || h.Counts["client"] != 3 || w.Header().Get("Content-Type") != "application/octet-stream" {
+		t.Errorf("%+v, %v, want a backup of three clients", h, err)
+	}
+	// The connection breaks when it has begun: no answer is written after that.
+	defer func() {
+		if recover() != http.ErrAbortHandler {
+			t.Error("a backup that broke is not cut off")
+		}
+	}()
+	r = httptest.NewRequest("POST", prefix+"backup", strings.NewReader(change))
+	r.Header.Set("Content-Type", "application/json")
+	_ = serve(&broken{ResponseRecorder: httptest.NewRecorder()}, r)
+}
+
+// broken takes one part of an answer.
+type broken struct {
+	*httptest.ResponseRecorder
+	parts int
+}
+
+func (b *broken) Write(part []byte) (int, error) {
+	if b.parts++; b.parts > 1 {
+		return 0, errors.New("the connection is gone")
+	}
+	return b.ResponseRecorder.Write(part)
 }

@@ -1,0 +1,66 @@
+package admin
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap/exp/zapslog"
+
+	"github.com/caddy-dcr/caddy-dcr/caddymodule"
+	"github.com/caddy-dcr/caddy-dcr/registry"
+)
+
+// backupPatience is how long one part of a backup may take to be read.
+const backupPatience = time.Minute
+
+// backup sends a backup of the store. Once it has begun there is no other way to say that it
+// has failed than to cut the connection: the file has no end then, and no restore takes it.
+func (c *call) backup(w http.ResponseWriter) error {
+	if _, err := c.query(nil); err != nil {
+		return err
+	}
+	act, err := c.said()
+	if err != nil {
+		return err
+	}
+	log := slog.New(zapslog.NewHandler(caddy.Log().Named("admin.api.openbanking_dcr").Core()))
+	log = log.With(slog.String("operator", act.Operator.Name), slog.String("known", act.Operator.Known), slog.String("reason", act.Reason))
+	to := &backupWriter{w: w}
+	header, err := c.app.Backup(c.r.Context(), to, nil)
+	switch {
+	case err == nil:
+		log.Info("sent a backup of the store", slog.Int64("records", header.Records()))
+		return nil
+	case to.begun:
+		log.Warn("cannot send the whole backup of the store; no restore takes what was sent", slog.Any("error", err))
+		panic(http.ErrAbortHandler)
+	case errors.Is(err, registry.ErrBackupRunning):
+		return failed(http.StatusConflict, err)
+	case errors.Is(err, caddymodule.ErrStoreNotOpen):
+		return failed(http.StatusServiceUnavailable, err)
+	}
+	return withStatus(err)
+}
+
+// backupWriter gives each part of a backup the time that it may take.
+type backupWriter struct {
+	w     http.ResponseWriter
+	begun bool
+}
+
+func (b *backupWriter) Write(part []byte) (int, error) {
+	if !b.begun {
+		b.begun = true
+		header := b.w.Header()
+		header.Set("Content-Type", "application/octet-stream")
+		header.Set("Cache-Control", "no-store")
+	}
+	err := http.NewResponseController(b.w).SetWriteDeadline(time.Now().Add(backupPatience))
+	if err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return 0, err
+	}
+	return b.w.Write(part)
+}
