@@ -14,7 +14,7 @@ func init() {
 		Short: "Operates the Open Banking registration gateway",
 		Long:  "What operators do with the registration gateway, beside running it.",
 		CobraFunc: func(c *cobra.Command) {
-			c.AddCommand(policy(), explain(), checkConfiguration(), restore(), keyset())
+			c.AddCommand(policy(), explain(), checkConfiguration(), saveBackup(), restore(), keyset())
 			refuseUnknown(c)
 		},
 	})
