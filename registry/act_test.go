@@ -50,7 +50,7 @@ func TestChangesNeedTheNewestTag(t *testing.T) {
 		}
 		tag := func() string {
 			t.Helper()
-			tag, err := x.ClientTag(ctx, x.ws.Name, c.ClientID)
+			_, tag, err := x.Suspension(ctx, of(registry.SuspendClient, c.ClientID, ""))
 			if err != nil || len(tag) != 24 {
 				t.Fatalf("%q, %v", tag, err)
 			}
@@ -89,7 +89,7 @@ func TestChangesNeedTheNewestTag(t *testing.T) {
 		if err := x.RotateSecret(ctx, x.ws.Name, c.ClientID, registry.Act{Match: seen}); err != nil {
 			t.Errorf("not rotated: %v", err)
 		}
-		if _, err := x.ClientTag(ctx, x.ws.Name, "nobody"); !errors.Is(err, registry.ErrNotFound) {
+		if _, _, err := x.Suspension(ctx, of(registry.SuspendClient, "nobody", "")); !errors.Is(err, registry.ErrNotFound) {
 			t.Errorf("%v, want %v", err, registry.ErrNotFound)
 		}
 	})

@@ -35,10 +35,11 @@ func TestDeleteByOperator(t *testing.T) {
 					if err := x.DeleteByOperator(ctx, x.ws.Name, c.ClientID, stale); !errors.Is(err, registry.ErrChanged) {
 						t.Fatalf("with a tag of nothing: %v", err)
 					}
-					var err error
-					if act.Match, err = x.ClientTag(ctx, x.ws.Name, c.ClientID); err != nil {
+					_, tag, err := x.Suspension(ctx, registry.Suspension{Workspace: x.ws.Name, Kind: registry.SuspendClient, Value: c.ClientID})
+					if err != nil {
 						t.Fatal(err)
 					}
+					act.Match = tag
 					if err := x.DeleteByOperator(ctx, x.ws.Name, c.ClientID, act); err != nil {
 						t.Fatal(err)
 					}

@@ -109,7 +109,7 @@ func suspended(r getter, c *Client) (bool, error) {
 func (c *Client) suspensionKeys() (keys []string) {
 	for i, value := range []string{c.ClientID, c.SoftwareID, c.OrgID, c.Directory} {
 		if kind := SuspensionKinds[i]; value != "" && (kind != SuspendClient || c.Status != Pending) {
-			keys = append(keys, key("suspended", c.Workspace, kind, value))
+			keys = append(keys, (&Suspension{Workspace: c.Workspace, Kind: kind, Value: value}).key())
 		}
 	}
 	return keys
@@ -165,14 +165,6 @@ func (r *Registry) Suspension(ctx context.Context, s Suspension) (found *Suspens
 		return err
 	})
 	return found, tag, err
-}
-
-// ClientTag is the entity tag of a client. It changes with all that the guard goes by.
-//
-// Errors: ErrNotFound.
-func (r *Registry) ClientTag(ctx context.Context, workspace, clientID string) (string, error) {
-	_, tag, err := r.Suspension(ctx, Suspension{Workspace: workspace, Kind: SuspendClient, Value: clientID})
-	return tag, err
 }
 
 // Suspended is what a TPP is told that is suspended in one of the ways that there are.
