@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -264,5 +265,21 @@ func TestGoodConfiguration(t *testing.T) {
 	}
 	if want := len(Checks) - len(report.LeftOut); report.Total != len(Checks) || report.Checked >= want || len(report.LeftOut) != 1 || report.LeftOut[0].Reason != "--live" {
 		t.Errorf("got %d of %d, %v, want the live ones left out", report.Checked, report.Total, report.LeftOut)
+	}
+}
+
+// TestRedirectOutsideIsNoAnswer: an address that only sends to another one, such as the gateway's,
+// is not where the authorization server answers.
+func TestRedirectOutsideIsNoAnswer(t *testing.T) {
+	w := newWorld(t)
+	asked := false
+	other := httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		asked = true
+		http.Redirect(rw, r, w.as.URL+r.URL.Path, http.StatusFound)
+	}))
+	defer other.Close()
+	report := w.check(Options{Live: true, Outside: strings.TrimPrefix(other.URL, "https://")})
+	if found := report.of(asExposed); len(found) > 0 || !asked {
+		t.Errorf("got %+v, asked %t; want that it is asked and not exposed", found, asked)
 	}
 }

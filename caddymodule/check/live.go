@@ -238,8 +238,11 @@ func serverExposed(i *inspection, a *answers) {
 		return
 	}
 	r.Host = host
-	// Whoever answers there: it is told nothing.
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{ServerName: hostOf(a.document()), InsecureSkipVerify: true}, DisableKeepAlives: true}}
+	// Whoever answers there: it is told nothing. One that sends elsewhere does not answer.
+	client := &http.Client{
+		Transport:     &http.Transport{TLSClientConfig: &tls.Config{ServerName: hostOf(a.document()), InsecureSkipVerify: true}, DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	res, err := client.Do(r)
 	if err != nil {
 		return
