@@ -41,15 +41,11 @@ func (b *bench) guard(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("filling the registry: %w", err)
 	}
-	caddyfile, err := b.caddyfile(dir, withoutToken)
+	caddyfile, err := b.guardedBeside(dir)
 	if err != nil {
 		return err
 	}
-	if caddyfile, err = b.proxied(caddyfile); err != nil {
-		return err
-	}
-	plain := b.plainSite(`header_up Client-Cert ":{http.request.tls.client.certificate_der_base64}:"`)
-	process, err := b.start(ctx, b.bank.gateway, dir, caddyfile+"\n"+plain)
+	process, err := b.start(ctx, b.bank.gateway, dir, caddyfile)
 	if err != nil {
 		return err
 	}
@@ -68,6 +64,19 @@ func (b *bench) guard(ctx context.Context) (err error) {
 		}
 	}
 	return nil
+}
+
+// guardedBeside is a configuration with both sites, one that guards its token endpoint and
+// one that only hands the certificate on.
+func (b *bench) guardedBeside(dir string) (string, error) {
+	caddyfile, err := b.caddyfile(dir, withoutToken)
+	if err != nil {
+		return "", err
+	}
+	if caddyfile, err = b.proxied(caddyfile); err != nil {
+		return "", err
+	}
+	return caddyfile + "\n" + b.plainSite(`header_up Client-Cert ":{http.request.tls.client.certificate_der_base64}:"`), nil
 }
 
 // tokenRequests are one for each client.

@@ -99,6 +99,35 @@ func (l *load) during(d time.Duration, requests []request, status int) (latencie
 	return latencies, took, err
 }
 
+// paced sends any of the requests, so many a second over all connections, until that is
+// closed. What is late is left out. It returns how long each waited for its answer, sorted.
+func (l *load) paced(rate int, until <-chan struct{}, requests []request, status int) (latencies []time.Duration, took time.Duration, err error) {
+	var mu sync.Mutex
+	apart := time.Duration(len(l.connections)) * time.Second / time.Duration(rate)
+	took, err = l.together(func(c *connection) error {
+		var own []time.Duration
+		due := time.NewTicker(apart)
+		defer due.Stop()
+		for {
+			select {
+			case <-until:
+				mu.Lock()
+				defer mu.Unlock()
+				latencies = append(latencies, own...)
+				return nil
+			case <-due.C:
+			}
+			began := time.Now()
+			if err := c.exchange(requests[rand.IntN(len(requests))], status); err != nil {
+				return err
+			}
+			own = append(own, time.Since(began))
+		}
+	})
+	slices.Sort(latencies)
+	return latencies, took, err
+}
+
 // once sends every request once, and returns how long each waited for its answer, sorted.
 func (l *load) once(all []request, status int) (latencies []time.Duration, took time.Duration, err error) {
 	latencies = make([]time.Duration, len(all))

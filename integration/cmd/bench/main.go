@@ -38,6 +38,7 @@ var parts = []struct {
 	{"outbox", (*bench).outbox},
 	{"share", (*bench).share},
 	{"memory", (*bench).memory},
+	{"operate", (*bench).operate},
 }
 
 // bench is one run.
@@ -51,7 +52,7 @@ type bench struct {
 
 func main() {
 	quick := flag.Bool("quick", false, "a few seconds for each part: does it run, not how fast")
-	only := flag.String("only", "", "the parts to run, of verification,policies,transparent,guard,register,outbox,share,memory (default all)")
+	only := flag.String("only", "", "the parts to run, of verification,policies,transparent,guard,register,outbox,share,memory,operate (default all)")
 	profile := flag.String("profile", "", "file for a CPU profile of the gateway while clients register, with -only guard: while they authenticate")
 	hostile := flag.Int("hostile", 0, "be the process that refuses so many hostile requests (the bench starts it)")
 	flag.Parse()
