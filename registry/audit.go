@@ -28,6 +28,8 @@ type AuditEntry struct {
 	SoftwareID   string `json:"software_id,omitempty"`
 	OrgID        string `json:"org_id,omitempty"`
 	Directory    string `json:"directory,omitempty"`
+	// Discrepancy is the kind of the one that was dismissed.
+	Discrepancy string `json:"discrepancy,omitempty"`
 	// Act is the operator's, of a change that an operator has made.
 	Act
 	Origin
@@ -48,6 +50,7 @@ const (
 	AuditDeleted       = "deleted"        // recorded when the client can do nothing any more; with a reason by an operator
 	AuditSuspended     = "suspended"      // by an operator
 	AuditResumed       = "resumed"        // by an operator
+	AuditDismissed     = "dismissed"      // an operator has looked after a discrepancy
 	AuditConfirmed     = "confirmed"      // an operator has looked after a restore or an accepted loss, see Epoch
 	AuditStoreRestored = "store_restored" // the store was restored from a backup: what comes between this entry and the one before is lost
 )

@@ -108,7 +108,7 @@ func TestBacklogCountsAsAScan(t *testing.T) {
 				}
 				time.Sleep(time.Duration(random.IntN(40)) * time.Second)
 				if list, _, err := x.Discrepancies(t.Context(), "", "", 1); err == nil && len(list) > 0 && random.IntN(4) == 0 {
-					_ = x.Dismiss(t.Context(), list[0])
+					_ = x.Dismiss(t.Context(), list[0], registry.Act{})
 				}
 				synctest.Wait()
 				x.counted()

@@ -3,6 +3,8 @@ package registry
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -88,17 +90,58 @@ func (r *Registry) Discrepancies(ctx context.Context, workspace, cursor string, 
 	return page(ctx, r, workspacePrefix("divergence", workspace), cursor, limit, fromJSON[Discrepancy])
 }
 
+// Discrepancy returns one, and its entity tag, see Act: Workspace, Kind and Registration name it.
+//
+// Errors: ErrNotFound.
+func (r *Registry) Discrepancy(ctx context.Context, d Discrepancy) (found *Discrepancy, tag string, err error) {
+	if err := d.Check(); err != nil {
+		return nil, "", err
+	}
+	err = r.store.View(ctx, func(v Reader) error {
+		if found, err = d.read(v); err != nil {
+			return err
+		}
+		tag, err = entityTag(v, d.key())
+		return err
+	})
+	return found, tag, err
+}
+
+// read is the discrepancy that has the names of d.
+func (d *Discrepancy) read(r getter) (*Discrepancy, error) {
+	data, err := r.Get(d.key())
+	if err != nil {
+		return nil, err
+	}
+	found := &Discrepancy{}
+	if err := json.Unmarshal(data, found); err != nil {
+		return nil, fmt.Errorf("registry: unreadable %s: %w", d.key(), err)
+	}
+	return found, nil
+}
+
 // Dismiss takes a discrepancy off the list, for an operator who has looked after it:
-// Workspace, Kind and Registration name it. One that is not there gives ErrNotFound.
-func (r *Registry) Dismiss(ctx context.Context, d Discrepancy) error {
+// Workspace, Kind and Registration name it. The audit trail has it.
+//
+// Errors: ErrNotFound for one that is not there; ErrChanged.
+func (r *Registry) Dismiss(ctx context.Context, d Discrepancy, act Act) error {
 	if err := d.Check(); err != nil {
 		return err
 	}
+	ws, _ := r.attached(d.Workspace)
 	return r.store.Update(ctx, func(w Writer) error {
-		if _, err := w.Get(d.key()); err != nil {
+		found, err := d.read(w)
+		if err == nil {
+			err = act.matches(w, d.key())
+		}
+		if err != nil {
 			return err
 		}
-		return w.Delete(d.key())
+		e := &AuditEntry{
+			At: r.now(), Change: AuditDismissed, Workspace: d.Workspace, Discrepancy: d.Kind, Act: act,
+			Registration: d.Registration, ClientID: found.ClientID, SoftwareID: found.SoftwareID, OrgID: found.OrgID, about: d.Registration,
+		}
+		return errors.Join(w.Delete(d.key()), putAuditEntry(w, ws, e))
 	})
 }
 

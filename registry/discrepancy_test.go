@@ -35,14 +35,30 @@ func TestAnswerLostIsListed(t *testing.T) {
 		if d.SoftwareID != "software1" || d.OrgID != "org1" || d.ClientName != "A TPP" || d.ClientID != "" || d.Error == "" || d.Since != time.Now().Unix() {
 			t.Errorf("%+v, want A TPP, software1 of org1, without a client_id, with an error of now", d)
 		}
-		if err := x.Dismiss(x.t.Context(), d); err != nil {
+		act := registry.Act{Operator: registry.Operator{Name: "Anna", Known: registry.ByDeclaration}, Reason: "looked", Match: `"of nothing"`}
+		if err := x.Dismiss(x.t.Context(), d, act); !errors.Is(err, registry.ErrChanged) {
+			t.Errorf("with a tag of nothing: %v, want %v", err, registry.ErrChanged)
+		}
+		shown, tag, err := x.Discrepancy(x.t.Context(), registry.Discrepancy{Workspace: d.Workspace, Kind: d.Kind, Registration: d.Registration})
+		if err != nil || *shown != d {
+			t.Errorf("%+v, %v; want %+v", shown, err, d)
+		}
+		act.Match = tag
+		if err := x.Dismiss(x.t.Context(), d, act); err != nil {
 			t.Fatal(err)
 		}
 		x.diverged()
-		if err := x.Dismiss(x.t.Context(), d); !errors.Is(err, registry.ErrNotFound) {
+		trail := x.trail()
+		if last := trail[len(trail)-1]; last.Change != registry.AuditDismissed || last.Discrepancy != d.Kind || last.Reason != "looked" || last.Operator != act.Operator || last.Registration != d.Registration || last.SoftwareID != d.SoftwareID {
+			t.Errorf("%+v, want that Anna has dismissed %+v", last, d)
+		}
+		if err := x.Dismiss(x.t.Context(), d, act); !errors.Is(err, registry.ErrNotFound) {
 			t.Errorf("%v, want %v", err, registry.ErrNotFound)
 		}
-		if err := x.Dismiss(x.t.Context(), registry.Discrepancy{Workspace: "a", Kind: "b"}); err == nil || errors.Is(err, registry.ErrNotFound) {
+		if _, _, err := x.Discrepancy(x.t.Context(), d); !errors.Is(err, registry.ErrNotFound) {
+			t.Errorf("%v, want %v", err, registry.ErrNotFound)
+		}
+		if err := x.Dismiss(x.t.Context(), registry.Discrepancy{Workspace: "a", Kind: "b"}, act); err == nil || errors.Is(err, registry.ErrNotFound) {
 			t.Errorf("%v, want an error, not ErrNotFound", err)
 		}
 		x.nothingLeft()

@@ -27,9 +27,10 @@ type Epoch struct {
 	// Losses are those that were accepted, the last maxLosses.
 	Losses []Loss `json:"losses,omitempty"`
 	// Confirmed is when an operator has said that what was lost is dealt with, seconds
-	// since 1970; 0 until then. Reason is the operator's.
-	Confirmed int64  `json:"confirmed,omitempty"`
-	Reason    string `json:"reason,omitempty"`
+	// since 1970; 0 until then. Operator is who, Reason why.
+	Confirmed int64    `json:"confirmed,omitempty"`
+	Operator  Operator `json:"operator,omitzero"`
+	Reason    string   `json:"reason,omitempty"`
 }
 
 // The causes of an Epoch.
@@ -81,6 +82,15 @@ func (r *Registry) Epoch() Epoch {
 		return *e
 	}
 	return Epoch{}
+}
+
+// EpochTag is the entity tag of the Epoch, see Act.
+func (r *Registry) EpochTag(ctx context.Context) (tag string, err error) {
+	err = r.store.View(ctx, func(v Reader) error {
+		tag, err = entityTag(v, epochKey)
+		return err
+	})
+	return tag, err
 }
 
 // loadEpoch reads the store's, at Open.
@@ -190,7 +200,7 @@ func CheckConfirmation(reason string) error {
 // nothing else of the epoch. A reason is required. Every configured
 // workspace has it in its audit trail. Of several that confirm at once one does.
 //
-// Errors: ErrNoEpoch.
+// Errors: ErrNoEpoch, ErrChanged.
 func (r *Registry) ConfirmEpoch(ctx context.Context, act Act) error {
 	if err := CheckConfirmation(act.Reason); err != nil {
 		return err
@@ -207,7 +217,7 @@ func (r *Registry) ConfirmEpoch(ctx context.Context, act Act) error {
 	for ; len(names) > confirmGroup; names = names[confirmGroup:] {
 		group := names[:confirmGroup]
 		err := r.store.Update(ctx, func(w Writer) error {
-			if _, err := readUnconfirmed(w); err != nil {
+			if _, err := readUnconfirmed(w, act); err != nil {
 				return err
 			}
 			return r.auditConfirmation(w, group, act)
@@ -218,11 +228,11 @@ func (r *Registry) ConfirmEpoch(ctx context.Context, act Act) error {
 	}
 	var confirmed *Epoch
 	err := r.store.Update(ctx, func(w Writer) error {
-		e, err := readUnconfirmed(w)
+		e, err := readUnconfirmed(w, act)
 		if err != nil {
 			return err
 		}
-		e.Confirmed, e.Reason = r.now().Unix(), act.Reason
+		e.Confirmed, e.Operator, e.Reason = r.now().Unix(), act.Operator, act.Reason
 		confirmed = e
 		return errors.Join(putRecord(w, epochKey, e), r.auditConfirmation(w, names, act))
 	})
@@ -232,12 +242,16 @@ func (r *Registry) ConfirmEpoch(ctx context.Context, act Act) error {
 	return err
 }
 
-func readUnconfirmed(w Writer) (*Epoch, error) {
+// readUnconfirmed is the epoch that an operator has seen, and that waits to be confirmed.
+func readUnconfirmed(w Writer, act Act) (*Epoch, error) {
 	e, err := readEpoch(w)
-	if err == nil && !e.Unconfirmed() {
-		err = ErrNoEpoch
+	switch {
+	case err != nil:
+		return nil, err
+	case !e.Unconfirmed():
+		return nil, ErrNoEpoch
 	}
-	return e, err
+	return e, act.matches(w, epochKey)
 }
 
 // confirmGroup is how many workspaces one transaction tells.

@@ -282,13 +282,21 @@ func TestConfirmEpoch(t *testing.T) {
 		for i := range 70 { // more than one transaction tells
 			back = append(back, x.Attach(registry.Workspace{Name: fmt.Sprintf("bank/%02d", i), Provisioner: newAS(true)}))
 		}
-		if err := x.ConfirmEpoch(ctx, registry.Act{Reason: "compared with the AS"}); err != nil {
+		tag, err := x.EpochTag(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		anna := registry.Operator{Name: "Anna", Known: registry.ByDeclaration}
+		if err := x.ConfirmEpoch(ctx, registry.Act{Operator: anna, Reason: "looked", Match: `"of nothing"`}); !errors.Is(err, registry.ErrChanged) {
+			t.Errorf("with a tag of nothing: %v, want %v", err, registry.ErrChanged)
+		}
+		if err := x.ConfirmEpoch(ctx, registry.Act{Operator: anna, Reason: "compared with the AS", Match: tag}); err != nil {
 			t.Fatal(err)
 		}
 		for _, f := range back {
 			f()
 		}
-		if e := x.Epoch(); e.Unconfirmed() || e.At != at || e.Reason != "compared with the AS" || e.Confirmed != time.Now().Unix() {
+		if e := x.Epoch(); e.Unconfirmed() || e.At != at || e.Reason != "compared with the AS" || e.Operator != anna || e.Confirmed != time.Now().Unix() {
 			t.Errorf("%+v, want it confirmed now, with its reason, and still of %d", e, at)
 		}
 		entries, _, err := x.Audit(ctx, "", time.Time{}, "", 100)
@@ -296,7 +304,7 @@ func TestConfirmEpoch(t *testing.T) {
 			t.Errorf("%d entries, %v", len(entries), err)
 		}
 		for _, e := range entries {
-			if e.Change != registry.AuditConfirmed || e.Reason != "compared with the AS" || e.Workspace == "" {
+			if e.Change != registry.AuditConfirmed || e.Operator != anna || e.Reason != "compared with the AS" || e.Workspace == "" {
 				t.Errorf("%+v, want the confirmation with its reason and workspace", e)
 			}
 		}

@@ -13,9 +13,6 @@ func TestReasonLength(t *testing.T) {
 		"suspension": func(reason string) error {
 			return (&Suspension{Workspace: "a", Kind: SuspendClient, Value: "a", Act: Act{Reason: reason}}).Check()
 		},
-		"removal": func(reason string) error {
-			return (&Removal{Workspace: "a", ClientID: "a", Act: Act{Reason: reason}}).Check()
-		},
 		"confirmation": CheckConfirmation,
 	} {
 		for size, want := range map[int]bool{500: true, 501: false} {

@@ -87,14 +87,14 @@ var routes = []route{
 	{method: "GET", path: "backlog", run: (*call).backlog},
 	{method: "GET", path: "outbox", run: (*call).outbox},
 	{method: "GET", path: "discrepancies", run: (*call).discrepancies},
-	{method: "DELETE", path: "discrepancies", run: (*call).dismiss},
+	{method: "GET", path: "discrepancies/{kind}/{registration}", run: (*call).discrepancy},
+	{method: "POST", path: "discrepancies/{kind}/{registration}/dismiss", run: (*call).dismiss, body: true},
 	{method: "GET", path: "suspensions", run: (*call).suspensions},
 	{method: "GET", path: "epoch", run: (*call).epoch},
-	{method: "POST", path: "epoch", run: (*call).confirmEpoch, body: true},
-	{method: "POST", path: "secrets", run: (*call).rotateSecrets},
+	{method: "POST", path: "epoch/confirm", run: (*call).confirmEpoch, body: true},
+	{method: "POST", path: "secrets/rotate", run: (*call).rotateSecrets, body: true},
 	{method: "GET", path: "registrations", run: (*call).registrations},
 	{method: "POST", path: "clients", run: (*call).askForClients},
-	{method: "DELETE", path: "clients", run: (*call).removeClient},
 	{method: "GET", path: "audit", run: (*call).audit},
 	{method: "GET", path: "explanations", run: (*call).explanations},
 }
@@ -142,7 +142,7 @@ func withStatus(err error) error {
 		errors []error
 	}{
 		{http.StatusNotFound, []error{registry.ErrNotFound}},
-		{http.StatusConflict, []error{registry.ErrNative, registry.ErrNoNewSecret, registry.ErrStillThere, registry.ErrCannotCheck, registry.ErrNoEpoch}},
+		{http.StatusConflict, []error{registry.ErrNative, registry.ErrNoNewSecret, registry.ErrCannotCheck, registry.ErrNoEpoch}},
 		{http.StatusBadRequest, []error{registry.ErrCursor, registry.ErrFilter}},
 		{http.StatusPreconditionFailed, []error{registry.ErrChanged}},
 	} {

@@ -8,9 +8,7 @@ type undone struct {
 	Error    string `json:"error"`
 }
 
-// oneOrPage does something with the one client that a call names, or with all of a page
-// that want it, one after the other: no AS should be asked for thousands at once. The
-// answer has those with which it failed, and where the next page begins.
+// oneOrPage does something with the one client that a call names, or with all of a page.
 func (c *call) oneOrPage(do func(workspace, clientID string) error, want func(*registry.Client) bool) (answer map[string]any, err error) {
 	q, err := c.query([]string{"workspace"}, "client_id", "cursor", "limit")
 	if err != nil {
@@ -25,11 +23,19 @@ func (c *call) oneOrPage(do func(workspace, clientID string) error, want func(*r
 		}
 		return map[string]any{}, do(q["workspace"], id)
 	}
+	return c.eachOfPage(q["workspace"], do, want)
+}
+
+// eachOfPage does something with all clients of a page that want it, one after the other: no
+// AS should be asked for thousands at once. The answer has those with which it failed, and
+// where the next page begins.
+func (c *call) eachOfPage(workspace string, do func(workspace, clientID string) error, want func(*registry.Client) bool) (answer map[string]any, err error) {
+	q := c.parameters
 	n, err := limit(q["limit"])
 	if err != nil {
 		return nil, err
 	}
-	clients, next, err := c.registry.List(c.r.Context(), q["workspace"], registry.ByTime, "", q["cursor"], n)
+	clients, next, err := c.registry.List(c.r.Context(), workspace, registry.ByTime, "", q["cursor"], n)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +44,7 @@ func (c *call) oneOrPage(do func(workspace, clientID string) error, want func(*r
 		if !want(client) {
 			continue
 		}
-		if err := do(q["workspace"], client.ClientID); err != nil {
+		if err := do(workspace, client.ClientID); err != nil {
 			failures = append(failures, undone{client.ClientID, err.Error()})
 		}
 	}

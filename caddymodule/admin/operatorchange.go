@@ -92,13 +92,21 @@ func subject(cert *x509.Certificate) (string, error) {
 
 // workspace is that of the call. It may be left out where there is one.
 func (c *call) workspace() (string, error) {
+	name, err := c.anyWorkspace()
+	if err == nil {
+		err = c.configured(name)
+	}
+	return name, err
+}
+
+// anyWorkspace is workspace, for what may also be left of one that is not configured any more.
+func (c *call) anyWorkspace() (string, error) {
+	if name, given := c.parameters["workspace"]; given {
+		return name, nil
+	}
 	names := c.app.Workspaces()
-	name, given := c.parameters["workspace"]
-	switch {
-	case !given && len(names) == 1:
-		return names[0], nil
-	case !given:
+	if len(names) != 1 {
 		return "", badRequest("workspace is missing; there are %s", strings.Join(names, ", "))
 	}
-	return name, c.configured(name)
+	return names[0], nil
 }

@@ -1,10 +1,6 @@
 package admin
 
-import (
-	"context"
-
-	"github.com/caddy-dcr/caddy-dcr/registry"
-)
+import "context"
 
 func (c *call) backlog() (any, error) {
 	if _, err := c.query(nil); err != nil {
@@ -25,22 +21,6 @@ func (c *call) outbox() (any, error) {
 	}
 	list, err := c.registry.Outbox(c.r.Context(), n)
 	return page{Entries: nonNil(list)}, err
-}
-
-func (c *call) discrepancies() (any, error) {
-	return ofWorkspace(c, c.registry.Discrepancies)
-}
-
-func (c *call) dismiss() (any, error) {
-	q, err := c.query([]string{"workspace", "kind", "registration"})
-	if err != nil {
-		return nil, err
-	}
-	d := registry.Discrepancy{Workspace: q["workspace"], Kind: q["kind"], Registration: q["registration"]}
-	if err := d.Check(); err != nil {
-		return nil, badRequest("%w", err)
-	}
-	return nil, c.absent(c.registry.Dismiss(c.r.Context(), d))
 }
 
 // ofWorkspace is list, where the workspace must be one that there is.

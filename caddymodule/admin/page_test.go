@@ -31,6 +31,8 @@ func TestLimit(t *testing.T) {
 type numbering struct {
 	registry.Provisioner
 	clients, deleted int
+	// lost: the answers to registrations are.
+	lost bool
 }
 
 func (n *numbering) Delete(context.Context, *registry.Client) error {
@@ -41,6 +43,9 @@ func (n *numbering) Delete(context.Context, *registry.Client) error {
 func (*numbering) ChoosesClientID() bool { return false }
 
 func (n *numbering) Create(_ context.Context, c *registry.Client) (*registry.Provisioned, error) {
+	if n.lost {
+		return nil, registry.ErrLost
+	}
 	n.clients++
 	return &registry.Provisioned{ClientID: fmt.Sprint(n.clients), Metadata: c.Metadata}, nil
 }
@@ -120,21 +125,26 @@ func keepExplanations(ctx context.Context, store registry.Store, many int) error
 // registerMany registers clients.
 func registerMany(t *testing.T, r *registry.Registry, many int) {
 	t.Helper()
+	ws := registry.Workspace{Name: "default/obuk", Provisioner: new(numbering)}
+	for i := range many {
+		if _, err := r.Register(t.Context(), ws, registers(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// registers is the i-th registration.
+func registers(i int) registry.Registration {
 	part := base64.RawURLEncoding.EncodeToString
 	jws := func(payload string) string {
 		return part([]byte(`{"alg":"PS256"}`)) + "." + part([]byte(payload)) + ".c2ln"
 	}
-	ws := registry.Workspace{Name: "default/obuk", Provisioner: new(numbering)}
-	for i := range many {
-		id := fmt.Sprint("software-", i)
-		if _, err := r.Register(t.Context(), ws, registry.Registration{
-			Request: &verify.Request{
-				Raw: []byte(jws(`{"software_statement":"` + jws(`{"software_id":"`+id+`"}`) + `"}`)), Issuer: id, JTI: id, Expires: time.Now().Add(time.Hour),
-				Statement: &verify.SoftwareStatement{SoftwareID: id, OrgID: "org", ClientName: "A TPP", Issuer: &verify.Issuer{Name: "OpenBanking Ltd"}},
-			},
-			Checked: &verify.Checked{Metadata: verify.Metadata{TokenEndpointAuthMethod: "tls_client_auth"}},
-		}); err != nil {
-			t.Fatal(err)
-		}
+	id := fmt.Sprint("software-", i)
+	return registry.Registration{
+		Request: &verify.Request{
+			Raw: []byte(jws(`{"software_statement":"` + jws(`{"software_id":"`+id+`"}`) + `"}`)), Issuer: id, JTI: id, Expires: time.Now().Add(time.Hour),
+			Statement: &verify.SoftwareStatement{SoftwareID: id, OrgID: "org", ClientName: "A TPP", Issuer: &verify.Issuer{Name: "OpenBanking Ltd"}},
+		},
+		Checked: &verify.Checked{Metadata: verify.Metadata{TokenEndpointAuthMethod: "tls_client_auth"}},
 	}
 }

@@ -22,9 +22,9 @@ const change = `{"reason":"a test","operator":"Anna"}`
 // good is a query that each call takes, and the body where it takes one.
 var good = map[string]struct{ query, body string }{
 	"GET backlog": {}, "GET outbox": {query: "limit=5"}, "GET discrepancies": {query: workspace}, "GET suspensions": {query: workspace},
-	"DELETE discrepancies": {query: workspace + "&kind=answer_lost&registration=x"},
-	"GET epoch":            {}, "POST epoch": {body: `{"reason":"looked"}`},
-	"POST clients": {query: workspace}, "DELETE clients": {query: workspace + "&client_id=nobody&reason=lost"},
+	"GET discrepancies/{kind}/{registration}": {query: workspace}, "POST discrepancies/{kind}/{registration}/dismiss": {workspace, change},
+	"GET epoch": {}, "POST epoch/confirm": {body: change},
+	"POST clients":     {query: workspace},
 	"POST backup":      {body: change},
 	"GET openapi.json": {},
 	"GET status":       {},
@@ -33,7 +33,7 @@ var good = map[string]struct{ query, body string }{
 	"GET software/{id}": {query: workspace}, "POST software/{id}/suspend": {workspace, change}, "POST software/{id}/resume": {workspace, change},
 	"GET organisations/{id}": {query: workspace}, "POST organisations/{id}/suspend": {workspace, change}, "POST organisations/{id}/resume": {workspace, change},
 	"GET directories/{id}": {query: workspace}, "POST directories/{id}/suspend": {workspace, change}, "POST directories/{id}/resume": {workspace, change},
-	"POST secrets": {query: workspace}, "GET registrations": {query: workspace}, "GET audit": {query: workspace}, "GET explanations": {query: workspace},
+	"POST secrets/rotate": {workspace, change}, "GET registrations": {query: workspace}, "GET audit": {query: workspace}, "GET explanations": {query: workspace},
 }
 
 // start runs a gateway that has reached nothing yet.
@@ -83,7 +83,7 @@ http://127.0.0.1:0 {
 func asks(t *testing.T, name, query, body string) (status int, says string) {
 	t.Helper()
 	method, what, _ := strings.Cut(name, " ")
-	what = strings.NewReplacer("{client_id}", "nobody", "{id}", "x").Replace(what)
+	what = strings.NewReplacer("{client_id}", "nobody", "{id}", "x", "{kind}", "answer_lost", "{registration}", "x").Replace(what)
 	r := httptest.NewRequest(method, prefix+what, strings.NewReader(body))
 	r.URL.RawQuery = query
 	r.Header.Set("Content-Type", "application/json")
@@ -148,21 +148,18 @@ func TestWrongCalls(t *testing.T) {
 		status            int
 		says              string
 	}{
-		{"POST secrets", workspace + "&client_id=", "", 400, "client_id: empty"},
-		{"POST secrets", workspace + "&client_id", "", 400, "client_id: empty"},
-		{"POST secrets", workspace + "&client_id=x&limit=5", "", 400, "client_id: goes with workspace alone"},
-		{"POST secrets", workspace + "&client_id=nobody", "", 404, "not found"},
-		{"POST secrets", workspace + "&cursor=suspended%2Fdefault%252Fobuk%2Fx", "", 400, "the cursor is of another list"},
-		{"POST secrets", "workspace=default/other", "", 404, "there are default/obuk"},
+		{"POST secrets/rotate", workspace + "&client_id=x", change, 400, `unknown parameter "client_id"`},
+		{"POST secrets/rotate", workspace + "&cursor=suspended%2Fdefault%252Fobuk%2Fx", change, 400, "the cursor is of another list"},
+		{"POST secrets/rotate", "workspace=default/other", change, 404, "there are default/obuk"},
+		{"POST secrets/rotate", workspace, `{"reason":"x"}`, 400, "operator: a text"},
+		{"POST secrets/rotate", "", change, 200, `"rotated":0`},
+		{"POST secrets", workspace, change, 404, "there are"},
 		{"POST clients", workspace + "&client_id=x&limit=5", "", 400, "client_id: goes with workspace alone"},
 		{"POST clients", workspace + "&client_id=nobody", "", 404, "not found"},
 		{"POST clients", "workspace=default/other", "", 404, "there are default/obuk"},
-		{"DELETE clients", workspace + "&client_id=nobody&reason=lost", "", 404, "not found"},
-		{"DELETE clients", workspace + "&client_id=x", "", 400, "reason is missing"},
-		{"DELETE clients", workspace + "&reason=lost", "", 400, "client_id is missing"},
-		{"DELETE clients", workspace + "&client_id=x&reason=" + strings.Repeat("x", 501), "", 400, "reason is longer"},
-		{"DELETE clients", workspace + "&client_id=x&reason=lost&without_check=yes", "", 400, "without_check: the only value is true"},
-		{"DELETE clients", "workspace=default/other&client_id=x&reason=lost", "", 404, "there are default/obuk"},
+		{"POST clients", workspace + "&client_id=", "", 400, "client_id: empty"},
+		{"POST clients", workspace + "&client_id", "", 400, "client_id: empty"},
+		{"DELETE clients", workspace + "&client_id=nobody&reason=lost", "", 405, "DELETE is not a method"},
 		{"GET audit", "workspace=default/obuk;b", "", 400, "the query cannot be read"},
 		{"GET audit", "workspace=default%2Fobuk%3Bb", "", 404, `workspace "default/obuk;b"; there are default/obuk`},
 		{"GET audit", "workspace=", "", 400, "workspace: empty"},
@@ -179,17 +176,18 @@ func TestWrongCalls(t *testing.T) {
 		{"GET explanations", "code=", "", 400, "code is missing"},
 		{"GET explanations", "code=x&limit=5", "", 400, "unknown parameter"},
 		{"GET explanations", "cursor=audit%2Fx", "", 400, "the cursor is of another list"},
-		{"DELETE discrepancies", "workspace=default/other&kind=answer_lost&registration=x", "", 404, "there are default/obuk"},
-		{"DELETE discrepancies", workspace + "&kind=other&registration=x", "", 400, "must be one of"},
+		{"DELETE discrepancies", workspace + "&kind=answer_lost&registration=x", "", 405, "DELETE is not a method"},
+		{"GET discrepancies/{kind}/{registration}", "workspace=default/other", "", 404, "there are default/obuk"},
+		{"GET discrepancies/other/x", workspace, "", 400, "must be one of"},
+		{"POST discrepancies/{kind}/{registration}/dismiss", "workspace=default/other", change, 404, "there are default/obuk"},
+		{"POST discrepancies/other/x/dismiss", workspace, change, 400, "must be one of"},
 		{"GET epoch", "", "", 200, `"cause":"restored","label":"copy of yesterday","unconfirmed":true`},
-		{"POST epoch", "", "", 400, "the body must be"},
-		{"POST epoch", "", `{}`, 400, "a reason of 1 to 500 bytes is required"},
-		{"POST epoch", "", `{"reason":"x","workspace":"default/obuk"}`, 400, `unknown field "workspace"`},
-		{"POST epoch", "reason=x", `{"reason":"x"}`, 400, "unknown parameter"},
-		{"POST epoch", "", `{"reason":"looked"}`, 204, ""},
-		{"GET epoch", "", "", 200, `"reason":"looked","unconfirmed":false`},
-		{"GET audit", "", "", 200, `"change":"confirmed","reason":"looked"`},
-		{"POST epoch", "", `{"reason":"again"}`, 409, "nothing waits to be confirmed"},
+		{"POST epoch", "", `{"reason":"looked"}`, 405, "POST is not a method"},
+		{"POST epoch/confirm", "", "", 400, "the body must be"},
+		{"POST epoch/confirm", "", `{"operator":"Anna"}`, 400, "reason: a text"},
+		{"POST epoch/confirm", "", `{"reason":"x","workspace":"default/obuk"}`, 400, `unknown field "workspace"`},
+		{"POST epoch/confirm", "reason=x", change, 400, "unknown parameter"},
+		{"POST epoch/confirm", "", change, 412, "changed since you read it"},
 	} {
 		t.Run(fmt.Sprint(tc.name, " ", tc.query, tc.body[:min(len(tc.body), 30)]), func(t *testing.T) {
 			if status, says := asks(t, tc.name, tc.query, tc.body); status != tc.status || !strings.Contains(says, tc.says) {

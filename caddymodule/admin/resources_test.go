@@ -34,20 +34,39 @@ type stage struct {
 func newStage(t *testing.T, clients int) *stage {
 	t.Helper()
 	start(t)
+	s := &stage{t: t, as: &numbering{}}
+	s.with(func(r *registry.Registry) {
+		t.Cleanup(r.Attach(registry.Workspace{Name: "default/obuk", Provisioner: s.as}))
+		registerMany(t, r, clients)
+	})
+	return s
+}
+
+// lostRegistration registers a client at an AS whose answer is lost, and returns its registration.
+func (s *stage) lostRegistration() string {
+	s.t.Helper()
+	s.with(func(r *registry.Registry) {
+		if _, err := r.Register(s.t.Context(), registry.Workspace{Name: "default/obuk", Provisioner: s.as}, registers(0)); !errors.Is(err, registry.ErrLost) {
+			s.t.Fatalf("%v, want %v", err, registry.ErrLost)
+		}
+	})
+	return s.ask("GET", "discrepancies", "").body["entries"].([]any)[0].(map[string]any)["registration"].(string)
+}
+
+// with gives the registry of the running gateway.
+func (s *stage) with(do func(r *registry.Registry)) {
+	s.t.Helper()
 	running, err := caddy.ActiveContext().AppIfConfigured("openbanking_dcr")
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	app := running.(*caddymodule.App)
 	r, err := app.Enter()
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	defer app.Leave()
-	as := &numbering{}
-	t.Cleanup(r.Attach(registry.Workspace{Name: "default/obuk", Provisioner: as}))
-	registerMany(t, r, clients)
-	return &stage{t: t, as: as}
+	do(r)
 }
 
 // answer is what the API says.
@@ -252,6 +271,34 @@ func TestDeleteAClient(t *testing.T) {
 	if s.as.deleted != 1 {
 		t.Errorf("the AS was asked to delete %d clients, want 1", s.as.deleted)
 	}
+}
+
+// TestConfirmTheEpoch as an operator does who has read it.
+func TestConfirmTheEpoch(t *testing.T) {
+	s := newStage(t, 0)
+	seen := s.is(s.ask("GET", "epoch", ""), 200, `"unconfirmed":true`)
+	s.is(s.ask("POST", "epoch/confirm", change), 428, "If-Match is missing")
+	a := s.is(s.ask("POST", "epoch/confirm", change, "If-Match", seen.tag), 200, `"operator":{"name":"Anna","known":"declared"},"reason":"a test","unconfirmed":false`)
+	if now := s.ask("GET", "epoch", ""); now.tag != a.tag || now.tag == seen.tag || now.says != a.says {
+		t.Errorf("%s %s, want %s %s", now.tag, now.says, a.tag, a.says)
+	}
+	s.is(s.ask("GET", "audit", ""), 200, `"change":"confirmed","operator":{"name":"Anna","known":"declared"},"reason":"a test"`)
+	s.is(s.ask("POST", "epoch/confirm", change, "If-Match", a.tag), 409, "nothing waits to be confirmed")
+}
+
+// TestDismissADiscrepancy: what an answer of the AS that was lost has left.
+func TestDismissADiscrepancy(t *testing.T) {
+	s := newStage(t, 0)
+	s.as.lost = true
+	registration := s.lostRegistration()
+	path := "discrepancies/answer_lost/" + registration
+	one := s.is(s.ask("GET", path, ""), 200, `"kind":"answer_lost"`)
+	s.is(s.ask("POST", path+"/dismiss", change), 428, "If-Match is missing")
+	s.is(s.ask("POST", path+"/dismiss", change, "If-Match", `"of nothing"`), 412, "changed since you read it")
+	s.is(s.ask("POST", path+"/dismiss", change, "If-Match", one.tag), 204, "")
+	s.is(s.ask("GET", path, ""), 404, "not found")
+	s.is(s.ask("POST", path+"/dismiss", change, "If-Match", one.tag), 404, "not found")
+	s.is(s.ask("GET", "audit", ""), 200, `"change":"dismissed","registration":"`+registration+`","software_id":"software-0","org_id":"org","discrepancy":"answer_lost"`)
 }
 
 func TestStatus(t *testing.T) {

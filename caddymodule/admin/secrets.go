@@ -2,11 +2,22 @@ package admin
 
 import "github.com/caddy-dcr/caddy-dcr/registry"
 
-// rotateSecrets gives one client in bridge mode another secret at the AS, or all of a page.
+// rotateSecrets gives all clients of a page that are in bridge mode another secret at the AS.
 func (c *call) rotateSecrets() (any, error) {
+	if _, err := c.query(nil, "workspace", "cursor", "limit"); err != nil {
+		return nil, err
+	}
+	workspace, err := c.workspace()
+	if err != nil {
+		return nil, err
+	}
+	act, err := c.said()
+	if err != nil {
+		return nil, err
+	}
 	rotated := 0
-	answer, err := c.oneOrPage(func(workspace, clientID string) error {
-		err := c.registry.RotateSecret(c.r.Context(), workspace, clientID, registry.Act{})
+	answer, err := c.eachOfPage(workspace, func(workspace, clientID string) error {
+		err := c.registry.RotateSecret(c.r.Context(), workspace, clientID, act)
 		if err == nil {
 			rotated++
 		}

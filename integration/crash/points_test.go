@@ -272,26 +272,17 @@ func (b *bank) playDelete(t *testing.T, s scenario, c *counts) {
 // playRemove has an operator delete a client that the AS says it has lost, and has again
 // once the gateway is back.
 func (b *bank) playRemove(t *testing.T, s scenario, c *counts) {
-	id, _, a := b.registered(t)
+	id, _, _ := b.registered(t)
 	c.acknowledged++
-	call := "clients?" + url.Values{"workspace": {"default/obuk"}, "client_id": {id}, "reason": {"lost"}}.Encode()
-	c.kills += b.crash(t, s, http.MethodPut, func() (*tpp.Response, error) {
-		status, answer, err := b.Operator(t.Context(), http.MethodDelete, call, "")
+	c.kills += b.crash(t, s, http.MethodDelete, func() (*tpp.Response, error) {
+		status, answer, err := b.Change(t.Context(), "clients/"+url.PathEscape(id), "delete", "lost")
 		return &tpp.Response{Status: status, Body: answer}, err
 	})
-	want := http.StatusNoContent // it was deleted, and is
-	uri := b.wholly(t, id)
-	switch {
-	case s.point == "remove: asked":
-		want = http.StatusConflict
-		if uri != a.uri {
-			t.Errorf("its deletion had not begun, and it has %q", uri)
-		}
-	case uri != "":
+	if uri := b.wholly(t, id); uri != "" {
 		t.Errorf("its deletion had begun, and it is there with %q", uri)
 	}
-	if status, answer, err := b.Operator(t.Context(), http.MethodDelete, call, ""); err != nil || status != want {
-		t.Errorf("deleting it again: %d %s, %v, want %d", status, answer, err, want)
+	if status, answer, err := b.Change(t.Context(), "clients/"+url.PathEscape(id), "delete", "lost"); err != nil || status != http.StatusNotFound {
+		t.Errorf("deleting it again: %d %s, %v, want 404", status, answer, err)
 	}
 }
 

@@ -142,7 +142,6 @@ var scenarios = []scenario{
 	{operation: "delete", point: "delete: put off", trouble: absent},
 	{operation: "delete", point: "delete: reattached", trouble: unknown, chosen: true},
 	{operation: "delete", point: "delete: reattached", trouble: lostOnce, chosen: true},
-	{operation: "remove", point: "remove: asked", trouble: unknown},
 	{operation: "remove", point: "delete: begun", trouble: unknown},
 	{operation: "remove", point: "delete: answered", trouble: unknown},
 	{operation: "remove", point: "delete: finished", trouble: unknown},

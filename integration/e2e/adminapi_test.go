@@ -92,8 +92,9 @@ func TestInvalidAdminCallsAreRefused(t *testing.T) {
 			{"GET", "suspensions?workspace=default/obuk&cursor=suspended/default/obuk/x", "", 400, "percent-encoded"},
 			{"GET", "outbox?limit=0", "", 400, "limit"},
 			{"GET", "discrepancies?workspace=a&workspace=b", "", 400, "more than once"},
-			{"DELETE", "discrepancies?workspace=default/obuk", "", 400, "is missing"},
-			{"DELETE", "discrepancies?workspace=default/obuk&kind=answer_lost&registration=x", "", 404, "not found"},
+			{"DELETE", "discrepancies?workspace=default/obuk", "", 405, "not a method"},
+			{"GET", "discrepancies/answer_lost/x", "", 404, "not found"},
+			{"POST", "discrepancies/answer_lost/x/dismiss", `{"reason":"looked","operator":"Anna"}`, 428, "If-Match is missing"},
 			{"PUT", "suspensions", `{"workspace":"default/obuk","kind":"client","value":"nobody"}`, 405, "not a method"},
 			{"GET", "clients/nobody", "", 404, "not found"},
 			{"GET", "clients/nobody?workspace=default", "", 404, "there are default/obuk"},
@@ -279,9 +280,8 @@ func TestAnswerLostIsListed(t *testing.T) {
 		// The TPP is none the worse.
 		r, err = p.Client(p.Acme).Register(t.Context(), p.Register, token, body)
 		answered(t, r, err, 201, "")
-		q := url.Values{"workspace": {"default/obuk"}, "kind": {"answer_lost"}, "registration": {list[0]["registration"].(string)}}
-		if status, answer := operator(t, p, "DELETE", "discrepancies?"+q.Encode(), ""); status != 204 {
-			t.Errorf("%d %v, want 204", status, answer)
+		if status, answer, err := p.Change(t.Context(), "discrepancies/answer_lost/"+list[0]["registration"].(string), "dismiss", "deleted at the AS"); err != nil || status != 204 {
+			t.Errorf("%d %s, %v, want 204", status, answer, err)
 		}
 		if list := listed(t, p, "discrepancies"); len(list) != 0 {
 			t.Errorf("got %v, want none", list)

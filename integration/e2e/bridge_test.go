@@ -233,9 +233,9 @@ func TestRotatedSecret(t *testing.T) {
 		}
 		seen := map[string]bool{before: true}
 		for n := range 5 {
-			status, answer := operator(t, p, http.MethodPost, "secrets?workspace=default/obuk&client_id="+id, "")
-			if status != http.StatusOK || answer["rotated"] != 1.0 {
-				t.Fatalf("rotation %d: %d %v, want 200", n, status, answer)
+			status, answer, err := p.Change(t.Context(), "clients/"+id, "rotate_secret", "rotation")
+			if err != nil || status != http.StatusOK {
+				t.Fatalf("rotation %d: %d %s, %v, want 200", n, status, answer, err)
 			}
 			now := secretOf(t, p, id)
 			if seen[now] {
@@ -245,16 +245,14 @@ func TestRotatedSecret(t *testing.T) {
 		}
 		close(done)
 		wait.Wait()
-		status, answer := operator(t, p, http.MethodPost, "secrets?workspace=default/obuk", "")
+		const body = `{"reason":"rotation","operator":"Anna"}`
+		status, answer := operator(t, p, http.MethodPost, "secrets/rotate?workspace=default/obuk", body)
 		if status != http.StatusOK || answer["rotated"] != 1.0 || fmt.Sprint(answer["failed"]) != "[]" {
 			t.Errorf("all: %d %v, want 200", status, answer)
 		}
-		if status, _ := operator(t, p, http.MethodPost, "secrets?workspace=default/obuk&client_id=nobody", ""); status != http.StatusNotFound {
-			t.Errorf("nobody: %d, want 404", status)
-		}
-		for _, call := range []string{"secrets?workspace=nowhere&client_id=" + id, "secrets?workspace=nowhere"} {
-			if status, _ := operator(t, p, http.MethodPost, call, ""); status != http.StatusNotFound {
-				t.Errorf("nowhere: %d, want 404", status)
+		for _, call := range []string{"clients/nobody/rotate_secret", "clients/" + id + "/rotate_secret?workspace=nowhere", "secrets/rotate?workspace=nowhere"} {
+			if status, _ := operator(t, p, http.MethodPost, call, body); status != http.StatusNotFound && status != http.StatusPreconditionRequired {
+				t.Errorf("%s: %d, want 404 or 428", call, status)
 			}
 		}
 		log := p.Gateway.Log()
@@ -286,7 +284,7 @@ func TestRotatedSecretSurvivesCrash(t *testing.T) {
 		rotated := make(chan struct{})
 		go func() {
 			defer close(rotated)
-			_, _, _ = p.Operator(t.Context(), http.MethodPost, "secrets?workspace=default/obuk&client_id="+id, "")
+			_, _, _ = p.Change(t.Context(), "clients/"+id, "rotate_secret", "rotation")
 		}()
 		for secretOf(t, p, id) == before {
 			if err := p.AS.WaitHeld(t.Context(), 1); err != nil {

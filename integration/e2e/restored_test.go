@@ -109,8 +109,8 @@ func TestRestoredStore(t *testing.T) {
 			if _, err := p.ClientToken(t.Context(), p.Acme, forgotten); err == nil || !strings.Contains(err.Error(), "no client is registered here") {
 				t.Errorf("a client that was forgotten: %v", err)
 			}
-			if status, answer, err := p.Operator(t.Context(), http.MethodPost, "epoch", `{"reason":"looked"}`); err != nil || status != http.StatusNoContent {
-				t.Fatalf("%d %s, %v, want 204", status, answer, err)
+			if status, answer, err := p.Change(t.Context(), "epoch", "confirm", "looked"); err != nil || status != http.StatusOK {
+				t.Fatalf("%d %s, %v, want 200", status, answer, err)
 			}
 			if _, err := p.ClientToken(t.Context(), p.Acme, forgotten); err != nil {
 				t.Errorf("confirmed: %v", err)

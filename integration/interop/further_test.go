@@ -210,7 +210,7 @@ func rotated(ctx context.Context, s *stage) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	status, _, err := s.Operator(ctx, http.MethodPost, "secrets?workspace=default/obuk&client_id="+id, "")
+	status, _, err := s.Change(ctx, "clients/"+url.PathEscape(id), "rotate_secret", "rotation")
 	want := http.StatusConflict
 	if s.variant.bridged {
 		want = http.StatusOK
