@@ -82,7 +82,8 @@ type Client struct {
 	LogoURI        string `json:"logo_uri,omitempty"`
 	PolicyURI      string `json:"policy_uri,omitempty"`
 	TOSURI         string `json:"tos_uri,omitempty"`
-	// Document names the stored request.
+	// Document names the stored request. Empty for a client that was imported without one, until
+	// its first update.
 	Document string `json:"document"`
 	// ChangeUntil is the end of the lease of a change under way, seconds since
 	// 1970; 0 when there is none. Change is who has reserved it.

@@ -44,6 +44,9 @@ func (d document) put(w Writer, c *Client) error {
 
 // deleteDocument removes what put has written.
 func deleteDocument(w Writer, c *Client) error {
+	if c.Document == "" {
+		return nil
+	}
 	return errors.Join(w.Delete(documentKey(c)), w.Delete(certificateKey(c)))
 }
 
@@ -51,7 +54,7 @@ func deleteDocument(w Writer, c *Client) error {
 type Stored struct {
 	Client *Client
 	// Claims are those of its request, Statement those of the software statement; none
-	// where none was demanded.
+	// where none was demanded, and of a client that was imported without them.
 	Claims, Statement strictjson.Object
 	// Certificate is the one that the request came with. nil where none was demanded,
 	// and for a client of a version that did not keep it.
@@ -75,17 +78,22 @@ func (r *Registry) Registrations(ctx context.Context, workspace, cursor string, 
 
 func (r *Registry) readStored(v Reader, c *Client) (s Stored, err error) {
 	s.Client = c
-	request, err := v.Get(documentKey(c))
+	request, err := requestOf(v, c)
 	if err != nil {
 		return s, err
 	}
-	if s.Claims, err = verify.StoredClaims(request); err != nil {
-		return s, fmt.Errorf("stored request of registration %s: %w", c.ID, err)
+	if request != nil {
+		if s.Claims, err = verify.StoredClaims(request); err != nil {
+			return s, fmt.Errorf("stored request of registration %s: %w", c.ID, err)
+		}
 	}
 	if _, s.Statement, err = c.Statement(request); err != nil {
 		return s, err
 	}
-	text, err := get(v, certificateKey(c))
+	var text []byte
+	if c.Document != "" {
+		text, err = get(v, certificateKey(c))
+	}
 	if err == nil && text != nil {
 		err = json.Unmarshal(text, &s.Certificate)
 	}

@@ -63,7 +63,8 @@ func findClient(v getter, workspace, clientID string) (*Client, error) {
 
 // Document returns a client as it is now, and the request that it is registered
 // with, as received: a compact JWS with the software statement in it. Both are of
-// one moment: between Client and Document an update may have replaced them.
+// one moment: between Client and Document an update may have replaced them. There is no
+// request of a client that was imported without one.
 //
 // Errors: that of verify.NotYours for a client that is gone meanwhile.
 func (r *Registry) Document(ctx context.Context, c *Client) (now *Client, request []byte, err error) {
@@ -84,7 +85,11 @@ func (r *Registry) Document(ctx context.Context, c *Client) (now *Client, reques
 	return now, request, nil
 }
 
+// requestOf is the stored request, nil where there is none to store.
 func requestOf(v getter, c *Client) ([]byte, error) {
+	if c.Document == "" {
+		return nil, nil
+	}
 	request, err := v.Get(documentKey(c))
 	if errors.Is(err, ErrNotFound) {
 		err = fmt.Errorf("registry: the request of registration %s is gone", c.ID)

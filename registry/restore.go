@@ -27,7 +27,10 @@ func (r *Registry) restore(ctx context.Context, ws Workspace, k work) error {
 		if err := r.unseal(c); err != nil {
 			return err
 		}
-		request, err := get(w, documentKey(c))
+		var request []byte
+		if c.Document != "" {
+			request, err = get(w, documentKey(c))
+		}
 		if err != nil {
 			return err
 		}

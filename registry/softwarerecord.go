@@ -194,7 +194,7 @@ func (r *Registry) scanSoftware(v Reader, n softwareName) (clients int, issued i
 // statementIssued is the iat of the statement that a client is registered with, 0 for
 // none. One that cannot be read must not keep its software from deleting clients.
 func (r *Registry) statementIssued(v Reader, c *Client) int64 {
-	if c.Directory == "" {
+	if c.Directory == "" || c.Document == "" {
 		return 0
 	}
 	request, err := v.Get(documentKey(c))

@@ -8,9 +8,9 @@ import (
 )
 
 // Statement reads the software statement out of a stored request (Document). A
-// client of no directory has none.
+// client of no directory has none, nor has one of which there is no request.
 func (c *Client) Statement(request []byte) (raw []byte, claims strictjson.Object, err error) {
-	if c.Directory == "" {
+	if c.Directory == "" || c.Document == "" {
 		return nil, strictjson.Object{}, nil
 	}
 	body, err := verify.StoredClaims(request)
