@@ -161,7 +161,7 @@ func (d *registrationRequest) show(status int, c *registry.Client) error {
 	}
 	c.NewSecret = secret
 	var stored strictjson.Object
-	if d.options.AnswerRequestClaims {
+	if d.options.AnswerRequestClaims && request != nil {
 		if stored, err = verify.StoredClaims(request); err != nil {
 			return err
 		}
