@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -52,6 +53,22 @@ type clientMetadata struct {
 
 // clientMetadata writes what the AS is told of a client (RFC 7591 2).
 func (s *Server) clientMetadata(ctx context.Context, m *Metadata, c *registry.Client) (*clientMetadata, error) {
+	o, err := s.withoutKeys(ctx, s.log, m, c)
+	if err != nil || s.Keys == nil || c.JWKSURI == "" {
+		return o, err
+	}
+	keys, err := s.Keys(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	keys = KeysFor(c, keys)
+	o.JWKSURI, o.JWKS, o.keys = "", verify.AppendJWKS(nil, keys), verify.KeysName(keys)
+	return o, nil
+}
+
+// withoutKeys is what the AS is told, with the address of the software's keys and not yet
+// the keys in its place. log has what is left out.
+func (s *Server) withoutKeys(ctx context.Context, log *slog.Logger, m *Metadata, c *registry.Client) (*clientMetadata, error) {
 	o := &clientMetadata{
 		RedirectURIs: c.Metadata.RedirectURIs, TokenEndpointAuthMethod: c.Metadata.TokenEndpointAuthMethod,
 		GrantTypes: c.Metadata.GrantTypes, ResponseTypes: append([]string{}, c.Metadata.ResponseTypes...), // never null: without the member it is code (RFC 7591 2)
@@ -61,15 +78,7 @@ func (s *Server) clientMetadata(ctx context.Context, m *Metadata, c *registry.Cl
 		BoundAccessTokens: m.bindsTokens, JWKSURI: c.JWKSURI, ClientName: c.ClientName,
 		ClientURI: c.ClientURI, LogoURI: c.LogoURI, PolicyURI: c.PolicyURI, TOSURI: c.TOSURI,
 	}
-	o.showable(ctx, s.log, c)
-	if s.Keys != nil && c.JWKSURI != "" {
-		keys, err := s.Keys(ctx, c)
-		if err != nil {
-			return nil, err
-		}
-		keys = KeysFor(c, keys)
-		o.JWKSURI, o.JWKS, o.keys = "", verify.AppendJWKS(nil, keys), verify.KeysName(keys)
-	}
+	o.showable(ctx, log, c)
 	if s.SendStatement {
 		o.SoftwareStatement = string(c.SoftwareStatement)
 	}
