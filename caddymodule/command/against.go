@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-dcr/caddy-dcr/caddymodule/admin"
 	"github.com/caddy-dcr/caddy-dcr/caddymodule/policylanguage"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
@@ -17,8 +18,8 @@ import (
 
 // against are the flags of a candidate that is compared with what is registered.
 type against struct {
+	runningGateway
 	policy, registry, workspace, operation string
-	address, config, adapter               string
 }
 
 func (a *against) flags(c *cobra.Command) {
@@ -27,9 +28,10 @@ func (a *against) flags(c *cobra.Command) {
 	f.StringVar(&a.registry, "against", "", "registry: what the running gateway has registered")
 	f.StringVar(&a.workspace, "workspace", "", "whose registrations, with --against")
 	f.StringVar(&a.operation, "operation", verify.OperationCreate, "ask as if each was registered now (create) or updated now (update)")
-	f.StringVar(&a.address, "address", "", "the gateway's admin address (default: that of --config, else localhost:2019)")
-	f.StringVarP(&a.config, "config", "c", "", "the gateway's configuration, for its admin address")
-	f.StringVarP(&a.adapter, "adapter", "a", "", "the adapter of --config")
+	a.runningGateway.flags(c)
+	completeFlag(c, "workspace", completions(completeWorkspaces).from(&a.runningGateway))
+	completeWords(c, "operation", verify.OperationCreate, verify.OperationUpdate)
+	completeWords(c, "against", "registry")
 }
 
 // used tells whether any of them is given, and what is wrong with them.
@@ -39,17 +41,17 @@ func (a *against) used(args []string) (bool, error) {
 	}
 	switch {
 	case a.registry != "registry" || a.policy == "" || a.workspace == "":
-		return true, errors.New("give --policy <file>, --against registry and --workspace <name> together")
+		return true, usage("give --policy <file>, --against registry and --workspace <name> together")
 	case len(args) > 0:
-		return true, errors.New("give a folder with cases, or --policy and --against registry, not both")
+		return true, usage("give a folder with cases, or --policy and --against registry, not both")
 	case !slices.Contains([]string{verify.OperationCreate, verify.OperationUpdate}, a.operation):
-		return true, errors.New("--operation: create or update")
+		return true, usage("--operation: create or update")
 	}
 	return true, nil
 }
 
-// progress is after how many registrations it is told that the run goes on.
-const progress = 1000
+// toldEvery is after how many registrations it is told that the run goes on.
+const toldEvery = 1000
 
 // run asks the policy about every registration. It changes nothing.
 func (a *against) run(c *cobra.Command) error {
@@ -58,17 +60,17 @@ func (a *against) run(c *cobra.Command) error {
 		return err
 	}
 	defer unload()
-	address, err := caddycmd.DetermineAdminAPIAddress(a.address, nil, a.config, a.adapter)
+	api, err := a.open()
 	if err != nil {
 		return err
 	}
 	total, refused, undecided := 0, 0, 0
 	for cursor := ""; ; {
-		page, next, err := registrations(address, a.workspace, cursor)
+		page, err := registrations(c.Context(), api, a.workspace, cursor)
 		if err != nil {
 			return err
 		}
-		for _, r := range page {
+		for _, r := range page.Entries {
 			verdict, reason := a.ask(c.Context(), policy, r.Input)
 			switch verdict {
 			case "refused":
@@ -76,7 +78,7 @@ func (a *against) run(c *cobra.Command) error {
 			case "undecided":
 				undecided++
 			}
-			if total++; total%progress == 0 {
+			if total++; total%toldEvery == 0 {
 				c.PrintErrf("%d registrations\n", total)
 			}
 			if verdict == "" {
@@ -87,7 +89,7 @@ func (a *against) run(c *cobra.Command) error {
 				return err
 			}
 		}
-		if cursor = next; next == "" {
+		if cursor = page.Next; cursor == "" {
 			break
 		}
 	}
@@ -105,6 +107,21 @@ func (a *against) run(c *cobra.Command) error {
 		return errors.New(strings.Join(parts, ", "))
 	}
 	return nil
+}
+
+// registrationPage is one page of the running gateway's registrations.
+type registrationPage struct {
+	Entries []admin.Registration `json:"entries"`
+	Next    string               `json:"next"`
+}
+
+func registrations(ctx context.Context, api *adminAPI, workspace, cursor string) (page registrationPage, err error) {
+	q := url.Values{"workspace": {workspace}}
+	if cursor != "" {
+		q.Set("cursor", cursor)
+	}
+	page, _, err = get[registrationPage](ctx, api, "registrations", q)
+	return page, err
 }
 
 // ask is empty for a registration that the policy lets in. What nobody knows any more and

@@ -5,14 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"strconv"
 	"strings"
 
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/caddy-dcr/caddy-dcr/caddymodule/check"
 )
@@ -26,7 +22,7 @@ type checking struct {
 func checkConfiguration() *cobra.Command {
 	var o checking
 	c := &cobra.Command{
-		Use:   "check [--config <file>] [--live] [--json]",
+		Use:   "check",
 		Short: "Says what is wrong or weak in a configuration before it goes live",
 		Long: `Looks through a configuration for what does not work, for protections that are weak or
 off, and for what an operator should know. Each finding has the name of its check, where
@@ -44,13 +40,8 @@ The exit status is 0 without a finding of severity error, 1 with one, with --str
 with a warning, and where the configuration does not load, and 2 for a wrong use.`,
 		Example: `  sudo -u caddy caddy dcr check --config /etc/caddy/Caddyfile
   caddy dcr check --config Caddyfile --live --address-outside 203.0.113.7:9443 --strict --json`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return fmt.Errorf("%q belongs to no flag: the configuration is given with --config <file>", args[0])
-			}
-			return nil
-		},
-		SilenceUsage: true,
+		Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error { return o.run(c) },
 	}
 	f := c.Flags()
 	f.StringVarP(&o.Config, "config", "c", "", "the configuration; default: Caddyfile in this folder")
@@ -60,39 +51,24 @@ with a warning, and where the configuration does not load, and 2 for a wrong use
 	f.DurationVar(&o.StopTimeout, "stop-timeout", 0, "how long the service manager waits for a stop; default: what systemd has for caddy.service")
 	f.BoolVar(&o.json, "json", false, "print the findings as a JSON array")
 	f.BoolVar(&o.strict, "strict", false, "exit with 1 for warnings too")
-	c.SetFlagErrorFunc(usageError)
-	args := c.Args
-	c.Args = func(c *cobra.Command, a []string) error { return usageError(c, args(c, a)) }
-	c.RunE = func(c *cobra.Command, _ []string) error { return o.run(c) }
 	return c
-}
-
-// usageError prints an error of use, and ends with status 2.
-func usageError(c *cobra.Command, err error) error {
-	if err == nil {
-		return nil
-	}
-	c.SilenceErrors, c.Root().SilenceErrors = true, true
-	c.PrintErrln("Error:", err)
-	return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return 2, nil })(c, nil)
 }
 
 func (o *checking) run(c *cobra.Command) error {
 	switch {
 	case o.Outside != "" && !o.Live:
-		return usageError(c, errors.New("--address-outside goes with --live: it is asked over the network"))
+		return usage("--address-outside goes with --live: it is asked over the network")
 	case o.StopTimeout < 0:
-		return usageError(c, errors.New("--stop-timeout: must be positive"))
+		return usage("--stop-timeout: must be positive")
 	}
-	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt)
-	defer stop()
+	ctx := c.Context()
 	o.Progress = func(what string) { c.PrintErrln("asking " + what) }
 	report, err := check.Run(ctx, o.Options)
 	if ctx.Err() != nil {
 		return errors.New("interrupted: nothing was changed")
 	}
 	if err != nil {
-		return usageError(c, err)
+		return wrongUse(err)
 	}
 	if o.json {
 		err = o.printJSON(c.OutOrStdout(), report)
@@ -142,12 +118,9 @@ const narrowest, usual, widest = 40, 100, 140
 
 // printReport prints the findings in groups, and a last line that counts.
 func printReport(to io.Writer, r *check.Report) error {
-	width, terminal := usual, false
-	if file, ok := to.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-		terminal = os.Getenv("NO_COLOR") == ""
-		if columns, _, err := term.GetSize(int(file.Fd())); err == nil && columns > 0 {
-			width = min(max(columns, narrowest), widest)
-		}
+	width, screen := usual, screenOf(to)
+	if screen.columns > 0 {
+		width = min(max(screen.columns, narrowest), widest)
 	}
 	var text strings.Builder
 	for _, severity := range check.Severities {
@@ -156,10 +129,7 @@ func printReport(to io.Writer, r *check.Report) error {
 			continue
 		}
 		heading := headings[severity].title + " (" + strconv.Itoa(n) + ")"
-		if terminal {
-			heading = "\x1b[1;" + headings[severity].colour + "m" + heading + "\x1b[0m"
-		}
-		text.WriteString(heading + "\n\n")
+		text.WriteString(screen.coloured(heading, "1;"+headings[severity].colour) + "\n\n")
 		for _, f := range r.Findings {
 			if f.Severity == severity {
 				printFinding(&text, f, width)

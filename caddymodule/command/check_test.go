@@ -20,6 +20,7 @@ import (
 func dcrCheck(t *testing.T, args ...string) (out, stderr string, err error) {
 	t.Helper()
 	c := checkConfiguration()
+	c.SilenceUsage = true
 	var o, e bytes.Buffer
 	c.SetOut(&o)
 	c.SetErr(&e)
@@ -102,25 +103,21 @@ func TestCheckOfTheExample(t *testing.T) {
 func TestCheckExitStatus(t *testing.T) {
 	inExample(t)
 	complete(t)
-	temporary := regexp.MustCompile(`found 1 error( and \d+ warnings)?$`) // the store of a test is in a temporary folder
 	for _, tc := range []struct {
-		args []string
-		want *regexp.Regexp
+		args   []string
+		status int
+		says   *regexp.Regexp
 	}{
-		{nil, regexp.MustCompile(`^found 1 error$`)},
-		{[]string{"--strict"}, temporary},
-		{[]string{"x"}, regexp.MustCompile("status 2")},
-		{[]string{"--wrong"}, regexp.MustCompile("status 2")},
-		{[]string{"--config", "none"}, regexp.MustCompile("status 2")},
-		{[]string{"--address-outside", "203.0.113.7"}, regexp.MustCompile("status 2")},
-		{[]string{"--stop-timeout", "-1s"}, regexp.MustCompile("status 2")},
+		{nil, 1, regexp.MustCompile(`^Error: found 1 error\n$`)},
+		{[]string{"--strict"}, 1, regexp.MustCompile(`^Error: found 1 error( and \d+ warnings)?\n$`)}, // the store of a test is in a temporary folder
+		{[]string{"x"}, 2, regexp.MustCompile(`^Error: "x" belongs to no flag`)},
+		{[]string{"--wrong"}, 2, regexp.MustCompile("^Error: unknown flag")},
+		{[]string{"--config", "none"}, 2, regexp.MustCompile("Error: ")},
+		{[]string{"--address-outside", "203.0.113.7"}, 2, regexp.MustCompile("^Error: --address-outside goes with --live")},
+		{[]string{"--stop-timeout", "-1s"}, 2, regexp.MustCompile("^Error: --stop-timeout")},
 	} {
-		_, stderr, err := dcrCheck(t, tc.args...)
-		if err == nil || !tc.want.MatchString(err.Error()) {
-			t.Errorf("%q: got %v, want %s", tc.args, err, tc.want)
-		}
-		if strings.Contains(tc.want.String(), "status") && !strings.HasPrefix(stderr, "Error: ") {
-			t.Errorf("%q: got %q, want what is wrong with the use", tc.args, stderr)
+		if _, stderr, status := dcr(t, append([]string{"check"}, tc.args...)...); status != tc.status || !tc.says.MatchString(stderr) {
+			t.Errorf("%q: got status %d, %q; want %d, %s", tc.args, status, stderr, tc.status, tc.says)
 		}
 	}
 	for severity, strict := range map[check.Severity][2]bool{check.Note: {true, true}, check.Warning: {true, false}, check.Error: {false, false}} {
@@ -130,8 +127,8 @@ func TestCheckExitStatus(t *testing.T) {
 		}
 	}
 	t.Chdir(t.TempDir())
-	if _, stderr, err := dcrCheck(t); err == nil || !strings.Contains(stderr, "give it with --config") {
-		t.Errorf("without a configuration: got %v, %q", err, stderr)
+	if _, stderr, status := dcr(t, "check"); status != 2 || !strings.Contains(stderr, "give it with --config") {
+		t.Errorf("without a configuration: got status %d, %q", status, stderr)
 	}
 }
 

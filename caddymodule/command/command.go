@@ -9,13 +9,33 @@ import (
 
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
-		Name:  "dcr",
-		Usage: "<command>",
-		Short: "Operates the Open Banking registration gateway",
-		Long:  "What operators do with the registration gateway, beside running it.",
-		CobraFunc: func(c *cobra.Command) {
-			c.AddCommand(policy(), explain(), checkConfiguration(), saveBackup(), restore(), keyset())
-			refuseUnknown(c)
-		},
+		Name:      "dcr",
+		Usage:     "<command>",
+		Short:     "Operates the Open Banking registration gateway",
+		Long:      long,
+		CobraFunc: assemble,
 	})
+}
+
+const long = `What operators do with the registration gateway, beside running it.
+
+Most commands ask the running gateway over Caddy's admin API: at localhost:2019, the
+address of --address, or that in the configuration of --config. Their tables are cut to
+the width of a terminal and not elsewhere; NO_COLOR switches colours off. --json prints
+what the API answers: one JSON document, and of a list one in each line.
+
+The exit status of every command is
+  0  done
+  1  refused by the gateway, not found, or failed; a command that checks has found something
+  2  the command line is wrong, and nothing was done
+  3  no gateway answers, or one that does not know the command`
+
+// assemble adds every command below caddy dcr.
+func assemble(c *cobra.Command) {
+	c.AddCommand(
+		status(), clients(), outbox(), discrepancies(), audit(),
+		policy(), explain(), checkConfiguration(), saveBackup(), restore(), keyset(),
+	)
+	refuseUnknown(c)
+	withExitStatuses(c)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -25,13 +24,14 @@ import (
 
 // explanation are the flags of caddy dcr explain.
 type explanation struct {
-	config, adapter, workspace string
-	body, cert, token, remote  string
-	at                         string
-	offline                    bool
-	answers                    []string
-	code, address              string
-	json                       bool
+	runningGateway
+	workspace                 string
+	body, cert, token, remote string
+	at                        string
+	offline                   bool
+	answers                   []string
+	code                      string
+	json                      bool
 }
 
 func explain() *cobra.Command {
@@ -63,7 +63,6 @@ for here, and 1 when one refuses, or when something was missing for it; with --c
 			}
 			return nil
 		},
-		SilenceUsage: true,
 		RunE: func(c *cobra.Command, _ []string) error {
 			found, err := e.run(c.Context())
 			if err != nil {
@@ -72,9 +71,9 @@ for here, and 1 when one refuses, or when something was missing for it; with --c
 			return e.print(c.OutOrStdout(), found)
 		},
 	}
+	e.runningGateway.flags(c)
 	f := c.Flags()
-	f.StringVarP(&e.config, "config", "c", "", "the configuration")
-	f.StringVarP(&e.adapter, "adapter", "a", "", "the adapter of --config")
+	f.Lookup("config").Usage = "the configuration that decides; with --code, for the gateway's admin address"
 	f.StringVar(&e.workspace, "workspace", "", "the workspace, where the configuration has several")
 	f.StringVar(&e.body, "body", "", "the request's body, - for standard input")
 	f.StringVar(&e.cert, "cert", "", "the client certificate in PEM, and those between it and its CA; default: not looked at")
@@ -84,7 +83,6 @@ for here, and 1 when one refuses, or when something was missing for it; with --c
 	f.BoolVar(&e.offline, "offline", false, "ask no server")
 	f.StringArrayVar(&e.answers, "answer", nil, "<url>=<file>: what a server would answer, in place of asking it; may be repeated")
 	f.StringVar(&e.code, "code", "", "the support code of a request that a running gateway has refused")
-	f.StringVar(&e.address, "address", "", "with --code, the gateway's admin address; default: that of --config, else localhost:2019")
 	f.BoolVar(&e.json, "json", false, "print JSON")
 	return c
 }
@@ -92,20 +90,20 @@ for here, and 1 when one refuses, or when something was missing for it; with --c
 func (e *explanation) run(ctx context.Context) ([]registry.Explanation, error) {
 	if e.code != "" {
 		if e.body != "" || e.workspace != "" {
-			return nil, errors.New("--code goes with --address or --config alone: it finds requests of every workspace")
+			return nil, usage("--code goes with --address or --config alone: it finds requests of every workspace")
 		}
-		return e.kept()
+		return e.kept(ctx)
 	}
 	if e.body == "-" && e.token == "@-" {
-		return nil, errors.New("--body and --token cannot both come from standard input")
+		return nil, usage("--body and --token cannot both come from standard input")
 	}
 	switch {
 	case e.config == "" && e.body == "":
-		return nil, errors.New("give --config and --body, or --code")
+		return nil, usage("give --config and --body, or --code")
 	case e.config == "":
-		return nil, errors.New("--config is missing: the configuration that decides")
+		return nil, usage("--config is missing: the configuration that decides")
 	case e.body == "":
-		return nil, errors.New("--body is missing: the request to decide")
+		return nil, usage("--body is missing: the request to decide")
 	}
 	q, err := e.question()
 	if err != nil {
@@ -141,41 +139,41 @@ func provisioned(config, adapter, storage string) (*caddymodule.App, error) {
 func (e *explanation) question() (q *caddymodule.Question, err error) {
 	q = &caddymodule.Question{Question: gateway.Question{Token: e.token}, Remote: e.remote, Answers: jwks.Answers{Offline: e.offline, Bodies: map[string][]byte{}}}
 	if q.Body, err = read(e.body); err != nil {
-		return nil, fmt.Errorf("--body: %w", err)
+		return nil, usage("--body: %w", err)
 	}
 	if _, err := os.Stat(e.token); e.token != "" && err == nil {
-		return nil, fmt.Errorf("--token: there is a file of this name; to take the token from it write @%s", e.token)
+		return nil, usage("--token: there is a file of this name; to take the token from it write @%s", e.token)
 	}
 	if _, err := netip.ParseAddr(e.remote); e.remote != "" && err != nil {
-		return nil, fmt.Errorf("--remote: %q is no IP address", e.remote)
+		return nil, usage("--remote: %q is no IP address", e.remote)
 	}
 	if file, ok := strings.CutPrefix(e.token, "@"); ok {
 		text, err := read(file)
 		if err != nil {
-			return nil, fmt.Errorf("--token: %w", err)
+			return nil, usage("--token: %w", err)
 		}
 		q.Token = strings.TrimSpace(string(text))
 		if q.Token == "" {
-			return nil, fmt.Errorf("--token: %s is empty", file)
+			return nil, usage("--token: %s is empty", file)
 		}
 	}
 	if e.cert != "" {
 		if q.Chain, err = readChain(e.cert); err != nil {
-			return nil, fmt.Errorf("--cert: %w", err)
+			return nil, usage("--cert: %w", err)
 		}
 	}
 	if e.at != "" {
 		if q.At, err = time.Parse(time.RFC3339, e.at); err != nil {
-			return nil, fmt.Errorf("--at: %q is no time like 2026-11-27T09:30:00Z", e.at)
+			return nil, usage("--at: %q is no time like 2026-11-27T09:30:00Z", e.at)
 		}
 	}
 	for _, answer := range e.answers {
 		i := strings.LastIndex(answer, "=")
 		if i < 0 {
-			return nil, fmt.Errorf("--answer %q: must be <url>=<file>", answer)
+			return nil, usage("--answer %q: must be <url>=<file>", answer)
 		}
 		if q.Answers.Bodies[answer[:i]], err = read(answer[i+1:]); err != nil {
-			return nil, fmt.Errorf("--answer: %w", err)
+			return nil, usage("--answer: %w", err)
 		}
 	}
 	return q, nil
@@ -222,11 +220,13 @@ func readChain(name string) (chain []*x509.Certificate, err error) {
 }
 
 // kept are the explanations of a running gateway.
-func (e *explanation) kept() ([]registry.Explanation, error) {
-	address, err := caddycmd.DetermineAdminAPIAddress(e.address, nil, e.config, e.adapter)
+func (e *explanation) kept(ctx context.Context) ([]registry.Explanation, error) {
+	api, err := e.open()
 	if err != nil {
 		return nil, err
 	}
-	found, _, err := entries[registry.Explanation](address, "explanations", url.Values{"code": {e.code}})
-	return found, err
+	page, _, err := get[struct {
+		Entries []registry.Explanation `json:"entries"`
+	}](ctx, api, "explanations", url.Values{"code": {e.code}})
+	return page.Entries, err
 }

@@ -43,8 +43,7 @@ func keysetStep(name, short, long, done string, change func(*caddymodule.App) (u
 		Long:  long,
 		Example: fmt.Sprintf(`  caddy dcr keyset %[1]s
   sudo -u caddy -H caddy dcr keyset %[1]s --config /etc/caddy/Caddyfile`, name),
-		Args:         cobra.NoArgs,
-		SilenceUsage: true,
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			storage, err := os.MkdirTemp("", "caddy-dcr-keyset")
 			if err != nil {
@@ -53,7 +52,7 @@ func keysetStep(name, short, long, done string, change func(*caddymodule.App) (u
 			defer os.RemoveAll(storage)
 			app, err := provisioned(f.config, f.adapter, storage)
 			if err != nil {
-				return fmt.Errorf("--config: %w", err)
+				return usage("--config: %w", err)
 			}
 			id, file, err := change(app)
 			if err != nil {

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"errors"
 	"fmt"
 	"os"
 
@@ -31,11 +30,10 @@ registration of a workspace of the running gateway, and prints those that it wou
 refuse. Nothing is changed.
 
 The exit status is 0 when all policies decide as their cases say, or when every
-registration would pass, and 1 otherwise.`,
+registration would pass, and 1 when not.`,
 		Example: `  caddy dcr policy test docs/policies
   caddy dcr policy test --policy new.cel --against registry --workspace default/obuk`,
-		Args:         cobra.MaximumNArgs(1),
-		SilenceUsage: true,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			used, err := a.used(args)
 			switch {
@@ -44,7 +42,7 @@ registration would pass, and 1 otherwise.`,
 			case used:
 				return a.run(c)
 			case len(args) == 0:
-				return errors.New("give a folder with cases, or --policy and --against registry")
+				return usage("give a folder with cases, or --policy and --against registry")
 			}
 			return testCases(c, args[0])
 		},
@@ -57,7 +55,7 @@ registration would pass, and 1 otherwise.`,
 // testCases runs the cases below a folder.
 func testCases(c *cobra.Command, folder string) error {
 	if _, err := os.Stat(folder); err != nil {
-		return err
+		return usage("%w", err)
 	}
 	report, err := policycases.Run(c.Context(), folder)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
 	"time"
 
@@ -41,19 +40,16 @@ client_ids that the registry does not know are refused until an operator confirm
 --confirm they are not refused: only where nothing was changed after the backup.
 
 With --audit, names the suspensions and deletions that a later copy of the audit trail
-(JSON) has and the backup lacks.
-
-The exit status is 0 when the backup was restored, or verified, and 1 otherwise.`,
+(JSON) has and the backup lacks.`,
 		Example: `  caddy dcr restore --config /etc/caddy/Caddyfile --verify dcr.backup
   sudo -u caddy -H caddy dcr restore --config /etc/caddy/Caddyfile --audit audit.json dcr.backup`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return errors.New("give one file, the backup")
+		Args: func(c *cobra.Command, args []string) error {
+			if err := oneArgument("the file with the backup")(c, args); err != nil {
+				return err
 			}
 			return r.check()
 		},
-		SilenceUsage: true,
-		RunE:         func(c *cobra.Command, args []string) error { return r.run(c, args[0]) },
+		RunE: func(c *cobra.Command, args []string) error { return r.run(c, args[0]) },
 	}
 	f := c.Flags()
 	f.StringVarP(&r.config, "config", "c", "", "the configuration with the store; default: the Caddyfile in this folder")
@@ -82,7 +78,7 @@ func (r *restoration) check() error {
 func (r *restoration) run(c *cobra.Command, name string) error {
 	file, err := os.Open(name)
 	if err != nil {
-		return err
+		return usage("%w", err)
 	}
 	defer file.Close()
 	info, err := file.Stat()
@@ -90,16 +86,16 @@ func (r *restoration) run(c *cobra.Command, name string) error {
 		return err
 	}
 	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is no regular file: a backup is read twice, so write it into a file first", name)
+		return usage("%s is no regular file: a backup is read twice, so write it into a file first", name)
 	}
 	var audit []registry.AuditEntry
 	if r.audit != "" {
 		if audit, err = readAudit(r.audit); err != nil {
-			return fmt.Errorf("--audit: %w", err)
+			return usage("--audit: %w", err)
 		}
 	}
 	if _, err := os.Stat("Caddyfile"); r.config == "" && errors.Is(err, os.ErrNotExist) {
-		return errors.New("--config is missing, and this folder has no Caddyfile: the configuration with the store")
+		return usage("--config is missing, and this folder has no Caddyfile: the configuration with the store")
 	}
 	storage, err := os.MkdirTemp("", "caddy-dcr-restore")
 	if err != nil {
@@ -108,12 +104,10 @@ func (r *restoration) run(c *cobra.Command, name string) error {
 	defer os.RemoveAll(storage)
 	app, err := provisioned(r.config, r.adapter, storage)
 	if err != nil {
-		return fmt.Errorf("--config: %w", err)
+		return usage("--config: %w", err)
 	}
-	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt)
-	defer stop()
 	p := &restoreProgress{out: c.ErrOrStderr(), size: info.Size(), next: time.Now().Add(progressAfter), now: time.Now}
-	v, err := app.Restore(ctx, file, caddymodule.RestoreOptions{VerifyOnly: r.verify, Confirm: r.reason, Progress: p.told})
+	v, err := app.Restore(c.Context(), file, caddymodule.RestoreOptions{VerifyOnly: r.verify, Confirm: r.reason, Progress: p.told})
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
 			err = fmt.Errorf("%w: if records were being written, no gateway opens the store; run the restore again", err)
@@ -170,9 +164,6 @@ func workspaces(names []string) string {
 	}
 	return text
 }
-
-// progressAfter is after how long something is told, and then how often.
-const progressAfter = 2 * time.Second
 
 // restoreProgress tells how far a restore is, where it takes long.
 type restoreProgress struct {

@@ -138,8 +138,8 @@ func TestRestoreCommandRefuses(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no file":            {nil, "give one file"},
-		"two files":          {[]string{file, file}, "give one file"},
+		"no file":            {nil, "the file with the backup"},
+		"two files":          {[]string{file, file}, "the file with the backup"},
 		"a missing file":     {[]string{file + "x"}, "no such file"},
 		"a folder":           {[]string{dir}, "is no regular file"},
 		"no backup":          {[]string{text}, "this is not a backup of caddy-dcr"},

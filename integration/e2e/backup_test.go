@@ -25,7 +25,7 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 	dcr(true, "To verify it:", "backup", "one.backup", "--config", "Caddyfile", "--reason", "a test")
 	dcr(false, "is there already", "backup", "one.backup", "--config", "Caddyfile")
-	dcr(false, "reason: a text", "backup", "two.backup", "--config", "Caddyfile", "--reason", "")
+	dcr(false, "--reason is missing", "backup", "two.backup", "--config", "Caddyfile", "--reason", "")
 	dcr(false, "does not answer", "backup", "two.backup", "--address", "localhost:1")
 	if left, err := filepath.Glob(filepath.Join(p.Dir, "two.backup*")); err != nil || len(left) > 0 {
 		t.Errorf("%v are left of backups that failed", left)

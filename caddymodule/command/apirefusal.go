@@ -1,0 +1,107 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// What to do where no gateway answers, or one that does not know the command.
+const (
+	giveAddress = "give the gateway's admin address with --address, or its configuration with --config"
+	sameVersion = "use the caddy binary that the gateway runs with"
+)
+
+// refusedError is a refusal of the gateway.
+type refusedError struct {
+	// status is that of HTTP, says what the gateway says.
+	status int
+	says   string
+}
+
+func (e *refusedError) Error() string { return "the gateway says: " + e.says }
+
+// refusedWith tells whether the gateway refuses with this status of HTTP.
+func refusedWith(err error, status int) bool {
+	e, ok := errors.AsType[*refusedError](err)
+	return ok && e.status == status
+}
+
+// noAnswer is the error where nothing answers at the address.
+func (a *adminAPI) noAnswer(err error) error {
+	return unreachable("the gateway's admin API at %s does not answer: %w; it runs where the gateway does, and not where its configuration has admin off; %s", a.address, err, giveAddress)
+}
+
+// maxRefusal bounds what is read of a refusal, in bytes.
+const maxRefusal = 64 << 10
+
+// refusal is the error for an answer without a 2xx status.
+func (a *adminAPI) refusal(ctx context.Context, call apiCall, answer *http.Response) error {
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxRefusal))
+	if err != nil {
+		return unreachable("the answer of the admin API at %s was cut off: %w", a.address, err)
+	}
+	var says struct {
+		Error string `json:"error"`
+	}
+	if json.Unmarshal(body, &says) != nil || says.Error == "" {
+		return unreachable("the admin API at %s answers with HTTP %d, as if it was of no gateway with openbanking_dcr: is the module in that caddy (caddy list-modules)? %s", a.address, answer.StatusCode, giveAddress)
+	}
+	refused := &refusedError{status: answer.StatusCode, says: says.Error}
+	switch answer.StatusCode {
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		return a.missing(ctx, call, refused)
+	}
+	return refused
+}
+
+// description is what the admin API says of itself (OpenAPI).
+type description struct {
+	Paths map[string]map[string]json.RawMessage `json:"paths"`
+}
+
+const descriptionPath = "openapi.json"
+
+// missing is the error where something is not found: what the call is about, or the call,
+// which a gateway of another version does not have.
+func (a *adminAPI) missing(ctx context.Context, call apiCall, refused *refusedError) error {
+	if call.path != descriptionPath {
+		d, _, err := get[description](ctx, a, descriptionPath, nil)
+		switch {
+		case err == nil && d.has(call):
+			return refused
+		case err == nil:
+			return unreachable("the gateway at %s has no call %s %s: it is of another version than this command; %s", a.address, call.method, apiPrefix+call.path, sameVersion)
+		case !refusedWith(err, http.StatusNotFound):
+			return err
+		}
+	}
+	return &statusError{statusUnreachable, fmt.Errorf("%w: at %s there is no site with openbanking_dcr, or it is of an older version than this command; %s; %s", refused, a.address, giveAddress, sameVersion)}
+}
+
+// has tells whether a call is described.
+func (d description) has(call apiCall) bool {
+	parts := strings.Split(call.path, "/")
+	for path, methods := range d.Paths {
+		if _, ok := methods[strings.ToLower(call.method)]; ok && described(strings.Split(strings.TrimPrefix(path, "/"), "/"), parts) {
+			return true
+		}
+	}
+	return false
+}
+
+func described(path, parts []string) bool {
+	if len(path) != len(parts) {
+		return false
+	}
+	for n := range path {
+		if !strings.HasPrefix(path[n], "{") && path[n] != strings.ReplaceAll(parts[n], "%2E", ".") {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,59 @@
+package command
+
+import (
+	"net/url"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+)
+
+func audit() *cobra.Command {
+	return group("audit", "Reads the audit trail", auditList())
+}
+
+func auditList() *cobra.Command {
+	var l listing
+	var workspace string
+	since := timeFlag{past: true}
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "Lists what was changed, the oldest first",
+		Long: `Lists what TPPs and operators have changed, the oldest first. With --json and --all it is a
+copy of the trail, which caddy dcr restore --audit reads.`,
+		Example: `  caddy dcr audit list --workspace default/obuk --since 7d
+  caddy dcr audit list --all --json`,
+		Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if since.text != "" && workspace == "" {
+				return usage("--since is of one workspace: give --workspace too")
+			}
+			q := url.Values{"workspace": {workspace}, "since": {since.value(time.Now())}}
+			return printList(c, &l, list[registry.AuditEntry]{what: "entries", path: "audit", query: q, columns: append([]column{{title: "WORKSPACE"}}, auditColumns...), row: func(e registry.AuditEntry) []string {
+				return append([]string{e.Workspace}, auditRow(e)...)
+			}})
+		},
+	}
+	l.flags(c)
+	workspaceFlag(c, &workspace, &l.runningGateway)
+	c.Flags().Var(&since, "since", "from this time on, with --workspace: "+timeHelp+" (before now)")
+	return c
+}
+
+var auditColumns = []column{{title: "AT"}, {title: "CHANGE"}, {title: "ABOUT"}, {title: "ORG_ID"}, {title: "OPERATOR"}, {title: "REASON"}}
+
+func auditRow(e registry.AuditEntry) []string {
+	about := ""
+	switch {
+	case e.ClientID != "":
+		about = "client " + e.ClientID
+	case e.SoftwareID != "":
+		about = "software " + e.SoftwareID
+	case e.OrgID != "":
+		about = "organisation " + e.OrgID
+	case e.Directory != "":
+		about = "directory " + e.Directory
+	}
+	return []string{timeText(e.At), e.Change, about, e.OrgID, e.Operator.Name, e.Reason}
+}

@@ -1,0 +1,169 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/user"
+
+	"github.com/spf13/cobra"
+)
+
+var errNotConfirmed = errors.New("not confirmed: nothing was done")
+
+// act are the flags of every command that changes something: why, and who does it.
+type act struct{ reason, operator string }
+
+// flags adds them. Without a reason of its own (usual) the command demands one.
+func (a *act) flags(c *cobra.Command, usual string) {
+	c.Flags().StringVar(&a.reason, "reason", usual, "why; it is kept with who did it")
+	c.Flags().StringVar(&a.operator, "operator", "", "who does it, where your certificate does not say it; default: your user name on this machine")
+}
+
+// body is what the admin API takes with every change.
+func (a *act) body() (map[string]string, error) {
+	switch {
+	case a.reason == "":
+		return nil, usage("--reason is missing: why, for the audit trail")
+	case a.operator != "":
+		return map[string]string{"reason": a.reason, "operator": a.operator}, nil
+	}
+	return map[string]string{"reason": a.reason, "local_user": localUser()}, nil
+}
+
+// localUser is who runs the command.
+func localUser() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return fmt.Sprint("uid ", os.Getuid())
+}
+
+// changing are the flags of every command that changes one resource of the admin API.
+type changing struct {
+	runningGateway
+	act
+	confirmation
+	workspace, tag string
+	json           bool
+}
+
+// flags adds them. --yes is there for what cannot be undone alone.
+func (f *changing) flags(c *cobra.Command, undoable bool) {
+	f.runningGateway.flags(c)
+	f.act.flags(c, "")
+	if !undoable {
+		f.confirmation.flags(c)
+	}
+	workspaceFlag(c, &f.workspace, &f.runningGateway)
+	c.Flags().StringVar(&f.tag, "etag", "", "change it only if it is as you have seen it: the etag that show prints")
+	jsonFlag(c, &f.json)
+}
+
+// change is a change of one resource.
+type change struct {
+	// resource is the path of what is changed, action that below it; see apiPath.
+	resource, action string
+	query            url.Values
+	// final cannot be undone.
+	final bool
+	// describe says what will be done to the resource, as GET shows it: suspend client x of y.
+	describe func(resource json.RawMessage) (string, error)
+	// show prints the resource.
+	show func(out io.Writer, resource json.RawMessage, tag string) error
+	// done is what was done, where the operator need not see the resource again: "deleted".
+	done string
+}
+
+// run reads the resource, says what will be done, asks where it cannot be undone, and does it
+// if the resource is still what was read.
+func (f *changing) run(c *cobra.Command, ch change) error {
+	body, err := f.body()
+	if err != nil {
+		return err
+	}
+	if ch.final {
+		if err := f.possible(c); err != nil {
+			return err
+		}
+	}
+	api, err := f.open()
+	if err != nil {
+		return err
+	}
+	if ch.query == nil {
+		ch.query = url.Values{}
+	}
+	if f.workspace != "" {
+		ch.query.Set("workspace", f.workspace)
+	}
+	ctx := c.Context()
+	before, err := api.do(ctx, apiCall{method: http.MethodGet, path: ch.resource, query: ch.query})
+	if err != nil {
+		return err
+	}
+	if f.tag != "" && f.tag != before.tag {
+		return f.changed(c, ch, before)
+	}
+	what, err := ch.describe(before.body)
+	if err != nil {
+		return err
+	}
+	c.PrintErrln(visible(what))
+	if ch.final {
+		if err := f.ask(c, "This cannot be undone. Do it?"); err != nil {
+			return err
+		}
+	}
+	after, err := f.send(ctx, c.ErrOrStderr(), api, apiCall{method: http.MethodPost, path: ch.resource + "/" + ch.action, query: ch.query, body: body, match: before.tag})
+	if refusedWith(err, http.StatusPreconditionFailed) {
+		now, again := api.do(ctx, apiCall{method: http.MethodGet, path: ch.resource, query: ch.query})
+		if again != nil {
+			return errors.Join(err, again)
+		}
+		return f.changed(c, ch, now)
+	}
+	if err != nil {
+		return err
+	}
+	return f.printDone(c, ch, after)
+}
+
+// send makes the call, and says that it goes on where it takes long.
+func (f *changing) send(ctx context.Context, stderr io.Writer, api *adminAPI, call apiCall) (*apiAnswer, error) {
+	p := startProgress(stderr, progressAfter, "waiting for the gateway at "+api.address)
+	defer p.stop()
+	return api.do(ctx, call)
+}
+
+// changed shows the resource, which is not what the operator has seen.
+func (f *changing) changed(c *cobra.Command, ch change, now *apiAnswer) error {
+	if err := f.print(c, ch, now); err != nil {
+		return err
+	}
+	return errors.New("it has changed since you looked, and nothing was done: look at what it is now, and run the command again")
+}
+
+func (f *changing) print(c *cobra.Command, ch change, a *apiAnswer) error {
+	if f.json {
+		return printDocument(c.OutOrStdout(), a.body)
+	}
+	return ch.show(c.OutOrStdout(), a.body, a.tag)
+}
+
+func (f *changing) printDone(c *cobra.Command, ch change, after *apiAnswer) error {
+	switch {
+	case f.json:
+		return printDocument(c.OutOrStdout(), after.body)
+	case after.status == http.StatusAccepted:
+		_, err := fmt.Fprintln(c.OutOrStdout(), "proposed: another operator confirms it with the same command (four_eyes)")
+		return err
+	}
+	_, err := fmt.Fprintln(c.OutOrStdout(), ch.done)
+	return err
+}

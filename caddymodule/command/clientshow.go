@@ -1,0 +1,133 @@
+package command
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-dcr/caddy-dcr/caddymodule/admin"
+	"github.com/caddy-dcr/caddy-dcr/registry"
+)
+
+// showing are the flags of every command that shows one resource of a workspace.
+type showing struct {
+	runningGateway
+	workspace string
+	json      bool
+}
+
+func (s *showing) flags(c *cobra.Command) {
+	s.runningGateway.flags(c)
+	workspaceFlag(c, &s.workspace, &s.runningGateway)
+	jsonFlag(c, &s.json)
+}
+
+// run shows the resource at a path.
+func (s *showing) run(c *cobra.Command, path string, show func(out io.Writer, resource json.RawMessage, tag string) error) error {
+	api, err := s.open()
+	if err != nil {
+		return err
+	}
+	q := url.Values{}
+	if s.workspace != "" {
+		q.Set("workspace", s.workspace)
+	}
+	answer, err := api.do(c.Context(), apiCall{method: http.MethodGet, path: path, query: q})
+	switch {
+	case err != nil:
+		return err
+	case s.json:
+		return printDocument(c.OutOrStdout(), answer.body)
+	}
+	return show(c.OutOrStdout(), answer.body, answer.tag)
+}
+
+func clientsShow() *cobra.Command {
+	var s showing
+	c := &cobra.Command{
+		Use:   "show <client_id>",
+		Short: "Shows all that the registry has of one client",
+		Long: `Shows all that the registry has of one client: its metadata, certificate, suspensions,
+open work and newest changes. With --json also the claims of its request and software
+statement. Secrets are not shown.`,
+		Example: `  caddy dcr clients show 7f3c2a51
+  caddy dcr clients show 7f3c2a51 --workspace default/obuk --json`,
+		Args: oneArgument("the client_id"),
+		RunE: func(c *cobra.Command, args []string) error {
+			return s.run(c, apiPath("clients", args[0]), showClient)
+		},
+	}
+	s.flags(c)
+	c.ValidArgsFunction = completeList("clients", "client_id", "client_name").first(&s.runningGateway)
+	return c
+}
+
+// clientDetails are what is printed of a client.
+type clientDetails struct {
+	admin.Client
+	Metadata struct {
+		GrantTypes   []string `json:"grant_types"`
+		Scope        string   `json:"scope"`
+		RedirectURIs []string `json:"redirect_uris"`
+	} `json:"metadata"`
+	Unreadable     string                 `json:"unreadable"`
+	JWKSURI        string                 `json:"jwks_uri"`
+	RevokedJWKSURI string                 `json:"revoked_jwks_uri"`
+	OtherClients   int                    `json:"other_clients_of_software"`
+	Suspensions    []registry.Suspension  `json:"suspensions"`
+	Discrepancies  []registry.Discrepancy `json:"discrepancies"`
+	Outbox         []registry.OutboxEntry `json:"outbox"`
+	History        []registry.AuditEntry  `json:"history"`
+}
+
+// showClient prints a client.
+func showClient(out io.Writer, resource json.RawMessage, tag string) error {
+	c, err := decode[clientDetails](&apiAnswer{body: resource})
+	if err != nil {
+		return err
+	}
+	d := details{out: out}
+	d.value("client_id", c.ClientID)
+	d.value("client_name", c.ClientName)
+	d.value("status", clientState(&c.Client))
+	d.value("workspace", c.Workspace)
+	d.value("software_id", c.SoftwareID)
+	d.value("org_id", c.OrgID)
+	d.value("directory", c.Directory)
+	d.value("registered", c.RegisteredAt)
+	d.value("updated", c.UpdatedAt)
+	d.value("token_endpoint_auth", c.TokenEndpointAuth+", "+c.TokenEndpointAuthMethod)
+	d.value("certificate", c.DN)
+	d.value("certificate until", c.CertificateExpiresAt)
+	d.value("statement until", c.StatementExpiresAt)
+	d.value("jwks_uri", c.JWKSURI)
+	d.value("revoked_jwks_uri", c.RevokedJWKSURI)
+	d.value("grant_types", c.Metadata.GrantTypes)
+	d.value("scope", c.Metadata.Scope)
+	d.value("redirect_uris", c.Metadata.RedirectURIs)
+	d.value("clients of software", 1+c.OtherClients)
+	d.value("unreadable", c.Unreadable)
+	d.value("etag", tag)
+	if err := d.section("Suspensions", rowsOf(c.Suspensions, suspensionRow), suspensionColumns...); err != nil {
+		return err
+	}
+	if err := d.section("Discrepancies", rowsOf(c.Discrepancies, discrepancyRow), discrepancyColumns...); err != nil {
+		return err
+	}
+	if err := d.section("Outbox", rowsOf(c.Outbox, outboxRow), outboxColumns...); err != nil {
+		return err
+	}
+	if err := d.section("History", rowsOf(c.History, auditRow), auditColumns...); err != nil {
+		return err
+	}
+	return d.flush()
+}
+
+var suspensionColumns = []column{{title: "SUSPENDED"}, {title: "ID"}, {title: "SINCE"}, {title: "OPERATOR"}, {title: "REASON"}}
+
+func suspensionRow(s registry.Suspension) []string {
+	return []string{s.Kind, s.Value, secondsText(s.Since), s.Operator.Name, s.Reason}
+}

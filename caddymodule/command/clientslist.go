@@ -1,0 +1,95 @@
+package command
+
+import (
+	"net/url"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-dcr/caddy-dcr/caddymodule/admin"
+)
+
+// clientList are the flags of caddy dcr clients list.
+type clientList struct {
+	listing
+	workspace, status, suspended, directory, org, software, client, dn, name string
+	certificate, statement, after, before                                    timeFlag
+}
+
+func clientsList() *cobra.Command {
+	l := clientList{after: timeFlag{past: true}, before: timeFlag{past: true}}
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "Lists clients, all or those that flags choose",
+		Long: `Lists clients, in the order in which they were registered. Of several flags a client
+must match all. With --software-id, --org-id or --dn the order is that of the registry's
+own ids.`,
+		Example: `  caddy dcr clients list --name acme
+  caddy dcr clients list --workspace default/obuk --certificate-expires-before 30d --json`,
+		Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return printList(c, &l.listing, list[admin.Client]{what: "clients", path: "clients", query: l.query(time.Now()), columns: clientColumns, row: clientRow})
+		},
+	}
+	l.flags(c)
+	return c
+}
+
+func (l *clientList) flags(c *cobra.Command) {
+	l.listing.flags(c)
+	f := c.Flags()
+	workspaceFlag(c, &l.workspace, &l.runningGateway)
+	f.StringVar(&l.status, "status", "", "clients with this status: active or deleting")
+	f.StringVar(&l.suspended, "suspended", "", "true for clients that are suspended, false for those that are not")
+	f.StringVar(&l.directory, "directory", "", "clients of this directory: the iss of their software statement")
+	f.StringVar(&l.org, "org-id", "", "clients of this organisation")
+	f.StringVar(&l.software, "software-id", "", "clients of this software")
+	f.StringVar(&l.client, "client-id", "", "the client with this client_id")
+	f.StringVar(&l.dn, "dn", "", "clients whose certificate has this subject (RFC 4514), in any order and spelling")
+	f.StringVar(&l.name, "name", "", "clients with this text in their client_name, in upper or lower case")
+	f.Var(&l.certificate, "certificate-expires-before", "clients whose certificate expires before: "+timeHelp)
+	f.Var(&l.statement, "statement-expires-before", "clients whose software statement expires before: "+timeHelp)
+	f.Var(&l.after, "registered-after", "clients registered at this time or later: "+timeHelp+" (before now)")
+	f.Var(&l.before, "registered-before", "clients registered before this time: "+timeHelp+" (before now)")
+	completeWords(c, "status", "active", "deleting")
+	completeWords(c, "suspended", "true", "false")
+	completeFlag(c, "client-id", completeList("clients", "client_id", "client_name").from(&l.runningGateway))
+	completeFlag(c, "software-id", completeList("clients", "software_id", "client_name").from(&l.runningGateway))
+	completeFlag(c, "org-id", completeList("clients", "org_id", "client_name").from(&l.runningGateway))
+	completeFlag(c, "directory", completeList("clients", "directory", "").from(&l.runningGateway))
+}
+
+func (l *clientList) query(now time.Time) url.Values {
+	return url.Values{
+		"workspace": {l.workspace}, "status": {l.status}, "suspended": {l.suspended}, "directory": {l.directory}, "org_id": {l.org}, "software_id": {l.software},
+		"client_id": {l.client}, "dn": {l.dn}, "name": {l.name}, "certificate_expires_before": {l.certificate.value(now)}, "statement_expires_before": {l.statement.value(now)},
+		"registered_after": {l.after.value(now)}, "registered_before": {l.before.value(now)},
+	}
+}
+
+var clientColumns = []column{
+	{title: "CLIENT_ID", whole: true}, {title: "STATUS", colours: stateColours}, {title: "CLIENT_NAME"}, {title: "SOFTWARE_ID"}, {title: "ORG_ID"},
+	{title: "REGISTERED"}, {title: "CERTIFICATE UNTIL"}, {title: "WORKSPACE"},
+}
+
+// stateColours are the colours of states that an operator should see (ECMA-48 SGR).
+var stateColours = map[string]string{"suspended": "31", "deleting": "33"}
+
+func clientRow(c admin.Client) []string {
+	return []string{c.ClientID, clientState(&c), c.ClientName, c.SoftwareID, c.OrgID, dayText(c.RegisteredAt), dayText(c.CertificateExpiresAt), c.Workspace}
+}
+
+// clientState is what counts of a client's status.
+func clientState(c *admin.Client) string {
+	if c.Suspended {
+		return "suspended"
+	}
+	return string(c.Status)
+}
+
+func dayText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.DateOnly)
+}

@@ -1,0 +1,200 @@
+package command
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+var update = flag.Bool("update", false, "write docs/commands.md")
+
+const commandsPage = "../../docs/commands.md"
+
+// TestCommandsPage: docs/commands.md says what the commands say. To write it again:
+// go test ./caddymodule/command -run TestCommandsPage -update
+func TestCommandsPage(t *testing.T) {
+	got := page(dcrRoot())
+	want, err := os.ReadFile(commandsPage)
+	if *update {
+		err = os.WriteFile(commandsPage, []byte(got), 0o644)
+		want = []byte(got)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("docs/commands.md differs from what the commands say; write it again with -update. Got\n%s", got)
+	}
+}
+
+// page is docs/commands.md.
+func page(root *cobra.Command) string {
+	var b strings.Builder
+	b.WriteString(`# Commands
+
+This page is what ` + "`--help`" + ` prints. A test writes it, and compares it with the commands:
+` + "`go test ./caddymodule/command -run TestCommandsPage -update`" + ` in the source folder.
+
+To complete commands, flags, client_ids and workspaces in your shell, load what ` + "`caddy completion bash`" + ` prints (or zsh, fish,
+powershell). Completion asks the gateway whose address is on the command line, and is silent where there is none.
+
+`)
+	commands := leaves(root)
+	for _, c := range commands {
+		fmt.Fprintf(&b, "- [%s](#%s): %s\n", c.CommandPath(), strings.ReplaceAll(c.CommandPath(), " ", "-"), strings.ToLower(c.Short[:1])+c.Short[1:])
+	}
+	fmt.Fprintf(&b, "\n%s\n\n## Which gateway\n\nEvery command that asks a running gateway has these flags:\n%s", paragraphs(root.Commands()[0].Long), flagTable(gatewayFlags(), nil))
+	for _, c := range commands {
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n%s", c.CommandPath(), paragraphs(c.Long), indented(c.UseLine()+"\n\n"+strings.ReplaceAll("\n"+c.Example, "\n  ", "\n")[1:]))
+		left := map[string]bool{"help": true}
+		if asks := c.Flags().Lookup("admin-ca") != nil; asks {
+			b.WriteString("\nIt asks a running gateway: [which one](#which-gateway).\n")
+			gatewayFlags().VisitAll(func(f *pflag.Flag) { left[f.Name] = f.Usage == c.Flags().Lookup(f.Name).Usage })
+		}
+		b.WriteString(flagTable(c.LocalFlags(), left))
+	}
+	return b.String()
+}
+
+// gatewayFlags are those of every command that asks a gateway.
+func gatewayFlags() *pflag.FlagSet {
+	c := &cobra.Command{}
+	(&runningGateway{}).flags(c)
+	return c.Flags()
+}
+
+// TestExamplesOfCommands: each command has two examples or more, and takes their flags and
+// arguments.
+func TestExamplesOfCommands(t *testing.T) {
+	for _, c := range leaves(dcrRoot()) {
+		t.Run(c.CommandPath(), func(t *testing.T) {
+			found := 0
+			for line := range strings.Lines(strings.ReplaceAll(c.Example, "\\\n", " ")) {
+				_, words, ok := strings.Cut(strings.TrimSpace(line), "caddy dcr ")
+				if !ok {
+					t.Errorf("the example %q is no command of caddy dcr", line)
+					continue
+				}
+				found++
+				root := dcrRoot()
+				of, args, err := root.Find(append([]string{"dcr"}, shellWords(substitution.ReplaceAllString(words, "x"))...))
+				if err == nil && of.CommandPath() != c.CommandPath() {
+					err = fmt.Errorf("it is of %s", of.CommandPath())
+				}
+				if err == nil {
+					err = of.ParseFlags(args)
+				}
+				if err == nil {
+					err = of.ValidateArgs(of.Flags().Args())
+				}
+				if err != nil {
+					t.Errorf("%s: %v", line, err)
+				}
+			}
+			if found < 2 || c.Long == "" || strings.HasSuffix(c.Short, ".") {
+				t.Errorf("got %d examples, want 2; and a long and a short description", found)
+			}
+		})
+	}
+}
+
+// dcrRoot is caddy with nothing but dcr.
+func dcrRoot() *cobra.Command {
+	root := &cobra.Command{Use: "caddy", SilenceErrors: true, SilenceUsage: true}
+	c := &cobra.Command{Use: "dcr", Long: long}
+	assemble(c)
+	root.AddCommand(c)
+	return root
+}
+
+// leaves are the commands that do something.
+func leaves(c *cobra.Command) (found []*cobra.Command) {
+	if len(c.Commands()) == 0 {
+		return []*cobra.Command{c}
+	}
+	for _, one := range c.Commands() {
+		if one.Name() != "help" {
+			found = append(found, leaves(one)...)
+		}
+	}
+	return found
+}
+
+// substitution is a command in an argument.
+var substitution = regexp.MustCompile(`\$\([^)]*\)`)
+
+// shellWords are the words of a line as a shell parts them; of quotes it knows " alone.
+func shellWords(line string) (words []string) {
+	for n, part := range strings.Split(line, `"`) {
+		if n%2 == 0 {
+			words = append(words, strings.Fields(part)...)
+		} else {
+			words = append(words, part)
+		}
+	}
+	return words
+}
+
+func indented(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if strings.TrimSpace(line) == "" {
+			b.WriteString("\n")
+		} else {
+			b.WriteString("    " + line)
+		}
+	}
+	return strings.TrimRight(b.String(), "\n") + "\n"
+}
+
+// paragraphs are those of a text for a terminal. Indented lines become a block.
+func paragraphs(text string) string {
+	var b strings.Builder
+	block := false
+	for line := range strings.Lines(text) {
+		code := strings.HasPrefix(line, "  ")
+		if code != block && strings.TrimSpace(line) != "" {
+			if block = code; code {
+				b.WriteString("\n")
+			}
+		}
+		if block {
+			b.WriteString("  " + line)
+		} else {
+			b.WriteString(strings.ReplaceAll(line, "<", `\<`))
+		}
+	}
+	return b.String()
+}
+
+func flagTable(flags *pflag.FlagSet, without map[string]bool) string {
+	b := &strings.Builder{}
+	flags.VisitAll(func(f *pflag.Flag) {
+		if without[f.Name] {
+			return
+		}
+		if b.Len() == 0 {
+			b.WriteString("\n| flag | meaning |\n|---|---|\n")
+		}
+		kind, meaning := pflag.UnquoteUsage(f)
+		name := "--" + f.Name
+		if kind != "" {
+			name += " <" + kind + ">"
+		}
+		name = "`" + name + "`"
+		if f.Shorthand != "" {
+			name = "`-" + f.Shorthand + "`, " + name
+		}
+		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" && f.DefValue != "0s" {
+			meaning += ". Default: " + f.DefValue
+		}
+		fmt.Fprintf(b, "| %s | %s |\n", name, strings.NewReplacer("|", `\|`, "<", `\<`).Replace(meaning))
+	})
+	return b.String()
+}
