@@ -112,6 +112,9 @@ type Client struct {
 	// Suspended: the operator has suspended it, its software, its organisation or its directory.
 	// Only in what Registry.Client and Lookup return.
 	Suspended bool `json:"-"`
+	// Use is when it was last used, nil where that is not known. Only in what Search and
+	// Details return.
+	Use *Use `json:"-"`
 	// SoftwareStatement is the statement as received, nil when none was demanded.
 	// Only in the copy that a Provisioner gets.
 	SoftwareStatement []byte `json:"-"`

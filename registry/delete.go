@@ -148,7 +148,7 @@ func (d *deletion) finish(ctx context.Context) error {
 		return err
 	}
 	err = d.r.transactDetached(ctx, func(w Writer) error {
-		return errors.Join(deleteAll(w, indexes), endDiscrepancies(w, c), d.left.put(w), w.Put(idKey(c), []byte{}), w.Delete(clientKey(c)), deleteDocument(w, c), w.Delete(d.entry.key))
+		return errors.Join(deleteAll(w, indexes), endDiscrepancies(w, c), d.left.put(w), w.Put(idKey(c), []byte{}), w.Delete(clientKey(c)), deleteDocument(w, c), w.Delete(useKey(c.Workspace, c.ClientID)), w.Delete(d.entry.key))
 	})
 	if err == nil {
 		crashpoint("delete: finished")

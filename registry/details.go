@@ -47,7 +47,7 @@ func (r *Registry) Details(ctx context.Context, workspace, clientID string) (*De
 			d.Tag, err = entityTag(v, c.tagged()...)
 		}
 		if err == nil {
-			err = d.readBeside(v, c)
+			err = r.readBeside(v, c, &d)
 		}
 		return err
 	})
@@ -58,11 +58,14 @@ func (r *Registry) Details(ctx context.Context, workspace, clientID string) (*De
 }
 
 // readBeside reads what has keys of its own.
-func (d *Details) readBeside(v Reader, c *Client) (err error) {
+func (r *Registry) readBeside(v Reader, c *Client, d *Details) (err error) {
 	if d.Suspensions, err = records[Suspension](v, c.suspensionKeys()); err != nil {
 		return err
 	}
 	c.Suspended = len(d.Suspensions) > 0
+	if c.Use, err = r.useOf(v, c); err != nil {
+		return err
+	}
 	var keys []string
 	for _, kind := range discrepancyKinds {
 		keys = append(keys, (&Discrepancy{Workspace: c.Workspace, Kind: kind, Registration: c.ID}).key())

@@ -33,12 +33,14 @@ import (
 //	discovered/<workspace>                     of which AS that is, see Documents
 //	audit/<workspace>/<time>/<id>              see AuditEntry
 //	history/<workspace>/<reg>/<-time>/<id>     the key of an entry of the audit trail about a client, the newest first
+//	used/<workspace>/<client_id>               the day on which a client was last used, see Use
 //	software/<workspace>/<directory>/<software_id>  how many clients a software has, see software
 //	written/<workspace>/<day>/<hash>           what an organisation has had written, see writtenBytes
 //	making/...                                 of a version that counted otherwise; not read any more
 //	explanation/<group>/<slot>                 see Explanation
 //	store/keyset, store/epoch, store/restored  about the store itself, see binding, Epoch, restores
 //	store/unopened                             a restore from a backup before the first start, see unopened
+//	store/used                                 since when uses are marked, see useDays
 //	loss/<id>                                  the engine's, see Loss
 func key(parts ...string) string {
 	var b strings.Builder

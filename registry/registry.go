@@ -125,6 +125,8 @@ type Registry struct {
 	explanations *explanations
 	admission    admission
 	kept         keptSets
+	uses         *useMarks
+	usesFrom     atomic.Int64 // see UsesFrom
 	// counts are those of software that has no record yet, under way.
 	counts singleflight.Group
 
@@ -140,6 +142,10 @@ type Registry struct {
 	counted chan struct{}
 	// resealing wakes runReseal, resealEnded is closed when that has ended.
 	resealing, resealEnded chan struct{}
+	// usesEnded is closed when the marks of used clients are written.
+	usesEnded chan struct{}
+	// dailyEnded is closed when runDaily has ended.
+	dailyEnded chan struct{}
 	// backingUp is held while a backup is made.
 	backingUp sync.Mutex
 }
@@ -159,7 +165,7 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 		store: counting{o.Store, generations, backlog, clients}, generations: generations, backlog: backlog, clients: clients, sealer: newCurrentSealer(o.Sealer), now: o.Now, log: o.Logger,
 		attachments: map[string][]*attachment{}, wake: make(chan struct{}, 1), done: make(chan struct{}), counted: make(chan struct{}), explanations: newExplanations(),
 		admission: admission{workspaces: map[string]*places{}}, confirming: make(chan struct{}, 1),
-		resealing: make(chan struct{}, 1), resealEnded: make(chan struct{}),
+		resealing: make(chan struct{}, 1), resealEnded: make(chan struct{}), uses: newUseMarks(), usesEnded: make(chan struct{}), dailyEnded: make(chan struct{}),
 	}
 	r.roomy, _ = o.Store.(Roomy)
 	if r.now == nil {
@@ -182,6 +188,8 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	go r.runExplanations(ctx)
 	go r.runClientCounts(ctx)
 	go r.runReseal(ctx)
+	go r.runUses(ctx)
+	go r.runDaily(ctx)
 	return r, nil
 }
 
@@ -193,6 +201,8 @@ func (r *Registry) Close() error {
 	<-r.explanations.done
 	<-r.counted
 	<-r.resealEnded
+	<-r.usesEnded
+	<-r.dailyEnded
 	return r.store.Close()
 }
 

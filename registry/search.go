@@ -33,6 +33,12 @@ type Filter struct {
 	// The client was registered at this time or later, or before that time.
 	RegisteredAfter  time.Time `json:",omitzero"`
 	RegisteredBefore time.Time `json:",omitzero"`
+	// The client was last used at this time or later, or before that time: see Use for what is
+	// a use. Of a day that is known, both compare its beginning. A client that was never used
+	// since marks are kept is not found by the first, and by the second as if it was last used
+	// when it was registered, or when the store began to keep marks, whichever is later.
+	LastUsedAfter  time.Time `json:",omitzero"`
+	LastUsedBefore time.Time `json:",omitzero"`
 }
 
 // maxFilter is the length of a text of a Filter in bytes, at most.
@@ -217,6 +223,9 @@ func (s *search) look(v Reader, c *Client) (err error) {
 	if !s.matches(c) {
 		return nil
 	}
+	if c.Use, err = s.registry.useOf(v, c); err != nil || !s.used(c) {
+		return err
+	}
 	if c.Suspended, err = suspended(v, c); err != nil {
 		return err
 	}
@@ -233,6 +242,18 @@ func (s *search) matches(c *Client) bool {
 		(f.Name == "" || strings.Contains(strings.ToLower(c.ClientName), strings.ToLower(f.Name))) &&
 		expiresBefore(f.CertificateExpiresBefore, c.CertificateExpires) && expiresBefore(f.StatementExpiresBefore, c.StatementExpires) &&
 		(f.RegisteredAfter.IsZero() || c.IssuedAt >= f.RegisteredAfter.Unix()) && !s.tooLate(c) && s.hasSubject(c)
+}
+
+// used compares the last use.
+func (s *search) used(c *Client) bool {
+	f := &s.filter
+	switch {
+	case c.Use == nil:
+		return f.LastUsedAfter.IsZero() && (f.LastUsedBefore.IsZero() || DayTime(s.registry.countsFrom(c)).Before(f.LastUsedBefore))
+	default:
+		day := DayTime(c.Use.Day)
+		return !day.Before(f.LastUsedAfter) && (f.LastUsedBefore.IsZero() || day.Before(f.LastUsedBefore))
+	}
 }
 
 func (s *search) tooLate(c *Client) bool {
