@@ -64,8 +64,8 @@ func TestCachesAreBounded(t *testing.T) {
 	holds(t, "verified certificates of a proxy", proxy.known, 2048, func(i int) [32]byte { return [32]byte{byte(i), byte(i >> 8)} })
 	guards := new(guardCache)
 	guards.find(guardKey{})
-	if got := uintptr(len(guards.sets)) * unsafe.Sizeof(guards.sets[0]); got != 4<<20 {
-		t.Errorf("cached permissions: got %d bytes, want 4 MiB", got)
+	if got := uintptr(len(guards.sets)) * unsafe.Sizeof(guards.sets[0]); got != 5<<20 {
+		t.Errorf("cached permissions: got %d bytes, want 5 MiB", got)
 	}
 }
 

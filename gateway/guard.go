@@ -31,6 +31,9 @@ func (q *request) serveGuarded(next http.Handler) {
 	if q.showsCertificate() {
 		handOver(q.r, q.options().CertificateHeader, q.gateway.now())
 	}
+	if c != nil {
+		next = q.marking(next, c)
+	}
 	if c != nil && c.Bridge != "" {
 		next = q.bridged(next, c, a.form)
 	}
@@ -87,9 +90,14 @@ func (a *authentication) check() (err error) {
 	a.key, a.plain = q.guardKey(a.who, cert)
 	// Nobody refuses any more what was let through before, but for an answer of introspection:
 	// of that an explanation needs all steps.
-	if a.plain && !(q.purpose == introspection && q.trace.Trace != nil) && q.gateway.cache.allowed(a.key, q.store) {
-		q.remembered(a.key.clientID)
-		return nil
+	if a.plain && !(q.purpose == introspection && q.trace.Trace != nil) {
+		if is, marked := q.gateway.cache.allowed(a.key, q.store, q.day); is {
+			if !marked {
+				q.markUsed(a.key.clientID)
+			}
+			q.remembered(a.key.clientID)
+			return nil
+		}
 	}
 	q.trace.beginAuthentication(q.r, q.caller.who)
 	q.trace.beginCertificate(q.r.TLS, q.certificate)

@@ -31,7 +31,7 @@ func (q *request) guardKey(who *verify.ClientAuthentication, cert *verify.Certif
 // guardCache remembers the plain requests that the guard has let through, for as long
 // as their records have not changed: reading a client out of a hundred
 // thousand on disk takes 30 us. It is the configuration's own, and ends with it. What
-// it remembers is bounded, 4 MiB from the first request on.
+// it remembers is bounded, 5 MiB from the first request on.
 type guardCache struct {
 	once  sync.Once
 	seeds [2]maphash.Seed
@@ -45,10 +45,12 @@ const (
 	cacheWays = 16
 )
 
-// cached is one of them, 32 bytes. Its name is 128 bits of a keyed hash.
+// cached is one of them, 40 bytes. Its name is 128 bits of a keyed hash, day that on which its
+// client was marked as used last, 0 for none.
 type cached struct {
 	name    [2]uint64
 	reading registry.Reading
+	day     int64
 }
 
 func (p *guardCache) find(key guardKey) (name [2]uint64, set *[cacheWays]cached, lock *sync.Mutex) {
@@ -63,17 +65,21 @@ func (p *guardCache) find(key guardKey) (name [2]uint64, set *[cacheWays]cached,
 	return name, &p.sets[n], &p.locks[n%uint64(len(p.locks))]
 }
 
-// allowed tells whether such a request was let through, and would be again.
-func (p *guardCache) allowed(key guardKey, store *registry.Registry) bool {
+// allowed tells whether such a request was let through, and would be again. marked: that was
+// asked before on the same day.
+func (p *guardCache) allowed(key guardKey, store *registry.Registry, day int64) (is, marked bool) {
 	name, set, lock := p.find(key)
 	lock.Lock()
 	defer lock.Unlock()
 	for i := range set {
 		if set[i].name == name {
-			return store.Unchanged(set[i].reading)
+			if is = store.Unchanged(set[i].reading); is {
+				marked, set[i].day = set[i].day == day, day
+			}
+			return is, marked
 		}
 	}
-	return false
+	return false, false
 }
 
 // remember takes the place that such a request had, or one that is free, or any: the
@@ -92,5 +98,5 @@ func (p *guardCache) remember(key guardKey, reading registry.Reading) {
 	if at < 0 {
 		at = rand.IntN(len(set))
 	}
-	set[at] = cached{name, reading}
+	set[at] = cached{name: name, reading: reading}
 }

@@ -166,13 +166,13 @@ func TestCachedPermissionsAreBounded(t *testing.T) {
 		g.cache.remember(guardKey{clientID: "client", thumbprint: string(rune(i))}, reading)
 	}
 	last := guardKey{clientID: "last"}
-	if g.cache.allowed(last, g.store) {
+	if is, _ := g.cache.allowed(last, g.store, 1); is {
 		t.Error("what never passed has passed")
 	}
 	for range 2 {
 		g.cache.remember(last, reading)
 	}
-	if !g.cache.allowed(last, g.store) {
+	if is, _ := g.cache.allowed(last, g.store, 1); !is {
 		t.Error("the newest was forgotten")
 	}
 }

@@ -51,6 +51,8 @@ func (q *request) serveRegistration(id string) {
 	}
 	if err != nil {
 		q.refuse(operation, err)
+	} else if d.managed != "" && operation != "delete" {
+		q.markUsed(d.managed)
 	}
 	d.keep(err)
 }
@@ -69,6 +71,8 @@ type registrationRequest struct {
 	accessToken string
 	// objections are what policies in shadow have against the request.
 	objections []registry.Objection
+	// managed is the client_id of the client that manages its registration; empty for a POST.
+	managed string
 	// explains: nothing is done, and nobody told.
 	explains bool
 }

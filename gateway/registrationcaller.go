@@ -143,6 +143,7 @@ func (d *registrationRequest) client(id string) (*registry.Client, error) {
 	if !slices.Contains(d.options.Methods, d.request.r.Method) {
 		return nil, refusal.New(refusal.AccessDenied, "management", "%s: this server does not let clients do this with their registrations; ask the bank", d.request.r.Method)
 	}
+	d.managed = c.ClientID
 	return c, nil
 }
 

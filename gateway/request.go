@@ -32,6 +32,8 @@ type request struct {
 	cert     *verify.Certificate
 	absent   error
 	captured bool
+	// day is that of captured, see registry.DayOf.
+	day int64
 	// operation is what the log calls the request, fields is what its line says. support is
 	// its support code, empty before anybody has needed one.
 	operation, support string
@@ -89,8 +91,9 @@ func (q *request) leave() {
 // certificate captures the client's certificate. absent is why there is none that counts.
 func (q *request) certificate() (cert *verify.Certificate, absent error) {
 	if !q.captured {
-		q.captured = true
-		q.cert, q.absent = captureCertificate(q.r.TLS, q.gateway.now())
+		now := q.gateway.now()
+		q.captured, q.day = true, registry.DayOf(now)
+		q.cert, q.absent = captureCertificate(q.r.TLS, now)
 	}
 	return q.cert, q.absent
 }
