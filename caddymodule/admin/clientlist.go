@@ -33,6 +33,17 @@ type Client struct {
 	StatementExpiresAt   time.Time `json:"statement_expires_at,omitzero"`
 	RegisteredAt         time.Time `json:"registered_at"`
 	UpdatedAt            time.Time `json:"updated_at,omitzero"`
+	// LastUsed is the day (UTC) of its last use, CertificateLastSeen the certificate that it came
+	// with then. Both are missing for a client that was not used since marks are kept.
+	LastUsed            string           `json:"last_used,omitempty"`
+	CertificateLastSeen *SeenCertificate `json:"certificate_last_seen,omitempty"`
+}
+
+// SeenCertificate is a certificate that a client was used with.
+type SeenCertificate struct {
+	Thumbprint string    `json:"thumbprint"`
+	Serial     string    `json:"serial"`
+	ExpiresAt  time.Time `json:"expires_at,omitzero"`
 }
 
 func clientOf(c *registry.Client) Client {
@@ -40,12 +51,24 @@ func clientOf(c *registry.Client) Client {
 	if dn, err := c.DN(); err == nil && len(dn) > 0 {
 		name = dn.String()
 	}
+	lastUsed, seen := lastUse(c.Use)
 	return Client{
+		LastUsed: lastUsed, CertificateLastSeen: seen,
 		ClientID: c.ClientID, Registration: c.ID, Workspace: c.Workspace, Label: label, Status: c.Status, Suspended: c.Suspended,
 		ClientName: c.ClientName, SoftwareID: c.SoftwareID, OrgID: c.OrgID, Directory: c.Directory,
 		TokenEndpointAuth: c.TokenEndpointAuth(), TokenEndpointAuthMethod: c.Metadata.TokenEndpointAuthMethod, DN: name, Thumbprint: c.Thumbprint,
 		CertificateExpiresAt: timeOf(c.CertificateExpires), StatementExpiresAt: timeOf(c.StatementExpires), RegisteredAt: timeOf(c.IssuedAt), UpdatedAt: timeOf(c.UpdatedAt),
 	}
+}
+
+func lastUse(u *registry.Use) (day string, seen *SeenCertificate) {
+	if u == nil {
+		return "", nil
+	}
+	if c := u.Certificate; c != nil {
+		seen = &SeenCertificate{Thumbprint: c.Thumbprint, Serial: c.Serial, ExpiresAt: timeOf(c.Expires)}
+	}
+	return registry.DayTime(u.Day).Format(time.DateOnly), seen
 }
 
 // maxTime is the end of the year 9999: RFC 3339 has no later one.
@@ -72,6 +95,7 @@ type clientPage struct {
 var clientFilters = []string{
 	"workspace", "label", "status", "suspended", "directory", "org_id", "software_id", "client_id", "dn", "name",
 	"certificate_expires_before", "statement_expires_before", "registered_after", "registered_before",
+	"last_used_after", "last_used_before",
 }
 
 // clients lists those that the filters choose.
@@ -123,6 +147,7 @@ func clientFilter(q map[string]string) (f registry.Filter, err error) {
 	for name, to := range map[string]*time.Time{
 		"certificate_expires_before": &f.CertificateExpiresBefore, "statement_expires_before": &f.StatementExpiresBefore,
 		"registered_after": &f.RegisteredAfter, "registered_before": &f.RegisteredBefore,
+		"last_used_after": &f.LastUsedAfter, "last_used_before": &f.LastUsedBefore,
 	} {
 		if q[name] == "" {
 			continue

@@ -28,7 +28,7 @@ var good = map[string]struct{ query, body string }{
 	"POST backup":      {body: change},
 	"GET openapi.json": {},
 	"GET status":       {},
-	"GET clients":      {query: workspace + "&label=DCR&status=active&suspended=false&name=x&registered_after=2026-01-31T00:00:00Z&limit=7"}, "GET clients/{client_id}": {query: workspace},
+	"GET clients":      {query: workspace + "&label=DCR&status=active&suspended=false&name=x&registered_after=2026-01-31T00:00:00Z&last_used_after=2026-01-31T00:00:00Z&last_used_before=2026-01-31T00:00:00Z&limit=7"}, "GET clients/{client_id}": {query: workspace},
 	"POST clients/{client_id}/suspend": {workspace, change}, "POST clients/{client_id}/resume": {workspace, change}, "POST clients/{client_id}/delete": {workspace, change}, "POST clients/{client_id}/rotate_secret": {workspace, change},
 	"GET software/{id}": {query: workspace}, "POST software/{id}/suspend": {workspace, change}, "POST software/{id}/resume": {workspace, change},
 	"GET organisations/{id}": {query: workspace}, "POST organisations/{id}/suspend": {workspace, change}, "POST organisations/{id}/resume": {workspace, change},
