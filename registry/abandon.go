@@ -102,24 +102,26 @@ func (n *creation) leaveForDeletion(ctx context.Context, c *Client, cause error)
 // forgetPending removes what Register's first transaction wrote, and lists what
 // may be left of it.
 func (r *Registry) forgetPending(ctx context.Context, undo work, lost *Discrepancy) error {
-	return r.transactDetached(ctx, func(w Writer) error {
-		c, err := loadClient(w, undo.Workspace, undo.Registration)
-		if err != nil && !errors.Is(err, ErrNotFound) {
+	return r.transactDetached(ctx, func(w Writer) error { return forget(w, undo, lost) })
+}
+
+func forget(w Writer, undo work, lost *Discrepancy) error {
+	c, err := loadClient(w, undo.Workspace, undo.Registration)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	if c != nil && c.Status != Active {
+		if err := pendingLeaves(w, c); err != nil {
 			return err
 		}
-		if c != nil && c.Status != Active {
-			if err := pendingLeaves(w, c); err != nil {
-				return err
-			}
-			if err := giveBackAll(w, undo); err != nil {
-				return err
-			}
-			if err := errors.Join(w.Delete(clientKey(c)), deleteDocument(w, c), lost.put(w)); err != nil {
-				return err
-			}
+		if err := giveBackAll(w, undo); err != nil {
+			return err
 		}
-		return w.Delete(undo.key)
-	})
+		if err := errors.Join(w.Delete(clientKey(c)), deleteDocument(w, c), lost.put(w)); err != nil {
+			return err
+		}
+	}
+	return w.Delete(undo.key)
 }
 
 // pendingLeaves counts a client out that is pending still: an undo may have done so.

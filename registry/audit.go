@@ -28,8 +28,10 @@ type AuditEntry struct {
 	SoftwareID   string `json:"software_id,omitempty"`
 	OrgID        string `json:"org_id,omitempty"`
 	Directory    string `json:"directory,omitempty"`
-	// Discrepancy is the kind of the one that was dismissed.
+	// Discrepancy is the kind of the one that was dismissed, Outbox that of the outbox entry
+	// that was retried or given up.
 	Discrepancy string `json:"discrepancy,omitempty"`
+	Outbox      string `json:"outbox,omitempty"`
 	// Act is the operator's, of a change that an operator has made.
 	Act
 	Origin
@@ -50,6 +52,8 @@ const (
 	AuditDeleted       = "deleted"        // recorded when the client can do nothing any more; with a reason by an operator
 	AuditSuspended     = "suspended"      // by an operator
 	AuditResumed       = "resumed"        // by an operator
+	AuditRetried       = "retried"        // an operator has made an outbox entry due at once
+	AuditGivenUp       = "given_up"       // an operator has ended an outbox entry; a discrepancy has what may be left at the AS
 	AuditDismissed     = "dismissed"      // an operator has looked after a discrepancy
 	AuditConfirmed     = "confirmed"      // an operator has looked after a restore or an accepted loss, see Epoch
 	AuditStoreRestored = "store_restored" // the store was restored from a backup: what comes between this entry and the one before is lost

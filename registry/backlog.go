@@ -2,10 +2,12 @@ package registry
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -30,6 +32,8 @@ type Backlog struct {
 
 // OutboxEntry is work that waits, for operators.
 type OutboxEntry struct {
+	// ID names the entry as long as it lasts.
+	ID        string `json:"id"`
 	Workspace string `json:"workspace"`
 	// Kind is revoke, undo, delete or restore.
 	Kind string `json:"kind"`
@@ -62,7 +66,7 @@ func (r *Registry) Backlogs(ctx context.Context) ([]Backlog, error) {
 	for _, name := range r.attachedNames() {
 		of(name)
 	}
-	err := r.eachEntry(ctx, func(e OutboxEntry) bool {
+	err := r.eachEntry(ctx, "", func(_ string, e OutboxEntry) bool {
 		of(e.Workspace).count(e)
 		return true
 	})
@@ -100,21 +104,58 @@ func (b *Backlog) count(e OutboxEntry) {
 	}
 }
 
-// Outbox lists at most limit entries: first those that a crash has left and whose lease
-// has ended, then the others, each as they are due.
-func (r *Registry) Outbox(ctx context.Context, limit int) (list []OutboxEntry, err error) {
-	err = r.eachEntry(ctx, func(e OutboxEntry) bool {
-		list = append(list, e)
-		return len(list) < limit
+// Outbox lists at most limit entries of a workspace ("" for all): first those that a crash has
+// left and whose lease has ended, then the others, each as they are due. It looks at no more
+// than 2,000, so that a page may be empty; next is the cursor to go on with, empty at the end.
+//
+// Errors: ErrCursor.
+func (r *Registry) Outbox(ctx context.Context, workspace, cursor string, limit int) (list []OutboxEntry, next string, err error) {
+	after, err := outboxCursor(cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	looked := 0
+	err = r.eachEntry(ctx, after, func(key string, e OutboxEntry) bool {
+		if workspace == "" || workspace == e.Workspace {
+			list = append(list, e)
+		}
+		if looked++; len(list) == limit || looked == maxSearched {
+			next = base64.RawURLEncoding.EncodeToString([]byte(key))
+		}
+		return next == ""
 	})
-	return list, err
+	return list, next, err
 }
 
-// eachEntry calls f for every entry that waits, until f has enough.
-func (r *Registry) eachEntry(ctx context.Context, f func(OutboxEntry) bool) error {
+// outboxCursor is the key after which a page begins.
+func outboxCursor(cursor string) (after string, err error) {
+	key, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	if err != nil || len(key) > maxOutboxKey || len(key) > 0 && outboxDue(string(key)).IsZero() {
+		return "", ErrCursor
+	}
+	after = string(key)
+	if after != "" && !strings.HasPrefix(after, laterPrefix) && !strings.HasPrefix(after, outboxPrefix) {
+		return "", ErrCursor
+	}
+	return after, nil
+}
+
+// maxOutboxKey is longer than the key of any entry, in bytes.
+const maxOutboxKey = 200
+
+// eachEntry calls f for every entry that waits and follows the key after ("" for all), until f
+// has enough.
+func (r *Registry) eachEntry(ctx context.Context, after string, f func(key string, e OutboxEntry) bool) error {
 	now := r.now()
 	for _, prefix := range []string{laterPrefix, outboxPrefix} {
-		for e, err := range walk(ctx, r.store, prefix, backlogPage) {
+		from := ""
+		switch {
+		case strings.HasPrefix(after, prefix):
+			from = after
+		case after != "" && prefix == laterPrefix:
+			continue // it is behind these
+		}
+		for e, err := range walkFrom(ctx, r.store, prefix, from, backlogPage) {
 			if err != nil {
 				return err
 			}
@@ -126,7 +167,7 @@ func (r *Registry) eachEntry(ctx context.Context, f func(OutboxEntry) bool) erro
 			if err != nil {
 				return err
 			}
-			if !f(one) {
+			if !f(e.Key, one) {
 				return nil
 			}
 		}
@@ -140,7 +181,7 @@ func outboxEntry(e Entry, due time.Time) (OutboxEntry, error) {
 		return OutboxEntry{}, fmt.Errorf("registry: unreadable outbox entry %s: %w", e.Key, err)
 	}
 	return OutboxEntry{
-		Workspace: k.Workspace, Kind: k.Kind, Registration: k.Registration,
+		ID: k.name(), Workspace: k.Workspace, Kind: k.Kind, Registration: k.Registration,
 		Since: k.Since, Tried: k.Tried, Due: due.Unix(), Attempts: k.Attempts, LastError: k.LastError,
 	}, nil
 }

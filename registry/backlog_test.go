@@ -25,7 +25,7 @@ func TestBacklogs(t *testing.T) {
 		if b.Waiting != 2 || b.Oldest != began || b.LastError == "" || b.LastTried < began {
 			t.Errorf("%+v, want two waiting since %v, tried since, with an error", b, began)
 		}
-		list, err := x.Outbox(x.t.Context(), 1)
+		list, _, err := x.Outbox(x.t.Context(), "", "", 1)
 		// What came due in the last moment waits for the outbox's next look.
 		if err != nil || len(list) != 1 || list[0].Kind != "revoke" || list[0].Attempts == 0 || list[0].Due < time.Now().Unix()-1 || list[0].LastError != b.LastError {
 			t.Errorf("%+v, %v; want one revocation that was tried and is due, with the error %q", list, err, b.LastError)
@@ -73,7 +73,7 @@ func TestBacklogWhenALeaseEnds(t *testing.T) {
 		for range 1000 {
 			time.Sleep(100 * time.Millisecond)
 			_, err := x.Register(x.t.Context(), other, request("jti1", ""))
-			list, listErr := x.Outbox(x.t.Context(), 1)
+			list, _, listErr := x.Outbox(x.t.Context(), "", "", 1)
 			if free, due := err == nil, len(list) == 1; free != due || listErr != nil {
 				t.Errorf("jti free: %v, work due: %v, %v", free, due, listErr)
 			}
@@ -104,7 +104,7 @@ func TestBacklogOfMany(t *testing.T) {
 		if err != nil || len(list) != 1 || list[0].Waiting != 2500 || list[0].Oldest != 7 || list[0].Discrepancies[registry.AnswerLost] != 1 {
 			t.Errorf("%+v, %v; want one workspace with 2500 waiting, the oldest of 7, and one lost answer", list, err)
 		}
-		if page, err := x.Outbox(x.t.Context(), 1500); err != nil || len(page) != 1500 {
+		if page, _, err := x.Outbox(x.t.Context(), "", "", 1500); err != nil || len(page) != 1500 {
 			t.Errorf("%d, %v; want 1500", len(page), err)
 		}
 	})

@@ -142,16 +142,19 @@ func (d *deletion) conclude(ctx context.Context, failed error) error {
 // finish is the last transaction: it removes what the registry has of the client.
 func (d *deletion) finish(ctx context.Context) error {
 	crashpoint("delete: answered")
-	c := d.client
-	indexes, err := indexKeys(c)
-	if err != nil {
-		return err
-	}
-	err = d.r.transactDetached(ctx, func(w Writer) error {
-		return errors.Join(deleteAll(w, indexes), endDiscrepancies(w, c), d.left.put(w), w.Put(idKey(c), []byte{}), w.Delete(clientKey(c)), deleteDocument(w, c), w.Delete(useKey(c.Workspace, c.ClientID)), w.Delete(d.entry.key))
-	})
+	err := d.r.transactDetached(ctx, func(w Writer) error { return endClient(w, d.client, d.entry, d.left) })
 	if err == nil {
 		crashpoint("delete: finished")
 	}
 	return err
+}
+
+// endClient removes what the registry has of a client that may do nothing any more, with the
+// entry of the outbox that was to end it at the AS, and lists what may be left there.
+func endClient(w Writer, c *Client, entry work, left *Discrepancy) error {
+	indexes, err := indexKeys(c)
+	if err != nil {
+		return err
+	}
+	return errors.Join(deleteAll(w, indexes), endDiscrepancies(w, c), left.put(w), w.Put(idKey(c), []byte{}), w.Delete(clientKey(c)), deleteDocument(w, c), w.Delete(useKey(c.Workspace, c.ClientID)), w.Delete(entry.key))
 }

@@ -88,7 +88,7 @@ func (r *Registry) readBeside(v Reader, c *Client, d *Details) (err error) {
 // readOutboxOf reads what the outbox has for the client.
 func (r *Registry) readOutboxOf(ctx context.Context, d *Details) error {
 	looked := 0
-	return r.eachEntry(ctx, func(e OutboxEntry) bool {
+	return r.eachEntry(ctx, "", func(_ string, e OutboxEntry) bool {
 		if e.Workspace == d.Client.Workspace && e.Registration == d.Client.ID {
 			d.Outbox = append(d.Outbox, e)
 		}

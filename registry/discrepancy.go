@@ -22,9 +22,12 @@ const (
 	Detached = "detached"
 	// OtherMetadata: the AS refuses for good what it is to hold of an active client.
 	OtherMetadata = "other_metadata"
+	// NotRevoked: an operator has given up the revocation of an access token, which the AS
+	// takes until it expires. The gateway does not.
+	NotRevoked = "not_revoked"
 )
 
-var discrepancyKinds = []string{AnswerLost, NotDeleted, Detached, OtherMetadata}
+var discrepancyKinds = []string{AnswerLost, NotDeleted, Detached, OtherMetadata, NotRevoked}
 
 // Discrepancy is something that the AS may have otherwise than the registry, and
 // that the gateway cannot mend. Operators are shown it until they dismiss it.
@@ -32,7 +35,7 @@ type Discrepancy struct {
 	Schema    int    `json:"v"`
 	Workspace string `json:"workspace"`
 	Kind      string `json:"kind"`
-	// Registration is the registry's id of the client.
+	// Registration is the registry's id of the client; of NotRevoked the id of the outbox entry.
 	Registration string `json:"registration"`
 	// ClientID is empty where it is not known.
 	ClientID   string `json:"client_id,omitempty"`

@@ -50,8 +50,13 @@ func page[T any](ctx context.Context, r *Registry, prefix, cursor string, limit 
 // walk yields what is under a prefix. It reads page by page, so that entries may come and
 // go meanwhile. An error is the last that it yields.
 func walk(ctx context.Context, s Store, prefix string, page int) iter.Seq2[Entry, error] {
+	return walkFrom(ctx, s, prefix, "", page)
+}
+
+// walkFrom is walk from the entry on that follows after.
+func walkFrom(ctx context.Context, s Store, prefix, after string, page int) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
-		for after, full := "", true; full; {
+		for after, full := after, true; full; {
 			var entries []Entry
 			err := s.View(ctx, func(v Reader) (err error) {
 				entries, err = v.Scan(prefix, after, page)

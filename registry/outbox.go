@@ -96,8 +96,12 @@ func (r *Registry) offer(queue *outboxQueue, e Entry) {
 }
 
 // carryOut does one entry, and removes or reschedules it. It may be done already: a look
-// at the store is older than what the workers do meanwhile.
+// at the store is older than what the workers do meanwhile. An operator may be changing it.
 func (r *Registry) carryOut(ctx context.Context, entry string) {
+	if !r.atWork.take(entry) {
+		return
+	}
+	defer r.atWork.leave(entry)
 	var value []byte
 	err := r.store.View(ctx, func(v Reader) (err error) {
 		value, err = get(v, entry)
@@ -202,6 +206,9 @@ func (r *Registry) reschedule(ctx context.Context, k work, cause error) error {
 	}
 	k.Tried, k.LastError = r.now().Unix(), errorText(cause)
 	return r.transactDetached(ctx, func(w Writer) error {
+		if found, err := get(w, before); err != nil || found == nil {
+			return err // somebody has ended it meanwhile
+		}
 		return errors.Join(w.Delete(before), k.put(w))
 	})
 }

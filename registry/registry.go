@@ -124,6 +124,7 @@ type Registry struct {
 	clients      *clientCounts  // nil for a store that is not Exclusive
 	explanations *explanations
 	admission    admission
+	atWork       outboxClaims
 	kept         keptSets
 	uses         *useMarks
 	usesFrom     atomic.Int64 // see UsesFrom

@@ -86,6 +86,9 @@ var routes = []route{
 	{method: "POST", path: "directories/{id}/resume", run: of(registry.SuspendDirectory, (*call).resumeHolder), body: true},
 	{method: "GET", path: "backlog", run: (*call).backlog},
 	{method: "GET", path: "outbox", run: (*call).outbox},
+	{method: "GET", path: "outbox/{id}", run: (*call).outboxEntry},
+	{method: "POST", path: "outbox/{id}/retry", run: (*call).retryOutbox, body: true},
+	{method: "POST", path: "outbox/{id}/give_up", run: (*call).giveUpOutbox, body: true},
 	{method: "GET", path: "discrepancies", run: (*call).discrepancies},
 	{method: "GET", path: "discrepancies/{kind}/{registration}", run: (*call).discrepancy},
 	{method: "POST", path: "discrepancies/{kind}/{registration}/dismiss", run: (*call).dismiss, body: true},
@@ -142,7 +145,7 @@ func withStatus(err error) error {
 		errors []error
 	}{
 		{http.StatusNotFound, []error{registry.ErrNotFound}},
-		{http.StatusConflict, []error{registry.ErrNative, registry.ErrNoNewSecret, registry.ErrCannotCheck, registry.ErrNoEpoch}},
+		{http.StatusConflict, []error{registry.ErrNative, registry.ErrNoNewSecret, registry.ErrCannotCheck, registry.ErrNoEpoch, registry.ErrAtWork, registry.ErrNotAttached}},
 		{http.StatusBadRequest, []error{registry.ErrCursor, registry.ErrFilter}},
 		{http.StatusPreconditionFailed, []error{registry.ErrChanged}},
 	} {

@@ -1,6 +1,11 @@
 package admin
 
-import "context"
+import (
+	"context"
+	"errors"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
+)
 
 func (c *call) backlog() (any, error) {
 	if _, err := c.query(nil); err != nil {
@@ -11,16 +16,52 @@ func (c *call) backlog() (any, error) {
 }
 
 func (c *call) outbox() (any, error) {
-	q, err := c.query(nil, "limit")
+	return ofWorkspace(c, c.registry.Outbox)
+}
+
+// outboxEntry shows one.
+func (c *call) outboxEntry() (any, error) {
+	workspace, err := c.ofAnyWorkspace()
 	if err != nil {
 		return nil, err
 	}
-	n, err := limit(q["limit"])
+	return c.showOutboxEntry(workspace)
+}
+
+// ofAnyWorkspace is the workspace that the call may name, empty for none: the ids of outbox
+// entries are unique, and there are some of workspaces that are not configured any more.
+func (c *call) ofAnyWorkspace() (string, error) {
+	q, err := c.query(nil, "workspace")
+	return q["workspace"], err
+}
+
+func (c *call) showOutboxEntry(workspace string) (any, error) {
+	found, tag, err := c.registry.OutboxEntry(c.r.Context(), workspace, c.path["id"])
+	c.tag = tag
+	return found, c.absent(err)
+}
+
+// retryOutbox has an entry tried at once, giveUpOutbox ends it.
+func (c *call) retryOutbox() (any, error)  { return c.changeOutbox(c.registry.RetryOutbox) }
+func (c *call) giveUpOutbox() (any, error) { return c.changeOutbox(c.registry.GiveUpOutbox) }
+
+func (c *call) changeOutbox(change func(ctx context.Context, workspace, id string, act registry.Act) error) (any, error) {
+	workspace, err := c.ofAnyWorkspace()
 	if err != nil {
 		return nil, err
 	}
-	list, err := c.registry.Outbox(c.r.Context(), n)
-	return page{Entries: nonNil(list)}, err
+	act, err := c.act()
+	if err != nil {
+		return nil, err
+	}
+	if err := change(c.r.Context(), workspace, c.path["id"], act); err != nil {
+		return nil, c.absent(err)
+	}
+	answer, err := c.showOutboxEntry(workspace)
+	if errors.Is(err, registry.ErrNotFound) {
+		return nil, nil // it was given up, or is carried out already
+	}
+	return answer, err
 }
 
 // ofWorkspace is list, where the workspace must be one that there is.

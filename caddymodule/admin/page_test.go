@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http/httptest"
 	"testing"
@@ -33,9 +34,14 @@ type numbering struct {
 	clients, deleted int
 	// lost: the answers to registrations are.
 	lost bool
+	// down: it deletes nothing.
+	down bool
 }
 
 func (n *numbering) Delete(context.Context, *registry.Client) error {
+	if n.down {
+		return errors.New("down")
+	}
 	n.deleted++
 	return nil
 }

@@ -21,7 +21,8 @@ const change = `{"reason":"a test","operator":"Anna"}`
 
 // good is a query that each call takes, and the body where it takes one.
 var good = map[string]struct{ query, body string }{
-	"GET backlog": {}, "GET outbox": {query: "limit=5"}, "GET discrepancies": {query: workspace}, "GET suspensions": {query: workspace},
+	"GET backlog": {}, "GET outbox": {query: workspace + "&limit=5"}, "GET outbox/{id}": {query: workspace}, "POST outbox/{id}/retry": {workspace, change}, "POST outbox/{id}/give_up": {workspace, change},
+	"GET discrepancies": {query: workspace}, "GET suspensions": {query: workspace},
 	"GET discrepancies/{kind}/{registration}": {query: workspace}, "POST discrepancies/{kind}/{registration}/dismiss": {workspace, change},
 	"GET epoch": {}, "POST epoch/confirm": {body: change},
 	"POST clients":     {query: workspace},
@@ -169,6 +170,10 @@ func TestWrongCalls(t *testing.T) {
 		{"GET audit", "limit=", "", 400, "limit: empty"},
 		{"GET audit", "limit=1000", "", 200, `"entries":`},
 		{"GET audit", "limit=1001", "", 400, "limit: a number from 1 to 1000"},
+		{"GET outbox", "workspace=default/other", "", 404, "there are default/obuk"},
+		{"GET outbox", "cursor=outbox%2Fx", "", 400, "the cursor is of another list"},
+		{"GET outbox/{id}", "workspace=default/other", "", 404, "there are default/obuk"},
+		{"GET outbox/{id}", "", "", 404, "not found"},
 		{"GET registrations", "workspace=default/other", "", 404, "there are default/obuk"},
 		{"GET discrepancies", "workspace=default/other", "", 404, "there are default/obuk"},
 		{"GET suspensions", "workspace=default/other", "", 404, "there are default/obuk"},

@@ -301,6 +301,30 @@ func TestDismissADiscrepancy(t *testing.T) {
 	s.is(s.ask("GET", "audit", ""), 200, `"change":"dismissed","registration":"`+registration+`","software_id":"software-0","org_id":"org","discrepancy":"answer_lost"`)
 }
 
+// TestGiveUpAnEntry of the outbox: a deletion that the AS does not carry out.
+func TestGiveUpAnEntry(t *testing.T) {
+	s := newStage(t, 2)
+	s.as.down = true
+	one := s.ask("GET", "clients/2", "")
+	s.is(s.ask("POST", "clients/2/delete", change, "If-Match", one.tag), 200, `"status":"deleting"`)
+	entries := s.is(s.ask("GET", "outbox?workspace=default/obuk", ""), 200, `"kind":"delete"`).body["entries"].([]any)
+	path := "outbox/" + entries[0].(map[string]any)["id"].(string)
+	a := s.is(s.ask("GET", path, ""), 200, `"attempts":`)
+	s.is(s.ask("POST", path+"/give_up", change), 428, "If-Match is missing")
+	s.is(s.ask("POST", path+"/retry", change, "If-Match", `"of nothing"`), 412, "changed since you read it")
+	for range 50 { // the outbox may try it meanwhile
+		a = s.ask("POST", path+"/give_up", change, "If-Match", s.ask("GET", path, "").tag)
+		if a.status != 409 && a.status != 412 {
+			break
+		}
+	}
+	s.is(a, 204, "")
+	s.is(s.ask("GET", path, ""), 404, "not found")
+	s.is(s.ask("GET", "clients/2", ""), 404, "deleted")
+	s.is(s.ask("GET", "discrepancies", ""), 200, `"kind":"not_deleted"`)
+	s.is(s.ask("GET", "audit", ""), 200, `"change":"given_up"`)
+}
+
 func TestStatus(t *testing.T) {
 	s := newStage(t, 2)
 	a := s.is(s.ask("GET", "status", ""), 200, `"workspace":"default/obuk","clients":{`)
