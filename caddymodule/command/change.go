@@ -49,6 +49,7 @@ type changing struct {
 	runningGateway
 	act
 	confirmation
+	// workspace has a flag where the command adds it.
 	workspace, tag string
 	json           bool
 }
@@ -60,7 +61,6 @@ func (f *changing) flags(c *cobra.Command, undoable bool) {
 	if !undoable {
 		f.confirmation.flags(c)
 	}
-	workspaceFlag(c, &f.workspace, &f.runningGateway)
 	c.Flags().StringVar(&f.tag, "etag", "", "change it only if it is as you have seen it: the etag that show prints")
 	jsonFlag(c, &f.json)
 }
@@ -164,6 +164,6 @@ func (f *changing) printDone(c *cobra.Command, ch change, after *apiAnswer) erro
 		_, err := fmt.Fprintln(c.OutOrStdout(), "proposed: another operator confirms it with the same command (four_eyes)")
 		return err
 	}
-	_, err := fmt.Fprintln(c.OutOrStdout(), ch.done)
+	_, err := fmt.Fprintln(c.OutOrStdout(), visible(ch.done))
 	return err
 }

@@ -3,67 +3,10 @@ package command
 import (
 	"encoding/json"
 	"io"
-	"net/http"
-	"net/url"
-
-	"github.com/spf13/cobra"
 
 	"github.com/caddy-dcr/caddy-dcr/caddymodule/admin"
 	"github.com/caddy-dcr/caddy-dcr/registry"
 )
-
-// showing are the flags of every command that shows one resource of a workspace.
-type showing struct {
-	runningGateway
-	workspace string
-	json      bool
-}
-
-func (s *showing) flags(c *cobra.Command) {
-	s.runningGateway.flags(c)
-	workspaceFlag(c, &s.workspace, &s.runningGateway)
-	jsonFlag(c, &s.json)
-}
-
-// run shows the resource at a path.
-func (s *showing) run(c *cobra.Command, path string, show func(out io.Writer, resource json.RawMessage, tag string) error) error {
-	api, err := s.open()
-	if err != nil {
-		return err
-	}
-	q := url.Values{}
-	if s.workspace != "" {
-		q.Set("workspace", s.workspace)
-	}
-	answer, err := api.do(c.Context(), apiCall{method: http.MethodGet, path: path, query: q})
-	switch {
-	case err != nil:
-		return err
-	case s.json:
-		return printDocument(c.OutOrStdout(), answer.body)
-	}
-	return show(c.OutOrStdout(), answer.body, answer.tag)
-}
-
-func clientsShow() *cobra.Command {
-	var s showing
-	c := &cobra.Command{
-		Use:   "show <client_id>",
-		Short: "Shows all that the registry has of one client",
-		Long: `Shows all that the registry has of one client: its metadata, certificate, suspensions,
-open work and newest changes. With --json also the claims of its request and software
-statement. Secrets are not shown.`,
-		Example: `  caddy dcr clients show 7f3c2a51
-  caddy dcr clients show 7f3c2a51 --workspace default/obuk --json`,
-		Args: oneArgument("the client_id"),
-		RunE: func(c *cobra.Command, args []string) error {
-			return s.run(c, apiPath("clients", args[0]), showClient)
-		},
-	}
-	s.flags(c)
-	c.ValidArgsFunction = completeList("clients", "client_id", "client_name").first(&s.runningGateway)
-	return c
-}
 
 // clientDetails are what is printed of a client.
 type clientDetails struct {

@@ -115,8 +115,8 @@ func dcrRoot() *cobra.Command {
 
 // leaves are the commands that do something.
 func leaves(c *cobra.Command) (found []*cobra.Command) {
-	if len(c.Commands()) == 0 {
-		return []*cobra.Command{c}
+	if len(c.Commands()) == 0 || c.Example != "" {
+		found = append(found, c)
 	}
 	for _, one := range c.Commands() {
 		if one.Name() != "help" {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,10 +15,11 @@ import (
 // Completion of the shell (caddy completion) asks the running gateway, and is silent where
 // there is none.
 
-// completionPatience is how long a shell waits for it, completed the longest list.
 const (
+	// completionPatience is how long a shell waits for it.
 	completionPatience = time.Second
-	completed          = 500
+	// completed is how many entries of a list it looks at.
+	completed = 500
 )
 
 // completions are what could be written, from a list of the gateway.
@@ -65,7 +67,7 @@ func (f completions) first(g *runningGateway) cobra.CompletionFunc {
 // completeList completes with a member of the entries of a list, and another that says more.
 func completeList(path, member, about string) completions {
 	return func(ctx context.Context, api *adminAPI, c *cobra.Command) (words []cobra.Completion) {
-		q := url.Values{"limit": {"500"}}
+		q := url.Values{"limit": {strconv.Itoa(completed)}}
 		if w := c.Flag("workspace"); w != nil && w.Value.String() != "" {
 			q.Set("workspace", w.Value.String())
 		}
@@ -77,6 +79,7 @@ func completeList(path, member, about string) completions {
 		if err != nil {
 			return nil
 		}
+		there := map[string]bool{}
 		for _, e := range page.Entries {
 			var text map[string]any
 			if json.Unmarshal(e, &text) != nil {
@@ -84,8 +87,9 @@ func completeList(path, member, about string) completions {
 			}
 			word, _ := text[member].(string)
 			more, _ := text[about].(string)
-			if word != "" && len(words) < completed {
-				words = append(words, cobra.CompletionWithDesc(word, strings.ReplaceAll(more, "\t", " ")))
+			if word != "" && !there[word] && len(words) < completed {
+				there[word] = true
+				words = append(words, cobra.CompletionWithDesc(word, more))
 			}
 		}
 		return words

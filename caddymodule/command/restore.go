@@ -147,8 +147,7 @@ Do this next:
 		return b.String()
 	}
 	b.WriteString(`  4. Confirm the epoch. Until then client_ids that the registry does not know get 401:
-     curl -i localhost:2019/openbanking_dcr/epoch
-     curl -X POST -H 'Content-Type: application/json' -H 'If-Match: <etag>' -d '{"reason":"compared with the AS","operator":"<name>"}' localhost:2019/openbanking_dcr/epoch/confirm
+     caddy dcr epoch confirm --reason "compared with the AS"
 `)
 	return b.String()
 }

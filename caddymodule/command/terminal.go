@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 )
@@ -42,7 +43,7 @@ func (s screen) coloured(text, colour string) string {
 // characters, those that change the direction of a line and those that nobody sees are
 // written as in Go, \x1b or \u202e.
 func visible(text string) string {
-	if !strings.ContainsFunc(text, hidden) {
+	if utf8.ValidString(text) && !strings.ContainsFunc(text, hidden) {
 		return text
 	}
 	var b strings.Builder

@@ -1,0 +1,83 @@
+package command
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// resource is a kind of things that the admin API shows and changes, each by its id.
+type resource struct {
+	// path is where they are: clients.
+	path string
+	// id is what their id is called, example one of them.
+	id, example string
+	// name says which one it is, so that an operator recognizes it: client x (Acme) of software y.
+	name func(one json.RawMessage) (string, error)
+	// show prints one.
+	show func(out io.Writer, one json.RawMessage, tag string) error
+	// ids completes an id.
+	ids completions
+}
+
+// showing is a command that shows one of them.
+func (r *resource) showing(short, long string) *cobra.Command {
+	var s showing
+	c := &cobra.Command{
+		Use:   "show <" + r.id + ">",
+		Short: short,
+		Long:  long,
+		Example: fmt.Sprintf(`  caddy dcr %[1]s show %[2]s
+  caddy dcr %[1]s show %[2]s --workspace default/obuk --json`, r.path, r.example),
+		Args: oneArgument("the " + r.id),
+		RunE: func(c *cobra.Command, args []string) error {
+			return s.run(c, apiPath(r.path, args[0]), r.show)
+		},
+	}
+	s.flags(c)
+	workspaceFlag(c, &s.workspace, &s.runningGateway)
+	c.ValidArgsFunction = r.ids.first(&s.runningGateway)
+	return c
+}
+
+// resourceChange is a change of one of them.
+type resourceChange struct {
+	// action is the command, and the last part of the path.
+	action, short, long string
+	// undoable: another command undoes it, so that nobody is asked.
+	undoable bool
+	// also is what is done beside, in the words of what will be done; done what was done.
+	also, done string
+}
+
+// changing is a command that changes one of them.
+func (r *resource) changing(ch resourceChange) *cobra.Command {
+	var f changing
+	yes := ""
+	if !ch.undoable {
+		yes = " --yes"
+	}
+	c := &cobra.Command{
+		Use:   ch.action + " <" + r.id + ">",
+		Short: ch.short,
+		Long:  ch.long,
+		Example: fmt.Sprintf(`  caddy dcr %[1]s %[2]s %[3]s --reason "ticket 4711"
+  caddy dcr %[1]s %[2]s %[3]s --workspace default/obuk --reason "ticket 4711" --operator "Anna Smith"%[4]s`, r.path, ch.action, r.example, yes),
+		Args: oneArgument("the " + r.id),
+		RunE: func(c *cobra.Command, args []string) error {
+			return f.run(c, change{
+				resource: apiPath(r.path, args[0]), action: ch.action, final: !ch.undoable, show: r.show, done: ch.done + " " + args[0],
+				describe: func(one json.RawMessage) (string, error) {
+					name, err := r.name(one)
+					return ch.action + " " + name + ch.also, err
+				},
+			})
+		},
+	}
+	f.flags(c, ch.undoable)
+	workspaceFlag(c, &f.workspace, &f.runningGateway)
+	c.ValidArgsFunction = r.ids.first(&f.runningGateway)
+	return c
+}
