@@ -16,7 +16,7 @@ func audit() *cobra.Command {
 func auditList() *cobra.Command {
 	var l listing
 	var workspace string
-	since := timeFlag{past: true}
+	since := past
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "Lists what was changed, the oldest first",
@@ -37,7 +37,7 @@ copy of the trail, which caddy dcr restore --audit reads.`,
 	}
 	l.flags(c)
 	workspaceFlag(c, &workspace, &l.runningGateway)
-	c.Flags().Var(&since, "since", "from this time on, with --workspace: "+timeHelp+" (before now)")
+	c.Flags().Var(&since, "since", "with --workspace, since "+dayHelp+", or within a duration like 36h or 30d")
 	return c
 }
 

@@ -35,14 +35,14 @@ func TestClientsList(t *testing.T) {
 		}
 		return out, stderr
 	}
-	out, stderr := list("--name", "a&b", "--registered-after", "2026-01-31", "--suspended", "false")
+	out, stderr := list("--name", "a&b", "--registered-after", "2026-01-31", "--suspended", "false", "--unused-since", "2026-02-01", "--certificate-expires-within", "2027-01-01T00:00:00+01:00")
 	if lines := strings.Split(out, "\n"); len(lines) != 4 || !strings.HasPrefix(lines[0], "CLIENT_ID  STATUS  CLIENT_NAME") || !strings.Contains(lines[2], `Acme\x1b[2J\u202eLtd\n`) || stderr != "" {
 		t.Errorf("got %s, %s; want titles and two clients", out, stderr)
 	}
 	if want := []string{
-		"GET clients?limit=100&name=a%26b&registered_after=2026-01-31T00%3A00%3A00Z&suspended=false",
-		"GET clients?cursor=second&limit=99&name=a%26b&registered_after=2026-01-31T00%3A00%3A00Z&suspended=false",
-		"GET clients?cursor=third&limit=99&name=a%26b&registered_after=2026-01-31T00%3A00%3A00Z&suspended=false",
+		"GET clients?certificate_expires_before=2026-12-31T23%3A00%3A00Z&last_used_before=2026-02-01T00%3A00%3A00Z&limit=100&name=a%26b&registered_after=2026-01-31T00%3A00%3A00Z&suspended=false",
+		"GET clients?certificate_expires_before=2026-12-31T23%3A00%3A00Z&cursor=second&last_used_before=2026-02-01T00%3A00%3A00Z&limit=99&name=a%26b&registered_after=2026-01-31T00%3A00%3A00Z&suspended=false",
+		"GET clients?certificate_expires_before=2026-12-31T23%3A00%3A00Z&cursor=third&last_used_before=2026-02-01T00%3A00%3A00Z&limit=99&name=a%26b&registered_after=2026-01-31T00%3A00%3A00Z&suspended=false",
 	}; !reflect.DeepEqual(s.calls, want) {
 		t.Errorf("asked for %q, want %q", s.calls, want)
 	}

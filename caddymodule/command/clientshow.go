@@ -42,9 +42,13 @@ func showClient(out io.Writer, resource json.RawMessage, tag string) error {
 	d.value("directory", c.Directory)
 	d.value("registered", c.RegisteredAt)
 	d.value("updated", c.UpdatedAt)
+	d.value("last used", c.LastUsed)
 	d.value("token_endpoint_auth", c.TokenEndpointAuth+", "+c.TokenEndpointAuthMethod)
 	d.value("certificate", c.DN)
 	d.value("certificate until", c.CertificateExpiresAt)
+	if seen := c.CertificateLastSeen; seen != nil {
+		d.value("certificate last seen", seen.Thumbprint+", serial "+seen.Serial+", until "+timeText(seen.ExpiresAt))
+	}
 	d.value("statement until", c.StatementExpiresAt)
 	d.value("jwks_uri", c.JWKSURI)
 	d.value("revoked_jwks_uri", c.RevokedJWKSURI)

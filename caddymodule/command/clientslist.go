@@ -9,15 +9,18 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/caddymodule/admin"
 )
 
+// past is a flag with a time, of which a duration is before now.
+var past = timeFlag{past: true}
+
 // clientList are the flags of caddy dcr clients list.
 type clientList struct {
 	listing
 	workspace, status, suspended, directory, org, software, client, dn, name string
-	certificate, statement, after, before                                    timeFlag
+	certificate, statement, after, before, unused, used                      timeFlag
 }
 
 func clientsList() *cobra.Command {
-	l := clientList{after: timeFlag{past: true}, before: timeFlag{past: true}}
+	l := clientList{after: past, before: past, unused: past, used: past}
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "Lists clients, all or those that flags choose",
@@ -25,7 +28,7 @@ func clientsList() *cobra.Command {
 must match all. With --software-id, --org-id or --dn the order is that of the registry's
 own ids.`,
 		Example: `  caddy dcr clients list --name acme
-  caddy dcr clients list --workspace default/obuk --certificate-expires-before 30d --json`,
+  caddy dcr clients list --workspace default/obuk --certificate-expires-within 30d --json`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return printList(c, &l.listing, list[admin.Client]{what: "clients", path: "clients", query: l.query(time.Now()), columns: clientColumns, row: clientRow})
@@ -47,10 +50,12 @@ func (l *clientList) flags(c *cobra.Command) {
 	f.StringVar(&l.client, "client-id", "", "the client with this client_id")
 	f.StringVar(&l.dn, "dn", "", "clients whose certificate has this subject (RFC 4514), in any order and spelling")
 	f.StringVar(&l.name, "name", "", "clients with this text in their client_name, in upper or lower case")
-	f.Var(&l.certificate, "certificate-expires-before", "clients whose certificate expires before: "+timeHelp)
-	f.Var(&l.statement, "statement-expires-before", "clients whose software statement expires before: "+timeHelp)
-	f.Var(&l.after, "registered-after", "clients registered at this time or later: "+timeHelp+" (before now)")
-	f.Var(&l.before, "registered-before", "clients registered before this time: "+timeHelp+" (before now)")
+	f.Var(&l.certificate, "certificate-expires-within", "clients whose certificate expires within a duration like 30d, or before "+dayHelp)
+	f.Var(&l.statement, "statement-expires-within", "clients whose software statement expires within a duration like 30d, or before "+dayHelp)
+	f.Var(&l.after, "registered-after", "clients registered since "+dayHelp+", or within a duration like 36h")
+	f.Var(&l.before, "registered-before", "clients registered before "+dayHelp+", or longer ago than a duration like 30d")
+	f.Var(&l.used, "used-since", "clients used since "+dayHelp+", or within a duration like 7d")
+	f.Var(&l.unused, "unused-since", "clients not used since "+dayHelp+", or for longer than a duration like 180d")
 	completeWords(c, "status", "active", "deleting")
 	completeWords(c, "suspended", "true", "false")
 	completeFlag(c, "client-id", completeList("clients", "client_id", "client_name").from(&l.runningGateway))
@@ -64,19 +69,20 @@ func (l *clientList) query(now time.Time) url.Values {
 		"workspace": {l.workspace}, "status": {l.status}, "suspended": {l.suspended}, "directory": {l.directory}, "org_id": {l.org}, "software_id": {l.software},
 		"client_id": {l.client}, "dn": {l.dn}, "name": {l.name}, "certificate_expires_before": {l.certificate.value(now)}, "statement_expires_before": {l.statement.value(now)},
 		"registered_after": {l.after.value(now)}, "registered_before": {l.before.value(now)},
+		"last_used_after": {l.used.value(now)}, "last_used_before": {l.unused.value(now)},
 	}
 }
 
 var clientColumns = []column{
 	{title: "CLIENT_ID", whole: true}, {title: "STATUS", colours: stateColours}, {title: "CLIENT_NAME"}, {title: "SOFTWARE_ID"}, {title: "ORG_ID"},
-	{title: "REGISTERED"}, {title: "CERTIFICATE UNTIL"}, {title: "WORKSPACE"},
+	{title: "REGISTERED"}, {title: "LAST USED"}, {title: "CERTIFICATE UNTIL"}, {title: "WORKSPACE"},
 }
 
 // stateColours are the colours of states that an operator should see (ECMA-48 SGR).
 var stateColours = map[string]string{"suspended": "31", "deleting": "33"}
 
 func clientRow(c admin.Client) []string {
-	return []string{c.ClientID, clientState(&c), c.ClientName, c.SoftwareID, c.OrgID, dayText(c.RegisteredAt), dayText(c.CertificateExpiresAt), c.Workspace}
+	return []string{c.ClientID, clientState(&c), c.ClientName, c.SoftwareID, c.OrgID, dayText(c.RegisteredAt), c.LastUsed, dayText(c.CertificateExpiresAt), c.Workspace}
 }
 
 // clientState is what counts of a client's status.

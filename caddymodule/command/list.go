@@ -30,8 +30,6 @@ type list[T any] struct {
 	// path and query are those of the list. Pages are asked for with limit and cursor.
 	path  string
 	query url.Values
-	// unpaged: the list has neither. What is beyond the limit is left out here.
-	unpaged bool
 	// columns and row are its table.
 	columns []column
 	row     func(T) []string
@@ -112,11 +110,9 @@ func (of *list[T]) page(ctx context.Context, api *adminAPI, cursor string, limit
 			q[name] = values
 		}
 	}
-	if !of.unpaged {
-		q.Set("limit", strconv.Itoa(min(limit, maxPage)))
-		if cursor != "" {
-			q.Set("cursor", cursor)
-		}
+	q.Set("limit", strconv.Itoa(min(limit, maxPage)))
+	if cursor != "" {
+		q.Set("cursor", cursor)
 	}
 	answer, err := api.do(ctx, apiCall{method: http.MethodGet, path: of.path, query: q})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -44,7 +45,7 @@ func (r *resource) showing(short, long string) *cobra.Command {
 
 // resourceChange is a change of one of them.
 type resourceChange struct {
-	// action is the command, and the last part of the path.
+	// action is the last part of the path, and the command, there with - for _.
 	action, short, long string
 	// undoable: another command undoes it, so that nobody is asked.
 	undoable bool
@@ -55,23 +56,23 @@ type resourceChange struct {
 // changing is a command that changes one of them.
 func (r *resource) changing(ch resourceChange) *cobra.Command {
 	var f changing
-	yes := ""
+	yes, use := "", strings.ReplaceAll(ch.action, "_", "-")
 	if !ch.undoable {
 		yes = " --yes"
 	}
 	c := &cobra.Command{
-		Use:   ch.action + " <" + r.id + ">",
+		Use:   use + " <" + r.id + ">",
 		Short: ch.short,
 		Long:  ch.long,
 		Example: fmt.Sprintf(`  caddy dcr %[1]s %[2]s %[3]s --reason "ticket 4711"
-  caddy dcr %[1]s %[2]s %[3]s --workspace default/obuk --reason "ticket 4711" --operator "Anna Smith"%[4]s`, r.path, ch.action, r.example, yes),
+  caddy dcr %[1]s %[2]s %[3]s --workspace default/obuk --reason "ticket 4711" --operator "Anna Smith"%[4]s`, r.path, use, r.example, yes),
 		Args: oneArgument("the " + r.id),
 		RunE: func(c *cobra.Command, args []string) error {
 			return f.run(c, change{
 				resource: apiPath(r.path, args[0]), action: ch.action, final: !ch.undoable, show: r.show, done: ch.done + " " + args[0],
 				describe: func(one json.RawMessage) (string, error) {
 					name, err := r.name(one)
-					return ch.action + " " + name + ch.also, err
+					return strings.ReplaceAll(ch.action, "_", " ") + " " + name + ch.also, err
 				},
 			})
 		},

@@ -73,18 +73,24 @@ func TestEpochCommands(t *testing.T) {
 func TestOtherLists(t *testing.T) {
 	s := newStandIn(t, map[string]http.HandlerFunc{
 		"GET status":                            says(200, `{"workspaces":[{"workspace":"w","clients":{"active":3,"deleting":1},"waiting":2,"oldest":1769817600,"discrepancies":{"detached":5}}],"clients_counted":true,"store":{"free_bytes":1000000,"low":true,"unconfirmed":true}}`),
-		"GET outbox":                            says(200, `{"entries":[{"workspace":"w","kind":"delete","registration":"r","since":1769817600,"due":1769817601,"attempts":3,"last_error":"no\u0007"}]}`),
+		"GET outbox":                            says(200, `{"entries":[{"id":"e.1","workspace":"w","kind":"delete","registration":"r","since":1769817600,"due":1769817601,"attempts":3,"last_error":"no\u0007"}]}`),
+		"GET outbox/e%2E1":                      says(200, `{"id":"e.1","workspace":"w","kind":"delete","registration":"r","attempts":3}`),
+		"POST outbox/e%2E1/retry":               says(204, ""),
+		"POST outbox/e%2E1/give_up":             says(204, ""),
 		"GET discrepancies":                     says(200, `{"entries":[{"workspace":"w","kind":"detached","registration":"r","client_id":"c1","client_name":"\u202ex","since":1769817600}]}`),
 		"GET audit":                             says(200, `{"entries":[{"workspace":"w","id":"1","at":"2026-01-31T00:00:00Z","change":"suspended","org_id":"o1","operator":{"name":"Anna"},"reason":"fraud"}]}`),
 		"GET discrepancies/detached/r":          says(200, `{"workspace":"w","kind":"detached","registration":"r","client_id":"c1"}`),
 		"POST discrepancies/detached/r/dismiss": says(204, ""),
 	})
 	for line, want := range map[string]string{
-		"status":                   "w          4        3 active, 1 deleting  2       2026-01-31T00:00:00Z  5\n",
-		"outbox list":              `no\a` + "\n",
-		"discrepancies":            `\u202ex`,
-		"audit list --workspace w": "w          2026-01-31T00:00:00Z  suspended  organisation o1  o1      Anna      fraud\n",
-		"audit list --json":        `{"workspace":"w","id":"1","at":"2026-01-31T00:00:00Z"`,
+		"status":                              "w          4        3 active, 1 deleting  2       2026-01-31T00:00:00Z  5\n",
+		"outbox give-up e.1 --reason x --yes": "gave up entry e.1\n",
+		"outbox retry e.1 --reason x":         "tried entry e.1\n",
+		"outbox show e.1":                     "attempts                3\n",
+		"outbox list":                         `no\a` + "\n",
+		"discrepancies":                       `\u202ex`,
+		"audit list --workspace w":            "w          2026-01-31T00:00:00Z  suspended  organisation o1  o1      Anna      fraud\n",
+		"audit list --json":                   `{"workspace":"w","id":"1","at":"2026-01-31T00:00:00Z"`,
 		"discrepancies dismiss detached r --reason x --yes": "dismissed detached of r\n",
 	} {
 		if out, stderr, status := dcr(t, append(strings.Fields(line), "--address", s.address)...); status != 0 || !strings.Contains(out, want) || strings.ContainsAny(out, "\u202e\a") {

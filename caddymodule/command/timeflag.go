@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// timeHelp is how the value of a flag with a time is written.
-const timeHelp = "2026-01-31, 2026-01-31T00:00:00Z, or a duration like 36h or 30d"
+// dayHelp is how a time is written.
+const dayHelp = "a time like 2026-01-31 or 2026-01-31T09:30:00Z"
 
 // timeFlag is a time: a day, a time, or how long before or after now.
 type timeFlag struct {
@@ -45,7 +45,7 @@ func (f *timeFlag) at(now time.Time) (time.Time, error) {
 	}
 	long, err := duration(f.text)
 	if err != nil {
-		return now, fmt.Errorf("write %s", timeHelp)
+		return now, fmt.Errorf("write %s, or a duration like 36h or 30d", dayHelp)
 	}
 	if f.past {
 		long = -long

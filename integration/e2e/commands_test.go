@@ -32,7 +32,7 @@ func TestCommands(t *testing.T) {
 		gateway := func(args ...string) []string { return append(args, "--config", "Caddyfile") }
 		dcr(0, workspace, gateway("status")...)
 		dcr(0, id, gateway("clients", "list", "--software-id", p.Acme.SoftwareID)...)
-		dcr(0, `{"client_id":"`+id+`"`, gateway("clients", "list", "--client-id", id, "--registered-after", "1h", "--json")...)
+		dcr(0, `{"client_id":"`+id+`"`, gateway("clients", "list", "--client-id", id, "--registered-after", "1h", "--certificate-expires-within", "20000d", "--json")...)
 		dcr(0, "no clients\n", gateway("clients", "list", "--client-id", id, "--suspended", "true")...)
 		dcr(0, "\netag ", gateway("clients", "show", id)...)
 		dcr(1, "not found", gateway("clients", "show", "nobody/..")...)
