@@ -73,16 +73,18 @@ func (l *clientList) query(now time.Time) url.Values {
 	}
 }
 
+// clientColumns are in the order in which an operator needs them: those at the end are left
+// out on a narrow terminal.
 var clientColumns = []column{
-	{title: "CLIENT_ID", whole: true}, {title: "STATUS", colours: stateColours}, {title: "CLIENT_NAME"}, {title: "SOFTWARE_ID"}, {title: "ORG_ID"},
-	{title: "REGISTERED"}, {title: "LAST USED"}, {title: "CERTIFICATE UNTIL"}, {title: "WORKSPACE"},
+	{title: "CLIENT_ID", whole: true}, {title: "STATUS", whole: true, colours: stateColours}, {title: "CLIENT_NAME"}, {title: "LAST USED"}, {title: "CERT UNTIL"},
+	{title: "ORG_ID"}, {title: "SOFTWARE_ID"}, {title: "REGISTERED"}, {title: "WORKSPACE"},
 }
 
 // stateColours are the colours of states that an operator should see (ECMA-48 SGR).
 var stateColours = map[string]string{"suspended": "31", "deleting": "33"}
 
 func clientRow(c admin.Client) []string {
-	return []string{c.ClientID, clientState(&c), c.ClientName, c.SoftwareID, c.OrgID, dayText(c.RegisteredAt), c.LastUsed, dayText(c.CertificateExpiresAt), c.Workspace}
+	return []string{c.ClientID, clientState(&c), c.ClientName, c.LastUsed, dayText(c.CertificateExpiresAt), c.OrgID, c.SoftwareID, dayText(c.RegisteredAt), c.Workspace}
 }
 
 // clientState is what counts of a client's status.

@@ -21,7 +21,8 @@ const long = `What operators do with the registration gateway, beside running it
 
 Most commands ask the running gateway over Caddy's admin API: at localhost:2019, the
 address of --address, or that in the configuration of --config. Their tables are cut to
-the width of a terminal and not elsewhere; NO_COLOR switches colours off. --json prints
+the width of a terminal, on which the last columns may be missing, and not elsewhere;
+NO_COLOR switches colours off. --json prints
 what the API answers: one JSON document, and of a list one in each line.
 
 The exit status of every command is

@@ -1,9 +1,11 @@
 package command
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -76,32 +78,73 @@ func TestExamplesOfCommands(t *testing.T) {
 		t.Run(c.CommandPath(), func(t *testing.T) {
 			found := 0
 			for line := range strings.Lines(strings.ReplaceAll(c.Example, "\\\n", " ")) {
-				_, words, ok := strings.Cut(strings.TrimSpace(line), "caddy dcr ")
-				if !ok {
-					t.Errorf("the example %q is no command of caddy dcr", line)
-					continue
-				}
-				found++
-				root := dcrRoot()
-				of, args, err := root.Find(append([]string{"dcr"}, shellWords(substitution.ReplaceAllString(words, "x"))...))
-				if err == nil && of.CommandPath() != c.CommandPath() {
-					err = fmt.Errorf("it is of %s", of.CommandPath())
-				}
-				if err == nil {
-					err = of.ParseFlags(args)
-				}
-				if err == nil {
-					err = of.ValidateArgs(of.Flags().Args())
+				of, err := takes(line)
+				if err == nil && of != c.CommandPath() {
+					err = fmt.Errorf("it is of %s", of)
 				}
 				if err != nil {
 					t.Errorf("%s: %v", line, err)
 				}
+				found++
 			}
 			if found < 2 || c.Long == "" || strings.HasSuffix(c.Short, ".") {
 				t.Errorf("got %d examples, want 2; and a long and a short description", found)
 			}
 		})
 	}
+}
+
+// TestDocumentedCommands: the commands on all pages are commands that there are, with flags and
+// arguments that they take.
+func TestDocumentedCommands(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := filepath.Glob("../../docs/*/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, page := range append(pages, more...) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if page == filepath.Clean(commandsPage) {
+			continue // from the commands
+		}
+		for _, line := range documented.FindAllString(strings.ReplaceAll(string(text), "\\\n", " "), -1) {
+			found++
+			if _, err := takes(line); err != nil {
+				t.Errorf("%s: %s: %v", page, line, err)
+			}
+		}
+	}
+	if found < 10 {
+		t.Errorf("found %d commands, want 10 or more", found)
+	}
+}
+
+// documented is a command in a block.
+var documented = regexp.MustCompile(`(?m)^ *(?:sudo .*)?(?:\./)?caddy dcr .*$`)
+
+// takes tells which command an example is of, and whether it takes its flags and arguments.
+func takes(line string) (path string, err error) {
+	_, words, ok := strings.Cut(strings.TrimSpace(line), "caddy dcr ")
+	if !ok {
+		return "", errors.New("it is no command of caddy dcr")
+	}
+	words, _, _ = strings.Cut(words, " > ")
+	words, _, _ = strings.Cut(words, " | ")
+	of, args, err := dcrRoot().Find(append([]string{"dcr"}, shellWords(substitution.ReplaceAllString(words, "x"))...))
+	if err == nil {
+		err = of.ParseFlags(args)
+	}
+	if err == nil {
+		err = of.ValidateArgs(of.Flags().Args())
+	}
+	return of.CommandPath(), err
 }
 
 // dcrRoot is caddy with nothing but dcr.

@@ -10,7 +10,7 @@ import (
 // column is one of a table.
 type column struct {
 	title string
-	// whole is never cut: what an operator copies into the next command.
+	// whole is never cut: what an operator copies into the next command, or looks for.
 	whole bool
 	// colours are those of words, on a screen that has them.
 	colours map[string]string
@@ -22,11 +22,12 @@ type table struct {
 	out     io.Writer
 	screen  screen
 	columns []column
-	widths  []int
+	// widths are those of the columns that there is room for, least how narrow each may be.
+	widths, least []int
 }
 
-// least is the narrowest that a column is cut to; gap is between two.
-const least, gap = 8, 2
+// narrow is what a column is not cut below, gap what is between two.
+const narrow, gap = 8, 2
 
 func newTable(out io.Writer, columns ...column) *table {
 	return &table{out: out, screen: screenOf(out), columns: columns}
@@ -58,44 +59,59 @@ func (t *table) print(rows [][]string) error {
 	return err
 }
 
-// measure decides the widths.
+// measure decides the widths. Where a terminal has no room for all columns, those at the end
+// are left out.
 func (t *table) measure(rows [][]string) {
-	t.widths = make([]int, len(t.columns))
-	total := gap * (len(t.columns) - 1)
+	total := -gap
 	for n, c := range t.columns {
-		t.widths[n] = runewidth.StringWidth(c.title)
+		natural := runewidth.StringWidth(c.title)
+		narrowest := max(narrow, natural)
 		for _, row := range rows {
-			t.widths[n] = max(t.widths[n], runewidth.StringWidth(row[n]))
+			natural = max(natural, runewidth.StringWidth(row[n]))
 		}
-		total += t.widths[n]
+		if narrowest = min(narrowest, natural); c.whole {
+			narrowest = natural
+		}
+		if total += gap + narrowest; t.screen.columns > 0 && total > t.screen.columns && n > 1 {
+			total -= gap + narrowest
+			break
+		}
+		t.widths, t.least = append(t.widths, natural), append(t.least, narrowest)
 	}
-	for ; t.screen.columns > 0 && total > t.screen.columns; total-- {
-		widest := -1
-		for n, c := range t.columns {
-			if !c.whole && t.widths[n] > max(least, runewidth.StringWidth(c.title)) && (widest < 0 || t.widths[n] > t.widths[widest]) {
-				widest = n
-			}
-		}
-		if widest < 0 {
-			return // the terminal breaks the lines
-		}
-		t.widths[widest]--
+	for t.screen.columns > 0 && t.shrink() {
 	}
+}
+
+// shrink makes the widest column narrower, where the screen has not room for all.
+func (t *table) shrink() bool {
+	total, widest := -gap, -1
+	for n, width := range t.widths {
+		total += gap + width
+		if width > t.least[n] && (widest < 0 || width > t.widths[widest]) {
+			widest = n
+		}
+	}
+	if total <= t.screen.columns || widest < 0 {
+		return false
+	}
+	t.widths[widest]--
+	return true
 }
 
 // line is one row. The last column has no space behind it.
 func (t *table) line(cells []string, columns []column) string {
 	var b strings.Builder
-	for n, cell := range cells {
-		if t.screen.columns > 0 && (columns == nil || !columns[n].whole) {
-			cell = runewidth.Truncate(cell, t.widths[n], "…")
+	for n, width := range t.widths {
+		cell := cells[n]
+		if t.screen.columns > 0 && !t.columns[n].whole {
+			cell = runewidth.Truncate(cell, width, "…")
 		}
-		space := t.widths[n] - runewidth.StringWidth(cell)
+		space := width - runewidth.StringWidth(cell)
 		if columns != nil {
 			cell = t.screen.coloured(cell, columns[n].colours[cell])
 		}
 		b.WriteString(cell)
-		if n < len(cells)-1 {
+		if n < len(t.widths)-1 {
 			b.WriteString(strings.Repeat(" ", max(space, 0)+gap))
 		}
 	}

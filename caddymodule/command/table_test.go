@@ -15,10 +15,10 @@ import (
 // TestTableOnTerminal: a row takes one line of its width, in which what is copied stays whole.
 func TestTableOnTerminal(t *testing.T) {
 	var out strings.Builder
-	table := &table{out: &out, screen: screen{columns: 60, colours: true}, columns: []column{{title: "ID", whole: true}, {title: "NAME"}, {title: "STATE", colours: stateColours}, {title: "MORE"}}}
+	one := &table{out: &out, screen: screen{columns: 60, colours: true}, columns: []column{{title: "ID", whole: true}, {title: "NAME"}, {title: "STATE", colours: stateColours}, {title: "MORE"}}}
 	id := strings.Repeat("i", 20)
 	for range 2 {
-		if err := table.print([][]string{{id, strings.Repeat("世界", 20), "suspended", "x"}, {"1", "\x1b[2J", "active", strings.Repeat("m", 100)}}); err != nil {
+		if err := one.print([][]string{{id, strings.Repeat("世界", 20), "suspended", "x"}, {"1", "\x1b[2J", "active", strings.Repeat("m", 100)}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -31,6 +31,11 @@ func TestTableOnTerminal(t *testing.T) {
 		if width := runewidth.StringWidth(plain); width > 60 || strings.Contains(plain, "\x1b") {
 			t.Errorf("the line %q is %d wide, want at most 60", plain, width)
 		}
+	}
+	out.Reset()
+	little := &table{out: &out, screen: screen{columns: 40}, columns: one.columns}
+	if err := little.print([][]string{{id, "name", "suspended", "m"}}); err != nil || out.String() != "ID                    NAME  STATE\n"+id+"  name  suspended\n" {
+		t.Errorf("on a narrow terminal: got %q, %v; want no last column", out.String(), err)
 	}
 	if !strings.HasPrefix(lines[1], id+"  ") || !strings.Contains(lines[1], "…") {
 		t.Errorf("got %q, want the whole id and a cut name", lines[1])
