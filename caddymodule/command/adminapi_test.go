@@ -103,7 +103,7 @@ func TestNoGatewayThatAnswers(t *testing.T) {
 		"other JSON":            {map[string]http.HandlerFunc{"GET clients": says(200, `[1]`)}, []string{"this version of the command", "use the caddy binary"}, 3},
 		"endless":               {map[string]http.HandlerFunc{"GET clients": endless}, []string{"more than"}, 3},
 		"cut off":               {map[string]http.HandlerFunc{"GET clients": cutOff}, []string{"cut off"}, 3},
-		"redirect":              {map[string]http.HandlerFunc{"GET clients": http.RedirectHandler("/else", 301).ServeHTTP}, []string{"HTTP 301"}, 3},
+		"redirect":              {map[string]http.HandlerFunc{"GET clients": http.RedirectHandler("/else", http.StatusMovedPermanently).ServeHTTP}, []string{"HTTP 301"}, 3},
 		"no site":               {map[string]http.HandlerFunc{"GET clients": says(404, `{"error":"no site"}`), "GET openapi.json": says(404, `{"error":"no site"}`)}, []string{"no site with openbanking_dcr", "older version"}, 3},
 		"another version":       {map[string]http.HandlerFunc{"GET clients": says(404, `{"error":"there are status"}`), "GET openapi.json": says(200, other)}, []string{"another version", "use the caddy binary"}, 3},
 		"another version, 405":  {map[string]http.HandlerFunc{"GET clients": says(405, `{"error":"no method"}`), "GET openapi.json": says(200, other)}, []string{"another version"}, 3},
