@@ -36,6 +36,8 @@ const (
 	ByOperatorCertificate = "certificate"
 	ByDeclaration         = "declared"
 	ByLocalUser           = "local_user"
+	// ByRule is the gateway itself, by a rule of its configuration.
+	ByRule = "rule"
 )
 
 // Authenticated tells whether the name is more than the operator's word.

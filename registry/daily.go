@@ -17,9 +17,19 @@ const (
 // that is due: a clock may be set meanwhile.
 func (r *Registry) runDaily(ctx context.Context) {
 	defer close(r.dailyEnded)
-	for next := firstLook; pause(ctx, next); next = lookEvery {
+	next := time.NewTimer(firstLook)
+	defer next.Stop()
+	for {
+		select {
+		case <-next.C:
+		case <-r.lookNow:
+		case <-ctx.Done():
+			return
+		}
 		if err := r.keepUseDays(ctx); err != nil && ctx.Err() == nil {
 			r.log.Warn("cannot store that it keeps track of used clients; tries again in an hour", slog.Any("error", err))
 		}
+		r.runPasses(ctx)
+		next.Reset(lookEvery)
 	}
 }

@@ -17,6 +17,8 @@ type Details struct {
 	Suspensions []Suspension
 	// Discrepancies are those of the client.
 	Discrepancies []Discrepancy
+	// Findings are what speaks against the client.
+	Findings []Finding
 	// Outbox is the work that is left for the AS, of the first 2,000 entries of the outbox.
 	Outbox []OutboxEntry
 	// History are the newest of the client's changes, at most 50, the oldest first.
@@ -64,6 +66,9 @@ func (r *Registry) readBeside(v Reader, c *Client, d *Details) (err error) {
 	}
 	c.Suspended = len(d.Suspensions) > 0
 	if c.Use, err = r.useOf(v, c); err != nil {
+		return err
+	}
+	if d.Findings, err = readFindings(v, c); err != nil {
 		return err
 	}
 	var keys []string

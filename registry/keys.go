@@ -34,6 +34,9 @@ import (
 //	audit/<workspace>/<time>/<id>              see AuditEntry
 //	history/<workspace>/<reg>/<-time>/<id>     the key of an entry of the audit trail about a client, the newest first
 //	used/<workspace>/<client_id>               the day on which a client was last used, see Use
+//	finding/<workspace>/<reg>                  what speaks against a client, see ClientFindings
+//	pass/<workspace>                           how far looking again at its clients is, see TrustPass
+//	stopped/<workspace>                        how many clients rules have suspended today, see stopped
 //	software/<workspace>/<directory>/<software_id>  how many clients a software has, see software
 //	written/<workspace>/<day>/<hash>           what an organisation has had written, see writtenBytes
 //	making/...                                 of a version that counted otherwise; not read any more

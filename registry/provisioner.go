@@ -114,4 +114,11 @@ type Workspace struct {
 	// BytesPerOrganisation is what registrations and updates of one organisation may write
 	// in a day (UTC). Default: 0, no limit.
 	BytesPerOrganisation int64
+	// Trust looks again, once a day, at what clients are trusted for. Default: nil, nobody does.
+	Trust TrustChecker
+	// SuspendLostTrust suspends clients whose key or certificate was revoked, few in a day.
+	// Default: false, they are reported.
+	SuspendLostTrust bool
+	// Retire is what becomes of clients that nobody uses. Default: nothing.
+	Retire Retire
 }

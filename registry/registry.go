@@ -145,8 +145,9 @@ type Registry struct {
 	resealing, resealEnded chan struct{}
 	// usesEnded is closed when the marks of used clients are written.
 	usesEnded chan struct{}
-	// dailyEnded is closed when runDaily has ended.
-	dailyEnded chan struct{}
+	// lookNow wakes runDaily, dailyEnded is closed when that has ended.
+	lookNow, dailyEnded chan struct{}
+	passes              sync.Map // of TrustPass as stored, by workspace
 	// backingUp is held while a backup is made.
 	backingUp sync.Mutex
 }
@@ -166,7 +167,7 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 		store: counting{o.Store, generations, backlog, clients}, generations: generations, backlog: backlog, clients: clients, sealer: newCurrentSealer(o.Sealer), now: o.Now, log: o.Logger,
 		attachments: map[string][]*attachment{}, wake: make(chan struct{}, 1), done: make(chan struct{}), counted: make(chan struct{}), explanations: newExplanations(),
 		admission: admission{workspaces: map[string]*places{}}, confirming: make(chan struct{}, 1),
-		resealing: make(chan struct{}, 1), resealEnded: make(chan struct{}), uses: newUseMarks(), usesEnded: make(chan struct{}), dailyEnded: make(chan struct{}),
+		resealing: make(chan struct{}, 1), resealEnded: make(chan struct{}), uses: newUseMarks(), usesEnded: make(chan struct{}), lookNow: make(chan struct{}, 1), dailyEnded: make(chan struct{}),
 	}
 	r.roomy, _ = o.Store.(Roomy)
 	if r.now == nil {

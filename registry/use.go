@@ -1,8 +1,7 @@
 package registry
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -55,15 +54,14 @@ func seenCertificate(c *verify.Certificate) *SeenCertificate {
 	s := &SeenCertificate{Thumbprint: c.Thumbprint}
 	if c.Leaf != nil {
 		if c.Leaf.SerialNumber != nil {
-			s.Serial = fmt.Sprintf("%x", c.Leaf.SerialNumber)
+			s.Serial = hex.EncodeToString(c.Leaf.SerialNumber.Bytes())
 		}
 		if c.Leaf.NotAfter.Year() <= maxYear {
 			s.Expires = c.Leaf.NotAfter.Unix()
 		}
 	}
 	if n := len(c.Authorities); n > 0 {
-		sum := sha256.Sum256(c.Authorities[0].RawSubjectPublicKeyInfo)
-		s.CASPKI = base64.StdEncoding.EncodeToString(sum[:])
+		s.CASPKI = verify.SPKIDigest(c.Authorities[0])
 		s.Anchor = dn.SubjectText(c.Authorities[n-1].RawSubject)
 	}
 	return s
