@@ -201,6 +201,11 @@ func (k Key) cost() int {
 	return n * n
 }
 
+// Verifies tells whether the key could verify what is signed with one of the algorithms.
+func (k Key) Verifies(algorithms []string) bool {
+	return slices.ContainsFunc(algorithms, func(alg string) bool { return k.fits(alg) == nil })
+}
+
 // fits tells whether the key may be used with alg: the algorithm is decided by
 // the key, never by the token alone.
 func (k Key) fits(alg string) error {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math/big"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -96,6 +97,25 @@ func (s *Set) SignedBy(ca *x509.Certificate) []*verify.CRL {
 		return known.lists
 	}
 	return s.meet(ca)
+}
+
+// Revokes tells whether a list of the CA with this public key (verify.SPKIDigest) has a serial
+// number. known is false while no client of that CA has come since the start, or none of its
+// lists is held.
+func (s *Set) Revokes(caSPKI string, serial *big.Int) (by *verify.CRL, known bool) {
+	for _, named := range *s.signers.Load() {
+		for _, one := range named {
+			if verify.SPKIDigest(one.ca) != caSPKI {
+				continue
+			}
+			for _, l := range one.lists {
+				if known = true; l.Revokes(serial) {
+					return l, true
+				}
+			}
+		}
+	}
+	return nil, known
 }
 
 func (s *Set) find(ca *x509.Certificate) *signer {

@@ -65,21 +65,8 @@ func (s *Sources) Source(endpoint string) (verify.KeySource, error) {
 	if source, ok := s.cache.Get(endpoint); ok {
 		return source, nil
 	}
-	if len(endpoint) > MaxEndpoint {
-		return nil, fmt.Errorf("longer than %d bytes", MaxEndpoint)
-	}
-	u, err := url.Parse(endpoint)
-	switch {
-	case err != nil:
+	if err := s.check(endpoint); err != nil {
 		return nil, err
-	case u.Scheme != "https" || u.User != nil || u.Fragment != "" || u.Opaque != "":
-		return nil, fmt.Errorf("%s is not a plain https URL", u.Redacted())
-	case !slices.Contains(s.hosts, strings.ToLower(u.Hostname())):
-		return nil, fmt.Errorf("host %s is not allowed: jwks_hosts does not name it", u.Hostname())
-	case s.client.proxied:
-		if err := CheckProxyTarget(u); err != nil {
-			return nil, err
-		}
 	}
 	source := s.make(endpoint)
 	source.grown, source.keeper, source.early = s.makeRoom, s.keeper, &s.early
@@ -102,4 +89,33 @@ func (s *Sources) makeRoom() {
 		}
 		held -= source.held()
 	}
+}
+
+// Apart returns a source that is the caller's own: it fetches anew, takes no other's room, and
+// is not kept. For background work over many endpoints, which must not send those away that
+// requests need.
+func (s *Sources) Apart(endpoint string) (verify.KeySource, error) {
+	if err := s.check(endpoint); err != nil {
+		return nil, err
+	}
+	return s.make(endpoint), nil
+}
+
+// check refuses an endpoint whose URL or host is not allowed.
+func (s *Sources) check(endpoint string) error {
+	if len(endpoint) > MaxEndpoint {
+		return fmt.Errorf("longer than %d bytes", MaxEndpoint)
+	}
+	u, err := url.Parse(endpoint)
+	switch {
+	case err != nil:
+		return err
+	case u.Scheme != "https" || u.User != nil || u.Fragment != "" || u.Opaque != "":
+		return fmt.Errorf("%s is not a plain https URL", u.Redacted())
+	case !slices.Contains(s.hosts, strings.ToLower(u.Hostname())):
+		return fmt.Errorf("host %s is not allowed: jwks_hosts does not name it", u.Hostname())
+	case s.client.proxied:
+		return CheckProxyTarget(u)
+	}
+	return nil
 }
