@@ -27,7 +27,7 @@ func (h *Handler) revocationWord(d *caddyfile.Dispenser) (err error) {
 	case "crl_mode":
 		return oneOf(d, &h.CRLMode, "soft", "strict")
 	}
-	return unknown(d)
+	return h.reviewWord(d)
 }
 
 func (c *CRL) word(d *caddyfile.Dispenser) (err error) {

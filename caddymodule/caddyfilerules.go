@@ -40,6 +40,8 @@ import (
 //	assertion_audience          issuer|endpoints
 //	crl                         <file|url...> { ... } # see revocationWord
 //	crl_mode                    soft|strict
+//	on_lost_trust               report|suspend        # see reviewWord
+//	retire                      unused <duration> report|suspend
 //	keep_headers                <name...>
 //	pass_headers                <name...>
 //	unprotected

@@ -103,6 +103,7 @@ type Handler struct {
 	// day. Default: 400 days.
 	AuditRetention caddy.Duration `json:"audit_retention,omitempty"`
 
+	ClientReview
 	RequestHeaders
 	RegistrationRules
 	Revocation
@@ -120,6 +121,8 @@ type Handler struct {
 	ctx        caddy.Context
 	// gateway serves what this configures.
 	gateway *gateway.Gateway
+	// trustCheck looks again at clients, nil where nothing does.
+	trustCheck *gateway.TrustCheck
 	// source is the configuration as it came, for whoever explains a request (apart).
 	source json.RawMessage
 	// explains: this handler serves nothing, and is only asked. at stands for its clock
@@ -178,6 +181,7 @@ func (h *Handler) workspace() registry.Workspace {
 		StatementRollback: h.StatementRollback == "allow",
 	}
 	h.StoreShare.attach(&ws)
+	h.reviews(&ws)
 	return ws
 }
 

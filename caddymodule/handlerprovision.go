@@ -65,6 +65,7 @@ func (h *Handler) provision(ctx caddy.Context) (err error) {
 	if err := h.provisionPolicies(ctx); err != nil {
 		return err
 	}
+	h.provisionTrustCheck()
 	host, err := newCaddyHost(ctx)
 	if err != nil {
 		return err
@@ -103,7 +104,7 @@ func (h *Handler) checkWords() error {
 	if h.Explain != "" && h.Explain != "on" {
 		return fmt.Errorf("explain %q: must be on, or left out", h.Explain)
 	}
-	return errors.Join(h.RequestHeaders.check(), h.checkSwitches(), h.checkProtections(), h.checkProxies(), h.checkReregister(), h.checkAuditRetention(), h.StoreShare.check(), h.AccessToken.check(), h.Unguarded.check(), h.Revocation.check(), h.RegistrationAccessToken.check())
+	return errors.Join(h.RequestHeaders.check(), h.checkSwitches(), h.checkProtections(), h.checkProxies(), h.checkReregister(), h.checkAuditRetention(), h.StoreShare.check(), h.AccessToken.check(), h.Unguarded.check(), h.Revocation.check(), h.RegistrationAccessToken.check(), h.ClientReview.check())
 }
 
 func (h *Handler) provisionRequestRules(ctx caddy.Context) error {

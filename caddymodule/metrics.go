@@ -49,6 +49,9 @@ func (c collector) Describe(to chan<- *prometheus.Desc) {
 	to <- crlCurrent
 	to <- crlAge
 	to <- crlNextUpdate
+	to <- findings
+	to <- directoryFindings
+	to <- lastPass
 }
 
 // collectWithin is less than what asks usually waits.
@@ -67,6 +70,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	to <- prometheus.MustNewConstMetric(lostExplanations, prometheus.CounterValue, float64(store.LostExplanations()))
 	collectRoom(to, store)
 	collectEpoch(to, store.Epoch())
+	c.app.collectFindings(ctx, to, store)
 	list, err := store.BacklogCounts(ctx)
 	if err != nil {
 		c.app.log.Error("cannot read the registry for the metrics", slog.Any("error", err))

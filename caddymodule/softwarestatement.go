@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-dcr/caddy-dcr/gateway"
 	"github.com/caddy-dcr/caddy-dcr/verify"
 	"github.com/caddy-dcr/caddy-dcr/verify/jwks"
 )
@@ -60,6 +61,8 @@ type SoftwareStatement struct {
 	TrustPoolRaw json.RawMessage `json:"trust_pool,omitempty" caddy:"namespace=tls.ca_pool.source inline_key=provider"`
 
 	keys *probedKeys
+	// fresh fetches its keys once more, apart from those in use.
+	fresh gateway.FreshKeys
 }
 
 func (s *SoftwareStatement) provision(ctx caddy.Context, app *App, proxy *ForwardProxy) (*verify.Issuer, error) {
@@ -96,7 +99,7 @@ func (s *SoftwareStatement) provision(ctx caddy.Context, app *App, proxy *Forwar
 	if err = cmp.Or(err, missing); err != nil {
 		return nil, err
 	}
-	s.keys = newProbedKeys(client, s.JWKSURI)
+	s.keys, s.fresh = newProbedKeys(client, s.JWKSURI), s.freshKeys(client, hosts)
 	var revoked func(string) (verify.KeySource, error)
 	if s.RevokedKeys {
 		revoked = jwks.NewRevokedSources(client, hosts, nil).KeptBy(kept("revoked")).Source

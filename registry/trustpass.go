@@ -47,6 +47,9 @@ const (
 	SoftwareKeysUnreadable = "software_keys_unreadable"
 )
 
+// DirectoryFindingKinds are all of them.
+var DirectoryFindingKinds = []string{KeysUnreachable, KeysEmpty, KeysShrunk, SoftwareKeysUnreadable}
+
 // DirectoryFinding is something that is wrong with a directory, never with its clients.
 type DirectoryFinding struct {
 	// Directory is the issuer of its software statements, Kind one of those above.
@@ -76,6 +79,8 @@ type TrustPass struct {
 	// Ended is 0 while it is under way; Started is 0 where there was none.
 	Started int64 `json:"started"`
 	Ended   int64 `json:"ended"`
+	// Completed is when the last one that ended did, seconds since 1970; 0 for none.
+	Completed int64 `json:"completed"`
 	// Looked is how many clients it has looked at.
 	Looked int `json:"looked"`
 	// Counting is how many findings of each kind the pass under way has come to, Counts those

@@ -140,6 +140,7 @@ func (p *passing) page(ctx context.Context) (more bool, err error) {
 
 func (p *passing) end(ctx context.Context) error {
 	p.Ended, p.After, p.Counts, p.Counting, p.Before = p.r.now().Unix(), "", p.Counting, nil, nil
+	p.Completed = p.Ended
 	if err := p.r.putPass(ctx, p.TrustPass); err != nil {
 		return err
 	}
