@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/verify"
@@ -116,7 +117,8 @@ const (
 
 func passKey(workspace string) string { return key("pass", workspace) }
 
-func (p *TrustPass) underWay() bool { return p.Started != 0 && p.Ended == 0 }
+// UnderWay tells whether it has not ended.
+func (p *TrustPass) UnderWay() bool { return p.Started != 0 && p.Ended == 0 }
 
 // looks tells whether anything is looked at again.
 func (ws *Workspace) looks() bool { return ws.Trust != nil || ws.Retire.Days > 0 }
@@ -175,10 +177,11 @@ func (r *Registry) Passes(ctx context.Context, workspaces []string) (list []*Tru
 	return list, nil
 }
 
-// BeginPass has a pass over the clients of a workspace begin soon, without waiting for it.
+// BeginPass has a pass over the clients of a workspace begin soon, without waiting for it. The
+// log has who wants it, and why.
 //
 // Errors: ErrNotFound for a workspace that is not configured; ErrPassRunning, ErrNoPass.
-func (r *Registry) BeginPass(ctx context.Context, workspace string) error {
+func (r *Registry) BeginPass(ctx context.Context, workspace string, act Act) error {
 	ws, ok := r.attached(workspace)
 	switch {
 	case !ok:
@@ -188,7 +191,7 @@ func (r *Registry) BeginPass(ctx context.Context, workspace string) error {
 	}
 	err := r.store.Update(ctx, func(w Writer) error {
 		p, err := readPass(w, workspace)
-		if err == nil && p.underWay() {
+		if err == nil && p.UnderWay() {
 			err = ErrPassRunning
 		}
 		if err != nil {
@@ -201,6 +204,7 @@ func (r *Registry) BeginPass(ctx context.Context, workspace string) error {
 		return err
 	}
 	r.passes.Delete(workspace)
+	r.log.Info("looks again at what clients are trusted for, as an operator requested", slog.String("workspace", workspace), slog.String("operator", act.Operator.Name), slog.String("reason", act.Reason))
 	select {
 	case r.lookNow <- struct{}{}:
 	default: // a signal is waiting already

@@ -78,7 +78,7 @@ func (x *fixture) many(n int) (ids []string) {
 // pass makes one, and waits for its end.
 func (x *fixture) pass() {
 	x.t.Helper()
-	if err := x.BeginPass(x.t.Context(), x.ws.Name); err != nil {
+	if err := x.BeginPass(x.t.Context(), x.ws.Name, registry.Act{}); err != nil {
 		x.t.Fatal(err)
 	}
 	time.Sleep(time.Minute)
@@ -242,7 +242,7 @@ func TestPassGoesOnAfterARestart(t *testing.T) {
 				}
 			}
 			if start == 0 {
-				if err := r.BeginPass(t.Context(), ws.Name); err != nil {
+				if err := r.BeginPass(t.Context(), ws.Name, registry.Act{}); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(75500 * time.Millisecond)
@@ -250,7 +250,7 @@ func TestPassGoesOnAfterARestart(t *testing.T) {
 				if n := len(k.looked); n != 75 {
 					t.Errorf("looked at %d clients in 75 s, want 75", n)
 				}
-				if err := r.BeginPass(t.Context(), ws.Name); !errors.Is(err, registry.ErrPassRunning) {
+				if err := r.BeginPass(t.Context(), ws.Name, registry.Act{}); !errors.Is(err, registry.ErrPassRunning) {
 					t.Errorf("another pass: %v, want ErrPassRunning", err)
 				}
 			} else {

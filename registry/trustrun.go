@@ -53,11 +53,11 @@ func (r *Registry) passIfDue(ctx context.Context, ws Workspace) error {
 		return r.putPass(ctx, &p)
 	}
 	// A clock that was ahead must not put passes off for years.
-	if !p.underWay() && now.Unix() < p.Due && p.Due-now.Unix() <= int64(passEvery/time.Second) {
+	if !p.UnderWay() && now.Unix() < p.Due && p.Due-now.Unix() <= int64(passEvery/time.Second) {
 		return nil
 	}
 	run := &passing{TrustPass: &p, r: r, ws: ws}
-	if !p.underWay() {
+	if !p.UnderWay() {
 		if err := run.begin(ctx, now); err != nil {
 			return err
 		}
