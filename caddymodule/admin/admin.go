@@ -93,6 +93,8 @@ var routes = []route{
 	{method: "GET", path: "discrepancies/{kind}/{registration}", run: (*call).discrepancy},
 	{method: "POST", path: "discrepancies/{kind}/{registration}/dismiss", run: (*call).dismiss, body: true},
 	{method: "GET", path: "suspensions", run: (*call).suspensions},
+	{method: "GET", path: "trust", run: (*call).trust},
+	{method: "POST", path: "trust/check", run: (*call).checkTrust, body: true},
 	{method: "GET", path: "epoch", run: (*call).epoch},
 	{method: "POST", path: "epoch/confirm", run: (*call).confirmEpoch, body: true},
 	{method: "POST", path: "secrets/rotate", run: (*call).rotateSecrets, body: true},
@@ -145,7 +147,7 @@ func withStatus(err error) error {
 		errors []error
 	}{
 		{http.StatusNotFound, []error{registry.ErrNotFound}},
-		{http.StatusConflict, []error{registry.ErrNative, registry.ErrNoNewSecret, registry.ErrCannotCheck, registry.ErrNoEpoch, registry.ErrAtWork, registry.ErrNotAttached}},
+		{http.StatusConflict, []error{registry.ErrNative, registry.ErrNoNewSecret, registry.ErrCannotCheck, registry.ErrNoEpoch, registry.ErrAtWork, registry.ErrNotAttached, registry.ErrPassRunning, registry.ErrNoPass}},
 		{http.StatusBadRequest, []error{registry.ErrCursor, registry.ErrFilter}},
 		{http.StatusPreconditionFailed, []error{registry.ErrChanged}},
 	} {

@@ -27,8 +27,10 @@ type ClientDetails struct {
 	JWKSURI        string `json:"jwks_uri,omitempty"`
 	RevokedJWKSURI string `json:"revoked_jwks_uri,omitempty"`
 	// OtherClients is how many other clients its software has in the workspace.
-	OtherClients  int                    `json:"other_clients_of_software"`
-	Suspensions   []registry.Suspension  `json:"suspensions"`
+	OtherClients int                   `json:"other_clients_of_software"`
+	Suspensions  []registry.Suspension `json:"suspensions"`
+	// Findings are what speaks against the client, as of the last look at it.
+	Findings      []registry.Finding     `json:"findings"`
 	Discrepancies []registry.Discrepancy `json:"discrepancies"`
 	Outbox        []registry.OutboxEntry `json:"outbox"`
 	// History are the newest changes, the oldest first.
@@ -61,7 +63,7 @@ func (c *call) details(workspace string) (any, error) {
 		Unreadable: unreadable,
 		Client:     clientOf(d.Client), Metadata: &d.Client.Metadata, Request: d.Claims, Statement: d.Statement, Certificate: d.Certificate,
 		JWKSURI: d.Client.JWKSURI, RevokedJWKSURI: d.Client.RevokedJWKSURI, OtherClients: d.Others,
-		Suspensions: nonNil(d.Suspensions), Discrepancies: nonNil(d.Discrepancies), Outbox: nonNil(d.Outbox), History: nonNil(d.History),
+		Suspensions: nonNil(d.Suspensions), Findings: nonNil(d.Findings), Discrepancies: nonNil(d.Discrepancies), Outbox: nonNil(d.Outbox), History: nonNil(d.History),
 	}, nil
 }
 
