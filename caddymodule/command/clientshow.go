@@ -21,6 +21,7 @@ type clientDetails struct {
 	RevokedJWKSURI string                 `json:"revoked_jwks_uri"`
 	OtherClients   int                    `json:"other_clients_of_software"`
 	Suspensions    []registry.Suspension  `json:"suspensions"`
+	Findings       []registry.Finding     `json:"findings"`
 	Discrepancies  []registry.Discrepancy `json:"discrepancies"`
 	Outbox         []registry.OutboxEntry `json:"outbox"`
 	History        []registry.AuditEntry  `json:"history"`
@@ -43,6 +44,10 @@ func showClient(out io.Writer, resource json.RawMessage, tag string) error {
 	d.value("registered", c.RegisteredAt)
 	d.value("updated", c.UpdatedAt)
 	d.value("last used", c.LastUsed)
+	if seen := c.CertificateLastSeen; seen != nil {
+		d.value("last seen certificate", seen.Thumbprint)
+		d.value("  until", seen.ExpiresAt)
+	}
 	d.value("token_endpoint_auth", c.TokenEndpointAuth+", "+c.TokenEndpointAuthMethod)
 	d.value("certificate", c.DN)
 	d.value("certificate until", c.CertificateExpiresAt)
@@ -59,6 +64,9 @@ func showClient(out io.Writer, resource json.RawMessage, tag string) error {
 	d.value("unreadable", c.Unreadable)
 	d.value("etag", tag)
 	if err := d.section("Suspensions", rowsOf(c.Suspensions, suspensionRow), suspensionColumns...); err != nil {
+		return err
+	}
+	if err := d.section("Findings", rowsOf(c.Findings, findingRow), findingColumns...); err != nil {
 		return err
 	}
 	if err := d.section("Discrepancies", rowsOf(c.Discrepancies, discrepancyRow), discrepancyColumns...); err != nil {

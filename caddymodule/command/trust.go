@@ -1,0 +1,104 @@
+package command
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-dcr/caddy-dcr/caddymodule/admin"
+	"github.com/caddy-dcr/caddy-dcr/registry"
+)
+
+// trust is caddy dcr trust.
+func trust() *cobra.Command {
+	var l listing
+	var workspace, kind string
+	c := &cobra.Command{
+		Use:   "trust",
+		Short: "Lists clients that have lost trust, or that nobody uses",
+		Long: `Lists the clients against which something speaks: a revoked key or certificate, an expired
+certificate, and others. The gateway looks at all clients once a day. The table begins with
+how far that is, and with what is wrong with directories, which says nothing about their
+clients. docs/operations.md says what to do about each kind. --json prints the clients alone.`,
+		Example: `  caddy dcr trust
+  caddy dcr trust --workspace default/obuk --kind certificate_revoked --json`,
+		Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if !l.json {
+				if err := printPasses(c, &l, workspace); err != nil {
+					return err
+				}
+			}
+			return printList(c, &l, list[registry.ClientFindings]{
+				what: "clients with findings", path: "trust", query: url.Values{"workspace": {workspace}, "kind": {kind}}, columns: clientFindingColumns, row: clientFindingRow,
+			})
+		},
+	}
+	l.flags(c)
+	workspaceFlag(c, &workspace, &l.runningGateway)
+	c.Flags().StringVar(&kind, "kind", "", "clients with a finding of this kind: "+strings.Join(registry.FindingKinds, ", "))
+	completeWords(c, "kind", registry.FindingKinds...)
+	return c
+}
+
+// printPasses prints how far the looks at the clients are.
+func printPasses(c *cobra.Command, l *listing, workspace string) error {
+	api, err := l.open()
+	if err != nil {
+		return err
+	}
+	q := url.Values{"limit": {"1"}}
+	if workspace != "" {
+		q.Set("workspace", workspace)
+	}
+	answer, _, err := get[struct {
+		Passes []admin.Pass `json:"passes"`
+	}](c.Context(), api, "trust", q)
+	if err != nil {
+		return err
+	}
+	var passes, directories [][]string
+	for _, p := range answer.Passes {
+		now := ""
+		if p.UnderWay {
+			now = "since " + timeText(p.StartedAt) + ", " + strconv.Itoa(p.Looked) + " clients"
+		}
+		passes = append(passes, []string{p.Workspace, timeText(p.CompletedAt), now, timeText(p.DueAt)})
+		for _, f := range p.Directories {
+			directories = append(directories, []string{p.Workspace, f.Directory, f.Kind, secondsText(f.Since), f.Detail})
+		}
+	}
+	d := details{out: c.OutOrStdout()}
+	if err := d.section("Looks at the clients", passes, column{title: "WORKSPACE", whole: true}, column{title: "LAST COMPLETED"}, column{title: "UNDER WAY"}, column{title: "NEXT"}); err != nil {
+		return err
+	}
+	if err := d.section("Directories", directories, column{title: "WORKSPACE", whole: true}, column{title: "DIRECTORY"}, column{title: "FINDING", whole: true}, column{title: "SINCE"}, column{title: "REASON"}); err != nil {
+		return err
+	}
+	d.b.WriteString("\n")
+	return d.flush()
+}
+
+var clientFindingColumns = []column{{title: "CLIENT_ID", whole: true}, {title: "CLIENT_NAME"}, {title: "FINDING", whole: true}, {title: "SINCE"}, {title: "SUSPENDED"}, {title: "REASON"}, {title: "WORKSPACE"}}
+
+// clientFindingRow is a client with all of its findings, since the first of them.
+func clientFindingRow(f registry.ClientFindings) []string {
+	var kinds, reasons []string
+	var since, suspended int64
+	for _, one := range f.Findings {
+		kinds, reasons = append(kinds, one.Kind), append(reasons, one.Detail)
+		if since == 0 || one.Since < since {
+			since = one.Since
+		}
+		suspended = max(suspended, one.SuspendedAt)
+	}
+	return []string{f.ClientID, f.ClientName, strings.Join(kinds, ", "), secondsText(since), secondsText(suspended), strings.Join(reasons, "; "), f.Workspace}
+}
+
+var findingColumns = []column{{title: "FINDING", whole: true}, {title: "SINCE"}, {title: "SUSPENDED"}, {title: "REASON"}}
+
+func findingRow(f registry.Finding) []string {
+	return []string{f.Kind, secondsText(f.Since), secondsText(f.SuspendedAt), f.Detail}
+}
