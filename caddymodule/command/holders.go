@@ -12,32 +12,32 @@ import (
 )
 
 func software() *cobra.Command {
-	return holderGroup("software", "software", &resource{path: "software", id: "software_id", example: "4EGoP1qkZ8mW", ids: completeList("clients", "software_id", "client_name")})
+	return holderGroup("software", "a software", &resource{path: "software", id: "software_id", example: "4EGoP1qkZ8mW", ids: completeList("clients", "software_id", "client_name")})
 }
 
 func organisations() *cobra.Command {
-	return holderGroup("organisations", "organisation", &resource{path: "organisations", id: "org_id", example: "0015800001HQQrZAAX", ids: completeList("clients", "org_id", "")})
+	return holderGroup("organisations", "an organisation", &resource{path: "organisations", id: "org_id", example: "0015800001HQQrZAAX", ids: completeList("clients", "org_id", "")})
 }
 
 func directories() *cobra.Command {
-	return holderGroup("directories", "directory", &resource{path: "directories", id: "iss", example: `"OpenBanking Ltd"`, ids: completeList("clients", "directory", "")})
+	return holderGroup("directories", "a directory", &resource{path: "directories", id: "iss", example: `"OpenBanking Ltd"`, ids: completeList("clients", "directory", "")})
 }
 
-// holderGroup are the commands of what has clients: a software, an organisation or a
+// holderGroup are the commands of what has clients, one: a software, an organisation or a
 // directory. One that has no client yet can be suspended too.
 func holderGroup(use, one string, r *resource) *cobra.Command {
 	r.name, r.show = holderName, showHolder
-	return group(use, "Shows, suspends and resumes a "+one+" with all its clients",
-		r.showing("Shows whether a "+one+" is suspended, and how many clients it has", `Shows whether it is suspended, by whom and why, and how many clients it has. The clients
+	return group(use, "Shows, suspends and resumes "+one+" with all its clients",
+		r.showing("Shows whether "+one+" is suspended, and how many clients it has", `Shows whether it is suspended, by whom and why, and how many clients it has. The clients
 themselves are in caddy dcr clients list.`),
 		r.changing(resourceChange{
-			action: "suspend", short: "Suspends a " + one + " with all its clients", undoable: true, done: "suspended " + one,
+			action: "suspend", short: "Suspends " + one + " with all its clients", undoable: true, done: "suspended " + one,
 			long: `Suspends all its clients, and those that it would register: they get no tokens, their
 tokens are inactive, and they manage nothing, until it is resumed. Nothing is deleted. One
 that has no client yet can be suspended too.`,
 		}),
 		r.changing(resourceChange{
-			action: "resume", short: "Ends the suspension of a " + one, undoable: true, done: "resumed " + one,
+			action: "resume", short: "Ends the suspension of " + one, undoable: true, done: "resumed " + one,
 			long: `Ends the suspension. Clients that are suspended themselves, or by another suspension, stay
 suspended.`,
 		}))
