@@ -46,6 +46,7 @@ type Source struct {
 	flight singleflight.Group
 	mu     sync.Mutex
 	keys   []verify.Key  // nil until there are some: no revoked keys are some
+	got    time.Time     // when keys were fetched
 	fresh  time.Time     // until when keys need no fetch
 	tried  time.Time     // last attempt
 	failed error         // of the last attempt
@@ -187,7 +188,7 @@ func (s *Source) end(got fetched, err error) {
 		s.pause = 0
 	}
 	if got.keys != nil {
-		s.keys, s.size, s.fresh = got.keys, len(got.body), got.at.Add(got.age)
+		s.keys, s.size, s.got, s.fresh = got.keys, len(got.body), got.at, got.at.Add(got.age)
 	}
 }
 
