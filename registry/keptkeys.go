@@ -86,6 +86,18 @@ func (r *Registry) KeptKeys(ctx context.Context, scope, url string) (*KeptKeys, 
 	return &k, nil
 }
 
+// KeepsKeys tells whether a set is kept of a URL in a scope. It reads nothing of the set, so that
+// one that has ended may count for some time.
+func (r *Registry) KeepsKeys(ctx context.Context, scope, url string) (keeps bool, err error) {
+	name := keptKey(scope, url)
+	err = r.store.View(ctx, func(v Reader) error {
+		found, err := v.Keys(name, "", 1)
+		keeps = len(found) == 1 && found[0] == name
+		return err
+	})
+	return keeps, err
+}
+
 // keptSets knows what is kept, but for the sets themselves. It is made of the store when
 // the first set comes.
 type keptSets struct {

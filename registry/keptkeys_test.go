@@ -34,6 +34,10 @@ func (x *fixture) keepsKeys(scope, url string) bool {
 	if err != nil && !errors.Is(err, registry.ErrNotFound) {
 		x.t.Fatal(err)
 	}
+	there, keepsErr := x.KeepsKeys(x.t.Context(), scope, url)
+	if keepsErr != nil || err == nil && !there {
+		x.t.Errorf("%s %s: kept %t, %v; and it can be read", scope, url, there, keepsErr)
+	}
 	return err == nil
 }
 
