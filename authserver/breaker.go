@@ -64,6 +64,13 @@ func newBreaker(name string, now func() time.Time, log *slog.Logger) *breaker {
 	return b
 }
 
+// current is its state now. The end of an open one is noticed by the next exchange.
+func (b *breaker) current() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.state
+}
+
 // enter begins a new round.
 func (b *breaker) enter(state string) {
 	if b.state != "" {

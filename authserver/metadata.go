@@ -35,7 +35,7 @@ type Metadata struct {
 	gatewayBinds       bool
 	bridge             bridging
 	listsRequestObject bool
-	keys               verify.KeySource
+	keys               *jwks.Source // nil where the AS names no jwks_uri
 }
 
 // Endpoint is one address of the AS.

@@ -184,6 +184,12 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 		return err
 	}
 	h.as, err = authserver.New(o)
+	h.serverKeys = keySets{KeysOfServer, "", kept, func() []*jwks.Source {
+		if source := h.as.KeySource(); source != nil {
+			return []*jwks.Source{source}
+		}
+		return nil
+	}}
 	return err
 }
 

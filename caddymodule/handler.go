@@ -110,9 +110,11 @@ type Handler struct {
 	StoreShare
 	Switches
 
-	app   *App
-	as    *authserver.Server
-	rules verify.RequestRules
+	app *App
+	as  *authserver.Server
+	// serverKeys are the keys of the authorization server.
+	serverKeys keySets
+	rules      verify.RequestRules
 	// handedOver is how the AS is told of a certificate.
 	handedOver verify.CertificateHeader
 	issuerPath string

@@ -63,6 +63,8 @@ type SoftwareStatement struct {
 	keys *probedKeys
 	// fresh fetches its keys once more, apart from those in use.
 	fresh gateway.FreshKeys
+	// sets are the key sets that it has fetched.
+	sets []keySets
 }
 
 func (s *SoftwareStatement) provision(ctx caddy.Context, app *App, proxy *ForwardProxy) (*verify.Issuer, error) {
@@ -100,13 +102,17 @@ func (s *SoftwareStatement) provision(ctx caddy.Context, app *App, proxy *Forwar
 		return nil, err
 	}
 	s.keys, s.fresh = newProbedKeys(client, s.JWKSURI), s.freshKeys(client, hosts)
+	software := jwks.NewSources(client, hosts, nil).KeptBy(kept("software"))
+	s.sets = []keySets{oneKeySet(KeysOfDirectory, s.Issuer, keys, kept("directory")), {KeysOfSoftware, s.Issuer, kept("software"), software.All}}
 	var revoked func(string) (verify.KeySource, error)
 	if s.RevokedKeys {
-		revoked = jwks.NewRevokedSources(client, hosts, nil).KeptBy(kept("revoked")).Source
+		sources := jwks.NewRevokedSources(client, hosts, nil).KeptBy(kept("revoked"))
+		s.sets = append(s.sets, keySets{KeysRevoked, s.Issuer, kept("revoked"), sources.All})
+		revoked = sources.Source
 	}
 	return &verify.Issuer{
 		RevokedKeys: revoked,
-		Name:        s.Issuer, Keys: keys, SoftwareKeys: jwks.NewSources(client, hosts, nil).KeptBy(kept("software")).Source,
+		Name:        s.Issuer, Keys: keys, SoftwareKeys: software.Source,
 		Algorithms: s.Algorithms, MaxAge: time.Duration(s.MaxAge), Demands: s.demands(),
 		UnlistedRedirectURIs: s.UnlistedRedirectURIs, Unsigned: s.Unsigned,
 	}, nil
@@ -154,6 +160,8 @@ type SignedRequestBody struct {
 	TrustPoolRaw     json.RawMessage `json:"trust_pool,omitempty" caddy:"namespace=tls.ca_pool.source inline_key=provider"`
 
 	keys *probedKeys
+	// sets are the key sets that it has fetched.
+	sets []keySets
 }
 
 func (s *SignedRequestBody) provision(ctx caddy.Context, app *App, proxy *ForwardProxy) (verify.KeySource, error) {
@@ -172,7 +180,9 @@ func (s *SignedRequestBody) provision(ctx caddy.Context, app *App, proxy *Forwar
 		Roots: roots, PrivateRanges: s.PrivateAddresses, MaxConnections: 16, LeftOut: newLeftOutKeys(app.log, "signed_request_body").tell,
 	}, hostOf(s.JWKSURI)))
 	s.keys = newProbedKeys(client, s.JWKSURI)
-	return app.keySource(client, s.JWKS, s.JWKSURI, kept)
+	keys, err := app.keySource(client, s.JWKS, s.JWKSURI, kept)
+	s.sets = []keySets{oneKeySet(KeysOfRequests, "", keys, kept)}
+	return keys, err
 }
 
 // keySource is a file or an address, exactly one of them.

@@ -26,8 +26,7 @@ func (c *call) backup(w http.ResponseWriter) error {
 	if err != nil {
 		return err
 	}
-	log := slog.New(zapslog.NewHandler(caddy.Log().Named("admin.api.openbanking_dcr").Core()))
-	log = log.With(slog.String("operator", act.Operator.Name), slog.String("known", act.Operator.Known), slog.String("reason", act.Reason))
+	log := operatorLog(act)
 	to := &backupWriter{w: w}
 	header, err := c.app.Backup(c.r.Context(), to, nil)
 	switch {
@@ -43,6 +42,12 @@ func (c *call) backup(w http.ResponseWriter) error {
 		return failed(http.StatusServiceUnavailable, err)
 	}
 	return withStatus(err)
+}
+
+// operatorLog is the log of what an operator does that the audit trail has not.
+func operatorLog(act registry.Act) *slog.Logger {
+	log := slog.New(zapslog.NewHandler(caddy.Log().Named("admin.api.openbanking_dcr").Core()))
+	return log.With(slog.String("operator", act.Operator.Name), slog.String("known", act.Operator.Known), slog.String("reason", act.Reason))
 }
 
 // backupWriter gives each part of a backup the time that it may take.

@@ -325,6 +325,23 @@ func TestGiveUpAnEntry(t *testing.T) {
 	s.is(s.ask("GET", "audit", ""), 200, `"change":"given_up"`)
 }
 
+// TestRefreshKeys: one attempt in 30 seconds, of the address that is configured, with the checks
+// of every fetch.
+func TestRefreshKeys(t *testing.T) {
+	s := newStage(t, 0)
+	list := s.is(s.ask("GET", "keys?limit=1", ""), 200, `"kind":"directory","directory":"OpenBanking Ltd","url":"https://localhost:1/keys.jwks","keys":0,"key_ids":[]`)
+	path := "keys/" + list.body["entries"].([]any)[0].(map[string]any)["id"].(string)
+	s.is(s.ask("POST", path+"/refresh", `{"reason":"x"}`), 400, "operator: a text")
+	s.is(s.ask("POST", path+"/refresh", change, "Content-Type", "text/plain"), 415, "application/json")
+	s.is(s.ask("GET", path, ""), 200, `"kept":false`)
+	a := s.is(s.ask("POST", path+"/refresh", change), 200, "address is not public")
+	b := s.is(s.ask("POST", path+"/refresh", change), 200, "address is not public")
+	if !strings.Contains(a.says, `"fetched":`) || b.body["fetched"] != false || b.body["tried_at"] == nil {
+		t.Errorf("%s, then %s; want one attempt", a.says, b.says)
+	}
+	s.is(s.ask("GET", path, ""), 200, `"next_attempt":"`)
+}
+
 func TestStatus(t *testing.T) {
 	s := newStage(t, 2)
 	a := s.is(s.ask("GET", "status", ""), 200, `"workspace":"default/obuk","clients":{`)
