@@ -87,3 +87,7 @@ func (s *Store) Room() (free uint64, low, known bool) {
 	free, known = s.committer.space.left()
 	return free, s.committer.space.low.is.Load(), known
 }
+
+// Size is what the store takes on the disk, in bytes. It looks at the directory, and at no
+// record. known is false where the system does not say.
+func (s *Store) Size() (bytes uint64, known bool) { return size(s.committer.space.dir) }

@@ -33,6 +33,7 @@ var (
 	_ registry.Store     = (*Store)(nil)
 	_ registry.Exclusive = (*Store)(nil)
 	_ registry.Roomy     = (*Store)(nil)
+	_ registry.Sized     = (*Store)(nil)
 	_ registry.Sequenced = reader{}
 )
 
