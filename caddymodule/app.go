@@ -50,6 +50,8 @@ type App struct {
 	// configuration starts and every five minutes, and the log says what is wrong.
 	Checks string `json:"checks,omitempty"`
 
+	// source is the configuration as it came: modules lose theirs when they are loaded.
+	source json.RawMessage
 	engine Engine
 	doubts []Doubt
 	keyset string
@@ -83,7 +85,10 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 
 // Provision reads the configuration. The store is not opened before Start:
 // caddy validate provisions too, beside a running server.
-func (a *App) Provision(ctx caddy.Context) error {
+func (a *App) Provision(ctx caddy.Context) (err error) {
+	if a.source, err = json.Marshal(a); err != nil {
+		return err
+	}
 	a.ctx, a.log = ctx, ctx.Slogger()
 	a.files.log = a.log
 	if a.StoreRaw == nil {

@@ -53,6 +53,14 @@ type probe struct {
 	pause time.Duration // while it is wrong, else 0
 	cured string        // the cure that was logged while it is wrong
 	wrong atomic.Bool
+	// last is the last outcome that says something; nil before.
+	last atomic.Pointer[probed]
+}
+
+// probed is what an attempt has said, and when.
+type probed struct {
+	at  time.Time
+	err error
 }
 
 var errUndecided = errors.New("the outcome says nothing")
@@ -127,6 +135,7 @@ func (p *prober) try(ctx context.Context, one *probe) {
 		one.next = p.now().Add(max(one.pause, probeEvery))
 		return
 	}
+	one.last.Store(&probed{p.now(), err})
 	p.tell(one, err)
 	pause := probeEvery
 	if err == nil {

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -347,6 +348,21 @@ func TestStatus(t *testing.T) {
 	a := s.is(s.ask("GET", "status", ""), 200, `"workspace":"default/obuk","clients":{`)
 	if !strings.Contains(a.says, `"unconfirmed":true`) || !strings.Contains(a.says, `"free_bytes":`) {
 		t.Errorf("%s, want the room of the disk, and that the restore waits to be confirmed", a.says)
+	}
+	for _, says := range []string{
+		`"authorization_server":{"url":"https://localhost:1/default/obuk","reachable":`, `"circuit_breakers":{"registration":"closed",`, `"directories":[{"directory":"OpenBanking Ltd","url":"https://localhost:1/keys.jwks"`,
+		`"schema":1`, `"size_bytes":`, `"sequence":`, `"configuration_hash":"`, `"go":"go1.`,
+	} {
+		s.is(a, 200, says)
+	}
+	began := time.Now()
+	for range 100 {
+		if s.ask("GET", "status", "").body["configuration_hash"] != a.body["configuration_hash"] {
+			t.Error("one configuration has two hashes")
+		}
+	}
+	if took := time.Since(began) / 100; took > 10*time.Millisecond {
+		t.Errorf("it takes %v, want 10 ms at most", took)
 	}
 }
 
