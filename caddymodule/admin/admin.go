@@ -109,8 +109,11 @@ var routes = []route{
 
 func serve(w http.ResponseWriter, r *http.Request) error {
 	c := &call{r: r}
-	way, err := c.find()
+	way, allowed, err := c.find()
 	if err != nil {
+		if len(allowed) > 0 {
+			w.Header().Set("Allow", strings.Join(allowed, ", ")) // RFC 9110 15.5.6
+		}
 		return err
 	}
 	if err := c.parse(way.body); err != nil {
@@ -164,8 +167,9 @@ func withStatus(err error) error {
 	return failed(http.StatusServiceUnavailable, err)
 }
 
-// find is the route of a call. Its parameters are in path from then on.
-func (c *call) find() (way *route, err error) {
+// find is the route of a call, or the methods that its path has. Its parameters are in path
+// from then on.
+func (c *call) find() (way *route, allowed []string, err error) {
 	asked := strings.Split(c.r.URL.EscapedPath()[len(prefix):], "/")
 	for i := range routes {
 		path, ok := match(asked, routes[i].path)
@@ -174,14 +178,15 @@ func (c *call) find() (way *route, err error) {
 		}
 		if routes[i].method == c.r.Method {
 			c.path = path
-			return &routes[i], nil
+			return &routes[i], nil, nil
 		}
+		allowed = append(allowed, routes[i].method)
 		err = failed(http.StatusMethodNotAllowed, fmt.Errorf("%s is not a method of %s%s", c.r.Method, prefix, routes[i].path))
 	}
 	if err == nil {
 		err = failed(http.StatusNotFound, fmt.Errorf("there are %s", strings.Join(lists(), ", ")))
 	}
-	return nil, err
+	return nil, allowed, err
 }
 
 // match tells whether a path is one of a route, and which parameters it has.

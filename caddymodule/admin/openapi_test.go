@@ -83,6 +83,9 @@ func TestDescriptionHasEveryCall(t *testing.T) {
 				t.Errorf("%s %s has no parameter %q", way.method, way.path, p.Name)
 			}
 		}
+		if one.Responses["405"] == nil {
+			t.Errorf("%s %s: 405 is not described", way.method, way.path)
+		}
 		if n := strings.Count(way.path, "{"); n != len(slices.DeleteFunc(slices.Clone(one.Parameters), func(p parameter) bool { return p.In != "path" })) {
 			t.Errorf("%s %s has %d path parameters; not all are described", way.method, way.path, n)
 		}
