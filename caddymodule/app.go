@@ -50,6 +50,11 @@ type App struct {
 	// configuration starts and every five minutes, and the log says what is wrong.
 	Checks string `json:"checks,omitempty"`
 
+	// AdminHosts are the names, beside localhost and IP addresses, under which the admin API of
+	// the gateway is used without TLS: lower case, without a port. A name of another site that
+	// leads here (DNS rebinding) is refused. Default: none.
+	AdminHosts []string `json:"admin_hosts,omitempty"`
+
 	// source is the configuration as it came: modules lose theirs when they are loaded.
 	source json.RawMessage
 	engine Engine
@@ -102,7 +107,7 @@ func (a *App) Provision(ctx caddy.Context) (err error) {
 	if a.keyset, err = secret("keyset", a.Keyset); err != nil {
 		return err
 	}
-	if err := errors.Join(checkLabel(a.Restored), a.checkKeyset(), a.checkChecks()); err != nil {
+	if err := errors.Join(checkLabel(a.Restored), a.checkKeyset(), a.checkChecks(), checkAdminHosts(a.AdminHosts)); err != nil {
 		return err
 	}
 	return a.offerMetrics()

@@ -33,6 +33,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	    keyset_lost <id>
 //	    restored <label>
 //	    checks off
+//	    admin_hosts <name...>
 //	}
 func parseGlobalOption(d *caddyfile.Dispenser, before any) (any, error) {
 	d.Next() // openbanking_dcr
@@ -57,6 +58,10 @@ func parseGlobalOption(d *caddyfile.Dispenser, before any) (any, error) {
 			}
 		case "checks":
 			err = oneOf(d, &app.Checks, "off")
+		case "admin_hosts":
+			if err = someArgs(d, &app.AdminHosts); err == nil {
+				err = at(d, checkAdminHosts(app.AdminHosts))
+			}
 		default:
 			err = unknown(d)
 		}

@@ -124,6 +124,9 @@ func serve(w http.ResponseWriter, r *http.Request) error {
 		return failed(http.StatusNotFound, errors.New("no site has the directive openbanking_dcr"))
 	}
 	c.app = running.(*caddymodule.App)
+	if err := refuseCrossSite(r, c.app.AdminHosts); err != nil {
+		return err
+	}
 	if c.registry, err = c.app.Enter(); err != nil {
 		return failed(http.StatusServiceUnavailable, err)
 	}

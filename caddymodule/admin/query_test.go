@@ -42,13 +42,20 @@ var good = map[string]struct{ query, body string }{
 // start runs a gateway that has reached nothing yet.
 func start(t *testing.T) {
 	t.Helper()
+	startWith(t, "admin off", "")
+}
+
+// startWith is start with another admin endpoint, and more global options of the gateway.
+func startWith(t *testing.T, admin, options string) {
+	t.Helper()
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	text := `{
-	admin off
+	` + admin + `
 	log {
 		output discard
 	}
 	openbanking_dcr {
+		` + options + `
 		store badger ` + t.TempDir() + `
 		restored "copy of yesterday"
 	}
@@ -88,6 +95,7 @@ func asks(t *testing.T, name, query, body string) (status int, says string) {
 	method, what, _ := strings.Cut(name, " ")
 	what = strings.NewReplacer("{client_id}", "nobody", "{id}", "x", "{kind}", "answer_lost", "{registration}", "x").Replace(what)
 	r := httptest.NewRequest(method, prefix+what, strings.NewReader(body))
+	r.Host = "localhost:2019"
 	r.URL.RawQuery = query
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("If-Match", `"of nothing"`)

@@ -88,6 +88,7 @@ func (s *stage) ask(method, path, body string, headers ...string) (a answer) {
 func (s *stage) askWith(cert *x509.Certificate, method, path, body string, headers ...string) (a answer) {
 	s.t.Helper()
 	r := httptest.NewRequest(method, prefix+path, strings.NewReader(body))
+	r.Host = "localhost:2019"
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
@@ -413,7 +414,7 @@ func TestBackupIsSent(t *testing.T) {
 	s := newStage(t, 3)
 	s.is(s.ask("POST", "backup", "{}"), 400, "reason: a text")
 	s.is(s.ask("POST", "backup", change, "Content-Type", "text/plain"), 415, "application/json")
-	r := httptest.NewRequest("POST", prefix+"backup", strings.NewReader(change))
+	r := httptest.NewRequest("POST", "http://localhost:2019"+prefix+"backup", strings.NewReader(change))
 	r.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
 	if err := serve(w, r); err != nil {
@@ -429,7 +430,7 @@ func TestBackupIsSent(t *testing.T) {
 			t.Error("a backup that broke is not cut off")
 		}
 	}()
-	r = httptest.NewRequest("POST", prefix+"backup", strings.NewReader(change))
+	r = httptest.NewRequest("POST", "http://localhost:2019"+prefix+"backup", strings.NewReader(change))
 	r.Header.Set("Content-Type", "application/json")
 	_ = serve(&broken{ResponseRecorder: httptest.NewRecorder()}, r)
 }
