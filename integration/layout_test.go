@@ -48,7 +48,7 @@ var importTable = map[string][]string{
 	"registry/storetest":  verification("registry", "internal/wait"),
 	"authserver/...":      verification("authserver/...", "verify/jwks", "registry"),
 	"gateway":             verification("authserver", "registry", "verify/jwks", "verify/crl"),
-	"caddymodule/...":     verification("caddymodule/...", "gateway", "authserver/...", "registry/...", "verify/jwks", "verify/crl", "docs"),
+	"caddymodule/...":     verification("caddymodule/...", "gateway", "authserver/...", "registry/...", "verify/jwks", "verify/crl", "docs", "internal/wait"),
 	"caddymodule/rego":    verification(), // a module of its own
 	"integration/...":     verification("integration/...", "caddymodule/...", "authserver/...", "registry/...", "verify/jwks", "."),
 }

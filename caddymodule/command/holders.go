@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -27,17 +28,18 @@ func directories() *cobra.Command {
 // directory. One that has no client yet can be suspended too.
 func holderGroup(use, one string, r *resource) *cobra.Command {
 	r.name, r.show = holderName, showHolder
+	_, noun, _ := strings.Cut(one, " ")
 	return group(use, "Shows, suspends and resumes "+one+" with all its clients",
 		r.showing("Shows whether "+one+" is suspended, and how many clients it has", `Shows whether it is suspended, by whom and why, and how many clients it has. The clients
 themselves are in caddy dcr clients list.`),
 		r.changing(resourceChange{
-			action: "suspend", short: "Suspends " + one + " with all its clients", undoable: true, done: "suspended " + one,
+			action: "suspend", short: "Suspends " + one + " with all its clients", undoable: true, done: "suspended " + noun,
 			long: `Suspends all its clients, and those that it would register: they get no tokens, their
 tokens are inactive, and they manage nothing, until it is resumed. Nothing is deleted. One
 that has no client yet can be suspended too.`,
 		}),
 		r.changing(resourceChange{
-			action: "resume", short: "Ends the suspension of " + one, undoable: true, done: "resumed " + one,
+			action: "resume", short: "Ends the suspension of " + one, undoable: true, done: "resumed " + noun,
 			long: `Ends the suspension. Clients that are suspended themselves, or by another suspension, stay
 suspended.`,
 		}))
