@@ -17,6 +17,8 @@ type adminAPI struct {
 	// address is what an operator has given, origin where requests go.
 	address, origin string
 	client          *http.Client
+	// sendsOrigin: the gateway has refused a call without Origin.
+	sendsOrigin bool
 }
 
 // apiCall is one call of the admin API.
@@ -83,6 +85,25 @@ func (a *adminAPI) do(ctx context.Context, call apiCall) (*apiAnswer, error) {
 // send makes a call, and gives an answer that has a 2xx status to be read: for what is long,
 // or no JSON. The caller closes its body.
 func (a *adminAPI) send(ctx context.Context, call apiCall) (*http.Response, error) {
+	answer, err := a.try(ctx, call)
+	if err == nil && answer.StatusCode == http.StatusForbidden && !a.sendsOrigin {
+		// Caddy demands it with enforce_origin, and otherwise refuses the one of an address that
+		// it does not listen at by name.
+		answer.Body.Close()
+		a.sendsOrigin = true
+		answer, err = a.try(ctx, call)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if answer.StatusCode >= 200 && answer.StatusCode < 300 {
+		return answer, nil
+	}
+	defer answer.Body.Close()
+	return nil, a.refusal(ctx, call, answer)
+}
+
+func (a *adminAPI) try(ctx context.Context, call apiCall) (*http.Response, error) {
 	target := a.origin + apiPrefix + call.path
 	if len(call.query) > 0 {
 		target += "?" + call.query.Encode()
@@ -99,8 +120,8 @@ func (a *adminAPI) send(ctx context.Context, call apiCall) (*http.Response, erro
 	if err != nil {
 		return nil, usage("--address: %w", err)
 	}
-	if !strings.HasPrefix(a.origin, "https://") {
-		r.Header.Set("Origin", a.origin) // as Caddy's own commands: enforce_origin demands it
+	if a.sendsOrigin {
+		r.Header.Set("Origin", a.origin)
 	}
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
@@ -112,11 +133,7 @@ func (a *adminAPI) send(ctx context.Context, call apiCall) (*http.Response, erro
 	if err != nil {
 		return nil, a.noAnswer(err)
 	}
-	if answer.StatusCode >= 200 && answer.StatusCode < 300 {
-		return answer, nil
-	}
-	defer answer.Body.Close()
-	return nil, a.refusal(ctx, call, answer)
+	return answer, nil
 }
 
 // apiPrefix is in front of every path of the admin API.

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -193,6 +194,35 @@ func TestAddressOfGateway(t *testing.T) {
 				t.Errorf("got status %d, %s; want %d, %q", status, stderr, tc.status, tc.says)
 			}
 		})
+	}
+}
+
+// TestOriginOfCalls: a call has an Origin only where the gateway demands one, as with
+// enforce_origin; and the Host of a gateway that listens on all addresses is localhost.
+func TestOriginOfCalls(t *testing.T) {
+	var origins []string
+	s := newStandIn(t, map[string]http.HandlerFunc{"GET status": func(w http.ResponseWriter, r *http.Request) {
+		origins = append(origins, r.Host+" "+r.Header.Get("Origin"))
+		if r.Header.Get("Origin") == "" {
+			says(http.StatusForbidden, `{"error":"required Origin header is missing"}`)(w, r)
+			return
+		}
+		fmt.Fprint(w, `{"workspaces":[],"clients_counted":true}`)
+	}})
+	_, port, err := net.SplitHostPort(s.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, address := range []string{":" + port, "0.0.0.0:" + port} {
+		origins = nil
+		_, stderr, status := dcr(t, "status", "--address", address)
+		if want := []string{"localhost:" + port + " ", "localhost:" + port + " http://localhost:" + port}; status != 0 || !slices.Equal(origins, want) {
+			t.Errorf("%s: got status %d, %s, %q; want %q", address, status, stderr, origins, want)
+		}
+	}
+	s.answers["GET status"] = says(http.StatusForbidden, `{"error":"not you"}`)
+	if _, stderr, status := dcr(t, "status", "--address", s.address); status != 1 || !strings.Contains(stderr, "the gateway says: not you") {
+		t.Errorf("got status %d, %s", status, stderr)
 	}
 }
 

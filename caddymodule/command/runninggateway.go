@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -66,6 +67,9 @@ func (g *runningGateway) open() (*adminAPI, error) {
 		parsed, err := caddy.ParseNetworkAddress(strings.TrimSuffix(strings.TrimPrefix(address, "http://"), "/"))
 		if err != nil || parsed.PortRangeSize() > 1 || parsed.IsFdNetwork() {
 			return nil, usage("--address: %q is no address like localhost:2019, unix//run/caddy/admin.sock or https://gateway.internal:2021", address)
+		}
+		if ip, err := netip.ParseAddr(parsed.Host); parsed.Host == "" || err == nil && ip.IsUnspecified() {
+			parsed.Host = "localhost" // it listens on all addresses
 		}
 		network, host, api.origin = parsed.Network, parsed.JoinHostPort(0), "http://"+parsed.JoinHostPort(0)
 		if parsed.IsUnixNetwork() {
