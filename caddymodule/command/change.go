@@ -76,8 +76,10 @@ type change struct {
 	describe func(resource json.RawMessage) (string, error)
 	// show prints the resource.
 	show func(out io.Writer, resource json.RawMessage, tag string) error
-	// done is what was done, where the operator need not see the resource again: "deleted".
+	// done is what was done: deleted client x.
 	done string
+	// failed tells from the answer whether it was not done after all. Default: it was.
+	failed func(answer json.RawMessage) error
 }
 
 // run reads the resource, says what will be done, asks where it cannot be undone, and does it
@@ -107,7 +109,10 @@ func (f *changing) run(c *cobra.Command, ch change) error {
 	if err != nil {
 		return err
 	}
-	if f.tag != "" && f.tag != before.tag {
+	switch {
+	case f.tag != "" && before.tag == "":
+		return usage("--etag: this has none")
+	case f.tag != "" && f.tag != before.tag:
 		return f.changed(c, ch, before)
 	}
 	what, err := ch.describe(before.body)
@@ -131,7 +136,10 @@ func (f *changing) run(c *cobra.Command, ch change) error {
 	if err != nil {
 		return err
 	}
-	return f.printDone(c, ch, after)
+	if err := f.printDone(c, ch, after); err != nil || ch.failed == nil {
+		return err
+	}
+	return ch.failed(after.body)
 }
 
 // send makes the call, and says that it goes on where it takes long.
@@ -163,6 +171,9 @@ func (f *changing) printDone(c *cobra.Command, ch change, after *apiAnswer) erro
 	case after.status == http.StatusAccepted:
 		_, err := fmt.Fprintln(c.OutOrStdout(), "proposed: another operator confirms it with the same command (four_eyes)")
 		return err
+	}
+	if ch.failed != nil && ch.failed(after.body) != nil {
+		return nil
 	}
 	_, err := fmt.Fprintln(c.OutOrStdout(), visible(ch.done))
 	return err

@@ -44,10 +44,6 @@ func showClient(out io.Writer, resource json.RawMessage, tag string) error {
 	d.value("registered", c.RegisteredAt)
 	d.value("updated", c.UpdatedAt)
 	d.value("last used", c.LastUsed)
-	if seen := c.CertificateLastSeen; seen != nil {
-		d.value("last seen certificate", seen.Thumbprint)
-		d.value("  until", seen.ExpiresAt)
-	}
 	d.value("token_endpoint_auth", c.TokenEndpointAuth+", "+c.TokenEndpointAuthMethod)
 	d.value("certificate", c.DN)
 	d.value("certificate until", c.CertificateExpiresAt)

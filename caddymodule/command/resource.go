@@ -51,6 +51,8 @@ type resourceChange struct {
 	undoable bool
 	// also is what is done beside, in the words of what will be done; done what was done.
 	also, done string
+	// failed is that of change.
+	failed func(answer json.RawMessage) error
 }
 
 // changing is a command that changes one of them.
@@ -69,7 +71,7 @@ func (r *resource) changing(ch resourceChange) *cobra.Command {
 		Args: oneArgument("the " + r.id),
 		RunE: func(c *cobra.Command, args []string) error {
 			return f.run(c, change{
-				resource: apiPath(r.path, args[0]), action: ch.action, final: !ch.undoable, show: r.show, done: ch.done + " " + args[0],
+				resource: apiPath(r.path, args[0]), action: ch.action, final: !ch.undoable, show: r.show, done: ch.done + " " + args[0], failed: ch.failed,
 				describe: func(one json.RawMessage) (string, error) {
 					name, err := r.name(one)
 					return strings.ReplaceAll(ch.action, "_", " ") + " " + name + ch.also, err

@@ -99,6 +99,48 @@ func TestOtherLists(t *testing.T) {
 	}
 }
 
+// TestStatusOfServers: what fails is told, and what is not known is no failure.
+func TestStatusOfServers(t *testing.T) {
+	s := newStandIn(t, map[string]http.HandlerFunc{"GET status": says(200, `{"workspaces":[{"workspace":"w","authorization_server":{"url":"https://as","reachable":true,"circuit_breakers":{"tokens":"open","registration":"closed"}},
+"directories":[{"directory":"OB","url":"https://ob","error":"no\u001b route"},{"directory":"new","url":"https://new"}]}],"clients_counted":true,"store":{"size_bytes":2000000,"schema":1,"sequence":7},"version":{"caddy_dcr":"v1","caddy":"v2","go":"go1"},"configuration_hash":"abc"}`)})
+	out, stderr, status := dcr(t, "status", "--address", s.address)
+	for _, want := range []string{"caddy-dcr v1 caddy v2 go1\n", "2.0 MB, schema 1, commit 7\n", "failing  authorization server  circuit breaker tokens open", `failing  OB                    no\x1b route`, "unknown  new "} {
+		if status != 0 || !strings.Contains(out, want) {
+			t.Errorf("got status %d, %s, %s; want %q", status, out, stderr, want)
+		}
+	}
+}
+
+// TestKeysRefresh: keys that could not be fetched are a failure.
+func TestKeysRefresh(t *testing.T) {
+	const one = `{"id":"k","workspace":"w","kind":"software","url":"https://ks/x","keys":2,"key_ids":["a","b\u202e"],"fetched_at":"2026-01-31T00:00:00Z"`
+	s := newStandIn(t, map[string]http.HandlerFunc{"GET keys": says(200, `{"entries":[`+one+`}]}`), "GET keys/k": untagged(one + "}"), "POST keys/k/refresh": untagged(one + `,"fetched":true}`)})
+	if out, stderr, status := dcr(t, "keys", "list", "--address", s.address); status != 0 || !strings.Contains(out, "k   software  https://ks/x  2            2026-01-31T00:00:00Z") {
+		t.Errorf("got status %d, %s, %s", status, out, stderr)
+	}
+	if out, stderr, status := dcr(t, "keys", "show", "k", "--address", s.address); status != 0 || !strings.Contains(out, `a, b\u202e`) {
+		t.Errorf("got status %d, %s, %s", status, out, stderr)
+	}
+	refresh := func(more ...string) (string, string, int) {
+		return dcr(t, append([]string{"keys", "refresh", "k", "--address", s.address, "--reason", "x"}, more...)...)
+	}
+	if out, stderr, status := refresh(); status != 0 || out != "refreshed keys k\n" {
+		t.Errorf("got status %d, %s, %s", status, out, stderr)
+	}
+	if _, stderr, status := refresh("--etag", "x"); status != 2 {
+		t.Errorf("with --etag: got status %d, %s", status, stderr)
+	}
+	s.answers["POST keys/k/refresh"] = untagged(one + `,"error":"no route","fetched":true}`)
+	if out, stderr, status := refresh(); status != 1 || out != "" || !strings.HasSuffix(stderr, "Error: the keys could not be fetched: no route\n") {
+		t.Errorf("a failed fetch: got status %d, %s, %s", status, out, stderr)
+	}
+}
+
+// untagged answers without an entity tag.
+func untagged(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, text) }
+}
+
 // TestCompletion asks the gateway for what begins as it is written, and is silent without one.
 func TestCompletion(t *testing.T) {
 	s := newStandIn(t, map[string]http.HandlerFunc{
