@@ -30,7 +30,7 @@ func TestCommands(t *testing.T) {
 			}
 		}
 		gateway := func(args ...string) []string { return append(args, "--config", "Caddyfile") }
-		dcr(0, workspace, gateway("status")...)
+		dcr(0, "authorization server", gateway("status")...)
 		dcr(0, id, gateway("clients", "list", "--software-id", p.Acme.SoftwareID)...)
 		dcr(0, `{"client_id":"`+id+`"`, gateway("clients", "list", "--client-id", id, "--registered-after", "1h", "--certificate-expires-within", "20000d", "--json")...)
 		dcr(0, "no clients\n", gateway("clients", "list", "--client-id", id, "--suspended", "true")...)
@@ -55,7 +55,11 @@ func TestCommands(t *testing.T) {
 		}
 		dcr(0, "Anna Smith", gateway("audit", "list", "--workspace", workspace, "--since", "1h", "--all")...)
 
+		dcr(0, p.Directory.Issuer, gateway("status")...)
+		dcr(0, "directory", gateway("keys", "list", "--workspace", workspace)...)
+		dcr(1, "not found", gateway("keys", "refresh", "nobody", "--reason", "a test")...)
 		dcr(0, "", gateway("outbox", "list")...)
+		dcr(1, "not found", gateway("outbox", "retry", "nobody", "--reason", "a test")...)
 		dcr(0, "", gateway("discrepancies")...)
 		dcr(1, "not found", gateway("discrepancies", "dismiss", "detached", "nobody", "--reason", "a test", "--yes")...)
 		dcr(0, "epoch ", gateway("epoch", "show")...)
