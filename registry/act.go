@@ -20,6 +20,12 @@ type Act struct {
 	// Match is the entity tag (RFC 9110 8.8.3) of what the operator has seen. The change of
 	// anything else is ErrChanged. Default: whatever is there is changed.
 	Match string `json:"-"`
+	// Proposed is the operator who has proposed the change, where it needs two (Propose); nil
+	// otherwise.
+	Proposed *Proposed `json:"proposed,omitempty"`
+
+	// confirms is the proposal that the change ends; nil for none.
+	confirms *Proposal
 }
 
 // Operator is who works with the admin API.

@@ -111,6 +111,9 @@ func (r *Registry) auditSuspension(w Writer, change string, s *Suspension) error
 }
 
 func putAuditEntry(w Writer, ws Workspace, e *AuditEntry) error {
+	if err := e.confirm(w); err != nil {
+		return err
+	}
 	e.Schema, e.ID, e.At = schema, uuid.NewString(), e.At.UTC()
 	retention := ws.AuditRetention
 	if retention == 0 {

@@ -21,6 +21,8 @@ type Details struct {
 	Findings []Finding
 	// Outbox is the work that is left for the AS, of the first 2,000 entries of the outbox.
 	Outbox []OutboxEntry
+	// Proposals are the changes of the client that wait for another operator.
+	Proposals []Proposal
 	// History are the newest of the client's changes, at most 50, the oldest first.
 	History []AuditEntry
 	// Tag is the entity tag, see Act.
@@ -50,6 +52,9 @@ func (r *Registry) Details(ctx context.Context, workspace, clientID string) (*De
 		}
 		if err == nil {
 			err = r.readBeside(v, c, &d)
+		}
+		if err == nil {
+			d.Proposals, err = r.proposals(v, &Suspension{Workspace: workspace, Kind: SuspendClient, Value: c.ClientID}, d.Tag)
 		}
 		return err
 	})

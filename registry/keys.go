@@ -27,6 +27,7 @@ import (
 //	outbox/<due>/<id>, later/<due>/<id>        work left for the AS, see below
 //	divergence/<workspace>/<kind>/<reg>        see Discrepancy
 //	suspended/<workspace>/<kind>/<value>       see Suspension
+//	proposal/<workspace>/<action>/<kind>/<value>  see Proposal
 //	discovery/<workspace>                      the AS's last good document
 //	jwks/<scope>/<hash>                        see KeptKeys
 //	crl/<hash>, crl/<hash>/<sum>/<piece>       see KeptCRL
