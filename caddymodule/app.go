@@ -55,6 +55,12 @@ type App struct {
 	// leads here (DNS rebinding) is refused. Default: none.
 	AdminHosts []string `json:"admin_hosts,omitempty"`
 
+	// FourEyes are the changes over the admin API for which two operators are demanded, who are
+	// known by their certificates at Caddy's remote admin endpoint: delete (a client), resume (what
+	// is suspended), approve (a client). The first call proposes, that of another operator within 24
+	// hours confirms. Default: none.
+	FourEyes []string `json:"four_eyes,omitempty"`
+
 	// source is the configuration as it came: modules lose theirs when they are loaded.
 	source json.RawMessage
 	engine Engine
@@ -107,7 +113,7 @@ func (a *App) Provision(ctx caddy.Context) (err error) {
 	if a.keyset, err = secret("keyset", a.Keyset); err != nil {
 		return err
 	}
-	if err := errors.Join(checkLabel(a.Restored), a.checkKeyset(), a.checkChecks(), checkAdminHosts(a.AdminHosts)); err != nil {
+	if err := errors.Join(checkLabel(a.Restored), a.checkKeyset(), a.checkChecks(), checkAdminHosts(a.AdminHosts), registry.CheckFourEyes(a.FourEyes)); err != nil {
 		return err
 	}
 	return a.offerMetrics()

@@ -7,6 +7,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
 )
 
 func init() {
@@ -34,6 +36,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	    restored <label>
 //	    checks off
 //	    admin_hosts <name...>
+//	    four_eyes <action...>
 //	}
 func parseGlobalOption(d *caddyfile.Dispenser, before any) (any, error) {
 	d.Next() // openbanking_dcr
@@ -61,6 +64,10 @@ func parseGlobalOption(d *caddyfile.Dispenser, before any) (any, error) {
 		case "admin_hosts":
 			if err = someArgs(d, &app.AdminHosts); err == nil {
 				err = at(d, checkAdminHosts(app.AdminHosts))
+			}
+		case "four_eyes":
+			if err = someArgs(d, &app.FourEyes); err == nil {
+				err = at(d, registry.CheckFourEyes(app.FourEyes))
 			}
 		default:
 			err = unknown(d)

@@ -50,6 +50,10 @@ type call struct {
 	parameters, path map[string]string
 	// tag is the entity tag of the answer; empty for none.
 	tag string
+	// way is the route of the call.
+	way *route
+	// proposed: the change waits for another operator, and was not made.
+	proposed bool
 }
 
 // route is one call that there is.
@@ -60,6 +64,9 @@ type route struct {
 	run  func(*call) (any, error)
 	// body: it takes one.
 	body bool
+	// fourEyes is the action for which the configuration may demand two operators, one of
+	// registry.FourEyesActions; empty for none.
+	fourEyes string
 	// send sends what is no JSON, in place of run.
 	send func(*call, http.ResponseWriter) error
 }
@@ -72,18 +79,18 @@ var routes = []route{
 	{method: "GET", path: "clients", run: (*call).clients},
 	{method: "GET", path: "clients/{client_id}", run: (*call).client},
 	{method: "POST", path: "clients/{client_id}/suspend", run: (*call).suspendClient, body: true},
-	{method: "POST", path: "clients/{client_id}/resume", run: (*call).resumeClient, body: true},
-	{method: "POST", path: "clients/{client_id}/delete", run: (*call).deleteClient, body: true},
+	{method: "POST", path: "clients/{client_id}/resume", run: (*call).resumeClient, body: true, fourEyes: registry.FourEyesResume},
+	{method: "POST", path: "clients/{client_id}/delete", run: (*call).deleteClient, body: true, fourEyes: registry.FourEyesDelete},
 	{method: "POST", path: "clients/{client_id}/rotate_secret", run: (*call).rotateClientSecret, body: true},
 	{method: "GET", path: "software/{id}", run: of(registry.SuspendSoftware, (*call).holder)},
 	{method: "POST", path: "software/{id}/suspend", run: of(registry.SuspendSoftware, (*call).suspendHolder), body: true},
-	{method: "POST", path: "software/{id}/resume", run: of(registry.SuspendSoftware, (*call).resumeHolder), body: true},
+	{method: "POST", path: "software/{id}/resume", run: of(registry.SuspendSoftware, (*call).resumeHolder), body: true, fourEyes: registry.FourEyesResume},
 	{method: "GET", path: "organisations/{id}", run: of(registry.SuspendOrganisation, (*call).holder)},
 	{method: "POST", path: "organisations/{id}/suspend", run: of(registry.SuspendOrganisation, (*call).suspendHolder), body: true},
-	{method: "POST", path: "organisations/{id}/resume", run: of(registry.SuspendOrganisation, (*call).resumeHolder), body: true},
+	{method: "POST", path: "organisations/{id}/resume", run: of(registry.SuspendOrganisation, (*call).resumeHolder), body: true, fourEyes: registry.FourEyesResume},
 	{method: "GET", path: "directories/{id}", run: of(registry.SuspendDirectory, (*call).holder)},
 	{method: "POST", path: "directories/{id}/suspend", run: of(registry.SuspendDirectory, (*call).suspendHolder), body: true},
-	{method: "POST", path: "directories/{id}/resume", run: of(registry.SuspendDirectory, (*call).resumeHolder), body: true},
+	{method: "POST", path: "directories/{id}/resume", run: of(registry.SuspendDirectory, (*call).resumeHolder), body: true, fourEyes: registry.FourEyesResume},
 	{method: "GET", path: "backlog", run: (*call).backlog},
 	{method: "GET", path: "outbox", run: (*call).outbox},
 	{method: "GET", path: "outbox/{id}", run: (*call).outboxEntry},
@@ -123,7 +130,7 @@ func serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return failed(http.StatusNotFound, errors.New("no site has the directive openbanking_dcr"))
 	}
-	c.app = running.(*caddymodule.App)
+	c.app, c.way = running.(*caddymodule.App), way
 	if err := refuseCrossSite(r, c.app.AdminHosts); err != nil {
 		return err
 	}
@@ -146,6 +153,9 @@ func serve(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if c.proposed {
+		w.WriteHeader(http.StatusAccepted)
+	}
 	return json.NewEncoder(w).Encode(answer)
 }
 
@@ -156,9 +166,10 @@ func withStatus(err error) error {
 		errors []error
 	}{
 		{http.StatusNotFound, []error{registry.ErrNotFound}},
-		{http.StatusConflict, []error{registry.ErrNative, registry.ErrNoNewSecret, registry.ErrCannotCheck, registry.ErrNoEpoch, registry.ErrAtWork, registry.ErrNotAttached, registry.ErrPassRunning, registry.ErrNoPass}},
+		{http.StatusConflict, []error{registry.ErrNative, registry.ErrNoNewSecret, registry.ErrCannotCheck, registry.ErrNoEpoch, registry.ErrAtWork, registry.ErrNotAttached, registry.ErrPassRunning, registry.ErrNoPass, registry.ErrSameOperator}},
 		{http.StatusBadRequest, []error{registry.ErrCursor, registry.ErrFilter}},
 		{http.StatusPreconditionFailed, []error{registry.ErrChanged}},
+		{http.StatusForbidden, []error{registry.ErrNotAuthenticated}},
 	} {
 		if slices.ContainsFunc(known.errors, func(one error) bool { return errors.Is(err, one) }) {
 			return failed(known.status, err)

@@ -33,6 +33,8 @@ type ClientDetails struct {
 	Findings      []registry.Finding     `json:"findings"`
 	Discrepancies []registry.Discrepancy `json:"discrepancies"`
 	Outbox        []registry.OutboxEntry `json:"outbox"`
+	// Proposals are the changes that wait for another operator.
+	Proposals []registry.Proposal `json:"proposals"`
 	// History are the newest changes, the oldest first.
 	History []registry.AuditEntry `json:"history"`
 }
@@ -63,7 +65,7 @@ func (c *call) details(workspace string) (any, error) {
 		Unreadable: unreadable,
 		Client:     clientOf(d.Client), Metadata: &d.Client.Metadata, Request: d.Claims, Statement: d.Statement, Certificate: d.Certificate,
 		JWKSURI: d.Client.JWKSURI, RevokedJWKSURI: d.Client.RevokedJWKSURI, OtherClients: d.Others,
-		Suspensions: nonNil(d.Suspensions), Findings: nonNil(d.Findings), Discrepancies: nonNil(d.Discrepancies), Outbox: nonNil(d.Outbox), History: nonNil(d.History),
+		Suspensions: nonNil(d.Suspensions), Findings: nonNil(d.Findings), Discrepancies: nonNil(d.Discrepancies), Outbox: nonNil(d.Outbox), History: nonNil(d.History), Proposals: nonNil(d.Proposals),
 	}, nil
 }
 
@@ -79,6 +81,10 @@ func (c *call) changeClient(change func(workspace, clientID string, act registry
 	act, err := c.act()
 	if err != nil {
 		return nil, err
+	}
+	act, proposal, err := c.confirmed(registry.Suspension{Workspace: workspace, Kind: registry.SuspendClient, Value: c.path["client_id"]}, act)
+	if err != nil || proposal != nil {
+		return proposal, err
 	}
 	if err := change(workspace, c.path["client_id"], act); err != nil {
 		return nil, err

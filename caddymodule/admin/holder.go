@@ -17,6 +17,8 @@ type Holder struct {
 	// that there were no more to look at.
 	Clients    int  `json:"clients"`
 	AllCounted bool `json:"all_counted"`
+	// Proposals are the changes that wait for another operator.
+	Proposals []registry.Proposal `json:"proposals"`
 }
 
 // maxCounted is more than one search can find.
@@ -64,6 +66,11 @@ func (c *call) showHolder(s registry.Suspension) (any, error) {
 	h := Holder{Workspace: s.Workspace, Kind: s.Kind, Value: s.Value, Clients: len(page.Clients), AllCounted: page.Next == ""}
 	h.Suspension, c.tag, err = c.registry.Suspension(ctx, s)
 	h.Suspended = h.Suspension != nil
+	if err != nil {
+		return nil, err
+	}
+	proposals, err := c.registry.Proposals(ctx, s)
+	h.Proposals = nonNil(proposals)
 	return h, err
 }
 
@@ -76,6 +83,11 @@ func (c *call) changeHolder(kind string, change func(s registry.Suspension) erro
 	if s.Act, err = c.act(); err != nil {
 		return nil, err
 	}
+	act, proposal, err := c.confirmed(s, s.Act)
+	if err != nil || proposal != nil {
+		return proposal, err
+	}
+	s.Act = act
 	if err := change(s); err != nil {
 		return nil, err
 	}

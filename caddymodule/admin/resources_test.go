@@ -35,6 +35,12 @@ type stage struct {
 func newStage(t *testing.T, clients int) *stage {
 	t.Helper()
 	start(t)
+	return stageOf(t, clients)
+}
+
+// stageOf is the gateway that runs.
+func stageOf(t *testing.T, clients int) *stage {
+	t.Helper()
 	s := &stage{t: t, as: &numbering{}}
 	s.with(func(r *registry.Registry) {
 		t.Cleanup(r.Attach(registry.Workspace{Name: "default/obuk", Provisioner: s.as}))
@@ -352,7 +358,7 @@ func TestStatus(t *testing.T) {
 	}
 	for _, says := range []string{
 		`"authorization_server":{"url":"https://localhost:1/default/obuk","reachable":`, `"circuit_breakers":{"registration":"closed",`, `"directories":[{"directory":"OpenBanking Ltd","url":"https://localhost:1/keys.jwks"`,
-		`"schema":1`, `"size_bytes":`, `"sequence":`, `"configuration_hash":"`, `"go":"go1.`,
+		`"four_eyes":[]`, `"schema":1`, `"size_bytes":`, `"sequence":`, `"configuration_hash":"`, `"go":"go1.`,
 	} {
 		s.is(a, 200, says)
 	}

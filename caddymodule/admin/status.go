@@ -17,6 +17,8 @@ type Status struct {
 	Version        Version     `json:"version"`
 	// ConfigurationHash names what is configured: see caddymodule.App.
 	ConfigurationHash string `json:"configuration_hash"`
+	// FourEyes are the changes for which two operators are demanded.
+	FourEyes []string `json:"four_eyes"`
 }
 
 // Version is that of the program: of this module, of Caddy and of Go. Those that are not known are
@@ -90,7 +92,7 @@ func (c *call) status() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := Status{Workspaces: []WorkspaceStatus{}, ClientsCounted: complete, ConfigurationHash: c.app.ConfigurationHash(), Version: Version{Go: runtime.Version()}}
+	s := Status{Workspaces: []WorkspaceStatus{}, ClientsCounted: complete, ConfigurationHash: c.app.ConfigurationHash(), FourEyes: nonNil(c.app.FourEyes), Version: Version{Go: runtime.Version()}}
 	s.Version.Module, s.Version.Caddy = caddymodule.Version()
 	for _, n := range counts {
 		w := WorkspaceStatus{Workspace: n.Workspace, Clients: n.ByStatus, Discrepancies: map[string]int{}}

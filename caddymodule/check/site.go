@@ -141,6 +141,30 @@ func adminOff(i *inspection) {
 	}
 }
 
+func fourEyesWithoutCertificates(i *inspection) {
+	if len(i.global.FourEyes) == 0 {
+		return
+	}
+	access, _ := at(i.tree, "admin/remote/access_control").([]any)
+	keys := 0
+	for _, one := range access {
+		o, _ := one.(map[string]any)
+		list, _ := o["public_keys"].([]any)
+		keys += len(list)
+	}
+	found := ""
+	switch {
+	case at(i.tree, "admin/disabled") == true, at(i.tree, "admin/identity") == nil, keys == 0:
+		found = "four_eyes demands two operators, and the admin endpoint knows none by a certificate"
+	case keys == 1:
+		found = "four_eyes demands two operators, and the admin endpoint knows one certificate"
+	default:
+		return
+	}
+	i.found(Finding{Directive: "openbanking_dcr, four_eyes", Place: "apps/openbanking_dcr/four_eyes", Found: found,
+		Why: "Names that are only declared do not count, so that nobody can make these changes: " + strings.Join(i.global.FourEyes, ", ") + ".", Write: "give admin an identity, and admin.remote.access_control the public_keys of two operators or more, in the JSON configuration"})
+}
+
 // logs visits each log with its place, and the default one also where nothing is written.
 func (i *inspection) logs(visit func(place string, log map[string]any)) {
 	all, _ := at(i.tree, "logging/logs").(map[string]any)

@@ -83,6 +83,7 @@ var Checks = []Check{
 	{"handshakes-not-logged", Note, false, "refused handshakes leave no line in a log", in(handshakesNotLogged)},
 	{"admin-open", Error, false, "others than this machine reach the admin endpoint", adminOpen},
 	{"admin-off", Note, false, "there is no admin endpoint", adminOff},
+	{"four-eyes-without-certificates", Error, false, "two operators are demanded, and none can be known by a certificate", fourEyesWithoutCertificates},
 	{"debug-log", Warning, false, "a log has the level DEBUG", debugLog},
 	{"credentials-logged", Warning, false, "the access log has credentials", credentialsLogged},
 	{"shared-header-logged", Warning, false, "a log may have the shared header", in(sharedHeaderLogged)},
