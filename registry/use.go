@@ -35,8 +35,6 @@ type SeenCertificate struct {
 	Anchor string `json:"anchor,omitempty"`
 }
 
-const usePrefix = "used/"
-
 func useKey(workspace, clientID string) string { return key("used", workspace, clientID) }
 
 // DayOf is the day of a time, days since 1970-01-01 (UTC).
