@@ -48,7 +48,7 @@ var importTable = map[string][]string{
 	"registry/storetest":  verification("registry", "internal/wait"),
 	"authserver/...":      verification("authserver/...", "verify/jwks", "registry"),
 	"gateway":             verification("authserver", "registry", "verify/jwks", "verify/crl"),
-	"caddymodule/...":     verification("caddymodule/...", "gateway", "authserver/...", "registry/...", "verify/jwks", "verify/crl", "docs", "internal/wait"),
+	"caddymodule/...":     verification("caddymodule/...", "gateway", "authserver/...", "registry/...", "verify/jwks", "verify/crl", "docs"),
 	"caddymodule/rego":    verification(), // a module of its own
 	"integration/...":     verification("integration/...", "caddymodule/...", "authserver/...", "registry/...", "verify/jwks", "."),
 }
@@ -65,7 +65,7 @@ var testImports = map[string][]string{
 	"verify/crl":       {"verify/crl/crltest", "internal/wait"},
 	"verify/jwks":      {"internal/..."},
 	"gateway":          {"registry/memory", "verify/crl/crltest", "internal/..."},
-	"caddymodule/...":  {"verify/crl/crltest"},
+	"caddymodule/...":  {"verify/crl/crltest", "internal/wait"},
 	"registry":         {"registry/...", "internal/wait"},
 	"registry/engine":  {"registry/..."},
 	"registry/badger":  {"registry/...", "internal/wait"},
