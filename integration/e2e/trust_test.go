@@ -2,8 +2,12 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -144,7 +148,8 @@ func TestRevokedKeyIsFoundAgain(t *testing.T) {
 // trust_pool without that CA nobody.
 func TestRevokedCertificateIsFoundAgain(t *testing.T) {
 	t.Parallel()
-	ca := newListServer(t)
+	ca, other := newListServer(t), httptest.NewTLSServer(nil)
+	t.Cleanup(other.Close)
 	list := func(p *story.Play, number int64) []byte { return revocationList(t, p, number) }
 	p := learn(t, open(t, story.Options{Kind: authserverprocess.GoOIDC, Checks: true, Edits: []gateway.Edit{
 		gateway.Workspace("crl "+ca.URL+"/issuing.crl {", "\tprivate_addresses", "}"), gateway.Workspace("on_lost_trust suspend"),
@@ -167,5 +172,15 @@ func TestRevokedCertificateIsFoundAgain(t *testing.T) {
 	found := looksAgain(t, p, d)
 	if !slices.Equal(found.kinds(), []string{"certificate_revoked"}) || found.Entries[0].Findings[0].SuspendedAt == 0 {
 		t.Errorf("%+v, want that it has suspended %s", found, id)
+	}
+
+	roots := filepath.Join(t.TempDir(), "other.pem")
+	if err := os.WriteFile(roots, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: other.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reload(t, p, gateway.At("client_auth", "trust_pool").Set("file", roots))
+	// The CRL is not known to be of the CA before a client of that comes, which is no reason to forget.
+	if found := looksAgain(t, p, d); !slices.Equal(found.kinds(), []string{"certificate_revoked", "ca_not_trusted"}) {
+		t.Errorf("another trust_pool: %+v, want that the CA is not trusted, too", found)
 	}
 }
