@@ -77,7 +77,7 @@ func (s *Server) Create(ctx context.Context, c *registry.Client) (*registry.Prov
 // returns one that it could not end.
 func (s *Server) takeBack(ctx context.Context, c *registry.Client, p *registry.Provisioned, cause error) (*registry.Provisioned, error) {
 	expected := !s.ChoosesClientID() || p.ClientID == c.ClientID
-	if s.ChoosesClientID() && expected && c.Status == registry.Active { // which was registered again: it is in use
+	if s.ChoosesClientID() && expected && c.Registered() { // which was registered again: it is in use
 		s.log.Error("cannot use the authorization server's answer to the repeated registration of a client", slog.String("client_id", p.ClientID), slog.Any("error", cause))
 		return p, lost(cause)
 	}

@@ -110,7 +110,7 @@ func forget(w Writer, undo work, lost *Discrepancy) error {
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	if c != nil && c.Status != Active {
+	if c != nil && !c.Registered() {
 		if err := pendingLeaves(w, c); err != nil {
 			return err
 		}

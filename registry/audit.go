@@ -32,10 +32,14 @@ type AuditEntry struct {
 	// that was retried or given up.
 	Discrepancy string `json:"discrepancy,omitempty"`
 	Outbox      string `json:"outbox,omitempty"`
+	// Approval is why the client awaits approval, of AuditAwaitingApproval.
+	Approval []ApprovalReason `json:"approval,omitempty"`
 	// Act is the operator's, of a change that an operator has made.
 	Act
 	Origin
 
+	// follows: it comes after an entry of the same moment.
+	follows bool
 	// about is the client whose history it belongs to; empty for none.
 	about string
 }
@@ -84,6 +88,9 @@ const DefaultAuditRetention = 400 * 24 * time.Hour
 // was there misses none.
 func (r *Registry) putAudit(w Writer, ws Workspace, e AuditEntry, c *Client) error {
 	e.At, e.Workspace, e.Registration, e.about = r.now(), c.Workspace, c.ID, c.ID
+	if e.follows {
+		e.At = e.At.Add(time.Nanosecond)
+	}
 	e.ClientID, e.SoftwareID, e.OrgID, e.Directory = c.ClientID, c.SoftwareID, c.OrgID, c.Directory
 	return putAuditEntry(w, ws, &e)
 }

@@ -108,6 +108,9 @@ func (ch *change) reserve(ctx context.Context) error {
 		c.Change, c.ChangeUntil = ch.id, leaseEnd(ch.began).Unix()
 		before := *c
 		ch.before, ch.client = &before, c
+		if err := ch.awaitApproval(w, c); err != nil {
+			return err
+		}
 		ch.entry = ch.entryAfterLease(workRestore, ch.id)
 		ch.entry.ID = ch.id
 		return errors.Join(putClient(w, c), ch.entry.put(w))
@@ -210,6 +213,7 @@ func (ch *change) complete() (err error) {
 	if ch.newIndexes, err = indexKeys(ch.client); err != nil {
 		return err
 	}
+	ch.completeApproval()
 	if err := ch.completeSecret(); err != nil {
 		return err
 	}
@@ -231,6 +235,9 @@ func (ch *change) finish(ctx context.Context) error {
 			ch.ws.AccessTokens.give(after, ch.token, ch.r.now())
 		}
 		if err := ch.advances(w, now, after); err != nil {
+			return err
+		}
+		if err := indexApproval(w, after, now.Status); err != nil {
 			return err
 		}
 		if err := deleteAll(w, ch.oldIndexes); err != nil {
@@ -255,7 +262,7 @@ func heldBy(w Writer, before *Client, holder string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Change != holder || c.Status != Active {
+	if c.Change != holder || !c.Registered() {
 		return nil, fmt.Errorf("registry: the change of client_id %s was overtaken", before.ClientID)
 	}
 	return c, nil
@@ -269,7 +276,7 @@ func changeable(w Writer, workspace, clientID string, now time.Time) (*Client, e
 		return nil, verify.NotYours(errNotManaged)
 	case err != nil:
 		return nil, err
-	case c.Status != Active:
+	case !c.Registered():
 		return nil, verify.NotYours(errNotManaged)
 	case c.changing(now):
 		return nil, errChanging()

@@ -24,6 +24,10 @@ const (
 	Pending Status = "pending"
 	// Active is a client that both systems of record know.
 	Active Status = "active"
+	// AwaitingApproval is one that both know too, and that may do nothing but manage its
+	// registration until an operator has let it in (Approve). A version that does not know
+	// this status takes the client for one that was deleted.
+	AwaitingApproval Status = "awaiting_approval"
 	// Deleting is a client that may do nothing any more; the AS has yet to forget it.
 	Deleting Status = "deleting"
 	// Deleted is what is left: the client_id, so that it is never taken for one
@@ -39,6 +43,12 @@ type Client struct {
 	ID        string `json:"id"`
 	Workspace string `json:"workspace"`
 	Status    Status `json:"status"`
+	// Unsettled: the client awaits approval, and the AS may hold other metadata than this
+	// record: of a change that is under way, or whose end is not known.
+	Unsettled bool `json:"unsettled,omitempty"`
+	// Approved: what this record says was let in before. The client waits for the end of
+	// Unsettled alone, and is active then.
+	Approved bool `json:"approved,omitempty"`
 	// Counted: the software's record counts it while it is pending. A version that did
 	// not count has left it out. Of an active client nothing: each of them is counted.
 	Counted bool `json:"counted,omitempty"`
@@ -109,6 +119,9 @@ type Client struct {
 	NewSecret string `json:"-"`
 	// Repeated: the registration was there before. Only in what Registry.Register returns.
 	Repeated bool `json:"-"`
+	// AskedApproval is why it has begun to await approval. Only in what Registry.Register and
+	// Update return where it has.
+	AskedApproval []ApprovalReason `json:"-"`
 	// Suspended: the operator has suspended it, its software, its organisation or its directory.
 	// Only in what Registry.Client and Lookup return.
 	Suspended bool `json:"-"`

@@ -144,6 +144,9 @@ func (n *creation) activate(ctx context.Context) error {
 		return fmt.Errorf("%w: another client_id than the one chosen", ErrLost)
 	}
 	made.Status, made.Counted, made.ClientID, made.Metadata, made.Keys = Active, false, p.ClientID, p.Metadata, p.Keys
+	if made.AskedApproval = n.ws.asksApproval(n.in); len(made.AskedApproval) > 0 {
+		made.Status = AwaitingApproval
+	}
 	if n.token != "" {
 		n.ws.AccessTokens.give(&made, n.token, n.began)
 	}
@@ -180,7 +183,7 @@ func (n *creation) activate(ctx context.Context) error {
 		if taken != nil {
 			return errTwice
 		}
-		return errors.Join(w.Put(idKey(&made), []byte(made.ID)), n.putClient(w, &made, indexes))
+		return errors.Join(w.Put(idKey(&made), []byte(made.ID)), indexApproval(w, &made, Pending), n.putClient(w, &made, indexes))
 	})
 	if err == nil {
 		n.client = &made

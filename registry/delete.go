@@ -87,7 +87,11 @@ func (d *deletion) reserve(ctx context.Context) error {
 		if err := c.leaves(w); err != nil {
 			return err
 		}
+		was := c.Status
 		c.Status = Deleting
+		if err := indexApproval(w, c, was); err != nil {
+			return err
+		}
 		d.entry.key, d.entry.Registration, d.entry.Org = laterKey(leaseEnd(d.began), c.ID), c.ID, c.Organisation()
 		return errors.Join(putClient(w, c), d.entry.put(w), d.r.putAudit(w, d.ws, d.audit, c))
 	})

@@ -20,11 +20,11 @@ func (r *Registry) giveUp(w Writer, k work) (c *Client, err error) {
 		return c, errors.Join(r.notRevoked(k, c).put(w), w.Delete(k.key))
 	case c == nil: // it is gone, and the entry ends so
 		return nil, w.Delete(k.key)
-	case k.Kind == workUndo && c.Status != Active:
+	case k.Kind == workUndo && !c.Registered():
 		return c, forget(w, k, r.givenUp(undone(c), k, c))
-	case k.Kind == workDelete && c.Status != Active:
+	case k.Kind == workDelete && !c.Registered():
 		return c, endClient(w, c, k, r.givenUp(NotDeleted, k, c))
-	case k.Kind == workRestore && c.Status == Active:
+	case k.Kind == workRestore && c.Registered():
 		return c, errors.Join(r.givenUp(OtherMetadata, k, c).put(w), w.Delete(k.key))
 	case k.Kind == workUndo, k.Kind == workDelete, k.Kind == workRestore:
 		return c, w.Delete(k.key) // the client is not any more what the entry is about

@@ -106,6 +106,7 @@ const (
 	BySubject      Index = "subject"      // the canonical DN (dn.Name.Canonical)
 	ByCertificate  Index = "certificate"  // x5t#S256 of the certificate that registered
 	ByTime         Index = "time"         // always the value "": all clients, oldest first
+	ByApproval     Index = "approval"     // always the value "": the clients that await approval
 )
 
 // indexPrefix is where the entries of one value are. Values are hashed, because

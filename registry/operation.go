@@ -100,5 +100,5 @@ func (o *operation) putClient(w Writer, c *Client, indexes []string) error {
 			return err
 		}
 	}
-	return errors.Join(o.revoke.put(w), w.Delete(o.entry.key), putClient(w, c), o.r.putAudit(w, o.ws, o.audit, c))
+	return errors.Join(o.revoke.put(w), w.Delete(o.entry.key), putClient(w, c), o.r.putAudit(w, o.ws, o.audit, c), o.auditApproval(w, c))
 }

@@ -102,6 +102,9 @@ type Workspace struct {
 	FairShareOff bool
 	// AccessTokens are the gateway's own registration access tokens. Default: none.
 	AccessTokens *AccessTokens
+	// Approval is what an operator must approve before a client may do anything, one of the
+	// ApprovalModes. Default: only what policies demand.
+	Approval string
 	// AuditRetention is how long its changes are kept in the audit trail. Default:
 	// DefaultAuditRetention.
 	AuditRetention time.Duration

@@ -71,7 +71,7 @@ func (r *Registry) Document(ctx context.Context, c *Client) (now *Client, reques
 	err = r.store.View(ctx, func(v Reader) error {
 		now, err = loadClient(v, c.Workspace, c.ID)
 		switch {
-		case errors.Is(err, ErrNotFound), err == nil && now.Status != Active:
+		case errors.Is(err, ErrNotFound), err == nil && !now.Registered():
 			return verify.NotYours(errNotManaged)
 		case err != nil:
 			return err

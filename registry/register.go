@@ -26,6 +26,8 @@ type Registration struct {
 	// Client is the client of an update as policies have decided by it: one that has
 	// changed meanwhile is not updated. Default: by nothing of it.
 	Client *Client
+	// Approval is why policies demand that an operator approves it. Default: none does.
+	Approval []ApprovalReason
 	// Origin is for the audit trail. Default: nothing.
 	Origin Origin
 }

@@ -49,6 +49,8 @@
 //	        an entry is put off      with growing pauses and jitter, when the AS cannot be reached
 //	        an entry is given up     when the AS refuses a revocation or metadata for good
 //
+// A client that awaits approval goes this way as an active one does, see approval.go.
+//
 // Suspension is beside all that: keys of their own, which changes and the guard read.
 //
 // What a TPP or an operator may take for done, the transaction that makes it so records in
@@ -256,7 +258,7 @@ func (r *Registry) activeClient(ctx context.Context, workspace, clientID string)
 		return ws, nil, fmt.Errorf("%w: workspace %q", ErrNotFound, workspace)
 	}
 	c, err = r.Client(ctx, workspace, clientID)
-	if err == nil && c.Status != Active {
+	if err == nil && !c.Registered() {
 		err = fmt.Errorf("%w: this client was deleted", ErrNotFound)
 	}
 	return ws, c, err

@@ -103,7 +103,7 @@ func repeated(w Writer, ws Workspace, repeat *reservation, now time.Time) (*Clie
 	}
 	c, err := loadClient(w, ws.Name, s.Holder)
 	switch {
-	case errors.Is(err, ErrNotFound), err == nil && c.Status != Active:
+	case errors.Is(err, ErrNotFound), err == nil && !c.Registered():
 		return nil, w.Delete(repeat.key) // deleted since: this is a first one again
 	case err != nil || ws.Reregister.Mode == ReregisterReject:
 		return nil, err

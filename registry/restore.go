@@ -16,7 +16,7 @@ func (r *Registry) restore(ctx context.Context, ws Workspace, k work) error {
 	err := r.store.Update(ctx, func(w Writer) (err error) {
 		c, err = loadClient(w, k.Workspace, k.Registration)
 		switch {
-		case errors.Is(err, ErrNotFound), err == nil && c.Status != Active:
+		case errors.Is(err, ErrNotFound), err == nil && !c.Registered():
 			c = nil // deleted meanwhile, and then the AS is told so
 			return w.Delete(k.key)
 		case err != nil:
@@ -83,6 +83,9 @@ func (r *Registry) endRestore(ctx context.Context, ws Workspace, c *Client, k wo
 		}
 		if !done {
 			return errors.Join(putClient(w, current), lost.put(w))
+		}
+		if err := current.settled(w); err != nil {
+			return err
 		}
 		return errors.Join(putClient(w, current), endDiscrepancies(w, current), w.Delete(k.key), r.putAudit(w, ws, AuditEntry{Change: AuditRestored}, current))
 	})

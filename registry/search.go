@@ -14,6 +14,7 @@ import (
 
 // Filter chooses clients. What is zero does not choose.
 type Filter struct {
+	// Status AwaitingApproval has an index.
 	Status    Status `json:",omitempty"`
 	Suspended *bool  `json:",omitempty"`
 	Directory string `json:",omitempty"`
@@ -68,10 +69,10 @@ func (f *Filter) Check() error {
 		}
 	}
 	switch f.Status {
-	case "", Active, Deleting:
+	case "", Active, AwaitingApproval, Deleting:
 		return nil
 	}
-	return fmt.Errorf("%w: status is %s or %s", ErrFilter, Active, Deleting)
+	return fmt.Errorf("%w: status is %s, %s or %s", ErrFilter, Active, AwaitingApproval, Deleting)
 }
 
 // SearchPage is what one call of Search has found.
@@ -157,6 +158,8 @@ func (s *search) index(workspace string) (by Index, prefix string) {
 		by, value = BySoftware, f.SoftwareID
 	case f.OrgID != "":
 		by, value = ByOrganisation, f.OrgID
+	case f.Status == AwaitingApproval:
+		by = ByApproval
 	default:
 		by = ByTime
 	}

@@ -89,7 +89,7 @@ func (r *Registry) clientsOf(v Reader, n softwareName) (int, error) {
 }
 
 // live tells whether a client is one of those that are counted.
-func (c *Client) live() bool { return c.Status == Active || c.Status == Pending }
+func (c *Client) live() bool { return c.Registered() || c.Status == Pending }
 
 // holds keeps a registration to what it was decided by. For nil, which nothing was
 // decided by, too.

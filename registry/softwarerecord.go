@@ -179,7 +179,7 @@ func (r *Registry) scanSoftware(v Reader, n softwareName) (clients int, issued i
 			if err != nil {
 				return 0, 0, err
 			}
-			if c.Status == Active {
+			if c.Registered() {
 				clients++
 			}
 			issued = max(issued, r.statementIssued(v, c))

@@ -142,6 +142,11 @@ func (ch *change) release(ctx context.Context, lost *Discrepancy) error {
 			return err
 		}
 		c.Bridge, c.Sealed = rotated.Bridge, rotated.Sealed
+		if ch.standing == unchanged {
+			if err := c.takeBackApproval(w, ch.before); err != nil {
+				return err
+			}
+		}
 		if err := lost.put(w); err != nil {
 			return err
 		}
