@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 // A client that awaits approval goes through all of PUT and DELETE as an active one does. An
@@ -38,6 +40,14 @@ type ApprovalReason struct {
 	// Policy is the policy that demands it; empty where the workspace does.
 	Policy string `json:"policy,omitempty"`
 	Reason string `json:"reason"`
+}
+
+// RuleApproval is the rule of a refusal of a client that awaits approval.
+const RuleApproval = "approval"
+
+// Awaiting is what is told of a client that awaits approval.
+func Awaiting() *refusal.Error {
+	return refusal.New(refusal.AccessDenied, RuleApproval, "approval: this client awaits the bank's approval; ask the bank")
 }
 
 var (
