@@ -47,6 +47,9 @@ type Decision struct {
 	Text string
 	// Reason of a denial is for operators. Default: Text.
 	Reason string
+	// Approval is why an operator must approve what is allowed, for operators; empty where
+	// nobody must. It counts for registrations and updates.
+	Approval string
 	// Scopes and GrantTypes are all that is left of those that the registration asks
 	// for, if it asks for them. nil: what it asks for. To leave nothing is a fault.
 	Scopes, GrantTypes []string
@@ -115,13 +118,14 @@ func (d Decision) checked(in *PolicyInput) Decision {
 		if err := d.narrows(in.Registration); err != nil {
 			return fault(err)
 		}
-		return Decision{Allowed: true, Scopes: d.Scopes, GrantTypes: d.GrantTypes}
+		return Decision{Allowed: true, Approval: trace.Bounded(d.Approval), Scopes: d.Scopes, GrantTypes: d.GrantTypes}
 	}
 	switch d.Kind {
 	case 0, refusal.UnapprovedSoftwareStatement, refusal.InvalidClientMetadata:
 	default:
 		return fault(fmt.Errorf("denies as %s, which is none of a policy's codes", d.Kind.Code()))
 	}
+	d.Approval = ""
 	d.Reason = trace.Bounded(cmp.Or(d.Reason, d.Text, "the policy gives no reason"))
 	return d
 }

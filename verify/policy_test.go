@@ -216,3 +216,19 @@ func TestCertificateForPolicy(t *testing.T) {
 		t.Errorf("%+v, want the subject, thumbprint, end and CA of a certificate of no PSD2 role", p)
 	}
 }
+
+// TestEvaluateApproval: what asks for approval is allowed, with a reason that is bounded; a
+// denial asks for none.
+func TestEvaluateApproval(t *testing.T) {
+	for name, c := range map[string]struct{ said, want Decision }{
+		"allowed": {Decision{Allowed: true, Approval: "a new organisation"}, Decision{Allowed: true, Approval: "a new organisation"}},
+		"denied":  {Decision{Approval: "a new organisation", Text: "no"}, Decision{Reason: "no", Text: "no"}},
+		"long":    {Decision{Allowed: true, Approval: strings.Repeat("x", 3000)}, Decision{Allowed: true, Approval: strings.Repeat("x", 2000) + "..."}},
+	} {
+		own := policyFunc(func(context.Context, *PolicyInput) (Decision, error) { return c.said, nil })
+		d := Evaluate(t.Context(), own, new(PolicyInput), time.Minute)
+		if d.Allowed != c.want.Allowed || d.Approval != c.want.Approval || d.Reason != c.want.Reason {
+			t.Errorf("%s: %+v, want %+v", name, d, c.want)
+		}
+	}
+}

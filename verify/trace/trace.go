@@ -48,13 +48,15 @@ func (s *Step) UnmarshalJSON(data []byte) error {
 
 // The verdicts of a step.
 const (
-	Passed      = "passed"
-	Refused     = "refused"
-	Narrowed    = "narrowed"     // a policy let it pass with less
-	WouldRefuse = "would_refuse" // a policy in shadow
-	Unavailable = "unavailable"  // what had to be asked did not answer
-	Off         = "off"          // the operator has switched it off
-	Unknown     = "unknown"      // not checked here, see the reason
+	Passed   = "passed"
+	Refused  = "refused"
+	Narrowed = "narrowed" // a policy let it pass with less
+	// NeedsApproval is of a policy that let it pass on the condition that an operator approves it.
+	NeedsApproval = "needs_approval"
+	WouldRefuse   = "would_refuse" // a policy in shadow
+	Unavailable   = "unavailable"  // what had to be asked did not answer
+	Off           = "off"          // the operator has switched it off
+	Unknown       = "unknown"      // not checked here, see the reason
 )
 
 // Bounds of a trace.
