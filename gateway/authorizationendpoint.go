@@ -53,10 +53,12 @@ func (q *request) checkAuthorization() error {
 		return err
 	}
 	switch {
-	case client.Status != registry.Active:
+	case !client.Registered():
 		return refusal.New(refusal.MalformedRequest, "authorization_request", "client_id: this client was deleted; register a new one")
 	case client.Suspended:
 		return registry.Suspended()
+	case client.Status != registry.Active:
+		return registry.Awaiting()
 	}
 	return nil
 }

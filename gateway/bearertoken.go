@@ -152,10 +152,12 @@ func (q *request) checkHolder(raw string, bound bool, t authserver.TokenHolder) 
 			q.trace.conclude(notRegistered)
 		case err != nil:
 			return err
-		case client.Status != registry.Active:
+		case !client.Registered():
 			return refusal.New(refusal.InvalidToken, "access_token", "access token: its client was deleted; register a new one")
 		case client.Suspended:
 			return refusal.New(refusal.InvalidToken, "suspended", "access token: the bank has suspended this client, or its software, organisation or directory; ask the bank")
+		case client.Status != registry.Active:
+			return refusal.New(refusal.InvalidToken, registry.RuleApproval, "access token: its client awaits the bank's approval; ask the bank")
 		case !bound:
 			if err := q.bindingForgotten(t.Issued); err != nil {
 				return err

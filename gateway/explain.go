@@ -85,6 +85,7 @@ func (d *registrationRequest) explain(q Question) (complete bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	d.beginApproval()
 	d.request.trace.Unknown("registry", "registry", registryClause,
 		"whether the token or the jti was used before, who is suspended, and what the authorization server would say")
 	return certificate && token, nil

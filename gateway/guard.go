@@ -189,10 +189,12 @@ func withCause(err, cause error) error {
 func (a *authentication) checkClient(c *registry.Client) error {
 	q := a.request
 	switch {
-	case c.Status != registry.Active:
+	case !c.Registered():
 		return refusal.New(refusal.InvalidClient, "client_authentication", "client authentication: this client was deleted; register a new one")
 	case c.Suspended && q.purpose != revocation:
 		return refusal.New(refusal.InvalidClient, "suspended", "client authentication: the bank has suspended this client, or its software, organisation or directory; ask the bank")
+	case c.Status != registry.Active && q.purpose != revocation:
+		return refusal.New(refusal.InvalidClient, registry.RuleApproval, "client authentication: this client awaits the bank's approval; ask the bank")
 	}
 	cert, _ := q.certificate()
 	method, err := q.gateway.authenticator(c, cert)

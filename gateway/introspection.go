@@ -62,11 +62,14 @@ func (q *request) stillActive(held *heldAnswer, form string) (bool, error) {
 		case errors.Is(err, registry.ErrNotFound): // not a client of the registry
 		case err != nil:
 			return false, err
-		case c.Status != registry.Active:
+		case !c.Registered():
 			q.caller.asksForInactive("its client was deleted", c.ClientID)
 			return false, nil
 		case c.Suspended:
 			q.caller.asksForInactive("its client is suspended", c.ClientID)
+			return false, nil
+		case c.Status != registry.Active:
+			q.caller.asksForInactive("its client awaits approval", c.ClientID)
 			return false, nil
 		default:
 			ours = true

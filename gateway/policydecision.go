@@ -24,6 +24,9 @@ func (d *registrationRequest) decided(c *registry.Client, in *registry.Registrat
 			return nil, err
 		}
 		one.Origin = d.origin()
+		if c == nil {
+			d.beginApproval()
+		}
 		d.beginRegistry()
 		made, err := do(one)
 		if !errors.Is(err, registry.ErrSoftwareChanged) {
@@ -59,7 +62,8 @@ func (d *registrationRequest) judgeRegistration(c *registry.Client, in *registry
 			in.Software = software
 		}
 	}
-	return d.judge(policies, operation, c, &look)
+	in.Approval, err = d.judge(policies, operation, c, &look)
+	return err
 }
 
 // judgeRegistered asks the policies of GET and DELETE.
@@ -79,7 +83,8 @@ func (d *registrationRequest) judgeRegistered(operation string, c *registry.Clie
 			return err
 		}
 	}
-	return d.judge(policies, operation, c, &look)
+	_, err = d.judge(policies, operation, c, &look)
+	return err
 }
 
 func (g *Gateway) policiesFor(operation string) (policies []*Policy) {
@@ -95,8 +100,9 @@ func readBy(policies []*Policy, name string) bool {
 	return slices.ContainsFunc(policies, func(p *Policy) bool { return verify.Reads(p.Policy, name) })
 }
 
-// judge asks policies in their order; the first denial ends it.
-func (d *registrationRequest) judge(policies []*Policy, operation string, c *registry.Client, in *verify.PolicyInput) error {
+// judge asks policies in their order; the first denial ends it. approval are those that let a
+// registration in on the condition that an operator approves it.
+func (d *registrationRequest) judge(policies []*Policy, operation string, c *registry.Client, in *verify.PolicyInput) (approval []registry.ApprovalReason, err error) {
 	in.Operation, in.Workspace, in.Now, in.Token = operation, d.options.Workspace.Name, d.now().UTC(), d.token.ForPolicy()
 	in.Remote = d.options.Host.ClientIP(d.request.r)
 	if d.cert != nil {
@@ -110,6 +116,7 @@ func (d *registrationRequest) judge(policies []*Policy, operation string, c *reg
 		switch {
 		case in.Registration == nil:
 			decision.Kind = refusal.AccessDenied // DCR 3.2 has no 400 for GET and DELETE
+			decision.Approval = ""               // there is nothing to approve
 		case decision.Kind == 0:
 			decision.Kind = p.Kind
 		}
@@ -121,11 +128,12 @@ func (d *registrationRequest) judge(policies []*Policy, operation string, c *reg
 		}
 		if err := decision.Error(p.Name, p.Text); err != nil {
 			d.request.note("policy", p.Name)
-			return err
+			return nil, err
 		}
 		if in.Registration != nil {
 			in.Registration.Narrow(decision)
 		}
+		approval = append(approval, approvalOf(p, decision)...)
 	}
-	return nil
+	return approval, nil
 }

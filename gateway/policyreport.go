@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,7 +13,7 @@ import (
 // policyDecisions counts them since the process began, over reloads.
 var policyDecisions = prometheus.NewCounterVec(prometheus.CounterOpts{
 	Name: "caddy_openbanking_dcr_policy_decisions_total",
-	Help: "Decisions of registration policies. mode is enforced or shadow, verdict is allowed, narrowed, denied or failed.",
+	Help: "Decisions of registration policies. mode is enforced or shadow, verdict is allowed, narrowed, approval, denied or failed.",
 }, []string{"workspace", "policy", "mode", "verdict"})
 
 // EventPolicyDenied is the event of a denial, also of one that is only reported.
@@ -25,6 +26,8 @@ func verdict(d verify.Decision) string {
 		return "failed"
 	case !d.Allowed:
 		return "denied"
+	case d.Approval != "":
+		return "approval"
 	case d.Scopes != nil || d.GrantTypes != nil:
 		return "narrowed"
 	}
@@ -70,8 +73,8 @@ func (d *registrationRequest) report(p *Policy, in *verify.PolicyInput, decision
 	softwareID, orgID := text(in.SSA, "software_id"), text(in.SSA, "org_id")
 	attributes := []slog.Attr{slog.String("policy", p.Name), slog.String("mode", mode), slog.String("verdict", said), slog.String("operation", in.Operation),
 		slog.String("support_code", d.request.supportCode()), slog.String("software_id", softwareID), slog.String("org_id", orgID)}
-	if decision.Reason != "" {
-		attributes = append(attributes, slog.String("reason", decision.Reason))
+	if reason := cmp.Or(decision.Reason, decision.Approval); reason != "" {
+		attributes = append(attributes, slog.String("reason", reason))
 	}
 	if decision.Scopes != nil {
 		attributes = append(attributes, slog.Any("scopes", few(decision.Scopes)))
@@ -85,7 +88,7 @@ func (d *registrationRequest) report(p *Policy, in *verify.PolicyInput, decision
 	} else {
 		log.LogAttrs(ctx, slog.LevelInfo, "policy", attributes...)
 	}
-	if said == "narrowed" {
+	if decision.Allowed {
 		return
 	}
 	d.options.Host.Emit(EventPolicyDenied, map[string]any{

@@ -30,6 +30,7 @@ func TestReport(t *testing.T) {
 	}{
 		{"allowed", false, verify.Decision{Allowed: true}, "enforced", "allowed", false, false},
 		{"narrowed", false, verify.Decision{Allowed: true, Scopes: []string{"openid"}}, "enforced", "narrowed", true, false},
+		{"approval", false, verify.Decision{Allowed: true, Approval: "new"}, "enforced", "approval", true, false},
 		{"denied", false, verify.Decision{Reason: "no"}, "enforced", "denied", true, true},
 		{"denied in shadow", true, verify.Decision{Reason: "no"}, "shadow", "denied", true, true},
 		{"failed", true, verify.Decision{Reason: "no", Fault: context.Canceled}, "shadow", "failed", true, true},
@@ -75,6 +76,7 @@ func TestReportLines(t *testing.T) {
 	}{
 		{verify.Decision{Allowed: true, Scopes: []string{"openid"}}, `"level":"INFO",` + line + `"verdict":"narrowed",` + whom + `,"scopes":["openid"]}`},
 		{verify.Decision{Allowed: true, GrantTypes: []string{"x"}}, `"level":"INFO",` + line + `"verdict":"narrowed",` + whom + `,"grant_types":["x"]}`},
+		{verify.Decision{Allowed: true, Approval: "new"}, `"level":"INFO",` + line + `"verdict":"approval",` + whom + `,"reason":"new"}`},
 		{verify.Decision{Reason: "no"}, `"level":"INFO",` + line + `"verdict":"denied",` + whom + `,"reason":"no"}`},
 		{verify.Decision{Reason: "no", Fault: context.Canceled}, `"level":"WARN",` + failed + `"verdict":"failed",` + whom + `,"reason":"no"}`},
 	} {

@@ -110,6 +110,7 @@ func (d *registrationRequest) register() error {
 	d.request.note("client_id", c.ClientID)
 	d.request.note("token_endpoint_auth", c.TokenEndpointAuth())
 	d.warn(c)
+	d.awaits(c)
 	if c.Repeated {
 		d.request.note("reregister", d.options.Workspace.Reregister.Mode)
 		return d.show(http.StatusCreated, c)
@@ -192,6 +193,7 @@ func (d *registrationRequest) update(id string) error {
 	if err != nil {
 		return err
 	}
+	d.awaits(c)
 	d.request.answer(http.StatusOK, d.request.gateway.withRequestClaims(registrationJSON(d.options.Version, c, d.registrationAccess(c), in.Request.Statement.Raw, in.Request.Statement.Claims), in.Request.Claims))
 	return nil
 }

@@ -17,7 +17,7 @@ func (d *registrationRequest) byAccessToken(clientID, raw string) (*registry.Cli
 		return nil, verify.NotYours(err)
 	case err != nil:
 		return nil, err
-	case c.Status != registry.Active || !c.HasAccessToken(raw, d.now()):
+	case !c.Registered() || !c.HasAccessToken(raw, d.now()):
 		return nil, verify.NotYours(errors.New("not a registration access token of this client"))
 	}
 	d.accessToken = raw

@@ -106,8 +106,8 @@ func (d *registrationRequest) spentToken(raw string, refused error) error {
 }
 
 // client finds the client that a management request is about, and only for the
-// client itself: its certificate, its token. It refuses one that is suspended, and a method
-// that is off. Whatever is wrong with the token,
+// client itself: its certificate, its token. It refuses one that is suspended, one that
+// awaits approval and has no registration access token, and a method that is off. Whatever is wrong with the token,
 // the answer is the same, so that nobody learns which ids exist.
 func (d *registrationRequest) client(id string) (*registry.Client, error) {
 	if err := d.certificate(); err != nil {
@@ -139,6 +139,11 @@ func (d *registrationRequest) client(id string) (*registry.Client, error) {
 	}
 	if c.Suspended {
 		return nil, registry.Suspended()
+	}
+	// Of an access token nobody may make use while its client waits, wherever it comes from. A
+	// registration access token is the gateway's own, and good for nothing else.
+	if c.Status != registry.Active && d.accessToken == "" {
+		return nil, registry.Awaiting()
 	}
 	if !slices.Contains(d.options.Methods, d.request.r.Method) {
 		return nil, refusal.New(refusal.AccessDenied, "management", "%s: this server does not let clients do this with their registrations; ask the bank", d.request.r.Method)
@@ -180,7 +185,7 @@ func (d *registrationRequest) byToken(clientID string) (*registry.Client, error)
 		}
 		return nil, err
 	}
-	if c == nil || c.Status != registry.Active {
+	if c == nil || !c.Registered() {
 		return nil, d.endToken(verify.NotYours(errors.New("unknown or deleted client")))
 	}
 	return c, nil
@@ -202,7 +207,7 @@ func (d *registrationRequest) presented(own *registry.Client) (registry.Presente
 	if own != nil && own.Organisation() != "" {
 		p.Organisation = own.Organisation()
 	}
-	if own == nil || own.Status != registry.Active {
+	if own == nil || !own.Registered() {
 		return p, nil
 	}
 	if p.Bridge = own.Bridge; p.Bridge != "" || own.Metadata.TokenEndpointAuthMethod != "tls_client_auth" {

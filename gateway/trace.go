@@ -33,11 +33,12 @@ func (g *Gateway) traces() bool {
 }
 
 // keep keeps what was recorded of a request that a policy in shadow would have refused,
-// and with explain on of one that was refused.
+// and with explain on of one that was refused, or that an operator must approve.
 func (d *registrationRequest) keep(err error) {
 	switch {
 	case d.request.trace.Trace == nil:
 		return
+	case err == nil && d.options.Explain && d.request.trace.Has(trace.NeedsApproval): // who decides may ask why
 	case (err == nil || !d.options.Explain) && (d.request.operation == "read" || !d.request.trace.Has(trace.WouldRefuse)):
 		return // whoever reads often would write over what was refused
 	case err != nil && refusal.From(err).Kind == refusal.TooManyRequests:
@@ -193,14 +194,30 @@ func brief(claims strictjson.Object) map[string]any {
 }
 
 func (d *registrationRequest) concludePolicy(p *Policy, decision verify.Decision) {
-	switch said := verdict(decision); {
-	case said == "narrowed" && p.Shadow:
-		d.request.trace.Conclude(trace.Passed, "would leave "+left(decision))
-	case said == "narrowed":
-		d.request.trace.Conclude(trace.Narrowed, "leaves "+left(decision))
+	narrows := decision.Scopes != nil || decision.GrantTypes != nil
+	switch asks := decision.Approval != ""; {
 	case !decision.Allowed && p.Shadow:
 		d.request.trace.Conclude(trace.WouldRefuse, decision.Reason)
+	case !decision.Allowed, !asks && !narrows:
+	case p.Shadow:
+		d.request.trace.Conclude(trace.Passed, conditions("would demand an approval", "would leave ", decision))
+	case asks:
+		d.request.trace.Conclude(trace.NeedsApproval, conditions("demands an approval", "leaves ", decision))
+	default:
+		d.request.trace.Conclude(trace.Narrowed, conditions("", "leaves ", decision))
 	}
+}
+
+// conditions are those on which a decision lets a registration in.
+func conditions(demands, leaves string, d verify.Decision) string {
+	var parts []string
+	if d.Approval != "" {
+		parts = append(parts, demands+": "+d.Approval)
+	}
+	if d.Scopes != nil || d.GrantTypes != nil {
+		parts = append(parts, leaves+left(d))
+	}
+	return strings.Join(parts, "; ")
 }
 
 // left is what a decision leaves of a registration.
