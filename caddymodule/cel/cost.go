@@ -46,7 +46,7 @@ var estimated = []string{
 	operators.Less, operators.LessEquals, operators.Greater, operators.GreaterEquals, operators.In, operators.Index, operators.Add, operators.Subtract,
 	operators.Negate, operators.OptIndex, operators.OptSelect, "size", "startsWith", "endsWith", "contains", "matches", "duration", "timestamp", "string", "int", "orValue", "hasValue", "value",
 	"getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getHours", "getMinutes", "getSeconds",
-	"allow", "deny", "reject", "scopes", "grants",
+	"allow", "require_approval", "deny", "reject", "scopes", "grants",
 }
 
 // costsLess tells whether every evaluation of an expression costs less than a limit.

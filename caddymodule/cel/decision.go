@@ -1,6 +1,7 @@
 package cel
 
 import (
+	"cmp"
 	"errors"
 	"reflect"
 
@@ -12,7 +13,7 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
-// decision is the type of what allow, deny and reject give.
+// decision is the type of what allow, require_approval, deny and reject give.
 var decisionType = celgo.OpaqueType("decision")
 
 type decision struct{ verify.Decision }
@@ -37,6 +38,7 @@ func (d decision) Value() any            { return d.Decision }
 //	allow()                     lets the registration in
 //	deny(text)                  refuses it as unapproved_software_statement, text is told to the TPP
 //	reject(text)                refuses it as invalid_client_metadata
+//	require_approval(reason)    lets it in when an operator has approved it, who reads the reason
 //	<decision>.scopes(list)     allows it with no other scopes than these
 //	<decision>.grants(list)     allows it with no other grant types than these
 func decisions() []celgo.EnvOption {
@@ -70,6 +72,13 @@ func decisions() []celgo.EnvOption {
 		}))),
 		celgo.Function("deny", celgo.Overload("deny_string", []*celgo.Type{celgo.StringType}, decisionType, denial(refusal.UnapprovedSoftwareStatement))),
 		celgo.Function("reject", celgo.Overload("reject_string", []*celgo.Type{celgo.StringType}, decisionType, denial(refusal.InvalidClientMetadata))),
+		celgo.Function("require_approval", celgo.Overload("require_approval_string", []*celgo.Type{celgo.StringType}, decisionType, celgo.UnaryBinding(func(reason ref.Val) ref.Val {
+			s, ok := reason.(types.String)
+			if !ok {
+				return types.MaybeNoSuchOverloadErr(reason)
+			}
+			return decision{verify.Decision{Allowed: true, Approval: cmp.Or(string(s), "the policy gives no reason")}}
+		}))),
 		celgo.Function("scopes", celgo.MemberOverload("decision_scopes_list", []*celgo.Type{decisionType, list}, decisionType,
 			narrow(func(d *verify.Decision, names []string) { d.Scopes = names }))),
 		celgo.Function("grants", celgo.MemberOverload("decision_grants_list", []*celgo.Type{decisionType, list}, decisionType,

@@ -12,7 +12,7 @@ func TestFaultsInExpressions(t *testing.T) {
 		variables   = "\nthe names are operation, request, ssa, registration, certificate, token, client, software, workspace, remote, now"
 		certificate = "\nthe names of certificate are ca_spki, common_name, issuer, nca_id, nca_name, not_after, not_before, organization_identifier, psd2_roles, qwac, serial, subject, thumbprint"
 		token       = "\nthe names of token are claims, client_id, scopes"
-		must        = `; it must give true or false, or what allow(), deny(text) or reject(text) give: a comparison is missing, like == true or == "Active"`
+		must        = `; it must give true or false, or what allow(), require_approval(reason), deny(text) or reject(text) give: a comparison is missing, like == true or == "Active"`
 	)
 	for expression, want := range map[string]string{
 		// Names.

@@ -18,7 +18,7 @@ func init() {
 // Policy is one expression in CEL. It is checked when the configuration is loaded, and
 // then asked with every registration.
 type Policy struct {
-	// Expression gives true or false, or what allow(), deny(text) and reject(text)
+	// Expression gives true or false, or what allow(), require_approval(reason), deny(text) and reject(text)
 	// give. Either it or File is required.
 	Expression string `json:"expression,omitempty"`
 	// File holds the expression. It is read again when it changes. Placeholders may be used.

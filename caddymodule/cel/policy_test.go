@@ -1,6 +1,7 @@
 package cel
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -66,6 +67,7 @@ func TestVerdicts(t *testing.T) {
 		`deny("no")`:                              false,
 		`ssa.org_status == "Active" ? allow() : deny("organisation not active")`: true,
 		`allow().scopes(["openid"])`: true,
+		`ssa.org_id == "known" ? allow() : require_approval("new: " + ssa.org_id)`: true,
 	} {
 		t.Run(expression, func(t *testing.T) {
 			d := verify.Evaluate(t.Context(), load(t, expression), input(t), time.Minute)
@@ -184,6 +186,23 @@ func TestSourceErrors(t *testing.T) {
 	for _, p := range []*Policy{{}, {Expression: "true", File: "x"}, {File: "none.cel"}, {File: "{env.NOT_SET}"}} {
 		if err := p.Provision(caddy.Context{}); err == nil {
 			t.Errorf("%+v: got it loaded, want an error", p)
+		}
+	}
+}
+
+// TestRequireApproval: a policy may let a registration in on the condition that an operator
+// approves it, and leave out of it what the operator need not look at.
+func TestRequireApproval(t *testing.T) {
+	for expression, want := range map[string]verify.Decision{
+		`require_approval("new: " + ssa.org_id)`:                     {Allowed: true, Approval: "new: org"},
+		`require_approval("")`:                                       {Allowed: true, Approval: "the policy gives no reason"},
+		`require_approval("Zürich").scopes(["openid"])`:              {Allowed: true, Approval: "Zürich", Scopes: []string{"openid"}},
+		`ssa.org_id == "org" ? allow() : require_approval("new")`:    {Allowed: true},
+		`ssa.org_id == "org" ? deny("no") : require_approval("new")`: {Text: "no", Reason: `deny (line 1): ssa.org_id == "org" is true (line 1); it tells the TPP: no`},
+	} {
+		d := verify.Evaluate(t.Context(), load(t, expression), input(t), time.Minute)
+		if d.Allowed != want.Allowed || d.Approval != want.Approval || d.Reason != want.Reason && !d.Allowed || !slices.Equal(d.Scopes, want.Scopes) || d.Fault != nil {
+			t.Errorf("%s: %+v, want %+v", expression, d, want)
 		}
 	}
 }

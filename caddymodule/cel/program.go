@@ -114,7 +114,7 @@ func compile(where place, limit uint64) (*program, error) {
 		if t.IsExactType(celgo.DynType) {
 			gives = "the value of a claim"
 		}
-		return nil, fmt.Errorf("%s: the expression gives %s; it must give true or false, or what allow(), deny(text) or reject(text) give: a comparison is missing, like == true or == \"Active\"", where.begin(), gives)
+		return nil, fmt.Errorf("%s: the expression gives %s; it must give true or false, or what allow(), require_approval(reason), deny(text) or reject(text) give: a comparison is missing, like == true or == \"Active\"", where.begin(), gives)
 	}
 	p := &program{root: checked.NativeRep().Expr(), info: checked.NativeRep().SourceInfo(), first: where.line, reads: map[string]bool{}}
 	for _, r := range checked.NativeRep().ReferenceMap() {
