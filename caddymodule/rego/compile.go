@@ -30,9 +30,10 @@ const answer = "answer"
 
 // The rules that decide.
 const (
-	ruleDeny   = "deny"
-	ruleAllow  = "allow"
-	ruleNarrow = "narrow"
+	ruleDeny    = "deny"
+	ruleAllow   = "allow"
+	ruleNarrow  = "narrow"
+	ruleApprove = "require_approval"
 )
 
 func compile(ctx context.Context, s *sources, path ast.Ref) (*program, error) {
@@ -145,10 +146,10 @@ func all(faults ast.Errors) error {
 	return errors.New(strings.Join(slices.Compact(lines), "\n"))
 }
 
-// question asks for [[deny], [allow], [narrow]]: what is undefined is in no array.
+// question asks for [[deny], [allow], [narrow], [require_approval]]: what is undefined is in no array.
 func question(path ast.Ref, has map[string]bool) ast.Body {
-	parts := []*ast.Term{ast.ArrayTerm(), ast.ArrayTerm(), ast.ArrayTerm()}
-	for i, name := range []string{ruleDeny, ruleAllow, ruleNarrow} {
+	parts := []*ast.Term{ast.ArrayTerm(), ast.ArrayTerm(), ast.ArrayTerm(), ast.ArrayTerm()}
+	for i, name := range []string{ruleDeny, ruleAllow, ruleNarrow, ruleApprove} {
 		if has[name] {
 			rule := ast.NewTerm(path.Append(ast.StringTerm(name)))
 			parts[i] = ast.ArrayComprehensionTerm(ast.VarTerm("x"), ast.NewBody(ast.Equality.Expr(ast.VarTerm("x"), rule)))

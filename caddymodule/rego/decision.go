@@ -13,7 +13,7 @@ import (
 // decision is what the rules say, which question asked for.
 func (p *program) decision(answer any) (verify.Decision, error) {
 	parts, ok := answer.([]any)
-	if !ok || len(parts) != 3 {
+	if !ok || len(parts) != 4 {
 		return verify.Decision{}, fmt.Errorf("answers %v", answer)
 	}
 	deny, allow, narrow := only(parts[0]), only(parts[1]), only(parts[2])
@@ -28,7 +28,32 @@ func (p *program) decision(answer any) (verify.Decision, error) {
 	case p.allows && allow != true:
 		return verify.Decision{Reason: fmt.Sprintf("allow is %s, not true", kindOf(allow))}, nil
 	}
-	return narrowed(narrow)
+	d, err := narrowed(narrow)
+	if err == nil {
+		d.Approval, err = approval(only(parts[3]))
+	}
+	if err != nil {
+		return verify.Decision{}, err
+	}
+	return d, nil
+}
+
+// approval is why an operator must approve what is allowed, empty for none.
+func approval(rule any) (string, error) {
+	elements, ok := rule.([]any)
+	if !ok && rule != nil {
+		return "", fmt.Errorf("require_approval is %s, not a set", kindOf(rule))
+	}
+	var reasons []string
+	for _, element := range elements {
+		reason, ok := element.(string)
+		if !ok || reason == "" {
+			return "", fmt.Errorf("require_approval holds %s; its elements must be strings that are not empty", kindOf(element))
+		}
+		reasons = append(reasons, reason)
+	}
+	slices.Sort(reasons)
+	return strings.Join(reasons, "; "), nil
 }
 
 // only is what an array of at most one holds.

@@ -4,18 +4,20 @@
 //
 // # What a policy says
 //
-// Its package (openbanking_dcr, unless told otherwise) has at least one of two rules:
+// Its package (openbanking_dcr, unless told otherwise) has at least one of three rules:
 //
 //	deny contains "the organisation is not active" if input.ssa.org_status != "Active"
 //	deny contains {"text": "...", "reason": "...", "code": "invalid_client_metadata"} if ...
 //	allow if ...
+//	require_approval contains "an organisation that we do not know" if ...
 //
 // It denies if deny holds anything, or if there is an allow that is not true. An element
 // of deny is the text that the TPP is told, or an object with the text, a reason for
 // operators, and the code: unapproved_software_statement, which is the default, or
 // invalid_client_metadata. Of several, in the order of their texts, the first is told;
 // the reason has all. A rule narrow may be an object of scopes and grant_types, arrays or
-// sets of strings: all that an allowed registration keeps of those it asks for.
+// sets of strings: all that an allowed registration keeps of those it asks for. If
+// require_approval holds anything, an operator must approve what is allowed, and reads it.
 //
 // # What it may read
 //

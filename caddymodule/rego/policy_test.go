@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -313,6 +314,35 @@ func BenchmarkDecide(b *testing.B) {
 	for b.Loop() {
 		if d := verify.Evaluate(b.Context(), p, in, time.Minute); !d.Allowed {
 			b.Fatal(d)
+		}
+	}
+}
+
+// TestRequireApproval: a policy may let a registration in on the condition that an operator
+// approves it. A denial wins over that, and a claim that is missing denies.
+func TestRequireApproval(t *testing.T) {
+	for text, want := range map[string]verify.Decision{
+		`require_approval contains "new" if input.ssa.org_id == "org"`:                                                               {Allowed: true, Approval: "new"},
+		`require_approval contains "new" if input.ssa.org_id == "other"`:                                                             {Allowed: true},
+		"require_approval contains \"b\" if true\n\nrequire_approval contains \"a\" if true\n\nnarrow := {\"scopes\": [\"openid\"]}": {Allowed: true, Approval: "a; b", Scopes: []string{"openid"}},
+		"require_approval contains \"new\" if true\n\ndeny contains \"no\" if true":                                                  {Text: "no", Reason: "no"},
+		"require_approval contains \"new\" if true\n\nallow if input.ssa.org_id == \"other\"":                                        {Reason: "allow is undefined"},
+	} {
+		d := verify.Evaluate(t.Context(), load(t, text), input(t), time.Minute)
+		if d.Allowed != want.Allowed || d.Approval != want.Approval || d.Reason != want.Reason || !slices.Equal(d.Scopes, want.Scopes) || d.Fault != nil {
+			t.Errorf("%s: %+v, want %+v", text, d, want)
+		}
+	}
+	for _, text := range []string{
+		`require_approval contains "new" if input.ssa.absent == "x"`, `require_approval contains 7 if true`, `require_approval contains "" if true`,
+	} {
+		if d := verify.Evaluate(t.Context(), load(t, text), input(t), time.Minute); d.Allowed || d.Fault == nil {
+			t.Errorf("%s: %+v, want a fault", text, d)
+		}
+	}
+	for _, text := range []string{`require_approval := true`, `require_approval if true`, `require_approval.x contains "a" if true`} {
+		if _, err := provisioned(t, text); err == nil || !strings.Contains(err.Error(), "require_approval must be a set") {
+			t.Errorf("%s: %v, want that it must be a set", text, err)
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 // decides is the rule that decides to which a rule belongs, in whatever package it is
 // written; empty for others.
 func decides(r *ast.Rule, path ast.Ref) string {
-	for _, name := range []string{ruleDeny, ruleAllow, ruleNarrow} {
+	for _, name := range []string{ruleDeny, ruleAllow, ruleNarrow, ruleApprove} {
 		if r.Ref().HasPrefix(path.Append(ast.StringTerm(name))) {
 			return name
 		}
@@ -46,12 +46,12 @@ func decisive(s *sources, modules map[string]*ast.Module, path ast.Ref) (map[str
 	if err := all(faults); err != nil {
 		return nil, err
 	}
-	if !has[ruleDeny] && !has[ruleAllow] {
+	if !has[ruleDeny] && !has[ruleAllow] && !has[ruleApprove] {
 		there := "nothing"
 		if len(others) > 0 {
 			there = strings.Join(slices.Sorted(maps.Keys(others)), ", ")
 		}
-		return nil, fmt.Errorf("%s: package %s has neither deny nor allow; there is %s", s.from, strings.TrimPrefix(path.String(), "data."), there)
+		return nil, fmt.Errorf("%s: package %s has neither deny nor allow nor require_approval; there is %s", s.from, strings.TrimPrefix(path.String(), "data."), there)
 	}
 	return has, nil
 }
@@ -63,6 +63,8 @@ func form(name string, r *ast.Rule, below bool) string {
 		return name + " must not be a function"
 	case name == ruleDeny && (!set || below):
 		return `deny must be a set: deny contains "text" if ...`
+	case name == ruleApprove && (!set || below):
+		return `require_approval must be a set: require_approval contains "reason" if ...`
 	case name == ruleAllow && (set || below):
 		return "allow must be true or false: allow if ..."
 	case name == ruleNarrow && set:
