@@ -29,6 +29,7 @@ import (
 //	rate_limit                  off | <requests> <duration>
 //	fair_share                  off
 //	reregister                  allow|return|update|reject [<duration>]
+//	approval                    manual [registrations|changes]
 //	registration_access_token   { ttl <duration>; rotate }
 //	answer_request_claims
 //	registration                off
@@ -82,6 +83,9 @@ func (h *Handler) rulesWord(d *caddyfile.Dispenser) error {
 	case "reregister":
 		h.Reregister = new(Reregister)
 		return h.Reregister.unmarshal(d)
+	case "approval":
+		h.Approval = new(Approval)
+		return h.Approval.unmarshal(d)
 	case "registration_access_token":
 		h.RegistrationAccessToken = new(RegistrationAccessToken)
 		return h.RegistrationAccessToken.unmarshal(d)

@@ -80,6 +80,9 @@ type Handler struct {
 	// Reregister is what a POST does that repeats one. Default: it makes another client.
 	Reregister *Reregister `json:"reregister,omitempty"`
 
+	// Approval has an operator approve clients. Default: none must.
+	Approval *Approval `json:"approval,omitempty"`
+
 	// RegistrationAccessToken offers registration access tokens (RFC 7592). Default:
 	// off, clients manage their registrations with tokens of the AS.
 	RegistrationAccessToken *RegistrationAccessToken `json:"registration_access_token,omitempty"`
@@ -180,7 +183,7 @@ func (h *Handler) workspace() registry.Workspace {
 	ws := registry.Workspace{
 		Name: h.Workspace, Provisioner: h.as, Reregister: h.reregister(), AccessTokens: h.RegistrationAccessToken.accessTokens(),
 		AuditRetention: time.Duration(h.AuditRetention), FairShareOff: h.FairShare == "off",
-		StatementRollback: h.StatementRollback == "allow",
+		StatementRollback: h.StatementRollback == "allow", Approval: h.approval(),
 	}
 	h.StoreShare.attach(&ws)
 	h.reviews(&ws)

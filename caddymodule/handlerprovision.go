@@ -50,6 +50,7 @@ func (h *Handler) provision(ctx caddy.Context) (err error) {
 	if err := h.checkSecretMethods(); err != nil {
 		return err
 	}
+	h.warnOfApproval()
 	if err := h.checkSite(ctx); err != nil {
 		return err
 	}
@@ -104,7 +105,7 @@ func (h *Handler) checkWords() error {
 	if h.Explain != "" && h.Explain != "on" {
 		return fmt.Errorf("explain %q: must be on, or left out", h.Explain)
 	}
-	return errors.Join(h.RequestHeaders.check(), h.checkSwitches(), h.checkProtections(), h.checkProxies(), h.checkReregister(), h.checkAuditRetention(), h.StoreShare.check(), h.AccessToken.check(), h.Unguarded.check(), h.Revocation.check(), h.RegistrationAccessToken.check(), h.ClientReview.check())
+	return errors.Join(h.RequestHeaders.check(), h.checkSwitches(), h.checkProtections(), h.checkProxies(), h.checkReregister(), h.Approval.check(), h.checkAuditRetention(), h.StoreShare.check(), h.AccessToken.check(), h.Unguarded.check(), h.Revocation.check(), h.RegistrationAccessToken.check(), h.ClientReview.check())
 }
 
 func (h *Handler) provisionRequestRules(ctx caddy.Context) error {

@@ -99,6 +99,16 @@ func (c *caddyHost) Emit(event string, data map[string]any) {
 	c.events.Emit(c.ctx, event, data)
 }
 
+// Emit tells whoever listens of an event that no request of a TPP has brought about.
+func (a *App) Emit(event string, data map[string]any) {
+	host, err := newCaddyHost(a.ctx)
+	if err != nil {
+		a.log.Error("cannot emit an event", slog.String("event", event), slog.Any("error", err))
+		return
+	}
+	host.Emit(event, data)
+}
+
 func (*caddyHost) LogsAccess(r *http.Request) bool {
 	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	return ok && server.Logs != nil

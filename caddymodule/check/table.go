@@ -53,6 +53,7 @@ var Checks = []Check{
 	{"known-clients-missing", Note, false, "the bank's own clients are not named for the time after a restore", in(knownClientsMissing)},
 	{"other-bodies", Warning, false, "bodies that are no forms pass", nil},
 	{"client-secrets", Warning, false, "clients may authenticate with secrets", nil},
+	{"approval-without-access-token", Note, false, "clients that await approval cannot manage their registrations", nil},
 
 	// The authorization server (AS), as configured.
 	{"introspection-client-missing", Warning, false, "the gateway has no client at the AS", in(introspectionMissing)},
