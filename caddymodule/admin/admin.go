@@ -80,6 +80,8 @@ var routes = []route{
 	{method: "GET", path: "clients/{client_id}", run: (*call).client},
 	{method: "POST", path: "clients/{client_id}/suspend", run: (*call).suspendClient, body: true},
 	{method: "POST", path: "clients/{client_id}/resume", run: (*call).resumeClient, body: true, fourEyes: registry.FourEyesResume},
+	{method: "POST", path: "clients/{client_id}/approve", run: (*call).approveClient, body: true, fourEyes: registry.FourEyesApprove},
+	{method: "POST", path: "clients/{client_id}/refuse", run: (*call).refuseClient, body: true, fourEyes: registry.FourEyesDelete},
 	{method: "POST", path: "clients/{client_id}/delete", run: (*call).deleteClient, body: true, fourEyes: registry.FourEyesDelete},
 	{method: "POST", path: "clients/{client_id}/rotate_secret", run: (*call).rotateClientSecret, body: true},
 	{method: "GET", path: "software/{id}", run: of(registry.SuspendSoftware, (*call).holder)},
@@ -166,7 +168,7 @@ func withStatus(err error) error {
 		errors []error
 	}{
 		{http.StatusNotFound, []error{registry.ErrNotFound}},
-		{http.StatusConflict, []error{registry.ErrNative, registry.ErrNoNewSecret, registry.ErrCannotCheck, registry.ErrNoEpoch, registry.ErrAtWork, registry.ErrNotAttached, registry.ErrPassRunning, registry.ErrNoPass, registry.ErrSameOperator}},
+		{http.StatusConflict, []error{registry.ErrNative, registry.ErrNoNewSecret, registry.ErrNotAwaiting, registry.ErrUnsettled, registry.ErrCannotCheck, registry.ErrNoEpoch, registry.ErrAtWork, registry.ErrNotAttached, registry.ErrPassRunning, registry.ErrNoPass, registry.ErrSameOperator}},
 		{http.StatusBadRequest, []error{registry.ErrCursor, registry.ErrFilter}},
 		{http.StatusPreconditionFailed, []error{registry.ErrChanged}},
 		{http.StatusForbidden, []error{registry.ErrNotAuthenticated}},

@@ -12,7 +12,7 @@ func (c *call) askForClients() (any, error) {
 			lost = append(lost, clientID)
 		}
 		return err
-	}, func(client *registry.Client) bool { return client.Status == registry.Active })
+	}, func(client *registry.Client) bool { return client.Registered() })
 	if err != nil {
 		return nil, err
 	}

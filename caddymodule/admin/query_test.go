@@ -32,7 +32,7 @@ var good = map[string]struct{ query, body string }{
 	"GET status":       {},
 	"GET trust":        {query: workspace + "&kind=unused&limit=5"}, "POST trust/check": {workspace, change},
 	"GET clients": {query: workspace + "&label=DCR&status=active&suspended=false&name=x&registered_after=2026-01-31T00:00:00Z&last_used_after=2026-01-31T00:00:00Z&last_used_before=2026-01-31T00:00:00Z&limit=7"}, "GET clients/{client_id}": {query: workspace},
-	"POST clients/{client_id}/suspend": {workspace, change}, "POST clients/{client_id}/resume": {workspace, change}, "POST clients/{client_id}/delete": {workspace, change}, "POST clients/{client_id}/rotate_secret": {workspace, change},
+	"POST clients/{client_id}/suspend": {workspace, change}, "POST clients/{client_id}/resume": {workspace, change}, "POST clients/{client_id}/approve": {workspace, change}, "POST clients/{client_id}/refuse": {workspace, change}, "POST clients/{client_id}/delete": {workspace, change}, "POST clients/{client_id}/rotate_secret": {workspace, change},
 	"GET software/{id}": {query: workspace}, "POST software/{id}/suspend": {workspace, change}, "POST software/{id}/resume": {workspace, change},
 	"GET organisations/{id}": {query: workspace}, "POST organisations/{id}/suspend": {workspace, change}, "POST organisations/{id}/resume": {workspace, change},
 	"GET directories/{id}": {query: workspace}, "POST directories/{id}/suspend": {workspace, change}, "POST directories/{id}/resume": {workspace, change},
@@ -51,6 +51,10 @@ func startWith(t *testing.T, admin, options string) {
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	text := `{
 	` + admin + `
+	events {
+		on openbanking_dcr_approved admin_test_hears
+		on openbanking_dcr_refused admin_test_hears
+	}
 	log {
 		output discard
 	}

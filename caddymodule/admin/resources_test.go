@@ -377,7 +377,7 @@ func TestStatus(t *testing.T) {
 func TestClientFilters(t *testing.T) {
 	s := newStage(t, 2)
 	for query, says := range map[string]string{
-		"label=CIBA": "label: the only one is DCR", "status=pending": "status is active or deleting", "suspended=1": "suspended: true or false", "suspended=TRUE": "suspended: true or false",
+		"label=CIBA": "label: the only one is DCR", "status=pending": "status is active, awaiting_approval or deleting", "suspended=1": "suspended: true or false", "suspended=TRUE": "suspended: true or false",
 		"dn=nobody": "dn: ", "name=%ff": "name is not UTF-8", "org_id=" + strings.Repeat("x", 1025): "longer than 1024 bytes",
 		"registered_after=yesterday": "registered_after: a time like", "registered_before=0001-01-01T00:00:00Z": "registered_before: a time like",
 		"certificate_expires_before=2026-01-31": "certificate_expires_before: a time like", "cursor=x": "the cursor is of another list", "sort=name": "unknown parameter", "limit=0": "limit: a number",

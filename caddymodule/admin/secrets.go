@@ -22,7 +22,7 @@ func (c *call) rotateSecrets() (any, error) {
 			rotated++
 		}
 		return err
-	}, func(client *registry.Client) bool { return client.Bridge != "" && client.Status == registry.Active })
+	}, func(client *registry.Client) bool { return client.Bridge != "" && client.Registered() })
 	if err != nil {
 		return nil, err
 	}
