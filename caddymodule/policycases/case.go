@@ -65,7 +65,7 @@ func (c *Case) complete(d *document) error {
 // The members of want, and those that nothing is compared with if the decision is another.
 var (
 	ofDenials = []string{"code", "text", "reason"}
-	ofAllowed = []string{"scopes", "grant_types"}
+	ofAllowed = []string{"approval", "scopes", "grant_types"}
 	wants     = slices.Concat([]string{"allowed", "fault"}, ofDenials, ofAllowed)
 )
 

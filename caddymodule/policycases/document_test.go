@@ -28,7 +28,7 @@ func TestFaultsOfFiles(t *testing.T) {
 		"unknown member": {`{"chnge": {}}`, "", `cases/one.json:1:2: a case has no member "chnge": there are base, change, want`},
 		"capitals":       {`{"Want": {}}`, "", `cases/one.json:1:2: a case has no member "Want": there are base, change, want`},
 		"twice":          {"{\n  \"want\": {}, \"want\": {}}", "", `cases/one.json:2:15: a case has "want" twice`},
-		"unknown want":   {`{"want": {"alowed": true}}`, "", `cases/one.json:1:11: want has no member "alowed": there are allowed, code, text, reason, fault, scopes, grant_types`},
+		"unknown want":   {`{"want": {"alowed": true}}`, "", `cases/one.json:1:11: want has no member "alowed": there are allowed, code, text, reason, fault, approval, scopes, grant_types`},
 		"want":           {`{"want": true}`, "", `cases/one.json:1:10: want must be an object`},
 		"want.scopes":    {`{"want": {"scopes": "openid"}}`, "", `cases/one.json:1:21: want.scopes must be a list of texts`},
 		"want.allowed":   {`{"want": {"allowed": "yes"}}`, "", `cases/one.json:1:22: want.allowed must be true or false`},

@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
-// Want is a decision. What is left out is not looked at, except Allowed.
+// Want is a decision. What is left out is not looked at, except Allowed, Fault and Approval.
 type Want struct {
 	Allowed bool `json:"allowed"`
 	// Code and Text are what the TPP is told by the policy itself: not by the words of its
@@ -22,6 +22,9 @@ type Want struct {
 	Reason string `json:"reason"`
 	// Fault: the policy cannot decide this input.
 	Fault bool `json:"fault"`
+	// Approval is a part of the reason why an operator must approve what is allowed; empty
+	// where none must.
+	Approval string `json:"approval"`
 	// Scopes and GrantTypes are what is left of the registration.
 	Scopes     []string `json:"scopes"`
 	GrantTypes []string `json:"grant_types"`
@@ -37,6 +40,9 @@ func (w *Want) holds(d verify.Decision, in *verify.PolicyInput) error {
 	}
 	if failed := d.Fault != nil; failed != w.Fault {
 		differs("fault", failed, w.Fault)
+	}
+	if (d.Approval == "") != (w.Approval == "") || !strings.Contains(d.Approval, w.Approval) {
+		differs("approval", d.Approval, w.Approval)
 	}
 	textTold := false
 	if err := d.Error("", ""); err != nil {

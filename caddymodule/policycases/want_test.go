@@ -28,6 +28,9 @@ func TestFailures(t *testing.T) {
 		"reason":        {`operation == "x"`, `{"reason": "line 2"}`, `reason is "operation == \"x\" is false (line 1)", without "line 2"`},
 		"allowed":       {`deny("go away")`, `{"allowed": true}`, `allowed is false, not true; the reason: deny (line 1); it tells the TPP: go away`},
 		"both":          {`operation == "x"`, `{"fault": true, "reason": "line 2"}`, `fault is false, not true; reason is "operation == \"x\" is false (line 1)", without "line 2"`},
+		"approval":      {`require_approval("new here")`, `{"allowed": true, "approval": "old"}`, `approval is "new here", not "old"`},
+		"no approval":   {`allow()`, `{"allowed": true, "approval": "new"}`, `approval is "", not "new"`},
+		"an approval":   {`require_approval("new")`, `{"allowed": true}`, `approval is "new", not ""`},
 		"scopes":        {`allow().scopes(["a", "b"])`, `{"allowed": true, "scopes": ["b"]}`, `scopes is ["a","b"], not ["b"]`},
 	} {
 		t.Run(name, func(t *testing.T) {
