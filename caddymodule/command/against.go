@@ -64,7 +64,7 @@ func (a *against) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	total, refused, undecided := 0, 0, 0
+	total, refused, approvals, undecided := 0, 0, 0, 0
 	for cursor := ""; ; {
 		page, err := registrations(c.Context(), api, a.workspace, cursor)
 		if err != nil {
@@ -75,6 +75,8 @@ func (a *against) run(c *cobra.Command) error {
 			switch verdict {
 			case "refused":
 				refused++
+			case "approval":
+				approvals++
 			case "undecided":
 				undecided++
 			}
@@ -93,7 +95,11 @@ func (a *against) run(c *cobra.Command) error {
 			break
 		}
 	}
-	if _, err := fmt.Fprintf(c.OutOrStdout(), "%d of %d registrations would be refused, %d cannot be decided\n", refused, total, undecided); err != nil {
+	summary := fmt.Sprintf("%d of %d registrations would be refused, %d cannot be decided", refused, total, undecided)
+	if approvals > 0 {
+		summary += fmt.Sprintf(", %d would need an approval", approvals)
+	}
+	if _, err := fmt.Fprintln(c.OutOrStdout(), summary); err != nil {
 		return err
 	}
 	var parts []string
@@ -132,6 +138,8 @@ func (a *against) ask(ctx context.Context, policy verify.Policy, in *verify.Poli
 	}
 	d := verify.Evaluate(ctx, policy, in, verify.DefaultPolicyTime*20)
 	switch {
+	case d.Allowed && d.Approval != "":
+		return "approval", d.Approval
 	case d.Allowed:
 		return "", ""
 	case d.Fault != nil && in.Token == nil && verify.Reads(policy, "token"):

@@ -37,6 +37,7 @@ func TestAgainst(t *testing.T) {
 		"token":       {`token.client_id == "a"`, " (the policy reads token, and tokens are not kept)\n", "2 registrations cannot be decided"},
 		"certificate": {`certificate.qwac`, " (the policy reads certificate, and that of this old registration was not kept)\n0 of 2 registrations would be refused, 1 cannot be decided\n", "1 registration cannot be decided"},
 		"both":        {`!certificate.qwac`, "1 of 2 registrations would be refused, 1 cannot be decided\n", "1 registration would be refused, 1 registration cannot be decided"},
+		"approval":    {`require_approval("new")`, ": new\n0 of 2 registrations would be refused, 0 cannot be decided, 2 would need an approval\n", ""},
 		"claim":       {`ssa.x == 1`, "2 of 2 registrations would be refused, 0 cannot be decided\n", "2 registrations would be refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
