@@ -578,3 +578,18 @@ func TestDeletionOfAWaitingClient(t *testing.T) {
 		x.status(c.ClientID, registry.Deleted)
 	})
 }
+
+// TestTrustOfAWaitingClient: what speaks against a client is known before an operator decides.
+func TestTrustOfAWaitingClient(t *testing.T) {
+	t.Parallel()
+	run(t, true, func(x *fixture) {
+		x.ws.Approval = registry.ApprovalRegistrations
+		x.looking(&checker{find: finds(registry.KeyRevoked)}, func(ws *registry.Workspace) { ws.SuspendLostTrust = true })
+		c := x.register(request("jti1", ""))
+		x.pass()
+		if got := x.found(registry.KeyRevoked); len(got) != 1 || len(x.stopped([]string{c.ClientID})) != 1 {
+			t.Errorf("found %q, want the client, suspended", got)
+		}
+		x.status(c.ClientID, registry.AwaitingApproval)
+	})
+}

@@ -103,7 +103,7 @@ func (r *Registry) suspendByRule(ctx context.Context, ws *Workspace, c *Client, 
 	err = r.store.Update(ctx, func(w Writer) error {
 		done = false
 		now, err := loadClient(w, ws.Name, c.ID)
-		if errors.Is(err, ErrNotFound) || err == nil && now.Status != Active {
+		if errors.Is(err, ErrNotFound) || err == nil && !now.Registered() {
 			return nil
 		}
 		if err == nil && found[i].Kind == Unused {

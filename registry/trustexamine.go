@@ -18,7 +18,7 @@ func (p *passing) examine(ctx context.Context, id string) error {
 	var registered *verify.PolicyCertificate
 	var before []Finding
 	err := p.r.store.View(ctx, func(v Reader) (err error) {
-		if c, err = loadClient(v, p.ws.Name, id); err != nil || c.Status != Active {
+		if c, err = loadClient(v, p.ws.Name, id); err != nil || !c.Registered() {
 			return err
 		}
 		if c.Use, err = p.r.useOf(v, c); err != nil {
@@ -36,7 +36,7 @@ func (p *passing) examine(ctx context.Context, id string) error {
 		return err
 	})
 	switch {
-	case errors.Is(err, ErrNotFound), err == nil && c.Status != Active:
+	case errors.Is(err, ErrNotFound), err == nil && !c.Registered():
 		return nil // deleted meanwhile
 	case err != nil:
 		return err
