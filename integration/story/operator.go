@@ -15,14 +15,14 @@ var adminClient = &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transp
 
 // Operator asks the gateway's admin API.
 func (s *Stage) Operator(ctx context.Context, method, call, body string) (status int, answer []byte, err error) {
-	status, _, answer, err = s.operator(ctx, method, call, body, "")
+	status, _, answer, err = s.OperatorWithTag(ctx, method, call, body, "")
 	return status, answer, err
 }
 
 // Change makes a change of a resource of the admin API, clients/<client_id> for instance, as it
 // is now. resource is percent-encoded.
 func (s *Stage) Change(ctx context.Context, resource, change, reason string) (status int, answer []byte, err error) {
-	status, tag, answer, err := s.operator(ctx, http.MethodGet, resource, "", "")
+	status, tag, answer, err := s.OperatorWithTag(ctx, http.MethodGet, resource, "", "")
 	if err != nil || status != http.StatusOK {
 		return status, answer, err
 	}
@@ -30,12 +30,13 @@ func (s *Stage) Change(ctx context.Context, resource, change, reason string) (st
 	if err != nil {
 		return 0, nil, err
 	}
-	status, _, answer, err = s.operator(ctx, http.MethodPost, resource+"/"+change, string(body), tag)
+	status, _, answer, err = s.OperatorWithTag(ctx, http.MethodPost, resource+"/"+change, string(body), tag)
 	return status, answer, err
 }
 
-// operator sends If-Match where there is a tag.
-func (s *Stage) operator(ctx context.Context, method, call, body, match string) (status int, tag string, answer []byte, err error) {
+// OperatorWithTag is Operator that sends If-Match where match is an entity tag. tag is that of
+// the answer.
+func (s *Stage) OperatorWithTag(ctx context.Context, method, call, body, match string) (status int, tag string, answer []byte, err error) {
 	r, err := http.NewRequestWithContext(ctx, method, "http://"+s.admin+"/openbanking_dcr/"+call, strings.NewReader(body))
 	if err != nil {
 		return 0, "", nil, err
