@@ -1,7 +1,9 @@
 package command
 
 import (
+	"cmp"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -55,5 +57,17 @@ func auditRow(e registry.AuditEntry) []string {
 	case e.Directory != "":
 		about = "directory " + e.Directory
 	}
-	return []string{timeText(e.At), e.Change, about, e.OrgID, e.Operator.Name, e.Reason}
+	return []string{timeText(e.At), e.Change, about, e.OrgID, e.Operator.Name, cmp.Or(e.Reason, approvalText(e.Approval))}
+}
+
+// approvalText is why a client awaits approval.
+func approvalText(reasons []registry.ApprovalReason) string {
+	var parts []string
+	for _, r := range reasons {
+		if r.Policy != "" {
+			r.Reason = "policy " + r.Policy + ": " + r.Reason
+		}
+		parts = append(parts, r.Reason)
+	}
+	return strings.Join(parts, "; ")
 }

@@ -35,6 +35,17 @@ until it is resumed. Nothing is deleted.`,
 directory stay.`,
 		}),
 		client.changing(resourceChange{
+			action: "approve", short: "Approves a client that awaits it", undoable: true, seen: true, done: "approved client",
+			long: `Approves a client that awaits it, as you have seen it: --etag is what show prints. If the
+client has changed since, nothing is done. A client that is suspended stays suspended.`,
+		}),
+		client.changing(resourceChange{
+			action: "refuse", short: "Refuses a client that awaits approval: deletes it", done: "refused client", also: ", which deletes it here and at the authorization server",
+			long: `Refuses a client that awaits approval: it is deleted here and at the authorization server,
+also if it was approved before and has asked for more since. Its TPP can register again.
+This cannot be undone, so that the command asks for confirmation; --yes is for scripts.`,
+		}),
+		client.changing(resourceChange{
 			action: "delete", short: "Deletes a client, at the authorization server too", done: "deleted client", also: ", here and at the authorization server",
 			long: `Deletes a client here, and at the authorization server, at once or as soon as that can be
 reached. Its TPP can register again. This cannot be undone, so that the command asks for

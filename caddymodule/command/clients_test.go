@@ -118,6 +118,36 @@ func TestClientsSuspend(t *testing.T) {
 	}
 }
 
+// TestClientsApprove is for what the operator has seen alone.
+func TestClientsApprove(t *testing.T) {
+	waiting := strings.TrimSuffix(aClient, "}") + `,"history":[{"at":"2026-01-31T00:00:00Z","change":"awaiting_approval","client_id":"c1","approval":[{"reason":"a new registration"},{"policy":"p","reason":"new\u202e"}]}]}`
+	s := newStandIn(t, map[string]http.HandlerFunc{"GET clients/c1": says(200, waiting), "POST clients/c1/approve": says(200, aClient), "POST clients/c1/refuse": says(204, "")})
+	run := func(action string, args ...string) (string, string, int) {
+		s.calls, s.bodies = nil, nil
+		return dcr(t, append([]string{"clients", action, "c1", "--address", s.address, "--reason", "contract"}, args...)...)
+	}
+	if _, stderr, status := run("approve"); status != 2 || !strings.Contains(stderr, "--etag is missing") || len(s.calls) > 0 {
+		t.Errorf("without an etag: got status %d, %s, asked %q", status, stderr, s.calls)
+	}
+	out, stderr, status := run("approve", "--etag", `"seen before"`)
+	if status != 1 || !strings.Contains(stderr, "has changed since") || !strings.Contains(out, `a new registration; policy p: new\u202e`) || len(s.bodies) > 0 {
+		t.Errorf("another etag: got status %d, %s, %s, sent %v", status, out, stderr, s.bodies)
+	}
+	if out, stderr, status := run("approve", "--etag", `"tag"`); status != 0 || out != "approved client c1\n" || len(s.bodies) != 1 || s.bodies[0]["If-Match"] != `"tag"` {
+		t.Errorf("got status %d, %q, %q, sent %v", status, out, stderr, s.bodies)
+	}
+	s.answers["POST clients/c1/approve"] = says(409, `{"error":"this client does not await approval"}`)
+	if _, stderr, status := run("approve", "--etag", `"tag"`); status != 1 || !strings.Contains(stderr, "does not await approval") {
+		t.Errorf("an active client: got status %d, %s", status, stderr)
+	}
+	if _, stderr, status := run("refuse"); status != 2 || !strings.Contains(stderr, "give --yes") || len(s.calls) > 0 {
+		t.Errorf("refuse without --yes: got status %d, %s, asked %q", status, stderr, s.calls)
+	}
+	if out, stderr, status := run("refuse", "--yes"); status != 0 || out != "refused client c1\n" || !strings.Contains(stderr, "which deletes it here and at the authorization server") || len(s.bodies) != 1 {
+		t.Errorf("refuse: got status %d, %q, %q, sent %v", status, out, stderr, s.bodies)
+	}
+}
+
 // TestClientsDelete asks, where there is somebody to ask.
 func TestClientsDelete(t *testing.T) {
 	s := newStandIn(t, map[string]http.HandlerFunc{"GET clients/c1": says(200, aClient), "POST clients/c1/delete": says(204, "")})

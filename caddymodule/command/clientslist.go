@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-dcr/caddy-dcr/caddymodule/admin"
+	"github.com/caddy-dcr/caddy-dcr/registry"
 )
 
 // past is a flag with a time, of which a duration is before now.
@@ -42,7 +43,7 @@ func (l *clientList) flags(c *cobra.Command) {
 	l.listing.flags(c)
 	f := c.Flags()
 	workspaceFlag(c, &l.workspace, &l.runningGateway)
-	f.StringVar(&l.status, "status", "", "clients with this status: active or deleting")
+	f.StringVar(&l.status, "status", "", "clients with this status: active, awaiting_approval or deleting")
 	f.StringVar(&l.suspended, "suspended", "", "true for clients that are suspended, false for those that are not")
 	f.StringVar(&l.directory, "directory", "", "clients of this directory: the iss of their software statement")
 	f.StringVar(&l.org, "org-id", "", "clients of this organisation")
@@ -56,7 +57,7 @@ func (l *clientList) flags(c *cobra.Command) {
 	f.Var(&l.before, "registered-before", "clients registered before "+dayHelp+", or longer ago than a duration like 30d")
 	f.Var(&l.used, "used-since", "clients used since "+dayHelp+", or within a duration like 7d")
 	f.Var(&l.unused, "unused-since", "clients not used since "+dayHelp+", or for longer than a duration like 180d")
-	completeWords(c, "status", "active", "deleting")
+	completeWords(c, "status", "active", "awaiting_approval", "deleting")
 	completeWords(c, "suspended", "true", "false")
 	completeFlag(c, "client-id", completeList("clients", "client_id", "client_name").from(&l.runningGateway))
 	completeFlag(c, "software-id", completeList("clients", "software_id", "client_name").from(&l.runningGateway))
@@ -89,7 +90,10 @@ func clientRow(c admin.Client) []string {
 
 // clientState is what counts of a client's status.
 func clientState(c *admin.Client) string {
-	if c.Suspended {
+	switch {
+	case c.Suspended && c.Status == registry.AwaitingApproval:
+		return "suspended, awaiting_approval"
+	case c.Suspended:
 		return "suspended"
 	}
 	return string(c.Status)

@@ -18,7 +18,7 @@ import (
 const maxAudit = 256 << 20
 
 // readAudit reads a copy of the audit trail: entries one after the other, or pages of them
-// as the admin API answers them, without those that neither suspend nor delete.
+// as the admin API answers them, without those of other changes than tellLaterChanges names.
 func readAudit(name string) (entries []registry.AuditEntry, err error) {
 	file, err := os.Open(name)
 	if err != nil {
@@ -47,36 +47,49 @@ func readAudit(name string) (entries []registry.AuditEntry, err error) {
 		}
 		for _, e := range page.Entries {
 			switch e.Change {
-			case registry.AuditSuspended, registry.AuditResumed, registry.AuditDeleted:
+			case registry.AuditSuspended, registry.AuditResumed, registry.AuditDeleted, registry.AuditApproved, registry.AuditRefused:
 				entries = append(entries, e)
 			}
 		}
 	}
 }
 
-// tellLaterChanges names what was suspended or deleted after a time, and not resumed.
+// tellLaterChanges names what operators have suspended, resumed, deleted, approved or refused
+// after a time, each as it was at last. A client may be approved and suspended.
 func tellLaterChanges(out io.Writer, entries []registry.AuditEntry, since time.Time) error {
 	slices.SortStableFunc(entries, func(a, b registry.AuditEntry) int { return a.At.Compare(b.At) })
-	last := map[string]registry.AuditEntry{}
+	last, listed := map[string]registry.AuditEntry{}, map[string]bool{}
 	var order []string
 	for _, e := range entries {
 		if !e.At.After(since) {
 			continue
 		}
 		about := subjectOf(e)
-		if _, ok := last[about]; !ok {
+		switch e.Change {
+		case registry.AuditApproved:
+			about += ofApproval
+		case registry.AuditDeleted, registry.AuditRefused:
+			delete(last, about+ofApproval)
+		}
+		if !listed[about] {
+			listed[about] = true
 			order = append(order, about)
 		}
 		last[about] = e
 	}
-	for n, about := range order {
-		if n == 0 {
+	told := false
+	for _, about := range order {
+		e, ok := last[about]
+		if !ok {
+			continue
+		}
+		if !told {
+			told = true
 			if _, err := fmt.Fprintln(out, "\nThe audit trail has these changes after the backup. Make them again:"); err != nil {
 				return err
 			}
 		}
-		e := last[about]
-		line := fmt.Sprintf("  %s  %-9s  %s", e.At.UTC().Format(time.RFC3339), e.Change, about)
+		line := fmt.Sprintf("  %s  %-9s  %s", e.At.UTC().Format(time.RFC3339), e.Change, strings.TrimSuffix(about, ofApproval))
 		if e.Reason != "" {
 			line += ": " + refusal.Quote(e.Reason)
 		}
@@ -86,6 +99,9 @@ func tellLaterChanges(out io.Writer, entries []registry.AuditEntry, since time.T
 	}
 	return nil
 }
+
+// ofApproval tells an approval of a client from what else was done to it.
+const ofApproval = "\x00"
 
 // subjectOf names what an entry is about.
 func subjectOf(e registry.AuditEntry) string {

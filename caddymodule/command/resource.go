@@ -49,6 +49,8 @@ type resourceChange struct {
 	action, short, long string
 	// undoable: another command undoes it, so that nobody is asked.
 	undoable bool
+	// seen: it is for the state that the operator has seen, and demands --etag.
+	seen bool
 	// also is what is done beside, in the words of what will be done; done what was done.
 	also, done string
 	// failed is that of change.
@@ -58,18 +60,24 @@ type resourceChange struct {
 // changing is a command that changes one of them.
 func (r *resource) changing(ch resourceChange) *cobra.Command {
 	var f changing
-	yes, use := "", strings.ReplaceAll(ch.action, "_", "-")
+	yes, etag, use := "", "", strings.ReplaceAll(ch.action, "_", "-")
 	if !ch.undoable {
 		yes = " --yes"
+	}
+	if ch.seen {
+		etag = ` --etag '"bGF0ZXN0IHNlZW4"'`
 	}
 	c := &cobra.Command{
 		Use:   use + " <" + r.id + ">",
 		Short: ch.short,
 		Long:  ch.long,
-		Example: fmt.Sprintf(`  caddy dcr %[1]s %[2]s %[3]s --reason "ticket 4711"
-  caddy dcr %[1]s %[2]s %[3]s --workspace default/obuk --reason "ticket 4711" --operator "Anna Smith"%[4]s`, r.path, use, r.example, yes),
+		Example: fmt.Sprintf(`  caddy dcr %[1]s %[2]s %[3]s%[5]s --reason "ticket 4711"
+  caddy dcr %[1]s %[2]s %[3]s%[5]s --workspace default/obuk --reason "ticket 4711" --operator "Anna Smith"%[4]s`, r.path, use, r.example, yes, etag),
 		Args: oneArgument("the " + r.id),
 		RunE: func(c *cobra.Command, args []string) error {
+			if ch.seen && f.tag == "" {
+				return usage("--etag is missing: what you have seen, as caddy dcr %s show %s prints it", r.path, args[0])
+			}
 			return f.run(c, change{
 				resource: apiPath(r.path, args[0]), action: ch.action, final: !ch.undoable, show: r.show, done: ch.done + " " + args[0], failed: ch.failed,
 				describe: func(one json.RawMessage) (string, error) {

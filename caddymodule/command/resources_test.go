@@ -151,7 +151,7 @@ func TestCompletion(t *testing.T) {
 		{"clients show c --address=" + s.address, "c1\tAcme\\tLtd\\nx\n:4\n"},
 		{"organisations suspend --address=" + s.address + " ", "o\n:4\n"},
 		{"clients list --address=" + s.address + " --workspace ", "default/obuk\nw\n:4\n"},
-		{"clients list --status d", "active\ndeleting\n:4\n"},
+		{"clients list --status d", "active\nawaiting_approval\ndeleting\n:4\n"},
 		{"clients show c1 --address=" + s.address + " ", ":4\n"},
 		{"clients show --address=localhost:1 ", ":4\n"},
 	} {

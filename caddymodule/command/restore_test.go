@@ -169,9 +169,11 @@ func TestLaterSuspensionsAreNamed(t *testing.T) {
 	}
 	old, org, client := entry(-time.Hour, "suspended", `"org_id":"old"`), entry(time.Hour, "suspended", `"org_id":"org"`), entry(time.Hour, "suspended", `"client_id":"c1"`)
 	resumed, other := entry(2*time.Hour, "resumed", `"client_id":"c1"`), entry(time.Hour, "updated", `"client_id":"c2"`)
+	approved, refused := entry(90*time.Minute, "approved", `"client_id":"c1"`), entry(time.Hour, "approved", `"client_id":"c3"`)+"\n"+entry(2*time.Hour, "refused", `"client_id":"c3"`)
 	for name, text := range map[string]string{
-		"lines": strings.Join([]string{old, resumed, org, client, other}, "\n"),
-		"pages": `{"entries":[` + old + "," + client + `],"next":"x"}` + "\n" + `{"entries":[` + org + "," + resumed + "," + other + `]}`,
+		"lines":     strings.Join([]string{old, resumed, org, client, other}, "\n"),
+		"approvals": strings.Join([]string{resumed, approved, org, client, refused}, "\n"),
+		"pages":     `{"entries":[` + old + "," + client + `],"next":"x"}` + "\n" + `{"entries":[` + org + "," + resumed + "," + other + `]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			audit := filepath.Join(dir, name)
@@ -180,7 +182,14 @@ func TestLaterSuspensionsAreNamed(t *testing.T) {
 			}
 			out, err := restoring(t, dir, filepath.Join(dir, "dcr.backup"), "--verify", "--audit", audit)
 			_, list, _ := strings.Cut(out, "Make them again:\n")
-			if err != nil || strings.Count(list, "\n") != 2 || !strings.Contains(list, `suspended  workspace default/obuk, organisation "org": "fraud"`) || !strings.Contains(list, `resumed    workspace default/obuk, client "c1"`) {
+			want := 2
+			if name == "approvals" {
+				want = 4
+				if !strings.Contains(list, `approved   workspace default/obuk, client "c1"`) || !strings.Contains(list, `refused    workspace default/obuk, client "c3"`) || strings.Contains(list, `approved   workspace default/obuk, client "c3"`) {
+					t.Errorf("got %s, want c1 approved and c3 refused", out)
+				}
+			}
+			if err != nil || strings.Count(list, "\n") != want || !strings.Contains(list, `suspended  workspace default/obuk, organisation "org": "fraud"`) || !strings.Contains(list, `resumed    workspace default/obuk, client "c1"`) {
 				t.Errorf("got %s, %v, want org suspended and c1 resumed", out, err)
 			}
 		})
