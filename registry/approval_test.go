@@ -593,3 +593,34 @@ func TestTrustOfAWaitingClient(t *testing.T) {
 		x.status(c.ClientID, registry.AwaitingApproval)
 	})
 }
+
+// TestTwoOperatorsApprove: where two are demanded, a proposal is for the client as both have seen
+// it, and ends when it is confirmed. What does not wait cannot be proposed.
+func TestTwoOperatorsApprove(t *testing.T) {
+	t.Parallel()
+	run(t, true, func(x *fixture) {
+		x.approves(registry.ApprovalRegistrations)
+		c := x.register(request("jti1", ""))
+		s := registry.Suspension{Workspace: x.ws.Name, Kind: registry.SuspendClient, Value: c.ClientID}
+		tag := x.details(c).Tag
+		if _, p, err := x.proposes("approve", s, by("CN=Anna", registry.ByOperatorCertificate, tag)); err != nil || p == nil {
+			t.Fatalf("%+v, %v; want a proposal", p, err)
+		}
+		x.status(c.ClientID, registry.AwaitingApproval)
+		act, p, err := x.proposes("approve", s, by("CN=Bob", registry.ByOperatorCertificate, tag))
+		if err != nil || p != nil {
+			t.Fatalf("%+v, %v; want that it is confirmed", p, err)
+		}
+		if _, err := x.Approve(x.t.Context(), x.ws.Name, c.ClientID, act); err != nil {
+			t.Fatal(err)
+		}
+		x.status(c.ClientID, registry.Active)
+		d := x.details(c)
+		if last := d.History[len(d.History)-1]; last.Change != registry.AuditApproved || last.Operator.Name != "CN=Bob" || last.Proposed == nil || last.Proposed.Operator.Name != "CN=Anna" || len(d.Proposals) != 0 {
+			t.Errorf("%+v, %+v; want both operators, and no proposal left", last, d.Proposals)
+		}
+		if _, _, err := x.proposes("approve", s, by("CN=Anna", registry.ByOperatorCertificate, d.Tag)); !errors.Is(err, registry.ErrNotAwaiting) {
+			t.Errorf("an active client: %v, want %v", err, registry.ErrNotAwaiting)
+		}
+	})
+}

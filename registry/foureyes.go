@@ -72,7 +72,7 @@ func (p *Proposal) suspension() *Suspension {
 // state, confirmed is the act to make it with, and proposal is nil. Otherwise nothing may be
 // changed, and proposal is the one that waits from now on.
 //
-// Errors: ErrNotAuthenticated, ErrSameOperator, ErrNotFound, ErrChanged.
+// Errors: ErrNotAuthenticated, ErrSameOperator, ErrNotFound, ErrNotAwaiting, ErrChanged.
 func (r *Registry) Propose(ctx context.Context, p Proposal, act Act) (confirmed Act, proposal *Proposal, err error) {
 	if err := errors.Join(p.suspension().Check(), checkFourEyes(p.Action)); err != nil {
 		return act, nil, err
@@ -148,6 +148,9 @@ func (p *Proposal) possible(r getter) error {
 	c, err := findClient(r, p.Workspace, p.Value)
 	if err == nil && (c.Status == Deleted || c.Status == Deleting) {
 		err = fmt.Errorf("%w: this client was deleted", ErrNotFound)
+	}
+	if err == nil && p.Action == FourEyesApprove && c.Status != AwaitingApproval {
+		err = ErrNotAwaiting
 	}
 	return err
 }
