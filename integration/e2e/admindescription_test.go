@@ -3,10 +3,12 @@ package e2e_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -126,6 +128,24 @@ func TestAdminAnswersAsDescribed(t *testing.T) {
 		}
 		change(client, "clients/"+id, "rotate_secret", "rotation", 409)
 		change(client, "clients/"+id, "resume", "cleared", 200)
+		post := func(path, call, body string, want int) {
+			t.Helper()
+			status, answer, err := p.Operator(t.Context(), http.MethodPost, call, body)
+			if err != nil || status != want {
+				t.Errorf("%s: %d %s, %v; want %d", call, status, answer, err, want)
+			}
+			d.answers(http.MethodPost, path, status, answer)
+		}
+		const rotation = `{"reason":"rotation","operator":"Anna"}`
+		post("/secrets/rotate", "secrets/rotate", rotation, 200)
+		post("/epoch/confirm", "epoch/confirm", rotation, 428)
+		get("/epoch", "epoch")
+		get("/keys", "keys")
+		for _, k := range listed(t, p, "keys") {
+			one := "keys/" + k["id"].(string)
+			get("/keys/{id}", one)
+			post("/keys/{id}/refresh", one+"/refresh", rotation, 200)
+		}
 		if err := p.AS.Kill(); err != nil {
 			t.Fatal(err)
 		}
@@ -138,5 +158,42 @@ func TestAdminAnswersAsDescribed(t *testing.T) {
 		get(client, "clients/"+id)
 		get("/status", "status")
 		get("/clients", "clients?status=deleting")
+		get("/outbox", "outbox")
+		for _, e := range listed(t, p, "outbox") {
+			const path = "/outbox/{id}"
+			one := "outbox/" + e["id"].(string)
+			get(path, one)
+			for _, name := range []string{"retry", "give_up"} {
+				err := story.Eventually(t.Context(), 20*time.Second, func() error { // an attempt may be under way
+					status, answer, err := p.Change(t.Context(), one, name, "the AS is gone")
+					if err == nil {
+						d.answers(http.MethodPost, path+"/"+name, status, answer)
+						if status >= 300 {
+							err = fmt.Errorf("%s %s: %d %s", name, one, status, answer)
+						}
+					}
+					return err
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		get(client, "clients/"+id)
+		list := listed(t, p, "discrepancies")
+		if len(list) == 0 {
+			t.Error("what was given up is not listed")
+		}
+		for _, e := range list {
+			const path = "/discrepancies/{kind}/{registration}"
+			one := fmt.Sprint("discrepancies/", e["kind"], "/", e["registration"])
+			get(path, one)
+			status, answer, err := p.Change(t.Context(), one, "dismiss", "looked at the AS")
+			if err != nil || status != http.StatusNoContent {
+				t.Errorf("%s: %d %s, %v; want 204", one, status, answer, err)
+			}
+			d.answers(http.MethodPost, path+"/dismiss", status, answer)
+			get(path, one)
+		}
 	})
 }
