@@ -12,6 +12,8 @@ import (
 	"os/user"
 
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
 )
 
 var errNotConfirmed = errors.New("not confirmed: nothing was done")
@@ -169,12 +171,23 @@ func (f *changing) printDone(c *cobra.Command, ch change, after *apiAnswer) erro
 	case f.json:
 		return printDocument(c.OutOrStdout(), after.body)
 	case after.status == http.StatusAccepted:
-		_, err := fmt.Fprintln(c.OutOrStdout(), "proposed: another operator confirms it with the same command (four_eyes)")
-		return err
+		return printProposal(c.OutOrStdout(), after)
 	}
 	if ch.failed != nil && ch.failed(after.body) != nil {
 		return nil
 	}
 	_, err := fmt.Fprintln(c.OutOrStdout(), visible(ch.done))
+	return err
+}
+
+// printProposal says that another operator must confirm the change (four_eyes).
+func printProposal(out io.Writer, a *apiAnswer) error {
+	answer, err := decode[struct {
+		Proposal registry.Proposal `json:"proposal"`
+	}](a)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "proposed, and nothing is changed yet: another operator confirms it with the same command, until %s\n", secondsText(answer.Proposal.Until))
 	return err
 }

@@ -72,10 +72,10 @@ func TestClientsList(t *testing.T) {
 // TestClientsShow prints what there is, and the etag; an id may have any bytes.
 func TestClientsShow(t *testing.T) {
 	s := newStandIn(t, map[string]http.HandlerFunc{
-		"GET clients/a%2F%2E%2E%20b": says(200, strings.TrimSuffix(aClient, "}")+`,"metadata":{"scope":"openid accounts","redirect_uris":["https://a","https://b"]},"suspensions":[{"kind":"organisation","value":"o1","since":1769817600,"operator":{"name":"Anna"},"reason":"fraud"}],"history":[]}`),
+		"GET clients/a%2F%2E%2E%20b": says(200, strings.TrimSuffix(aClient, "}")+`,"metadata":{"scope":"openid accounts","redirect_uris":["https://a","https://b"]},"suspensions":[{"kind":"organisation","value":"o1","since":1769817600,"operator":{"name":"Anna"},"reason":"fraud"}],"history":[],"proposals":[{"action":"resume","operator":{"name":"Ben"},"until":1769817600}]}`),
 	})
 	out, stderr, status := dcr(t, "clients", "show", "a/.. b", "--address", s.address, "--workspace", "w")
-	for _, want := range []string{"client_id               c1\n", `Acme\x1b[2J\u202eLtd\n`, "etag                    \"tag\"\n", "https://a, https://b\n", "\nSuspensions\nSUSPENDED", "2026-01-31T00:00:00Z  Anna      fraud\n"} {
+	for _, want := range []string{"client_id               c1\n", `Acme\x1b[2J\u202eLtd\n`, "etag                    \"tag\"\n", "https://a, https://b\n", "\nSuspensions\nSUSPENDED", "2026-01-31T00:00:00Z  Anna      fraud\n", "\nProposals\nPROPOSED", "resume    Ben"} {
 		if !strings.Contains(out, want) || status != 0 {
 			t.Errorf("got status %d, %s, %s; want %q", status, out, stderr, want)
 		}
@@ -157,8 +157,8 @@ func TestClientsDelete(t *testing.T) {
 	if out, stderr, status := dcr(t, "clients", "delete", "c1", "--address", s.address, "--reason", "x", "--yes"); status != 0 || out != "deleted client c1\n" {
 		t.Errorf("got status %d, %s, %s", status, out, stderr)
 	}
-	s.answers["POST clients/c1/delete"] = says(202, `{"proposal":"p"}`)
-	if out, stderr, status := dcr(t, "clients", "delete", "c1", "--address", s.address, "--reason", "x", "--yes"); status != 0 || !strings.HasPrefix(out, "proposed: another operator") {
+	s.answers["POST clients/c1/delete"] = says(202, `{"proposal":{"action":"delete","until":1769817600}}`)
+	if out, stderr, status := dcr(t, "clients", "delete", "c1", "--address", s.address, "--reason", "x", "--yes"); status != 0 || out != "proposed, and nothing is changed yet: another operator confirms it with the same command, until 2026-01-31T00:00:00Z\n" {
 		t.Errorf("with four_eyes: got status %d, %s, %s", status, out, stderr)
 	}
 	for answer, want := range map[string]bool{"y\n": true, "YES\n": true, "\n": false, "n\n": false, "": false, strings.Repeat("y", 5000): false} {

@@ -25,6 +25,7 @@ type clientDetails struct {
 	Discrepancies  []registry.Discrepancy `json:"discrepancies"`
 	Outbox         []registry.OutboxEntry `json:"outbox"`
 	History        []registry.AuditEntry  `json:"history"`
+	Proposals      []registry.Proposal    `json:"proposals"`
 }
 
 // showClient prints a client.
@@ -59,6 +60,9 @@ func showClient(out io.Writer, resource json.RawMessage, tag string) error {
 	d.value("clients of software", 1+c.OtherClients)
 	d.value("unreadable", c.Unreadable)
 	d.value("etag", tag)
+	if err := d.section("Proposals", rowsOf(c.Proposals, proposalRow), proposalColumns...); err != nil {
+		return err
+	}
 	if err := d.section("Suspensions", rowsOf(c.Suspensions, suspensionRow), suspensionColumns...); err != nil {
 		return err
 	}
@@ -81,4 +85,11 @@ var suspensionColumns = []column{{title: "SUSPENDED"}, {title: "ID"}, {title: "S
 
 func suspensionRow(s registry.Suspension) []string {
 	return []string{s.Kind, s.Value, secondsText(s.Since), s.Operator.Name, s.Reason}
+}
+
+// proposalColumns are those of changes that wait for another operator (four_eyes).
+var proposalColumns = []column{{title: "PROPOSED", whole: true}, {title: "OPERATOR"}, {title: "REASON"}, {title: "UNTIL"}, {title: "AT"}}
+
+func proposalRow(p registry.Proposal) []string {
+	return []string{p.Action, p.Operator.Name, p.Reason, secondsText(p.Until), secondsText(p.At)}
 }

@@ -26,7 +26,7 @@ NO_COLOR switches colours off. --json prints
 what the API answers: one JSON document, and of a list one in each line.
 
 The exit status of every command is
-  0  done
+  0  done, or proposed where the configuration demands two operators (four_eyes)
   1  refused by the gateway, not found, or failed; a command that checks has found something
   2  the command line is wrong, and nothing was done
   3  no gateway answers, or one that does not know the command`

@@ -74,6 +74,9 @@ func showHolder(out io.Writer, one json.RawMessage, tag string) error {
 	if h.Suspension != nil {
 		suspensions = append(suspensions, *h.Suspension)
 	}
+	if err := d.section("Proposals", rowsOf(h.Proposals, proposalRow), proposalColumns...); err != nil {
+		return err
+	}
 	if err := d.section("Suspensions", rowsOf(suspensions, suspensionRow), suspensionColumns...); err != nil {
 		return err
 	}

@@ -63,7 +63,8 @@ type gatewayStatus struct {
 		Caddy  string `json:"caddy"`
 		Go     string `json:"go"`
 	} `json:"version"`
-	ConfigurationHash string `json:"configuration_hash"`
+	ConfigurationHash string   `json:"configuration_hash"`
+	FourEyes          []string `json:"four_eyes"`
 }
 
 type workspaceStatus struct {
@@ -94,6 +95,7 @@ func (s *gatewayStatus) print(out io.Writer) error {
 		d.value("version", strings.Join([]string{"caddy-dcr", v.Module, "caddy", v.Caddy, v.Go}, " "))
 	}
 	d.value("configuration", s.ConfigurationHash)
+	d.value("two operators for", s.FourEyes)
 	if s.Store.SizeBytes != nil {
 		d.value("store", fmt.Sprintf("%s, schema %d, commit %d", humanize.Bytes(*s.Store.SizeBytes), s.Store.Schema, s.Store.Sequence))
 	}
