@@ -160,5 +160,5 @@ func endClient(w Writer, c *Client, entry work, left *Discrepancy) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(deleteAll(w, indexes), endDiscrepancies(w, c), left.put(w), w.Put(idKey(c), []byte{}), w.Delete(clientKey(c)), deleteDocument(w, c), w.Delete(useKey(c.Workspace, c.ClientID)), w.Delete(entry.key))
+	return errors.Join(deleteAll(w, indexes), endDiscrepancies(w, c), left.put(w), w.Put(idKey(c), []byte{}), w.Delete(clientKey(c)), deleteDocument(w, c), w.Delete(useKey(c.Workspace, c.ClientID)), w.Delete(findingKey(c)), w.Delete(entry.key))
 }
