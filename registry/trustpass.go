@@ -137,9 +137,6 @@ func (r *Registry) loadPass(ctx context.Context, workspace string) (p *TrustPass
 		p, err = readPass(v, workspace)
 		return err
 	})
-	if err == nil {
-		r.passes.Store(workspace, p)
-	}
 	return p, err
 }
 
@@ -168,9 +165,11 @@ func (r *Registry) Passes(ctx context.Context, workspaces []string) (list []*Tru
 		}
 		known, ok := r.passes.Load(name)
 		if !ok {
-			if known, err = r.loadPass(ctx, name); err != nil {
+			stored, err := r.loadPass(ctx, name)
+			if err != nil {
 				return nil, err
 			}
+			known, _ = r.passes.LoadOrStore(name, stored) // the pass itself may have come further meanwhile
 		}
 		list = append(list, known.(*TrustPass))
 	}

@@ -41,6 +41,12 @@ func (k *checker) CheckClient(ctx context.Context, c *registry.Client, _ *verify
 	return k.find(c)
 }
 
+func (k *checker) count() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.looked)
+}
+
 func (k *checker) set(find func(*registry.Client) registry.TrustResult) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -121,7 +127,7 @@ func TestPassesComeDaily(t *testing.T) {
 		for day := 1; day <= 3; day++ {
 			time.Sleep(24 * time.Hour)
 			synctest.Wait()
-			if got := len(k.looked); got < 3*day-3 || got > 3*day {
+			if got := k.count(); got < 3*day-3 || got > 3*day {
 				t.Errorf("day %d: looked at %d clients, want 3 a day", day, got)
 			}
 		}
@@ -247,7 +253,7 @@ func TestPassGoesOnAfterARestart(t *testing.T) {
 				}
 				time.Sleep(75500 * time.Millisecond)
 				synctest.Wait()
-				if n := len(k.looked); n != 75 {
+				if n := k.count(); n != 75 {
 					t.Errorf("looked at %d clients in 75 s, want 75", n)
 				}
 				if err := r.BeginPass(t.Context(), ws.Name, registry.Act{}); !errors.Is(err, registry.ErrPassRunning) {
@@ -262,7 +268,7 @@ func TestPassGoesOnAfterARestart(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n := len(k.looked); n < 120 || n > 120+50 {
+		if n := k.count(); n < 120 || n > 120+50 {
 			t.Errorf("looked at %d clients in one pass with a restart, want 120, and at most a page again", n)
 		}
 		if err := store.Close(); err != nil {

@@ -42,21 +42,20 @@ func (r *Registry) runPasses(ctx context.Context) {
 }
 
 func (r *Registry) passIfDue(ctx context.Context, ws Workspace) error {
-	stored, err := r.loadPass(ctx, ws.Name)
+	p, err := r.loadPass(ctx, ws.Name)
 	if err != nil {
 		return err
 	}
-	p := *stored
 	now := r.now()
 	if p.Due == 0 {
 		p.Due = now.Add(firstPass).Unix()
-		return r.putPass(ctx, &p)
+		return r.putPass(ctx, p)
 	}
 	// A clock that was ahead must not put passes off for years.
 	if !p.UnderWay() && now.Unix() < p.Due && p.Due-now.Unix() <= int64(passEvery/time.Second) {
 		return nil
 	}
-	run := &passing{TrustPass: &p, r: r, ws: ws}
+	run := &passing{TrustPass: p, r: r, ws: ws}
 	if !p.UnderWay() {
 		if err := run.begin(ctx, now); err != nil {
 			return err
