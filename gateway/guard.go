@@ -91,7 +91,7 @@ func (a *authentication) check() (err error) {
 	// Nobody refuses any more what was let through before, but for an answer of introspection:
 	// of that an explanation needs all steps.
 	if a.plain && !(q.purpose == introspection && q.trace.Trace != nil) {
-		if is, marked := q.gateway.cache.allowed(a.key, q.store, q.day); is {
+		if is, marked := q.gateway.cache.allowed(a.key, q.store, int64(q.day)); is {
 			if !marked {
 				q.markUsed(a.key.clientID)
 			}

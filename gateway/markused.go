@@ -12,7 +12,7 @@ import (
 // markUsed marks a client that has authenticated. The caller has asked for the certificate.
 func (q *request) markUsed(clientID string) {
 	cert, _ := q.certificate()
-	q.store.MarkUsed(q.options().Workspace.Name, clientID, cert, q.day)
+	q.store.MarkUsed(q.options().Workspace.Name, clientID, cert, int64(q.day))
 }
 
 // marking is next for a request of a client of the registry. The AS alone verifies the

@@ -32,8 +32,8 @@ type request struct {
 	cert     *verify.Certificate
 	absent   error
 	captured bool
-	// day is that of captured, see registry.DayOf.
-	day int64
+	// day is that of captured, see registry.DayOf. It takes no room beside captured.
+	day int32
 	// operation is what the log calls the request, fields is what its line says. support is
 	// its support code, empty before anybody has needed one.
 	operation, support string
@@ -92,7 +92,7 @@ func (q *request) leave() {
 func (q *request) certificate() (cert *verify.Certificate, absent error) {
 	if !q.captured {
 		now := q.gateway.now()
-		q.captured, q.day = true, registry.DayOf(now)
+		q.captured, q.day = true, int32(registry.DayOf(now))
 		q.cert, q.absent = captureCertificate(q.r.TLS, now)
 	}
 	return q.cert, q.absent
