@@ -67,7 +67,7 @@ func TestReadme(t *testing.T) {
 				run(t, []string{"GOWORK=off"}, xcaddy, append(words[1:], "--output", binary)...)
 				hasModules(t, binary)
 				if strings.Contains(command, "/rego@") {
-					if out := run(t, nil, binary, "dcr", "policy", "test", "docs/policies"); !strings.Contains(out, "cases of 16 policies, 0 failed\n") {
+					if out := run(t, nil, binary, "dcr", "policy", "test", "docs/policies"); !strings.Contains(out, "cases of 18 policies, 0 failed\n") {
 						t.Errorf("with Rego: %s", out)
 					}
 				}
