@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -172,13 +173,22 @@ func leaves(c *cobra.Command) (found []*cobra.Command) {
 // substitution is a command in an argument.
 var substitution = regexp.MustCompile(`\$\([^)]*\)`)
 
-// shellWords are the words of a line as a shell parts them; of quotes it knows " alone.
+// shellWords are the words of a line as a shell parts them; it knows both quotes.
 func shellWords(line string) (words []string) {
-	for n, part := range strings.Split(line, `"`) {
-		if n%2 == 0 {
-			words = append(words, strings.Fields(part)...)
-		} else {
-			words = append(words, part)
+	word, begun, quote := "", false, rune(0)
+	for _, r := range line + " " {
+		switch {
+		case r == quote:
+			quote = 0
+		case quote == 0 && (r == '"' || r == '\''):
+			quote, begun = r, true
+		case quote == 0 && unicode.IsSpace(r):
+			if begun {
+				words = append(words, word)
+			}
+			word, begun = "", false
+		default:
+			word, begun = word+string(r), true
 		}
 	}
 	return words
