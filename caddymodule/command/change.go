@@ -146,7 +146,7 @@ func (f *changing) run(c *cobra.Command, ch change) error {
 
 // send makes the call, and says that it goes on where it takes long.
 func (f *changing) send(ctx context.Context, stderr io.Writer, api *adminAPI, call apiCall) (*apiAnswer, error) {
-	p := startProgress(stderr, progressAfter, "waiting for the gateway at "+api.address)
+	p := startProgress(stderr, progressEvery, "waiting for the gateway at "+api.address)
 	defer p.stop()
 	return api.do(ctx, call)
 }

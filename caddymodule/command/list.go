@@ -60,7 +60,7 @@ func printList[T any](c *cobra.Command, l *listing, of list[T]) error {
 	if err != nil {
 		return err
 	}
-	p := startProgress(c.ErrOrStderr(), progressAfter, "waiting for the gateway at "+api.address)
+	p := startProgress(c.ErrOrStderr(), progressEvery, "waiting for the gateway at "+api.address)
 	defer p.stop()
 	t := newTable(c.OutOrStdout(), of.columns...)
 	printed, looked, cursor := 0, 0, ""

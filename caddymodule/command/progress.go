@@ -10,6 +10,10 @@ import (
 // progressAfter is after how long something is told, and then how often.
 const progressAfter = 2 * time.Second
 
+// progressEvery is progressAfter, except in tests: these compare what is printed, and must not
+// depend on how fast the machine is.
+var progressEvery = progressAfter
+
 // progress says on standard error how far something is that takes long.
 type progress struct {
 	mu   sync.Mutex

@@ -68,7 +68,7 @@ func rotateAll(c *cobra.Command, f *changing) error {
 	if err := f.ask(c, "The secret of every client in bridge mode is replaced at the authorization server. Do it?"); err != nil {
 		return err
 	}
-	p := startProgress(c.ErrOrStderr(), progressAfter, "0 secrets so far")
+	p := startProgress(c.ErrOrStderr(), progressEvery, "0 secrets so far")
 	defer p.stop()
 	failed := newTable(c.OutOrStdout(), column{title: "FAILED CLIENT_ID", whole: true}, column{title: "ERROR"})
 	rotated, failures := 0, 0

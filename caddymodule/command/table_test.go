@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +12,11 @@ import (
 
 	"github.com/mattn/go-runewidth"
 )
+
+func TestMain(m *testing.M) {
+	progressEvery = time.Hour
+	os.Exit(m.Run())
+}
 
 // TestTableOnTerminal: a row takes one line of its width, in which what is copied stays whole.
 func TestTableOnTerminal(t *testing.T) {
