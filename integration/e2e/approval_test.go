@@ -142,7 +142,9 @@ func TestRefusedApproval(t *testing.T) {
 			t.Errorf("%d clients at the authorization server, %v, want none", len(clients), err)
 		}
 		_, answer, err := p.Operator(t.Context(), http.MethodGet, "audit?workspace=default/obuk", "")
-		var trail struct{ Entries []struct{ Change, Reason string } }
+		var trail struct {
+			Entries []struct{ Change, Reason string }
+		}
 		if err != nil || json.Unmarshal(answer, &trail) != nil || len(trail.Entries) == 0 {
 			t.Fatalf("%s, %v", answer, err)
 		}
