@@ -40,8 +40,9 @@ var importTable = map[string][]string{
 	"verify/crl":          verification("verify/jwks"),
 	"verify/crl/crltest":  {},
 	"docs":                {},
-	"registry":            verification("registry/backup"),
+	"registry":            verification("registry/backup", "registry/clientfile"),
 	"registry/backup":     {},                       // a file format, of records that it knows nothing of
+	"registry/clientfile": verification(),           // a file format too
 	"registry/engine":     verification("registry"), // what engines share
 	"registry/badger":     verification("registry", "registry/engine"),
 	"registry/memory":     verification("registry", "registry/engine"),
