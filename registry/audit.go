@@ -60,6 +60,8 @@ const (
 	AuditGivenUp       = "given_up"       // an operator has ended an outbox entry; a discrepancy has what may be left at the AS
 	AuditDismissed     = "dismissed"      // an operator has looked after a discrepancy
 	AuditConfirmed     = "confirmed"      // an operator has looked after a restore or an accepted loss, see Epoch
+	AuditImported      = "imported"       // by an operator, from a file: the AS had the client before
+	AuditImportUndone  = "import_undone"  // by an operator, who has undone the import of the client
 	AuditStoreRestored = "store_restored" // the store was restored from a backup: what comes between this entry and the one before is lost
 )
 

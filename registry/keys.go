@@ -17,7 +17,7 @@ import (
 //	client/<workspace>/<registration>          the record
 //	document/<id>                              the request as received, with its software statement
 //	id/<workspace>/<client_id>                 the registration, or empty once deleted
-//	alike/<workspace>/<folded client_id>       empty, where the client_id folds to another text
+//	alike/<workspace>/<folded client_id>       empty, where the client_id folds to another text; of an imported client its registration
 //	index/<name>/<workspace>/<value>/<reg>     one entry per index, empty
 //	token/<workspace>/<hash>                   registration tokens, reserved or used
 //	jti/<workspace>/<iss>/<jti>                requests, reserved or used
@@ -42,6 +42,8 @@ import (
 //	written/<workspace>/<day>/<hash>           what an organisation has had written, see writtenBytes
 //	making/...                                 of a version that counted otherwise; not read any more
 //	explanation/<group>/<slot>                 see Explanation
+//	import/<id>                                an import of clients, see ImportRecord
+//	imported/<import>/<workspace>/<client_id>  a client that it has written, see importedEntry
 //	store/keyset, store/epoch, store/restored  about the store itself, see binding, Epoch, restores
 //	store/unopened                             a restore from a backup before the first start, see unopened
 //	store/used                                 since when uses are marked, see useDays
