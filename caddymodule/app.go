@@ -85,6 +85,8 @@ type App struct {
 	keeping keeping
 	// files are those that the configuration names.
 	files fileWatch
+	// importing is held while a file of clients is received and imported.
+	importing sync.Mutex
 	// checks are at work between Start and Stop.
 	checks *checking
 }
