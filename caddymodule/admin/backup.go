@@ -27,7 +27,7 @@ func (c *call) backup(w http.ResponseWriter) error {
 		return err
 	}
 	log := operatorLog(act)
-	to := &backupWriter{w: w}
+	to := &streamWriter{w: w, contentType: "application/octet-stream"}
 	header, err := c.app.Backup(c.r.Context(), to, nil)
 	switch {
 	case err == nil:
@@ -50,17 +50,18 @@ func operatorLog(act registry.Act) *slog.Logger {
 	return log.With(slog.String("operator", act.Operator.Name), slog.String("known", act.Operator.Known), slog.String("reason", act.Reason))
 }
 
-// backupWriter gives each part of a backup the time that it may take.
-type backupWriter struct {
-	w     http.ResponseWriter
-	begun bool
+// streamWriter gives each part of a file that is sent the time that it may take.
+type streamWriter struct {
+	w           http.ResponseWriter
+	contentType string
+	begun       bool
 }
 
-func (b *backupWriter) Write(part []byte) (int, error) {
+func (b *streamWriter) Write(part []byte) (int, error) {
 	if !b.begun {
 		b.begun = true
 		header := b.w.Header()
-		header.Set("Content-Type", "application/octet-stream")
+		header.Set("Content-Type", b.contentType)
 		header.Set("Cache-Control", "no-store")
 	}
 	err := http.NewResponseController(b.w).SetWriteDeadline(time.Now().Add(backupPatience))

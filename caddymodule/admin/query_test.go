@@ -26,8 +26,10 @@ var good = map[string]struct{ query, body string }{
 	"GET keys": {query: workspace + "&limit=5"}, "GET keys/{id}": {query: workspace}, "POST keys/{id}/refresh": {workspace, change},
 	"GET discrepancies/{kind}/{registration}": {query: workspace}, "POST discrepancies/{kind}/{registration}/dismiss": {workspace, change},
 	"GET epoch": {}, "POST epoch/confirm": {body: change},
-	"POST clients":     {query: workspace},
-	"POST backup":      {body: change},
+	"POST clients": {query: workspace},
+	"POST backup":  {body: change},
+	"POST export":  {workspace + "&secrets=none", change}, "POST import": {workspace + "&dry_run=false&reason=x&operator=Anna", `{"format":"openbanking_dcr_clients","version":1}` + "\n"},
+	"GET imports": {query: "limit=5"}, "GET imports/{id}": {}, "POST imports/{id}/undo": {body: change},
 	"GET openapi.json": {},
 	"GET status":       {},
 	"GET trust":        {query: workspace + "&kind=unused&limit=5"}, "POST trust/check": {workspace, change},
@@ -102,6 +104,9 @@ func asks(t *testing.T, name, query, body string) (status int, says string) {
 	r.Host = "localhost:2019"
 	r.URL.RawQuery = query
 	r.Header.Set("Content-Type", "application/json")
+	if name == "POST import" {
+		r.Header.Set("Content-Type", jsonLines)
+	}
 	r.Header.Set("If-Match", `"of nothing"`)
 	w := httptest.NewRecorder()
 	err := serve(w, r)
