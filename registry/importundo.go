@@ -174,6 +174,6 @@ func (r *Registry) takeOut(w Writer, c *Client, e *importedEntry, act Act) error
 			return err
 		}
 	}
-	return errors.Join(deleteAll(w, indexes), endDiscrepancies(w, c), w.Delete(idKey(c)), w.Delete(clientKey(c)), w.Delete(useKey(c.Workspace, c.ClientID)), deleteDocument(w, c),
+	return errors.Join(deleteAll(w, indexes), endDiscrepancies(w, c), w.Delete(idKey(c)), w.Delete(clientKey(c)), w.Delete(useKey(c.Workspace, c.ClientID)), w.Delete(findingKey(c)), deleteDocument(w, c),
 		r.putAudit(w, ws, AuditEntry{Change: AuditImportUndone, Act: act}, c))
 }
