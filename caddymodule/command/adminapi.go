@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 )
@@ -27,8 +28,9 @@ type apiCall struct {
 	// path is below /openbanking_dcr/, see apiPath.
 	path  string
 	query url.Values
-	// body is sent as JSON; nil for none.
+	// body is sent as JSON; nil for none. file is sent in its place, as JSON lines.
 	body any
+	file *os.File
 	// match is the entity tag that a change is for (RFC 9110 13.1.1).
 	match string
 	// patience is how long the answer may take. Default: answerPatience.
@@ -116,6 +118,10 @@ func (a *adminAPI) try(ctx context.Context, call apiCall) (*http.Response, error
 		}
 		body = bytes.NewReader(text)
 	}
+	kind := "application/json"
+	if call.file != nil {
+		body, kind = io.NopCloser(call.file), "application/x-ndjson" // another call may send it again
+	}
 	r, err := http.NewRequestWithContext(ctx, call.method, target, body)
 	if err != nil {
 		return nil, usage("--address: %w", err)
@@ -124,7 +130,7 @@ func (a *adminAPI) try(ctx context.Context, call apiCall) (*http.Response, error
 		r.Header.Set("Origin", a.origin)
 	}
 	if body != nil {
-		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Content-Type", kind)
 	}
 	if call.match != "" {
 		r.Header.Set("If-Match", call.match)
