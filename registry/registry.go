@@ -151,10 +151,8 @@ type Registry struct {
 	lookNow, dailyEnded chan struct{}
 	passes              sync.Map // of TrustPass as stored, by workspace
 	// backingUp is held while a backup is made.
-	// backingUp is held while a backup is made.
-	backingUp sync.Mutex
-	// exporting is held while clients are exported, importing while they are imported.
-	exporting, importing sync.Mutex
+	// backingUp, exporting and importing are held while that is done.
+	backingUp, exporting, importing sync.Mutex
 }
 
 // Open starts a Registry and its outbox. It does not end with ctx but with Close. Before
