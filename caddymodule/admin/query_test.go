@@ -48,7 +48,8 @@ func start(t *testing.T) {
 }
 
 // startWith is start with another admin endpoint, and more global options of the gateway.
-func startWith(t *testing.T, admin, options string) {
+// changes are those that only JSON can make.
+func startWith(t *testing.T, admin, options string, changes ...func(*caddy.Config)) {
 	t.Helper()
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	text := `{
@@ -57,6 +58,7 @@ func startWith(t *testing.T, admin, options string) {
 		on openbanking_dcr_approved admin_test_hears
 		on openbanking_dcr_refused admin_test_hears
 	}
+	skip_install_trust
 	log {
 		output discard
 	}
@@ -84,6 +86,9 @@ http://127.0.0.1:0 {
 	var config caddy.Config
 	if err := json.Unmarshal(adapted, &config); err != nil {
 		t.Fatal(err)
+	}
+	for _, change := range changes {
+		change(&config)
 	}
 	if err := caddy.Run(&config); err != nil {
 		t.Fatal(err)
