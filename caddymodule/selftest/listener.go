@@ -1,0 +1,70 @@
+package selftest
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// listener is an https server on a free port of 127.0.0.1.
+type listener struct {
+	url, address string
+	server       *http.Server
+	served       chan error
+	end          sync.Once
+}
+
+// servedNames are those of each server, beside its address: proxies of the configuration
+// are told apart by the names under which they connect.
+const servedNames = "*.selftest.invalid"
+
+func listen(ca *authority, handler http.Handler) (*listener, error) {
+	certificate, err := ca.server(servedNames)
+	if err != nil {
+		return nil, err
+	}
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s := &listener{url: "https://" + l.Addr().String(), address: l.Addr().String(), served: make(chan error, 1)}
+	s.server = &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
+		TLSConfig: &tls.Config{Certificates: []tls.Certificate{*certificate}, MinVersion: tls.VersionTLS12},
+		ErrorLog:  log.New(io.Discard, "", 0), // a hostile request may break a connection off
+	}
+	go func() { s.served <- s.server.ServeTLS(l, "", "") }()
+	return s, nil
+}
+
+// close ends all connections, and waits for the server.
+func (l *listener) close() (err error) {
+	l.end.Do(func() {
+		err = l.server.Close()
+		if served := <-l.served; !errors.Is(served, http.ErrServerClosed) {
+			err = errors.Join(err, served)
+		}
+	})
+	return err
+}
+
+// freePort is one of 127.0.0.1 that nobody listens at.
+func freePort() (int, error) {
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(port)
+}
