@@ -35,7 +35,7 @@ The exit status of every command is
 func assemble(c *cobra.Command) {
 	c.AddCommand(
 		status(), clients(), software(), organisations(), directories(), secrets(), outbox(), discrepancies(), keys(), trust(), epoch(), audit(),
-		policy(), explain(), checkConfiguration(), saveBackup(), restore(), exportClients(), importClients(), keyset(),
+		policy(), explain(), checkConfiguration(), selftestConfiguration(), saveBackup(), restore(), exportClients(), importClients(), keyset(),
 	)
 	refuseUnknown(c)
 	withExitStatuses(c)
