@@ -81,6 +81,16 @@ func TestImportIntoAnotherGateway(t *testing.T) {
 	if imported == nil {
 		t.Fatalf("%s names no import", out)
 	}
+	d := described(t, p)
+	report := dcr(true, "", "import", "foreign.jsonl", "--json")
+	d.answers(http.MethodPost, "/import", http.StatusOK, []byte(report[strings.Index(report, "{\n"):strings.LastIndex(report, "}")+1]))
+	for path, call := range map[string]string{"/imports": "imports", "/imports/{id}": "imports/" + imported[1]} {
+		status, answer, err := p.Operator(t.Context(), http.MethodGet, call, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.answers(http.MethodGet, path, status, answer)
+	}
 	dcr(true, "undone", "import", "--undo", imported[1], "--reason", "without tokens")
 	for one, want := range map[string]int{id: http.StatusNotFound, "other-7": http.StatusNotFound, second: http.StatusOK} {
 		if status, answer, err := p.Operator(t.Context(), http.MethodGet, "clients/"+one, ""); err != nil || status != want {
