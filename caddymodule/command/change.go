@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"os/user"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -63,7 +64,7 @@ func (f *changing) flags(c *cobra.Command, undoable bool) {
 	if !undoable {
 		f.confirmation.flags(c)
 	}
-	c.Flags().StringVar(&f.tag, "etag", "", "change it only if it is as you have seen it: the etag that show prints")
+	c.Flags().StringVar(&f.tag, "etag", "", "change it only if it is as you have seen it: the etag that show prints, with its quotation marks or without")
 	jsonFlag(c, &f.json)
 }
 
@@ -114,7 +115,7 @@ func (f *changing) run(c *cobra.Command, ch change) error {
 	switch {
 	case f.tag != "" && before.tag == "":
 		return usage("--etag: this has none")
-	case f.tag != "" && f.tag != before.tag:
+	case f.tag != "" && !sameTag(f.tag, before.tag):
 		return f.changed(c, ch, before)
 	}
 	what, err := ch.describe(before.body)
@@ -191,3 +192,7 @@ func printProposal(out io.Writer, a *apiAnswer) error {
 	_, err = fmt.Fprintf(out, "proposed, and nothing is changed yet: another operator confirms it with the same command, until %s\n", secondsText(answer.Proposal.Until))
 	return err
 }
+
+// sameTag compares an entity tag as somebody has written it, who may have left its quotation
+// marks to the shell.
+func sameTag(written, tag string) bool { return strings.Trim(written, `"`) == strings.Trim(tag, `"`) }

@@ -133,7 +133,7 @@ func TestClientsApprove(t *testing.T) {
 	if status != 1 || !strings.Contains(stderr, "has changed since") || !strings.Contains(out, `a new registration; policy p: new\u202e`) || len(s.bodies) > 0 {
 		t.Errorf("another etag: got status %d, %s, %s, sent %v", status, out, stderr, s.bodies)
 	}
-	if out, stderr, status := run("approve", "--etag", `"tag"`); status != 0 || out != "approved client c1\n" || len(s.bodies) != 1 || s.bodies[0]["If-Match"] != `"tag"` {
+	if out, stderr, status := run("approve", "--etag", "tag"); status != 0 || out != "approved client c1\n" || len(s.bodies) != 1 || s.bodies[0]["If-Match"] != `"tag"` {
 		t.Errorf("got status %d, %q, %q, sent %v", status, out, stderr, s.bodies)
 	}
 	s.answers["POST clients/c1/approve"] = says(409, `{"error":"this client does not await approval"}`)

@@ -65,7 +65,7 @@ func (r *resource) changing(ch resourceChange) *cobra.Command {
 		yes = " --yes"
 	}
 	if ch.seen {
-		etag = ` --etag '"bGF0ZXN0IHNlZW4"'`
+		etag = " --etag bGF0ZXN0IHNlZW4"
 	}
 	c := &cobra.Command{
 		Use:   use + " <" + r.id + ">",
