@@ -35,7 +35,7 @@ func TestRegistrationJSON(t *testing.T) {
 		"software_client_name": "<b>Ünicode</b>",
 	})
 	request := unsigned(t, map[string]any{"software_statement": ssa, "iss": "no", "jti": "no", "request_only": "no"})
-	c := &registry.Client{ClientID: "id", IssuedAt: 1700000000, SoftwareID: "software", Directory: "OpenBanking Ltd", Metadata: verify.Metadata{
+	c := &registry.Client{ClientID: "id", IssuedAt: 1700000000, SoftwareID: "software", Directory: "OpenBanking Ltd", Document: "request", Metadata: verify.Metadata{
 		RedirectURIs: []string{"https://tpp.example/cb"}, TokenEndpointAuthMethod: "tls_client_auth", GrantTypes: []string{"client_credentials"},
 		ResponseTypes: []string{"code id_token"}, ApplicationType: "web", IDTokenSigningAlg: "PS256", RequestObjectSigningAlg: "PS256",
 		Scope: "openid accounts", TLSClientAuthSubjectDN: `CN=a\,b,C=GB`,
