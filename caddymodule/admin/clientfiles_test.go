@@ -69,7 +69,7 @@ func TestImportAndExport(t *testing.T) {
 		t.Errorf("%+v, want that both are there already", report)
 	}
 	id := firstImport(t)
-	r := httptest.NewRequest(http.MethodPost, prefix+"imports/"+id+"/undo", strings.NewReader(change))
+	r := httptest.NewRequest(http.MethodPost, "http://localhost:2019"+prefix+"imports/"+id+"/undo", strings.NewReader(change))
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("If-Match", tagOf(t, "imports/"+id))
 	w := httptest.NewRecorder()
@@ -95,7 +95,7 @@ func firstImport(t *testing.T) string {
 func tagOf(t *testing.T, resource string) string {
 	t.Helper()
 	w := httptest.NewRecorder()
-	if err := serve(w, httptest.NewRequest(http.MethodGet, prefix+resource, http.NoBody)); err != nil {
+	if err := serve(w, httptest.NewRequest(http.MethodGet, "http://localhost:2019"+prefix+resource, http.NoBody)); err != nil {
 		t.Fatal(err)
 	}
 	return w.Header().Get("Etag")
@@ -137,7 +137,7 @@ func TestImportRefuses(t *testing.T) {
 			case "-":
 				body = ""
 			}
-			r := httptest.NewRequest(http.MethodPost, prefix+"import?"+tc.query, strings.NewReader(body))
+			r := httptest.NewRequest(http.MethodPost, "http://localhost:2019"+prefix+"import?"+tc.query, strings.NewReader(body))
 			r.Header.Set("Content-Type", jsonLines)
 			if tc.kind == "-" {
 				r.Header.Del("Content-Type")
