@@ -81,6 +81,12 @@ type Response struct {
 // ErrAddress is in the chain of every refusal to dial an address.
 var ErrAddress = errors.New("address is not public")
 
+// What is in the chain of an error about an answer that came and that no repetition mends.
+var (
+	ErrRedirect = errors.New("redirects")
+	ErrTooLong  = errors.New("is longer than")
+)
+
 // NewClient makes a Client.
 func NewClient(o Options) *Client {
 	if o.Timeout == 0 {
@@ -164,7 +170,7 @@ func (c *Client) Do(r *http.Request) (*Response, error) {
 		return answer, fmt.Errorf("reading the answer of %s: %w", r.URL.Redacted(), err)
 	}
 	if int64(len(body)) > c.maxBytes {
-		return answer, fmt.Errorf("the answer of %s is longer than %d bytes", r.URL.Redacted(), c.maxBytes)
+		return answer, fmt.Errorf("the answer of %s %w %d bytes", r.URL.Redacted(), ErrTooLong, c.maxBytes)
 	}
 	return answer, nil
 }
@@ -194,10 +200,10 @@ func (c *Client) CloseIdle() { c.http.CloseIdleConnections() }
 
 func sameOrigin(r *http.Request, via []*http.Request) error {
 	if first := via[0].URL; r.URL.Scheme != first.Scheme || r.URL.Host != first.Host {
-		return errors.New("redirects to another origin")
+		return fmt.Errorf("%w to another origin", ErrRedirect)
 	}
 	if len(via) > 3 {
-		return errors.New("redirects too often")
+		return fmt.Errorf("%w too often", ErrRedirect)
 	}
 	return nil
 }
