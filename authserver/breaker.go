@@ -104,6 +104,13 @@ func (b *breaker) begin(of string) (round int, err error) {
 	return b.round, nil
 }
 
+// rests tells whether no exchange may begin now.
+func (b *breaker) rests() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.state == breakerOpen && b.now().Before(b.until)
+}
+
 // outcome is what an exchange says of the AS.
 type outcome int
 

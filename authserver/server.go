@@ -131,9 +131,9 @@ type Server struct {
 	known  discovery
 	// clients are exchanges about clients, tokens those about access tokens, and holding
 	// those for strangers who present tokens elsewhere: they must keep nobody from
-	// registering.
-	clients, tokens, holding *family
-	holders                  *holders
+	// registering. reading are those of Read, of which the registry has a few at once.
+	clients, tokens, holding, reading *family
+	holders                           *holders
 	// given are the endpoints that the operator names.
 	given []Endpoint
 	// introspectionOnly: it is written that the AS decides on access tokens.
@@ -197,6 +197,7 @@ func New(o Options) (*Server, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.clients, s.tokens, s.holding = newFamily("registration", o.Now, s.log), newFamily("tokens", o.Now, s.log), newFamily("token holders", o.Now, s.log)
+	s.reading = newFamily("reconciliation", o.Now, s.log)
 	if s.holders, err = newHolders(); err != nil {
 		return nil, err
 	}

@@ -30,6 +30,10 @@ func (n *namer) Create(_ context.Context, c *registry.Client) (*registry.Provisi
 func (*namer) Update(context.Context, *registry.Client) (*registry.Provisioned, error) {
 	return nil, errors.New("not asked")
 }
+func (*namer) Read(context.Context, *registry.Client) (*registry.Comparison, error) {
+	return nil, errors.New("not asked")
+}
+func (*namer) IsOwn(string) bool                                 { return false }
 func (*namer) Delete(context.Context, *registry.Client) error    { return nil }
 func (*namer) Answers(context.Context) error                     { return nil }
 func (*namer) Revokes(registry.Revocation) bool                  { return false }

@@ -28,6 +28,36 @@ var (
 	ErrDetached = errors.New("the authorization server does not take the registration access token")
 )
 
+var (
+	// ErrMissing is in the chain of an error of Read when the AS has no such client.
+	ErrMissing = errors.New("the authorization server does not know this client")
+
+	// ErrUnreadable is in the chain of an error of Read when the AS has answered, and the
+	// answer says nothing of the client.
+	ErrUnreadable = errors.New("the authorization server's answer cannot be read")
+
+	// ErrNotAsked is in the chain of an error of Read when the gateway has not asked, because
+	// the AS is known to be down or too much waits for it.
+	ErrNotAsked = errors.New("the authorization server was not asked")
+)
+
+// Comparison is what the AS has of a client against what it is to have.
+type Comparison struct {
+	// Differences are the members of the client metadata (RFC 7591 2) that differ. Members
+	// that the AS has added are none.
+	Differences []Difference
+	// Credentials are the newest: an AS may rotate them with each answer (RFC 7592 2.1).
+	Credentials Credentials
+}
+
+// Difference is one member that the AS has otherwise than the registry. A list is its JSON
+// text; what is not there is empty.
+type Difference struct {
+	Member string `json:"member"`
+	Here   string `json:"here"`
+	There  string `json:"there"`
+}
+
 // Provisioner makes clients known to one AS. Its calls are bounded in time by
 // ctx and by an own limit.
 //
@@ -44,6 +74,15 @@ type Provisioner interface {
 	// Update replaces the metadata of c.ClientID, with c.Credentials. Credentials that
 	// the AS rotated before it failed are returned beside the error.
 	Update(ctx context.Context, c *Client) (*Provisioned, error)
+	// Read compares what the AS has of c.ClientID with what Update would tell it, with
+	// c.Credentials (RFC 7592 2.1). Credentials that the AS rotated before it failed are
+	// returned beside the error.
+	//
+	// Errors: ErrMissing, ErrDetached, ErrUnreadable; Unavailable, with ErrNotAsked where
+	// nothing was sent.
+	Read(ctx context.Context, c *Client) (*Comparison, error)
+	// IsOwn tells whether a client_id is one of the gateway's own clients at the AS.
+	IsOwn(clientID string) bool
 	// Delete ends c.ClientID at the AS, with c.Credentials. A client that is
 	// certainly not there is no error.
 	Delete(ctx context.Context, c *Client) error

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -45,6 +46,14 @@ type as struct {
 	slow time.Duration
 	// elsewhere is why it is not the AS that answers.
 	elsewhere error
+	// unlike is what it has otherwise of a client, by client_id; gone are clients that it
+	// answers 404 for; rotates gives another token with each read; inRead happens in each.
+	unlike  map[string][]registry.Difference
+	gone    map[string]bool
+	rotates bool
+	inRead  func(clientID string)
+	// inUpdate happens in each update.
+	inUpdate func()
 	// noClient is a gateway without a client at the AS; during happens once while it creates one.
 	noClient bool
 	during   func()
@@ -126,6 +135,7 @@ func (a *as) Create(ctx context.Context, c *registry.Client) (*registry.Provisio
 		RegistrationAccessToken: fmt.Sprintf("rat-%d", a.next), RegistrationPath: "/reg/" + id, ClientSecret: a.clients[id].ClientSecret,
 	})
 	a.scopes[id] = c.Metadata.Scope
+	delete(a.gone, id)
 	a.statements = append(a.statements, string(c.SoftwareStatement))
 	a.names = append(a.names, c.Metadata.TLSClientAuthSubjectDN)
 	if during := a.during; during != nil {
@@ -146,6 +156,9 @@ func (a *as) Create(ctx context.Context, c *registry.Client) (*registry.Provisio
 }
 
 func (a *as) Update(ctx context.Context, c *registry.Client) (*registry.Provisioned, error) {
+	if a.inUpdate != nil {
+		a.inUpdate()
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	err := a.called(ctx, "update")
@@ -179,6 +192,35 @@ func (a *as) Update(ctx context.Context, c *registry.Client) (*registry.Provisio
 	case <-time.After(a.slow):
 	}
 	return &registry.Provisioned{ClientID: c.ClientID, Metadata: c.Metadata, Credentials: rotated, Keys: a.keys}, err
+}
+
+func (a *as) IsOwn(clientID string) bool { return clientID == "gateway" }
+
+func (a *as) Read(ctx context.Context, c *registry.Client) (*registry.Comparison, error) {
+	if a.inRead != nil {
+		a.inRead(c.ClientID)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.called(ctx, "read"); err != nil {
+		return nil, err
+	}
+	switch {
+	case a.gone[c.ClientID]:
+		return nil, registry.ErrMissing
+	case a.clients[c.ClientID] != c.Credentials:
+		return nil, registry.ErrDetached
+	}
+	if a.rotates {
+		a.next++
+		c.Credentials.RegistrationAccessToken = fmt.Sprintf("rat-%d", a.next)
+		a.clients[c.ClientID] = c.Credentials
+	}
+	list := slices.Clone(a.unlike[c.ClientID])
+	if there := a.scopes[c.ClientID]; there != c.Metadata.Scope {
+		list = append(list, registry.Difference{Member: "scope", Here: c.Metadata.Scope, There: there})
+	}
+	return &registry.Comparison{Differences: list, Credentials: c.Credentials}, nil
 }
 
 func (a *as) Delete(ctx context.Context, c *registry.Client) error {
@@ -250,6 +292,8 @@ type fixture struct {
 	store registry.Store
 	as    *as
 	ws    registry.Workspace
+	// made is how many clients many has registered.
+	made int
 }
 
 func run(t *testing.T, chooses bool, f func(*fixture)) {
