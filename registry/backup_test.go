@@ -98,6 +98,7 @@ func everyKind(t testing.TB, s registry.Store) {
 		"client/w/legacy", "document/1", "certificate/1", "id/w/gone", "alike/w/folded", "index/time/w/1-legacy", "repeat/w/1",
 		"later/ffffffffffffffff/1", "divergence/w/answer_lost/1", "suspended/w/client/c", "proposal/w/delete/client/c", "discovery/w", "discovered/w",
 		"jwks/scope/1", "crl/1", "crl/1/2/3", "software/w/d/s", "used/w/c", "finding/w/1", "pass/w", "stopped/w", "written/w/2026-11-30/o", "explanation/1/2", "making/w/1", "loss/1", "import/1", "imported/1/w/c",
+		"reconcile/w",
 	} {
 		value := []byte("{}")
 		if strings.HasPrefix(key, "loss/") {

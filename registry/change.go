@@ -52,6 +52,9 @@ type change struct {
 	// probes: whether the AS takes it is what counts. A client that it has lost is not made
 	// again, and none was updated.
 	probes bool
+	// restores: the AS is told again what the client is registered with, which is no update
+	// of the client.
+	restores bool
 	// before is the client as it was. reserve fills it in.
 	before *Client
 	// standing is what call has left of the AS's copy.
@@ -187,7 +190,7 @@ func (ch *change) conclude(ctx context.Context, failed error) error {
 	crashpoint("update: answered")
 	c := ch.client
 	c.Metadata, c.Keys = ch.answer.Metadata, ch.answer.Keys
-	if !ch.probes {
+	if !ch.probes && !ch.restores {
 		c.UpdatedAt = ch.r.now().Unix()
 	}
 	c.Change, c.ChangeUntil = "", 0

@@ -25,9 +25,18 @@ const (
 	// NotRevoked: an operator has given up the revocation of an access token, which the AS
 	// takes until it expires. The gateway does not.
 	NotRevoked = "not_revoked"
+	// Missing, Different and Unreadable are what Reconcile has found of an active client: the
+	// AS does not have it, has it otherwise, or gives no answer that tells. Detached is one of
+	// its findings too.
+	Missing    = "missing"
+	Different  = "different"
+	Unreadable = "unreadable"
 )
 
-var discrepancyKinds = []string{AnswerLost, NotDeleted, Detached, OtherMetadata, NotRevoked}
+var discrepancyKinds = []string{AnswerLost, NotDeleted, Detached, OtherMetadata, NotRevoked, Missing, Different, Unreadable}
+
+// reconcileKinds are those that Reconcile puts on the list, and takes off it again.
+var reconcileKinds = []string{Missing, Different, Detached, Unreadable}
 
 // Discrepancy is something that the AS may have otherwise than the registry, and
 // that the gateway cannot mend. Operators are shown it until they dismiss it.
@@ -44,8 +53,10 @@ type Discrepancy struct {
 	ClientName string `json:"client_name"`
 	// Since is seconds since 1970, of the last time that it was noticed.
 	Since int64 `json:"since"`
-	// Error is what the log said.
+	// Error is what the log said, or what to do.
 	Error string `json:"error,omitempty"`
+	// Differences are those of a client that is Different, at most maxDifferences.
+	Differences []Difference `json:"differences,omitempty"`
 }
 
 // Check tells whether there is such a kind.
@@ -64,13 +75,15 @@ const discrepancyPrefix = "divergence/"
 func (d *Discrepancy) key() string { return key("divergence", d.Workspace, d.Kind, d.Registration) }
 
 func (r *Registry) discrepancy(kind string, c *Client, cause error) *Discrepancy {
-	d := &Discrepancy{
+	return r.finding(kind, c, errorText(cause))
+}
+
+func (r *Registry) finding(kind string, c *Client, text string) *Discrepancy {
+	return &Discrepancy{
 		Schema: schema, Workspace: c.Workspace, Kind: kind, Registration: c.ID, ClientID: c.ClientID,
 		SoftwareID: c.SoftwareID, OrgID: c.OrgID, ClientName: c.ClientName, Since: r.now().Unix(),
+		Error: text[:min(len(text), maxDiscrepancyError)],
 	}
-	text := errorText(cause)
-	d.Error = text[:min(len(text), maxDiscrepancyError)]
-	return d
 }
 
 // strayID names a client that the AS has made for a registration in place of another one: of
@@ -150,7 +163,11 @@ func (r *Registry) Dismiss(ctx context.Context, d Discrepancy, act Act) error {
 
 // endDiscrepancies takes the discrepancies of a client off the list that a change has ended.
 func endDiscrepancies(w Writer, c *Client) error {
-	for _, kind := range []string{Detached, OtherMetadata} {
+	return endKinds(w, c, append([]string{OtherMetadata}, reconcileKinds...))
+}
+
+func endKinds(w Writer, c *Client, kinds []string) error {
+	for _, kind := range kinds {
 		k := (&Discrepancy{Workspace: c.Workspace, Kind: kind, Registration: c.ID}).key()
 		found, err := get(w, k)
 		if err == nil && found != nil {

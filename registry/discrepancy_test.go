@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -40,7 +41,7 @@ func TestAnswerLostIsListed(t *testing.T) {
 			t.Errorf("with a tag of nothing: %v, want %v", err, registry.ErrChanged)
 		}
 		shown, tag, err := x.Discrepancy(x.t.Context(), registry.Discrepancy{Workspace: d.Workspace, Kind: d.Kind, Registration: d.Registration})
-		if err != nil || *shown != d {
+		if err != nil || !reflect.DeepEqual(*shown, d) {
 			t.Errorf("%+v, %v; want %+v", shown, err, d)
 		}
 		act.Match = tag

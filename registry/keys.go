@@ -26,6 +26,7 @@ import (
 //	repeat/<workspace>/<hash>                  a registration, for POSTs that repeat it
 //	outbox/<due>/<id>, later/<due>/<id>        work left for the AS, see below
 //	divergence/<workspace>/<kind>/<reg>        see Discrepancy
+//	reconcile/<workspace>                      see Reconciliation
 //	suspended/<workspace>/<kind>/<value>       see Suspension
 //	proposal/<workspace>/<action>/<kind>/<value>  see Proposal
 //	discovery/<workspace>                      the AS's last good document

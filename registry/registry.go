@@ -147,9 +147,9 @@ type Registry struct {
 	// lookNow wakes runDaily, dailyEnded is closed when that has ended.
 	lookNow, dailyEnded chan struct{}
 	passes              sync.Map // of TrustPass as stored, by workspace
-	// backingUp is held while a backup is made.
 	// backingUp, exporting and importing are held while that is done.
 	backingUp, exporting, importing sync.Mutex
+	reconciling                     reconciling
 }
 
 // Open starts a Registry and its outbox. It does not end with ctx but with Close. Before
@@ -195,8 +195,8 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	return r, nil
 }
 
-// Close stops the outbox, and a backup that is being made, and closes the store. What the
-// outbox had not finished goes on after the next Open. No other method may be called after it.
+// Close stops the outbox, a backup that is being made and reconciliations, and closes the
+// store. What the outbox had not finished goes on after the next Open. No other method may be called after it.
 func (r *Registry) Close() error {
 	r.stop()
 	<-r.done
@@ -205,6 +205,7 @@ func (r *Registry) Close() error {
 	<-r.resealEnded
 	<-r.usesEnded
 	<-r.dailyEnded
+	r.reconciling.wait()
 	return r.store.Close()
 }
 

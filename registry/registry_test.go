@@ -292,7 +292,7 @@ type fixture struct {
 	store registry.Store
 	as    *as
 	ws    registry.Workspace
-	// made is how many clients many has registered.
+	// made is how many clients population has registered.
 	made int
 }
 
