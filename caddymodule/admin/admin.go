@@ -116,7 +116,10 @@ var routes = []route{
 	{method: "GET", path: "imports/{id}", run: (*call).importRecord},
 	{method: "POST", path: "imports/{id}/undo", run: (*call).undoImport, body: true},
 	{method: "GET", path: "registrations", run: (*call).registrations},
-	{method: "POST", path: "clients", run: (*call).askForClients},
+	{method: "GET", path: "reconcile", run: (*call).reconciliation},
+	{method: "POST", path: "reconcile/start", run: (*call).startReconciling, body: true},
+	{method: "POST", path: "reconcile/stop", run: (*call).stopReconciling, body: true},
+	{method: "POST", path: "reconcile/orphans", run: (*call).orphans, body: true},
 	{method: "GET", path: "audit", run: (*call).audit},
 	{method: "GET", path: "explanations", run: (*call).explanations},
 }
@@ -173,7 +176,7 @@ func withStatus(err error) error {
 		errors []error
 	}{
 		{http.StatusNotFound, []error{registry.ErrNotFound}},
-		{http.StatusConflict, []error{registry.ErrNative, registry.ErrNoNewSecret, registry.ErrNotAwaiting, registry.ErrUnsettled, registry.ErrCannotCheck, registry.ErrNoEpoch, registry.ErrAtWork, registry.ErrNotAttached, registry.ErrPassRunning, registry.ErrNoPass, registry.ErrSameOperator}},
+		{http.StatusConflict, []error{registry.ErrNative, registry.ErrNoNewSecret, registry.ErrNotAwaiting, registry.ErrUnsettled, registry.ErrReconciling, registry.ErrNotReconciling, registry.ErrNothingToResume, registry.ErrNoEpoch, registry.ErrAtWork, registry.ErrNotAttached, registry.ErrPassRunning, registry.ErrNoPass, registry.ErrSameOperator}},
 		{http.StatusBadRequest, []error{registry.ErrCursor, registry.ErrFilter}},
 		{http.StatusPreconditionFailed, []error{registry.ErrChanged}},
 		{http.StatusForbidden, []error{registry.ErrNotAuthenticated}},

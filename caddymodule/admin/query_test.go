@@ -26,10 +26,10 @@ var good = map[string]struct{ query, body string }{
 	"GET keys": {query: workspace + "&limit=5"}, "GET keys/{id}": {query: workspace}, "POST keys/{id}/refresh": {workspace, change},
 	"GET discrepancies/{kind}/{registration}": {query: workspace}, "POST discrepancies/{kind}/{registration}/dismiss": {workspace, change},
 	"GET epoch": {}, "POST epoch/confirm": {body: change},
-	"POST clients": {query: workspace},
-	"POST backup":  {body: change},
-	"POST export":  {workspace + "&secrets=none", change}, "POST import": {workspace + "&dry_run=false&reason=x&operator=Anna", `{"format":"openbanking_dcr_clients","version":1}` + "\n"},
+	"POST backup": {body: change},
+	"POST export": {workspace + "&secrets=none", change}, "POST import": {workspace + "&dry_run=false&reason=x&operator=Anna", `{"format":"openbanking_dcr_clients","version":1}` + "\n"},
 	"GET imports": {query: "limit=5"}, "GET imports/{id}": {}, "POST imports/{id}/undo": {body: change},
+	"GET reconcile": {query: workspace + "&limit=5"}, "POST reconcile/start": {workspace + "&repair=true&force=false&rate=7", change}, "POST reconcile/stop": {workspace, change}, "POST reconcile/orphans": {workspace, `{"client_ids":["x"]}`},
 	"GET openapi.json": {},
 	"GET status":       {},
 	"GET trust":        {query: workspace + "&kind=unused&limit=5"}, "POST trust/check": {workspace, change},
@@ -128,7 +128,7 @@ func TestWhatIsNotUnderstoodIsRefused(t *testing.T) {
 	start(t)
 	for name, ask := range good {
 		t.Run(name, func(t *testing.T) {
-			if status, says := asks(t, name, ask.query, ask.body); status >= 400 && status != http.StatusNotFound && status != http.StatusPreconditionFailed || strings.Contains(says, "workspace") && status == http.StatusNotFound {
+			if status, says := asks(t, name, ask.query, ask.body); status >= 400 && status != http.StatusNotFound && !(name == "POST reconcile/stop" && status == http.StatusConflict) && status != http.StatusPreconditionFailed || strings.Contains(says, "workspace") && status == http.StatusNotFound {
 				t.Fatalf("as it should be: %d %s", status, says)
 			}
 			and := ""
@@ -179,11 +179,6 @@ func TestWrongCalls(t *testing.T) {
 		{"POST secrets/rotate", workspace, `{"reason":"x"}`, 400, "operator: a text"},
 		{"POST secrets/rotate", "", change, 200, `"rotated":0`},
 		{"POST secrets", workspace, change, 404, "there are"},
-		{"POST clients", workspace + "&client_id=x&limit=5", "", 400, "client_id: goes with workspace alone"},
-		{"POST clients", workspace + "&client_id=nobody", "", 404, "not found"},
-		{"POST clients", "workspace=default/other", "", 404, "there are default/obuk"},
-		{"POST clients", workspace + "&client_id=", "", 400, "client_id: empty"},
-		{"POST clients", workspace + "&client_id", "", 400, "client_id: empty"},
 		{"DELETE clients", workspace + "&client_id=nobody&reason=lost", "", 405, "DELETE is not a method"},
 		{"GET audit", "workspace=default/obuk;b", "", 400, "the query cannot be read"},
 		{"GET audit", "workspace=default%2Fobuk%3Bb", "", 404, `workspace "default/obuk;b"; there are default/obuk`},
@@ -193,6 +188,27 @@ func TestWrongCalls(t *testing.T) {
 		{"GET audit", "cursor=divergence%2Fdefault%252Fobuk%2F0", "", 400, "the cursor is of another list"},
 		{"GET audit", "limit=", "", 400, "limit: empty"},
 		{"GET audit", "limit=1000", "", 200, `"entries":`},
+		{"POST clients", workspace, "", 405, "POST is not a method"},
+		{"GET reconcile", "workspace=default/other", "", 404, "there are default/obuk"},
+		{"GET reconcile", workspace, "", 200, `"state":"never"`},
+		{"GET reconcile", "cursor=audit%2Fx", "", 400, "the cursor is of another list"},
+		{"GET reconcile", "limit=0", "", 400, "limit: a number"},
+		{"POST reconcile/start", "workspace=default/other", change, 404, "there are default/obuk"},
+		{"POST reconcile/start", "repair=yes", change, 400, "repair: must be true or false"},
+		{"POST reconcile/start", "rate=0", change, 400, "rate: a number from 1 to 200"},
+		{"POST reconcile/start", "rate=201", change, 400, "rate: a number from 1 to 200"},
+		{"POST reconcile/start", "resume=true", change, 409, "nothing to resume"},
+		{"POST reconcile/start", "resume=true&repair=true", change, 400, "leave repair out"},
+		{"POST reconcile/start", "", `{"operator":"Anna"}`, 400, "reason: a text"},
+		{"POST reconcile/stop", "", change, 409, "no reconciliation of this workspace is running"},
+		{"POST reconcile/stop", "", "", 400, "the body must be"},
+		{"POST reconcile/orphans", "", `{"client_ids":["x"]}`, 200, `"unknown":["x"]`},
+		{"POST reconcile/orphans", "workspace=default/other", `{"client_ids":["x"]}`, 404, "there are default/obuk"},
+		{"POST reconcile/orphans", "", `{"client_ids":[]}`, 400, "from 1 to 1000"},
+		{"POST reconcile/orphans", "", `{"client_ids":["x"` + strings.Repeat(`,"x"`, 1000) + `]}`, 400, "from 1 to 1000"},
+		{"POST reconcile/orphans", "", `{"client_ids":["` + strings.Repeat("x", 600<<10) + `"]}`, 400, "too large"},
+		{"POST reconcile/orphans", "", `{"client_ids":["x"],"reason":"x"}`, 400, "and nothing else"},
+		{"POST reconcile/orphans", "", `{"client_ids":[7]}`, 400, "client_ids"},
 		{"GET audit", "limit=1001", "", 400, "limit: a number from 1 to 1000"},
 		{"GET outbox", "workspace=default/other", "", 404, "there are default/obuk"},
 		{"GET outbox", "cursor=outbox%2Fx", "", 400, "the cursor is of another list"},

@@ -8,24 +8,6 @@ type undone struct {
 	Error    string `json:"error"`
 }
 
-// oneOrPage does something with the one client that a call names, or with all of a page.
-func (c *call) oneOrPage(do func(workspace, clientID string) error, want func(*registry.Client) bool) (answer map[string]any, err error) {
-	q, err := c.query([]string{"workspace"}, "client_id", "cursor", "limit")
-	if err != nil {
-		return nil, err
-	}
-	if err := c.configured(q["workspace"]); err != nil {
-		return nil, err
-	}
-	if id := q["client_id"]; id != "" {
-		if len(q) > 2 {
-			return nil, badRequest("client_id: goes with workspace alone; it is of one client, which has no pages")
-		}
-		return map[string]any{}, do(q["workspace"], id)
-	}
-	return c.eachOfPage(q["workspace"], do, want)
-}
-
 // eachOfPage does something with all clients of a page that want it, one after the other: no
 // AS should be asked for thousands at once. The answer has those with which it failed, and
 // where the next page begins.
