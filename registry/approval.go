@@ -56,7 +56,7 @@ var (
 	// ErrUnsettled is Approve's for a client of which the AS may hold other metadata than
 	// those that the operator has seen.
 	ErrUnsettled = errors.New("the authorization server may hold other metadata of this client than you have seen, because the end of a change is not known; " +
-		"wait until the outbox has no entry of this client, or ask for the client with POST /openbanking_dcr/clients, and approve it then")
+		"wait until the outbox has no entry of this client, or repair the client with a reconciliation, and approve it then")
 )
 
 // Registered tells whether both systems of record know the client, and neither is to delete

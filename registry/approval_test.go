@@ -310,9 +310,7 @@ func TestRepeatedRegistrationsAwaitApproval(t *testing.T) {
 				if err := x.RefreshKeys(x.t.Context(), x.ws, c.ClientID); err != nil {
 					t.Error(err)
 				}
-				if there, err := x.StillThere(x.t.Context(), x.ws.Name, c.ClientID); err != nil || !there {
-					t.Error(there, err)
-				}
+				x.ended(x.reconciles(registry.ReconcileOptions{Repair: true}), registry.ReconcileDone, map[string]int{registry.Same: 1})
 				x.status(c.ClientID, registry.AwaitingApproval)
 				if err := x.approve(c.ClientID); err != nil {
 					t.Fatal(err)
@@ -495,9 +493,7 @@ func TestWaitsUntilTheEndIsKnown(t *testing.T) {
 				if err := x.approve(c.ClientID); !errors.Is(err, registry.ErrUnsettled) {
 					t.Errorf("%v, want %v", err, registry.ErrUnsettled)
 				}
-				if there, err := x.StillThere(x.t.Context(), x.ws.Name, c.ClientID); err != nil || !there {
-					t.Fatal(there, err)
-				}
+				x.ended(x.reconciles(registry.ReconcileOptions{Repair: true}), registry.ReconcileDone, map[string]int{registry.Same: 1})
 				if !waited {
 					x.status(c.ClientID, registry.Active)
 					return
@@ -567,9 +563,7 @@ func TestDeletionOfAWaitingClient(t *testing.T) {
 		x.approves(registry.ApprovalRegistrations)
 		c := x.register(request("jti1", ""))
 		x.as.set(func() { delete(x.as.clients, c.ClientID) })
-		if there, err := x.StillThere(x.t.Context(), x.ws.Name, c.ClientID); err != nil || there {
-			t.Error(there, err)
-		}
+		x.ended(x.reconciles(registry.ReconcileOptions{}), registry.ReconcileDone, map[string]int{registry.Detached: 1})
 		x.status(c.ClientID, registry.AwaitingApproval)
 		if err := x.DeleteByOperator(x.t.Context(), x.ws.Name, c.ClientID, x.seen(c.ClientID)); err != nil {
 			t.Fatal(err)

@@ -49,9 +49,6 @@ type change struct {
 	replacesCredentials bool
 	// replacesSecret: the client gets another secret of its own, if it has one.
 	replacesSecret bool
-	// probes: whether the AS takes it is what counts. A client that it has lost is not made
-	// again, and none was updated.
-	probes bool
 	// restores: the AS is told again what the client is registered with, which is no update
 	// of the client.
 	restores bool
@@ -165,12 +162,7 @@ func (ch *change) describe() {
 // call tells the AS what the client is to be.
 func (ch *change) call(ctx context.Context) (err error) {
 	crashpoint("update: begun")
-	if ch.probes {
-		ch.answer, err = ch.ws.Provisioner.Update(ctx, ch.client)
-		ch.standing = standingAfter(ch.answer, err)
-	} else {
-		ch.answer, ch.standing, err = ch.r.update(ctx, ch.ws, ch.client)
-	}
+	ch.answer, ch.standing, err = ch.r.update(ctx, ch.ws, ch.client)
 	if err == nil && ch.replacesCredentials {
 		if err = ch.newCredentials(ctx); err != nil {
 			ch.standing = standingAfter(nil, err) // the metadata are those that it had
@@ -190,7 +182,7 @@ func (ch *change) conclude(ctx context.Context, failed error) error {
 	crashpoint("update: answered")
 	c := ch.client
 	c.Metadata, c.Keys = ch.answer.Metadata, ch.answer.Keys
-	if !ch.probes && !ch.restores {
+	if !ch.restores {
 		c.UpdatedAt = ch.r.now().Unix()
 	}
 	c.Change, c.ChangeUntil = "", 0

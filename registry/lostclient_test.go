@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
-	"github.com/caddy-dcr/caddy-dcr/verify/refusal"
 )
 
 var lostWithTheDisk = registry.Act{Reason: "lost with the disk of the AS"}
@@ -27,9 +26,7 @@ func TestDeleteALostClient(t *testing.T) {
 			x.atLimit(err, 1)
 			x.as.set(func() { delete(x.as.clients, c.ClientID) }) // behind our back
 
-			if there, err := x.StillThere(x.t.Context(), x.ws.Name, c.ClientID); err != nil || there {
-				t.Fatalf("still there: %v, %v", there, err)
-			}
+			x.ended(x.reconciles(registry.ReconcileOptions{}), registry.ReconcileDone, map[string]int{registry.Detached: 1})
 			x.diverged(registry.Detached)
 			if x.as.count() != 0 {
 				t.Fatal("whoever asks makes the client again")
@@ -58,67 +55,6 @@ func TestDeleteALostClient(t *testing.T) {
 	}
 }
 
-// TestStillThere: a client that the AS takes a change of is there, in whatever way it answers,
-// and nothing of it changes.
-func TestStillThere(t *testing.T) {
-	t.Parallel()
-	run(t, false, func(x *fixture) {
-		takeBack := x.Attach(x.ws)
-		defer takeBack()
-		c := x.register(request("jti1", ""))
-		asked := func(what, workspace, clientID string, want bool, wantErr error) {
-			t.Helper()
-			if there, err := x.StillThere(x.t.Context(), workspace, clientID); there != want || !errors.Is(err, wantErr) {
-				t.Errorf("%s: %t, %v; want %t, %v", what, there, err, want, wantErr)
-			}
-			if got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err != nil || got.Status != registry.Active || got.UpdatedAt != 0 || got.Metadata.Scope != c.Metadata.Scope {
-				t.Errorf("%s: %+v, %v; want the active client as it was", what, got, err)
-			}
-		}
-		asked("the AS has it", x.ws.Name, c.ClientID, true, nil)
-		asked("and was told again, with a token that it has replaced", x.ws.Name, c.ClientID, true, nil)
-		x.as.set(func() {
-			x.as.fail["update"] = []error{refusal.New(refusal.InvalidClientMetadata, "authorization_server", "no")}
-		})
-		asked("the AS refuses its metadata", x.ws.Name, c.ClientID, true, nil)
-		down := refusal.New(refusal.Unavailable, "", "down")
-		x.as.set(func() { x.as.fail["update"] = []error{down} })
-		asked("the AS is down", x.ws.Name, c.ClientID, false, down)
-		asked("another client", x.ws.Name, "nobody", false, registry.ErrNotFound)
-		asked("another workspace", "another", c.ClientID, false, registry.ErrNotFound)
-		// Lost, and back from a backup before the operator comes to it.
-		var kept registry.Credentials
-		x.as.set(func() { kept = x.as.clients[c.ClientID]; delete(x.as.clients, c.ClientID) })
-		asked("lost", x.ws.Name, c.ClientID, false, nil)
-		x.diverged(registry.Detached)
-		x.as.set(func() { x.as.clients[c.ClientID] = kept })
-		asked("the AS has it again", x.ws.Name, c.ClientID, true, nil)
-		x.diverged()
-	})
-}
-
-// TestStillThereWhileSomethingElseAnswers: a load balancer without the AS behind it answers 404,
-// or 401, to everything. Nothing is learned from that, and nothing changes.
-func TestStillThereWhileSomethingElseAnswers(t *testing.T) {
-	t.Parallel()
-	run(t, true, func(x *fixture) {
-		takeBack := x.Attach(x.ws)
-		defer takeBack()
-		c := x.register(request("jti1", ""))
-		x.as.set(func() {
-			x.as.elsewhere = refusal.New(refusal.Unavailable, "", "no discovery document")
-			x.as.fail["update"] = []error{registry.ErrDetached}
-		})
-		if there, err := x.StillThere(x.t.Context(), x.ws.Name, c.ClientID); there || refusal.From(err).Kind != refusal.Unavailable {
-			t.Errorf("%t, %v; want a refusal until the server is reachable", there, err)
-		}
-		if got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err != nil || got.Status != registry.Active {
-			t.Errorf("%+v, %v; want an active client", got, err)
-		}
-		x.diverged()
-	})
-}
-
 // forgetful is a sealer whose keyset was lost.
 type forgetful struct {
 	plain
@@ -142,9 +78,6 @@ func TestDeleteAfterTheKeysetIsLost(t *testing.T) {
 			removed, deleted := x.register(request("jti1", "")), x.register(request("jti2", ""))
 			sealer.lost = true
 			defer x.Attach(x.ws)()
-			if _, err := x.StillThere(x.t.Context(), x.ws.Name, removed.ClientID); !errors.Is(err, registry.ErrCannotCheck) {
-				t.Errorf("got %v", err)
-			}
 			if err := errors.Join(x.DeleteByOperator(x.t.Context(), x.ws.Name, removed.ClientID, lostWithTheDisk), x.Delete(x.t.Context(), x.ws, deleted.ClientID, registry.Presented{})); err != nil {
 				t.Error(err)
 			}
@@ -187,9 +120,7 @@ func TestDeleteWithoutRegistrationToken(t *testing.T) {
 		takeBack := x.Attach(x.ws)
 		defer takeBack()
 		c := x.register(request("jti1", ""))
-		if _, err := x.StillThere(x.t.Context(), x.ws.Name, c.ClientID); !errors.Is(err, registry.ErrCannotCheck) {
-			t.Fatalf("%v, want %v", err, registry.ErrCannotCheck)
-		}
+		x.ended(x.reconciles(registry.ReconcileOptions{}), registry.ReconcileDone, map[string]int{registry.Detached: 1})
 		if got, err := x.Client(x.t.Context(), x.ws.Name, c.ClientID); err != nil || got.Status != registry.Active {
 			t.Errorf("%+v, %v; want an active client", got, err)
 		}

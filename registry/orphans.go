@@ -19,7 +19,7 @@ type Orphans struct {
 	// Leaving are being deleted, or their registration is being undone, and the outbox goes on
 	// with it: not orphans yet.
 	Leaving []string `json:"leaving"`
-	// Known is how many clients are active here, Own how many are the gateway's own.
+	// Known is how many clients are registered here, Own how many are the gateway's own.
 	Known int `json:"known"`
 	Own   int `json:"own"`
 	// Complete: the whole outbox was looked at. Where it is not, one of Unknown or Deleted may
@@ -91,7 +91,7 @@ func (r *Registry) leaving(ctx context.Context, workspace string) (ids map[strin
 			if err != nil && !errors.Is(err, ErrNotFound) {
 				return nil, false, err
 			}
-			if err == nil && c.ClientID != "" && c.Status != Active {
+			if err == nil && c.ClientID != "" && !c.Registered() {
 				ids[c.ClientID] = true
 			}
 		}

@@ -69,7 +69,7 @@ func (o *ReconcileOptions) Check() error {
 	return o.Act.Check()
 }
 
-// Reconciliation compares every active client of a workspace with what the AS has of it.
+// Reconciliation compares every client of a workspace with what the AS has of it.
 // What it finds are discrepancies; one that is no more ends with the next Reconciliation.
 type Reconciliation struct {
 	Schema    int    `json:"v"`

@@ -17,7 +17,7 @@ import (
 // Errors: those that end the job.
 func (j *reconcileJob) check(ctx context.Context, c *Client) (*clientResult, error) {
 	result := &clientResult{clientID: c.ClientID}
-	if c.Status != Active {
+	if !c.Registered() {
 		return result, nil
 	}
 	found, err := j.look(ctx, c)
@@ -32,14 +32,21 @@ func (j *reconcileJob) check(ctx context.Context, c *Client) (*clientResult, err
 	if !ok {
 		return result, errNotAttached
 	}
-	if !repair || !found.repairable(ws) {
+	unsettled := found.outcome == Same && c.Unsettled // what a change has left open ends with an update that the AS takes
+	if !repair || !found.repairable(ws) && !unsettled {
 		return result, nil
 	}
 	if err := j.limiter.Wait(ctx); err != nil {
 		return nil, err
 	}
-	if err := j.r.restoreByOperator(ctx, ws, c.ClientID, act); err != nil {
+	err = j.r.restoreByOperator(ctx, ws, c.ClientID, act)
+	switch {
+	case err != nil && unsettled:
+		return result, j.r.unrepaired(ctx, c, OtherMetadata, err)
+	case err != nil:
 		return result, j.r.unrepaired(ctx, c, found.outcome, err)
+	case unsettled:
+		return result, nil
 	}
 	again, err := j.look(ctx, c)
 	if err != nil {
@@ -58,7 +65,7 @@ var (
 )
 
 // look asks the AS about a client until it knows, or gives it up. outcome is empty for a client
-// that is not active any more.
+// that is not registered any more.
 func (j *reconcileJob) look(ctx context.Context, c *Client) (*sight, error) {
 	wait, tries := reconcilePause, 0
 	for {
@@ -195,14 +202,14 @@ func (r *Registry) compare(ctx context.Context, ws Workspace, id string) (*sight
 }
 
 // leaseToCompare takes the lease of a client, or finds out without the AS how it is. No client
-// and no error is one that is not active any more.
+// and no error is one that is not registered any more.
 func (r *Registry) leaseToCompare(ctx context.Context, ws Workspace, id string) (c *Client, found *sight, err error) {
 	now, holder := r.now(), "reconcile "+uuid.NewString()
 	err = r.store.Update(ctx, func(w Writer) (err error) {
 		found = nil
 		c, err = loadClient(w, ws.Name, id)
 		switch {
-		case errors.Is(err, ErrNotFound), err == nil && c.Status != Active:
+		case errors.Is(err, ErrNotFound), err == nil && !c.Registered():
 			c, found = nil, &sight{}
 			return nil
 		case err != nil:
@@ -256,7 +263,7 @@ func (r *Registry) restoreByOperator(ctx context.Context, ws Workspace, clientID
 func (r *Registry) unrepaired(ctx context.Context, c *Client, kind string, cause error) error {
 	return r.transactDetached(ctx, func(w Writer) error {
 		now, err := loadClient(w, c.Workspace, c.ID)
-		if errors.Is(err, ErrNotFound) || err == nil && now.Status != Active {
+		if errors.Is(err, ErrNotFound) || err == nil && !now.Registered() {
 			return nil
 		}
 		if err != nil {

@@ -63,7 +63,7 @@ type reconcileJob struct {
 // clientResult is what came of one client.
 type clientResult struct {
 	clientID string
-	// outcome is one of Outcomes, empty for a client that is not active any more.
+	// outcome is one of Outcomes, empty for a client that is not registered any more.
 	outcome           string
 	repaired, rotated bool
 	text              string

@@ -199,13 +199,7 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 // store. What the outbox had not finished goes on after the next Open. No other method may be called after it.
 func (r *Registry) Close() error {
 	r.stop()
-	<-r.done
-	<-r.explanations.done
-	<-r.counted
-	<-r.resealEnded
-	<-r.usesEnded
-	<-r.dailyEnded
-	r.reconciling.wait()
+	r.awaitBackground()
 	return r.store.Close()
 }
 
