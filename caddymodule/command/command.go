@@ -34,7 +34,7 @@ The exit status of every command is
 // assemble adds every command below caddy dcr.
 func assemble(c *cobra.Command) {
 	c.AddCommand(
-		status(), clients(), software(), organisations(), directories(), secrets(), outbox(), discrepancies(), keys(), trust(), epoch(), audit(),
+		status(), clients(), software(), organisations(), directories(), secrets(), outbox(), discrepancies(), reconcile(), keys(), trust(), epoch(), audit(),
 		policy(), explain(), checkConfiguration(), selftestConfiguration(), saveBackup(), restore(), exportClients(), importClients(), keyset(),
 	)
 	refuseUnknown(c)

@@ -93,6 +93,13 @@ func showDiscrepancy(out io.Writer, one json.RawMessage, tag string) error {
 	d.value("since", secondsText(e.Since))
 	d.value("error", e.Error)
 	d.value("etag", tag)
+	var rows [][]string
+	for _, one := range e.Differences {
+		rows = append(rows, []string{one.Member, one.Here, one.There})
+	}
+	if err := d.section("Differences", rows, column{title: "MEMBER", whole: true}, column{title: "HERE"}, column{title: "AT THE AS"}); err != nil {
+		return err
+	}
 	return d.flush()
 }
 

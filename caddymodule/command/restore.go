@@ -141,6 +141,8 @@ Do this next:
      gateway. What was issued before its start counts as used.
   2. Compare the registry with the authorization server: what was registered, changed or
      deleted after the backup is there and not here.
+     caddy dcr reconcile --reason "restored the store"
+     caddy dcr reconcile --as-clients <client_ids of the authorization server>
   3. Suspend again what was suspended after the backup: see --audit, or your records.
 `)
 	if r.confirm {
