@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -46,6 +47,12 @@ func (p *Process) Clients(ctx context.Context) ([]map[string]any, error) {
 	var clients []map[string]any
 	err := p.control(ctx, http.MethodGet, "/clients", nil, &clients)
 	return clients, err
+}
+
+// ChangeClient replaces members of the metadata that the server has of a client; without
+// metadata it deletes the client. go-oidc alone can do it.
+func (p *Process) ChangeClient(ctx context.Context, clientID string, metadata map[string]any) error {
+	return p.control(ctx, http.MethodPost, "/clients/"+url.PathEscape(clientID), metadata, nil)
 }
 
 // Fault adds a fault. Of several that match a request the oldest happens.

@@ -10,7 +10,7 @@ import (
 
 // newControl is the control listener, on which tests look at the server and
 // provoke faults. authserverprocess.Process is its client.
-func newControl(e *edge, clients Clients) http.Handler {
+func newControl(e *edge, clients Clients, change Change) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /requests", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, e.recorded())
@@ -30,6 +30,20 @@ func newControl(e *edge, clients Clients) http.Handler {
 		}
 		writeJSON(w, all)
 	})
+	if change != nil {
+		mux.HandleFunc("POST /clients/{id}", func(w http.ResponseWriter, r *http.Request) {
+			var metadata map[string]any
+			err := json.NewDecoder(r.Body).Decode(&metadata)
+			if err == nil {
+				err = change(r.Context(), r.PathValue("id"), metadata)
+			}
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusBadRequest)
+				return
+			}
+			w.WriteHeader(http.StatusNoContent)
+		})
+	}
 	mux.HandleFunc("POST /faults", func(w http.ResponseWriter, r *http.Request) {
 		var fault authserverprocess.Fault
 		decoder := json.NewDecoder(r.Body)

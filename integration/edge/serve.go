@@ -21,9 +21,14 @@ import (
 // authserverprocess.Process.Clients has them.
 type Clients func(context.Context) ([]map[string]any, error)
 
+// Change replaces members of a client's metadata behind the gateway's back; without metadata
+// it deletes the client.
+type Change func(ctx context.Context, clientID string, metadata map[string]any) error
+
 // Serve serves a handler, which sees the whole path with the prefix, until ctx
-// ends or, where the configuration says so, stdin does. It writes the ready line.
-func Serve(ctx context.Context, config authserverprocess.Config, handler http.Handler, clients Clients) error {
+// ends or, where the configuration says so, stdin does. It writes the ready line. change is nil
+// for a server whose clients tests cannot change.
+func Serve(ctx context.Context, config authserverprocess.Config, handler http.Handler, clients Clients, change Change) error {
 	if config.StopAtStdinEnd {
 		ctx = untilEnd(ctx, os.Stdin)
 	}
@@ -39,7 +44,7 @@ func Serve(ctx context.Context, config authserverprocess.Config, handler http.Ha
 	handler = locked(config, handler)
 	edge := newEdge(handler)
 
-	control := newServer(newControl(edge, clients))
+	control := newServer(newControl(edge, clients, change))
 	failed := make(chan error, 2)
 	if config.Admin {
 		handler = edge

@@ -75,7 +75,7 @@ func run(ctx context.Context, file, root string) error {
 		<-child.exited
 		cancel(errEnded)
 	}()
-	if err := edge.Serve(ctx, config, proxy, admin.registered(staticIDs(config))); err != nil {
+	if err := edge.Serve(ctx, config, proxy, admin.registered(staticIDs(config)), nil); err != nil {
 		return err
 	}
 	if errors.Is(context.Cause(ctx), errEnded) {

@@ -17,6 +17,27 @@ func (s *store) metadata(context.Context) ([]map[string]any, error) {
 	return out, nil
 }
 
+// change is edge.Change.
+func (s *store) change(_ context.Context, id string, metadata map[string]any) error {
+	c, err := s.clients.get(id)
+	if err != nil {
+		return err
+	}
+	if metadata == nil {
+		s.clients.delete(id)
+		return nil
+	}
+	raw, err := json.Marshal(metadata)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(raw, &c.ClientMeta); err != nil {
+		return err
+	}
+	s.clients.put(id, *c)
+	return nil
+}
+
 // metadata is a client in the names of RFC 7591.
 func metadata(c goidc.Client) map[string]any {
 	out := map[string]any{}

@@ -42,5 +42,5 @@ func run(ctx context.Context, file string) error {
 		return err
 	}
 	handler := withCertificate(config.TrustClientCertHeader, withClientID(config, http.StripPrefix(config.Prefix, provider)))
-	return edge.Serve(ctx, config, handler, store.metadata)
+	return edge.Serve(ctx, config, handler, store.metadata, store.change)
 }
