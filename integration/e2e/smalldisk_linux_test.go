@@ -38,7 +38,7 @@ func onDisk(t *testing.T, o story.Options) (*story.Play, *disk) {
 	if err := os.Mkdir(d.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := mount(d.dir); err != nil {
+	if err := mount(d.dir, diskSize, diskFiles); err != nil {
 		d.told = true
 		t.Logf("the gateway is told of the disk's room, since nobody may mount one here: %v", err)
 	} else {
@@ -47,8 +47,9 @@ func onDisk(t *testing.T, o story.Options) (*story.Play, *disk) {
 	return learn(t, open(t, o)), d
 }
 
-func mount(dir string) error {
-	return syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d,nr_inodes=%d,mode=0700", diskSize, diskFiles))
+// mount makes a folder a disk of so many bytes and files.
+func mount(dir string, size, files int) error {
+	return syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d,nr_inodes=%d,mode=0700", size, files))
 }
 
 func unmount(t *testing.T, dir string) {
@@ -159,7 +160,7 @@ const namespaced = "DCR_TEST_NAMESPACED"
 func ranInNamespace(t *testing.T) bool {
 	t.Helper()
 	dir := t.TempDir()
-	err := mount(dir)
+	err := mount(dir, diskSize, diskFiles)
 	if err == nil {
 		unmount(t, dir)
 		return false
