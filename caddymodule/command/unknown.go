@@ -21,7 +21,7 @@ func refuseUnknown(c *cobra.Command) {
 				names = append(names, known.Name())
 			}
 		}
-		return fmt.Errorf("unknown command %q for %q: there is %s", args[0], c.CommandPath(), strings.Join(names, ", "))
+		return fmt.Errorf("unknown command %q for %q: write one of %s", args[0], c.CommandPath(), strings.Join(names, ", "))
 	}
 	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	c.SetFlagErrorFunc(func(of *cobra.Command, err error) error {

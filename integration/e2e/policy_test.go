@@ -263,8 +263,8 @@ func TestPolicyCommand(t *testing.T) {
 		return string(out), err
 	}
 	test := func(folder string) (string, error) { return run("policy", "test", folder) }
-	if out, err := test("docs/policies"); err != nil || !strings.Contains(out, " cases of 16 policies, 0 failed\n") {
-		t.Errorf("got %s, %v, want the cases of 16 policies, 0 failed", out, err)
+	if out, err := test("docs/policies"); err != nil || !strings.Contains(out, " cases of 18 policies, 0 failed\n") {
+		t.Errorf("got %s, %v, want the cases of 18 policies, 0 failed", out, err)
 	}
 	var exit *exec.ExitError
 	if out, err := test("docs"); err != nil {
@@ -274,8 +274,8 @@ func TestPolicyCommand(t *testing.T) {
 		t.Errorf("got %s, %v, want exit code 1", out, err)
 	}
 	for _, slip := range [][]string{{"policy", "tset", "docs/policies"}, {"polcy", "test", "docs/policies"}} {
-		if out, err := run(slip...); !errors.As(err, &exit) || exit.ExitCode() != 1 {
-			t.Errorf("got %s, %v, want exit code 1", out, err)
+		if out, err := run(slip...); !errors.As(err, &exit) || exit.ExitCode() != 2 {
+			t.Errorf("got %s, %v, want exit code 2", out, err)
 		}
 	}
 	if out, err := run("policy"); err != nil {
