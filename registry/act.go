@@ -9,6 +9,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/dn"
 )
 
 // Act is what an operator says who changes something.
@@ -48,6 +50,15 @@ const (
 
 // Authenticated tells whether the name is more than the operator's word.
 func (o Operator) Authenticated() bool { return o.Known == ByOperatorCertificate }
+
+// sameAs tells whether two operators who are Authenticated are one. Their names are subjects of
+// certificates, and a certificate that was issued anew may have the same one in another spelling
+// (RFC 4517 4.2.15).
+func (o Operator) sameAs(other Operator) bool {
+	a, err := dn.Parse(o.Name)
+	b, otherErr := dn.Parse(other.Name)
+	return err != nil || otherErr != nil || a.Equal(b)
+}
 
 // Bounds of what an operator may write, in bytes.
 const (

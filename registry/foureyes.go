@@ -99,7 +99,7 @@ func (r *Registry) Propose(ctx context.Context, p Proposal, act Act) (confirmed 
 			return err
 		case before == nil || before.Tag != p.Tag || now.Unix() >= before.Until:
 			return putExpiringRecord(w, p.key(), &p, time.Unix(p.Until, 0))
-		case before.Operator.Name == act.Operator.Name:
+		case before.Operator.sameAs(act.Operator):
 			return ErrSameOperator
 		}
 		confirmed.Proposed = &Proposed{Operator: before.Operator, Reason: before.Reason, At: before.At}

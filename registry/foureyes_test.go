@@ -224,3 +224,24 @@ func TestProposalOfANewerVersionIsNotTouched(t *testing.T) {
 		}
 	})
 }
+
+// TestOneOperatorHasOneName: certificates whose subjects are the same name (RFC 4517 4.2.15), in
+// another spelling or order, are no two operators.
+func TestOneOperatorHasOneName(t *testing.T) {
+	t.Parallel()
+	run(t, false, func(x *fixture) {
+		_, s, tag := x.four()
+		const cert = registry.ByOperatorCertificate
+		if _, p, err := x.proposes("resume", s, by("CN=Anna Doe,O=Bank", cert, tag())); err != nil || p == nil {
+			t.Fatal(p, err)
+		}
+		for _, name := range []string{"CN=ANNA DOE,O=Bank", "CN=anna  doe,O=bank", "O=Bank,CN=Anna Doe", "CN=\uff21nna Doe,O=Bank"} {
+			if _, _, err := x.proposes("resume", s, by(name, cert, tag())); !errors.Is(err, registry.ErrSameOperator) {
+				t.Errorf("%s: %v, want %v", name, err, registry.ErrSameOperator)
+			}
+		}
+		if _, p, err := x.proposes("resume", s, by("CN=Anna Doe,O=Another bank", cert, tag())); err != nil || p != nil {
+			t.Errorf("%+v, %v; want it confirmed by another one", p, err)
+		}
+	})
+}
