@@ -480,3 +480,23 @@ func TestImportEndsWithItsCaller(t *testing.T) {
 		}
 	})
 }
+
+// TestImportOfLargeMetadata: clients with as much metadata as a line may have do not meet in one
+// update that is too large.
+func TestImportOfLargeMetadata(t *testing.T) {
+	t.Parallel()
+	run(t, false, func(x *fixture) {
+		scope := strings.Repeat(" scope", 200<<10/6)
+		var lines []string
+		for _, id := range []string{"a", "b", "c", "d"} {
+			lines = append(lines, strings.Replace(foreign(id, ""), `"openid accounts"`, `"openid`+scope+`"`, 1))
+		}
+		if report := x.imports(clientFile(lines...)); report.Written != 4 {
+			t.Errorf("%+v, want all written", report)
+		}
+		escaped := strings.Replace(foreign("e", ""), `"openid accounts"`, `"`+strings.Repeat("<", 200<<10)+`"`, 1) // six times as long in the store
+		if report := x.checks(clientFile(escaped)); report.ErrorCount != 1 || !strings.Contains(report.Errors[0].Problem, "bytes in the store") {
+			t.Errorf("%+v, want it refused", report)
+		}
+	})
+}

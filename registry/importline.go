@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -48,6 +49,8 @@ type importedClient struct {
 	// issuedGiven: the line says when the client was registered.
 	issuedGiven bool
 	warnings    []string
+	// size is about how many bytes writing it takes.
+	size int
 }
 
 // maxClientID is the length of a client_id in a file in bytes, at most.
@@ -75,8 +78,20 @@ func (r *Registry) readLine(l *clientfile.Client, rules *ImportRules) (*imported
 			return nil, err
 		}
 	}
+	if err := m.measure(); err != nil {
+		return nil, err
+	}
 	m.warn(rules, now)
 	return m, nil
+}
+
+// measure refuses a client that is too large for one update of the store.
+func (m *importedClient) measure() error {
+	record, err := json.Marshal(m.client)
+	if m.size = len(record) + len(m.document.request) + maxRecord; err == nil && m.size > bulkBytes {
+		err = fmt.Errorf("the client takes %d bytes in the store, more than the %d that one may take; leave out what it does not need", m.size, bulkBytes)
+	}
+	return err
 }
 
 // checkIdentity looks at who the client is.

@@ -120,11 +120,11 @@ func (k *importCheck) write(ctx context.Context, m *ImportRecord) error {
 		return nil
 	}
 	read, err := k.each(ctx, func(ctx context.Context, l *clientfile.Client, c *importedClient) error {
-		if size += len(c.document.request) + maxRecord; len(batch) == importClients || size > bulkBytes {
+		if size += c.size; len(batch) == importClients || size > bulkBytes {
 			if err := flush(); err != nil {
 				return err
 			}
-			size = len(c.document.request) + maxRecord
+			size = c.size
 		}
 		batch = append(batch, c)
 		return nil
