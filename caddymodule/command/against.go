@@ -86,7 +86,7 @@ func (a *against) run(c *cobra.Command) error {
 			if verdict == "" {
 				continue
 			}
-			_, err := fmt.Fprintf(c.OutOrStdout(), "%-9s  client %s  software %s (%s)  organisation %s: %s\n", verdict, r.ClientID, r.SoftwareID, refusal.Quote(r.ClientName), r.OrgID, reason)
+			_, err := fmt.Fprintf(c.OutOrStdout(), "%-9s  client %s  software %s (%s)  organisation %s: %s\n", verdict, visible(r.ClientID), visible(r.SoftwareID), refusal.Quote(r.ClientName), visible(r.OrgID), visible(reason))
 			if err != nil {
 				return err
 			}

@@ -52,6 +52,24 @@ func TestAgainst(t *testing.T) {
 	}
 }
 
+// TestAgainstIsPrintable: what a TPP, or who poses as the gateway, has chosen does not command the
+// operator's terminal, and forges no line.
+func TestAgainstIsPrintable(t *testing.T) {
+	odd := "\x1b]52;c;x\a\u009b2J\u202e\n0 of 2 registrations would be refused"
+	registered := map[string][]admin.Registration{"entries": {{ClientID: odd, SoftwareID: odd, OrgID: odd, ClientName: odd, Input: &verify.PolicyInput{Workspace: odd}}}}
+	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if err := json.NewEncoder(w).Encode(registered); err != nil {
+			t.Error(err)
+		}
+	}))
+	defer gateway.Close()
+	out, err := candidate(t, strings.TrimPrefix(gateway.URL, "http://"), `workspace == "x" ? allow() : deny(workspace)`)
+	printed, _, _ := strings.Cut(out, "Error:")
+	if err == nil || strings.ContainsAny(printed, "\x1b\a\u009b\u202e") || strings.Count(printed, "\n") != 2 {
+		t.Errorf("got %q, %v; want two lines without control characters", out, err)
+	}
+}
+
 // TestErrorsOfAdminAPIAreShown: what the admin API says is told, and where to look if it says nothing.
 func TestErrorsOfAdminAPIAreShown(t *testing.T) {
 	closed := httptest.NewServer(nil)

@@ -44,18 +44,18 @@ func (e *explanation) print(to io.Writer, found []registry.Explanation) error {
 
 // describe writes one: a line for each step, and below it what is known of it.
 func describe(b *strings.Builder, e *registry.Explanation) {
-	fmt.Fprintf(b, "%s of %s at %s", e.Operation, e.Workspace, e.At.Format(time.RFC3339))
+	fmt.Fprintf(b, "%s of %s at %s", visible(e.Operation), visible(e.Workspace), e.At.Format(time.RFC3339))
 	if e.SupportCode != "" {
-		fmt.Fprintf(b, ", support code %s", e.SupportCode)
+		fmt.Fprintf(b, ", support code %s", visible(e.SupportCode))
 	}
 	b.WriteString("\n\n")
 	for _, s := range e.Steps {
-		fmt.Fprintf(b, "%-12s %s", s.Verdict, s.Step)
+		fmt.Fprintf(b, "%-12s %s", visible(s.Verdict), visible(s.Step))
 		if s.Rule != s.Step {
-			b.WriteString(": " + s.Rule)
+			b.WriteString(": " + visible(s.Rule))
 		}
 		if s.Clause != "" {
-			fmt.Fprintf(b, " (%s)", s.Clause)
+			fmt.Fprintf(b, " (%s)", visible(s.Clause))
 		}
 		b.WriteByte('\n')
 		for _, line := range []struct{ what, text string }{{"input", string(s.Input)}, {"error_description", s.ErrorDescription}, {"reason", s.Reason}} {
@@ -67,13 +67,13 @@ func describe(b *strings.Builder, e *registry.Explanation) {
 	b.WriteByte('\n')
 	switch e.Outcome {
 	case registry.Refused:
-		fmt.Fprintf(b, "refused: %d %s (%s): %s\n", e.Status, e.Error, e.Rule, printable(e.ErrorDescription))
+		fmt.Fprintf(b, "refused: %d %s (%s): %s\n", e.Status, visible(e.Error), visible(e.Rule), printable(e.ErrorDescription))
 	case registry.Incomplete:
 		b.WriteString("incomplete: nothing refuses the request, but not everything could be checked\n")
 	case registry.Passed:
 		b.WriteString("passed: every check that comes before the registry and the authorization server\n")
 	default:
-		fmt.Fprintf(b, "%s\n", e.Outcome)
+		fmt.Fprintf(b, "%s\n", visible(e.Outcome))
 	}
 	if slices.ContainsFunc(e.Steps, func(s trace.Step) bool { return s.Verdict == trace.Unavailable }) {
 		b.WriteString("a server that must be asked did not answer, or was not asked: see the reason of the step that is unavailable; --answer <url>=<file> stands for it\n")

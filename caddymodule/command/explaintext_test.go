@@ -62,8 +62,10 @@ func TestExplainText(t *testing.T) {
 // Whoever sends a request does not command the operator's terminal.
 func TestExplainTextIsPrintable(t *testing.T) {
 	one := refusedByPolicy()
+	one.Operation, one.Workspace, one.SupportCode = "\x1b]52;c;x\a", "\u009b2J", "\u202e"
+	one.Error, one.Rule = "\x1b[2J\npassed: every check", "\u2066"
 	one.ErrorDescription = "\u009b2J\u202e\npassed: every check"
-	one.Steps = []trace.Step{{Step: "request", Rule: "iss", Input: json.RawMessage("\"\u009b2J\u202e\""), ErrorDescription: "\x1b[2J", Reason: "\u2066\U000e0001\npassed: every check", Verdict: trace.Refused}}
+	one.Steps = []trace.Step{{Step: "\x1b[2J", Rule: "\u009b2J", Clause: "\u202e\npassed: every check", Input: json.RawMessage("\"\u009b2J\u202e\""), ErrorDescription: "\x1b[2J", Reason: "\u2066\U000e0001\npassed: every check", Verdict: trace.Refused}}
 	var out strings.Builder
 	if err := (&explanation{code: one.SupportCode}).print(&out, []registry.Explanation{one, one}); err != nil {
 		t.Fatal(err)

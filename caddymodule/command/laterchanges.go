@@ -93,7 +93,7 @@ func tellLaterChanges(out io.Writer, entries []registry.AuditEntry, since time.T
 		if e.Reason != "" {
 			line += ": " + refusal.Quote(e.Reason)
 		}
-		if _, err := fmt.Fprintln(out, line); err != nil {
+		if _, err := fmt.Fprintln(out, visible(line)); err != nil {
 			return err
 		}
 	}

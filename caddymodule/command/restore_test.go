@@ -196,6 +196,15 @@ func TestLaterSuspensionsAreNamed(t *testing.T) {
 	}
 }
 
+// TestLaterChangesArePrintable: a copy of the audit trail does not command a terminal.
+func TestLaterChangesArePrintable(t *testing.T) {
+	var out strings.Builder
+	e := registry.AuditEntry{At: time.Unix(1, 0), Workspace: "\x1b[2J\u202e\nx", Change: registry.AuditDeleted, ClientID: "\x1b[2J"}
+	if err := tellLaterChanges(&out, []registry.AuditEntry{e}, time.Unix(0, 0)); err != nil || strings.ContainsAny(out.String(), "\x1b\u202e") || strings.Count(out.String(), "\n") != 3 {
+		t.Errorf("got %q, %v; want one change without control characters", out.String(), err)
+	}
+}
+
 // TestRestoreAsDocumented runs the commands of docs/backup.md, one after the other.
 func TestRestoreAsDocumented(t *testing.T) {
 	page, err := os.ReadFile("../../docs/backup.md")
