@@ -24,6 +24,10 @@ const (
 // FourEyesActions are all of them.
 var FourEyesActions = []string{FourEyesDelete, FourEyesResume, FourEyesApprove}
 
+// ProposalOfImport is the Kind of a Proposal that is about an import: Value is its ID, and
+// Workspace empty.
+const ProposalOfImport = "import"
+
 // ProposalLasts is how long another operator may confirm a proposal.
 const ProposalLasts = 24 * time.Hour
 
@@ -38,8 +42,8 @@ var (
 type Proposal struct {
 	Schema    int    `json:"v"`
 	Workspace string `json:"workspace"`
-	// Action is one of FourEyesActions; Kind one of SuspensionKinds, and Value the id of what is
-	// to be changed.
+	// Action is one of FourEyesActions; Kind one of SuspensionKinds or ProposalOfImport, and Value
+	// the id of what is to be changed.
 	Action string `json:"action"`
 	Kind   string `json:"kind"`
 	Value  string `json:"value"`
@@ -74,7 +78,7 @@ func (p *Proposal) suspension() *Suspension {
 //
 // Errors: ErrNotAuthenticated, ErrSameOperator, ErrNotFound, ErrNotAwaiting, ErrChanged.
 func (r *Registry) Propose(ctx context.Context, p Proposal, act Act) (confirmed Act, proposal *Proposal, err error) {
-	if err := errors.Join(p.suspension().Check(), checkFourEyes(p.Action)); err != nil {
+	if err := p.check(); err != nil {
 		return act, nil, err
 	}
 	switch {
@@ -112,6 +116,13 @@ func (r *Registry) Propose(ctx context.Context, p Proposal, act Act) (confirmed 
 	return confirmed, proposal, nil
 }
 
+func (p *Proposal) check() error {
+	if p.Kind == ProposalOfImport {
+		return checkFourEyes(p.Action)
+	}
+	return errors.Join(p.suspension().Check(), checkFourEyes(p.Action))
+}
+
 // CheckFourEyes tells what is wrong with the actions for which two operators are demanded.
 func CheckFourEyes(actions []string) error {
 	if actions != nil && len(actions) == 0 {
@@ -137,6 +148,10 @@ func checkFourEyes(action string) error {
 
 // possible refuses the proposal of what could not be done.
 func (p *Proposal) possible(r getter) error {
+	if p.Kind == ProposalOfImport {
+		_, err := readImport(r, p.Value)
+		return err
+	}
 	if p.Action == FourEyesResume {
 		if _, err := r.Get(p.suspension().key()); err != nil {
 			return err
@@ -157,6 +172,9 @@ func (p *Proposal) possible(r getter) error {
 
 // seen refuses a proposal by an operator who has seen another state.
 func (p *Proposal) seen(r getter, act Act) error {
+	if p.Kind == ProposalOfImport {
+		return act.matches(r, importKey(p.Value))
+	}
 	keys, err := p.suspension().tagged(r)
 	if err != nil {
 		return err
@@ -221,6 +239,19 @@ func (r *Registry) Proposals(ctx context.Context, s Suspension) (list []Proposal
 			return err
 		}
 		list, err = r.proposals(v, &s, tag)
+		return err
+	})
+	return list, err
+}
+
+// ImportProposals are the changes of an import that wait for another operator.
+func (r *Registry) ImportProposals(ctx context.Context, id string) (list []Proposal, err error) {
+	err = r.store.View(ctx, func(v Reader) error {
+		tag, err := entityTag(v, importKey(id))
+		if err != nil {
+			return err
+		}
+		list, err = r.proposals(v, &Suspension{Kind: ProposalOfImport, Value: id}, tag)
 		return err
 	})
 	return list, err

@@ -245,3 +245,53 @@ func TestOneOperatorHasOneName(t *testing.T) {
 		}
 	})
 }
+
+// TestTwoOperatorsUndoAnImport: the undoing of an import is confirmed once, by another operator who
+// has seen the same state.
+func TestTwoOperatorsUndoAnImport(t *testing.T) {
+	t.Parallel()
+	run(t, false, func(x *fixture) {
+		ctx := x.t.Context()
+		report := x.imports(clientFile(foreign("a", ""), foreign("b", `"suspended":true,`)))
+		const cert = registry.ByOperatorCertificate
+		undo := registry.Proposal{Action: registry.FourEyesDelete, Kind: registry.ProposalOfImport, Value: report.ID}
+		_, tag, err := x.ImportRecord(ctx, report.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			name, tag, id string
+			want          error
+		}{{"Anna", `"another"`, report.ID, registry.ErrChanged}, {"Anna", tag, "another", registry.ErrNotFound}} {
+			other := undo
+			other.Value = c.id
+			if _, _, err := x.Propose(ctx, other, by("CN="+c.name, cert, c.tag)); !errors.Is(err, c.want) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+		}
+		if _, p, err := x.Propose(ctx, undo, by("CN=Anna", cert, tag)); err != nil || p == nil {
+			t.Fatal(p, err)
+		}
+		if list, err := x.ImportProposals(ctx, report.ID); err != nil || len(list) != 1 || list[0].Operator.Name != "CN=Anna" {
+			t.Errorf("%+v, %v; want the proposal", list, err)
+		}
+		act, p, err := x.Propose(ctx, undo, by("CN=Bert", cert, tag))
+		if err != nil || p != nil {
+			t.Fatal(p, err)
+		}
+		time.Sleep(time.Second) // entries of one moment have no order
+		m, err := x.UndoImport(ctx, report.ID, act)
+		if err != nil || m.Undone != 2 || m.Proposed == nil || m.Proposed.Operator.Name != "CN=Anna" {
+			t.Errorf("%+v, %v; want both undone, and both operators", m, err)
+		}
+		if trail := x.trail(); trail[len(trail)-1].Change != registry.AuditImportUndone || trail[len(trail)-1].Proposed == nil {
+			t.Errorf("%+v, want both operators", trail[len(trail)-1])
+		}
+		if left := x.keys("proposal/"); len(left) != 0 {
+			t.Errorf("left %q", left)
+		}
+		if _, err := x.UndoImport(ctx, report.ID, act); !errors.Is(err, registry.ErrChanged) {
+			t.Errorf("again: %v, want %v", err, registry.ErrChanged)
+		}
+	})
+}

@@ -34,7 +34,7 @@ func (r *Registry) UndoImport(ctx context.Context, id string, act Act) (*ImportR
 		if m, err = readImport(w, id); err != nil {
 			return err
 		}
-		if err := act.matches(w, importKey(id)); err != nil {
+		if err := errors.Join(act.matches(w, importKey(id)), act.confirm(w)); err != nil {
 			return err
 		}
 		m.State, m.Act, m.Ended, m.Kept = ImportUndoing, act, 0, 0
@@ -43,6 +43,7 @@ func (r *Registry) UndoImport(ctx context.Context, id string, act Act) (*ImportR
 	if err != nil {
 		return nil, err
 	}
+	act.confirms = nil // it has
 	for after, full := "", true; full; {
 		var keys []string
 		err := r.store.View(ctx, func(v Reader) (err error) {
