@@ -114,7 +114,7 @@ var routes = []route{
 	{method: "POST", path: "import", send: (*call).importClients, body: true},
 	{method: "GET", path: "imports", run: (*call).imports},
 	{method: "GET", path: "imports/{id}", run: (*call).importRecord},
-	{method: "POST", path: "imports/{id}/undo", run: (*call).undoImport, body: true},
+	{method: "POST", path: "imports/{id}/undo", run: (*call).undoImport, body: true, fourEyes: registry.FourEyesDelete},
 	{method: "GET", path: "registrations", run: (*call).registrations},
 	{method: "GET", path: "reconcile", run: (*call).reconciliation},
 	{method: "POST", path: "reconcile/start", run: (*call).startReconciling, body: true},

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/caddy-dcr/caddy-dcr/caddymodule"
@@ -167,7 +168,12 @@ func (c *call) importRecord() (any, error) {
 		return nil, err
 	}
 	c.tag = tag
-	return m, nil
+	proposals, err := c.registry.ImportProposals(c.r.Context(), m.ID)
+	return struct {
+		*registry.ImportRecord
+		// Proposals are the changes that wait for another operator.
+		Proposals []registry.Proposal `json:"proposals"`
+	}{m, nonNil(proposals)}, err
 }
 
 // undoImport takes back what an import has written.
@@ -178,6 +184,14 @@ func (c *call) undoImport() (any, error) {
 	act, err := c.act()
 	if err != nil {
 		return nil, err
+	}
+	if !slices.Contains(c.app.FourEyes, c.way.fourEyes) { // it also ends the suspensions that the import has made
+		way := *c.way
+		c.way, way.fourEyes = &way, registry.FourEyesResume
+	}
+	act, proposal, err := c.confirmed(registry.Suspension{Kind: registry.ProposalOfImport, Value: c.path["id"]}, act)
+	if err != nil || proposal != nil {
+		return proposal, err
 	}
 	if _, err := c.registry.UndoImport(c.r.Context(), c.path["id"], act); err != nil {
 		if errors.Is(err, registry.ErrImportRunning) {

@@ -57,3 +57,31 @@ func TestOneOperatorIsEnough(t *testing.T) {
 	s.is(s.ask("POST", "clients/1/resume", change, "If-Match", s.ask("GET", "clients/1", "").tag), 200, `"suspended":false`)
 	s.is(s.ask("POST", "clients/1/delete", change, "If-Match", s.ask("GET", "clients/1", "").tag), 204, "")
 }
+
+// TestTwoOperatorsUndoAnImport, where they are needed to delete clients or to end suspensions.
+func TestTwoOperatorsUndoAnImport(t *testing.T) {
+	for _, action := range []string{"delete", "resume"} {
+		t.Run(action, func(t *testing.T) {
+			startWith(t, "admin off", "four_eyes "+action)
+			s := stageOf(t, 0)
+			anna, bert := operatorCertificate(t, pkix.Name{CommonName: "Anna"}), operatorCertificate(t, pkix.Name{CommonName: "Bert"})
+			report := s.is(s.ask("POST", "import?"+write, fileHeader+clientLine("one"), "Content-Type", jsonLines), 200, `"written":1`)
+			path := "imports/" + report.body["id"].(string)
+			as := func(cert *x509.Certificate, tag string) answer {
+				t.Helper()
+				s.chains = [][]*x509.Certificate{{cert}}
+				return s.askWith(cert, "POST", path+"/undo", `{"reason":"wrong file"}`, "If-Match", tag)
+			}
+			tag := s.is(s.ask("GET", path, ""), 200, `"proposals":[]`).tag
+			s.is(s.ask("POST", path+"/undo", change, "If-Match", tag), 403, "configure Caddy's remote admin endpoint")
+			s.is(as(anna, tag), 202, `"action":"`+action+`","kind":"import"`)
+			if now := s.is(s.ask("GET", path, ""), 200, `"proposals":[{`); now.tag != tag {
+				t.Errorf("%s, want the tag of before", now.tag)
+			}
+			s.is(as(anna, tag), 409, "another operator must make the same call")
+			s.is(s.ask("GET", "clients/one", ""), 200, "")
+			s.is(as(bert, tag), 200, `"state":"undone"`)
+			s.is(s.ask("GET", "clients/one", ""), 404, "")
+		})
+	}
+}
