@@ -173,7 +173,10 @@ func (i *importing) undoImport(c *cobra.Command) error {
 }
 
 func showImport(out io.Writer, resource json.RawMessage, tag string) error {
-	m, err := decode[registry.ImportRecord](&apiAnswer{body: resource})
+	m, err := decode[struct {
+		registry.ImportRecord
+		Proposals []registry.Proposal `json:"proposals"`
+	}](&apiAnswer{body: resource})
 	if err != nil {
 		return err
 	}
@@ -187,6 +190,9 @@ func showImport(out io.Writer, resource json.RawMessage, tag string) error {
 	d.value("began", secondsText(m.Began))
 	d.value("ended", secondsText(m.Ended))
 	d.value("etag", tag)
+	if err := d.section("Proposals", rowsOf(m.Proposals, proposalRow), proposalColumns...); err != nil {
+		return err
+	}
 	return d.flush()
 }
 
