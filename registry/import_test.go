@@ -500,3 +500,28 @@ func TestImportOfLargeMetadata(t *testing.T) {
 		}
 	})
 }
+
+// TestImportOfSuspendedClientThatIsThere: an import that reports a suspended client as already
+// there has found it suspended.
+func TestImportOfSuspendedClientThatIsThere(t *testing.T) {
+	t.Parallel()
+	run(t, false, func(x *fixture) {
+		x.imports(clientFile(foreign("a", `"issued_at":900000000,`)))
+		line := clientFile(foreign("a", `"issued_at":900000000,"suspended":true,`))
+		if report := x.checks(line); report.Present != 0 || report.ErrorCount != 1 || !strings.Contains(report.Errors[0].Problem, "is not suspended") {
+			t.Errorf("%+v, want that it is not suspended", report)
+		}
+		for _, s := range []registry.Suspension{{Kind: registry.SuspendOrganisation, Value: "org1"}, {Kind: registry.SuspendClient, Value: "a"}} {
+			s.Workspace, s.Act = x.ws.Name, importer
+			if err := x.Suspend(x.t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+			if report := x.checks(line); report.Present != 1 || report.ErrorCount != 0 {
+				t.Errorf("%s: %+v, want that it is there", s.Kind, report)
+			}
+			if err := x.Resume(x.t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}

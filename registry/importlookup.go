@@ -37,8 +37,17 @@ func (r *Registry) lookUp(v getter, id string, m *importedClient) (found lookup,
 	if err != nil {
 		return found, err
 	}
-	if found.present, err = r.same(v, now, m); err == nil && !found.present {
+	if found.present, err = r.same(v, now, m); err != nil {
+		return found, err
+	}
+	if !found.present {
 		found.problem = "client_id is registered here already, with other content; an import replaces nothing: leave out the line"
+		return found, nil
+	}
+	if m.suspended {
+		if found.present, err = suspended(v, now); err == nil && !found.present {
+			found.problem = "this client is registered here already, and is not suspended; suspend it, or leave out the line"
+		}
 	}
 	return found, err
 }
