@@ -32,9 +32,7 @@ copy of the trail, which caddy dcr restore --audit reads.`,
 				return usage("--since is of one workspace: give --workspace too")
 			}
 			q := url.Values{"workspace": {workspace}, "since": {since.value(time.Now())}}
-			return printList(c, &l, list[registry.AuditEntry]{what: "entries", path: "audit", query: q, columns: append([]column{{title: "WORKSPACE"}}, auditColumns...), row: func(e registry.AuditEntry) []string {
-				return append([]string{e.Workspace}, auditRow(e)...)
-			}})
+			return printList(c, &l, list[registry.AuditEntry]{what: "entries", path: "audit", query: q, columns: auditColumns, row: auditRow})
 		},
 	}
 	l.flags(c)
@@ -43,7 +41,10 @@ copy of the trail, which caddy dcr restore --audit reads.`,
 	return c
 }
 
-var auditColumns = []column{{title: "AT"}, {title: "CHANGE"}, {title: "ABOUT"}, {title: "ORG_ID"}, {title: "OPERATOR"}, {title: "REASON"}}
+// auditColumns are in the order in which an operator needs them.
+var auditColumns = []column{
+	{title: "AT", whole: true}, {title: "CHANGE", whole: true}, {title: "ABOUT"}, {title: "OPERATOR"}, {title: "REASON"}, {title: "ORG_ID"}, {title: "WORKSPACE"},
+}
 
 func auditRow(e registry.AuditEntry) []string {
 	about := ""
@@ -57,7 +58,16 @@ func auditRow(e registry.AuditEntry) []string {
 	case e.Directory != "":
 		about = "directory " + e.Directory
 	}
-	return []string{timeText(e.At), e.Change, about, e.OrgID, e.Operator.Name, cmp.Or(e.Reason, approvalText(e.Approval))}
+	return []string{timeText(e.At), e.Change, about, e.Operator.Name, auditReason(e), e.OrgID, e.Workspace}
+}
+
+func auditReason(e registry.AuditEntry) string { return cmp.Or(e.Reason, approvalText(e.Approval)) }
+
+// historyColumns are those of the changes of one client.
+var historyColumns = []column{{title: "AT", whole: true}, {title: "CHANGE", whole: true}, {title: "OPERATOR"}, {title: "REASON", wraps: true}}
+
+func historyRow(e registry.AuditEntry) []string {
+	return []string{timeText(e.At), e.Change, e.Operator.Name, auditReason(e)}
 }
 
 // approvalText is why a client awaits approval.

@@ -75,20 +75,20 @@ func showClient(out io.Writer, resource json.RawMessage, tag string) error {
 	if err := d.section("Outbox", rowsOf(c.Outbox, outboxRow), outboxColumns...); err != nil {
 		return err
 	}
-	if err := d.section("History", rowsOf(c.History, auditRow), auditColumns...); err != nil {
+	if err := d.section("History", rowsOf(c.History, historyRow), historyColumns...); err != nil {
 		return err
 	}
 	return d.flush()
 }
 
-var suspensionColumns = []column{{title: "SUSPENDED"}, {title: "ID"}, {title: "SINCE"}, {title: "OPERATOR"}, {title: "REASON"}}
+var suspensionColumns = []column{{title: "SUSPENDED", whole: true}, {title: "ID"}, {title: "SINCE", whole: true}, {title: "OPERATOR"}, {title: "REASON", wraps: true}}
 
 func suspensionRow(s registry.Suspension) []string {
 	return []string{s.Kind, s.Value, secondsText(s.Since), s.Operator.Name, s.Reason}
 }
 
 // proposalColumns are those of changes that wait for another operator (four_eyes).
-var proposalColumns = []column{{title: "PROPOSED", whole: true}, {title: "OPERATOR"}, {title: "REASON"}, {title: "UNTIL"}, {title: "AT"}}
+var proposalColumns = []column{{title: "PROPOSED", whole: true}, {title: "OPERATOR"}, {title: "REASON"}, {title: "UNTIL", whole: true}, {title: "AT", whole: true}}
 
 func proposalRow(p registry.Proposal) []string {
 	return []string{p.Action, p.Operator.Name, p.Reason, secondsText(p.Until), secondsText(p.At)}

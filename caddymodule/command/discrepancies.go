@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -24,8 +25,8 @@ operator has to look. docs/operations.md says what to do about each kind.`,
   caddy dcr discrepancies --workspace default/obuk --json`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return printList(c, &l, list[registry.Discrepancy]{what: "discrepancies", path: "discrepancies", query: url.Values{"workspace": {workspace}}, columns: append([]column{{title: "WORKSPACE"}}, discrepancyColumns...), row: func(d registry.Discrepancy) []string {
-				return append([]string{d.Workspace}, discrepancyRow(d)...)
+			return printList(c, &l, list[registry.Discrepancy]{what: "discrepancies", path: "discrepancies", query: url.Values{"workspace": {workspace}}, columns: append(slices.Clone(discrepancyColumns), column{title: "WORKSPACE"}), row: func(d registry.Discrepancy) []string {
+				return append(discrepancyRow(d), d.Workspace)
 			}})
 		},
 	}
@@ -103,8 +104,10 @@ func showDiscrepancy(out io.Writer, one json.RawMessage, tag string) error {
 	return d.flush()
 }
 
-var discrepancyColumns = []column{{title: "KIND"}, {title: "REGISTRATION", whole: true}, {title: "CLIENT_ID", whole: true}, {title: "CLIENT_NAME"}, {title: "SOFTWARE_ID"}, {title: "SINCE"}, {title: "ERROR"}}
+var discrepancyColumns = []column{
+	{title: "KIND", whole: true}, {title: "REGISTRATION", whole: true}, {title: "CLIENT_ID"}, {title: "CLIENT_NAME"}, {title: "ERROR"}, {title: "SINCE", whole: true}, {title: "SOFTWARE_ID"},
+}
 
 func discrepancyRow(d registry.Discrepancy) []string {
-	return []string{d.Kind, d.Registration, d.ClientID, d.ClientName, d.SoftwareID, secondsText(d.Since), d.Error}
+	return []string{d.Kind, d.Registration, d.ClientID, d.ClientName, d.Error, secondsText(d.Since), d.SoftwareID}
 }

@@ -217,7 +217,7 @@ func printImport(out io.Writer, r *registry.ImportReport, write bool) error {
 	} else if r.ErrorCount == 0 {
 		d.value("guarded from then on", fmt.Sprintf("%d clients; nothing was written, --write imports them", r.New))
 	}
-	columns := []column{{title: "LINE"}, {title: "CLIENT_ID", whole: true}, {title: "PROBLEM", whole: true}}
+	columns := []column{{title: "LINE", whole: true}, {title: "CLIENT_ID"}, {title: "PROBLEM", wraps: true}}
 	row := func(p registry.ImportProblem) []string {
 		return []string{strconv.Itoa(p.Line), p.ClientID, p.Problem}
 	}

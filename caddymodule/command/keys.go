@@ -78,10 +78,12 @@ they are, how many keys each has, when it was fetched, and the error of the last
 	return c
 }
 
-var keySetColumns = []column{{title: "ID", whole: true}, {title: "OF"}, {title: "URL"}, {title: "KEYS", whole: true}, {title: "ERROR"}, {title: "FETCHED"}, {title: "REFRESH AFTER"}, {title: "ORG_ID"}, {title: "WORKSPACE"}}
+var keySetColumns = []column{
+	{title: "ID", whole: true}, {title: "OF", whole: true}, {title: "KEYS", whole: true}, {title: "ERROR"}, {title: "URL"}, {title: "FETCHED", whole: true}, {title: "REFRESH AFTER", whole: true}, {title: "ORG_ID"}, {title: "WORKSPACE"},
+}
 
 func keySetRow(k keySet) []string {
-	return []string{k.ID, k.Kind, k.URL, strconv.Itoa(k.Keys), k.Error, timeText(k.FetchedAt), timeText(k.RefreshAfter), k.Organisation, k.Workspace}
+	return []string{k.ID, k.Kind, strconv.Itoa(k.Keys), k.Error, k.URL, timeText(k.FetchedAt), timeText(k.RefreshAfter), k.Organisation, k.Workspace}
 }
 
 func showKeySet(out io.Writer, one json.RawMessage, _ string) error {

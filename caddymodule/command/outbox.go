@@ -53,9 +53,7 @@ to revoke, clients to delete, and updates to take back. The gateway tries by its
   caddy dcr outbox list --workspace default/obuk --limit 1000 --json`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return printList(c, &l, list[registry.OutboxEntry]{what: "entries", path: "outbox", query: url.Values{"workspace": {workspace}}, columns: append([]column{{title: "WORKSPACE"}}, outboxColumns...), row: func(e registry.OutboxEntry) []string {
-				return append([]string{e.Workspace}, outboxRow(e)...)
-			}})
+			return printList(c, &l, list[registry.OutboxEntry]{what: "entries", path: "outbox", query: url.Values{"workspace": {workspace}}, columns: outboxColumns, row: outboxRow})
 		},
 	}
 	l.flags(c)
@@ -82,8 +80,10 @@ func showOutboxEntry(out io.Writer, one json.RawMessage, tag string) error {
 	return d.flush()
 }
 
-var outboxColumns = []column{{title: "ID", whole: true}, {title: "KIND"}, {title: "REGISTRATION", whole: true}, {title: "SINCE"}, {title: "ATTEMPTS"}, {title: "NEXT"}, {title: "LAST ERROR"}}
+var outboxColumns = []column{
+	{title: "ID", whole: true}, {title: "KIND"}, {title: "ATTEMPTS"}, {title: "LAST ERROR"}, {title: "NEXT", whole: true}, {title: "SINCE", whole: true}, {title: "REGISTRATION"}, {title: "WORKSPACE"},
+}
 
 func outboxRow(e registry.OutboxEntry) []string {
-	return []string{e.ID, e.Kind, e.Registration, secondsText(e.Since), strconv.Itoa(e.Attempts), secondsText(e.Due), e.LastError}
+	return []string{e.ID, e.Kind, strconv.Itoa(e.Attempts), e.LastError, secondsText(e.Due), secondsText(e.Since), e.Registration, e.Workspace}
 }

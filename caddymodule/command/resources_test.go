@@ -83,13 +83,13 @@ func TestOtherLists(t *testing.T) {
 		"POST discrepancies/detached/r/dismiss": says(204, ""),
 	})
 	for line, want := range map[string]string{
-		"status":                              "w          4        3 active, 1 deleting  2       2026-01-31T00:00:00Z  5\n",
+		"status":                              "w          4        2       2026-01-31T00:00:00Z  5              3 active, 1 deleting\n",
 		"outbox give-up e.1 --reason x --yes": "gave up entry e.1\n",
 		"outbox retry e.1 --reason x":         "tried entry e.1\n",
 		"outbox show e.1":                     "attempts                3\n",
-		"outbox list":                         `no\a` + "\n",
+		"outbox list":                         `no\a        2026-01-31T00:00:01Z`,
 		"discrepancies":                       `\u202ex`,
-		"audit list --workspace w":            "w          2026-01-31T00:00:00Z  suspended  organisation o1  o1      Anna      fraud\n",
+		"audit list --workspace w":            "2026-01-31T00:00:00Z  suspended  organisation o1  Anna      fraud   o1      w\n",
 		"audit list --json":                   `{"workspace":"w","id":"1","at":"2026-01-31T00:00:00Z"`,
 		"discrepancies dismiss detached r --reason x --yes": "dismissed detached of r\n",
 	} {
@@ -104,7 +104,7 @@ func TestStatusOfServers(t *testing.T) {
 	s := newStandIn(t, map[string]http.HandlerFunc{"GET status": says(200, `{"workspaces":[{"workspace":"w","authorization_server":{"url":"https://as","reachable":true,"circuit_breakers":{"tokens":"open","registration":"closed"}},
 "directories":[{"directory":"OB","url":"https://ob","error":"no\u001b route"},{"directory":"new","url":"https://new"}]}],"clients_counted":true,"store":{"size_bytes":2000000,"schema":1,"sequence":7},"version":{"caddy_dcr":"v1","caddy":"v2","go":"go1"},"configuration_hash":"abc"}`)})
 	out, stderr, status := dcr(t, "status", "--address", s.address)
-	for _, want := range []string{"caddy-dcr v1 caddy v2 go1\n", "2.0 MB, schema 1, commit 7\n", "failing  authorization server  circuit breaker tokens open", `failing  OB                    no\x1b route`, "unknown  new "} {
+	for _, want := range []string{"caddy-dcr v1 caddy v2 go1\n", "2.0 MB, schema 1, commit 7\n", "failing  authorization server           https://as   w          circuit breaker tokens open\n", `https://ob   w          no\x1b route`, "unknown  new "} {
 		if status != 0 || !strings.Contains(out, want) {
 			t.Errorf("got status %d, %s, %s; want %q", status, out, stderr, want)
 		}
@@ -115,7 +115,7 @@ func TestStatusOfServers(t *testing.T) {
 func TestKeysRefresh(t *testing.T) {
 	const one = `{"id":"k","workspace":"w","kind":"software","url":"https://ks/x","keys":2,"key_ids":["a","b\u202e"],"fetched_at":"2026-01-31T00:00:00Z"`
 	s := newStandIn(t, map[string]http.HandlerFunc{"GET keys": says(200, `{"entries":[`+one+`}]}`), "GET keys/k": untagged(one + "}"), "POST keys/k/refresh": untagged(one + `,"fetched":true}`)})
-	if out, stderr, status := dcr(t, "keys", "list", "--address", s.address); status != 0 || !strings.Contains(out, "k   software  https://ks/x  2            2026-01-31T00:00:00Z") {
+	if out, stderr, status := dcr(t, "keys", "list", "--address", s.address); status != 0 || !strings.Contains(out, "k   software  2            https://ks/x  2026-01-31T00:00:00Z") {
 		t.Errorf("got status %d, %s, %s", status, out, stderr)
 	}
 	if out, stderr, status := dcr(t, "keys", "show", "k", "--address", s.address); status != 0 || !strings.Contains(out, `a, b\u202e`) {

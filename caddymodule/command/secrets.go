@@ -70,7 +70,7 @@ func rotateAll(c *cobra.Command, f *changing) error {
 	}
 	p := startProgress(c.ErrOrStderr(), progressEvery, "0 secrets so far")
 	defer p.stop()
-	failed := newTable(c.OutOrStdout(), column{title: "FAILED CLIENT_ID", whole: true}, column{title: "ERROR"})
+	failed := newTable(c.OutOrStdout(), column{title: "FAILED CLIENT_ID", whole: true}, column{title: "ERROR", wraps: true})
 	rotated, failures := 0, 0
 	for cursor := ""; ; {
 		q := url.Values{"limit": {strconv.Itoa(rotatedAtOnce)}}

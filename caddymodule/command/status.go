@@ -111,14 +111,14 @@ func (s *gatewayStatus) print(out io.Writer) error {
 	if !s.ClientsCounted {
 		d.value("clients", "not all counted yet: the gateway has just started")
 	}
-	if err := d.section("Workspaces", rowsOf(s.Workspaces, workspaceRow), column{title: "WORKSPACE", whole: true}, column{title: "CLIENTS"}, column{title: "STATUS"}, column{title: "OUTBOX"}, column{title: "OLDEST"}, column{title: "DISCREPANCIES"}); err != nil {
+	if err := d.section("Workspaces", rowsOf(s.Workspaces, workspaceRow), column{title: "WORKSPACE", whole: true}, column{title: "CLIENTS"}, column{title: "OUTBOX"}, column{title: "OLDEST", whole: true}, column{title: "DISCREPANCIES"}, column{title: "STATUS", wraps: true}); err != nil {
 		return err
 	}
 	var servers [][]string
 	for _, w := range s.Workspaces {
 		servers = append(servers, w.servers()...)
 	}
-	if err := d.section("Servers", servers, column{title: "STATE", whole: true, colours: serverColours}, column{title: "SERVER"}, column{title: "ERROR"}, column{title: "CHECKED"}, column{title: "URL"}, column{title: "WORKSPACE"}); err != nil {
+	if err := d.section("Servers", servers, column{title: "STATE", whole: true, colours: serverColours}, column{title: "SERVER", whole: true}, column{title: "CHECKED", whole: true}, column{title: "URL"}, column{title: "WORKSPACE"}, column{title: "ERROR", wraps: true}); err != nil {
 		return err
 	}
 	return d.flush()
@@ -136,7 +136,7 @@ func workspaceRow(w workspaceStatus) []string {
 	for _, n := range w.Discrepancies {
 		discrepancies += n
 	}
-	return []string{w.Workspace, strconv.Itoa(clients), strings.Join(byStatus, ", "), strconv.Itoa(w.Waiting), secondsText(w.Oldest), strconv.Itoa(discrepancies)}
+	return []string{w.Workspace, strconv.Itoa(clients), strconv.Itoa(w.Waiting), secondsText(w.Oldest), strconv.Itoa(discrepancies), strings.Join(byStatus, ", ")}
 }
 
 var serverColours = map[string]string{"failing": "31"}
@@ -154,7 +154,7 @@ func (w *workspaceStatus) servers() (rows [][]string) {
 				state, message = "failing", strings.TrimPrefix(message+"; circuit breaker "+name+" "+breaker, "; ")
 			}
 		}
-		rows = append(rows, []string{state, "authorization server", message, timeText(as.CheckedAt), as.URL, w.Workspace})
+		rows = append(rows, []string{state, "authorization server", timeText(as.CheckedAt), as.URL, w.Workspace, message})
 	}
 	for _, d := range w.Directories {
 		state := "ok"
@@ -164,7 +164,7 @@ func (w *workspaceStatus) servers() (rows [][]string) {
 		case d.FetchedAt.IsZero() && d.CheckedAt.IsZero():
 			state = "unknown"
 		}
-		rows = append(rows, []string{state, d.Directory, d.Error, timeText(d.CheckedAt), d.URL, w.Workspace})
+		rows = append(rows, []string{state, d.Directory, timeText(d.CheckedAt), d.URL, w.Workspace, d.Error})
 	}
 	return rows
 }

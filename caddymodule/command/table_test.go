@@ -48,6 +48,29 @@ func TestTableOnTerminal(t *testing.T) {
 	}
 }
 
+// TestTableKeepsText: on a terminal the text for which an operator looks at the table is there to
+// its end, and what is empty takes no room from it.
+func TestTableKeepsText(t *testing.T) {
+	problem := "the directory is not configured: write software_statement \"Other\" first, or correct the line"
+	columns := []column{{title: "LINE", whole: true}, {title: "CLIENT_ID"}, {title: "ERROR"}, {title: "AT", whole: true}, {title: "PROBLEM", wraps: true}}
+	for width, want := range map[int]string{
+		60: "LINE  CLIENT_ID           PROBLEM\n7     a-very-long-client  the directory is not configured:\n" +
+			"                          write software_statement \"Other\"\n                          first, or correct the line\n",
+		30:  "LINE  CLIENT_ID     PROBLEM\n7     a-very-long…  the directory is not\n",
+		200: "LINE  CLIENT_ID           PROBLEM\n7     a-very-long-client  " + problem + "\n",
+	} {
+		var out strings.Builder
+		one := &table{out: &out, screen: screen{columns: width}, columns: columns}
+		if err := one.print([][]string{{"7", "a-very-long-client", "", "", problem}}); err != nil || !strings.HasPrefix(out.String(), want) {
+			t.Errorf("%d columns: got %v\n%s\nwant\n%s", width, err, out.String(), want)
+		}
+	}
+	var out strings.Builder
+	if err := newTable(&out, columns...).print([][]string{{"7", "c", "", "", problem}}); err != nil || out.String() != "LINE  CLIENT_ID  ERROR  AT  PROBLEM\n7     c                     "+problem+"\n" {
+		t.Errorf("elsewhere: got %q, want every column and the text in one line", out.String())
+	}
+}
+
 // TestVisible: nothing that commands a terminal or turns a line is left.
 func TestVisible(t *testing.T) {
 	for text, want := range map[string]string{

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"net/url"
 	"strconv"
 	"strings"
@@ -65,23 +66,23 @@ func printPasses(c *cobra.Command, l *listing, workspace string) error {
 		if p.UnderWay {
 			now = "since " + timeText(p.StartedAt) + ", " + strconv.Itoa(p.Looked) + " clients"
 		}
-		passes = append(passes, []string{p.Workspace, timeText(p.CompletedAt), now, timeText(p.DueAt)})
+		passes = append(passes, []string{p.Workspace, cmp.Or(timeText(p.CompletedAt), "never"), timeText(p.DueAt), now})
 		for _, f := range p.Directories {
 			directories = append(directories, []string{p.Workspace, f.Directory, f.Kind, secondsText(f.Since), f.Detail})
 		}
 	}
 	d := details{out: c.OutOrStdout()}
-	if err := d.section("Looks at the clients", passes, column{title: "WORKSPACE", whole: true}, column{title: "LAST COMPLETED"}, column{title: "UNDER WAY"}, column{title: "NEXT"}); err != nil {
+	if err := d.section("Looks at the clients", passes, column{title: "WORKSPACE", whole: true}, column{title: "LAST COMPLETED", whole: true}, column{title: "NEXT", whole: true}, column{title: "UNDER WAY", wraps: true}); err != nil {
 		return err
 	}
-	if err := d.section("Directories", directories, column{title: "WORKSPACE", whole: true}, column{title: "DIRECTORY"}, column{title: "FINDING", whole: true}, column{title: "SINCE"}, column{title: "REASON"}); err != nil {
+	if err := d.section("Directories", directories, column{title: "WORKSPACE", whole: true}, column{title: "DIRECTORY"}, column{title: "FINDING", whole: true}, column{title: "SINCE", whole: true}, column{title: "REASON", wraps: true}); err != nil {
 		return err
 	}
 	d.b.WriteString("\n")
 	return d.flush()
 }
 
-var clientFindingColumns = []column{{title: "CLIENT_ID", whole: true}, {title: "CLIENT_NAME"}, {title: "FINDING", whole: true}, {title: "SINCE"}, {title: "SUSPENDED"}, {title: "REASON"}, {title: "WORKSPACE"}}
+var clientFindingColumns = []column{{title: "CLIENT_ID", whole: true}, {title: "CLIENT_NAME"}, {title: "FINDING"}, {title: "SINCE", whole: true}, {title: "SUSPENDED", whole: true}, {title: "REASON"}, {title: "WORKSPACE"}}
 
 // clientFindingRow is a client with all of its findings, since the first of them.
 func clientFindingRow(f registry.ClientFindings) []string {
@@ -97,7 +98,7 @@ func clientFindingRow(f registry.ClientFindings) []string {
 	return []string{f.ClientID, f.ClientName, strings.Join(kinds, ", "), secondsText(since), secondsText(suspended), strings.Join(reasons, "; "), f.Workspace}
 }
 
-var findingColumns = []column{{title: "FINDING", whole: true}, {title: "SINCE"}, {title: "SUSPENDED"}, {title: "REASON"}}
+var findingColumns = []column{{title: "FINDING", whole: true}, {title: "SINCE", whole: true}, {title: "SUSPENDED", whole: true}, {title: "REASON", wraps: true}}
 
 func findingRow(f registry.Finding) []string {
 	return []string{f.Kind, secondsText(f.Since), secondsText(f.SuspendedAt), f.Detail}
