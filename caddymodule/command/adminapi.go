@@ -67,13 +67,13 @@ func (a *adminAPI) do(ctx context.Context, call apiCall) (*apiAnswer, error) {
 	defer cancel()
 	r, err := a.send(limited, call)
 	if err != nil {
-		return nil, a.interrupted(ctx, err)
+		return nil, interrupted(ctx, call, err)
 	}
 	defer r.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxAnswer+1))
 	switch {
 	case err != nil:
-		return nil, a.interrupted(ctx, unreachable("the answer of the admin API at %s was cut off: %w", a.address, err))
+		return nil, interrupted(ctx, call, unreachable("the answer of the admin API at %s was cut off: %w", a.address, err))
 	case len(body) > maxAnswer:
 		return nil, unreachable("the admin API at %s answers with more than %d bytes: no gateway does; %s", a.address, maxAnswer, giveAddress)
 	case len(bytes.TrimSpace(body)) == 0:
@@ -163,11 +163,14 @@ func get[T any](ctx context.Context, a *adminAPI, path string, query url.Values)
 }
 
 // interrupted is an error, or that the operator ended the call (Ctrl-C).
-func (a *adminAPI) interrupted(ctx context.Context, err error) error {
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return errInterrupted
+func interrupted(ctx context.Context, call apiCall, err error) error {
+	switch {
+	case !errors.Is(ctx.Err(), context.Canceled):
+		return err
+	case call.method == http.MethodGet:
+		return errors.New("interrupted")
 	}
-	return err
+	return errInterrupted
 }
 
 var errInterrupted = errors.New("interrupted; what the gateway was asked for last may be done")

@@ -23,6 +23,9 @@ func mayWrite(name string) error {
 // download writes what a gateway sends to a new file, for the user alone. It gets its name when
 // it is whole and on disk. what it is, errors say: a backup.
 func download(c *cobra.Command, api *adminAPI, call apiCall, name, what string) (size uint64, err error) {
+	if folder, err := os.Stat(filepath.Dir(name)); err != nil || !folder.IsDir() {
+		return 0, usage("%s: there is no folder %s; make it first, or give another name", name, filepath.Dir(name))
+	}
 	file, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".partial-*") // 0600
 	if err != nil {
 		return 0, err

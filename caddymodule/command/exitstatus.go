@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"syscall"
 
+	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 )
@@ -51,7 +53,7 @@ func exitStatus(err error) int {
 
 // withExitStatuses makes a command, and those below it, end with the exit statuses above: the
 // status of what it returns, and statusUsage for its flags and arguments. Their context ends
-// with Ctrl-C.
+// with Ctrl-C, and when the service manager or a timeout ends the command.
 func withExitStatuses(c *cobra.Command) {
 	for _, one := range c.Commands() {
 		withExitStatuses(one)
@@ -64,7 +66,8 @@ func withExitStatuses(c *cobra.Command) {
 	}
 	if run != nil {
 		c.RunE = func(c *cobra.Command, args []string) error {
-			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt)
+			caddy.BufferedLog() // what Caddy logs while it reads a configuration is no output of a command
+			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process, whatever it does
 			c.SetContext(ctx)
