@@ -97,7 +97,7 @@ func TestNoGatewayThatAnswers(t *testing.T) {
 		says    []string
 		status  int
 	}{
-		"nobody":                {nil, []string{"does not answer", "admin off", "--address"}, 3},
+		"nobody":                {nil, []string{"does not answer", "is the gateway running", "admin off", "--address"}, 3},
 		"caddy without module":  {map[string]http.HandlerFunc{"GET clients": http.NotFound}, []string{"HTTP 404", "caddy list-modules", "--address"}, 3},
 		"another server":        {map[string]http.HandlerFunc{"GET clients": says(502, "<html>")}, []string{"HTTP 502", "--address"}, 3},
 		"no JSON":               {map[string]http.HandlerFunc{"GET clients": says(200, "<html>")}, []string{"no JSON", "--address"}, 3},
@@ -109,6 +109,7 @@ func TestNoGatewayThatAnswers(t *testing.T) {
 		"another version":       {map[string]http.HandlerFunc{"GET clients": says(404, `{"error":"there are status"}`), "GET openapi.json": says(200, other)}, []string{"another version", "use the caddy binary"}, 3},
 		"another version, 405":  {map[string]http.HandlerFunc{"GET clients": says(405, `{"error":"no method"}`), "GET openapi.json": says(200, other)}, []string{"another version"}, 3},
 		"a workspace not there": {map[string]http.HandlerFunc{"GET clients": says(404, `{"error":"workspace \"x\"; there are y"}`)}, []string{`the gateway says: workspace "x"; there are y`}, 1},
+		"a wrong flag":          {map[string]http.HandlerFunc{"GET clients": says(400, `{"error":"status is active or deleting"}`)}, []string{"the gateway says: status is active or deleting"}, 2},
 		"refused":               {map[string]http.HandlerFunc{"GET clients": says(503, `{"error":"the store is closed"}`)}, []string{"the gateway says: the store is closed"}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -126,6 +127,29 @@ func TestNoGatewayThatAnswers(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestUnknownID: what is not there is named, and so is the command that lists what there is.
+func TestUnknownID(t *testing.T) {
+	nothing := says(404, `{"error":"registry: not found"}`)
+	s := newStandIn(t, map[string]http.HandlerFunc{
+		"GET clients/x": nothing, "GET outbox/x": nothing, "GET discrepancies/detached/r": nothing, "GET imports/x": nothing,
+		"GET keys/x":       says(404, `{"error":"registry: not found: no key set has this id"}`),
+		"GET openapi.json": says(200, `{"paths":{"/clients/{id}":{"get":{}},"/outbox/{id}":{"get":{}},"/keys/{id}":{"get":{}},"/discrepancies/{kind}/{id}":{"get":{}},"/imports/{id}":{"get":{}}}}`),
+	})
+	for line, want := range map[string]string{
+		"clients show x":                                    `there is no client "x"; caddy dcr clients list shows those that there are`,
+		"clients suspend x --reason y":                      `there is no client "x"; caddy dcr clients list`,
+		"secrets rotate x --yes --reason y":                 `there is no client "x"; caddy dcr clients list`,
+		"outbox retry x --reason y":                         `there is no entry of the outbox "x"; caddy dcr outbox list`,
+		"discrepancies dismiss detached r --yes --reason y": `there is no discrepancy "detached r"; caddy dcr discrepancies shows`,
+		"import --undo x --reason y":                        `there is no import "x"`,
+		"keys show x":                                       `the gateway says: no key set has this id`,
+	} {
+		if out, stderr, status := dcr(t, append(strings.Fields(line), "--address", s.address)...); status != 1 || out != "" || !strings.Contains(stderr, want) || strings.Contains(stderr, "registry") {
+			t.Errorf("%s: got status %d, %s, %s; want %q", line, status, out, stderr, want)
+		}
 	}
 }
 
@@ -179,7 +203,8 @@ func TestAddressOfGateway(t *testing.T) {
 		"CA without https":    {[]string{"--address", s.address, "--admin-ca", ca}, 2, "https"},
 		"no CA":               {[]string{"--address", secure.URL, "--admin-ca", file("x", "x")}, 2, "no certificate in PEM"},
 		"half a certificate":  {[]string{"--address", secure.URL, "--operator-key", ca}, 2, "together"},
-		"no address":          {[]string{"--address", "localhost:1-3"}, 2, "no address like"},
+		"no address":          {[]string{"--address", "localhost:1-3"}, 2, "is none like localhost:2019"},
+		"no port":             {[]string{"--address", "gateway.internal"}, 2, "is none like localhost:2019"},
 		"odd bytes":           {[]string{"--address", "local\x00host:2019"}, 2, ""},
 		"configuration":       {[]string{"--config", file("c.json", `{"admin":{"listen":"`+s.address+`"}}`)}, 0, ""},
 		"placeholder":         {[]string{"--config", file("p.json", `{"admin":{"listen":"{env.DCR_TEST_ADMIN}"}}`)}, 0, ""},

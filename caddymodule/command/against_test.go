@@ -81,7 +81,7 @@ func TestErrorsOfAdminAPIAreShown(t *testing.T) {
 		"refused": {func(w http.ResponseWriter, _ *http.Request) {
 			http.Error(w, `{"error":"not found: workspace \"w\"; there are default/obuk"}`, http.StatusNotFound)
 		}, `the gateway says: not found: workspace "w"; there are default/obuk`},
-		"no gateway": {http.NotFound, "answers with HTTP 404, as if it was of no gateway with openbanking_dcr"},
+		"no gateway": {http.NotFound, "answers with HTTP 404, and not as a gateway does"},
 		"nobody":     {nil, " does not answer: "},
 	} {
 		t.Run(name, func(t *testing.T) {

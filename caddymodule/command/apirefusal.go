@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
+
+	"github.com/caddy-dcr/caddy-dcr/registry"
 )
 
 // What to do where no gateway answers, or one that does not know the command.
@@ -33,7 +36,7 @@ func refusedWith(err error, status int) bool {
 
 // noAnswer is the error where nothing answers at the address.
 func (a *adminAPI) noAnswer(err error) error {
-	return unreachable("the gateway's admin API at %s does not answer: %w; it runs where the gateway does, and not where its configuration has admin off; %s", a.address, err, giveAddress)
+	return unreachable("the admin API at %s does not answer: %w; is the gateway running, on this machine, and without admin off in its configuration? If it is, %s", a.address, err, giveAddress)
 }
 
 // maxRefusal bounds what is read of a refusal, in bytes.
@@ -49,14 +52,44 @@ func (a *adminAPI) refusal(ctx context.Context, call apiCall, answer *http.Respo
 		Error string `json:"error"`
 	}
 	if json.Unmarshal(body, &says) != nil || says.Error == "" {
-		return unreachable("the admin API at %s answers with HTTP %d, as if it was of no gateway with openbanking_dcr: is the module in that caddy (caddy list-modules)? %s", a.address, answer.StatusCode, giveAddress)
+		return unreachable("the admin API at %s answers with HTTP %d, and not as a gateway does: is it an admin address, and of a caddy with openbanking_dcr (caddy list-modules)? %s", a.address, answer.StatusCode, giveAddress)
 	}
 	refused := &refusedError{status: answer.StatusCode, says: says.Error}
-	switch answer.StatusCode {
-	case http.StatusNotFound, http.StatusMethodNotAllowed:
+	switch {
+	case answer.StatusCode == http.StatusNotFound, answer.StatusCode == http.StatusMethodNotAllowed:
+		refused.notFound(call)
 		return a.missing(ctx, call, refused)
+	case answer.StatusCode == http.StatusBadRequest && call.method == http.MethodGet:
+		return wrongUse(refused) // of a flag: nothing else is in the call
 	}
 	return refused
+}
+
+// listings are the commands that list what is below a path of the admin API.
+var listings = map[string]struct{ noun, command string }{
+	"clients":       {"client", "caddy dcr clients list"},
+	"outbox":        {"entry of the outbox", "caddy dcr outbox list"},
+	"discrepancies": {"discrepancy", "caddy dcr discrepancies"},
+	"keys":          {"key set", "caddy dcr keys list"},
+}
+
+// notFound says what is not found, where the gateway only says that.
+func (e *refusedError) notFound(call apiCall) {
+	says := strings.TrimPrefix(strings.TrimPrefix(e.says, registry.ErrNotFound.Error()), ": ")
+	kind, rest, _ := strings.Cut(call.path, "/")
+	id, err := url.PathUnescape(strings.ReplaceAll(rest, "/", " "))
+	switch of, known := listings[kind]; {
+	case says != "":
+	case err != nil || call.method != http.MethodGet:
+		return
+	case known:
+		says = fmt.Sprintf("there is no %s %q; %s shows those that there are", of.noun, id, of.command)
+	case kind == "imports":
+		says = fmt.Sprintf("there is no import %q; its id is what caddy dcr import has printed", id)
+	default:
+		return
+	}
+	e.says = says
 }
 
 // description is what the admin API says of itself (OpenAPI).

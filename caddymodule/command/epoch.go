@@ -45,6 +45,9 @@ scripts.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return f.run(c, change{resource: "epoch", action: "confirm", final: true, show: showEpoch, done: "confirmed the epoch", describe: func(one json.RawMessage) (string, error) {
 				e, err := decode[registry.Epoch](&apiAnswer{body: one})
+				if e.At == 0 {
+					return "confirm the epoch, which is not there: nothing was restored or lost", err
+				}
 				return "confirm the epoch of " + secondsText(e.At) + " (" + e.Cause + ")", err
 			}})
 		},

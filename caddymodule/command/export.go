@@ -44,7 +44,7 @@ The file gets its name when it is whole and on disk. An existing file is not ove
 
 func (e *exporting) run(c *cobra.Command, name string) error {
 	if e.secrets != "none" && e.secrets != "sealed" {
-		return usage("--secrets: %q is none of none and sealed", e.secrets)
+		return usage("--secrets: write none or sealed, not %q", e.secrets)
 	}
 	if name != "-" {
 		if err := mayWrite(name); err != nil {

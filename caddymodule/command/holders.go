@@ -47,7 +47,11 @@ suspended.`,
 
 func holderName(one json.RawMessage) (string, error) {
 	h, err := decode[admin.Holder](&apiAnswer{body: one})
-	return fmt.Sprintf("%s %s, with %s, in workspace %s", h.Kind, h.Value, clientCount(&h), h.Workspace), err
+	with := "with " + clientCount(&h)
+	if h.Clients == 0 && h.AllCounted {
+		with = "which has no clients (is its id right?)"
+	}
+	return fmt.Sprintf("%s %s, %s, in workspace %s", h.Kind, h.Value, with, h.Workspace), err
 }
 
 // clientCount is how many clients there are, as far as the gateway has counted.

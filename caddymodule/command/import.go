@@ -84,7 +84,7 @@ func (i *importing) run(c *cobra.Command, name string) error {
 	}
 	file, err := os.Open(name)
 	if err != nil {
-		return err
+		return wrongUse(err)
 	}
 	defer file.Close()
 	api, err := i.open()

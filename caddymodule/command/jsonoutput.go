@@ -19,7 +19,7 @@ func printDocument(out io.Writer, document json.RawMessage) error {
 		return nil
 	}
 	var b bytes.Buffer
-	if err := json.Indent(&b, document, "", "  "); err != nil {
+	if err := json.Indent(&b, bytes.TrimSpace(document), "", "  "); err != nil {
 		return err
 	}
 	_, err := io.WriteString(out, escaped(b.String())+"\n")

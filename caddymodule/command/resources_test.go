@@ -99,6 +99,17 @@ func TestOtherLists(t *testing.T) {
 	}
 }
 
+// TestSuspendWithoutClients asks whether the id is right, since one without clients can be suspended.
+func TestSuspendWithoutClients(t *testing.T) {
+	s := newStandIn(t, map[string]http.HandlerFunc{
+		"GET organisations/typo":          says(200, `{"kind":"organisation","value":"typo","workspace":"w","clients":0,"all_counted":true}`),
+		"POST organisations/typo/suspend": says(200, `{}`),
+	})
+	if out, stderr, status := dcr(t, "organisations", "suspend", "typo", "--address", s.address, "--reason", "x"); status != 0 || out != "suspended organisation typo\n" || stderr != "suspend organisation typo, which has no clients (is its id right?), in workspace w\n" {
+		t.Errorf("got status %d, %q, %q", status, out, stderr)
+	}
+}
+
 // TestStatusOfServers: what fails is told, and what is not known is no failure.
 func TestStatusOfServers(t *testing.T) {
 	s := newStandIn(t, map[string]http.HandlerFunc{"GET status": says(200, `{"workspaces":[{"workspace":"w","authorization_server":{"url":"https://as","reachable":true,"circuit_breakers":{"tokens":"open","registration":"closed"}},

@@ -65,8 +65,8 @@ func (g *runningGateway) open() (*adminAPI, error) {
 		return nil, usage("--operator-certificate, --operator-key and --admin-ca are for an --address with https://: that of the remote administration")
 	} else {
 		parsed, err := caddy.ParseNetworkAddress(strings.TrimSuffix(strings.TrimPrefix(address, "http://"), "/"))
-		if err != nil || parsed.PortRangeSize() > 1 || parsed.IsFdNetwork() {
-			return nil, usage("--address: %q is no address like localhost:2019, unix//run/caddy/admin.sock or https://gateway.internal:2021", address)
+		if err != nil || parsed.PortRangeSize() > 1 || parsed.IsFdNetwork() || parsed.StartPort == 0 && !parsed.IsUnixNetwork() {
+			return nil, usage("the admin address %q is none like localhost:2019, unix//run/caddy/admin.sock or https://gateway.internal:2021", address)
 		}
 		if ip, err := netip.ParseAddr(parsed.Host); parsed.Host == "" || err == nil && ip.IsUnspecified() {
 			parsed.Host = "localhost" // it listens on all addresses
