@@ -261,7 +261,7 @@ func TestWrongUseHasStatus2(t *testing.T) {
 			}
 		}
 	}
-	for _, line := range []string{"polcy", "clients shw x", "clients list --limit 0", "clients list --limit 3 --all", "clients list --registered-after yesterday", "audit list --since 7d"} {
+	for _, line := range []string{"polcy", "clients shw x", "clients list --limit 0", "clients list --limit 3 --all", "clients list --registered-after yesterday"} {
 		if _, stderr, status := dcr(t, strings.Fields(line)...); status != 2 {
 			t.Errorf("%s: got status %d, %q; want 2", line, status, stderr)
 		}

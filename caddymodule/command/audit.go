@@ -2,6 +2,7 @@ package command
 
 import (
 	"cmp"
+	"context"
 	"net/url"
 	"strings"
 	"time"
@@ -24,12 +25,15 @@ func auditList() *cobra.Command {
 		Short: "Lists what was changed, the oldest first",
 		Long: `Lists what TPPs and operators have changed, the oldest first. With --json and --all it is a
 copy of the trail, which caddy dcr restore --audit reads.`,
-		Example: `  caddy dcr audit list --workspace default/obuk --since 7d
+		Example: `  caddy dcr audit list --since 7d
   caddy dcr audit list --all --json`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if since.text != "" && workspace == "" {
-				return usage("--since is of one workspace: give --workspace too")
+				var err error
+				if workspace, err = onlyWorkspace(c.Context(), &l.runningGateway); err != nil {
+					return err
+				}
 			}
 			q := url.Values{"workspace": {workspace}, "since": {since.value(time.Now())}}
 			return printList(c, &l, list[registry.AuditEntry]{what: "entries", path: "audit", query: q, columns: auditColumns, row: auditRow})
@@ -37,8 +41,24 @@ copy of the trail, which caddy dcr restore --audit reads.`,
 	}
 	l.flags(c)
 	workspaceFlag(c, &workspace, &l.runningGateway)
-	c.Flags().Var(&since, "since", "with --workspace, since "+dayHelp+", or within a duration like 36h or 30d")
+	c.Flags().Var(&since, "since", "since "+dayHelp+", or within a duration like 36h or 30d")
 	return c
+}
+
+// onlyWorkspace is the workspace of a gateway that has one.
+func onlyWorkspace(ctx context.Context, g *runningGateway) (string, error) {
+	api, err := g.open()
+	if err != nil {
+		return "", err
+	}
+	s, _, err := get[gatewayStatus](ctx, api, "status", nil)
+	switch {
+	case err != nil:
+		return "", err
+	case len(s.Workspaces) != 1:
+		return "", usage("--since is for one workspace, and the gateway has %d: give --workspace too", len(s.Workspaces))
+	}
+	return s.Workspaces[0].Workspace, nil
 }
 
 // auditColumns are in the order in which an operator needs them.

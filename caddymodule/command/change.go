@@ -32,7 +32,7 @@ func (a *act) flags(c *cobra.Command, usual string) {
 func (a *act) body() (map[string]string, error) {
 	switch {
 	case a.reason == "":
-		return nil, usage("--reason is missing: why, for the audit trail")
+		return nil, usage("--reason is missing: write why you do this, for the audit trail")
 	case a.operator != "":
 		return map[string]string{"reason": a.reason, "operator": a.operator}, nil
 	}
@@ -157,7 +157,7 @@ func (f *changing) changed(c *cobra.Command, ch change, now *apiAnswer) error {
 	if err := f.print(c, ch, now); err != nil {
 		return err
 	}
-	return errors.New("it has changed since you looked, and nothing was done: look at what it is now, and run the command again")
+	return errors.New("it has changed since you looked, and nothing was done: look at it above as it is now, and run the command again with its etag")
 }
 
 func (f *changing) print(c *cobra.Command, ch change, a *apiAnswer) error {

@@ -31,7 +31,7 @@ func TestImportCommand(t *testing.T) {
 			says(http.StatusOK, report)(w, r)
 		},
 		"GET imports/one": says(http.StatusOK, record), "POST imports/one/undo": says(http.StatusOK, record),
-		"POST export": says(http.StatusOK, "lines\n"),
+		"POST export": says(http.StatusOK, `{"count":3}`+"\n"),
 	})
 	for _, tc := range []struct {
 		name, args, report string
@@ -41,7 +41,7 @@ func TestImportCommand(t *testing.T) {
 	}{
 		{name: "checked", args: "import FILE", report: good, stdout: "--write imports them", calls: 1},
 		{name: "a warning", args: "import FILE", report: good, stdout: `problem`, calls: 1},
-		{name: "errors", args: "import FILE --write --reason x", report: bad, status: 1, stdout: "write it", stderr: "has 1 errors", calls: 1},
+		{name: "errors", args: "import FILE --write --reason x", report: bad, status: 1, stdout: "write it", stderr: "has 1 error,", calls: 1},
 		{name: "no reason", args: "import FILE --write", status: 2, stderr: "--reason is missing"},
 		{name: "written", args: "import FILE --write --reason x --workspace w", report: good, stdout: "written", calls: 2},
 		{name: "JSON", args: "import FILE --json", report: good, stdout: `"new": 2`, calls: 1},
@@ -50,10 +50,10 @@ func TestImportCommand(t *testing.T) {
 		{name: "undone", args: "import --undo one --reason x", stdout: "undone", stderr: "undo the import one", calls: 2},
 		{name: "undone with a file", args: "import FILE --undo one --reason x", status: 2, stderr: "takes no arguments"},
 		{name: "undone and written", args: "import --undo one --write --reason x", status: 2, stderr: "give one of them"},
-		{name: "exported", args: "export - --workspace w", stdout: "lines\n", calls: 1},
+		{name: "exported", args: "export - --workspace w", stdout: `{"count":3}` + "\n", calls: 1},
 		{name: "exported with odd secrets", args: "export - --secrets clear", status: 2, stderr: "write none or sealed"},
 		{name: "exported over a file", args: "export FILE", status: 1, stderr: "is there already"},
-		{name: "exported to a file", args: "export FILE.2", stdout: "To check it", calls: 1},
+		{name: "exported to a file", args: "export FILE.2", stdout: ": 3 active clients, 12 B. To check it", calls: 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			report, api.calls = tc.report, nil

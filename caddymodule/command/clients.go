@@ -35,9 +35,11 @@ until it is resumed. Nothing is deleted.`,
 directory stay.`,
 		}),
 		client.changing(resourceChange{
-			action: "approve", short: "Approves a client that awaits it", undoable: true, seen: true, done: "approved client",
-			long: `Approves a client that awaits it, as you have seen it: --etag is what show prints. If the
-client has changed since, nothing is done. A client that is suspended stays suspended.`,
+			action: "approve", short: "Approves a client that awaits approval", undoable: true, seen: true, done: "approved client",
+			long: `Approves a client that awaits approval. caddy dcr clients list --status awaiting_approval
+lists them. Look at the client with caddy dcr clients show, and give the etag that it
+prints: if the client has changed since, nothing is done. A client that is suspended stays
+suspended.`,
 		}),
 		client.changing(resourceChange{
 			action: "refuse", short: "Refuses a client that awaits approval: deletes it", done: "refused client", also: ", which deletes it here and at the authorization server",

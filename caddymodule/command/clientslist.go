@@ -78,7 +78,7 @@ func (l *clientList) query(now time.Time) url.Values {
 // out on a narrow terminal.
 var clientColumns = []column{
 	{title: "CLIENT_ID", whole: true}, {title: "STATUS", whole: true, colours: stateColours}, {title: "CLIENT_NAME"}, {title: "LAST USED"}, {title: "CERT UNTIL"},
-	{title: "ORG_ID"}, {title: "SOFTWARE_ID"}, {title: "REGISTERED"}, {title: "WORKSPACE"},
+	{title: "ORG_ID", whole: true}, {title: "SOFTWARE_ID"}, {title: "REGISTERED"}, {title: "WORKSPACE"},
 }
 
 // stateColours are the colours of states that an operator should see (ECMA-48 SGR).

@@ -19,11 +19,16 @@ func init() {
 
 const long = `What operators do with the registration gateway, beside running it.
 
-Most commands ask the running gateway over Caddy's admin API: at localhost:2019, the
-address of --address, or that in the configuration of --config. Their tables are cut to
-the width of a terminal, on which the last columns may be missing, and not elsewhere;
-NO_COLOR switches colours off. --json prints
-what the API answers: one JSON document, and of a list one in each line.
+Most commands ask the running gateway over Caddy's admin API: at localhost:2019, at
+--address, or at the address in the configuration of --config.
+
+On a terminal, tables are cut to its width: texts that end in … are longer, and columns at
+the end or without content may be missing. A file or a pipe gets everything. --json prints
+what the API answers: one JSON document, and for a list one document in each line.
+NO_COLOR=1 switches colours off.
+
+Your shell completes commands, flags, client_ids and workspaces if it loads what
+caddy completion bash prints (or zsh, fish, powershell).
 
 The exit status of every command is
   0  done, or proposed where the configuration demands two operators (four_eyes)

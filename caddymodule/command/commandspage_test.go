@@ -44,9 +44,6 @@ func page(root *cobra.Command) string {
 This page is what ` + "`--help`" + ` prints. A test writes it, and compares it with the commands:
 ` + "`go test ./caddymodule/command -run TestCommandsPage -update`" + ` in the source folder.
 
-To complete commands, flags, client_ids and workspaces in your shell, load what ` + "`caddy completion bash`" + ` prints (or zsh, fish,
-powershell). Completion asks the gateway whose address is on the command line, and is silent where there is none.
-
 `)
 	commands := leaves(root)
 	for _, c := range commands {

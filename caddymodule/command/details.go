@@ -11,6 +11,8 @@ import (
 type details struct {
 	out io.Writer
 	b   strings.Builder
+	// begun: something was printed already.
+	begun bool
 }
 
 // nameWidth is that of the names of values.
@@ -37,7 +39,10 @@ func (d *details) section(heading string, rows [][]string, columns ...column) er
 	if len(rows) == 0 {
 		return nil
 	}
-	fmt.Fprintf(&d.b, "\n%s\n", screenOf(d.out).coloured(heading, "1"))
+	if d.begun || d.b.Len() > 0 {
+		d.b.WriteByte('\n')
+	}
+	d.b.WriteString(screenOf(d.out).coloured(heading, "1") + "\n")
 	if err := d.flush(); err != nil {
 		return err
 	}
@@ -46,6 +51,7 @@ func (d *details) section(heading string, rows [][]string, columns ...column) er
 
 // flush prints what is there so far.
 func (d *details) flush() error {
+	d.begun = d.begun || d.b.Len() > 0
 	_, err := io.WriteString(d.out, d.b.String())
 	d.b.Reset()
 	return err

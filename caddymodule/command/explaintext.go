@@ -29,6 +29,9 @@ func (e *explanation) print(to io.Writer, found []registry.Explanation) error {
 	} else {
 		var text strings.Builder
 		for i := range found {
+			if i > 0 {
+				text.WriteByte('\n')
+			}
 			describe(&text, &found[i])
 		}
 		_, err = io.WriteString(to, text.String())
@@ -81,7 +84,6 @@ func describe(b *strings.Builder, e *registry.Explanation) {
 	if slices.ContainsFunc(e.Steps, func(s trace.Step) bool { return s.Verdict == trace.WouldRefuse }) {
 		b.WriteString("a policy in shadow would refuse it\n")
 	}
-	b.WriteByte('\n')
 }
 
 // printable keeps what others have chosen from commanding a terminal, and its further

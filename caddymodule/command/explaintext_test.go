@@ -41,8 +41,8 @@ func TestExplainText(t *testing.T) {
 		end     string
 	}{
 		{registry.Refused, true, string(want)},
-		{registry.Incomplete, true, "incomplete: nothing refuses the request, but not everything could be checked\n\n"},
-		{registry.Passed, false, "passed: every check that comes before the registry and the authorization server\n\n"},
+		{registry.Incomplete, true, "incomplete: nothing refuses the request, but not everything could be checked\n"},
+		{registry.Passed, false, "passed: every check that comes before the registry and the authorization server\n"},
 	} {
 		t.Run(tc.outcome, func(t *testing.T) {
 			var out strings.Builder

@@ -1,9 +1,12 @@
 package command
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
+	"os"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
@@ -22,7 +25,8 @@ func exportClients() *cobra.Command {
 		Use:   "export <file>",
 		Short: "Writes the active clients to a file of JSON lines",
 		Long: `Writes the active clients of one moment to a file of JSON lines, which caddy dcr import
-reads; docs/import.md describes it. The gateway serves meanwhile. - is standard output.
+reads; docs/import.md describes it. Clients that await approval are not in it. The gateway
+serves meanwhile. - is standard output.
 
 Without --secrets sealed the file has no secrets. With it they are encrypted with the
 gateway's keyset: only a gateway with that keyset can import them.
@@ -68,8 +72,29 @@ func (e *exporting) run(c *cobra.Command, name string) error {
 		return err
 	}
 	size, err := download(c, api, call, name, "export")
-	if err == nil {
-		_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %s. To check it: caddy dcr import %s\n", name, humanize.Bytes(size), name)
+	if err != nil {
+		return err
 	}
+	clients, err := exported(name)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %s, %s. To check it: caddy dcr import %s\n", name, count(clients, "active client", "active clients"), humanize.Bytes(size), name)
 	return err
+}
+
+// exported is how many clients are in a file, as its first line says.
+func exported(name string) (int, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return 0, err
+	}
+	defer file.Close()
+	var header struct {
+		Count int `json:"count"`
+	}
+	if err := json.NewDecoder(io.LimitReader(file, maxRefusal)).Decode(&header); err != nil {
+		return 0, unreachable("the first line of %s is not what this version of the command knows: %w; %s", name, err, sameVersion)
+	}
+	return header.Count, nil
 }

@@ -112,7 +112,7 @@ func (i *importing) run(c *cobra.Command, name string) error {
 		err = printImport(c.OutOrStdout(), report, i.write)
 	}
 	if err == nil && report.ErrorCount > 0 {
-		err = fmt.Errorf("%s has %d errors, and nothing of it was imported: correct the lines, and run this again", name, report.ErrorCount)
+		err = fmt.Errorf("%s has %s, and nothing of it was imported: correct the lines, and run this again", name, count(report.ErrorCount, "error", "errors"))
 	}
 	return err
 }

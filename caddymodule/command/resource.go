@@ -76,7 +76,7 @@ func (r *resource) changing(ch resourceChange) *cobra.Command {
 		Args: oneArgument("the " + r.id),
 		RunE: func(c *cobra.Command, args []string) error {
 			if ch.seen && f.tag == "" {
-				return usage("--etag is missing: what you have seen, as caddy dcr %s show %s prints it", r.path, args[0])
+				return usage("--etag is missing: look at it with caddy dcr %s show %s, and give the etag that this prints", r.path, args[0])
 			}
 			return f.run(c, change{
 				resource: apiPath(r.path, args[0]), action: ch.action, final: !ch.undoable, show: r.show, done: ch.done + " " + args[0], failed: ch.failed,

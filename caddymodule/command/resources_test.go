@@ -90,12 +90,21 @@ func TestOtherLists(t *testing.T) {
 		"outbox list":                         `no\a        2026-01-31T00:00:01Z`,
 		"discrepancies":                       `\u202ex`,
 		"audit list --workspace w":            "2026-01-31T00:00:00Z  suspended  organisation o1  Anna      fraud   o1      w\n",
+		"audit list --since 1d":               `2026-01-31T00:00:00Z  suspended`,
 		"audit list --json":                   `{"workspace":"w","id":"1","at":"2026-01-31T00:00:00Z"`,
 		"discrepancies dismiss detached r --reason x --yes": "dismissed detached of r\n",
 	} {
 		if out, stderr, status := dcr(t, append(strings.Fields(line), "--address", s.address)...); status != 0 || !strings.Contains(out, want) || strings.ContainsAny(out, "\u202e\a") {
 			t.Errorf("%s: got status %d, %s, %s; want %q", line, status, out, stderr, want)
 		}
+	}
+}
+
+// TestAuditSinceNeedsOneWorkspace: times are those of one workspace.
+func TestAuditSinceNeedsOneWorkspace(t *testing.T) {
+	s := newStandIn(t, map[string]http.HandlerFunc{"GET status": says(200, `{"workspaces":[{"workspace":"a"},{"workspace":"b"}]}`)})
+	if out, stderr, status := dcr(t, "audit", "list", "--since", "7d", "--address", s.address); status != 2 || out != "" || !strings.Contains(stderr, "has 2: give --workspace too") {
+		t.Errorf("got status %d, %q, %q", status, out, stderr)
 	}
 }
 

@@ -19,10 +19,10 @@ func status() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "status",
-		Short: "Shows how the gateway is",
+		Short: "Shows the state of the gateway, its servers and its store",
 		Long: `Shows the workspaces with their clients, open work, authorization server and directories,
-the store, and the version and configuration of the program that answers. Nobody is asked
-for it: servers are shown as the gateway has seen them last.`,
+the store, and the version and configuration of the program that answers. The gateway asks
+no server for it: CHECKED is when it last did.`,
 		Example: `  caddy dcr status
   caddy dcr status --address unix//run/caddy/admin.sock --json`,
 		Args: noArguments,

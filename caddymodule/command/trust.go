@@ -19,10 +19,10 @@ func trust() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "trust",
 		Short: "Lists clients that have lost trust, or that nobody uses",
-		Long: `Lists the clients against which something speaks: a revoked key or certificate, an expired
-certificate, and others. The gateway looks at all clients once a day. The table begins with
-how far that is, and with what is wrong with directories, which says nothing about their
-clients. docs/operations.md says what to do about each kind. --json prints the clients alone.`,
+		Long: `Lists the clients with findings: a revoked key or certificate, an expired certificate, and
+others. docs/operations.md says what to do about each kind. The gateway checks all clients
+once a day. The output begins with when it did, and with the findings about directories,
+which say nothing about their clients. --json prints the clients alone.`,
 		Example: `  caddy dcr trust
   caddy dcr trust --workspace default/obuk --kind certificate_revoked --json`,
 		Args: noArguments,
@@ -72,7 +72,7 @@ func printPasses(c *cobra.Command, l *listing, workspace string) error {
 		}
 	}
 	d := details{out: c.OutOrStdout()}
-	if err := d.section("Looks at the clients", passes, column{title: "WORKSPACE", whole: true}, column{title: "LAST COMPLETED", whole: true}, column{title: "NEXT", whole: true}, column{title: "UNDER WAY", wraps: true}); err != nil {
+	if err := d.section("Daily checks of the clients", passes, column{title: "WORKSPACE", whole: true}, column{title: "LAST COMPLETED", whole: true}, column{title: "NEXT", whole: true}, column{title: "UNDER WAY", wraps: true}); err != nil {
 		return err
 	}
 	if err := d.section("Directories", directories, column{title: "WORKSPACE", whole: true}, column{title: "DIRECTORY"}, column{title: "FINDING", whole: true}, column{title: "SINCE", whole: true}, column{title: "REASON", wraps: true}); err != nil {
