@@ -29,7 +29,7 @@ var (
 	replacedMembers = []string{"authorization_server", "access_token", "software_statements", "signed_request_body", "client_certificate_header", "crl", "proxy"}
 	// keptServerMembers are those of authorization_server.
 	keptServerMembers = []string{
-		"token_endpoint_auth", "bridge_method", "bind_access_tokens", "supports", "client_certificate", "dn_format", "san", "validate", "token_audience", "as_errors",
+		"token_endpoint_auth", "bridge_method", "bind_access_tokens", "supports", "client_certificate", "san", "validate", "token_audience", "as_errors",
 		"url", "client", "provision", "shared_header", "introspection_endpoint", "revocation_endpoint", "trust_pool",
 	}
 	keptStatementMembers = []string{
@@ -108,6 +108,10 @@ func (r *rewriting) rewriteServerOf(w *workspace, o map[string]any) (err error) 
 	at["url"], at["trust_pool"] = w.stub.url+u.Path, r.ca.trustPool()
 	delete(at, "tls_client_auth")
 	delete(at, "proxy")
+	if at["dn_format"] != nil {
+		r.instead(w.place+"/authorization_server/dn_format", "the option dn_format", "rfc4514: the built-in authorization server reads no other form")
+		delete(at, "dn_format")
+	}
 	r.keep(w.place+"/authorization_server", at, keptServerMembers...)
 	if err := r.rewriteCredentials(w, at); err != nil {
 		return err

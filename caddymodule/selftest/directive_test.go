@@ -18,7 +18,7 @@ func TestMembersAreKnown(t *testing.T) {
 		known []string
 	}{
 		{caddymodule.Handler{}, append(slices.Clone(keptMembers), replacedMembers...)},
-		{caddymodule.AuthorizationServer{}, append(slices.Clone(keptServerMembers), "tls_client_auth", "proxy")},
+		{caddymodule.AuthorizationServer{}, append(slices.Clone(keptServerMembers), "tls_client_auth", "proxy", "dn_format")},
 		{caddymodule.SoftwareStatement{}, append(slices.Clone(keptStatementMembers), "jwks", "proxy")},
 	} {
 		members := membersOf(reflect.TypeOf(of.of))

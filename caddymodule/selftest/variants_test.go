@@ -28,6 +28,7 @@ func TestVariants(t *testing.T) {
 		{"without registration", []string{inDirective, inDirective + "\t\tregistration off\n"}, "registration off", 1000},
 		{"with approval", []string{inDirective, inDirective + "\t\tapproval manual\n"}, "", 30},
 		{"at the root of a wildcard host", []string{"https://as.internal:9443/default/obuk {", "https://as.internal:9443 {", "auth.bank.example {", "*.bank.example {"}, "", 30},
+		{"of an AS that writes DNs in its own form", []string{inServer, inServer + "\t\t\tdn_format go\n"}, "", 30},
 		{"of a narrow rate limit", []string{inDirective, inDirective + "\t\trate_limit 60 2s\n"}, "", 30},
 	} {
 		t.Run(v.name, func(t *testing.T) {
