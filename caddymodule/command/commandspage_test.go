@@ -214,7 +214,7 @@ func paragraphs(text string) string {
 				b.WriteString("\n")
 			}
 		}
-		if block {
+		if block && strings.TrimSpace(line) != "" {
 			b.WriteString("  " + line)
 		} else {
 			b.WriteString(strings.ReplaceAll(line, "<", `\<`))

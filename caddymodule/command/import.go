@@ -34,6 +34,13 @@ server had before the gateway; docs/import.md says what is in it. Nothing is wri
 without --write. With it the whole file is checked again first, and nothing is written if
 a line has an error.
 
+The first line of the file is the header, and each further line is one client, in JSON:
+  {"format":"openbanking_dcr_clients","version":1}
+  {"client_id":"a","software_id":"b","org_id":"c","directory":"OpenBanking Ltd","metadata":{...}}
+
+directory is the iss of the software statement. metadata is that of RFC 7591, with the
+token_endpoint_auth_method and what belongs to it, such as tls_client_auth_subject_dn.
+
 Nothing changes at the authorization server. From the import on the gateway guards the
 clients: they must authenticate as the file says.
 

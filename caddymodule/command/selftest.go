@@ -110,7 +110,7 @@ func printSelftest(to io.Writer, r *selftest.Report) error {
 	workspace := ""
 	var rows [][]string
 	flush := func() error {
-		list := newTable(to, column{title: "OK", whole: true, colours: map[string]string{"no": "31"}}, column{title: "WHAT"}, column{title: "EXPECTED"}, column{title: "GOT"})
+		list := newTable(to, column{title: "OK", whole: true, colours: map[string]string{"no": "31"}}, column{title: "WHAT", atLeast: 44}, column{title: "EXPECTED"}, column{title: "GOT"})
 		err := list.print(rows)
 		rows = nil
 		return err

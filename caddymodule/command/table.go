@@ -15,6 +15,8 @@ type column struct {
 	// wraps: on a terminal its text goes on in further lines, and it is never left out. Only the
 	// last column may.
 	wraps bool
+	// atLeast is what it is not cut below. Default: narrow.
+	atLeast int
 	// colours are those of words, on a screen that has them.
 	colours map[string]string
 }
@@ -103,7 +105,7 @@ func (t *table) natural(rows [][]string, n int) shownColumn {
 	case c.wraps:
 		least = min(least, max(wrapNarrow, title))
 	case !c.whole:
-		least = min(least, max(narrow, title))
+		least = min(least, max(narrow, c.atLeast, title))
 	}
 	return shownColumn{n: n, width: width, least: least}
 }
