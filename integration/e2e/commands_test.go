@@ -35,7 +35,7 @@ func TestCommands(t *testing.T) {
 		dcr(0, `{"client_id":"`+id+`"`, gateway("clients", "list", "--client-id", id, "--registered-after", "1h", "--certificate-expires-within", "20000d", "--json")...)
 		dcr(0, "no clients\n", gateway("clients", "list", "--client-id", id, "--suspended", "true")...)
 		dcr(0, "\netag ", gateway("clients", "show", id)...)
-		dcr(1, "not found", gateway("clients", "show", "nobody/..")...)
+		dcr(1, "there is no client", gateway("clients", "show", "nobody/..")...)
 		dcr(1, "there are "+workspace, gateway("clients", "list", "--workspace", "else")...)
 
 		dcr(2, "--reason is missing", gateway("clients", "suspend", id)...)
@@ -57,11 +57,11 @@ func TestCommands(t *testing.T) {
 
 		dcr(0, p.Directory.Issuer, gateway("status")...)
 		dcr(0, "directory", gateway("keys", "list", "--workspace", workspace)...)
-		dcr(1, "not found", gateway("keys", "refresh", "nobody", "--reason", "a test")...)
+		dcr(1, "no key set has this id", gateway("keys", "refresh", "nobody", "--reason", "a test")...)
 		dcr(0, "", gateway("outbox", "list")...)
-		dcr(1, "not found", gateway("outbox", "retry", "nobody", "--reason", "a test")...)
+		dcr(1, "there is no entry of the outbox", gateway("outbox", "retry", "nobody", "--reason", "a test")...)
 		dcr(0, "", gateway("discrepancies")...)
-		dcr(1, "not found", gateway("discrepancies", "dismiss", "detached", "nobody", "--reason", "a test", "--yes")...)
+		dcr(1, "there is no discrepancy", gateway("discrepancies", "dismiss", "detached", "nobody", "--reason", "a test", "--yes")...)
 		dcr(0, "epoch ", gateway("epoch", "show")...)
 		dcr(1, "the gateway says: ", gateway("secrets", "rotate", id, "--reason", "a test")...) // it is native
 
@@ -74,7 +74,7 @@ func TestCommands(t *testing.T) {
 
 		dcr(2, "give --yes", gateway("clients", "delete", id, "--reason", "a test")...)
 		dcr(0, "deleted client "+id, gateway("clients", "delete", id, "--reason", "a test", "--yes")...)
-		dcr(1, "not found", gateway("clients", "show", id)...)
+		dcr(1, "this client was deleted", gateway("clients", "show", id)...)
 		dcr(2, "unknown command", "clints", "list")
 		dcr(2, "unknown flag", gateway("clients", "list", "--nmae", "x")...)
 		dcr(3, "does not answer", "status", "--address", "localhost:1")
