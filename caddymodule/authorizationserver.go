@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 
 	"github.com/caddyserver/caddy/v2"
@@ -128,12 +127,8 @@ func (c *AuthorizationServer) inlineKeys() bool { return c.Provision != nil && c
 
 func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.SupportedMetadata) error {
 	c := h.AuthorizationServer
-	u, err := url.Parse(c.URL)
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return fmt.Errorf("%q: must be an https URL with the issuer's path", c.URL)
-	}
-	if h.issuerPath, err = gateway.NormalPath(u.EscapedPath()); err != nil || u.EscapedPath() != h.issuerPath && u.EscapedPath() != "" {
-		return fmt.Errorf("%q: its path must be lower-case, without escapes, empty segments or a slash at its end", c.URL)
+	if err := h.readIssuerPath(); err != nil {
+		return err
 	}
 	if err := c.checkWords(); err != nil {
 		return err

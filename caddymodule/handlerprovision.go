@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -31,12 +32,8 @@ func (h *Handler) provision(ctx caddy.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if !h.explains {
-		app, err := ctx.App("openbanking_dcr")
-		if err != nil {
-			return err
-		}
-		h.app, h.hosts = app.(*App), h.ownHosts(ctx)
+	if err := h.findApp(ctx); err != nil {
+		return err
 	}
 	if err := h.provisionUnknownClients(); err != nil {
 		return err
@@ -75,6 +72,32 @@ func (h *Handler) provision(ctx caddy.Context) (err error) {
 		return err
 	}
 	return h.joinApp()
+}
+
+// findApp finds the app that all workspaces share. An explanation has one of its own.
+func (h *Handler) findApp(ctx caddy.Context) error {
+	if h.explains {
+		return nil
+	}
+	app, err := ctx.App("openbanking_dcr")
+	if err != nil {
+		return err
+	}
+	h.app, h.hosts = app.(*App), h.ownHosts(ctx)
+	return nil
+}
+
+// readIssuerPath takes the issuer's path from the address of the AS.
+func (h *Handler) readIssuerPath() error {
+	address := h.AuthorizationServer.URL
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("%q: must be an https URL with the issuer's path", address)
+	}
+	if h.issuerPath, err = gateway.NormalPath(u.EscapedPath()); err != nil || u.EscapedPath() != h.issuerPath && u.EscapedPath() != "" {
+		return fmt.Errorf("%q: its path must be lower-case, without escapes, empty segments or a slash at its end", address)
+	}
+	return nil
 }
 
 func (h *Handler) joinApp() error {
