@@ -137,7 +137,7 @@ func (a *adminAPI) try(ctx context.Context, call apiCall) (*http.Response, error
 	}
 	answer, err := a.client.Do(r)
 	if err != nil {
-		return nil, a.noAnswer(err)
+		return nil, interrupted(ctx, call, a.noAnswer(err))
 	}
 	return answer, nil
 }
