@@ -81,7 +81,10 @@ var (
 	// the AS to take back is not, or not even the second time.
 	otherwise      = &trouble{"made otherwise, deleted at the second attempt", madeOtherwise(1)}
 	otherwiseStays = &trouble{"made otherwise, not deleted", madeOtherwise(2)}
-	absentForPut   = &trouble{"", []authserverprocess.Fault{{Method: http.MethodPut, Status: http.StatusServiceUnavailable}}}
+	// unrevoked keeps the token's revocation for after the restart: it may be done before the
+	// gateway has ended.
+	unrevoked    = &trouble{"revocation in maintenance", []authserverprocess.Fault{{Method: http.MethodPost, PathContains: "revo", Status: http.StatusServiceUnavailable}}}
+	absentForPut = &trouble{"", []authserverprocess.Fault{{Method: http.MethodPut, Status: http.StatusServiceUnavailable}}}
 )
 
 func madeOtherwise(kept int) []authserverprocess.Fault {
@@ -117,7 +120,7 @@ var scenarios = []scenario{
 	{operation: "register", point: "register: answered", then: "undo: reattached", chosen: true},
 	{operation: "register", point: "register: answered", then: "undo: deleted", chosen: true},
 	{operation: "register", point: "register: answered", then: "outbox: done", loses: true},
-	{operation: "register", point: "register: active", then: "revoke: answered"},
+	{operation: "register", point: "register: active", then: "revoke: answered", trouble: unrevoked},
 	{operation: "update", point: "update: accepted"},
 	{operation: "update", point: "update: begun"},
 	{operation: "update", trouble: before},
