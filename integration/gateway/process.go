@@ -161,6 +161,9 @@ func (p *Process) Command(ctx context.Context, args ...string) (string, error) {
 	return string(out), nil
 }
 
+// Dir is the folder that it runs in.
+func (p *Process) Dir() string { return p.dir }
+
 // Pid is the process's.
 func (p *Process) Pid() int {
 	p.mu.Lock()

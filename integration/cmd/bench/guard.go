@@ -28,33 +28,12 @@ const (
 // process, one that looks every client up and holds the certificate against it,
 // one that only hands the certificate on, under the same load in turn.
 func (b *bench) guard(ctx context.Context) (err error) {
-	clients := guardedClients
-	if b.quick {
-		clients = 2000
-	}
-	dir, err := b.folder("guard")
-	if err != nil {
-		return err
-	}
-	b.progress("registering %d clients", clients)
-	ids, err := b.fillRegistry(ctx, dir, clients)
-	if err != nil {
-		return fmt.Errorf("filling the registry: %w", err)
-	}
-	caddyfile, err := b.guardedBeside(dir)
-	if err != nil {
-		return err
-	}
-	process, err := b.start(ctx, b.bank.gateway, dir, caddyfile)
+	process, ids, requests, err := b.besideEachOther(ctx, "guard")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, process.Stop()) }()
-	if err := b.discover(ctx); err != nil {
-		return err
-	}
-	requests := [2][]request{b.tokenRequests(b.plain, ids), b.tokenRequests(b.site, ids)}
-	b.table.section("token endpoint, client_credentials of %d clients on disk at random, connections kept alive over mTLS to each site", clients)
+	b.table.section("token endpoint, client_credentials of %d clients on disk at random, connections kept alive over mTLS to each site", len(ids))
 	if err := b.firstTime(ctx, requests); err != nil {
 		return err
 	}
@@ -64,6 +43,34 @@ func (b *bench) guard(ctx context.Context) (err error) {
 		}
 	}
 	return nil
+}
+
+// besideEachOther starts a gateway with both sites and with guardedClients on disk, and returns
+// their client_ids and the requests of each for either site. It runs in a folder of this name.
+func (b *bench) besideEachOther(ctx context.Context, name string) (process *gateway.Process, ids []string, requests [2][]request, err error) {
+	clients := guardedClients
+	if b.quick {
+		clients = 2000
+	}
+	dir, err := b.folder(name)
+	if err != nil {
+		return nil, nil, requests, err
+	}
+	b.progress("registering %d clients", clients)
+	if ids, err = b.fillRegistry(ctx, dir, clients); err != nil {
+		return nil, nil, requests, fmt.Errorf("filling the registry: %w", err)
+	}
+	caddyfile, err := b.guardedBeside(dir)
+	if err != nil {
+		return nil, nil, requests, err
+	}
+	if process, err = b.start(ctx, b.bank.gateway, dir, caddyfile); err != nil {
+		return nil, nil, requests, err
+	}
+	if err := b.discover(ctx); err != nil {
+		return nil, nil, requests, errors.Join(err, process.Stop())
+	}
+	return process, ids, [2][]request{b.tokenRequests(b.plain, ids), b.tokenRequests(b.site, ids)}, nil
 }
 
 // guardedBeside is a configuration with both sites, one that guards its token endpoint and

@@ -33,33 +33,16 @@ const (
 // operate measures what operators ask, beside a load of token requests: lists, one client,
 // the status, a walk over all clients and a backup; a restore; and the guard in the end.
 func (b *bench) operate(ctx context.Context) (err error) {
-	clients, calls := guardedClients, 1000
+	calls := 1000
 	if b.quick {
-		clients, calls = 2000, 50
+		calls = 50
 	}
-	dir, err := b.folder("operate")
-	if err != nil {
-		return err
-	}
-	b.progress("registering %d clients", clients)
-	ids, err := b.fillRegistry(ctx, dir, clients)
-	if err != nil {
-		return fmt.Errorf("filling the registry: %w", err)
-	}
-	caddyfile, err := b.guardedBeside(dir)
-	if err != nil {
-		return err
-	}
-	process, err := b.start(ctx, b.bank.gateway, dir, caddyfile)
+	process, ids, requests, err := b.besideEachOther(ctx, "operate")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, process.Stop()) }()
-	if err := b.discover(ctx); err != nil {
-		return err
-	}
-	requests := [2][]request{b.tokenRequests(b.plain, ids), b.tokenRequests(b.site, ids)}
-	b.table.section("what operators ask, %d clients on disk, beside %d token requests a second at %d connections", clients, operateLoad, operateConnections)
+	b.table.section("what operators ask, %d clients on disk, beside %d token requests a second at %d connections", len(ids), operateLoad, operateConnections)
 	if err := b.besideLoad(ctx, requests[1], func(ctx context.Context) error {
 		if err := b.operatorCalls(ctx, ids, calls); err != nil {
 			return err
@@ -67,14 +50,14 @@ func (b *bench) operate(ctx context.Context) (err error) {
 		if err := b.walk(ctx, process); err != nil {
 			return err
 		}
-		return b.backUp(ctx, filepath.Join(dir, "bench.backup"))
+		return b.backUp(ctx, filepath.Join(process.Dir(), "bench.backup"))
 	}); err != nil {
 		return err
 	}
 	if err := b.guarded(ctx, process, operateConnections, requests); err != nil {
 		return err
 	}
-	return b.putBack(ctx, process, dir)
+	return b.putBack(ctx, process)
 }
 
 // besideLoad does something while tokens are asked for at operateLoad a second.
@@ -215,15 +198,15 @@ func (b *bench) backUp(ctx context.Context, name string) error {
 }
 
 // putBack restores that backup into an empty store. It ends the gateway.
-func (b *bench) putBack(ctx context.Context, process *gateway.Process, dir string) error {
+func (b *bench) putBack(ctx context.Context, process *gateway.Process) error {
 	if err := process.Stop(); err != nil {
 		return err
 	}
-	store := filepath.Join(dir, "store")
+	store := filepath.Join(process.Dir(), "store")
 	if err := os.Rename(store, store+".before"); err != nil {
 		return err
 	}
-	file, err := os.Stat(filepath.Join(dir, "bench.backup"))
+	file, err := os.Stat(filepath.Join(process.Dir(), "bench.backup"))
 	if err != nil {
 		return err
 	}
