@@ -436,7 +436,7 @@ func TestWiderUpdateMadeInAnotherWay(t *testing.T) {
 		if _, err := x.Update(x.t.Context(), x.ws, c.ClientID, wider("jti2")); err == nil {
 			t.Fatal("updated")
 		}
-		<-restored
+		wait.For(t, restored, "the old metadata at the AS")
 		x.settle()
 		x.status(c.ClientID, registry.Active)
 		x.together(c.ClientID, "openid accounts")
