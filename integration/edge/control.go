@@ -31,18 +31,7 @@ func newControl(e *edge, clients Clients, change Change) http.Handler {
 		writeJSON(w, all)
 	})
 	if change != nil {
-		mux.HandleFunc("POST /clients/{id}", func(w http.ResponseWriter, r *http.Request) {
-			var metadata map[string]any
-			err := json.NewDecoder(r.Body).Decode(&metadata)
-			if err == nil {
-				err = change(r.Context(), r.PathValue("id"), metadata)
-			}
-			if err != nil {
-				http.Error(w, err.Error(), http.StatusBadRequest)
-				return
-			}
-			w.WriteHeader(http.StatusNoContent)
-		})
+		mux.HandleFunc("POST /clients/{id}", changing(change))
 	}
 	mux.HandleFunc("POST /faults", func(w http.ResponseWriter, r *http.Request) {
 		var fault authserverprocess.Fault
@@ -74,6 +63,22 @@ func newControl(e *edge, clients Clients, change Change) http.Handler {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	return mux
+}
+
+// changing has the server change a client behind the gateway's back.
+func changing(change Change) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var metadata map[string]any
+		err := json.NewDecoder(r.Body).Decode(&metadata)
+		if err == nil {
+			err = change(r.Context(), r.PathValue("id"), metadata)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}
 }
 
 func writeJSON(w http.ResponseWriter, value any) {
