@@ -179,13 +179,16 @@ func (h *Handler) provisionAuthorizationServer(ctx caddy.Context, accept verify.
 		return err
 	}
 	h.as, err = authserver.New(o)
-	h.serverKeys = keySets{KeysOfServer, "", kept, func() []*jwks.Source {
-		if source := h.as.KeySource(); source != nil {
-			return []*jwks.Source{source}
-		}
-		return nil
-	}}
+	h.serverKeys = keySets{KeysOfServer, "", kept, h.serverKeySources}
 	return err
+}
+
+// serverKeySources are the key sets of the AS that were fetched, one or none.
+func (h *Handler) serverKeySources() []*jwks.Source {
+	if source := h.as.KeySource(); source != nil {
+		return []*jwks.Source{source}
+	}
+	return nil
 }
 
 // inlineKeys are what the AS is told of a client's software.
