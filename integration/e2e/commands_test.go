@@ -10,9 +10,10 @@ import (
 )
 
 // TestCommands: an operator finds a client, suspends, resumes and deletes it with caddy dcr
-// alone, and each command ends with its status.
+// alone, and each command ends with its status. It suspends the software of a TPP, so that
+// its stage is its own.
 func TestCommands(t *testing.T) {
-	onceShared(t, func(t *testing.T, p *story.Play) {
+	once(t, story.Options{}, func(t *testing.T, p *story.Play) {
 		id, _ := registered(t, p)
 		workspace := "default/obuk"
 		dcr := func(status int, says string, args ...string) {

@@ -44,8 +44,8 @@ func TestMain(m *testing.M) {
 
 // eachShared is each for a test that shares its stage, with the same TPPs and without
 // limits, with tests that run at the same time. It looks at the clients that it has made
-// and at nothing else. It counts no clients, does not reset what the server was asked, and
-// needs no faults and no other configuration.
+// and at nothing else. It suspends no software, organisation or directory, counts no clients,
+// does not reset what the server was asked, and needs no faults and no other configuration.
 func eachShared(t *testing.T, f func(*testing.T, *story.Play)) {
 	t.Helper()
 	t.Parallel()
