@@ -62,7 +62,11 @@ func (a *App) Restore(ctx context.Context, from io.ReadSeeker, o RestoreOptions)
 	if err := a.checkUser(file.name); err != nil {
 		return nil, err
 	}
-	store, err := a.engine.Open(ctx, a.log)
+	open, err := a.openRestored(from)
+	if err != nil {
+		return nil, err
+	}
+	store, err := open(ctx, a.log)
 	if errors.Is(err, badger.ErrLocked) {
 		err = fmt.Errorf("%w: stop the gateway first", err)
 	}
@@ -71,6 +75,22 @@ func (a *App) Restore(ctx context.Context, from io.ReadSeeker, o RestoreOptions)
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	return registry.Restore(ctx, registry.Restoration{From: from, Store: store, Sealer: k, Confirm: o.Confirm, Progress: o.Progress})
+}
+
+// largeBackup is from which size on a restore takes memory and room on the disk to be faster.
+const largeBackup = 128 << 20
+
+// openRestored is how the store is opened for a backup, which is read from its beginning
+// afterwards.
+func (a *App) openRestored(from io.Seeker) (func(context.Context, *slog.Logger) (registry.Store, error), error) {
+	size, err := from.Seek(0, io.SeekEnd)
+	if err == nil {
+		_, err = from.Seek(0, io.SeekStart)
+	}
+	if b, ok := a.engine.(*BadgerStore); ok && size >= largeBackup {
+		return b.openToFill, err
+	}
+	return a.engine.Open, err
 }
 
 // checkUser refuses to make files as root that the gateway's user could not open.

@@ -108,7 +108,18 @@ func (b *BadgerStore) Key() string { return "badger:" + b.absolute }
 
 // Open opens the directory.
 func (b *BadgerStore) Open(_ context.Context, log *slog.Logger) (registry.Store, error) {
-	return badger.Open(badger.Options{Dir: b.absolute, Logger: printf{log}, AcceptLoss: b.AcceptLoss})
+	return badger.Open(b.options(log))
+}
+
+// openToFill opens it for much that is written at once.
+func (b *BadgerStore) openToFill(_ context.Context, log *slog.Logger) (registry.Store, error) {
+	o := b.options(log)
+	o.Filling = true
+	return badger.Open(o)
+}
+
+func (b *BadgerStore) options(log *slog.Logger) badger.Options {
+	return badger.Options{Dir: b.absolute, Logger: printf{log}, AcceptLoss: b.AcceptLoss}
 }
 
 // printf lets Badger, which formats its messages itself, write to a slog.Logger.

@@ -114,17 +114,20 @@ func TestDemandedSpace(t *testing.T) {
 		name   string
 		left   uint64
 		known  bool
+		times  uint64
 		cannot error
 		want   error
 	}{
-		{"enough", 100, true, nil, nil},
-		{"too little", 99, true, nil, ErrFull},
-		{"none", 0, true, nil, ErrFull},
-		{"unknown", 0, false, nil, nil},
-		{"read-only", 100, true, ErrReadOnly, ErrReadOnly},
+		{"enough", 100, true, 0, nil, nil},
+		{"too little", 99, true, 1, nil, ErrFull},
+		{"none", 0, true, 0, nil, ErrFull},
+		{"unknown", 0, false, 0, nil, nil},
+		{"read-only", 100, true, 0, ErrReadOnly, ErrReadOnly},
+		{"enough for large memtables", 800, true, 8, nil, nil},
+		{"too little for them", 799, true, 8, nil, ErrFull},
 	} {
 		s := space{
-			dir:      "d",
+			dir: "d", times: c.times,
 			free:     func(dir string) (uint64, bool) { return c.left, c.known && dir == "d" },
 			writable: func(string) error { return c.cannot },
 		}

@@ -33,6 +33,10 @@ type Options struct {
 	// AcceptLoss is the word of an ErrLoss: Open goes on without what is missing. It
 	// fits that loss alone; where nothing is missing it does nothing. Default: none
 	AcceptLoss string
+	// Filling: much is written at once, for instance by a restore. The store takes up to
+	// 200 MiB of memory more, demands 1 GiB of room on the disk where it else demands
+	// 128 MiB, and writes in two thirds of the time. Default: false
+	Filling bool
 }
 
 const (
@@ -73,7 +77,11 @@ func open(o Options, tune func(*badger.Options)) (*Store, error) {
 	if err := tryFile(dir); err != nil {
 		return nil, err
 	}
-	space := space{dir: dir, free: diskRoom, writable: writable, low: &low{logger: o.Logger}}
+	size, err := memtableIn(dir, o.Filling)
+	if err != nil {
+		return nil, err
+	}
+	space := space{dir: dir, times: uint64(size / memtable), free: diskRoom, writable: writable, low: &low{logger: o.Logger}}
 	if err := space.demand(openRoom); err != nil {
 		return nil, err
 	}
@@ -83,6 +91,7 @@ func open(o Options, tune func(*badger.Options)) (*Store, error) {
 	}
 	failure := &failure{}
 	tuned := tuning(dir, &filter{Logger: o.Logger, failure: failure})
+	tuned.MemTableSize = size
 	tune(&tuned)
 	db, err := openBadger(tuned)
 	if err != nil {
@@ -129,7 +138,7 @@ func tuning(dir string, logger badger.Logger) badger.Options {
 	o.MetricsEnabled = false
 
 	// One memtable is written, up to two wait to be flushed.
-	o.MemTableSize = 8 << 20
+	o.MemTableSize = memtable
 	o.NumMemtables = 2
 	o.NumCompactors = 2 // the least that Badger takes
 	o.ValueLogFileSize = valueLogFileSize

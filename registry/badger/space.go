@@ -28,6 +28,9 @@ const (
 // space is what the directory's disk has left.
 type space struct {
 	dir string
+	// times is how many times as large the memtables are as those that the constants are
+	// for; 0 for once.
+	times uint64
 	// free and writable are the functions of these names but in tests.
 	free     func(dir string) (bytes uint64, known bool)
 	writable func(dir string) error
@@ -44,6 +47,7 @@ func (s space) demand(room uint64) error {
 	if err := s.writable(s.dir); err != nil {
 		return err
 	}
+	room *= max(1, s.times)
 	left, known := s.left()
 	if !known || left >= room {
 		return nil
