@@ -26,7 +26,7 @@ type bulkEntry struct {
 
 const (
 	// bulkUpdates run side by side, and share the syncs of the disk.
-	bulkUpdates = 32
+	bulkUpdates = 64
 	bulkKeys    = MaxUpdateKeys
 	bulkBytes   = MaxUpdateBytes / 2
 )
