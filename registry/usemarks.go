@@ -2,8 +2,10 @@ package registry
 
 import (
 	"context"
+	"encoding/json"
 	"hash/maphash"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,10 +55,18 @@ type useMark struct {
 	waits *waitingUse
 }
 
-// waitingUse is a mark that is to be written. It does not change.
+// waitingUse is a mark that is to be written, as the store gets it: of thousands that wait
+// the garbage collector looks at little. It does not change.
 type waitingUse struct {
 	workspace, clientID string
-	use                 Use
+	day                 int64
+	record              []byte
+}
+
+// newWaitingUse keeps nothing of the request alive.
+func newWaitingUse(workspace, clientID string, cert *verify.Certificate, day int64) *waitingUse {
+	record, _ := json.Marshal(Use{Schema: schema, Day: day, Certificate: seenCertificate(cert)}) // of strings and numbers: it cannot fail
+	return &waitingUse{workspace, strings.Clone(clientID), day, record}
 }
 
 type useName struct{ workspace, clientID string }
@@ -107,7 +117,7 @@ func (m *useMarks) mark(workspace, clientID string, cert *verify.Certificate, da
 	if set[at].waits == nil {
 		shard.waiting++
 	}
-	set[at] = useMark{name, day, &waitingUse{workspace, clientID, Use{Schema: schema, Day: day, Certificate: seenCertificate(cert)}}}
+	set[at] = useMark{name, day, newWaitingUse(workspace, clientID, cert, day)}
 	return true
 }
 
@@ -139,8 +149,9 @@ func (m *useMarks) waiting(workspace, clientID string) *Use {
 	defer shard.Unlock()
 	for i := range set {
 		if one := &set[i]; one.name == name && one.waits != nil {
-			use := one.waits.use
-			return &use
+			if use, err := readUse(one.waits.record); err == nil {
+				return use
+			}
 		}
 	}
 	return nil
@@ -274,9 +285,9 @@ func (u *waitingUse) put(w Writer) error {
 		return err
 	}
 	if data != nil {
-		if before, err := readUse(data); err == nil && before.Day == u.use.Day {
+		if before, err := readUse(data); err == nil && before.Day == u.day {
 			return nil
 		}
 	}
-	return putRecord(w, k, &u.use)
+	return w.Put(k, u.record)
 }
