@@ -18,7 +18,7 @@ import (
 const importKilledIn = "REGISTRY_IMPORT_KILLED_IN"
 
 // killedCrowd is how many clients are in the file.
-const killedCrowd = 3000
+const killedCrowd = 1300
 
 // TestKilledImport kills a process that imports, at several moments. The same file goes on with
 // what it leaves, or it is undone: then the store has nothing of it.
@@ -32,7 +32,7 @@ func TestKilledImport(t *testing.T) {
 	}
 	t.Parallel()
 	halves := 0
-	for n, lines := range []int{1, 2, 4, 7} {
+	for n, lines := range []int{1, 2, 3, 4} {
 		dir := filepath.Join(t.TempDir(), fmt.Sprint(n))
 		killImport(t, dir, lines)
 		s, err := badger.Open(badger.Options{Dir: dir})

@@ -89,7 +89,7 @@ func (x *fixture) searched(workspaces []string, f registry.Filter, limit int) (i
 func TestSearch(t *testing.T) {
 	t.Parallel()
 	run(t, true, func(x *fixture) {
-		all := x.crowd(400)
+		all := x.crowd(160)
 		began, hour := time.Unix(all[0].IssuedAt, 0), time.Hour
 		yes, no := true, false
 		for _, c := range []struct {
