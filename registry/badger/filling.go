@@ -1,35 +1,46 @@
 package badger
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
 
 const (
 	// memtable is what Badger gathers in memory before it writes a table, in bytes.
 	memtable = 8 << 20
 	// fillingMemtable is that of a store that is being filled: with memtable, compactions
-	// rewrite each record several times, and a restore takes twice as long.
+	// rewrite each record several times, and a restore takes longer by half.
 	fillingMemtable = 64 << 20
+	// fillingName is the file that says that fillingMemtable counts.
+	fillingName = "FILLING"
 )
 
-// memtableIn is the size of memtables for a directory. A process that was killed while it
-// filled the store leaves logs that a smaller memtable has no room for: Badger ends the
-// process over that. A log is mapped at twice the size of its memtable.
+// memtableIn is the size of memtables for a directory: the large one from when it is filled
+// to the next regular end. What a process has left that was killed meanwhile has no room in
+// a smaller one, and Badger ends the process over that.
 func memtableIn(dir string, filling bool) (int64, error) {
+	name := filepath.Join(dir, fillingName)
 	if filling {
-		return fillingMemtable, nil
-	}
-	logs, err := numberedFiles(dir, ".mem")
-	if err != nil {
-		return 0, err
-	}
-	var size int64 = memtable
-	for _, l := range logs {
-		info, err := l.entry.Info()
-		if err != nil {
+		if err := errors.Join(os.WriteFile(name, nil, 0o600), syncDirectory(dir)); err != nil {
 			return 0, fmt.Errorf("registry/badger: %w", err)
 		}
-		if info.Size() > 2*memtable {
-			size = fillingMemtable
-		}
 	}
-	return size, nil
+	switch _, err := os.Stat(name); {
+	case errors.Is(err, fs.ErrNotExist):
+		return memtable, nil
+	case err != nil:
+		return 0, fmt.Errorf("registry/badger: %w", err)
+	}
+	return fillingMemtable, nil
+}
+
+// filled makes the memtables of the next time small: Badger has closed, and has left none.
+func filled(dir string) error {
+	if err := os.Remove(filepath.Join(dir, fillingName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("registry/badger: %w", err)
+	}
+	return nil
 }

@@ -39,5 +39,5 @@ func (s *Store) closeBadger() error {
 	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("registry/badger: close: %w", err)
 	}
-	return nil
+	return filled(s.committer.space.dir)
 }
