@@ -31,7 +31,7 @@ const (
 )
 
 // operate measures what operators ask, beside a load of token requests: lists, one client,
-// the status, a walk over all clients and a backup; a restore; and the guard in the end.
+// the status, a walk over all clients, an export and a backup; a restore; and the guard in the end.
 func (b *bench) operate(ctx context.Context) (err error) {
 	calls := 1000
 	if b.quick {
@@ -48,6 +48,9 @@ func (b *bench) operate(ctx context.Context) (err error) {
 			return err
 		}
 		if err := b.walk(ctx, process); err != nil {
+			return err
+		}
+		if err := b.exports(ctx, process); err != nil {
 			return err
 		}
 		return b.backUp(ctx, filepath.Join(process.Dir(), "bench.backup"))
@@ -169,6 +172,43 @@ func (b *bench) walk(ctx context.Context, process *gateway.Process) error {
 	return nil
 }
 
+// exports reads the export of all clients, and looks what memory it takes.
+func (b *bench) exports(ctx context.Context, process *gateway.Process) error {
+	b.progress("an export")
+	m := &memoryMeter{pid: process.Pid()}
+	if _, err := m.Write(nil); err != nil {
+		return err
+	}
+	before, began := m.most, time.Now()
+	size, err := b.stream(ctx, "export", m)
+	if err != nil {
+		return err
+	}
+	grown := mebibytes(m.most - before)
+	b.table.atMost("export of all clients, more memory", grown, flatTarget, "%.1f MiB more than %.1f, %.0f MB in %.1f s", grown, mebibytes(before), float64(size)/1e6, time.Since(began).Seconds())
+	return nil
+}
+
+// memoryMeter looks what memory a process takes whenever something is written to it.
+type memoryMeter struct {
+	pid     int
+	most    int64
+	written int
+	looked  int
+}
+
+// Write looks for each MB.
+func (m *memoryMeter) Write(p []byte) (int, error) {
+	m.written += len(p)
+	if m.most > 0 && m.written-m.looked < 1e6 {
+		return len(p), nil
+	}
+	m.looked = m.written
+	now, err := memoryOf(m.pid)
+	m.most = max(m.most, now.anonymous)
+	return len(p), err
+}
+
 // backUp makes a backup into a file.
 func (b *bench) backUp(ctx context.Context, name string) error {
 	b.progress("a backup")
@@ -177,24 +217,32 @@ func (b *bench) backUp(ctx context.Context, name string) error {
 		return err
 	}
 	defer file.Close()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, b.adminCall("backup"), strings.NewReader(`{"reason":"measured","operator":"bench"}`))
-	if err != nil {
-		return err
-	}
-	r.Header.Set("Content-Type", "application/json")
 	began := time.Now()
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
+	size, err := b.stream(ctx, "backup", file)
+	if err := errors.Join(err, file.Sync()); err != nil {
 		return err
-	}
-	defer answer.Body.Close()
-	size, err := io.Copy(file, answer.Body)
-	if err := errors.Join(err, file.Sync()); err != nil || answer.StatusCode != http.StatusOK {
-		return errors.Join(fmt.Errorf("backup: %s", answer.Status), err)
 	}
 	speed := float64(size) / 1e6 / time.Since(began).Seconds()
 	b.table.atLeast("backup", speed, streamTarget, "%.0f MB/s, %.0f MB", speed, float64(size)/1e6)
 	return nil
+}
+
+// stream makes a call of the admin API whose answer may be long, and returns how long it is.
+func (b *bench) stream(ctx context.Context, call string, to io.Writer) (int64, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, b.adminCall(call), strings.NewReader(`{"reason":"measured","operator":"bench"}`))
+	if err != nil {
+		return 0, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return 0, fmt.Errorf("%s: %s", call, answer.Status)
+	}
+	return io.Copy(to, answer.Body)
 }
 
 // putBack restores that backup into an empty store. It ends the gateway.
