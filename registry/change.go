@@ -108,6 +108,7 @@ func (ch *change) reserve(ctx context.Context) error {
 		c.Change, c.ChangeUntil = ch.id, leaseEnd(ch.began).Unix()
 		before := *c
 		ch.before, ch.client = &before, c
+		c.Unconfirmed = true
 		if err := ch.awaitApproval(w, c); err != nil {
 			return err
 		}
@@ -185,7 +186,7 @@ func (ch *change) conclude(ctx context.Context, failed error) error {
 	if !ch.restores {
 		c.UpdatedAt = ch.r.now().Unix()
 	}
-	c.Change, c.ChangeUntil = "", 0
+	c.Change, c.ChangeUntil, c.Unconfirmed = "", 0, false
 	err := ch.complete()
 	if err == nil {
 		if err = ch.finish(ctx); err != nil && !isRefusal(err) {

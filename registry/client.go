@@ -99,6 +99,9 @@ type Client struct {
 	// 1970; 0 when there is none. Change is who has reserved it.
 	Change      string `json:"change,omitempty"`
 	ChangeUntil int64  `json:"change_until,omitempty"`
+	// Unconfirmed: the AS may hold other metadata than this record, since a change is under way,
+	// or has begun and its end is not known. It ends when the AS has what the record says.
+	Unconfirmed bool `json:"unconfirmed,omitempty"`
 	// AccessTokens are the gateway's own, the newest first, at most two.
 	AccessTokens []accessToken `json:"access_tokens,omitempty"`
 	// Secret is the client's own, with which it authenticates here; nil for a client that

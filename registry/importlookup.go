@@ -70,7 +70,7 @@ func (r *Registry) lookUpAlike(v getter, c *Client) (found lookup, err error) {
 func (r *Registry) same(v getter, now *Client, m *importedClient) (bool, error) {
 	comparable := func(c *Client) *Client {
 		one := *c
-		one.Schema, one.ID, one.Document, one.Counted, one.Change, one.ChangeUntil = 0, "", "", false, "", 0
+		one.Schema, one.ID, one.Document, one.Counted, one.Change, one.ChangeUntil, one.Unconfirmed = 0, "", "", false, "", 0, false
 		one.AccessTokens, one.Secret, one.Sealed, one.Bridge, one.Keys, one.StatementExpires = nil, nil, nil, "", "", 0
 		if !m.issuedGiven {
 			one.IssuedAt = 0

@@ -138,11 +138,10 @@ func (r *Registry) unchangedSince(w Writer, c *Client, e *importedEntry) (bool, 
 	if err != nil {
 		return false, err
 	}
-	// A suspension since then is some operator's decision, unless the import has made it.
-	for _, s := range suspensions {
-		if !e.Suspended || s.Kind != SuspendClient || s.Since != e.At {
-			return false, nil
-		}
+	// Every other suspension is some operator's decision, and so is the end of the import's own.
+	own := func(s Suspension) bool { return e.Suspended && s.Kind == SuspendClient && s.Since == e.At }
+	if e.Suspended != slices.ContainsFunc(suspensions, own) || len(suspensions) > 1 || len(suspensions) == 1 && !own(suspensions[0]) {
+		return false, nil
 	}
 	sum, err := stateOf(c)
 	return bytes.Equal(sum, e.Sum), err

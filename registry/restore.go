@@ -84,6 +84,7 @@ func (r *Registry) endRestore(ctx context.Context, ws Workspace, c *Client, k wo
 		if !done {
 			return errors.Join(putClient(w, current), lost.put(w))
 		}
+		current.Unconfirmed = false
 		if err := current.settled(w); err != nil {
 			return err
 		}

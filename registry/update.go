@@ -143,6 +143,7 @@ func (ch *change) release(ctx context.Context, lost *Discrepancy) error {
 		}
 		c.Bridge, c.Sealed = rotated.Bridge, rotated.Sealed
 		if ch.standing == unchanged {
+			c.Unconfirmed = ch.before.Unconfirmed
 			if err := c.takeBackApproval(w, ch.before); err != nil {
 				return err
 			}
