@@ -1,7 +1,9 @@
 package registry_test
 
 import (
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -218,6 +220,28 @@ func TestUndoImportOfARotatedSecret(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestUndoImportKeepsTheNewestStatement: what an undone import has said of a software's statements
+// refuses older ones, as a deleted client does, and neither those of that time nor an import.
+func TestUndoImportKeepsTheNewestStatement(t *testing.T) {
+	t.Parallel()
+	run(t, false, func(x *fixture) {
+		line := func(days int) string {
+			iat := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, -days).Unix()
+			claims := base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"software_id":"software1","iat":%d}`, iat))
+			return foreign("c", `"software_statement":"e30.`+claims+`.e30",`)
+		}
+		if _, err := x.UndoImport(x.t.Context(), x.imports(clientFile(line(5))).ID, importer); err != nil {
+			t.Fatal(err)
+		}
+		_, err := x.Register(x.t.Context(), x.ws, issued(request("jti1", "token1"), 6))
+		x.rolledBack(err, "1999-12-26T00:00:00Z", "1999-12-27T00:00:00Z")
+		x.register(issued(request("jti1", "token1"), 5))
+		if report := x.imports(clientFile(line(400))); report.Written != 1 {
+			t.Errorf("%+v, want that an import with an older statement is written", report)
+		}
+	})
 }
 
 // repeated is one error so often.
