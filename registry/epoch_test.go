@@ -233,7 +233,7 @@ func acceptedOnAFullDisk(t *testing.T, takes int64) {
 		}
 	}
 	s.room.Store(1 << 20)
-	for range 2 {
+	for _, suspension.Value = range []string{"x", "y"} {
 		if err := r.Suspend(t.Context(), suspension); err != nil || !reflect.DeepEqual(r.Epoch(), inForce) {
 			t.Errorf("%v, %+v, before %+v", err, r.Epoch(), inForce)
 		}

@@ -133,6 +133,12 @@ func TestProposalEnds(t *testing.T) {
 				t.Errorf("%s: %+v, %v; want a proposal: %t", name, p, err, want)
 			}
 		}
+		suspendAnew := func() {
+			t.Helper()
+			if err := errors.Join(x.Resume(x.t.Context(), s), x.Suspend(x.t.Context(), s)); err != nil {
+				t.Fatal(err)
+			}
+		}
 		propose("CN=Anna", true)
 		time.Sleep(24*time.Hour - time.Second)
 		waits(1)
@@ -141,9 +147,7 @@ func TestProposalEnds(t *testing.T) {
 		propose("CN=Bert", true) // that of Anna has ended
 		waits(1)
 		s.Act = registry.Act{Reason: "another reason"}
-		if err := x.Suspend(x.t.Context(), s); err != nil {
-			t.Fatal(err)
-		}
+		suspendAnew()
 		waits(0)
 		propose("CN=Anna", true) // Bert has wanted something else
 		propose("CN=Bert", false)
@@ -152,13 +156,8 @@ func TestProposalEnds(t *testing.T) {
 		if err != nil || p != nil {
 			t.Fatal(p, err)
 		}
-		if err := x.Suspend(x.t.Context(), s); err != nil {
-			t.Fatal(err)
-		}
 		time.Sleep(time.Second)
-		if err := x.Suspend(x.t.Context(), s); err != nil {
-			t.Fatal(err)
-		}
+		suspendAnew()
 		if err := x.DeleteByOperator(x.t.Context(), x.ws.Name, c.ClientID, late); !errors.Is(err, registry.ErrChanged) {
 			t.Errorf("%v, want %v", err, registry.ErrChanged)
 		}

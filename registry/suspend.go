@@ -53,10 +53,12 @@ func (s *Suspension) Check() error {
 	return nil
 }
 
-// Suspend begins a suspension. What is suspended need not be registered yet. One
-// that is there is replaced.
+// ErrSuspended is Suspend's for what is suspended already.
+var ErrSuspended = errors.New("this is suspended already, and stays so; read it to see who has suspended it, and why")
+
+// Suspend begins a suspension. What is suspended need not be registered yet.
 //
-// Errors: ErrChanged.
+// Errors: ErrChanged, ErrSuspended.
 func (r *Registry) Suspend(ctx context.Context, s Suspension) error {
 	if err := s.Check(); err != nil {
 		return err
@@ -65,6 +67,12 @@ func (r *Registry) Suspend(ctx context.Context, s Suspension) error {
 	return r.store.Update(ctx, func(w Writer) error {
 		if err := s.seen(w); err != nil {
 			return err
+		}
+		switch there, err := get(w, s.key()); {
+		case err != nil:
+			return err
+		case there != nil:
+			return ErrSuspended
 		}
 		return errors.Join(putRecord(w, s.key(), &s), r.auditSuspension(w, AuditSuspended, &s))
 	})

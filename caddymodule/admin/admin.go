@@ -176,7 +176,7 @@ func withStatus(err error) error {
 		errors []error
 	}{
 		{http.StatusNotFound, []error{registry.ErrNotFound}},
-		{http.StatusConflict, []error{registry.ErrNative, registry.ErrNoNewSecret, registry.ErrNotAwaiting, registry.ErrUnsettled, registry.ErrReconciling, registry.ErrNotReconciling, registry.ErrNothingToResume, registry.ErrNoEpoch, registry.ErrAtWork, registry.ErrNotAttached, registry.ErrPassRunning, registry.ErrNoPass, registry.ErrSameOperator}},
+		{http.StatusConflict, []error{registry.ErrNative, registry.ErrNoNewSecret, registry.ErrSuspended, registry.ErrNotAwaiting, registry.ErrUnsettled, registry.ErrReconciling, registry.ErrNotReconciling, registry.ErrNothingToResume, registry.ErrNoEpoch, registry.ErrAtWork, registry.ErrNotAttached, registry.ErrPassRunning, registry.ErrNoPass, registry.ErrSameOperator}},
 		{http.StatusBadRequest, []error{registry.ErrCursor, registry.ErrFilter}},
 		{http.StatusPreconditionFailed, []error{registry.ErrChanged}},
 		{http.StatusForbidden, []error{registry.ErrNotAuthenticated}},
