@@ -34,6 +34,8 @@ type AuditEntry struct {
 	Outbox      string `json:"outbox,omitempty"`
 	// Approval is why the client awaits approval, of AuditAwaitingApproval.
 	Approval []ApprovalReason `json:"approval,omitempty"`
+	// Reconciliation is the one that has begun or ended; nil for another change.
+	Reconciliation *AuditedReconciliation `json:"reconciliation,omitempty"`
 	// Act is the operator's, of a change that an operator has made.
 	Act
 	Origin
@@ -46,23 +48,25 @@ type AuditEntry struct {
 
 // The changes of an AuditEntry.
 const (
-	AuditRegistered    = "registered"
-	AuditRepeated      = "repeated"       // a POST was answered with the client that is there, and has used up a token or jti
-	AuditUpdated       = "updated"        // by PUT, or by a POST where reregister says so
-	AuditRenewed       = "renewed"        // a renewed certificate's DN is the client's from now on
-	AuditKeysRefreshed = "keys_refreshed" // the AS was told the keys of the client's software again
-	AuditSecretRotated = "secret_rotated" // by an operator
-	AuditRestored      = "restored"       // the AS was told again what the client is registered with; keys and secret may be others since
-	AuditDeleted       = "deleted"        // recorded when the client can do nothing any more; with a reason by an operator
-	AuditSuspended     = "suspended"      // by an operator
-	AuditResumed       = "resumed"        // by an operator
-	AuditRetried       = "retried"        // an operator has made an outbox entry due at once
-	AuditGivenUp       = "given_up"       // an operator has ended an outbox entry; a discrepancy has what may be left at the AS
-	AuditDismissed     = "dismissed"      // an operator has looked after a discrepancy
-	AuditConfirmed     = "confirmed"      // an operator has looked after a restore or an accepted loss, see Epoch
-	AuditImported      = "imported"       // by an operator, from a file: the AS had the client before
-	AuditImportUndone  = "import_undone"  // by an operator, who has undone the import of the client
-	AuditStoreRestored = "store_restored" // the store was restored from a backup: what comes between this entry and the one before is lost
+	AuditRegistered       = "registered"
+	AuditRepeated         = "repeated"          // a POST was answered with the client that is there, and has used up a token or jti
+	AuditUpdated          = "updated"           // by PUT, or by a POST where reregister says so
+	AuditRenewed          = "renewed"           // a renewed certificate's DN is the client's from now on
+	AuditKeysRefreshed    = "keys_refreshed"    // the AS was told the keys of the client's software again
+	AuditSecretRotated    = "secret_rotated"    // by an operator
+	AuditRestored         = "restored"          // the AS was told again what the client is registered with; keys and secret may be others since
+	AuditDeleted          = "deleted"           // recorded when the client can do nothing any more; with a reason by an operator
+	AuditSuspended        = "suspended"         // by an operator
+	AuditResumed          = "resumed"           // by an operator
+	AuditRetried          = "retried"           // an operator has made an outbox entry due at once
+	AuditGivenUp          = "given_up"          // an operator has ended an outbox entry; a discrepancy has what may be left at the AS
+	AuditDismissed        = "dismissed"         // an operator has looked after a discrepancy
+	AuditConfirmed        = "confirmed"         // an operator has looked after a restore or an accepted loss, see Epoch
+	AuditImported         = "imported"          // by an operator, from a file: the AS had the client before
+	AuditImportUndone     = "import_undone"     // by an operator, who has undone the import of the client
+	AuditReconcileStarted = "reconcile_started" // by an operator, also one that goes on with the last one
+	AuditReconcileEnded   = "reconcile_ended"   // it has come to its end, or an operator or the gateway has ended it before
+	AuditStoreRestored    = "store_restored"    // the store was restored from a backup: what comes between this entry and the one before is lost
 )
 
 // Origin is what an AuditEntry has of the request that asked for the change. It is empty

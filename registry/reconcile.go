@@ -179,7 +179,7 @@ func (r *Registry) Reconcile(ctx context.Context, workspace string, o ReconcileO
 		if j.state, err = last.next(o, r.now()); err != nil {
 			return err
 		}
-		return putRecord(w, reconcileKey(workspace), &j.state)
+		return errors.Join(putRecord(w, reconcileKey(workspace), &j.state), r.auditReconciliation(w, AuditReconcileStarted, &j.state, o.Act))
 	})
 	if err != nil {
 		j.cancel(nil)
@@ -237,15 +237,19 @@ func (r *Registry) Reconciliation(ctx context.Context, workspace string) (n Reco
 	return n, err
 }
 
-// StopReconciling stops the reconciliation of a workspace, and returns when it has ended.
+// StopReconciling stops the reconciliation of a workspace, and returns when it has ended. The
+// audit trail has who has stopped it.
 //
 // Errors: ErrNotReconciling.
-func (r *Registry) StopReconciling(ctx context.Context, workspace string) (Reconciliation, error) {
+func (r *Registry) StopReconciling(ctx context.Context, workspace string, act Act) (Reconciliation, error) {
+	if err := act.Check(); err != nil {
+		return Reconciliation{}, err
+	}
 	j := r.reconciling.of(workspace)
 	if j == nil {
 		return Reconciliation{}, ErrNotReconciling
 	}
-	j.cancel(errStopped)
+	j.cancel(&stoppedByOperator{act})
 	select {
 	case <-j.ended:
 	case <-ctx.Done():

@@ -376,7 +376,7 @@ func TestOnlyOneReconciliation(t *testing.T) {
 	t.Parallel()
 	run(t, true, func(x *fixture) {
 		x.population(130)
-		if _, err := x.StopReconciling(x.t.Context(), x.ws.Name); !errors.Is(err, registry.ErrNotReconciling) {
+		if _, err := x.StopReconciling(x.t.Context(), x.ws.Name, bob); !errors.Is(err, registry.ErrNotReconciling) {
 			t.Errorf("got %v", err)
 		}
 		if _, err := x.Reconcile(x.t.Context(), x.ws.Name, registry.ReconcileOptions{Act: bob, Resume: true}); !errors.Is(err, registry.ErrNothingToResume) {
@@ -397,7 +397,7 @@ func TestOnlyOneReconciliation(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		time.Sleep(11 * time.Second)
-		n, err := x.StopReconciling(x.t.Context(), x.ws.Name)
+		n, err := x.StopReconciling(x.t.Context(), x.ws.Name, bob)
 		if err != nil || n.State != registry.ReconcileStopped || n.Checked < 105 || n.Checked > 115 {
 			t.Errorf("got %+v, %v", n, err)
 		}
@@ -464,7 +464,7 @@ func TestReconcileAfterARestart(t *testing.T) {
 		if !strings.Contains(crashed, `"checked":100,`) || !strings.Contains(crashed, `"state":"running"`) {
 			t.Errorf("got %s, want the first page", crashed)
 		}
-		if _, err := x.StopReconciling(x.t.Context(), x.ws.Name); err != nil {
+		if _, err := x.StopReconciling(x.t.Context(), x.ws.Name, bob); err != nil {
 			t.Fatal(err)
 		}
 		if err := store.Update(x.t.Context(), func(w registry.Writer) error { return w.Put("reconcile/default%2Fobuk", []byte(crashed)) }); err != nil {

@@ -36,10 +36,14 @@ const (
 )
 
 var (
-	errStopped = errors.New("stopped by an operator")
 	errAllLost = errors.New("the authorization server gives none of the first clients that were asked for; look whether it is the right one, with its database, and start again with force if it is")
 	errTooLost = errors.New("the authorization server does not give more than a tenth of the clients; look whether it is the right one, with its database, and go on with force if it is")
 )
+
+// stoppedByOperator ends a reconciliation that an operator has stopped.
+type stoppedByOperator struct{ act Act }
+
+func (*stoppedByOperator) Error() string { return "stopped by an operator" }
 
 // reconcileJob is a reconciliation that runs.
 type reconcileJob struct {
@@ -87,18 +91,22 @@ func (j *reconcileJob) run() {
 	j.mu.Lock()
 	s := &j.state
 	s.Waiting, s.Ended = "", j.r.now().Unix()
+	act := s.Act
+	var stopped *stoppedByOperator
 	switch cause := context.Cause(j.ctx); {
 	case err == nil:
 		s.State = ReconcileDone
-	case errors.Is(cause, errStopped):
-		s.State = ReconcileStopped
+	case errors.As(cause, &stopped):
+		s.State, act = ReconcileStopped, stopped.act
 	case cause != nil:
 		s.State = ReconcileInterrupted
 	default:
 		s.State, s.Error = ReconcileFailed, err.Error()
 	}
 	j.mu.Unlock()
-	if saveErr := j.save(); saveErr != nil {
+	if saveErr := j.saveWith(func(w Writer, n *Reconciliation) error {
+		return j.r.auditReconciliation(w, AuditReconcileEnded, n, act)
+	}); saveErr != nil {
 		log.Error("cannot write the end of a reconciliation to the store; it counts as interrupted", slog.Any("error", saveErr))
 	}
 	n := j.now()
@@ -207,13 +215,20 @@ func (j *reconcileJob) fold(i int, result *clientResult) error {
 	return nil
 }
 
-// save writes the state down. Not with the job's ctx, which may have ended.
+// save writes the state down.
 func (j *reconcileJob) save() error {
+	return j.saveWith(func(Writer, *Reconciliation) error { return nil })
+}
+
+// saveWith writes the state down, and more with it. Not with the job's ctx, which may have ended.
+func (j *reconcileJob) saveWith(more func(Writer, *Reconciliation) error) error {
 	state := j.now()
 	state.Waiting = ""
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(j.ctx), concludeWithin)
 	defer cancel()
-	return j.r.store.Update(ctx, func(w Writer) error { return putRecord(w, reconcileKey(j.workspace), &state) })
+	return j.r.store.Update(ctx, func(w Writer) error {
+		return errors.Join(putRecord(w, reconcileKey(j.workspace), &state), more(w, &state))
+	})
 }
 
 // waits says why the job waits; empty for one that goes on.

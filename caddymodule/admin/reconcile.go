@@ -83,10 +83,11 @@ func (c *call) stopReconciling() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.said(); err != nil {
+	act, err := c.said()
+	if err != nil {
 		return nil, err
 	}
-	return c.registry.StopReconciling(c.r.Context(), workspace)
+	return c.registry.StopReconciling(c.r.Context(), workspace, act)
 }
 
 // orphans tells which clients of the AS the registry does not have. It changes nothing.

@@ -3,6 +3,7 @@ package command
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -69,6 +70,8 @@ var auditColumns = []column{
 func auditRow(e registry.AuditEntry) []string {
 	about := ""
 	switch {
+	case e.Reconciliation != nil:
+		about = reconciliationText(e.Reconciliation)
 	case e.ClientID != "":
 		about = "client " + e.ClientID
 	case e.SoftwareID != "":
@@ -79,6 +82,18 @@ func auditRow(e registry.AuditEntry) []string {
 		about = "directory " + e.Directory
 	}
 	return []string{timeText(e.At), e.Change, about, e.Operator.Name, auditReason(e), e.OrgID, e.Workspace}
+}
+
+// reconciliationText is what a reconciliation was to do and, at its end, what it has done.
+func reconciliationText(n *registry.AuditedReconciliation) string {
+	text := "reconciliation without repair"
+	if n.Repair {
+		text = "reconciliation with repair"
+	}
+	if n.State != "" {
+		text += fmt.Sprintf(": %s, %d checked, %d same, %d repaired", n.State, n.Checked, n.Counts[registry.Same], n.Repaired)
+	}
+	return text
 }
 
 func auditReason(e registry.AuditEntry) string { return cmp.Or(e.Reason, approvalText(e.Approval)) }
