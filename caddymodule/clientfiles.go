@@ -19,6 +19,13 @@ var (
 	ErrNoRoom = errors.New("the disk of the store is nearly full: free space first")
 )
 
+// The events of an import that has come to its end, and of one that was undone: how many clients
+// it has written, or removed, and which it is.
+const (
+	EventImported     = "openbanking_dcr_imported"
+	EventImportUndone = "openbanking_dcr_import_undone"
+)
+
 // ImportOptions say how Import goes about it.
 type ImportOptions struct {
 	// Write writes the clients. Default: false, the file is checked alone.

@@ -80,6 +80,7 @@ func (c *call) importClients(w http.ResponseWriter) error {
 	}
 	if o.Write && status == http.StatusOK {
 		operatorLog(o.Act).Info("imported a file of clients", slog.String("import", report.ID), slog.Int("written", report.Written))
+		c.app.Emit(caddymodule.EventImported, map[string]any{"import": report.ID, "clients": report.Clients, "written": report.Written, "conflicts": report.Conflicts})
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
@@ -193,12 +194,14 @@ func (c *call) undoImport() (any, error) {
 	if err != nil || proposal != nil {
 		return proposal, err
 	}
-	if _, err := c.registry.UndoImport(c.r.Context(), c.path["id"], act); err != nil {
+	m, err := c.registry.UndoImport(c.r.Context(), c.path["id"], act)
+	if err != nil {
 		if errors.Is(err, registry.ErrImportRunning) {
 			return nil, failed(http.StatusConflict, err)
 		}
 		return nil, err
 	}
+	c.app.Emit(caddymodule.EventImportUndone, map[string]any{"import": m.ID, "undone": m.Undone, "kept": m.Kept})
 	return c.importRecord()
 }
 

@@ -2,10 +2,12 @@ package admin
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,7 +54,9 @@ func TestImportAndExport(t *testing.T) {
 	}
 	imports(write, file+"{}\n", http.StatusUnprocessableEntity)
 	there("one", http.StatusNotFound)
+	heardOf(t, "a check, and a file with an error")
 	imports(write, file, http.StatusOK)
+	heardOf(t, "an import", "openbanking_dcr_imported map[clients:2 conflicts:0 import:"+report.ID+" written:2]")
 	if report.Written != 2 || report.State != registry.ImportDone {
 		t.Errorf("%+v, want both written", report)
 	}
@@ -76,9 +80,25 @@ func TestImportAndExport(t *testing.T) {
 	if err := serve(w, r); err != nil || !strings.Contains(w.Body.String(), `"undone":2`) {
 		t.Fatalf("%s, %v; want both undone", w.Body, err)
 	}
+	heardOf(t, "an undo", "openbanking_dcr_import_undone map[import:"+id+" kept:0 undone:2]")
 	there("one", http.StatusNotFound)
 	if left, err := filepath.Glob(filepath.Join(filepath.Dir(t.TempDir()), "*", "import-*")); err != nil || len(left) > 0 {
 		t.Errorf("%v, %v; want that nothing is left of the files", left, err)
+	}
+}
+
+// heardOf fails unless these are the events since the last look.
+func heardOf(t *testing.T, after string, want ...string) {
+	t.Helper()
+	heard.Lock()
+	defer heard.Unlock()
+	var got []string
+	for _, e := range heard.events {
+		got = append(got, fmt.Sprint(e.Name(), " ", e.Data))
+	}
+	heard.events = nil
+	if !slices.Equal(got, want) {
+		t.Errorf("after %s: events %q, want %q", after, got, want)
 	}
 }
 

@@ -57,6 +57,8 @@ func startWith(t *testing.T, admin, options string, changes ...func(*caddy.Confi
 	events {
 		on openbanking_dcr_approved admin_test_hears
 		on openbanking_dcr_refused admin_test_hears
+		on openbanking_dcr_imported admin_test_hears
+		on openbanking_dcr_import_undone admin_test_hears
 	}
 	skip_install_trust
 	log {
