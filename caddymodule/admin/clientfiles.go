@@ -3,10 +3,12 @@ package admin
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"mime"
 	"net/http"
+	"os"
 	"slices"
 	"time"
 
@@ -67,7 +69,7 @@ func (c *call) importClients(w http.ResponseWriter) error {
 		return err
 	}
 	control := http.NewResponseController(w)
-	report, err := c.app.Import(c.r.Context(), &patientReader{c.r.Body, control}, o)
+	report, err := c.app.Import(c.r.Context(), newPatientReader(c.r.Body, control), o)
 	status, says := http.StatusOK, ""
 	switch {
 	case errors.Is(err, registry.ErrImportFaults):
@@ -134,6 +136,7 @@ func importFailure(err error) error {
 	for status, known := range map[int][]error{
 		http.StatusConflict:              {caddymodule.ErrImportBusy, registry.ErrImportRunning, registry.ErrImportUndoing},
 		http.StatusBadRequest:            {clientfile.ErrNoClients, clientfile.ErrNewer, io.ErrUnexpectedEOF},
+		http.StatusRequestTimeout:        {errStalled},
 		http.StatusRequestEntityTooLarge: {clientfile.ErrTooLarge},
 		http.StatusInsufficientStorage:   {caddymodule.ErrNoRoom},
 	} {
@@ -205,16 +208,34 @@ func (c *call) undoImport() (any, error) {
 	return c.importRecord()
 }
 
-// patientReader gives each part of a body the time that it may take to come.
+// importTime is how long a whole file may take to come: 1 GiB at 300 kB a second.
+const importTime = time.Hour
+
+var errStalled = fmt.Errorf("the file did not arrive in time (each part within %v, all of it within %v), and nothing was imported: send it again, from a place nearer to the gateway if the network is slow", backupPatience, importTime)
+
+// patientReader gives each part of a body, and the whole, the time that it may take to come.
 type patientReader struct {
 	body    io.Reader
 	control *http.ResponseController
+	until   time.Time
+}
+
+func newPatientReader(body io.Reader, control *http.ResponseController) *patientReader {
+	return &patientReader{body, control, time.Now().Add(importTime)}
 }
 
 func (p *patientReader) Read(part []byte) (int, error) {
-	err := p.control.SetReadDeadline(time.Now().Add(backupPatience))
+	deadline := time.Now().Add(backupPatience)
+	if deadline.After(p.until) {
+		deadline = p.until
+	}
+	err := p.control.SetReadDeadline(deadline)
 	if err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return 0, err
 	}
-	return p.body.Read(part)
+	n, err := p.body.Read(part)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = fmt.Errorf("%w: %w", errStalled, err)
+	}
+	return n, err
 }
