@@ -65,12 +65,15 @@ type guardTrace struct{ *trace.Trace }
 // notRegistered is the reason of a client that passes, as the AS knows it.
 const notRegistered = "not a client of the registry"
 
+// longestSent is how much is shown of a value that anybody may have sent, in bytes.
+const longestSent = 80
+
 func (t guardTrace) beginForm(r *http.Request) {
 	if t.Trace == nil {
 		return
 	}
 	t.Begin("request", "form", formClause, func() any {
-		return map[string]string{"content_type": refusal.Quote(strings.Join(r.Header["Content-Type"], ", "))}
+		return map[string]string{"content_type": shortened(strings.Join(r.Header["Content-Type"], ", "), longestSent)}
 	})
 }
 
@@ -95,13 +98,13 @@ func (t guardTrace) beginAuthentication(r *http.Request, who *verify.ClientAuthe
 			return nil
 		}
 		shown := shownAuthentication{
-			ClientIDs: refusal.Quote(strings.Join(who.ClientIDs, " ")), Secret: who.Secret, Assertion: who.Assertion, InQuery: who.InQuery,
+			ClientIDs: shortened(strings.Join(who.ClientIDs, " "), longestSent), Secret: who.Secret, Assertion: who.Assertion, InQuery: who.InQuery,
 		}
 		if who.Assertion {
-			shown.KeyID = refusal.Quote(who.AssertionKeyID())
+			shown.KeyID = shortened(who.AssertionKeyID(), longestSent)
 		}
 		if who.Repeated != "" {
-			shown.Repeated = refusal.Quote(who.Repeated)
+			shown.Repeated = shortened(who.Repeated, longestSent)
 		}
 		return shown
 	})
@@ -146,7 +149,7 @@ func (t guardTrace) beginClient(id string) {
 	if t.Trace == nil {
 		return
 	}
-	t.Begin("client", "client", clientClause, func() any { return map[string]string{"presented_client_id": refusal.Quote(id)} })
+	t.Begin("client", "client", clientClause, func() any { return map[string]string{"presented_client_id": shortened(id, longestSent)} })
 }
 
 func (t guardTrace) showClient(client *registry.Client) {

@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
@@ -119,13 +120,33 @@ func TestReportedTextsAreBounded(t *testing.T) {
 			t.Errorf("got %d bytes of a reason, want %d", len(got), len(want))
 		}
 	}
-	claims, err := strictjson.Parse([]byte(`{"longest":"` + x(98) + `","longer":"` + x(99) + `"}`))
+	claims, err := strictjson.Parse([]byte(`{"longest":"` + x(98) + `","longer":"` + x(101) + `"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	shown := brief(claims)
-	if got, want := fmt.Sprintf("%s", shown), `map[longer:"`+x(99)+`... longest:"`+x(98)+`"]`; got != want {
+	if got, want := fmt.Sprintf("%s", shown), `map[longer:`+x(100)+`... longest:"`+x(98)+`"]`; got != want {
 		t.Errorf("an explanation shows %s, want %s", got, want)
+	}
+}
+
+// TestCutClaimsAreQuotedOnce: an explanation has JSON of a text or a list that it cuts, and not
+// a text with half of it.
+func TestCutClaimsAreQuotedOnce(t *testing.T) {
+	x := func(n int) string { return strings.Repeat("x", n) }
+	claims, err := strictjson.Parse([]byte(`{"text":"a\"` + x(200) + `","list":["https://tpp.example/a","` + x(60) + `","` + x(60) + `","c"],"first":["` + x(200) + `"],` +
+		`"object":{"a":"` + x(50) + `","b":"` + x(50) + `"},"number":1` + strings.Repeat("0", 200) + `,"é":"` + strings.Repeat("é", 100) + `","software_statement":"` + x(200) + `"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := json.Marshal(brief(claims))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"first":["` + x(100) + `..."],"list":["https://tpp.example/a","` + x(60) + `","..."],"number":"1` + strings.Repeat("0", 99) + `...",` +
+		`"object":"{\"a\":\"` + x(50) + `\",\"b\":\"` + x(37) + `...","text":"a\"` + x(98) + `...","é":"` + strings.Repeat("é", 50) + `..."}`
+	if string(got) != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 

@@ -182,15 +182,41 @@ const longestClaim = 100
 func brief(claims strictjson.Object) map[string]any {
 	shown := map[string]any{}
 	for _, m := range claims.Members() {
-		switch {
-		case m.Name == "software_statement":
-		case len(m.Value) > longestClaim:
-			shown[m.Name] = string(m.Value[:longestClaim]) + "..."
-		default:
-			shown[m.Name] = json.RawMessage(m.Value)
+		if m.Name != "software_statement" {
+			shown[m.Name] = cutJSON(m.Value)
 		}
 	}
 	return shown
+}
+
+// cutJSON is a value, of a list at least the first item. A text or a list that is too long stays
+// one: as a text with half of it, it would be quoted once more.
+func cutJSON(value []byte) any {
+	switch {
+	case len(value) <= longestClaim:
+		return json.RawMessage(value)
+	case value[0] == '"':
+		return shortened(strictjson.Text(value), longestClaim)
+	case value[0] == '[':
+		list, left := []any{}, longestClaim
+		for item := range strictjson.EachItem(value) {
+			if left -= len(item); left < 0 && len(list) > 0 {
+				return append(list, "...")
+			}
+			list = append(list, cutJSON(item))
+		}
+		return list
+	}
+	return shortened(string(value), longestClaim)
+}
+
+// shortened is a text from outside for an input, which is JSON and quotes it: at most so many
+// bytes, and a mark where it was cut.
+func shortened(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "..."
 }
 
 func (d *registrationRequest) concludePolicy(p *Policy, decision verify.Decision) {

@@ -61,7 +61,7 @@ func describe(b *strings.Builder, e *registry.Explanation) {
 			fmt.Fprintf(b, " (%s)", visible(s.Clause))
 		}
 		b.WriteByte('\n')
-		for _, line := range []struct{ what, text string }{{"input", string(s.Input)}, {"error_description", s.ErrorDescription}, {"reason", s.Reason}} {
+		for _, line := range []struct{ what, text string }{{"input", inputText(s.Input)}, {"error_description", s.ErrorDescription}, {"reason", s.Reason}} {
 			if line.text != "" {
 				fmt.Fprintf(b, "%-12s %s: %s\n", "", line.what, printable(line.text))
 			}
@@ -84,6 +84,16 @@ func describe(b *strings.Builder, e *registry.Explanation) {
 	if slices.ContainsFunc(e.Steps, func(s trace.Step) bool { return s.Verdict == trace.WouldRefuse }) {
 		b.WriteString("a policy in shadow would refuse it\n")
 	}
+}
+
+// inputText is an input as people read it. An object or a list that was too long comes as a
+// text with its beginning, and is not quoted once more.
+func inputText(input json.RawMessage) string {
+	var cut string
+	if err := json.Unmarshal(input, &cut); err == nil && strings.HasSuffix(cut, "...") && strings.ContainsAny(cut[:1], "{[") {
+		return cut
+	}
+	return string(input)
 }
 
 // printable keeps what others have chosen from commanding a terminal, and its further

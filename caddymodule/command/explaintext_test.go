@@ -82,3 +82,18 @@ func TestExplainTextIsPrintable(t *testing.T) {
 		t.Errorf("got %q, %v, want the description and reason as they were, and no control characters", out.String(), err)
 	}
 }
+
+// TestExplainTextQuotesOnce: an input that was cut is printed as far as it goes.
+func TestExplainTextQuotesOnce(t *testing.T) {
+	one := refusedByPolicy()
+	one.Steps = []trace.Step{
+		{Step: "a", Rule: "a", Input: json.RawMessage(`"{\"a\":\"b..."`)}, {Step: "b", Rule: "b", Input: json.RawMessage(`"Acme"`)}, {Step: "c", Rule: "c", Input: json.RawMessage(`""`)},
+	}
+	var out strings.Builder
+	describe(&out, &one)
+	for _, want := range []string{" input: {\"a\":\"b...\n", " input: \"Acme\"\n", " input: \"\"\n"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("got %s, want %q", out.String(), want)
+		}
+	}
+}
