@@ -158,29 +158,57 @@ func mayRestore(ctx context.Context, s Store) error {
 		if errors.Is(err, ErrRestoring) {
 			return nil
 		}
-		kinds, err := kindsOf(v)
-		if err != nil || len(kinds) == 0 {
+		if keys, err := v.Keys("", "", 1); err != nil || len(keys) == 0 {
 			return err
 		}
-		return fmt.Errorf("%w: it has records of the kind %s; move its directory away, or configure another one", ErrNotEmpty, strings.Join(kinds, ", "))
+		clients, err := clientsIn(v)
+		if err != nil {
+			return err
+		}
+		return fmt.Errorf("%w: it has %s; to replace what it has, move its directory away or empty its database, and restore again; to keep it, configure another store", ErrNotEmpty, clients)
 	})
 }
 
-// kindsOf are the first parts of the keys, at most maxKinds.
-func kindsOf(v Reader) (kinds []string, err error) {
-	for after := ""; len(kinds) < maxKinds; {
-		keys, err := v.Keys("", after, 1)
-		if err != nil || len(keys) == 0 {
-			return kinds, err
-		}
-		kind := backup.Kind(keys[0])
-		kinds = append(kinds, kind)
-		after = max(keys[0], kind+"0") // behind all that begin with it and a slash
-	}
-	return kinds, nil
-}
+// Of a store that is not empty, so many clients are counted, and so many workspaces named.
+const (
+	maxCountedClients  = 1000
+	maxNamedWorkspaces = 5
+)
 
-const maxKinds = 40
+// clientsIn says how many clients a store has, and of which workspaces.
+func clientsIn(v Reader) (string, error) {
+	keys, err := v.Keys(clientPrefix, "", maxCountedClients+1)
+	switch {
+	case err != nil:
+		return "", err
+	case len(keys) == 0:
+		return "no clients, but other records, as a gateway writes when it starts", nil
+	}
+	var names []string
+	for after := ""; len(names) <= maxNamedWorkspaces; {
+		next, err := v.Keys(clientPrefix, after, 1)
+		if err != nil {
+			return "", err
+		}
+		if len(next) == 0 {
+			break
+		}
+		names = append(names, clientPlaceOf(next[0], nil).workspace)
+		workspace, _, _ := strings.Cut(next[0][len(clientPrefix):], "/")
+		after = clientPrefix + workspace + "0" // behind all that begin with it and a slash
+	}
+	if len(names) > maxNamedWorkspaces {
+		names[maxNamedWorkspaces] = "others"
+	}
+	clients := "1 client"
+	switch n := len(keys); {
+	case n > maxCountedClients:
+		clients = fmt.Sprintf("more than %d clients", maxCountedClients)
+	case n > 1:
+		clients = fmt.Sprintf("%d clients", n)
+	}
+	return fmt.Sprintf("%s, of %s", clients, strings.Join(names, ", ")), nil
+}
 
 // markRestoring makes the store one that no version opens: those before this one know no
 // schema 2 of the binding. In the same transaction it finds out that no gateway has opened it.

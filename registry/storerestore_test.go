@@ -161,8 +161,8 @@ func TestRestoreNeedsAnEmptyStore(t *testing.T) {
 	file, original := backedUp(t, plain{})
 	before := records(t, original)
 	_, err := registry.Restore(t.Context(), registry.Restoration{From: bytes.NewReader(file), Store: original, Sealer: plain{}})
-	if !errors.Is(err, registry.ErrNotEmpty) || !strings.Contains(err.Error(), "alike, assertion, audit, bound, certificate, client, ") {
-		t.Errorf("got %v, want ErrNotEmpty with the kinds that are there", err)
+	if !errors.Is(err, registry.ErrNotEmpty) || !strings.Contains(err.Error(), ": it has 1 client, of w; ") {
+		t.Errorf("got %v, want ErrNotEmpty with the clients that are there", err)
 	}
 	differ(t, records(t, original), before)
 
@@ -170,8 +170,33 @@ func TestRestoreNeedsAnEmptyStore(t *testing.T) {
 	if _, err := opens(t, registry.Options{Store: fresh, Sealer: plain{}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := registry.Restore(t.Context(), registry.Restoration{From: bytes.NewReader(file), Store: fresh, Sealer: plain{}}); !errors.Is(err, registry.ErrNotEmpty) || !strings.Contains(err.Error(), "kind store;") {
+	if _, err := registry.Restore(t.Context(), registry.Restoration{From: bytes.NewReader(file), Store: fresh, Sealer: plain{}}); !errors.Is(err, registry.ErrNotEmpty) || !strings.Contains(err.Error(), "it has no clients, but other records") {
 		t.Errorf("a store that a gateway has opened: got %v, want ErrNotEmpty", err)
+	}
+}
+
+// TestClientsInTheWay: a refused restore says how many there are, within bounds.
+func TestClientsInTheWay(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		workspaces, clients int
+		want                string
+	}{
+		{2, 3, "it has 6 clients, of w/0, w/1;"},
+		{6, 1, "it has 6 clients, of w/0, w/1, w/2, w/3, w/4, others;"},
+		{1, 1001, "it has more than 1000 clients, of w/0;"},
+	} {
+		s := keep(t)
+		for n := range tc.workspaces * tc.clients {
+			key := fmt.Sprintf("client/w%%2F%d/%d", n%tc.workspaces, n)
+			if err := s.Update(t.Context(), func(w registry.Writer) error { return w.Put(key, []byte("{}")) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := registry.Restore(t.Context(), registry.Restoration{From: strings.NewReader(""), Store: s, Sealer: plain{}})
+		if !errors.Is(err, registry.ErrNotEmpty) || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("got %v, want ErrNotEmpty with %q", err, tc.want)
+		}
 	}
 }
 
