@@ -61,7 +61,7 @@ func read(from io.Reader) (clients []*Client, wrong []string, err error) {
 func example(id string) *Client {
 	yes := true
 	return &Client{
-		ClientID: id, Workspace: "default/obuk", Status: "active", Suspended: true, SoftwareID: "s", OrgID: "o", Directory: "d", ClientName: "Ünï \"x\"", IssuedAt: 1, UpdatedAt: 2,
+		ClientID: id, Workspace: "default/obuk", Status: "active", Suspended: true, SoftwareID: "s", OrgID: "o", Directory: "d", ClientName: "Ünï \"x\"\u009b\u202e", IssuedAt: 1, UpdatedAt: 2,
 		Metadata: verify.Metadata{RedirectURIs: []string{"https://a.example/<&>"}, TokenEndpointAuthMethod: "tls_client_auth", BackchannelUserCode: &yes, Scope: "openid"},
 		Subject:  []byte{1, 2, 3}, Sealed: []byte("secret"), SignedRequest: "a.b.c", X5C: []string{"x"},
 	}
@@ -74,6 +74,9 @@ func TestWrittenIsRead(t *testing.T) {
 	clients, wrong, err := read(bytes.NewReader(text))
 	if err != nil || len(wrong) > 0 || !reflect.DeepEqual(clients, want) {
 		t.Errorf("%+v, %q, %v; want what was written", clients, wrong, err)
+	}
+	if bytes.ContainsAny(text, "\u009b\u202e") {
+		t.Errorf("got %q, want control characters and those that change the direction escaped", text)
 	}
 	r, err := NewReader(bytes.NewReader(text))
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"hash"
 	"io"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // Writer writes a file.
@@ -26,7 +28,7 @@ func NewWriter(w io.Writer, h Header, clients int) (*Writer, error) {
 	return out, out.line(h)
 }
 
-// Line is a client as a line of a file.
+// Line is a client as a line of a file, which may be written to a terminal.
 func Line(c *Client) ([]byte, error) {
 	if c.RegistrationAccessToken != "" || c.ClientSecret != "" {
 		return nil, errors.New("clientfile: a secret in clear is never written")
@@ -35,7 +37,7 @@ func Line(c *Client) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if line = append(line, '\n'); len(line) > MaxLine {
+	if line = append(strictjson.Printable(line), '\n'); len(line) > MaxLine {
 		return nil, fmt.Errorf("client_id %q has %d bytes, and a line at most %d", c.ClientID, len(line), MaxLine)
 	}
 	return line, nil
@@ -64,7 +66,7 @@ func (o *Writer) line(v any) error {
 	if err != nil {
 		return err
 	}
-	return o.write(append(line, '\n'))
+	return o.write(append(strictjson.Printable(line), '\n'))
 }
 
 func (o *Writer) write(line []byte) error {
