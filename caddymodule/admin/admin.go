@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/caddy-dcr/caddy-dcr/caddymodule"
 	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 func init() {
@@ -166,7 +168,17 @@ func serve(w http.ResponseWriter, r *http.Request) error {
 	if c.proposed {
 		w.WriteHeader(http.StatusAccepted)
 	}
-	return json.NewEncoder(w).Encode(answer)
+	return writeJSON(w, answer)
+}
+
+// writeJSON writes an answer, which curl may show on a terminal.
+func writeJSON(w io.Writer, answer any) error {
+	text, err := json.Marshal(answer)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(strictjson.Printable(text), '\n'))
+	return err
 }
 
 // withStatus is an error of the registry as the API answers it.

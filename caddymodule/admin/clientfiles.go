@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -86,7 +85,7 @@ func (c *call) importClients(w http.ResponseWriter) error {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	return json.NewEncoder(w).Encode(struct {
+	return writeJSON(w, struct {
 		Error string `json:"error,omitempty"`
 		*registry.ImportReport
 	}{says, report})

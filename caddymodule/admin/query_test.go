@@ -248,3 +248,11 @@ func TestWrongCalls(t *testing.T) {
 		})
 	}
 }
+
+// TestAnswersArePrintable: curl shows an answer as it comes.
+func TestAnswersArePrintable(t *testing.T) {
+	var out strings.Builder
+	if err := writeJSON(&out, map[string]string{"client_name": "\u009b2J\u202eé"}); err != nil || out.String() != `{"client_name":"\u009b2J\u202eé"}`+"\n" {
+		t.Errorf("got %q, %v, want control characters and those that change the direction escaped", out.String(), err)
+	}
+}
