@@ -1,7 +1,6 @@
 package command
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -101,10 +100,7 @@ func (o *checking) printJSON(to io.Writer, r *check.Report) error {
 	if findings == nil {
 		findings = []check.Finding{}
 	}
-	out := json.NewEncoder(to)
-	out.SetEscapeHTML(false)
-	out.SetIndent("", "  ")
-	return out.Encode(findings)
+	return printReportJSON(to, findings)
 }
 
 // headings are those of the severities, with their colour on a terminal (ECMA-48 SGR).

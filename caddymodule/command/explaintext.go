@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf16"
 
 	"github.com/caddy-dcr/caddy-dcr/registry"
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 	"github.com/caddy-dcr/caddy-dcr/verify/trace"
 )
 
@@ -24,7 +24,7 @@ func (e *explanation) print(to io.Writer, found []registry.Explanation) error {
 		}
 		var text []byte
 		if text, err = json.MarshalIndent(what, "", "  "); err == nil {
-			_, err = io.WriteString(to, escaped(string(text))+"\n")
+			_, err = io.WriteString(to, string(strictjson.Printable(text))+"\n")
 		}
 	} else {
 		var text strings.Builder
@@ -106,21 +106,4 @@ func printable(s string) string {
 		return r
 	}, s)
 	return strings.ReplaceAll(s, "\n", "\n"+strings.Repeat(" ", 15))
-}
-
-// escaped is JSON in which only what is printable is printed.
-func escaped(text string) string {
-	var b strings.Builder
-	for _, r := range text {
-		switch {
-		case unicode.IsPrint(r) || r == '\n':
-			b.WriteRune(r)
-		case r < 0x10000:
-			fmt.Fprintf(&b, "\\u%04x", r)
-		default:
-			high, low := utf16.EncodeRune(r)
-			fmt.Fprintf(&b, "\\u%04x\\u%04x", high, low)
-		}
-	}
-	return b.String()
 }

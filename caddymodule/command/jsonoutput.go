@@ -6,6 +6,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-dcr/caddy-dcr/verify/strictjson"
 )
 
 // jsonFlag is --json of a command that shows or changes one thing.
@@ -22,7 +24,21 @@ func printDocument(out io.Writer, document json.RawMessage) error {
 	if err := json.Indent(&b, bytes.TrimSpace(document), "", "  "); err != nil {
 		return err
 	}
-	_, err := io.WriteString(out, escaped(b.String())+"\n")
+	b.WriteByte('\n')
+	_, err := out.Write(strictjson.Printable(b.Bytes()))
+	return err
+}
+
+// printReportJSON prints what a command has found itself.
+func printReportJSON(out io.Writer, report any) error {
+	var b bytes.Buffer
+	to := json.NewEncoder(&b)
+	to.SetEscapeHTML(false)
+	to.SetIndent("", "  ")
+	if err := to.Encode(report); err != nil {
+		return err
+	}
+	_, err := out.Write(strictjson.Printable(b.Bytes()))
 	return err
 }
 
@@ -35,6 +51,6 @@ func printLines(out io.Writer, entries []json.RawMessage) error {
 		}
 		b.WriteByte('\n')
 	}
-	_, err := io.WriteString(out, escaped(b.String()))
+	_, err := out.Write(strictjson.Printable(b.Bytes()))
 	return err
 }

@@ -70,12 +70,12 @@ func testCases(c *cobra.Command, folder string) error {
 		if r.Case != "" {
 			what += ", " + r.Case
 		}
-		if _, err := fmt.Fprintf(c.OutOrStdout(), "%s:\n    %v\n", what, r.Err); err != nil {
+		if _, err := fmt.Fprintf(c.OutOrStdout(), "%s:\n    %s\n", visible(what), visibleLines(r.Err.Error())); err != nil {
 			return err
 		}
 	}
 	for _, fault := range report.Faults {
-		if _, err := fmt.Fprintln(c.OutOrStdout(), fault); err != nil {
+		if _, err := fmt.Fprintln(c.OutOrStdout(), visible(fmt.Sprint(fault))); err != nil {
 			return err
 		}
 	}

@@ -76,10 +76,7 @@ func (o *selftesting) run(c *cobra.Command) error {
 		return selftestError(ctx, err)
 	}
 	if o.json {
-		out := json.NewEncoder(c.OutOrStdout())
-		out.SetEscapeHTML(false)
-		out.SetIndent("", "  ")
-		err = out.Encode(report)
+		err = printReportJSON(c.OutOrStdout(), report)
 	} else {
 		err = printSelftest(c.OutOrStdout(), report)
 	}
