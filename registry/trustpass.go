@@ -177,20 +177,20 @@ func (r *Registry) Passes(ctx context.Context, workspaces []string) (list []*Tru
 }
 
 // BeginPass has a pass over the clients of a workspace begin soon, without waiting for it. The
-// log has who wants it, and why.
+// answer is how it stands before: it has begun when Due is later. The log has who wants it, and
+// why.
 //
 // Errors: ErrNotFound for a workspace that is not configured; ErrPassRunning, ErrNoPass.
-func (r *Registry) BeginPass(ctx context.Context, workspace string, act Act) error {
+func (r *Registry) BeginPass(ctx context.Context, workspace string, act Act) (p *TrustPass, err error) {
 	ws, ok := r.attached(workspace)
 	switch {
 	case !ok:
-		return fmt.Errorf("%w: workspace %q", ErrNotFound, workspace)
+		return nil, fmt.Errorf("%w: workspace %q", ErrNotFound, workspace)
 	case !ws.looks():
-		return ErrNoPass
+		return nil, ErrNoPass
 	}
-	err := r.store.Update(ctx, func(w Writer) error {
-		p, err := readPass(w, workspace)
-		if err == nil && p.UnderWay() {
+	err = r.store.Update(ctx, func(w Writer) (err error) {
+		if p, err = readPass(w, workspace); err == nil && p.UnderWay() {
 			err = ErrPassRunning
 		}
 		if err != nil {
@@ -200,7 +200,7 @@ func (r *Registry) BeginPass(ctx context.Context, workspace string, act Act) err
 		return putRecord(w, passKey(workspace), p)
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	r.passes.Delete(workspace)
 	r.log.Info("looks again at what clients are trusted for, as an operator requested", slog.String("workspace", workspace), slog.String("operator", act.Operator.Name), slog.String("reason", act.Reason))
@@ -208,5 +208,5 @@ func (r *Registry) BeginPass(ctx context.Context, workspace string, act Act) err
 	case r.lookNow <- struct{}{}:
 	default: // a signal is waiting already
 	}
-	return nil
+	return p, nil
 }

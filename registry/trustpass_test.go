@@ -84,7 +84,7 @@ func (x *fixture) many(n int) (ids []string) {
 // pass makes one, and waits for its end.
 func (x *fixture) pass() {
 	x.t.Helper()
-	if err := x.BeginPass(x.t.Context(), x.ws.Name, registry.Act{}); err != nil {
+	if _, err := x.BeginPass(x.t.Context(), x.ws.Name, registry.Act{}); err != nil {
 		x.t.Fatal(err)
 	}
 	time.Sleep(time.Minute)
@@ -248,7 +248,7 @@ func TestPassGoesOnAfterARestart(t *testing.T) {
 				}
 			}
 			if start == 0 {
-				if err := r.BeginPass(t.Context(), ws.Name, registry.Act{}); err != nil {
+				if _, err := r.BeginPass(t.Context(), ws.Name, registry.Act{}); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(75500 * time.Millisecond)
@@ -256,7 +256,7 @@ func TestPassGoesOnAfterARestart(t *testing.T) {
 				if n := k.count(); n != 75 {
 					t.Errorf("looked at %d clients in 75 s, want 75", n)
 				}
-				if err := r.BeginPass(t.Context(), ws.Name, registry.Act{}); !errors.Is(err, registry.ErrPassRunning) {
+				if _, err := r.BeginPass(t.Context(), ws.Name, registry.Act{}); !errors.Is(err, registry.ErrPassRunning) {
 					t.Errorf("another pass: %v, want ErrPassRunning", err)
 				}
 			} else {

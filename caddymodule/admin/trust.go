@@ -66,16 +66,20 @@ func (c *call) passes(ctx context.Context, workspaces []string) ([]Pass, error) 
 	list, err := c.registry.Passes(ctx, workspaces)
 	passes := []Pass{}
 	for _, p := range list {
-		counts := map[string]int{}
-		for kind, n := range p.Counts {
-			counts[kind] = n
-		}
-		passes = append(passes, Pass{
-			Workspace: p.Workspace, UnderWay: p.UnderWay(), StartedAt: timeOf(p.Started), Looked: p.Looked,
-			CompletedAt: timeOf(p.Completed), Findings: counts, DueAt: timeOf(p.Due), Directories: nonNil(p.Directories),
-		})
+		passes = append(passes, passOf(p))
 	}
 	return passes, err
+}
+
+func passOf(p *registry.TrustPass) Pass {
+	counts := map[string]int{}
+	for kind, n := range p.Counts {
+		counts[kind] = n
+	}
+	return Pass{
+		Workspace: p.Workspace, UnderWay: p.UnderWay(), StartedAt: timeOf(p.Started), Looked: p.Looked,
+		CompletedAt: timeOf(p.Completed), Findings: counts, DueAt: timeOf(p.Due), Directories: nonNil(p.Directories),
+	}
 }
 
 // checkTrust has the clients of a workspace looked at again now. It changes no record, so that
@@ -92,12 +96,9 @@ func (c *call) checkTrust() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.registry.BeginPass(c.r.Context(), workspace, act); err != nil {
-		return nil, err
-	}
-	passes, err := c.passes(c.r.Context(), []string{workspace})
+	p, err := c.registry.BeginPass(c.r.Context(), workspace, act)
 	if err != nil {
 		return nil, err
 	}
-	return passes[0], nil
+	return passOf(p), nil
 }
