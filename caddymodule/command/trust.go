@@ -2,6 +2,7 @@ package command
 
 import (
 	"cmp"
+	"io"
 	"net/url"
 	"strconv"
 	"strings"
@@ -21,14 +22,14 @@ func trust() *cobra.Command {
 		Short: "Lists clients that have lost trust, or that nobody uses",
 		Long: `Lists the clients with findings: a revoked key or certificate, an expired certificate, and
 others. docs/operations.md says what to do about each kind. The gateway checks all clients
-once a day. The output begins with when it did, and with the findings about directories,
+once a day, and with trust check now. The output begins with when it did, and with the findings about directories,
 which say nothing about their clients. --json prints the clients alone.`,
 		Example: `  caddy dcr trust
   caddy dcr trust --workspace default/obuk --kind certificate_revoked --json`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if !l.json {
-				if err := printPasses(c, &l, workspace); err != nil {
+				if err := showPasses(c, &l, workspace); err != nil {
 					return err
 				}
 			}
@@ -41,27 +42,26 @@ which say nothing about their clients. --json prints the clients alone.`,
 	workspaceFlag(c, &workspace, &l.runningGateway)
 	c.Flags().StringVar(&kind, "kind", "", "clients with a finding of this kind: "+strings.Join(registry.FindingKinds, ", "))
 	completeWords(c, "kind", registry.FindingKinds...)
+	c.AddCommand(trustCheck())
 	return c
 }
 
-// printPasses prints how far the looks at the clients are.
-func printPasses(c *cobra.Command, l *listing, workspace string) error {
+func showPasses(c *cobra.Command, l *listing, workspace string) error {
 	api, err := l.open()
 	if err != nil {
 		return err
 	}
-	q := url.Values{"limit": {"1"}}
-	if workspace != "" {
-		q.Set("workspace", workspace)
-	}
-	answer, _, err := get[struct {
-		Passes []admin.Pass `json:"passes"`
-	}](c.Context(), api, "trust", q)
+	passes, err := passesOf(c.Context(), api, workspace)
 	if err != nil {
 		return err
 	}
+	return printPasses(c.OutOrStdout(), passes)
+}
+
+// printPasses prints how far the looks at the clients are.
+func printPasses(out io.Writer, of []admin.Pass) error {
 	var passes, directories [][]string
-	for _, p := range answer.Passes {
+	for _, p := range of {
 		now := ""
 		if p.UnderWay {
 			now = "since " + timeText(p.StartedAt) + ", " + strconv.Itoa(p.Looked) + " clients"
@@ -71,7 +71,7 @@ func printPasses(c *cobra.Command, l *listing, workspace string) error {
 			directories = append(directories, []string{p.Workspace, f.Directory, f.Kind, secondsText(f.Since), f.Detail})
 		}
 	}
-	d := details{out: c.OutOrStdout()}
+	d := details{out: out}
 	if err := d.section("Daily checks of the clients", passes, column{title: "WORKSPACE", whole: true}, column{title: "LAST COMPLETED", whole: true}, column{title: "NEXT", whole: true}, column{title: "UNDER WAY", wraps: true}); err != nil {
 		return err
 	}

@@ -32,6 +32,35 @@ func TestTrust(t *testing.T) {
 	}
 }
 
+// TestTrustCheck: the command waits for the end of the check that it has started, not for that of
+// the one before, and what was found is status 1.
+func TestTrustCheck(t *testing.T) {
+	pass := func(due, more string) string {
+		return `{"workspace":"w","looked":3,"completed_at":"2026-01-31T00:00:00Z","due_at":"` + due + `","directories":[],` + more + `}`
+	}
+	before := pass("2026-02-01T00:00:00Z", `"under_way":false,"findings":{}`)
+	underWay := pass("2026-02-02T00:00:00Z", `"under_way":true,"findings":{}`)
+	for _, tc := range []struct {
+		findings string
+		status   int
+		stderr   string
+	}{{`{}`, 0, ""}, {`{"key_revoked":2}`, 1, "the check has 2 findings: caddy dcr trust lists the clients"}} {
+		looks := []string{before, underWay, pass("2026-02-02T00:00:00Z", `"under_way":false,"findings":`+tc.findings)}
+		s := newStandIn(t, map[string]http.HandlerFunc{"POST trust/check": says(200, before), "GET trust": func(w http.ResponseWriter, r *http.Request) {
+			says(200, `{"entries":[],"passes":[`+looks[0]+`]}`)(w, r)
+			looks = looks[min(1, len(looks)-1):]
+		}})
+		out, stderr, status := dcr(t, "trust", "check", "--address", s.address, "--reason", "a test")
+		if status != tc.status || !strings.Contains(stderr, tc.stderr) || !strings.Contains(out, "2026-02-02T00:00:00Z") || len(s.calls) != 4 || s.calls[0] != "POST trust/check" {
+			t.Errorf("got status %d, %s, %s after %q; want %d after three looks, and %q", status, out, stderr, s.calls, tc.status, tc.stderr)
+		}
+	}
+	s := newStandIn(t, map[string]http.HandlerFunc{"POST trust/check": says(409, `{"error":"under way already"}`)})
+	if _, stderr, status := dcr(t, "trust", "check", "--address", s.address, "--reason", "a test"); status != 1 || !strings.Contains(stderr, "under way already") {
+		t.Errorf("a check under way: got status %d, %s", status, stderr)
+	}
+}
+
 // TestUnusedSince: a duration is before now, for the one filter, and after it for the other.
 func TestUnusedSince(t *testing.T) {
 	s := newStandIn(t, map[string]http.HandlerFunc{"GET clients": func(w http.ResponseWriter, r *http.Request) {
