@@ -25,7 +25,10 @@ func auditList() *cobra.Command {
 		Use:   "list",
 		Short: "Lists what was changed, the oldest first",
 		Long: `Lists what TPPs and operators have changed, the oldest first. With --json and --all it is a
-copy of the trail, which caddy dcr restore --audit reads.`,
+copy of the trail, which caddy dcr restore --audit reads.
+
+--limit counts from the oldest entry on. To see the latest entries, give --since. The
+changes of one client, the newest first, are in caddy dcr clients show.`,
 		Example: `  caddy dcr audit list --since 7d
   caddy dcr audit list --all --json`,
 		Args: noArguments,
@@ -37,7 +40,7 @@ copy of the trail, which caddy dcr restore --audit reads.`,
 				}
 			}
 			q := url.Values{"workspace": {workspace}, "since": {since.value(time.Now())}}
-			return printList(c, &l, list[registry.AuditEntry]{what: "entries", path: "audit", query: q, columns: auditColumns, row: auditRow})
+			return printList(c, &l, list[registry.AuditEntry]{what: "entries", narrower: "--since <time>", path: "audit", query: q, columns: auditColumns, row: auditRow})
 		},
 	}
 	l.flags(c)

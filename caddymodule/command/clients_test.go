@@ -167,3 +167,11 @@ func TestClientsDelete(t *testing.T) {
 		}
 	}
 }
+
+// TestLatestEntries: of a list that has the oldest first, the hint says how to get to the end.
+func TestLatestEntries(t *testing.T) {
+	s := newStandIn(t, map[string]http.HandlerFunc{"GET audit": says(200, `{"entries":[{"workspace":"w","change":"updated"}],"next":"n"}`)})
+	if _, stderr, status := dcr(t, "audit", "list", "--address", s.address, "--limit", "1"); status != 0 || !strings.Contains(stderr, "there may be more entries: --since <time>, --limit <number>, or --all") {
+		t.Errorf("got status %d, %s; want how to get the latest", status, stderr)
+	}
+}

@@ -35,6 +35,8 @@ type list[T any] struct {
 	row     func(T) []string
 	// what the entries are, like clients.
 	what string
+	// narrower is the flag for the last entries of a list that has the oldest first. Default: none.
+	narrower string
 }
 
 // maxPage is the longest page that the admin API gives.
@@ -85,7 +87,11 @@ func printList[T any](c *cobra.Command, l *listing, of list[T]) error {
 		case !more:
 			return nil
 		case l.left(printed) == 0:
-			c.PrintErrf("there may be more %s: --limit <number>, or --all\n", of.what)
+			flags := "--limit <number>, or --all"
+			if of.narrower != "" {
+				flags = of.narrower + ", " + flags
+			}
+			c.PrintErrf("there may be more %s: %s\n", of.what, flags)
 			return nil
 		}
 		cursor = page.Next
