@@ -153,7 +153,7 @@ func (p *Proposal) possible(r getter) error {
 		return err
 	}
 	if p.Action == FourEyesResume {
-		if _, err := r.Get(p.suspension().key()); err != nil {
+		if err := p.suspension().exists(r); err != nil {
 			return err
 		}
 	}

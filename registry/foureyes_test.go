@@ -3,6 +3,7 @@ package registry_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -105,7 +106,7 @@ func TestTwoOperatorsMakeAChange(t *testing.T) {
 		if err := x.Resume(x.t.Context(), s); !errors.Is(err, registry.ErrNotFound) {
 			t.Errorf("again: %v, want %v", err, registry.ErrNotFound)
 		}
-		if _, _, err := x.proposes("resume", s, by("CN=Anna", cert, tag())); !errors.Is(err, registry.ErrNotFound) {
+		if _, _, err := x.proposes("resume", s, by("CN=Anna", cert, tag())); !errors.Is(err, registry.ErrNotFound) || !strings.Contains(err.Error(), "is not suspended itself") {
 			t.Errorf("of what is not suspended: %v, want %v", err, registry.ErrNotFound)
 		}
 		if left := x.keys("proposal/" + "default%2Fobuk/resume/"); len(left) != 0 {

@@ -86,7 +86,7 @@ func (r *Registry) Resume(ctx context.Context, s Suspension) error {
 		return err
 	}
 	return r.store.Update(ctx, func(w Writer) error {
-		if _, err := w.Get(s.key()); err != nil {
+		if err := s.exists(w); err != nil {
 			return err
 		}
 		if err := s.seen(w); err != nil {
@@ -94,6 +94,15 @@ func (r *Registry) Resume(ctx context.Context, s Suspension) error {
 		}
 		return errors.Join(w.Delete(s.key()), r.auditSuspension(w, AuditResumed, &s))
 	})
+}
+
+// exists refuses the end of a suspension that is not there.
+func (s *Suspension) exists(r getter) error {
+	data, err := get(r, s.key())
+	if err != nil || data != nil {
+		return err
+	}
+	return fmt.Errorf("%w: %s %s is not suspended itself; caddy dcr clients show lists by what a client is suspended", ErrNotFound, s.Kind, refusal.Quote(s.Value))
 }
 
 // Suspensions lists at most limit suspensions of a workspace ("" for all), and the

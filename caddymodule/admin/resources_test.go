@@ -166,7 +166,7 @@ func TestSuspendAndResumeAClient(t *testing.T) {
 	}
 	s.is(change("resume", one.tag, reason), 412, "changed since you read it")
 	s.is(change("resume", suspended.tag, `{"reason":"cleared","local_user":"root"}`), 200, `"suspended":false`)
-	s.is(change("resume", s.ask("GET", "clients/2", "").tag, reason), 404, "not found")
+	s.is(change("resume", s.ask("GET", "clients/2", "").tag, reason), 404, `client "2" is not suspended itself`)
 	history := s.ask("GET", "clients/2", "").body["history"].([]any)
 	if len(history) != 3 {
 		t.Fatalf("%v, want registered, suspended and resumed", history)
@@ -258,7 +258,7 @@ func TestSuspendAHolder(t *testing.T) {
 			clients = `"clients":1,"all_counted":true`
 		}
 		before := s.is(s.ask("GET", path, ""), 200, `"suspension":null,`+clients)
-		s.is(s.ask("POST", path+"/resume", change, "If-Match", before.tag), 404, "not found")
+		s.is(s.ask("POST", path+"/resume", change, "If-Match", before.tag), 404, " is not suspended itself")
 		a := s.is(s.ask("POST", path+"/suspend", change, "If-Match", before.tag), 200, `"suspended":true`)
 		s.is(s.ask("POST", path+"/suspend", change, "If-Match", before.tag), 412, "changed since")
 		if now := s.ask("GET", "clients/1", "").body["suspended"]; now != (value != "nobody/yet") {
