@@ -137,7 +137,7 @@ func TestReconcileOrphans(t *testing.T) {
 	if out, _, status := dcr(t, "reconcile", "--as-clients", file, "--address", s.address, "--json"); status != 0 || strings.Count(out, "\n") != 2 {
 		t.Errorf("with --json: got status %d, %s", status, out)
 	}
-	for text, want := range map[string]string{"a\n{\"client_id\":7}": "line 2", "{}": "line 1: client_id is missing", "{": "line 1", strings.Repeat("x", 2<<20): "after line 0"} {
+	for text, want := range map[string]string{"a\n{\"client_id\":7}": "line 2", "{}": "line 1: client_id is missing", "{": "line 1", "[{\"client_id\":\"a\"}]": "line 1: an array; write one client_id, or one JSON object, in each line (jq -c .[])", strings.Repeat("x", 2<<20): "after line 0"} {
 		write(text)
 		if _, stderr, status := dcr(t, "reconcile", "--as-clients", file, "--address", s.address); status != 2 || !strings.Contains(stderr, want) {
 			t.Errorf("%.20q: got status %d, %s; want %q", text, status, stderr, want)

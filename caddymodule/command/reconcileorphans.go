@@ -75,6 +75,9 @@ func (r *reconciling) findOrphans(c *cobra.Command) error {
 // exportedClientID is that of a line: the line itself, or client_id of a JSON object.
 func exportedClientID(line string) (string, error) {
 	line = strings.TrimSpace(line)
+	if strings.HasPrefix(line, "[") {
+		return "", errors.New("an array; write one client_id, or one JSON object, in each line (jq -c .[])")
+	}
 	if !strings.HasPrefix(line, "{") {
 		return line, nil
 	}
