@@ -81,6 +81,8 @@ type change struct {
 	show func(out io.Writer, resource json.RawMessage, tag string) error
 	// done is what was done: deleted client x.
 	done string
+	// result is done where the answer has more to say.
+	result func(answer json.RawMessage) (string, error)
 	// failed tells from the answer whether it was not done after all. Default: it was.
 	failed func(answer json.RawMessage) error
 }
@@ -176,6 +178,13 @@ func (f *changing) printDone(c *cobra.Command, ch change, after *apiAnswer) erro
 	}
 	if ch.failed != nil && ch.failed(after.body) != nil {
 		return nil
+	}
+	if ch.result != nil {
+		done, err := ch.result(after.body)
+		if err != nil {
+			return err
+		}
+		ch.done = done
 	}
 	_, err := fmt.Fprintln(c.OutOrStdout(), visible(ch.done))
 	return err

@@ -30,7 +30,7 @@ func TestImportCommand(t *testing.T) {
 			}
 			says(http.StatusOK, report)(w, r)
 		},
-		"GET imports/one": says(http.StatusOK, record), "POST imports/one/undo": says(http.StatusOK, record),
+		"GET imports/one": says(http.StatusOK, record), "POST imports/one/undo": says(http.StatusOK, `{"v":1,"id":"one","state":"undone","clients":3,"written":3,"undone":2,"kept":1,"began":1}`),
 		"POST export": says(http.StatusOK, `{"count":3}`+"\n"),
 	})
 	for _, tc := range []struct {
@@ -47,7 +47,7 @@ func TestImportCommand(t *testing.T) {
 		{name: "JSON", args: "import FILE --json", report: good, stdout: `"new": 2`, calls: 1},
 		{name: "no file", args: "import", status: 2, stderr: "give the file"},
 		{name: "another file", args: "import FILE-", status: 2, stderr: "no such file"},
-		{name: "undone", args: "import --undo one --reason x", stdout: "undone", stderr: "undo the import one", calls: 2},
+		{name: "undone", args: "import --undo one --reason x", stdout: "undone: 2 clients were removed (caddy dcr audit list has them), 1 kept because they have changed since", stderr: "undo the import one", calls: 2},
 		{name: "undone with a file", args: "import FILE --undo one --reason x", status: 2, stderr: "takes no arguments"},
 		{name: "undone and written", args: "import --undo one --write --reason x", status: 2, stderr: "give one of them"},
 		{name: "exported", args: "export - --workspace w", stdout: `{"count":3}` + "\n", calls: 1},

@@ -175,7 +175,10 @@ func (i *importing) undoImport(c *cobra.Command) error {
 			m, err := decode[registry.ImportRecord](&apiAnswer{body: resource})
 			return fmt.Sprintf("undo the import %s of %s, which has written %d clients", m.ID, timeText(time.Unix(m.Began, 0)), m.Written), err
 		},
-		show: showImport, done: "undone; caddy dcr audit list has the clients that were removed",
+		show: showImport, result: func(answer json.RawMessage) (string, error) {
+			m, err := decode[registry.ImportRecord](&apiAnswer{body: answer})
+			return fmt.Sprintf("undone: %d clients were removed (caddy dcr audit list has them), %d kept because they have changed since", m.Undone, m.Kept), err
+		},
 	})
 }
 
