@@ -106,7 +106,7 @@ func (s *gatewayStatus) print(out io.Writer) error {
 		d.value("disk", "almost full: see docs/store.md")
 	}
 	if s.Store.Unconfirmed {
-		d.value("epoch", "unconfirmed: the store was restored, or has lost something; see caddy dcr epoch")
+		d.value("epoch", "unconfirmed: the store was restored, or has lost something; see caddy dcr epoch show")
 	}
 	if !s.ClientsCounted {
 		d.value("clients", "not all counted yet: the gateway has just started")
