@@ -12,6 +12,9 @@ var client = &resource{
 	path: "clients", id: "client_id", example: "7f3c2a51", name: clientName, show: showClient, ids: completeList("clients", "client_id", "client_name"),
 }
 
+// deletedLater says where a deletion is that the authorization server has not made yet.
+const deletedLater = "; caddy dcr outbox list has it until the authorization server has deleted it too"
+
 // clientName names a client so that an operator sees which one it is.
 func clientName(one json.RawMessage) (string, error) {
 	c, err := decode[clientDetails](&apiAnswer{body: one})
@@ -42,13 +45,13 @@ prints: if the client has changed since, nothing is done. A client that is suspe
 suspended.`,
 		}),
 		client.changing(resourceChange{
-			action: "refuse", short: "Refuses a client that awaits approval: deletes it", done: "refused client", also: ", which deletes it here and at the authorization server",
+			action: "refuse", short: "Refuses a client that awaits approval: deletes it", done: "refused client", also: ", which deletes it here and at the authorization server", then: deletedLater,
 			long: `Refuses a client that awaits approval: it is deleted here and at the authorization server,
 also if it was approved before and has asked for more since. Its TPP can register again.
 This cannot be undone, so that the command asks for confirmation; --yes is for scripts.`,
 		}),
 		client.changing(resourceChange{
-			action: "delete", short: "Deletes a client, at the authorization server too", done: "deleted client", also: ", here and at the authorization server",
+			action: "delete", short: "Deletes a client, at the authorization server too", done: "deleted client", also: ", here and at the authorization server", then: deletedLater,
 			long: `Deletes a client here, and at the authorization server, at once or as soon as that can be
 reached. Its TPP can register again. This cannot be undone, so that the command asks for
 confirmation; --yes is for scripts.`,

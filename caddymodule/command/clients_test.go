@@ -143,7 +143,7 @@ func TestClientsApprove(t *testing.T) {
 	if _, stderr, status := run("refuse"); status != 2 || !strings.Contains(stderr, "give --yes") || len(s.calls) > 0 {
 		t.Errorf("refuse without --yes: got status %d, %s, asked %q", status, stderr, s.calls)
 	}
-	if out, stderr, status := run("refuse", "--yes"); status != 0 || out != "refused client c1\n" || !strings.Contains(stderr, "which deletes it here and at the authorization server") || len(s.bodies) != 1 {
+	if out, stderr, status := run("refuse", "--yes"); status != 0 || out != "refused client c1; caddy dcr outbox list has it until the authorization server has deleted it too\n" || !strings.Contains(stderr, "which deletes it here and at the authorization server") || len(s.bodies) != 1 {
 		t.Errorf("refuse: got status %d, %q, %q, sent %v", status, out, stderr, s.bodies)
 	}
 }
@@ -154,7 +154,7 @@ func TestClientsDelete(t *testing.T) {
 	if _, stderr, status := dcrReading(t, "y\n", "clients", "delete", "c1", "--address", s.address, "--reason", "x"); status != 2 || !strings.Contains(stderr, "give --yes") || len(s.calls) > 0 {
 		t.Errorf("without a terminal: got status %d, %s, asked %q", status, stderr, s.calls)
 	}
-	if out, stderr, status := dcr(t, "clients", "delete", "c1", "--address", s.address, "--reason", "x", "--yes"); status != 0 || out != "deleted client c1\n" {
+	if out, stderr, status := dcr(t, "clients", "delete", "c1", "--address", s.address, "--reason", "x", "--yes"); status != 0 || out != "deleted client c1; caddy dcr outbox list has it until the authorization server has deleted it too\n" {
 		t.Errorf("got status %d, %s, %s", status, out, stderr)
 	}
 	s.answers["POST clients/c1/delete"] = says(202, `{"proposal":{"action":"delete","until":1769817600}}`)

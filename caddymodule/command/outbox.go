@@ -30,7 +30,7 @@ func outbox() *cobra.Command {
 	return group("outbox", "Lists what the authorization server has yet to be told, and retries it or gives it up", outboxList(),
 		outboxWork.showing("Shows one entry", `Shows one entry of the outbox, with the error of its last attempt.`),
 		outboxWork.changing(resourceChange{
-			action: "retry", short: "Tries an entry at once", undoable: true, done: "tried entry",
+			action: "retry", short: "Tries an entry at once", undoable: true, done: "entry", then: " is due now; caddy dcr outbox list has it until it is done",
 			long: `Tries an entry at once, and not only when it is due.`,
 		}),
 		outboxWork.changing(resourceChange{

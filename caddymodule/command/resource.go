@@ -53,6 +53,8 @@ type resourceChange struct {
 	seen bool
 	// also is what is done beside, in the words of what will be done; done what was done.
 	also, done string
+	// then follows done and the id: where what comes of it is seen.
+	then string
 	// failed is that of change.
 	failed func(answer json.RawMessage) error
 }
@@ -79,7 +81,7 @@ func (r *resource) changing(ch resourceChange) *cobra.Command {
 				return usage("--etag is missing: look at it with caddy dcr %s show %s, and give the etag that this prints", r.path, args[0])
 			}
 			return f.run(c, change{
-				resource: apiPath(r.path, args[0]), action: ch.action, final: !ch.undoable, show: r.show, done: ch.done + " " + args[0], failed: ch.failed,
+				resource: apiPath(r.path, args[0]), action: ch.action, final: !ch.undoable, show: r.show, done: ch.done + " " + args[0] + ch.then, failed: ch.failed,
 				describe: func(one json.RawMessage) (string, error) {
 					name, err := r.name(one)
 					return strings.ReplaceAll(ch.action, "_", " ") + " " + name + ch.also, err

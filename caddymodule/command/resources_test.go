@@ -85,7 +85,7 @@ func TestOtherLists(t *testing.T) {
 	for line, want := range map[string]string{
 		"status":                              "w          4        2       2026-01-31T00:00:00Z  5              3 active, 1 deleting\n",
 		"outbox give-up e.1 --reason x --yes": "gave up entry e.1\n",
-		"outbox retry e.1 --reason x":         "tried entry e.1\n",
+		"outbox retry e.1 --reason x":         "entry e.1 is due now; caddy dcr outbox list has it until it is done\n",
 		"outbox show e.1":                     "attempts                3\n",
 		"outbox list":                         `no\a        2026-01-31T00:00:01Z`,
 		"discrepancies":                       `\u202ex`,
