@@ -149,8 +149,7 @@ func TestGatewayRefusesHalfARestore(t *testing.T) {
 		}
 	})
 	engine := &BadgerStore{absolute: filepath.Join(dir, "half")}
-	seeks := 0
-	_, err := configuration(t, engine, "").Restore(t.Context(), &brokenLater{bytes.NewReader(file.Bytes()), &seeks}, RestoreOptions{Progress: untold})
+	_, err := configuration(t, engine, "").Restore(t.Context(), &brokenLater{Reader: bytes.NewReader(file.Bytes())}, RestoreOptions{Progress: untold})
 	if err == nil || !strings.Contains(err.Error(), "the restore is not completed, run it again") {
 		t.Errorf("got %v, want that it is to be run again", err)
 	}
@@ -164,20 +163,17 @@ func TestGatewayRefusesHalfARestore(t *testing.T) {
 	served(t, engine, func(*App) {})
 }
 
-// brokenLater is a file that cannot be read any more when it is read for the second time.
+// brokenLater is a file that cannot be read any more once it was read to its end.
 type brokenLater struct {
 	*bytes.Reader
-	seeks *int
-}
-
-func (b *brokenLater) Seek(offset int64, whence int) (int64, error) {
-	*b.seeks++
-	return b.Reader.Seek(offset, whence)
+	ended bool
 }
 
 func (b *brokenLater) Read(p []byte) (int, error) {
-	if *b.seeks > 2 {
+	if b.ended && b.Len() > 0 {
 		return 0, errors.New("input/output error")
 	}
-	return b.Reader.Read(p)
+	n, err := b.Reader.Read(p)
+	b.ended = b.ended || b.Len() == 0
+	return n, err
 }
