@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"os"
@@ -36,9 +37,10 @@ type rewriting struct {
 	revokedCertificate *tls.Certificate
 	claims             map[string]any
 	replaced           []Replaced
-	// ports are the new ones, by server, listens the addresses of before, and plain those
+	// ports are the new ones, by server, held what keeps others from them, listens the addresses of before, and plain those
 	// without TLS.
 	ports   map[string]int
+	held    []io.Closer
 	listens map[string]string
 	plain   map[string]bool
 	// stubs are the authorization servers by host and port, sink is all other servers.

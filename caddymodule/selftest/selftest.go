@@ -208,7 +208,7 @@ func (r *rewriting) open() (err error) {
 	return err
 }
 
-// close ends all servers.
+// close ends all servers, and lets the ports go.
 func (r *rewriting) close() (err error) {
 	if r.keys != nil {
 		err = errors.Join(err, r.keys.close())
@@ -219,5 +219,9 @@ func (r *rewriting) close() (err error) {
 	for _, s := range r.stubs {
 		err = errors.Join(err, s.close())
 	}
+	for _, port := range r.held {
+		err = errors.Join(err, port.Close())
+	}
+	r.held = nil
 	return err
 }

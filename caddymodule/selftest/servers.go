@@ -20,7 +20,7 @@ func (r *rewriting) rewriteServers(http map[string]any) error {
 	httpPort, httpsPort := portOr(http["http_port"], 80), portOr(http["https_port"], 443)
 	r.keep("apps/http", http, "servers", "http_port", "https_port", "grace_period")
 	http["grace_period"] = "2s"
-	free, err := freePort() // of no server: what Caddy thinks of the two ports counts no more
+	free, err := r.freePort() // of no server: what Caddy thinks of the two ports counts no more
 	if err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func (r *rewriting) rewriteServers(http map[string]any) error {
 		if server == nil {
 			return fmt.Errorf("%s: must be an object", place)
 		}
-		if r.ports[name], err = freePort(); err != nil {
+		if r.ports[name], err = r.freePort(); err != nil {
 			return err
 		}
 		r.listens[name] = strings.Join(texts(server["listen"]), " ")
@@ -45,6 +45,16 @@ func (r *rewriting) rewriteServers(http map[string]any) error {
 	}
 	r.rewriteProxies()
 	return nil
+}
+
+// freePort is one that is held until close: of two that are only looked for the second may be
+// the first, and other programs take them.
+func (r *rewriting) freePort() (int, error) {
+	port, held, err := freePort()
+	if err == nil {
+		r.held = append(r.held, held)
+	}
+	return port, err
 }
 
 func portOr(part any, otherwise int) int {
