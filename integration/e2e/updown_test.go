@@ -75,9 +75,23 @@ func survivesUpAndDown(t *testing.T, p *story.Play) {
 	told[warm] = true
 	t.Logf("%d clients, answers %v", len(told), statuses)
 	if len(told) != 1+total || statuses["503 temporarily_unavailable"] == 0 {
-		t.Errorf("got %d clients and the answers %v, want %d clients and some 503", len(told), statuses, 1+total)
+		t.Errorf("got %d clients and the answers %v, want %d clients and some 503; the authorization server has answered %v", len(told), statuses, 1+total, answersOf(t, p.AS, path))
 	}
 	hasOnly(t, p, told)
+}
+
+// answersOf counts what the AS has answered at a path, 0 where it has dropped the connection.
+func answersOf(t *testing.T, as *authserverprocess.Process, path string) map[int]int {
+	t.Helper()
+	requests, err := as.RequestsTo(t.Context(), "POST", path)
+	if err != nil {
+		t.Error(err)
+	}
+	counts := map[int]int{}
+	for _, r := range requests {
+		counts[r.Status]++
+	}
+	return counts
 }
 
 // registerAll registers a client with each attempt, all at once, and returns their
