@@ -31,6 +31,7 @@ func TestImportCommand(t *testing.T) {
 			says(http.StatusOK, report)(w, r)
 		},
 		"GET imports/one": says(http.StatusOK, record), "POST imports/one/undo": says(http.StatusOK, `{"v":1,"id":"one","state":"undone","clients":3,"written":3,"undone":2,"kept":1,"began":1}`),
+		"GET imports": says(http.StatusOK, `{"entries":[`+record+`]}`),
 		"POST export": says(http.StatusOK, `{"count":3}`+"\n"),
 	})
 	for _, tc := range []struct {
@@ -50,6 +51,10 @@ func TestImportCommand(t *testing.T) {
 		{name: "undone", args: "import --undo one --reason x", stdout: "undone: 2 clients were removed (caddy dcr audit list has them), 1 kept because they have changed since", stderr: "undo the import one", calls: 2},
 		{name: "undone with a file", args: "import FILE --undo one --reason x", status: 2, stderr: "takes no arguments"},
 		{name: "undone and written", args: "import --undo one --write --reason x", status: 2, stderr: "give one of them"},
+		{name: "listed", args: "import --list", stdout: "one", calls: 1},
+		{name: "listed as JSON", args: "import --list --json", stdout: record, calls: 1},
+		{name: "listed with a file", args: "import FILE --list", status: 2, stderr: "takes no arguments"},
+		{name: "listed and undone", args: "import --list --undo one", status: 2, stderr: "give it without"},
 		{name: "exported", args: "export - --workspace w", stdout: `{"count":3}` + "\n", calls: 1},
 		{name: "exported with odd secrets", args: "export - --secrets clear", status: 2, stderr: "write none or sealed"},
 		{name: "exported over a file", args: "export FILE", status: 1, stderr: "is there already"},

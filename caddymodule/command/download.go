@@ -52,6 +52,9 @@ func download(c *cobra.Command, api *adminAPI, call apiCall, name, what string) 
 func receive(c *cobra.Command, api *adminAPI, call apiCall, to io.Writer, what string) (uint64, error) {
 	ctx := c.Context()
 	answer, err := api.send(ctx, call)
+	if ctx.Err() != nil {
+		return 0, fmt.Errorf("interrupted: there is no %s", what)
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -22,6 +22,7 @@ type importing struct {
 	changing
 	write bool
 	undo  string
+	list  bool
 }
 
 func importClients() *cobra.Command {
@@ -45,22 +46,19 @@ Nothing changes at the authorization server. From the import on the gateway guar
 clients: they must authenticate as the file says.
 
 An import that ends early goes on when the same file is imported again. --undo takes back
-what an import has written, but for clients that have changed since.`,
+what an import has written, but for clients that have changed since. --list shows the
+imports that were begun.`,
 		Example: `  caddy dcr import clients.jsonl
   caddy dcr import clients.jsonl --write --reason "they were at the server before"
+  caddy dcr import --list
   caddy dcr import --undo PmAiCIFexWniHtZJLQ4b --reason "wrong file"`,
 		Args: func(c *cobra.Command, args []string) error {
-			if i.undo != "" {
+			if i.undo != "" || i.list {
 				return noArguments(c, args)
 			}
 			return oneArgument("the file of clients")(c, args)
 		},
-		RunE: func(c *cobra.Command, args []string) error {
-			if i.undo != "" {
-				return i.undoImport(c)
-			}
-			return i.run(c, args[0])
-		},
+		RunE: i.start,
 	}
 	i.runningGateway.flags(c)
 	i.act.flags(c, "")
@@ -68,8 +66,24 @@ what an import has written, but for clients that have changed since.`,
 	completeFlag(c, "workspace", completions(completeWorkspaces).from(&i.runningGateway))
 	c.Flags().BoolVar(&i.write, "write", false, "import the clients; default: only check the file")
 	c.Flags().StringVar(&i.undo, "undo", "", "take back what an import has written: its id")
+	c.Flags().BoolVar(&i.list, "list", false, "list the imports that were begun")
 	jsonFlag(c, &i.json)
 	return c
+}
+
+// start does what the flags ask for.
+func (i *importing) start(c *cobra.Command, args []string) error {
+	switch {
+	case i.list && (i.write || i.undo != ""):
+		return usage("--list changes nothing: give it without --write and --undo")
+	case i.list:
+		return printList(c, &listing{runningGateway: i.runningGateway, limit: 1, all: true, json: i.json}, list[registry.ImportRecord]{
+			what: "imports", path: "imports", columns: importColumns, row: importRow,
+		})
+	case i.undo != "":
+		return i.undoImport(c)
+	}
+	return i.run(c, args[0])
 }
 
 // importPatience is how long the gateway may check or write a file.
@@ -137,7 +151,10 @@ func (i *importing) send(c *cobra.Command, api *adminAPI, file *os.File, query u
 		go sayWritten(ctx, api, p, id)
 	}
 	answer, err := api.do(ctx, apiCall{method: http.MethodPost, path: "import", query: query, file: file, patience: importPatience})
-	if errors.Is(err, errInterrupted) && id != "" {
+	switch {
+	case errors.Is(err, errInterrupted) && id == "":
+		err = errors.New("interrupted: nothing was imported")
+	case errors.Is(err, errInterrupted):
 		err = fmt.Errorf("interrupted: the import %s may be written in part; run this again, and it goes on, or take it back with caddy dcr import --undo %s", id, id)
 	}
 	if err != nil {
@@ -180,6 +197,12 @@ func (i *importing) undoImport(c *cobra.Command) error {
 			return fmt.Sprintf("undone: %d clients were removed (caddy dcr audit list has them), %d kept because they have changed since", m.Undone, m.Kept), err
 		},
 	})
+}
+
+var importColumns = []column{{title: "IMPORT", whole: true}, {title: "STATE", whole: true}, {title: "BEGAN", whole: true}, {title: "CLIENTS"}, {title: "WRITTEN"}, {title: "UNDONE"}, {title: "OPERATOR"}, {title: "REASON", wraps: true}}
+
+func importRow(m registry.ImportRecord) []string {
+	return []string{m.ID, m.State, secondsText(m.Began), strconv.Itoa(m.Clients), strconv.Itoa(m.Written), strconv.Itoa(m.Undone), m.Operator.Name, m.Reason}
 }
 
 func showImport(out io.Writer, resource json.RawMessage, tag string) error {

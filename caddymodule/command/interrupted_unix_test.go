@@ -3,6 +3,7 @@
 package command
 
 import (
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -22,6 +23,31 @@ func TestInterrupted(t *testing.T) {
 		}})
 		if out, stderr, status := dcr(t, "clients", "list", "--address", s.address); status != 1 || out != "" || stderr != "Error: interrupted\n" {
 			t.Errorf("%v: got status %d, %q, %q; want that it was interrupted", signal, status, out, stderr)
+		}
+	}
+}
+
+// TestInterruptedCalls say what is not there, or was not done.
+func TestInterruptedCalls(t *testing.T) {
+	interrupted := func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // so that the server notices who goes
+		if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
+			t.Error(err)
+		}
+		<-r.Context().Done()
+	}
+	s := newStandIn(t, map[string]http.HandlerFunc{"POST backup": interrupted, "POST export": interrupted, "POST import": interrupted})
+	file := filepath.Join(t.TempDir(), "clients.jsonl")
+	if err := os.WriteFile(file, []byte("{}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for args, want := range map[string]string{
+		"backup " + file + "2": "there is no backup", "export " + file + "2": "there is no export", "export -": "there is no export",
+		"import " + file: "nothing was imported", "import --write --reason x " + file: "nothing was imported",
+	} {
+		out, stderr, status := dcr(t, append(strings.Fields(args), "--address", s.address)...)
+		if status != 1 || out != "" || stderr != "Error: interrupted: "+want+"\n" {
+			t.Errorf("%s: got status %d, %q, %q; want %q", args, status, out, stderr, want)
 		}
 	}
 }

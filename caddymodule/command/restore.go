@@ -110,7 +110,7 @@ func (r *restoration) run(c *cobra.Command, name string) error {
 	v, err := app.Restore(c.Context(), file, caddymodule.RestoreOptions{VerifyOnly: r.verify, Confirm: r.reason, Progress: p.told})
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
-			err = fmt.Errorf("%w: if records were being written, no gateway opens the store; run the restore again", err)
+			return r.interrupted()
 		}
 		return err
 	}
@@ -118,6 +118,14 @@ func (r *restoration) run(c *cobra.Command, name string) error {
 		return err
 	}
 	return tellLaterChanges(c.OutOrStdout(), audit, v.Time)
+}
+
+// interrupted is what a restore was that Ctrl-C has ended.
+func (r *restoration) interrupted() error {
+	if r.verify {
+		return errors.New("interrupted: the backup was not verified to its end, and nothing was written")
+	}
+	return errors.New("interrupted: if records were being written, no gateway opens the store; run the restore again")
 }
 
 // summary says what was done, and what comes next.
