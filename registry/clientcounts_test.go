@@ -14,7 +14,7 @@ func TestClientsAreCountedWhileTheyChange(t *testing.T) {
 	t.Parallel()
 	runLasting(t, true, func(x *fixture) {
 		var ids []string
-		for i := range 2200 {
+		for i := range 1200 {
 			ids = append(ids, x.register(request(fmt.Sprint("jti", i), fmt.Sprint("token", i))).ClientID)
 		}
 		x.restart()
@@ -22,7 +22,7 @@ func TestClientsAreCountedWhileTheyChange(t *testing.T) {
 		for n := range 4 {
 			group.Go(func() {
 				for i := range 20 {
-					if err := x.Registry.Delete(x.t.Context(), x.ws, ids[n*500+i*20], presented(fmt.Sprint("t", n, i))); err != nil {
+					if err := x.Registry.Delete(x.t.Context(), x.ws, ids[n*300+i*10], presented(fmt.Sprint("t", n, i))); err != nil {
 						x.t.Error(err)
 					}
 					if _, err := x.Register(x.t.Context(), x.ws, request(fmt.Sprint("more", n, i), fmt.Sprint("more", n, i))); err != nil {
@@ -34,8 +34,8 @@ func TestClientsAreCountedWhileTheyChange(t *testing.T) {
 		group.Wait()
 		x.counted()
 		counts, _ := x.ClientCounts([]string{x.ws.Name})
-		if n := counts[0].ByStatus[registry.Active]; n != 2200 {
-			t.Errorf("%d active clients, want 2200", n)
+		if n := counts[0].ByStatus[registry.Active]; n != 1200 {
+			t.Errorf("%d active clients, want 1200", n)
 		}
 	})
 }

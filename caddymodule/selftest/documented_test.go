@@ -42,10 +42,10 @@ var fileNamed = regexp.MustCompile(`\b(cel file|known) ([\w./-]+)`)
 // certificates is what a site needs whose excerpt in the documentation is about something else.
 const certificates = "auth.bank.example {\n\ttls {\n\t\tclient_auth {\n\t\t\tmode verify_if_given\n\t\t\ttrust_pool file roots.pem\n\t\t}\n\t}\n"
 
-// whole are those that are run: with bridge mode, behind a load balancer, with all rules, with
-// what conformance tools need, and with an AS that keeps introspection apart.
+// whole are those that are run: behind a load balancer, with all rules, and with an AS that keeps
+// introspection apart. TestVariants has the bridge, and what conformance tools need.
 var whole = []string{
-	"docs/authorization-server.md, Caddyfile 1", "docs/authorization-server.md, Caddyfile 4", "docs/configuration.md, Caddyfile 2", "docs/conformance.md, Caddyfile 1", "docs/ory-hydra.md, Caddyfile 1",
+	"docs/authorization-server.md, Caddyfile 4", "docs/configuration.md, Caddyfile 2", "docs/ory-hydra.md, Caddyfile 1",
 }
 
 // TestDocumentedCaddyfiles: each of the documentation that has a site can be run, and passes

@@ -27,9 +27,10 @@ func TestVariants(t *testing.T) {
 		{"without statements", []string{"\t\tsigned_request_body\n", "\t\tsigned_request_body jwks keys.jwks\n", "\t\tsoftware_statement \"OpenBanking Ltd\" {\n\t\t\tjwks_uri https://keystore.openbanking.org.uk/keystore/openbanking.jwks\n\n\t\t\t# Only organisations with this status at the directory may register. Revoked and Withdrawn may not.\n\t\t\torg_status Active\n\t\t}\n", "\t\tsoftware_statement off\n"}, "software_statement off", 60},
 		{"without registration", []string{inDirective, inDirective + "\t\tregistration off\n"}, "registration off", 1000},
 		{"with approval", []string{inDirective, inDirective + "\t\tapproval manual\n"}, "", 30},
-		{"at the root of a wildcard host", []string{"https://as.internal:9443/default/obuk {", "https://as.internal:9443 {", "auth.bank.example {", "*.bank.example {"}, "", 30},
-		{"of an AS that writes DNs in its own form", []string{inServer, inServer + "\t\t\tdn_format go\n"}, "", 30},
-		{"of a narrow rate limit", []string{inDirective, inDirective + "\t\trate_limit 60 2s\n"}, "", 30},
+		{"at the root of a wildcard host, of an AS that writes DNs in its own form, and with a narrow rate limit", []string{
+			"https://as.internal:9443/default/obuk {", "https://as.internal:9443 {", "auth.bank.example {", "*.bank.example {",
+			inServer, inServer + "\t\t\tdn_format go\n", inDirective, inDirective + "\t\trate_limit 60 2s\n",
+		}, "", 30},
 	} {
 		t.Run(v.name, func(t *testing.T) {
 			text := example(t)

@@ -23,12 +23,12 @@ func TestKilledWhileFilling(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	const updates = 200 // 12 MiB, more than a memtable of an ordinary store
-	value := []byte(strings.Repeat("x", 2<<10))
+	const updates, keys = 200, 5 // 12 MiB, more than a memtable of an ordinary store
+	value := []byte(strings.Repeat("x", 12<<10))
 	keyOf := func(n, i int) string { return fmt.Sprintf("client/%d/%d", n, i) }
 	for n := range updates {
 		if err := s.Update(t.Context(), func(w registry.Writer) error {
-			for i := range 30 {
+			for i := range keys {
 				if err := w.Put(keyOf(n, i), value); err != nil {
 					return err
 				}
@@ -43,7 +43,7 @@ func TestKilledWhileFilling(t *testing.T) {
 		s := openIn(t, dir, untuned)
 		if err := s.View(t.Context(), func(r registry.Reader) error {
 			for n := range updates {
-				for i := range 30 {
+				for i := range keys {
 					if _, err := r.Get(keyOf(n, i)); err != nil {
 						return fmt.Errorf("%s: %w", keyOf(n, i), err)
 					}
