@@ -114,6 +114,9 @@ func (k *importCheck) each(ctx context.Context, f func(context.Context, *clientf
 	if err != nil {
 		return nil, err
 	}
+	if missing := missingKeys(in.Header().KeysetIDs, k.r.sealer); in.Header().Sealed && len(missing) > 0 {
+		return nil, fmt.Errorf("%w, and the gateway's lacks its key %s: import it at a gateway that has the key, or export without --secrets sealed", ErrSealedElsewhere, ids(missing))
+	}
 	for {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)

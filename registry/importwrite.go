@@ -22,6 +22,8 @@ var (
 	ErrImportFaults = errors.New("the file has errors, and nothing of it was imported")
 	// ErrImportUndoing is Import's for a file whose import was begun to be undone.
 	ErrImportUndoing = errors.New("the import of this file is being undone: end that first")
+	// ErrSealedElsewhere is for a file whose secrets the keyset cannot open.
+	ErrSealedElsewhere = errors.New("the secrets in the file are encrypted with another keyset")
 )
 
 const (
@@ -38,7 +40,7 @@ const (
 // or the process did, the same file goes on with it; UndoImport takes back what it has written.
 //
 // Errors: ErrImportFaults, with the report that has them; ErrImportRunning; ErrImportUndoing;
-// those of CheckImport and of the store, and of ctx.
+// ErrSealedElsewhere; those of CheckImport and of the store, and of ctx.
 func (r *Registry) Import(ctx context.Context, o ClientImport) (*ImportReport, error) {
 	if err := o.Act.Check(); err != nil {
 		return nil, err
@@ -61,6 +63,10 @@ func (r *Registry) Import(ctx context.Context, o ClientImport) (*ImportReport, e
 	if err != nil {
 		return nil, err
 	}
+	if m.State == ImportDone {
+		k.report.State = m.State // there is nothing left of it
+		return &k.report, nil
+	}
 	err = k.write(ctx, m)
 	k.report.Written, k.report.State = int(k.written.Load()), m.State
 	if err != nil {
@@ -70,7 +76,8 @@ func (r *Registry) Import(ctx context.Context, o ClientImport) (*ImportReport, e
 	return &k.report, nil
 }
 
-// beginImport records that it begins, or goes on.
+// beginImport records that it begins, or goes on. One that is done, and has nothing left to write, stays
+// as it is.
 func (r *Registry) beginImport(ctx context.Context, k *importCheck) (m *ImportRecord, err error) {
 	err = r.store.Update(ctx, func(w Writer) error {
 		m, err = readImport(w, k.report.ID)
@@ -83,6 +90,8 @@ func (r *Registry) beginImport(ctx context.Context, k *importCheck) (m *ImportRe
 			return ErrImportUndoing
 		case !m.sameFile(k.sum):
 			return errImportChanged
+		case m.State == ImportDone && k.report.New == 0:
+			return nil
 		}
 		m.State, m.Act, m.Ended = ImportWriting, k.Act, 0
 		return m.put(w, r.now())

@@ -134,7 +134,7 @@ func (c *call) importOptions() (o caddymodule.ImportOptions, err error) {
 func importFailure(err error) error {
 	for status, known := range map[int][]error{
 		http.StatusConflict:              {caddymodule.ErrImportBusy, registry.ErrImportRunning, registry.ErrImportUndoing},
-		http.StatusBadRequest:            {clientfile.ErrNoClients, clientfile.ErrNewer, io.ErrUnexpectedEOF},
+		http.StatusBadRequest:            {clientfile.ErrNoClients, clientfile.ErrNewer, registry.ErrSealedElsewhere, io.ErrUnexpectedEOF},
 		http.StatusRequestTimeout:        {errStalled},
 		http.StatusRequestEntityTooLarge: {clientfile.ErrTooLarge},
 		http.StatusInsufficientStorage:   {caddymodule.ErrNoRoom},
