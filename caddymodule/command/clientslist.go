@@ -25,7 +25,7 @@ func clientsList() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "Lists clients, all or those that flags choose",
-		Long: `Lists clients, in the order in which they were registered. Of several flags a client
+		Long: `Lists clients, in the order in which they were registered, to the second. Of several flags a client
 must match all. With --software-id, --org-id or --dn the order is that of the registry's
 own ids.`,
 		Example: `  caddy dcr clients list --name acme

@@ -41,13 +41,15 @@ func explain() *cobra.Command {
 		Short: "Says how a registration request is decided, step by step",
 		Long: `Decides a registration request (POST) as a configuration would, and prints every step:
 what was looked at, the verdict, the rule and where the rule comes from. Nothing is
-registered, and no store is opened: what is registered already, and whether a jti was
+registered, and no store is opened: what is registered or suspended, and whether a jti was
 used before, is not known. The gateway need not run. The directory's keys, the
 authorization server's discovery document and its introspection are asked for; with
 --offline only what --answer has.
 
 With --code, prints the steps of requests that a running gateway has refused, by their
-support code (x-fapi-interaction-id), where the workspace has explain on.
+support code (x-fapi-interaction-id), where the workspace has explain on. Where it has
+not, look for the support code in the gateway's log. If the rule is suspended, caddy dcr
+clients show says what is suspended, since when, by whom and why.
 
 The exit status is 0 when every check passes that needs no more than is given and asked
 for here, and 1 when one refuses, or when something was missing for it; with --code it is 0 when there is something to print.`,
