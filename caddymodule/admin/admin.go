@@ -48,6 +48,8 @@ type call struct {
 	r        *http.Request
 	app      *caddymodule.App
 	registry *registry.Registry
+	// by is the operator, where the caller has authenticated one; nil otherwise.
+	by *registry.Operator
 	// parameters are those of the query, each there once; path those of the path, by name.
 	parameters, path map[string]string
 	// tag is the entity tag of the answer; empty for none.
@@ -126,8 +128,38 @@ var routes = []route{
 	{method: "GET", path: "explanations", run: (*call).explanations},
 }
 
+// serve answers a request that has come to Caddy's admin endpoint.
 func serve(w http.ResponseWriter, r *http.Request) error {
 	c := &call{r: r}
+	if err := c.read(w); err != nil {
+		return err
+	}
+	running, err := caddy.ActiveContext().AppIfConfigured("openbanking_dcr")
+	if err != nil {
+		return failed(http.StatusNotFound, errors.New("no site has the directive openbanking_dcr"))
+	}
+	c.app = running.(*caddymodule.App)
+	if err := refuseCrossSite(r, c.app.AdminHosts); err != nil {
+		return err
+	}
+	return c.answer(w)
+}
+
+// Serve answers a request within this process, with a path as at the admin endpoint. The
+// caller has authenticated the operator, and has refused what a page of another site could
+// send.
+//
+// Errors: caddy.APIError.
+func Serve(w http.ResponseWriter, r *http.Request, app *caddymodule.App, by registry.Operator) error {
+	c := &call{r: r, app: app, by: &by}
+	if err := c.read(w); err != nil {
+		return err
+	}
+	return c.answer(w)
+}
+
+// read finds out which call it is, and with which parameters.
+func (c *call) read(w http.ResponseWriter) (err error) {
 	way, allowed, err := c.find()
 	if err != nil {
 		if len(allowed) > 0 {
@@ -135,25 +167,19 @@ func serve(w http.ResponseWriter, r *http.Request) error {
 		}
 		return err
 	}
-	if err := c.parse(way.body); err != nil {
-		return err
-	}
-	running, err := caddy.ActiveContext().AppIfConfigured("openbanking_dcr")
-	if err != nil {
-		return failed(http.StatusNotFound, errors.New("no site has the directive openbanking_dcr"))
-	}
-	c.app, c.way = running.(*caddymodule.App), way
-	if err := refuseCrossSite(r, c.app.AdminHosts); err != nil {
-		return err
-	}
+	c.way = way
+	return c.parse(way.body)
+}
+
+func (c *call) answer(w http.ResponseWriter) (err error) {
 	if c.registry, err = c.app.Enter(); err != nil {
 		return failed(http.StatusServiceUnavailable, err)
 	}
 	defer c.app.Leave()
-	if way.send != nil {
-		return way.send(c, w)
+	if c.way.send != nil {
+		return c.way.send(c, w)
 	}
-	answer, err := way.run(c)
+	answer, err := c.way.run(c)
 	if err != nil {
 		return withStatus(err)
 	}

@@ -63,6 +63,8 @@ func (c *call) match() (string, error) {
 // demands one, and checks its key itself.
 func (c *call) operator(declared, local string) (registry.Operator, error) {
 	switch {
+	case c.by != nil:
+		return *c.by, nil
 	case c.r.TLS != nil && len(c.r.TLS.PeerCertificates) > 0:
 		// Whoever has a listed certificate may be able to issue others, with any name: only the
 		// name in one that is listed itself is proven.
