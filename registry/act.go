@@ -39,22 +39,31 @@ type Operator struct {
 	Known string `json:"known"`
 }
 
-// How the name of an Operator is known. Only a certificate proves it.
+// How the name of an Operator is known. A certificate or a login proves it.
 const (
 	ByOperatorCertificate = "certificate"
 	ByDeclaration         = "declared"
 	ByLocalUser           = "local_user"
+	// ByLogin is a user whom Caddy has authenticated before the Applications page (basic_auth,
+	// forward_auth).
+	ByLogin = "login"
 	// ByRule is the gateway itself, by a rule of its configuration.
 	ByRule = "rule"
 )
 
 // Authenticated tells whether the name is more than the operator's word.
-func (o Operator) Authenticated() bool { return o.Known == ByOperatorCertificate }
+func (o Operator) Authenticated() bool { return o.Known == ByOperatorCertificate || o.Known == ByLogin }
 
-// sameAs tells whether two operators who are Authenticated are one. Their names are subjects of
-// certificates, and a certificate that was issued anew may have the same one in another spelling
-// (RFC 4517 4.2.15).
+// sameAs tells whether two operators who are Authenticated may be one. Names of certificates are
+// their subjects, and a certificate that was issued anew may have the same one in another spelling
+// (RFC 4517 4.2.15). Whoever has a login and a certificate may have different names in them.
 func (o Operator) sameAs(other Operator) bool {
+	switch {
+	case o.Known != other.Known:
+		return true
+	case o.Known == ByLogin:
+		return strings.EqualFold(o.Name, other.Name)
+	}
 	a, err := dn.Parse(o.Name)
 	b, otherErr := dn.Parse(other.Name)
 	return err != nil || otherErr != nil || a.Equal(b)
