@@ -25,10 +25,14 @@ type siteHandler struct {
 	routes    []siteRoute   // of subroute
 	errors    []siteRoute   // of subroute, after an error in its routes
 	responses [][]siteRoute // that handle an answer
+	module    any           // the handler itself; of a module that is not read, an unknownModule
 }
 
 // unknownModule is a handler in JSON of which nothing but the name is read.
-type unknownModule string
+type unknownModule struct {
+	name string
+	raw  json.RawMessage
+}
 
 // fileServer is what is read of a file_server. Caddy's own type would bring its templates
 // with it, whose highlighter of source code takes a tenth of a second at each start.
@@ -82,13 +86,13 @@ func decodeHandler(raw json.RawMessage) (m any, err error) {
 		err := json.Unmarshal(raw, &mine)
 		return &Handler{Workspace: mine.Workspace}, err
 	default:
-		return unknownModule(named.Handler), nil
+		return unknownModule{named.Handler, raw}, nil
 	}
 	return m, json.Unmarshal(raw, m)
 }
 
 func readHandler(module any, place string, depth int) (h *siteHandler, err error) {
-	h = &siteHandler{name: handlerName(module), place: place}
+	h = &siteHandler{name: handlerName(module), place: place, module: module}
 	switch m := module.(type) {
 	case *Handler:
 		h.workspace = m.Workspace
@@ -126,7 +130,7 @@ func readResponses(list []caddyhttp.ResponseHandler, place string, depth int) (o
 func handlerName(module any) string {
 	switch m := module.(type) {
 	case unknownModule:
-		return string(m)
+		return m.name
 	case caddy.Module:
 		return strings.TrimPrefix(string(m.CaddyModule().ID), "http.handlers.")
 	}

@@ -168,7 +168,7 @@ func (w *ways) handlers(list []*siteHandler, in arrivals, depth int) (_ arrivals
 // nothing themselves.
 var goesOn = []string{
 	"acme_server", "authentication", "copy_response_headers", "encode", "file_server", "headers", "log_append", "map",
-	"push", "request_body", "rewrite", "static_response", "templates", "timeouts", "tracing", "vars",
+	"openbanking_dcr_admin", "push", "request_body", "rewrite", "static_response", "templates", "timeouts", "tracing", "vars",
 }
 
 // handler is what may go on behind one handler.
