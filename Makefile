@@ -14,7 +14,7 @@ MODULES := $(sort $(patsubst %/,%,$(dir $(shell find . -name node_modules -prune
 ROOT := $(CURDIR)
 STATICCHECK := $(ROOT)/.cache/staticcheck
 # Folders with npm packages.
-NPM := integration/oidcprovider integration/openidclient
+NPM := integration/oidcprovider integration/openidclient integration/pageassets
 INSTALLED := $(NPM:%=%/node_modules/.package-lock.json)
 
 # How long each fuzz target runs.
