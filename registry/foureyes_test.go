@@ -295,3 +295,25 @@ func TestTwoOperatorsUndoAnImport(t *testing.T) {
 		}
 	})
 }
+
+// TestLoginsAreOperators: another login confirms. A login and a certificate may be of one person,
+// whatever their names are.
+func TestLoginsAreOperators(t *testing.T) {
+	t.Parallel()
+	run(t, false, func(x *fixture) {
+		_, s, tag := x.four()
+		const login = registry.ByLogin
+		if _, p, err := x.proposes("resume", s, by("anna", login, tag())); err != nil || p == nil {
+			t.Fatalf("%+v, %v; want a proposal", p, err)
+		}
+		for _, same := range []registry.Act{by("anna", login, tag()), by("Anna", login, tag()), by("CN=Bob", registry.ByOperatorCertificate, tag())} {
+			if _, _, err := x.proposes("resume", s, same); !errors.Is(err, registry.ErrSameOperator) {
+				t.Errorf("%+v: %v, want %v", same.Operator, err, registry.ErrSameOperator)
+			}
+		}
+		act, p, err := x.proposes("resume", s, by("bob", login, tag()))
+		if err != nil || p != nil || act.Proposed == nil {
+			t.Errorf("%+v, %+v, %v; want that it is confirmed", act, p, err)
+		}
+	})
+}
