@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -67,7 +68,7 @@ var filterNames = []string{"name", "workspace", "status", "suspended", "director
 func (r *request) clients() error {
 	asked := r.URL.Query()
 	p := clientsPage{Filters: url.Values{}, Statuses: statuses, Expires: expiresOptions, Unused: unusedOptions}
-	query := url.Values{"limit": {"50"}}
+	query := url.Values{"limit": {strconv.Itoa(listRows)}}
 	for _, name := range filterNames {
 		if value := strings.TrimSpace(asked.Get(name)); value != "" {
 			p.Filters.Set(name, value)

@@ -145,14 +145,24 @@ func (p *Page) check() error {
 // ServeHTTP answers everything that comes here.
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	if p.login.Local && !localHost(r.Host) {
-		return caddyhttp.Error(http.StatusForbidden, errors.New("the Host is not this machine's: open the page as localhost or 127.0.0.1"))
+		return forbid(w, errors.New("the Host is not this machine's: open the page as localhost or 127.0.0.1"))
 	}
 	who, err := p.operator(r)
 	if err != nil {
-		return caddyhttp.Error(http.StatusForbidden, err)
+		return forbid(w, err)
 	}
 	p.handler.ServeHTTP(w, withOperator(r, who))
 	return nil
+}
+
+// forbid says why there is no page.
+func forbid(w http.ResponseWriter, why error) error {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusForbidden)
+	_, err := fmt.Fprintln(w, why)
+	return err
 }
 
 // Interface guards.

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"github.com/caddy-dcr/caddy-dcr/registry"
 )
 
@@ -202,6 +204,23 @@ func TestSearch(t *testing.T) {
 	s.shows(s.open("GET", "/clients?cursor=x", nil), http.StatusBadRequest, "this is none of this list", "1</strong> active")
 	s.api.fails["GET clients"] = &Refused{http.StatusServiceUnavailable, "the store is not open"}
 	s.shows(s.open("GET", "/clients", nil), http.StatusBadGateway, "the store is not open")
+}
+
+// TestRoot: links stay at the site, below the path that it has taken off.
+func TestRoot(t *testing.T) {
+	for original, want := range map[string]string{
+		"/dcr/clients": "/dcr", "/clients": "", "//evil.example/clients": "", "/a//b/clients": "/a//b", "/other": "", "/\\evil.example/clients": "/%5Cevil.example", "/dcr%2Fx/clients": "/dcr%2Fx",
+	} {
+		asked := httptest.NewRequest("GET", "/clients", nil)
+		first := http.Request{URL: &url.URL{Path: original}}
+		if u, err := url.Parse(original); err == nil && u.Host == "" {
+			first.URL = u
+		}
+		asked = asked.WithContext(context.WithValue(asked.Context(), caddyhttp.OriginalRequestCtxKey, first))
+		if got := rootOf(asked); got != want {
+			t.Errorf("%s: got %q, want %q", original, got, want)
+		}
+	}
 }
 
 // TestAssets: two files for every page, which browsers keep.

@@ -85,14 +85,15 @@ func (s *server) draw(w http.ResponseWriter, r *http.Request, page func(*request
 	}
 }
 
-// rootOf is the path that the site has taken off (handle_path, uri strip_prefix).
+// rootOf is the path that the site has taken off (handle_path, uri strip_prefix). It leads to
+// no other host, whatever was asked for.
 func rootOf(r *http.Request) string {
 	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
 	if !ok || original.URL == nil {
 		return ""
 	}
-	root, _ := strings.CutSuffix(original.URL.EscapedPath(), r.URL.EscapedPath())
-	if root == original.URL.EscapedPath() && r.URL.EscapedPath() != "" {
+	root, taken := strings.CutSuffix(original.URL.EscapedPath(), r.URL.EscapedPath())
+	if !taken || !strings.HasPrefix(root, "/") || strings.HasPrefix(root, "//") {
 		return ""
 	}
 	return strings.TrimSuffix(root, "/")
