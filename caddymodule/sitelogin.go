@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -15,7 +16,7 @@ import (
 
 // Login is what requests have passed, on every way, when they come to a handler.
 type Login struct {
-	// Local: the server listens on loopback, or at a unix socket, alone.
+	// Local: the server listens on loopback alone.
 	Local bool
 	// Authentication is Caddy's handler of this name (basic_auth), ForwardAuth a request to a
 	// server that has answered 2xx (forward_auth).
@@ -67,14 +68,11 @@ func LoginBefore(ctx caddy.Context, name string, is func(module any, raw json.Ra
 func listensLocally(listen []string) bool {
 	return len(listen) > 0 && !slices.ContainsFunc(listen, func(text string) bool {
 		address, err := caddy.ParseNetworkAddress(text)
-		if err != nil {
-			return true
-		}
-		if address.IsUnixNetwork() || address.Host == "localhost" {
-			return false
+		if err != nil || !strings.HasPrefix(address.Network, "tcp") && !strings.HasPrefix(address.Network, "udp") {
+			return true // a unix socket is for a proxy, whoever comes to that
 		}
 		ip, err := netip.ParseAddr(address.Host)
-		return err != nil || !ip.IsLoopback()
+		return address.Host != "localhost" && (err != nil || !ip.IsLoopback())
 	})
 }
 
@@ -98,6 +96,8 @@ func (w *loginWalk) walk(list []siteRoute, in Login, depth int) (Login, error) {
 		}
 		if len(list[i].match) == 0 && list[i].group == "" {
 			in = out
+		} else {
+			in = in.and(out) // a header may have been set
 		}
 	}
 	return in, nil
@@ -115,13 +115,19 @@ func (w *loginWalk) handlers(list []*siteHandler, in Login, depth int) (_ Login,
 			if in, err = w.walk(m.routes, in, depth+1); err != nil {
 				return in, err
 			}
-			if _, err := w.walk(m.errors, before, depth+1); err != nil {
+			failed, err := w.walk(m.errors, before, depth+1)
+			if err != nil {
 				return in, err
+			}
+			if len(m.errors) > 0 {
+				in = in.and(failed) // Caddy goes on behind the subroute after its error routes too
 			}
 		case m.name == "invoke":
 			if in, err = w.walk(w.server.named[m.named], in, depth+1); err != nil {
 				return in, err
 			}
+		case m.name == "headers":
+			in.Headers = withoutSet(in.Headers, m)
 		case m.name == "reverse_proxy" && forwardsAuth(m.proxy):
 			in.ForwardAuth, in.Headers = true, append(slices.Clone(in.Headers), copiedHeaders(m.responses)...)
 		}
@@ -157,16 +163,37 @@ func forwardsAuth(p *reverseproxy.Handler) bool {
 	})
 }
 
+// withoutSet are those of the headers that a handler does not write.
+func withoutSet(names []string, m *siteHandler) []string {
+	ops := headerOperations(m)
+	if ops == nil {
+		return names
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		is := func(other string) bool { return http.CanonicalHeaderKey(other) == name }
+		return slices.ContainsFunc(slices.Collect(maps.Keys(ops.Set)), is) || slices.ContainsFunc(slices.Collect(maps.Keys(ops.Add)), is) || len(ops.Replace) > 0
+	})
+}
+
 // copiedHeaders are those of a request that the routes after an answer delete, always, and then
-// set from the answer.
+// set from the answer: after each answer.
 func copiedHeaders(responses [][]siteRoute) (names []string) {
+	for i := range responses {
+		one := copiedAfter(responses[i])
+		if i == 0 {
+			names = one
+		}
+		names = slices.DeleteFunc(names, func(name string) bool { return !slices.Contains(one, name) })
+	}
+	return names
+}
+
+func copiedAfter(routes []siteRoute) (names []string) {
 	own := map[string]bool{} // what the client has sent is not in it
-	for _, routes := range responses {
-		for i := range routes {
-			always := len(routes[i].match) == 0
-			for _, m := range routes[i].handlers {
-				copyHeaders(m, always, own)
-			}
+	for i := range routes {
+		always := len(routes[i].match) == 0 && routes[i].group == ""
+		for _, m := range routes[i].handlers {
+			copyHeaders(m, always, own)
 		}
 	}
 	for name, is := range own {
@@ -187,7 +214,7 @@ func copyHeaders(m *siteHandler, always bool, own map[string]bool) {
 		own[http.CanonicalHeaderKey(name)] = own[http.CanonicalHeaderKey(name)] || always
 	}
 	for name, values := range ops.Set {
-		if len(values) != 1 || !strings.HasPrefix(values[0], "{http.reverse_proxy.header.") {
+		if len(values) != 1 || !strings.HasPrefix(values[0], "{http.reverse_proxy.header.") || strings.IndexByte(values[0], '}') != len(values[0])-1 {
 			own[http.CanonicalHeaderKey(name)] = false
 		}
 	}
