@@ -144,8 +144,8 @@ func (p *Page) check() error {
 
 // ServeHTTP answers everything that comes here.
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	if p.login.Local && !localHost(r.Host) {
-		return forbid(w, errors.New("the Host is not this machine's: open the page as localhost or 127.0.0.1"))
+	if loggedIn := p.login.Authentication || p.login.ForwardAuth; p.login.Local && !loggedIn && p.ClientCertificates == nil && !fromHere(r) {
+		return forbid(w, errors.New("the page is for this machine alone: open it as localhost or 127.0.0.1, and through no proxy; to open it from elsewhere, write basic_auth or forward_auth before openbanking_dcr_admin"))
 	}
 	who, err := p.operator(r)
 	if err != nil {

@@ -92,7 +92,7 @@ func (s *site) shows(w *httptest.ResponseRecorder, status int, texts ...string) 
 func TestHostileNames(t *testing.T) {
 	for name, want := range map[string]string{
 		`<script>alert(1)</script>`: `&lt;script&gt;alert(1)&lt;/script&gt;`, `" onclick="x`: `&#34; onclick=&#34;x`,
-		"\u202egnp.exe": `[U+202E]gnp.exe`, "a\u200bb": `a[U+200B]b`, "a\x1b[31m": `a[U+001B][31m`, "\U000e0041": `[U+E0041]`, strings.Repeat("x", 10<<10): strings.Repeat("x", longestShort) + "</bdi>",
+		"\u202egnp.exe": `[U+202E]gnp.exe`, "a\u200bb": `a[U+200B]b`, "\u3164": `[U+3164]`, "a\ufe0f": `a[U+FE0F]`, "a\x1b[31m": `a[U+001B][31m`, "\U000e0041": `[U+E0041]`, strings.Repeat("x", 10<<10): strings.Repeat("x", longestShort) + "</bdi>",
 	} {
 		s := newSite(t, true)
 		s.api.says["GET clients"] = `{"entries":[` + one(name, "") + `],"looked":1}`

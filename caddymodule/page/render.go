@@ -85,7 +85,7 @@ func shown(s string, most int) (t shownText) {
 			break
 		}
 		n++
-		if c == utf8.RuneError || !unicode.IsPrint(c) && c != '\n' {
+		if c == utf8.RuneError || c == '\u2800' || !unicode.IsPrint(c) && c != '\n' || unicode.In(c, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) {
 			b.WriteString(codePoint(c))
 		} else {
 			b.WriteRune(c)

@@ -149,13 +149,15 @@ func (p *Page) holder(r *http.Request) (operator, error) {
 	return o, nil
 }
 
-// localHost tells whether a host names this machine itself, so that no name of another site
-// leads here (DNS rebinding).
-func localHost(host string) bool {
+// fromHere tells whether a request comes from this machine: its host is one that no name of
+// another site leads to (DNS rebinding), and no proxy has marked it.
+func fromHere(r *http.Request) bool {
+	host := r.Host
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
 	host = strings.Trim(host, "[]")
 	ip, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
+	proxied := slices.ContainsFunc([]string{"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip"}, func(name string) bool { return len(r.Header.Values(name)) > 0 })
+	return !proxied && (strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback())
 }

@@ -94,7 +94,7 @@ func TestServed(t *testing.T) {
 		{"/dcr/clients/nobody", "anna", "", http.StatusNotFound, "not found"},
 		{"/dcr/", "anna", "", http.StatusSeeOther, ""},
 		{"/dcr/assets/page.js", "anna", "", http.StatusOK, "htmx"},
-		{"/dcr/clients", "anna", "evil.example", http.StatusForbidden, ""},
+		{"/dcr/clients", "anna", "ops.bank.example", http.StatusOK, "operator"}, // behind a proxy
 		{"/dcr/clients", "anna", "localhost", http.StatusOK, "operator"},
 	} {
 		status, says := asks(t, site+c.path, c.user, c.host)
@@ -112,5 +112,17 @@ func TestLocal(t *testing.T) {
 	}
 	if status, _ := asks(t, site+"/clients", "", "rebound.example"); status != http.StatusForbidden {
 		t.Errorf("got %d for the name of another site", status)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), "GET", site+"/clients", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-Forwarded-For", "192.0.2.1")
+	answer, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := answer.Body.Close(); err != nil || answer.StatusCode != http.StatusForbidden {
+		t.Errorf("got %d, %v for what a proxy has sent", answer.StatusCode, err)
 	}
 }
